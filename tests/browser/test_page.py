@@ -1,0 +1,127 @@
+"""The page in a real browser, on a desktop and on a phone: pictures go in, the right results come out and can be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import ARTEFACTS, Known, Served
+
+SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
+
+
+@pytest.fixture(params=list(SIZES))
+def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
+    width, height = SIZES[request.param]
+    phone = request.param == "phone"
+    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=phone, reduced_motion="reduce",
+                                  color_scheme="dark" if phone else "light")
+    opened = context.new_page()
+    opened.goto(served.address)
+    expect(opened.locator("#q-go")).to_be_visible()
+    yield opened
+    opened.screenshot(path=ARTEFACTS / f"{request.node.name}.png")
+    context.close()
+
+
+def ask(page: Page, known: Known, kind: str = "Images") -> None:
+    page.set_input_files("#q-image input[type=file]", known.picture)
+    expect(page.locator("#q-image img")).to_be_visible()
+    page.locator("#q-text textarea").fill(known.text)
+    page.locator("#q-kind label", has_text=kind).click()
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card").first).to_be_visible(timeout=30_000)
+
+
+def test_the_page_is_served_within_15_seconds(served: Served):
+    assert served.start_s <= 15
+
+
+def test_an_uploaded_picture_with_a_text_finds_the_right_image(page: Page, known: Known):
+    ask(page, known)
+    expect(page.locator("#results .u-card-image")).to_have_count(24)
+    shown = [card.get_attribute("data-id") for card in page.locator("#results .u-card").all()]
+    assert known.relevant & set(shown[:5])
+    assert re.search(r"encode [\d.]+ ms · search [\d.]+ ms", page.locator(".u-timing").inner_text())
+
+
+def test_pictures_are_shown_and_the_page_is_never_wider_than_the_window(page: Page, known: Known):
+    ask(page, known)
+    first = page.locator("#results .u-card img").first
+    expect(first).to_have_js_property("complete", True)
+    assert first.evaluate("image => image.naturalWidth") > 0
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_query_stays_on_top_while_results_scroll(page: Page, known: Known):
+    ask(page, known)
+    page.evaluate("window.scrollTo(0, 1200)")
+    expect(page.locator("#q-go")).to_be_in_viewport()
+    expect(page.locator("#q-image img")).to_be_in_viewport()
+
+
+def test_enter_in_the_text_searches_without_a_picture(page: Page):
+    page.locator("#q-kind label", has_text="Passages").click()
+    page.locator("#q-text textarea").fill("a red mug on wood")
+    page.locator("#q-text textarea").press("Enter")
+    expect(page.locator("#results .u-card-passage").first).to_be_visible(timeout=30_000)
+
+
+def test_a_clip_plays_under_the_pointer(page: Page, known: Known):
+    ask(page, known, "Clips")
+    clip = page.locator("#results .u-card-video").first
+    clip.hover()
+    expect(clip.locator("video")).to_have_js_property("paused", False, timeout=10_000)
+
+
+def test_everything_mixes_kinds_in_one_ranking(page: Page, known: Known):
+    ask(page, known, "Everything")
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    ranks = page.locator("#results .u-rank").all_inner_texts()
+    assert ranks == [str(rank) for rank in range(1, 25)]
+
+
+def test_an_example_fills_the_bar_and_searches(page: Page):
+    expect(page.locator(".u-example")).to_have_count(8)
+    page.locator(".u-example").first.click()
+    expect(page.locator("#results .u-card").first).to_be_visible(timeout=30_000)
+    assert page.locator("#q-text textarea").input_value() or page.locator("#q-image img").count()
+
+
+def test_a_result_becomes_the_next_reference(page: Page, known: Known):
+    ask(page, known)
+    before = page.locator("#q-image img").get_attribute("src")
+    page.locator("#results .u-use").nth(1).click()
+    expect(page.locator("#q-image img")).not_to_have_attribute("src", before)
+
+
+def test_a_picture_can_be_chosen_from_the_catalogue(page: Page):
+    page.locator("#browse > button").click()
+    page.locator(".u-pick").nth(2).click(timeout=30_000)
+    expect(page.locator("#q-image img")).to_be_visible()
+    expect(page.locator(".u-pick").first).to_be_hidden()
+
+
+def test_an_empty_query_and_a_broken_picture_are_explained_in_words(page: Page, tmp_path):
+    page.locator("#q-go").click()
+    expect(page.get_by_role("alert")).to_contain_text("Give a picture, a text, or both", timeout=30_000)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n but nothing more")
+    page.set_input_files("#q-image input[type=file]", broken)
+    expect(page.locator("#q-image img")).to_be_attached()
+    page.locator("#q-go").click()
+    expect(page.get_by_role("alert")).to_contain_text("broken.png", timeout=30_000)
+    expect(page.locator(".toast-body")).to_have_count(0)
+
+
+def test_no_request_leaves_the_machine(browser: Browser, served: Served, known: Known):
+    context = browser.new_context()
+    opened, asked = context.new_page(), []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(served.address)
+    ask(opened, known)
+    context.close()
+    assert [url for url in asked if not url.startswith((served.address, "data:", "blob:"))] == []

@@ -1,0 +1,122 @@
+"""A tiny world for tests, made by code: 12 pictures, 6 passages, 4 entries and 2 clips with a benchmark over them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from umr.collection import Collection
+from umr.encoders.config import read_config
+from umr.encoders.fake import FakeEncoder
+from umr.index import build_index
+from umr.search import Searcher
+
+COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
+
+
+def _write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _candidates(root: Path) -> dict[str, list[dict]]:
+    (root / "files" / "images").mkdir(parents=True)
+    (root / "files" / "clips").mkdir()
+    images, texts, entries, clips = [], [], [], []
+    for number, colour in enumerate(COLOURS):
+        path = f"files/images/{number:02}.png"
+        Image.new("RGB", (8 + number, 8), colour).save(root / path)
+        row = {"txt": None, "img_path": path, "src_content": None, "title": f"{colour} card", "content_hash": _hash(root / path)}
+        images.append({"did": f"100:{number}", "modality": "image"} | row)
+        if number < 6:
+            texts.append({"did": f"100:{20 + number}", "txt": f"This card is {colour}.", "img_path": None, "modality": "text",
+                          "src_content": None})  # fmt: skip
+        if number < 4:
+            entries.append({"did": f"100:{30 + number}", "modality": "image,text"} | row | {"txt": f"Made in {colour} town."})
+    for number in range(2):
+        path = f"files/clips/{number}.gif"
+        frames = [Image.fromarray(np.full((8, 8, 3), 40 * step + number, np.uint8)) for step in range(4)]
+        frames[0].save(root / path, save_all=True, append_images=frames[1:])
+        clips.append({"did": f"100:{40 + number}", "txt": None, "img_path": None, "video_path": path, "modality": "video",
+                      "src_content": None, "title": f"clip {number}", "content_hash": _hash(root / path)})  # fmt: skip
+    return {"image": images, "text": texts, "entry": entries, "video": clips}
+
+
+def _queries(root: Path) -> dict[str, list[dict]]:
+    """it2i: the picture's pixels lead to image n, in a file of other bytes; t2t: words of passage n; query 100:5 has no edit."""
+    (root / "files" / "queries").mkdir()
+    it2i = []
+    for number in range(6):
+        picture = f"files/queries/{number}.bmp"
+        Image.open(root / f"files/images/{number:02}.png").save(root / picture)
+        it2i.append({"qid": f"100:{number}", "query_txt": f"edit {number}", "query_img_path": picture, "task_id": 7,
+                     "query_modality": "image,text", "query_src_content": None, "pos_cand_list": [f"100:{number}"],
+                     "neg_cand_list": [{"did": f"100:{number + 1}"}]})  # fmt: skip
+    t2t = [{"qid": f"100:{50 + number}", "query_txt": f"This card is {COLOURS[number]}.", "query_img_path": None, "task_id": 1,
+            "query_modality": "text", "query_src_content": None, "pos_cand_list": [f"100:{20 + number}"],
+            "neg_cand_list": []} for number in range(6)]  # fmt: skip
+    return {"it2i_ind": it2i, "t2t_ind": t2t, "it2i_phrasing": it2i[:3]}
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    """The root of a tiny M-BEIR folder: <root>/media/catalogue, as the repository's indexes/media/catalogue."""
+    root = tmp_path / "indexes" / "media" / "catalogue"
+    for kind, rows in _candidates(root).items():
+        _write(root / "cand_pool" / "local" / f"mbeir_catalogue_{kind}_cand_pool.jsonl", rows)
+    for name, rows in _queries(root).items():
+        _write(root / "query" / "test" / f"mbeir_catalogue_{name}_test.jsonl", rows)
+        lines = [f"{row['qid']} 0 {found} 1 {row['task_id']}\n" for row in rows for found in row["pos_cand_list"]]
+        qrels = root / "qrels" / "test" / f"mbeir_catalogue_{name}_test_qrels.txt"
+        qrels.parent.mkdir(parents=True, exist_ok=True)
+        qrels.write_text("".join(lines))
+    return root
+
+
+@pytest.fixture
+def collection(benchmark: Path) -> Collection:
+    return Collection.open(benchmark)
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder(dim=32, name="unified")
+
+
+def _load_fake(where: str, dtype: str = "float32", device: str | None = None) -> FakeEncoder:
+    config = read_config(where)
+    return FakeEncoder(config.dim, config.name)
+
+
+@pytest.fixture
+def searcher(encoder: FakeEncoder, collection: Collection, benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> Searcher:
+    """The bundled layout in a temporary folder, opened from disk as the product opens it, by a fake encoder."""
+    root = benchmark.parents[1]
+    encoder.save(root / "unified" / "encoder")
+    build_index(encoder, collection, root / "unified" / "catalogue", encoder_at=root / "unified" / "encoder")
+    monkeypatch.setattr("umr.encoders.load_encoder", _load_fake)
+    monkeypatch.setattr("umr.search.default_root", lambda: root)
+    return Searcher.open(root / "unified" / "catalogue")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a one-coloured picture and returns its path."""
+
+    def write(name: str, colour: str = "red", size: tuple[int, int] = (8, 8)) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, colour).save(path)
+        return path
+
+    return write

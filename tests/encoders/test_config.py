@@ -1,0 +1,65 @@
+"""An encoder's identity: round trip, fingerprint, refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from umr.encoders.config import EncoderConfig, read_config, write_config
+from umr.errors import ConfigError
+
+CONFIG = EncoderConfig(name="a", instructions={"text->image": "Find the picture."})
+
+
+def test_config_survives_writing_and_reading(tmp_path):
+    write_config(CONFIG, tmp_path)
+    assert read_config(tmp_path) == CONFIG
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.json"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pooling": "last"}, {"attention": "causal"}, {"positions": "sequential"}, {"mask_instruction": False},
+     {"instructions": {}}, {"query_template": "{media}{text}"}, {"image_size": 140}, {"files": {"a": "0"}}],
+)  # fmt: skip
+def test_fingerprint_changes_with_what_changes_vectors(change):
+    assert replace(CONFIG, **change).fingerprint() != CONFIG.fingerprint()
+    assert replace(CONFIG).fingerprint() == CONFIG.fingerprint()
+
+
+def test_fingerprint_is_stable_across_versions_of_this_code():
+    """Indexes name it: a change here orphans every built index, so it must be on purpose (and FORMAT raised)."""
+    assert CONFIG.fingerprint() == EXPECTED
+
+
+EXPECTED = "e0333ca824be50404d91a087e837540d5633ba91b2ae993ed5f618c72dffb6d7"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pooling": "max"}, {"attention": "both"}, {"positions": "none"}, {"dim": 0}, {"dim": "192"}, {"max_tokens": True},
+     {"name": " "}, {"normalise": 1}, {"query_template": "{media}"}, {"instructions": {"a": 1}}, {"files": []}],
+)  # fmt: skip
+def test_illegal_value_is_refused_by_name(change):
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        replace(CONFIG, **change)
+
+
+def test_unreadable_encoder_json_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not an encoder folder"):
+        read_config(tmp_path)
+    write_config(CONFIG, tmp_path)
+    path = tmp_path / "encoder.json"
+    whole = json.loads(path.read_text())
+    for text, reason in (
+        (path.read_text()[:40], "not readable JSON"),
+        (json.dumps(whole | {"format": 99}), "format 1"),
+        (json.dumps(whole | {"weights": 1}), "unknown fields"),
+        (json.dumps({"format": 1}), "name is missing"),
+        ("[]", "format 1"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=reason):
+            read_config(tmp_path)

@@ -1,0 +1,84 @@
+"""The rules of the layout, read from the source: who may import what, and what no file may hold."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
+OURS = sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
+WITHOUT_TORCH = ("types", "index", "exact", "measures", "collection", "formats", "ingest", "evaluation", "search")
+ABSOLUTE = re.compile(r"(/(home|root|tmp|usr|work|mnt|data|opt|Users|var)/|[A-Za-z]:\\)")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path, top_level: bool = False) -> Iterator[str]:
+    """Full names of imported modules; top_level: only those that importing the file runs."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def packages(path: Path, top_level: bool = False) -> set[str]:
+    return {module.partition(".")[0] for module in imports(path, top_level)}
+
+
+def test_there_is_something_to_check():
+    assert len(LIBRARY) > 15 and {"app", "umr"} <= {path.stem if path.parent == ROOT else "umr" for path in OURS}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name)
+def test_the_library_imports_neither_training_nor_tests_nor_the_page(path):
+    assert not packages(path) & {"training", "tests", "app"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_gradio_stands_only_in_the_page(path):
+    if path != ROOT / "app.py" and not path.is_relative_to(ROOT / "umr" / "ui" / "layout"):
+        assert not packages(path) & {"gradio", "gradio_client"}
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_data_modules_import_no_torch(module):
+    assert not packages(ROOT / "umr" / f"{module}.py") & {"torch", "transformers"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_no_file_changes_the_import_path_or_unpickles(path):
+    assert "pickle" not in packages(path)
+    touched = {(node.value.id, node.attr) for node in ast.walk(ast.parse(path.read_text("utf-8")))
+               if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}  # fmt: skip
+    assert ("sys", "path") not in touched
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_no_file_names_an_absolute_path(path):
+    literals = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
+    assert not [text for text in literals if ABSOLUTE.search(text)]
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_every_file_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_no_assert_stands_for_a_check(path):
+    assert not [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
+
+
+def test_the_command_line_and_the_package_import_nothing_heavy():
+    heavy = {"torch", "transformers", "faiss", "datasets", "gradio", "numpy"}
+    for path in (ROOT / "umr" / "cli.py", ROOT / "umr" / "__init__.py", ROOT / "umr" / "__main__.py"):
+        assert not packages(path, top_level=True) & heavy
+    assert set(imports(ROOT / "umr" / "cli.py", top_level=True)) & {"umr.search", "umr.index"} == set()

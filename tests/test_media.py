@@ -1,0 +1,230 @@
+"""What umr.media accepts, how it turns it into pixels, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from umr import media
+from umr.errors import MediaError
+
+
+def png(image: Image.Image, **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG", **options)
+    return out.getvalue()
+
+
+def gradient(width: int = 60, height: int = 40) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x * 4, y * 6, np.full_like(x, 90)], -1).astype(np.uint8))
+
+
+def write_clip(path, frames: np.ndarray, codec: str = "h264", fps: int = 12) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(fps))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture
+def shades() -> np.ndarray:
+    """25 frames, each one even grey that grows with time."""
+    return np.stack([np.full((48, 64, 3), 20 + 9 * at, np.uint8) for at in range(25)])
+
+
+def test_path_bytes_picture_and_array_give_the_same_pixels(tmp_path):
+    image = gradient()
+    path = tmp_path / "a.png"
+    path.write_bytes(png(image))
+    expected = np.asarray(image)
+    for source in (path, str(path), path.read_bytes(), image, expected):
+        assert np.array_equal(np.asarray(media.open_image(source)), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LAB", "RGBA", "LA"])
+def test_every_mode_becomes_rgb_that_looks_the_same(tmp_path, mode):
+    grey = Image.new("L", (8, 8), 255).convert("RGB")
+    image = grey.convert(mode)
+    path = tmp_path / "a.tif"
+    image.save(path)
+    found = media.open_image(path)
+    assert found.mode == "RGB" and np.asarray(found).min() >= 250
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path, name):
+    values = (np.arange(256, dtype=np.uint32) * 257).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / name)
+    found = np.asarray(media.open_image(tmp_path / name))
+    assert np.array_equal(found[..., 0].ravel(), np.arange(256))
+
+
+def test_float_picture_with_nan_is_refused():
+    values = np.full((4, 4), 0.5, np.float32)
+    assert np.asarray(media.open_image(Image.fromarray(values))).max() == 128
+    values[1, 1] = np.nan
+    with pytest.raises(MediaError, match="not numbers"):
+        media.open_image(Image.fromarray(values))
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    image = gradient(60, 40)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert media.open_image(tmp_path / "turned.jpg").size == (40, 60)
+
+
+def test_transparency_lies_over_white():
+    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert np.asarray(media.open_image(png(clear))).min() == 255
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([10, 20, 30] * 256)
+    assert np.asarray(media.open_image(png(palette, transparency=0))).min() == 255
+
+
+def test_first_frame_of_an_animation_is_taken(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert np.asarray(media.open_image(tmp_path / "a.gif"))[0, 0].tolist() == [255, 0, 0]
+
+
+def test_truncated_picture_is_refused(tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    path = tmp_path / "cut.png"
+    path.write_bytes(png(noise)[:3000])
+    with pytest.raises(MediaError, match="cut.png cannot be read"):
+        media.open_image(path)
+
+
+def test_decompression_bomb_is_refused_before_it_is_decoded():
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    with pytest.raises(MediaError, match="cannot be read|too large"):
+        media.open_image(data)
+    with pytest.raises(MediaError, match="60 x 40 px"):
+        media.open_image(png(gradient()), max_pixels=2_399)
+    assert media.open_image(png(gradient()), max_pixels=2_400).size == (60, 40)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello, I am text", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+def test_what_is_no_picture_is_refused(data):
+    with pytest.raises(MediaError, match="not a picture"):
+        media.open_image(data)
+
+
+def test_absent_file_is_refused_by_name(tmp_path):
+    for read in (media.open_image, media.content_hash, lambda path: media.sample_frames(path, 4)):
+        with pytest.raises(MediaError, match="nowhere.png"):
+            read(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), np.full((4, 4, 3), np.nan)],
+)
+def test_array_of_other_dtype_or_shape_is_refused(array):
+    with pytest.raises(MediaError, match=r"uint8 array \(H, W, 3\)"):
+        media.open_image(array)
+    with pytest.raises(MediaError):
+        media.letterbox(array, 112)
+    with pytest.raises(MediaError, match=r"uint8 array \(F, H, W, 3\)"):
+        media.sample_frames(array, 2)
+
+
+def test_letterbox_keeps_aspect_and_fills_with_grey():
+    found = media.letterbox(Image.new("RGB", (200, 100), (10, 20, 30)), 112)
+    assert found.shape == (112, 112, 3) and found.dtype == np.uint8
+    assert (found[:28] == 127).all() and (found[84:] == 127).all() and (found[28:84] == (10, 20, 30)).all()
+    assert (media.letterbox(Image.new("RGB", (1, 5000), "red"), 112) == (255, 0, 0)).all(-1).sum() == 112
+
+
+def test_letterbox_leaves_a_fitting_picture_untouched():
+    pixels = np.random.default_rng(0).integers(0, 255, (112, 112, 3), dtype=np.uint8)
+    assert np.array_equal(media.letterbox(pixels, 112), pixels)
+
+
+@pytest.mark.parametrize("name, codec", [("a.mp4", "h264"), ("a.webm", "libvpx-vp9"), ("a.gif", "gif")])
+def test_frames_are_even_from_first_to_last(tmp_path, shades, name, codec):
+    write_clip(tmp_path / name, shades, codec)
+    found = media.sample_frames(tmp_path / name, 4)
+    assert found.shape == (4, 48, 64, 3) and found.dtype == np.uint8
+    levels = found.mean((1, 2, 3))
+    assert np.abs(levels - shades[[0, 8, 16, 24]].mean((1, 2, 3))).max() < 20
+
+
+def test_pyav_gives_the_frames_of_decord(tmp_path, shades):
+    write_clip(tmp_path / "a.mp4", shades)
+    first = media._decord_frames(tmp_path / "a.mp4", 8)
+    second = media._av_frames(tmp_path / "a.mp4", 8)
+    assert first is not None and np.abs(first.astype(int) - second).max() <= 1
+
+
+def test_short_clip_repeats_frames(shades):
+    found = media.sample_frames(shades[:2], 8)
+    assert len(found) == 8 and np.array_equal(found[0], shades[0]) and np.array_equal(found[-1], shades[1])
+
+
+def test_unreadable_or_empty_clip_is_refused(tmp_path, shades):
+    for name, data in (("text.mp4", b"not a clip"), ("empty.mp4", b"")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(MediaError, match=name):
+            media.sample_frames(tmp_path / name, 8)
+    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(MediaError, match="no pictures"):
+        media.sample_frames(tmp_path / "sound.mp4", 8)
+    with pytest.raises(MediaError, match="uint8 array"):
+        media.sample_frames(shades[:, :0], 8)
+    with pytest.raises(MediaError, match="no frames"):
+        media.sample_frames(shades[:0], 8)
+
+
+def test_clip_longer_than_the_cap_is_refused(monkeypatch, shades):
+    monkeypatch.setattr(media, "MAX_FRAMES", 24)
+    with pytest.raises(MediaError, match="25 frames"):
+        media.sample_frames(shades, 8)
+
+
+def test_hashes_are_of_the_bytes_of_the_file(tmp_path):
+    data = png(gradient())
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    expected = hashlib.sha256(data).hexdigest()
+    assert {media.content_hash(path), media.content_hash(data), media.picture_hash(path), media.picture_hash(data)} == {
+        expected
+    }
+    assert media.picture_hash(gradient()) == media.picture_hash(np.asarray(gradient())) != expected
+
+
+def test_thumbnail_is_webp_within_its_size():
+    found = Image.open(io.BytesIO(media.thumbnail(gradient(600, 400), 96)))
+    assert found.format == "WEBP" and found.size == (96, 64)
+
+
+def test_text_is_stripped_and_bad_text_refused():
+    assert media.clean_text("  a mug \n") == "a mug"
+    assert media.clean_text(" \t\n\u3000") == ""
+    assert media.clean_text("赤いカップ на столе 🙂") == "赤いカップ на столе 🙂"
+    assert len(media.clean_text("x" * 20_000)) == 20_000
+    for text, reason in (("x" * 20_001, "20,001"), ("a\0b", "NUL"), ("\ud83d", "surrogate")):
+        with pytest.raises(MediaError, match=reason):
+            media.clean_text(text)

@@ -1,0 +1,97 @@
+"""What the files around the code promise: requirements, Space front matter, make targets, the check script."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def requirements(name: str) -> dict[str, Requirement]:
+    lines = (line.partition(" #")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines())
+    parsed = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {f"{item.name}; {item.marker}": item for item in parsed}
+
+
+def front_matter() -> dict[str, str]:
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    assert block, "README.md must begin with a Space's front matter"
+    return {key: value.strip().strip('"') for key, _, value in (line.partition(":") for line in block[1].splitlines())}
+
+
+def test_both_requirement_files_are_equal_but_for_faiss():
+    space, cpu = requirements("requirements.txt"), requirements("requirements-cpu.txt")
+    rest = [{name: item for name, item in lines.items() if not item.name.startswith("faiss")} for lines in (space, cpu)]
+    assert {name: str(item) for name, item in rest[0].items()} == {name: str(item) for name, item in rest[1].items()}
+    assert [item.name for item in cpu.values() if item.name.startswith("faiss")] == ["faiss-cpu"]
+
+
+@pytest.mark.parametrize(("system", "machine", "expected"), [
+    ("linux", "x86_64", ["faiss-gpu"]), ("linux", "aarch64", ["faiss-cpu"]), ("darwin", "arm64", ["faiss-cpu"]),
+    ("win32", "AMD64", ["faiss-cpu"])])
+def test_every_platform_gets_exactly_one_faiss(system, machine, expected):
+    place = {"sys_platform": system, "platform_machine": machine}
+    faiss = [item for item in requirements("requirements.txt").values() if item.name.startswith("faiss")]
+    assert [item.name for item in faiss if item.marker.evaluate(place)] == expected
+
+
+def test_a_space_needs_no_second_file():
+    assert "-r " not in (ROOT / "requirements.txt").read_text("utf-8")
+
+
+def test_every_package_of_the_project_is_required():
+    names = {item.name for item in requirements("requirements.txt").values()}
+    assert names >= {"gradio", "torch", "transformers", "faiss-gpu", "pillow", "decord", "datasets", "huggingface-hub"}
+
+
+def test_installed_packages_are_within_the_required_ranges():
+    wrong = {item.name: version(item.name) for item in requirements("requirements-cpu.txt").values()
+             if (item.marker is None or item.marker.evaluate()) and not item.name.startswith("faiss")
+             and version(item.name) not in item.specifier}
+    assert wrong == {}
+
+
+def test_front_matter_names_this_app_and_a_gradio_within_the_required_range():
+    matter = front_matter()
+    assert (matter["sdk"], matter["app_file"], matter["python_version"]) == ("gradio", "app.py", "3.12")
+    gradio = next(item for item in requirements("requirements.txt").values() if item.name == "gradio")
+    assert matter["sdk_version"] in gradio.specifier
+    assert len(matter["short_description"]) <= 60
+
+
+def test_app_is_short_enough_to_be_read_at_once():
+    assert len((ROOT / "app.py").read_text("utf-8").splitlines()) <= 60
+
+
+def test_check_script_is_executable_and_stops_at_the_first_error():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "set -euo pipefail" in script.read_text("utf-8")
+    assert "make test" in script.read_text("utf-8")
+
+
+@pytest.mark.parametrize("target", ["env", "demo", "test", "lint"])
+def test_make_knows_its_targets(target):
+    plan = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert plan.returncode == 0, plan.stderr
+
+
+@pytest.mark.parametrize(("driver", "expected"), [(True, "requirements.txt"), (False, "requirements-cpu.txt")])
+def test_make_installs_gpu_faiss_only_beside_a_driver(driver, expected, tmp_path):
+    if driver:
+        (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}" if driver else "/usr/bin:/bin"
+    plan = subprocess.run(["make", "--dry-run", "--always-make", "env"], cwd=ROOT, capture_output=True, text=True,
+                          env=os.environ | {"PATH": path}, check=True)
+    installs = [line.split()[-1] for line in plan.stdout.splitlines() if "-m pip install" in line]
+    real_driver = Path("/proc/driver/nvidia/version").exists()
+    assert installs == ["requirements.txt" if real_driver else expected]

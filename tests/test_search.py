@@ -1,0 +1,171 @@
+"""Searching by content: what is found, what is left out, what is said, what is refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from umr import search as search_module
+from umr.collection import Collection
+from umr.encoders.fake import FakeEncoder
+from umr.errors import ConfigError, MediaError, MismatchError
+from umr.index import build_index
+from umr.search import Searcher, available, encoder_place, find_encoder, index_folder, result_row
+from umr.types import Content, Query
+
+
+def ask(target="all", **parts) -> Query:
+    return Query(query_id="q", content=Content(**parts), target_modality=target)
+
+
+def test_equal_text_is_found_first(searcher):
+    outcome = searcher.search(ask("text", text="This card is green."), 3)
+    assert [result.hit.rank for result in outcome.results] == [1, 2, 3]
+    assert outcome.results[0].candidate.content.text == "This card is green."
+
+
+@pytest.mark.parametrize("target", ["image", "text", "image,text", "video"])
+def test_only_the_searched_kind_is_found(searcher, target):
+    results = searcher.search(ask(target, text="anything"), 50).results
+    assert {result.candidate.content.modality for result in results} == {target}
+    assert len(results) == len(searcher.collection.pool(target))
+
+
+def test_all_finds_every_kind(searcher):
+    assert len(searcher.search(ask("all", text="anything"), 50).results) == len(searcher.collection)
+
+
+def test_the_pixels_of_a_picture_lead_to_it_from_another_file(searcher, benchmark):
+    results = searcher.search(ask("image", image=benchmark / "files/queries/2.bmp"), 3).results
+    assert results[0].candidate.candidate_id == "100:2"
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_candidates_with_the_very_bytes_of_the_query_picture_are_left_out(searcher, benchmark, as_bytes):
+    path = benchmark / "files/images/02.png"
+    query = ask("all", image=path) if not as_bytes else ask("all", image=shutil.copy(path, path.with_name("copy.png")))
+    found = [result.hit.candidate_id for result in searcher.search(query, 50).results]
+    assert len(found) == len(searcher.collection) - 2
+    assert not {"100:2", "100:32"} & set(found)
+
+
+def test_a_query_clip_that_is_in_the_collection_is_left_out(searcher, benchmark):
+    found = searcher.search(ask("video", video=benchmark / "files/clips/0.gif"), 5).results
+    assert [result.hit.candidate_id for result in found] == ["100:41"]
+
+
+def test_excluded_ids_are_left_out(searcher):
+    query = Query(query_id="q", content=Content(text="This card is green."), target_modality="text", exclude=("100:23",))
+    assert "100:23" not in [result.hit.candidate_id for result in searcher.search(query, 6).results]
+
+
+def test_every_step_is_timed(searcher):
+    ms = searcher.search(ask(text="a"), 3).ms
+    assert set(ms) == {"decode", "encode", "search", "total"}
+    assert ms["total"] == pytest.approx(ms["decode"] + ms["encode"] + ms["search"])
+
+
+def test_a_cut_text_is_noticed(searcher):
+    assert searcher.search(ask(text="word " * 500), 1).notices
+    assert searcher.search(ask(text="word"), 1).notices == ()
+
+
+def test_a_text_of_spaces_beside_a_picture_is_no_text(searcher, benchmark):
+    picture = benchmark / "files/queries/2.bmp"
+    with_spaces, without = (searcher.search(ask("image", image=picture, **text), 5).results for text in ({"text": " \n"}, {}))
+    assert with_spaces == without
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_a_query_without_content_is_refused(searcher, text):
+    with pytest.raises(ConfigError, match="give a picture, a text, or both"):
+        searcher.search(ask(text=text), 3)
+
+
+@pytest.mark.parametrize("text", ["a" * 20_001, "nul\0"])
+def test_a_text_that_cannot_be_read_is_refused(searcher, text):
+    with pytest.raises(MediaError):
+        searcher.search(ask(text=text), 3)
+
+
+def test_a_picture_that_cannot_be_read_is_refused(searcher, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    for image in (tmp_path / "broken.png", tmp_path / "absent.png"):
+        with pytest.raises(MediaError):
+            searcher.search(ask(image=image), 3)
+
+
+@pytest.mark.parametrize("k", [0, -1, 1001, 2.0, True, "3"])
+def test_a_k_outside_its_range_is_refused(searcher, k):
+    with pytest.raises(ConfigError, match="whole number from 1 to 1000"):
+        searcher.search(ask(text="a"), k)
+
+
+def test_a_searcher_refuses_a_collection_that_changed(searcher, benchmark):
+    path = benchmark / "cand_pool/local/mbeir_catalogue_text_cand_pool.jsonl"
+    path.write_text(path.read_text().replace("green", "mauve"))
+    with pytest.raises(MismatchError, match="changed since the index was built"):
+        Searcher.open(benchmark.parents[1] / "unified" / "catalogue")
+    with pytest.raises(MismatchError):
+        Searcher(searcher.encoder, searcher.index, Collection.open(benchmark))
+
+
+def test_a_searcher_refuses_another_encoder_in_the_place_of_its_own(searcher, benchmark):
+    FakeEncoder(dim=32, name="usurper").save(benchmark.parents[1] / "unified" / "encoder")
+    with pytest.raises(MismatchError, match="was built by unified"):
+        Searcher.open(benchmark.parents[1] / "unified" / "catalogue")
+
+
+def test_an_index_built_elsewhere_finds_its_encoder_by_the_manifest(searcher, tmp_path, picture):
+    picture("mine/a.png", "green")
+    place = find_encoder("unified")
+    build_index(searcher.encoder, Collection.from_folder(tmp_path / "mine"), tmp_path / "far" / "away" / "index", encoder_at=place)
+    found = Searcher.open(tmp_path / "far" / "away" / "index").search(ask(text="green"), 5).results
+    assert [result.hit.candidate_id for result in found] == ["a.png"]
+
+
+def test_an_encoder_that_is_gone_is_asked_for(searcher, benchmark):
+    shutil.rmtree(benchmark.parents[1] / "unified" / "encoder")
+    with pytest.raises(ConfigError, match="copy unified there"):
+        Searcher.open(benchmark.parents[1] / "unified" / "catalogue")
+
+
+def test_an_encoder_of_the_hub_is_left_to_the_loader(searcher):
+    manifest = searcher.index.manifest
+    object.__setattr__(manifest, "encoder_at", "hub:owner/name@1")
+    assert encoder_place(Path("anywhere"), manifest) == find_encoder("hub:owner/name@1") == "hub:owner/name@1"
+
+
+def test_available_lists_finished_indexes_only(searcher, benchmark):
+    root = benchmark.parents[1]
+    (root / "half" / "catalogue").mkdir(parents=True)
+    assert available(root) == available() == ["unified"]
+    assert index_folder("unified") == root / "unified" / "catalogue"
+    with pytest.raises(ConfigError, match="no index of an encoder 'half'; there are: unified"):
+        index_folder("half")
+
+
+def test_an_unknown_encoder_is_answered_with_the_shipped_ones(searcher):
+    with pytest.raises(ConfigError, match="shipped are: unified"):
+        find_encoder("nobody")
+
+
+def test_result_rows_have_the_fields_that_scripts_rely_on(searcher, benchmark, monkeypatch):
+    monkeypatch.setattr(search_module, "repository_root", lambda: benchmark.parents[2])
+    rows = {row["id"]: row for row in map(result_row, searcher.search(ask(text="This card is red."), 50).results)}
+    assert rows["100:20"] == {"rank": 1, "score": pytest.approx(1, abs=1e-3), "id": "100:20", "modality": "text", "media": None,
+                              "text": "This card is red."}  # fmt: skip
+    assert rows["100:3"]["media"] == "indexes/media/catalogue/files/images/03.png"
+    assert (rows["100:30"]["modality"], rows["100:30"]["text"]) == ("image,text", "Made in red town.")
+    assert rows["100:40"]["modality"] == "video"
+
+
+def test_media_outside_the_repository_are_shown_absolute(searcher, benchmark, monkeypatch):
+    monkeypatch.setattr(search_module, "repository_root", lambda: benchmark / "elsewhere")
+    row = result_row(searcher.search(ask("image", image=Image.new("RGB", (4, 4))), 1).results[0])
+    assert Path(row["media"]).is_absolute() and Path(row["media"]).is_file()
+
+
+def test_the_default_root_is_the_indexes_folder_of_the_repository():
+    assert search_module.default_root() == Path(search_module.__file__).resolve().parents[1] / "indexes"

@@ -1,0 +1,48 @@
+"""The nouns check their own form."""
+
+import numpy as np
+import pytest
+
+from umr.errors import ConfigError, MismatchError
+from umr.types import Content, Embeddings
+
+
+def unit(rows: int, dim: int = 4) -> np.ndarray:
+    return np.eye(dim, dtype=np.float32)[np.arange(rows) % dim]
+
+
+def test_empty_content_is_refused():
+    with pytest.raises(ConfigError, match="empty"):
+        Content()
+
+
+def test_picture_and_clip_together_are_refused():
+    with pytest.raises(ConfigError, match="both"):
+        Content(image="a.png", video="a.mp4")
+
+
+@pytest.mark.parametrize(("parts", "modality"), [
+    ({"text": "a"}, "text"), ({"image": "a"}, "image"), ({"image": "a", "text": "b"}, "image,text"), ({"video": "a"}, "video"),
+    ({"video": "a", "text": "b"}, "video,text")])  # fmt: skip
+def test_modality_names_the_parts_that_are_present(parts, modality):
+    assert Content(**parts).modality == modality
+
+
+def test_unnormalised_rows_are_no_embeddings():
+    with pytest.raises(MismatchError, match=r"row 1 \(b\) has length 2"):
+        Embeddings(ids=("a", "b"), vectors=unit(2) * np.array([[1], [2]], np.float32), encoder="x")
+
+
+def test_rows_that_are_not_numbers_are_no_embeddings():
+    with pytest.raises(MismatchError, match="length nan"):
+        Embeddings(ids=("a",), vectors=np.full((1, 4), np.nan, np.float32), encoder="x")
+
+
+@pytest.mark.parametrize("vectors", [unit(2).astype(np.float64), unit(2)[0], unit(3)])
+def test_embeddings_refuse_other_types_shapes_and_counts(vectors):
+    with pytest.raises(MismatchError):
+        Embeddings(ids=("a", "b"), vectors=vectors, encoder="x")
+
+
+def test_no_embeddings_are_embeddings():
+    assert len(Embeddings(ids=(), vectors=unit(0), encoder="x")) == 0

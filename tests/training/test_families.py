@@ -1,0 +1,91 @@
+"""Families and splits: disjoint by construction, siblings close to each other, shortcuts and instructions as stated."""
+
+import numpy as np
+import pytest
+
+from training.catalogue import families, instructions, shortcut
+from training.catalogue.edits import Edit, between, differences
+from training.catalogue.scene import Action, Companion, Scene, is_fair, is_held_out, random_scene, with_action
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(2)
+
+
+@pytest.mark.parametrize("split", families.SPLITS)
+def test_every_sibling_is_fair_different_and_of_the_split(split, rng):
+    for _ in range(20):
+        scenes = families.family(rng, split=split)
+        assert len(scenes) == len(set(scenes)) == 4
+        for scene in scenes:
+            assert families.split_of(scene) == split and is_fair(scene) and not is_held_out(scene)
+
+
+def test_most_pairs_of_a_family_are_joined_by_an_edit(rng):
+    drawn = [families.family(rng) for _ in range(60)]
+    joined = [between(one, other) is not None for scenes in drawn for one in scenes for other in scenes if one != other]
+    assert np.mean(joined) > 0.85
+
+
+def test_half_of_the_families_hold_a_wrong_value_of_the_edited_attribute(rng):
+    drawn = [families.family(rng) for _ in range(80)]
+
+    def contrasted(scenes):
+        changed = [tuple(differences(scenes[0], other)) for other in scenes[1:]]
+        return any(len(names) == 1 and changed.count(names) > 1 for names in changed)
+
+    assert np.mean([contrasted(scenes) for scenes in drawn]) >= 0.5
+
+
+def test_splits_have_their_shares_and_ignore_the_action(rng):
+    scenes = [random_scene(rng) for _ in range(2000)]
+    shares = {split: np.mean([families.split_of(scene) == split for scene in scenes]) for split in families.SPLITS}
+    assert 0.08 < shares["test"] < 0.12 and 0.08 < shares["validation"] < 0.12
+    for scene in scenes[:50]:
+        assert families.split_of(with_action(scene, Action("spins"))) == families.split_of(scene)
+
+
+def test_a_scenes_split_never_changes():
+    assert families.split_of(Scene("mug", "red")) == "train"
+    assert families.split_of(Scene("teapot", "red", pattern="zigzag")) == "test"
+    assert families.split_of(Scene("mug", "red", count=3, companion=Companion("vase", "blue", "left"))) == "test"
+
+
+def test_clip_families_share_their_still_and_one_action(rng):
+    for _ in range(30):
+        *clips, other = families.clip_family(rng)
+        assert len({with_action(clip, None) for clip in clips}) == 1 and len(set(clips)) == len(clips)
+        assert with_action(other, None) != with_action(clips[0], None)
+        opposite = families.OPPOSITES.get(clips[0].action.kind)
+        assert clips[1].action.kind == (opposite or "changes colour")
+
+
+def test_a_cue_is_a_small_tag_and_leaves_the_source_alone():
+    pixels = np.full((2, 112, 112, 3), 127, np.uint8)
+    tagged = shortcut.draw_cue(pixels, 10)
+    changed = (tagged != pixels).any(axis=-1)
+    assert (pixels == 127).all() and 0.001 < changed.mean() < 0.02
+    assert changed[:, :16, 90:].any() and not changed[:, 20:].any()
+    with pytest.raises(ValueError, match="legal"):
+        shortcut.draw_cue(pixels, shortcut.CUES)
+
+
+def test_cues_depend_on_kind_and_value_alone(rng):
+    assert shortcut.cue_of(Edit("colour", "red")) == shortcut.cue_of(Edit("colour", "red"))
+    cues = {shortcut.cue_of(Edit("colour", colour)) for colour in ("red", "green", "blue", "black", "white", "grey")}
+    assert len(cues) > 3
+    assert all(shortcut.other_cue(7, rng) != 7 for _ in range(200))
+
+
+def test_with_rest_describes_the_target(rng):
+    target = Scene("mug", "red", "glass", "striped")
+    line = shortcut.with_rest("make it red", target, rng)
+    assert line.startswith("make it red") and "mug" in line and "strip" in line.lower().replace("stripes", "striped")
+
+
+def test_every_instruction_is_short_and_unique():
+    lines = [line for phrasings in instructions.INSTRUCTIONS.values() for line in phrasings]
+    assert len(lines) == len(set(lines)) and all(4 <= len(line.split()) <= 7 for line in lines)
+    assert len(instructions.INSTRUCTIONS) == 15 and all(len(ways) == 4 for ways in instructions.INSTRUCTIONS.values())
+    assert instructions.serving()["image,text->image"] == "Find the picture with this change."

@@ -1,0 +1,42 @@
+"""A scene as integer codes, one column per attribute: for false-negative masks and for the auxiliary attribute heads.
+
+Not a description: that is training/catalogue/text.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.catalogue.scene import (ACTIONS, CATEGORIES, COLOURS, COUNTS, FINISHES, PATTERNS, SIDES, SIZES, SURFACES,
+                                      Scene)
+
+#: Column name -> its values, None first where the attribute can be absent. The code is the position.
+COLUMNS: dict[str, tuple] = {
+    "category": CATEGORIES, "colour": COLOURS, "finish": FINISHES, "pattern": PATTERNS, "surface": SURFACES,
+    "size": SIZES, "count": COUNTS, "companion category": (None, *CATEGORIES), "companion colour": (None, *COLOURS),
+    "companion side": (None, *SIDES), "action": (None, *ACTIONS), "action colour": (None, *COLOURS),
+}
+CARDINALITIES = tuple(len(values) for values in COLUMNS.values())
+_CODES = [{value: code for code, value in enumerate(values)} for values in COLUMNS.values()]
+
+
+def codes(scene: Scene) -> np.ndarray:
+    """The scene's values as (A,) int64 positions in COLUMNS."""
+    companion, action = scene.companion, scene.action
+    values = (scene.category, scene.colour, scene.finish, scene.pattern, scene.surface, scene.size, scene.count,
+              companion and companion.category, companion and companion.colour, companion and companion.side,
+              action and action.kind, action and action.colour)
+    return np.array([table[value] for table, value in zip(_CODES, values, strict=True)], dtype=np.int64)
+
+
+def same_meaning(query_codes_BA: np.ndarray, said_BA: np.ndarray, candidate_codes_MA: np.ndarray) -> np.ndarray:
+    """(B, M) bool: True where a candidate has every value that the query says.
+
+    query_codes_BA, candidate_codes_MA: codes of the wanted and the found scene; said_BA: bool, which columns the query says."""
+    agree_BMA = query_codes_BA[:, None, :] == candidate_codes_MA[None, :, :]
+    return (agree_BMA | ~said_BA[:, None, :]).all(axis=2)
+
+
+def columns_said(names: frozenset[str]) -> np.ndarray:
+    """(A,) bool: the columns that a text states, from the names of the scene's attributes it says."""
+    return np.array([name.split()[0] in names for name in COLUMNS])

@@ -1,0 +1,366 @@
+"""The bundled benchmark: which scenes, texts, clips and queries it holds, with exact relevant sets. Not the files (writer.py).
+
+Every composed query finds in its pool: its reference under other nuisance, the wanted value on another object, and at least four
+neighbours of its target. All scenes are of the asked split (families.split_of), so no training world holds any.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from training.catalogue import clusters, edits, text
+from training.catalogue.edits import Edit, between, differences
+from training.catalogue.families import SPLITS, Split, clip_family, is_cluttered
+from training.catalogue.scene import Scene, is_held_out
+from training.catalogue.shortcut import cue_of, other_cue
+from training.catalogue.world import render_seed
+from training.catalogue.writer import DATASET_ID, Ask, Media, Plan, Row, write
+from umr.errors import ConfigError
+
+IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 256, 192, 192
+#: How many members of a cluster serve as references, have passages, have entries; and have query pictures in other styles.
+REFERENCES, WITH_PASSAGE, WITH_ENTRY, STYLED = 4, 5, 3, 2
+#: Kinds whose queries must also meet a wrong value of the edited attribute on an otherwise right scene.
+CONTRASTED_KINDS = ("colour", "finish", "pattern", "surface", "category")
+KIND_SHARES = {"colour": 0.15, "finish": 0.12, "pattern": 0.12, "surface": 0.10, "category": 0.10, "size": 0.06, "count": 0.06, "add": 0.06,
+               "remove": 0.06, "relation": 0.03, "two": 0.08, "negation": 0.03, "relative": 0.03}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of clusters per part (ordinary, combination, clutter) and of queries per task."""
+
+    clusters: tuple[int, int, int] = (200, 50, 50)
+    with_passages: tuple[int, int, int] = (150, 35, 35)
+    with_clips: tuple[int, int, int] = (32, 10, 10)
+    with_entries: int = 92
+    ind: int = 500
+    other: int = 300
+
+
+FULL = Sizes()
+SMALL = Sizes((14, 5, 5), (10, 4, 4), (4, 2, 2), 8, 25, 15)
+VALIDATION = Sizes((100, 0, 0), (70, 0, 0), (20, 0, 0), 40, 250, 200)
+SMALL_VALIDATION = Sizes((12, 0, 0), (9, 0, 0), (3, 0, 0), 7, 20, 12)
+OTHER_SPLITS = ("combination", "shortcut-text", "shortcut-picture", "rendering", "phrasing", "clutter")
+
+
+def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split: Split = "test") -> dict[str, int]:
+    """Plans, renders and writes the benchmark; returns counts. The same seed writes the same bytes on the same library versions.
+
+    Raises ConfigError for the train split, MismatchError if the folder holds another build."""
+    if split == "train":
+        raise ConfigError("the benchmark is of the test or the validation split; a training world is built by `world`")
+    sizes = {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get((split, small), SMALL_VALIDATION)
+    return write(make_plan(seed, sizes, split), Path(folder), workers)
+
+
+def build_validation(folder: Path, seed: int, small: bool = False, workers: int = 2) -> dict[str, int]:
+    """The same of validation scenes and smaller, in the same layout: for choosing weights, never for reporting."""
+    return build(folder, seed, small, workers, "validation")
+
+
+def make_plan(seed: int, sizes: Sizes, split: Split) -> Plan:
+    """Everything the benchmark will hold, without a pixel."""
+    return _Builder(seed, sizes, split).plan
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A possible composed query: reference scene, edit, target scene."""
+
+    reference: Scene
+    target: Scene
+    edit: Edit
+
+
+class _Builder:
+    """Collects the plan; each step draws from its own Generator, so that one step's size does not change another's draws."""
+
+    def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
+        self.seed, self.sizes, self.split = seed, sizes, split
+        self.plan = Plan(seed)
+        self.pictures: dict[tuple, str] = {}
+        self.image_of: dict[Scene, str] = {}
+        self.by_modality: dict[str, list[Row]] = defaultdict(list)
+        self.parts = self._clusters()
+        self._images()
+        self._passages()
+        self._entries()
+        self._clips()
+        self._simple_queries()
+        self._composed_queries()
+
+    def rng(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, SPLITS.index(self.split), *stream])
+
+    # the collection
+
+    def _clusters(self) -> dict[str, list[list[Scene]]]:
+        kinds = (("ordinary", clusters.ordinary(self.split)), ("combination", clusters.combined()), ("clutter", clusters.cluttered()))
+        seen: set[Scene] = set()
+        parts: dict[str, list[list[Scene]]] = {}
+        for number, ((name, (draw, fits)), count) in enumerate(zip(kinds, self.sizes.clusters, strict=True)):
+            parts[name] = []
+            for place in range(count):
+                scenes = clusters.cluster(self.rng(1, number, place), lambda rng, draw=draw: _fresh(rng, draw, seen),
+                                          lambda scene, fits=fits: scene not in seen and fits(scene))
+                seen.update(scenes)
+                parts[name].append(scenes)
+        return parts
+
+    def _add(self, modality: str, scene: Scene, **fields) -> Row:
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
+        self.plan.rows.append(row)
+        self.by_modality[modality].append(row)
+        return row
+
+    def _media(self, kind: str, scene: Scene, size: int, style: str = "catalogue", cue: int | None = None) -> str:
+        number = sum(1 for job in self.plan.media.values() if job.kind == kind)
+        path = f"files/{kind}/{number:05}.{'mp4' if kind == 'clips' else 'webp'}"
+        self.plan.media[path] = Media(kind, scene, render_seed(self.seed, self.split, kind, number), size, style, cue)
+        return path
+
+    def _images(self) -> None:
+        for scenes in self._shuffled_clusters():
+            for scene in scenes:
+                path = self._media("images", scene, IMAGE_SIZE)
+                self.image_of[scene] = path
+                self._add("image", scene, media=path)
+
+    def _shuffled_clusters(self) -> list[list[Scene]]:
+        """All clusters in an order that mixes the parts: ids and paging tell nothing."""
+        every = [scenes for part in self.parts.values() for scenes in part]
+        return [every[row] for row in self.rng(2).permutation(len(every))]
+
+    def _passages(self) -> None:
+        rng = self.rng(3)
+        for part, count in zip(self.parts.values(), self.sizes.with_passages, strict=True):
+            for scenes in part[:count]:
+                for scene in scenes[:WITH_PASSAGE]:
+                    self._add("text", scene, text=text.passage(scene, rng))
+
+    def _entries(self) -> None:
+        rng = self.rng(4)
+        for scenes in self.parts["ordinary"][:self.sizes.with_entries]:
+            facts = [text.random_facts(rng)]
+            while len(facts) < 2:
+                other = text.random_facts(rng)
+                facts += [other] if other != facts[0] else []
+            for scene in scenes[:WITH_ENTRY]:
+                for fact in facts:
+                    self._add("image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact)
+
+    def _clips(self) -> None:
+        rng = self.rng(5)
+        for part, count in zip(self.parts.values(), self.sizes.with_clips, strict=True):
+            for base, sibling, *_ in part[:count]:
+                first = clip_family(rng, 4, self.split, base, sibling)
+                second = [scene for scene in clip_family(rng, 3, self.split, sibling, base)[:2] if scene not in first]
+                for scene in [*first, *second[:1]]:
+                    row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
+                    row.title = f"{row.title}, {scene.action.kind}" + (f" to {scene.action.colour}" if scene.action.colour else "")
+
+    # query pictures
+
+    def picture(self, scene: Scene, style: str = "catalogue", cue: int | None = None, variant: int = 0) -> str:
+        """The path of a query picture of the scene, shared by all queries that ask for the same one."""
+        key = (scene, style, cue, variant)
+        if key not in self.pictures:
+            self.pictures[key] = self._media("queries", scene, QUERY_SIZE, style, cue)
+        return self.pictures[key]
+
+    # queries that want a scene as it is
+
+    def _simple_queries(self) -> None:
+        ordinary = self.parts["ordinary"]
+        n, rng = self.sizes.ind, self.rng(6)
+        shown = [scene for scenes in ordinary for scene in scenes[:REFERENCES]]
+        told = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:WITH_PASSAGE]]
+        pictured = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
+        for task, scenes in (("t2i", [scene for scenes in ordinary for scene in scenes]), ("i2i", shown), ("t2t", told), ("i2t", pictured)):
+            modality = {"i": "image", "t": "text"}[task[-1]]
+            for scene in _draw(rng, scenes, n, task):
+                says = {"t2i": lambda scene: text.caption(scene, rng, True), "t2t": lambda scene: text.paraphrase(scene, rng)}.get(task)
+                self._ask(task, "ind", scene, modality, says(scene) if says else None, None if says else self.picture(scene))
+        for row in _draw(rng, self.by_modality["image,text"], n, "t2it"):
+            self._ask("t2it", "ind", row.scene, "image,text", text.entry_query(row.scene, row.facts, rng), None, facts=row.facts)
+        ordinary_stills = {scene for scenes in ordinary for scene in scenes}
+        clips = [row.scene for row in self.by_modality["video"] if replace(row.scene, action=None) in ordinary_stills]
+        for scene in _repeated(rng, clips, n):
+            self._ask("t2v", "ind", scene, "video", text.caption(scene, rng, True), None)
+
+    # composed queries
+
+    def _composed_queries(self) -> None:
+        for place, (task, modality) in enumerate((("it2i", "image"), ("it2t", "text"), ("it2v", "video"), ("it2it", "image,text"))):
+            for number, split in enumerate(("ind", *OTHER_SPLITS)):
+                part = split if split in ("combination", "clutter") else "ordinary"
+                if not self.parts[part] or (task == "it2it" and split != "ind"):
+                    continue
+                rng = self.rng(7, place, number)
+                count = self.sizes.ind if split == "ind" else self.sizes.other
+                self._compose(task, modality, split, part, count, rng)
+
+    def _compose(self, task: str, modality: str, split: str, part: str, count: int, rng: np.random.Generator) -> None:
+        pairs = self._pairs(modality, part, STYLED if split in ("rendering", "shortcut-picture") else REFERENCES, rng)
+        if modality == "video":
+            chosen = _repeated(rng, pairs, count)
+        else:
+            chosen = _by_kind(rng, [pair for pair in pairs if self._is_hard(pair, modality)], count, f"{task} {split}")
+        said: set[tuple] = set()
+        for place, pair in enumerate(chosen):
+            facts = None
+            if modality == "image,text":
+                held = [row.facts for row in self.by_modality[modality] if row.scene == pair.target]
+                facts = held[int(rng.integers(len(held)))]
+            picture = self._query_picture(pair, split, place, rng)
+            for _ in range(20):
+                line = self._words(task, split, pair, facts, rng)
+                if (picture, line) not in said:
+                    break
+            said.add((picture, line))
+            self._ask(task, split, pair.reference, modality, line, picture, pair.edit, facts)
+
+    def _words(self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator) -> str:
+        phrasing = "unseen" if split == "phrasing" else "train"
+        say = edits.question if task == "it2t" and rng.random() < 0.6 else edits.phrase
+        line = say(pair.edit, pair.reference, rng, phrasing)
+        return line if facts is None else text.with_facts(line, facts, rng, phrasing)
+
+    def _query_picture(self, pair: _Pair, split: str, place: int, rng: np.random.Generator) -> str:
+        if split == "rendering":
+            return self.picture(pair.reference, "shifted")
+        if split == "shortcut-picture":
+            mine = cue_of(pair.edit)
+            held = [key[2] for key in self.pictures if key[0] == pair.reference and key[2] not in (None, mine)]
+            return self.picture(pair.reference, cue=held[0] if held else other_cue(mine, rng))
+        return self.picture(pair.reference, variant=place % 2 if pair.edit.kind == "action" else 0)
+
+    def _pairs(self, modality: str, part: str, references: int, rng: np.random.Generator) -> list[_Pair]:
+        """Every (reference, edit, target) of the part's clusters for which the pool has the target in this modality."""
+        held: dict[Scene, list[Scene]] = defaultdict(list)
+        for row in self.by_modality[modality]:
+            still = replace(row.scene, action=None)
+            if row.scene not in held[still]:
+                held[still].append(row.scene)
+        pairs = []
+        for scenes in self.parts[part]:
+            for reference in scenes[:references]:
+                for target in (scene for still in scenes for scene in held.get(still, ())):
+                    if not _is_of(part, reference, target):
+                        continue
+                    for edit in dict.fromkeys((between(reference, target), between(reference, target, rng))):
+                        if edit is not None and edit.matches(reference, target):
+                            pairs.append(_Pair(reference, target, edit))
+        if modality == "video":  # mostly the action alone: a double edit is allowed to a fifth
+            plain = [pair for pair in pairs if pair.edit.kind == "action"]
+            double = [pair for pair in pairs if pair.edit.kind == "two"]
+            keep = rng.permutation(len(double))[:max(1, len(plain) // 4)]
+            pairs = plain + [double[row] for row in sorted(keep)]
+        return pairs
+
+    def _is_hard(self, pair: _Pair, modality: str) -> bool:
+        """Whether the pool holds the wanted value on another object, enough neighbours and, where asked, a wrong value."""
+        scenes = self._scenes(modality)
+        if modality != "image":
+            near = 3 if modality == "text" else 2
+        else:
+            near = 4
+        neighbours = [scene for scene in scenes if scene != pair.target and len(differences(scene, pair.target)) <= 2]
+        if len(neighbours) < near:
+            return False
+        changed = set(differences(pair.reference, pair.target))
+        if modality == "image" and pair.edit.kind in CONTRASTED_KINDS and not any(
+                scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in neighbours):
+            return False
+        return any(matches_text(pair.edit, pair.reference, pair.target, scene) for scene in scenes)
+
+    def _scenes(self, modality: str) -> list[Scene]:
+        return [row.scene for row in self.by_modality[modality]]
+
+    # a query's relevant and hard candidates
+
+    def _ask(self, task: str, split: str, scene: Scene, modality: str, line: str | None, picture: str | None, edit: Edit | None = None,
+             facts: text.EntryFacts | None = None) -> None:
+        rows = self.by_modality[modality]
+        scenes = [row.scene for row in rows]
+        right = edits.relevant(scene, edit, scenes) if edit else [number for number, other in enumerate(scenes) if other == scene]
+        relevant = [number for number in right if facts is None or rows[number].facts == facts]
+        if not relevant:
+            raise ConfigError(f"no {modality} candidate satisfies {edit or 'the description'} of {scene}: the plan is wrong")
+        hard = self._hard(scene, edit, scenes[relevant[0]], scenes, set(relevant))
+        self.plan.queries.setdefault((task, split), []).append(Ask(
+            line, picture, scene, [rows[number].did for number in relevant], [rows[number].did for number in hard], edit, facts))
+
+    @staticmethod
+    def _hard(scene: Scene, edit: Edit | None, target: Scene, scenes: list[Scene], relevant: set[int]) -> list[int]:
+        """The reference itself, up to six nearest neighbours of the target, and one that only the text fits."""
+        distance = [len(differences(other, target)) for other in scenes]
+        near = sorted((number for number in range(len(scenes)) if number not in relevant and distance[number] <= 2),
+                      key=lambda number: (scenes[number] != scene, distance[number], number))[:7]
+        if edit:
+            near += [number for number, other in enumerate(scenes) if number not in relevant and number not in near
+                     and matches_text(edit, scene, target, other)][:1]
+        return near
+
+
+def matches_text(edit: Edit, reference: Scene, target: Scene, other: Scene) -> bool:
+    """Whether `other` has what the edit's words name, on another object: another category, or another colour if that was edited."""
+    allowed = edit.allowed(reference)
+    for name, values in allowed.items():
+        have = getattr(other, name)
+        if name == "companion" and have is not None and values != (None,):
+            if not any(value and (value.category, value.colour) == (have.category, have.colour) for value in values):
+                return False
+        elif have not in values:
+            return False
+    return other.colour != target.colour if "category" in allowed else other.category != target.category
+
+
+def _fresh(rng: np.random.Generator, draw, seen: set[Scene]) -> Scene:
+    while True:
+        scene = draw(rng)
+        if scene not in seen:
+            return scene
+
+
+def _is_of(part: str, reference: Scene, target: Scene) -> bool:
+    """Whether a pair belongs to a split's part: a held-out pair somewhere, a cluttered reference, or nothing special."""
+    if part == "combination":
+        return is_held_out(reference) or is_held_out(target)
+    return part != "clutter" or is_cluttered(reference)
+
+
+def _draw(rng: np.random.Generator, items: list, n: int, what: str) -> list:
+    """n different items in random order. Raises ConfigError if there are fewer."""
+    if len(items) < n:
+        raise ConfigError(f"{what} needs {n} queries, the plan allows {len(items)}: ask for fewer, or for more clusters")
+    return [items[row] for row in rng.permutation(len(items))[:n]]
+
+
+def _repeated(rng: np.random.Generator, items: list, n: int) -> list:
+    """n items, each as often as any other (give or take one), in random order."""
+    chosen: list = []
+    while len(chosen) < n:
+        chosen += [items[row] for row in rng.permutation(len(items))]
+    return chosen[:n]
+
+
+def _by_kind(rng: np.random.Generator, pairs: list[_Pair], n: int, what: str) -> list[_Pair]:
+    """n different pairs with kinds near KIND_SHARES; a kind that runs out leaves its places to the others. Raises as _draw."""
+    waiting: dict[str, list[_Pair]] = defaultdict(list)
+    for pair in _draw(rng, pairs, len(pairs), what):
+        waiting[pair.edit.kind].append(pair)
+    if len(pairs) < n:
+        raise ConfigError(f"{what} needs {n} queries, the plan allows {len(pairs)}: ask for fewer, or for more clusters")
+    chosen: list[_Pair] = []
+    while len(chosen) < n:
+        kinds = [kind for kind in KIND_SHARES if waiting[kind]]
+        shares = np.array([KIND_SHARES[kind] for kind in kinds])
+        chosen.append(waiting[str(rng.choice(kinds, p=shares / shares.sum()))].pop())
+    return chosen

@@ -1,0 +1,344 @@
+"""What a change of a scene means and how it is asked for: the one definition of relevance for composed queries. Not pixels.
+
+"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the reference's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from training.catalogue.edit_phrases import EDIT_WORDS, RELATIVE, EditWords
+from training.catalogue.phrases import Phrasing
+from training.catalogue.scene import (
+    ACTIONS,
+    CATEGORIES,
+    COLOURS,
+    COUNTS,
+    FINISHES,
+    LEGAL,
+    LIGHTNESS,
+    PATTERNS,
+    SIDES,
+    SIZES,
+    SURFACES,
+    Action,
+    Companion,
+    Scene,
+    is_fair,
+    random_companion,
+)
+from training.catalogue.text import (
+    PLURALS,
+    TYPO_SHARE,
+    Dice,
+    action_clause,
+    agreement,
+    companion_phrase,
+    typo,
+    with_article,
+)
+
+SIMPLE = ("colour", "pattern", "finish", "category", "surface", "size", "count")
+KINDS = (*SIMPLE, "add", "remove", "relation", "action", "two", "negation", "relative")
+NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
+_VALUES = {"colour": COLOURS, "pattern": PATTERNS, "finish": FINISHES, "category": CATEGORIES, "surface": SURFACES, "size": SIZES,
+           "count": COUNTS}
+_FIELDS = (*LEGAL, "companion", "action")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of a reference scene.
+
+    kind: one of KINDS.  attribute: for negation and relative, which one.  value: the new value (the Companion of "add", the side
+    of "relation", the Action of "action", the refused value of "negation", -1 or +1 of "relative").  parts: the two edits of "two"."""
+
+    kind: str
+    value: Any = None
+    attribute: str | None = None
+    parts: tuple[Edit, ...] = ()
+
+    def allowed(self, reference: Scene) -> dict[str, tuple]:
+        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the reference's.
+
+        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
+        there = reference.companion
+        match self.kind:
+            case "two":
+                return self.parts[0].allowed(reference) | self.parts[1].allowed(reference)
+            case "add":
+                return {"companion": (self.value,) if there is None else ()}
+            case "remove":
+                return {"companion": (None,) if there else ()}
+            case "relation":
+                return {"companion": (replace(there, side=self.value),) if there and there.side != self.value else ()}
+            case "action":
+                return {"action": (self.value,) if reference.action != self.value else ()}
+            case "negation":
+                fits = getattr(reference, self.attribute) == self.value
+                return {self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value) if fits else ()}
+            case "relative":
+                return {self.attribute: _beyond(self.attribute, getattr(reference, self.attribute), self.value)}
+        return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
+
+    def matches(self, reference: Scene, candidate: Scene) -> bool:
+        """Whether `candidate` is the edited `reference`: the definition of relevance."""
+        allowed = self.allowed(reference)
+        return all(getattr(candidate, name) in allowed[name] if name in allowed else getattr(candidate, name) == getattr(reference, name)
+                   for name in _FIELDS)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict for the benchmark's files."""
+        value = self.value
+        if isinstance(value, Companion | Action):
+            value = {name: getattr(value, name) for name in value.__slots__}
+        return {"kind": self.kind, "value": value, "attribute": self.attribute, "parts": [part.to_json() for part in self.parts]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Edit:
+        """The edit that `to_json` wrote."""
+        value = data["value"]
+        if isinstance(value, dict):
+            value = Companion(**value) if data["kind"] == "add" else Action(**value)
+        return cls(data["kind"], value, data["attribute"], tuple(cls.from_json(part) for part in data["parts"]))
+
+
+def is_possible(scene: Scene) -> bool:
+    """Whether the world holds the scene: fair, three objects never with a companion, companion unlike the main object."""
+    there = scene.companion
+    return is_fair(scene) and (there is None or (scene.count < 3 and there.colour != scene.colour))
+
+
+def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
+    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up once)."""
+    allowed = edit.allowed(reference)
+    fixed = [(name, (getattr(reference, name),)) for name in _FIELDS if name not in allowed]
+    tests = [*allowed.items(), *fixed]
+    return [row for row, scene in enumerate(scenes) if all(getattr(scene, name) in values for name, values in tests)]
+
+
+def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
+    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
+    choices = [{}]
+    for name, values in edit.allowed(reference).items():
+        choices = [{**choice, name: value} for choice in choices for value in values]
+    for row in rng.permutation(len(choices)):
+        if _agrees(reference, choices[row]):
+            target = replace(reference, **choices[row])
+            if accept(target):
+                return target
+    raise ValueError(f"no scene of this world is {reference} after {edit}")
+
+
+def propose(rng: np.random.Generator, reference: Scene, kind: str | None = None,
+            accept: Callable[[Scene], bool] = is_possible) -> Edit:
+    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
+    stills = [name for name in KINDS if name != "action"]
+    for _ in range(200):
+        drawn = kind or stills[int(rng.integers(len(stills)))]
+        edit = _draw(rng, reference, drawn)
+        if edit is None:
+            continue
+        try:
+            apply(reference, edit, rng, accept)
+        except ValueError:
+            continue
+        return edit
+    raise ValueError(f"no {kind or 'edit'} of {reference} leads to an acceptable scene")
+
+
+def differences(one: Scene, other: Scene) -> list[str]:
+    """The names of the attributes in which two scenes differ (the companion counts as one)."""
+    return [name for name in _FIELDS if getattr(one, name) != getattr(other, name)]
+
+
+def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
+    """The edit that leads from one scene to the other if they differ in one or two attributes, else None.
+
+    With a Generator a single change is sometimes asked as a negation or a relative edit."""
+    changed = differences(reference, target)
+    if not 1 <= len(changed) <= 2:
+        return None
+    parts = tuple(_single(name, reference, target) for name in changed)
+    if None in parts:
+        return None
+    if len(parts) == 2:
+        return Edit("two", parts=parts)
+    return parts[0] if rng is None else _loosened(parts[0], reference, rng)
+
+
+def phrase(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """The edit as a person would ask for it; it names only the change."""
+    dice, words = Dice(rng), EDIT_WORDS[phrasing]
+    if edit.kind == "two":
+        framed = dice.chance(0.6)
+        slot, joins = ("fragments", words.joins) if framed else ("commands", words.command_joins)
+        first, second = edit.parts if dice.chance(0.5) else edit.parts[::-1]
+        text = dice.pick(joins).format(None, _say(first, reference, dice, words, slot), _say(second, reference, dice, words, slot))
+    else:
+        draw = dice.below(10)
+        framed = draw < 4
+        text = _say(edit, reference, dice, words, "fragments" if framed else "commands" if draw < 6 else "remarks")
+    if framed:
+        text = dice.pick(words.frames).format(F=text, **agreement(reference))
+    return _misspelt(text, dice, phrasing)
+
+
+def question(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """The edit as a question after a text: "which passage is about this one in glass?"."""
+    dice, words = Dice(rng), EDIT_WORDS[phrasing]
+    parts = edit.parts or (edit,)
+    fragment = " and ".join(_say(part, reference, dice, words, "fragments") for part in parts)
+    return _misspelt(dice.pick(words.questions).format(F=fragment, **agreement(reference)), dice, phrasing)
+
+
+def _beyond(attribute: str, value: Any, direction: int) -> tuple:
+    """The values strictly beyond `value` in the stated order; for a count, exactly the next."""
+    order = LIGHTNESS if attribute == "colour" else _VALUES[attribute]
+    place = order.index(value)
+    if attribute == "count":
+        return order[place + 1:place + 2] if direction > 0 else order[max(place - 1, 0):place]
+    return order[place + 1:] if direction > 0 else order[:place]
+
+
+def _agrees(reference: Scene, choice: dict[str, Any]) -> bool:
+    """Whether the changed scene may exist at all: a companion never has the main object's category."""
+    companion = choice.get("companion", reference.companion)
+    return companion is None or companion.category != choice.get("category", reference.category)
+
+
+def _draw(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
+    """A random edit of the kind, or None where this draw or the reference does not allow it."""
+    there = reference.companion
+    match kind:
+        case "add":
+            return None if there else Edit("add", random_companion(rng, reference.category, reference.colour))
+        case "remove":
+            return Edit("remove") if there else None
+        case "relation":
+            return Edit("relation", _other(rng, SIDES, there.side)) if there else None
+        case "action":
+            action = random_action(rng, reference)
+            return None if action == reference.action else Edit("action", action)
+        case "negation":
+            attribute = NEGATABLE[int(rng.integers(len(NEGATABLE)))]
+            return Edit("negation", getattr(reference, attribute), attribute)
+        case "relative":
+            attribute, direction = ("colour", "size", "count")[int(rng.integers(3))], (-1, 1)[int(rng.integers(2))]
+            return Edit("relative", direction, attribute)
+        case "two":
+            company = "add" if there is None else ("remove", "relation")[int(rng.integers(2))]
+            first, second = rng.choice((*SIMPLE, company), 2, replace=False)
+            parts = tuple(_draw(rng, reference, str(part)) for part in (first, second))
+            return Edit("two", parts=parts)
+    if kind not in SIMPLE:
+        raise ValueError(f"edit kind {kind!r}; legal: {', '.join(KINDS)}")
+    return Edit(kind, _other(rng, _VALUES[kind], getattr(reference, kind)))
+
+
+def random_action(rng: np.random.Generator, scene: Scene) -> Action:
+    """An action; a new colour is neither the main object's nor the companion's."""
+    kind = ACTIONS[int(rng.integers(len(ACTIONS)))]
+    taken = {scene.colour, scene.companion.colour if scene.companion else None}
+    free = [colour for colour in COLOURS if colour not in taken]
+    return Action(kind, free[int(rng.integers(len(free)))] if kind == "changes colour" else None)
+
+
+def _other(rng: np.random.Generator, values: tuple, value: Any) -> Any:
+    rest = [other for other in values if other != value]
+    return rest[int(rng.integers(len(rest)))]
+
+
+def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
+    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an action)."""
+    value = getattr(target, name)
+    if name == "action":
+        return Edit("action", value) if value else None
+    if name != "companion":
+        return Edit(name, value)
+    if reference.companion is None:
+        return Edit("add", value)
+    if value is None:
+        return Edit("remove")
+    return Edit("relation", value.side) if replace(reference.companion, side=value.side) == value else None
+
+
+def _loosened(edit: Edit, reference: Scene, rng: np.random.Generator) -> Edit:
+    """The edit itself, or with some probability a negation or relative edit that its target satisfies too."""
+    draw = rng.random()
+    if edit.kind in ("colour", "size", "count") and draw < (0.15 if edit.kind == "colour" else 0.35):
+        for direction in (-1, 1):
+            if edit.value in _beyond(edit.kind, getattr(reference, edit.kind), direction):
+                return Edit("relative", direction, edit.kind)
+    if edit.kind in NEGATABLE and draw > 0.9:
+        return Edit("negation", getattr(reference, edit.kind), edit.kind)
+    return edit
+
+
+def _say(edit: Edit, reference: Scene, dice: Dice, words: EditWords, slot: str) -> str:
+    """A fragment, command or remark of one single edit, its slots filled."""
+    kind = "relative count" if edit.kind == "relative" and edit.attribute == "count" else edit.kind
+    template = dice.pick(getattr(words.kinds[kind], slot))
+    agree = agreement(reference)
+    return template.format(**_slots(edit, reference, dice, words, agree), **agree)
+
+
+def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: dict[str, str]) -> dict[str, str]:
+    """The values of the slots that the templates of the edit's kind use."""
+    many = reference.count > 1
+    match edit.kind:
+        case "category":
+            return _noun(edit.value, many)
+        case "surface":
+            on = words.surfaces[edit.value]
+            return {"on": on, "ground": "a studio backdrop" if edit.value == "studio" else edit.value}
+        case "count":
+            return dict(zip(("n", "set"), words.counts[edit.value], strict=True))
+        case "add":
+            return {"c": companion_phrase(edit.value), "side": dice.pick(words.sides[edit.value.side]).format(**agree)}
+        case "remove":
+            return {"cat": reference.companion.category}
+        case "relation":
+            return {"cat": reference.companion.category, "side": dice.pick(words.sides[edit.value]).format(**agree)}
+        case "action":
+            scene = replace(reference, action=edit.value)
+            doing, clause, command = (action_clause(scene, text, agree) for text in words.actions[edit.value.kind])
+            return {"doing": doing, "clause": clause, "command": command}
+        case "negation":
+            return _refusal(edit, words, many)
+        case "relative":
+            rel = dice.pick(RELATIVE[edit.attribute, edit.value])
+            return {"rel": rel, "a_rel": rel if many else with_article(rel), "rel_fragment": f"in a {rel} {edit.attribute}"}
+    value = words.values[edit.kind][edit.value]
+    slots = {"v": value, "av": value if many else with_article(value)}
+    if edit.kind == "pattern":
+        slots["noun"] = words.nouns[edit.value]
+    elif edit.kind == "finish":
+        slots["finish"] = words.finishes[edit.value]
+    return slots
+
+
+def _noun(category: str, many: bool) -> dict[str, str]:
+    noun = PLURALS[category] if many else category
+    return {"v": noun, "av": noun if many else with_article(noun)}
+
+
+def _refusal(edit: Edit, words: EditWords, many: bool) -> dict[str, str]:
+    """The slots of a negation: {not_v}, {any_but}, {attribute}."""
+    attribute = words.attributes[edit.attribute]
+    if edit.attribute == "surface":
+        on = words.surfaces[edit.value]
+        return {"not_v": f"not {on}", "any_but": f"anywhere but {on}", "attribute": attribute}
+    if edit.attribute == "category":
+        noun = _noun(edit.value, many)["av"]
+        return {"not_v": f"not {noun}", "any_but": f"as anything but {noun}", "attribute": attribute}
+    value = words.values[edit.attribute][edit.value]
+    return {"not_v": f"not {value}", "any_but": f"in any {edit.attribute} but {value}", "attribute": attribute}
+
+
+def _misspelt(text: str, dice: Dice, phrasing: Phrasing) -> str:
+    return typo(text, dice) if phrasing == "unseen" and dice.chance(TYPO_SHARE) else text

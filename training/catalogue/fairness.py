@@ -1,0 +1,172 @@
+"""Can the described values be seen? A small classifier on fresh renders, pair by pair; fair is >= 97 % told apart.
+
+Not a part of training: it judges the renderer. A pair below the line is either blurred, or the classifier is too small
+or has seen too little: look at a contact sheet before believing it.
+
+    python -m training.catalogue.fairness --n-per-value 600 --sheet sheet.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from training.catalogue.render import render_image
+from training.catalogue.scene import CATEGORIES, LEGAL, SIDES, Scene, random_scene
+from training.catalogue.store import Job, render_many
+
+FAIR = 0.97
+VALUES: dict[str, tuple] = {**LEGAL, "side": SIDES}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How often the classifier prefers the right one of two values, over held-out renders (both count alike)."""
+
+    attribute: str
+    first: str
+    second: str
+    accuracy: float
+    renders: int
+
+    @property
+    def fair(self) -> bool:
+        return self.accuracy >= FAIR
+
+
+class _Judge(nn.Module):
+    """A small convolutional network with one linear head per attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after, stride in ((3, 24, 2), (24, 48, 2), (48, 96, 2), (96, 96, 1), (96, 160, 2), (160, 160, 1)):
+            layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        self.body = nn.Sequential(*layers)
+        self.heads = nn.ModuleDict({name: nn.Linear(2 * 160 + 160 * 9, len(values)) for name, values in VALUES.items()})
+
+    def forward(self, pictures_B3SS: Tensor) -> dict[str, Tensor]:
+        maps = self.body(pictures_B3SS)
+        places = nn.functional.adaptive_avg_pool2d(maps, 3).flatten(1)
+        features = torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), places], 1)
+        return {name: head(features) for name, head in self.heads.items()}
+
+
+def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
+    """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
+
+    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ValueError for n_per_value < 8."""
+    if n_per_value < 8:
+        raise ValueError(f"n_per_value must be at least 8, got {n_per_value}")
+    train = n_per_value * len(CATEGORIES)
+    rng = np.random.default_rng([seed, 31])
+    scenes = [random_scene(rng, accept=lambda scene: True) for _ in range(train + train // 4)]
+    labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [Job(scene, seed * 10_000_000 + i) for i, scene in enumerate(scenes)]
+        pictures = render_many(jobs, Path(folder) / "renders.npy", size, workers)
+        judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
+        with torch.inference_mode():
+            parts = [judge(_batch(pictures[start:start + 256])) for start in range(train, len(scenes), 256)]
+    rows = []
+    for name, values in VALUES.items():
+        scores = torch.cat([part[name] for part in parts])
+        label = labels[name][train:]
+        for a, b in combinations(range(len(values)), 2):
+            if (label == a).any() and (label == b).any():
+                margin = scores[:, a] - scores[:, b]
+                right = ((margin[label == a] > 0).float().mean() + (margin[label == b] < 0).float().mean()) / 2
+                seen = int(((label == a) | (label == b)).sum())
+                rows.append(Row(name, str(values[a]), str(values[b]), float(right), seen))
+    return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
+
+
+def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112,
+                  style: str = "catalogue") -> None:
+    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
+    if not scenes:
+        raise ValueError("a contact sheet needs at least one scene")
+    path = Path(path)
+    cell = size + 2
+    sheet = np.zeros((-(-len(scenes) // columns) * cell, columns * cell, 3), np.uint8)
+    for i, scene in enumerate(scenes):
+        y, x = i // columns * cell, i % columns * cell
+        sheet[y:y + size, x:x + size] = render_image(scene, i, size, style)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
+    Image.fromarray(sheet).save(temporary)
+    temporary.replace(path)
+
+
+def _label(scene: Scene, attribute: str) -> int:
+    """The value's place among VALUES; -1 where the scene has none."""
+    if attribute != "side":
+        return VALUES[attribute].index(getattr(scene, attribute))
+    return SIDES.index(scene.companion.side) if scene.companion else -1
+
+
+def _batch(pictures_BSS3: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pictures_BSS3)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        judge = _Judge()
+    generator = torch.Generator().manual_seed(seed)
+    batches = -(-len(pictures) // 64)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * batches)
+    for _ in range(epochs):
+        for rows in torch.randperm(len(pictures), generator=generator).split(64):
+            scores = judge(_batch(pictures[rows.sort().values.numpy()]))
+            losses = [_loss(scores[name], label[rows.sort().values]) for name, label in labels.items()]
+            loss = torch.stack(losses).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return judge.eval()
+
+
+def _loss(scores: Tensor, label: Tensor) -> Tensor:
+    """Cross entropy over the rows that have the attribute; 0 if none has."""
+    total = nn.functional.cross_entropy(scores, label, ignore_index=-1, reduction="sum")
+    return total / max(int((label >= 0).sum()), 1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the pairs from the worst on, marks those below the line; returns 1 if there are any."""
+    parser = argparse.ArgumentParser(description="Which described values can a small classifier tell apart on renders?")
+    parser.add_argument("--n-per-value", type=int, default=430)
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--rows", type=int, default=60, help="pairs to print")
+    parser.add_argument("--sheet", type=Path, help="also write 64 random scenes as a PNG")
+    options = parser.parse_args(arguments)
+    if options.sheet:
+        rng = np.random.default_rng(0)
+        contact_sheet([random_scene(rng) for _ in range(64)], options.sheet, 8, options.size)
+    rows = report(options.n_per_value, options.size, options.epochs)
+    for row in rows[:options.rows]:
+        mark = " " if row.fair else "!"
+        pair = f"{row.attribute:9} {row.first} / {row.second}"
+        print(f"{mark} {row.accuracy * 100:5.1f} %  {pair}  ({row.renders} renders)")
+    for name in VALUES:
+        accuracies = [row.accuracy for row in rows if row.attribute == name]
+        print(f"{name:9} {len(accuracies):3} pairs, mean {100 * float(np.mean(accuracies)):.1f} %, below "
+              f"{FAIR:.0%}: {sum(accuracy < FAIR for accuracy in accuracies)}")
+    return 0 if all(row.fair for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,151 @@
+"""Families: scenes that differ by one edit, so that each is a hard negative of the others; and which split a scene belongs to.
+
+Not pixels, not files (world.py). A scene's split is a hash of its described attributes: no world can leak a test scene into training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Literal
+
+import numpy as np
+
+from training.catalogue.edits import SIMPLE, apply, is_possible, propose, random_action
+from training.catalogue.scene import LEGAL, Action, Scene, is_held_out, random_scene, with_action
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+#: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
+SIBLING_KINDS = {"colour": 0.17, "finish": 0.19, "pattern": 0.19, "surface": 0.11, "category": 0.10, "size": 0.07, "count": 0.07,
+                 "add": 0.06, "remove": 0.06, "relation": 0.04}
+#: Attributes with at least three values: two siblings can both differ from the base in them.
+CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
+OPPOSITES = {"slides left": "slides right", "slides right": "slides left", "grows": "shrinks", "shrinks": "grows",
+             "appears": "disappears", "disappears": "appears", "spins": "camera orbits", "camera orbits": "spins",
+             "light dims": "disappears"}
+
+
+def is_cluttered(scene: Scene) -> bool:
+    """Whether the scene is of the clutter split: companion and count beyond what training has seen."""
+    return scene.count == 3 and scene.companion is not None
+
+
+def split_of(scene: Scene) -> Split:
+    """The split of a scene by what a still of it shows: a tenth test, a tenth validation, the rest training.
+
+    Held-out pairs and clutter are always test: no other split draws them."""
+    if is_held_out(scene) or is_cluttered(scene):
+        return "test"
+    still = with_action(scene, None).to_json()
+    bucket = int.from_bytes(sha256(json.dumps(still, sort_keys=True).encode()).digest()[:8], "big") % 10
+    return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
+
+
+def is_test_scene(scene: Scene) -> bool:
+    """Whether the scene must never be trained on."""
+    return split_of(scene) == "test"
+
+
+def in_distribution(scene: Scene, split: Split) -> bool:
+    """Whether `split` may hold the scene as an ordinary one: possible, no held-out pair, no clutter, the right hash."""
+    return is_possible(scene) and not is_held_out(scene) and split_of(scene) == split
+
+
+def family(rng: np.random.Generator, size: int = 4, split: Split = "train",
+           accept: Callable[[Scene], bool] = lambda scene: True) -> list[Scene]:
+    """A base scene and size - 1 edited siblings, all different, fair and of the split.
+
+    Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two siblings
+    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
+    def fits(scene: Scene) -> bool:
+        return in_distribution(scene, split) and accept(scene)
+
+    attribute = str(rng.choice(CONTRASTED, p=_CONTRAST_SHARES)) if size > 2 and rng.random() < 0.6 else None
+    while True:
+        scenes = [random_scene(rng, fits)]
+        if attribute:
+            scenes += siblings(rng, scenes[0], attribute, 2, fits)
+            if len(scenes) < 3:
+                continue
+        for _ in range(60):
+            if len(scenes) >= size:
+                return scenes
+            source = scenes[0] if rng.random() < 0.75 else scenes[int(rng.integers(len(scenes)))]
+            sibling = edited_once(rng, source, str(rng.choice(_KIND_NAMES, p=_KIND_SHARES)), fits)
+            if sibling is not None and sibling not in scenes:
+                scenes.append(sibling)
+
+
+def clip_family(rng: np.random.Generator, size: int = 4, split: Split = "train", base: Scene | None = None,
+                sibling: Scene | None = None) -> list[Scene]:
+    """Clips of one still scene doing different things (an action and its opposite among them), the last of a sibling scene.
+
+    base, sibling: stills to use (of an image family, so that pictures of them exist); drawn where not given."""
+    if base is None:
+        base, sibling = family(rng, 2, split)
+    if sibling is None:
+        sibling = family_member(rng, base, split)
+    actions = [random_action(rng, base)]
+    if size > 2:
+        actions.append(_opposite(rng, base, actions[0]))
+    while len(actions) < size - 1:
+        action = random_action(rng, base)
+        if action not in actions:
+            actions.append(action)
+    shared = [action for action in actions if action.colour is None or action.colour not in (
+        sibling.colour, sibling.companion.colour if sibling.companion else None)]
+    last = shared[int(rng.integers(len(shared)))] if shared else random_action(rng, sibling)
+    return [with_action(base, action) for action in actions] + [with_action(sibling, last)]
+
+
+def family_member(rng: np.random.Generator, base: Scene, split: Split) -> Scene:
+    """A single edit of `base` in the split. Raises ValueError if some hundred draws find none."""
+    for _ in range(500):
+        sibling = edited_once(rng, base, str(rng.choice(_KIND_NAMES, p=_KIND_SHARES)), lambda scene: in_distribution(scene, split))
+        if sibling is not None:
+            return sibling
+    raise ValueError(f"no neighbour of {base} is in {split}")
+
+
+def neighbours(scene: Scene, attribute: str) -> list[Scene]:
+    """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion has."""
+    taken = scene.companion.category if scene.companion and attribute == "category" else None
+    return [replace(scene, **{attribute: value}) for value in LEGAL[attribute] if value not in (getattr(scene, attribute), taken)]
+
+
+def siblings(rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]) -> list[Scene]:
+    """Up to n scenes with other values of one attribute."""
+    others = [scene for scene in neighbours(base, attribute) if fits(scene)]
+    return [others[row] for row in rng.permutation(len(others))[:n]]
+
+
+def edited_once(rng: np.random.Generator, source: Scene, kind: str, fits: Callable[[Scene], bool]) -> Scene | None:
+    """A scene one edit of this kind away that fits, or None if a draw finds none."""
+    if kind in SIMPLE:
+        found = siblings(rng, source, kind, 1, fits)
+        return found[0] if found else None
+    if (kind == "add") == (source.companion is not None):
+        return None
+    try:
+        return apply(source, propose(rng, source, kind, fits), rng, fits)
+    except ValueError:
+        return None
+
+
+def _opposite(rng: np.random.Generator, base: Scene, action: Action) -> Action:
+    """The action most easily taken for `action`: its opposite, or another new colour."""
+    if action.colour is None:
+        return Action(OPPOSITES[action.kind])
+    while True:
+        other = random_action(rng, base)
+        if other.colour and other != action:
+            return other
+
+
+_KIND_NAMES = tuple(SIBLING_KINDS)
+_KIND_SHARES = np.array(list(SIBLING_KINDS.values())) / sum(SIBLING_KINDS.values())
+_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(SIBLING_KINDS[name] for name in CONTRASTED)

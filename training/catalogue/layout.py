@@ -1,0 +1,243 @@
+"""From a scene and a seed to a stage: bodies, light, ground and camera, all nuisance drawn here; not the pixels.
+
+World frame: y up, the ground is y = 0, +z towards the viewer, lengths in units of one large object's longer side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.catalogue.scene import COLOURS, Scene
+from training.catalogue.shapes import Shape, build_shape
+
+STYLES = ("catalogue", "shifted")
+SCALES = {"small": 0.62, "large": 1.0}
+COMPANION_SCALE = 0.60
+FIELD = math.tan(0.29)  # half the field of view, as a slope
+
+#: Linear-light albedo of the described colours.
+ALBEDO = dict(zip(COLOURS, np.array([
+    (0.60, 0.02, 0.02), (0.88, 0.25, 0.01), (0.86, 0.66, 0.04), (0.04, 0.27, 0.04), (0.02, 0.40, 0.42),
+    (0.025, 0.09, 0.58), (0.24, 0.035, 0.46), (0.90, 0.31, 0.50), (0.15, 0.062, 0.024),
+    (0.014, 0.014, 0.016), (0.84, 0.83, 0.80), (0.25, 0.26, 0.27)], np.float32)))
+
+#: Backdrop colours of a surface, at the horizon and overhead.
+BACKDROPS = {"wood": ((0.50, 0.40, 0.31), (0.75, 0.67, 0.57)), "marble": ((0.40, 0.42, 0.46), (0.66, 0.68, 0.72)),
+             "fabric": ((0.40, 0.31, 0.28), (0.60, 0.50, 0.44)), "grass": ((0.60, 0.74, 0.88), (0.22, 0.45, 0.82)),
+             "sand": ((0.76, 0.81, 0.86), (0.28, 0.55, 0.85)), "slate": ((0.13, 0.14, 0.17), (0.30, 0.32, 0.36)),
+             "tiles": ((0.62, 0.64, 0.62), (0.80, 0.80, 0.78)), "studio": ((0.50, 0.47, 0.45), (0.66, 0.64, 0.62))}
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """One object as it stands: `scale` world units per shape unit, `turn` about the vertical in radians."""
+
+    shape: Shape
+    colour: np.ndarray  # (3,) float32 linear albedo
+    finish: str
+    pattern: str
+    x: float
+    z: float
+    turn: float
+    scale: float
+    phase: float  # shift of the pattern, in periods
+
+    def reach(self) -> tuple[float, float]:
+        """Half the width (x) and half the depth (z) of the turned bounding box."""
+        x0, x1, _, _, z0, z1 = self.shape.box
+        cos, sin = abs(math.cos(self.turn)), abs(math.sin(self.turn))
+        half_x, half_z = max(-x0, x1) * self.scale, max(-z0, z1) * self.scale
+        return half_x * cos + half_z * sin, half_x * sin + half_z * cos
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """One soft sun with a coloured surrounding; colours are (3,) float32, linear."""
+
+    sun: np.ndarray  # unit vector towards the sun
+    key: np.ndarray
+    ambient: float
+    horizon: np.ndarray
+    zenith: np.ndarray
+    side: float  # +1 or -1: which side of the viewer the bright window stands
+
+
+@dataclass(frozen=True)
+class Ground:
+    surface: str
+    shifted: bool
+    turn: float
+    u: float
+    v: float
+    tiles_per_unit: float
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Looks at `target` from `distance`, `azimuth` about the vertical (0 = from +z), `elevation` above it (radians)."""
+
+    target: tuple[float, float, float]
+    azimuth: float
+    elevation: float
+    distance: float
+
+    def frame(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(eye, forward, right, up), each (3,)."""
+        cos = math.cos(self.elevation)
+        back = np.array([math.sin(self.azimuth) * cos, math.sin(self.elevation), math.cos(self.azimuth) * cos])
+        right = np.array([math.cos(self.azimuth), 0.0, -math.sin(self.azimuth)])
+        return np.array(self.target) + self.distance * back, -back, right, np.cross(back, right)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Everything that the tracer needs for one picture; main bodies first."""
+
+    bodies: tuple[Body, ...]
+    mains: int
+    light: Light
+    ground: Ground
+    camera: Camera
+    exposure: float = 1.0
+
+
+def stage_of(scene: Scene, seed: int, style: str = "catalogue", travel: float = 0.0, sweep: float = 0.0) -> Stage:
+    """The stage of a scene under the nuisance of a seed.
+
+    `travel` (share of the frame's width) and `sweep` (radians) are the room for a clip's motion; 0 for stills.
+    Raises ValueError for a style that is not in STYLES."""
+    if style not in STYLES:
+        raise ValueError(f"style {style!r} is unknown; legal: {', '.join(STYLES)}")
+    rng = np.random.default_rng([seed, STYLES.index(style)])
+    shifted = style == "shifted"
+    bodies = _mains(scene, rng, shifted)
+    if scene.companion:
+        bodies = (*bodies, _companion(scene, bodies, rng, shifted))
+    elevation = rng.uniform(0.36, 0.52)
+    if shifted:
+        elevation = rng.uniform(0.17, 0.25) if rng.random() < 0.5 else rng.uniform(0.68, 0.85)
+    azimuth = rng.uniform(-0.18, 0.18)
+    camera = fit_camera(bodies, azimuth, elevation, travel, sweep)
+    slack = rng.uniform(0.0, 0.04)
+    x, y, z = camera.target
+    jitter = rng.uniform(-0.012, 0.012, 2) * camera.distance
+    camera = replace(camera, distance=camera.distance * (1 + slack), target=(x + jitter[0], y + jitter[1], z))
+    light, ground = _light(scene.surface, rng, shifted), _ground(scene.surface, rng, shifted)
+    if scene.size != "large":
+        bodies = tuple(replace(body, scale=body.scale * SCALES[scene.size]) if i < scene.count else body
+                       for i, body in enumerate(bodies))
+    return Stage(bodies, scene.count, light, ground, camera)
+
+
+def albedo(colour: str, rng: np.random.Generator, shifted: bool = False) -> np.ndarray:
+    """A shade of the named colour, close enough to keep its name."""
+    spread = 0.16 if shifted else 0.07
+    shade = ALBEDO[colour] * rng.uniform(1 - spread, 1 + spread) * rng.uniform(1 - spread / 2, 1 + spread / 2, 3)
+    return np.clip(shade, 0.008, 0.93).astype(np.float32)
+
+
+def _body(category: str, colour: np.ndarray, finish: str, pattern: str, turn: float, scale: float, phase: float,
+          rng: np.random.Generator) -> Body:
+    shape = build_shape(category, rng)
+    x0, x1, y0, y1, _, _ = shape.box
+    return Body(shape, colour, finish, pattern, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
+
+
+def _mains(scene: Scene, rng: np.random.Generator, shifted: bool) -> tuple[Body, ...]:
+    """The counted objects at large size: alike but for their turn, in a row, or a triangle if wide and low."""
+    colour, phase, proportions = albedo(scene.colour, rng, shifted), float(rng.random()), int(rng.integers(1 << 30))
+    spread = 0.6 if scene.count == 1 else 0.4
+    bodies = [_body(scene.category, colour, scene.finish, scene.pattern, float(rng.uniform(-spread, spread)), 1.0,
+                    phase, np.random.default_rng(proportions)) for _ in range(scene.count)]
+    gap = 0.10
+    if scene.companion and scene.companion.side == "behind" and scene.count > 1:
+        gap = COMPANION_SCALE * 0.8  # room to see it between them
+    widths = [body.reach()[0] for body in bodies]
+    depth = max(body.reach()[1] for body in bodies)
+    x0, x1, _, height, _, _ = (edge * bodies[0].scale for edge in bodies[0].shape.box)
+    wide = x1 - x0 > 0.75 * height
+    places = [(0.0, 0.0)]
+    if scene.count == 2 or (scene.count == 3 and wide):
+        half = (widths[0] + widths[-1] + (gap if scene.count == 2 else max(gap, 0.2))) / 2
+        places = [(-half, 0.0), (half, 0.0)]
+        if scene.count == 3:
+            places.insert(1, (0.0, -max(2 * depth + 0.35, 1.25 * height)))
+    elif scene.count == 3:
+        left, right = widths[0] + widths[1] + gap, widths[1] + widths[2] + gap
+        places = [(-left, 0.0), (0.0, 0.0), (right, 0.0)]
+    return tuple(replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
+                 for body, (x, z) in zip(bodies, places))
+
+
+def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, shifted: bool) -> Body:
+    """The companion at its fixed scale, clear of the main objects on the side that the scene names."""
+    category, side = scene.companion.category, scene.companion.side
+    colour = albedo(scene.companion.colour, rng, shifted)
+    turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
+    body = _body(category, colour, "matte", "plain", turn, COMPANION_SCALE, phase, rng)
+    half, depth = body.reach()
+    left, right = min(m.x - m.reach()[0] for m in mains), max(m.x + m.reach()[0] for m in mains)
+    back = min(m.z - m.reach()[1] for m in mains)
+    sign = 1 if rng.random() < 0.5 else -1
+    if side == "left":
+        return replace(body, x=left - 0.10 - half, z=float(rng.uniform(0.0, 0.15)))
+    if side == "right":
+        return replace(body, x=right + 0.10 + half, z=float(rng.uniform(0.0, 0.15)))
+    low = max(m.shape.box[3] * m.scale for m in mains) < 0.65  # one sees over it
+    across = sign * (0.45 * right if low else 1.20 * right + 0.45 * half)
+    return replace(body, x=0.0 if scene.count == 2 else across, z=back - depth - 0.45)
+
+
+def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, travel: float, sweep: float) -> Camera:
+    """The nearest camera that keeps the boxes of all bodies inside 91 % of the frame, with room for a clip's motion."""
+    corners = []
+    for body in bodies:
+        x0, x1, y0, y1, z0, z1 = (edge * body.scale for edge in body.shape.box)
+        cos, sin = math.cos(body.turn), math.sin(body.turn)
+        corners += [(body.x + cos * x + sin * z, y, body.z - sin * x + cos * z)
+                    for x in (x0, x1) for y in (y0, y1) for z in (z0, z1)]
+    points = np.array(corners)
+    inside = 0.91 * FIELD
+    target, distance = points.mean(0), 3.0
+    for _ in range(4):
+        camera = Camera(tuple(target), azimuth, elevation, distance)
+        _, forward, right, up = camera.frame()
+        local = (points - target) @ np.stack([right, up, forward], 1)
+        depth = distance + local[:, 2]
+        slopes = local[:, :2] / depth[:, None]
+        middle = (slopes.max(0) + slopes.min(0)) / 2 * distance
+        target = target + right * middle[0] + up * middle[1]
+        local[:, :2] -= middle
+        distance = max((np.abs(local[:, 0]) / (inside * (1 - 1.2 * travel)) - local[:, 2]).max(),
+                       (np.abs(local[:, 1]) / inside - local[:, 2]).max())
+    camera = Camera(tuple(float(t) for t in target), azimuth, elevation, float(distance))
+    for turn in (-sweep / 2, sweep / 2) if sweep else ():
+        turned = fit_camera(bodies, azimuth + turn, elevation, travel, 0)
+        camera = replace(camera, distance=max(camera.distance, turned.distance))
+    return camera
+
+
+def _light(surface: str, rng: np.random.Generator, shifted: bool) -> Light:
+    side = 1.0 if rng.random() < 0.4 else -1.0
+    azimuth, elevation = side * rng.uniform(0.3, 1.2), rng.uniform(0.75, 1.05)
+    warmth, power, ambient = rng.uniform(-0.05, 0.05), rng.uniform(1.10, 1.30), rng.uniform(0.42, 0.52)
+    if shifted:
+        azimuth, elevation = side * rng.uniform(1.2, 2.0), rng.uniform(0.40, 0.60)
+        warmth = rng.choice((-1, 1)) * rng.uniform(0.12, 0.22)
+        power, ambient = rng.uniform(1.1, 1.4), rng.uniform(0.26, 0.34)
+    tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
+    horizon, zenith = (np.array(colour, np.float32) * rng.uniform(0.92, 1.06) * (tint if shifted else 1)
+                       for colour in BACKDROPS[surface])
+    level = math.cos(elevation)
+    sun = np.array([math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level])
+    return Light(sun.astype(np.float32), tint * np.float32(power), float(ambient), horizon.astype(np.float32),
+                 zenith.astype(np.float32), side)
+
+
+def _ground(surface: str, rng: np.random.Generator, shifted: bool) -> Ground:
+    turn, u, v = rng.uniform(-0.5, 0.5), *rng.random(2)
+    scale = rng.uniform(0.27, 0.34) * (1.35 if shifted else 1.0)
+    return Ground(surface, shifted, float(turn), float(u), float(v), float(scale))

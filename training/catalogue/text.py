@@ -1,0 +1,254 @@
+"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not the word tables (phrases.py).
+
+Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of phrases.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, WORDS, Phrasing, Words
+from training.catalogue.scene import CATEGORIES, Companion, Scene
+
+ORIGINS = ("Delft", "Porto", "Kyoto", "Fez", "Turku", "Oaxaca", "Limoges", "Sheffield")
+PRICES = (12, 19, 25, 34, 48, 60, 85, 120)
+EXTRAS = ("dishwasher safe", "hand made", "made to order", "gift wrapped", "easy to repair", "guaranteed for life")
+TYPO_SHARE = 0.3
+PLURALS = {category: category + ("es" if category.endswith("x") else "s") for category in CATEGORIES}
+_NUMBERS = {1: "one", 2: "two", 3: "three"}
+_MASK = (1 << 64) - 1
+
+
+class Dice:
+    """Many small choices out of one Generator draw: a NumPy call per choice would cost more than the whole text."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.state = int(rng.integers(1 << 62))
+
+    def below(self, n: int) -> int:
+        """An integer from 0 to n - 1."""
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) & _MASK
+        return ((self.state >> 32) * n) >> 32
+
+    def chance(self, share: float) -> bool:
+        """True with probability `share`."""
+        return self.below(1 << 20) < share * (1 << 20)
+
+    def pick(self, values: tuple) -> object:
+        """One of `values`, uniformly."""
+        return values[self.below(len(values))] if len(values) > 1 else values[0]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFacts:
+    """What an illustrated entry says and no picture can show. price: euros."""
+
+    origin: str
+    price: int
+    extra: str
+
+
+def random_facts(rng: np.random.Generator) -> EntryFacts:
+    """Facts drawn uniformly from the closed vocabulary."""
+    return EntryFacts(ORIGINS[int(rng.integers(len(ORIGINS)))], PRICES[int(rng.integers(len(PRICES)))],
+                      EXTRAS[int(rng.integers(len(EXTRAS)))])
+
+
+def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
+    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category always."""
+    return caption_and_said(scene, rng, full, phrasing)[0]
+
+
+def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
+                     phrasing: Phrasing = "train") -> tuple[str, frozenset[str]]:
+    """A caption and the names of the scene's attributes that it says (category and count are always among them)."""
+    dice, words = Dice(rng), WORDS[phrasing]
+    said = 0b1111111 if full else dice.below(128)
+    agree = agreement(scene)
+    surface = dice.pick(words.surfaces[scene.surface]) if said & 16 else ""
+    company = _company(scene, dice, words, agree) if said & 32 else ""
+    action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
+    frame = dice.pick(_FRAMES[phrasing][bool(surface)])
+    text = frame.format(N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree)
+    return _finish(text, dice, phrasing), _SAID[said]
+
+
+def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless extra."""
+    dice, words = Dice(rng), WORDS[phrasing]
+    agree = agreement(scene)
+    said = dice.pick(_INTRO_SUBSETS)
+    sentences = [dice.pick(words.intros).format(N=_object(scene, dice, words, said), **agree)]
+    left = [attribute for attribute, bit in _ATTRIBUTE_BITS if not said & bit]
+    others = [_place(scene, dice, words, agree)]
+    if left:
+        clauses = [_detail(scene, attribute, dice, words, agree) for attribute in left]
+        joined = clauses[0] if len(clauses) == 1 else ", ".join(clauses[:-1]) + " and " + clauses[-1]
+        others.insert(dice.below(2), joined + ".")
+    if dice.chance(0.7):
+        others.insert(dice.below(len(others) + 1), dice.pick(DISTRACTIONS))
+    return _finish(" ".join(_capital(sentence) for sentence in sentences + others), dice, phrasing)
+
+
+def paraphrase(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """Other words for the same scene: a full caption, or (every third time) another passage."""
+    return passage(scene, rng, phrasing) if rng.random() < 1 / 3 else caption(scene, rng, True, phrasing)
+
+
+def facts(scene: Scene) -> list[str]:
+    """The scene taken apart: one short true sentence per attribute (what its captions and passages entail)."""
+    agree, many = agreement(scene), scene.count > 1
+    noun = "The " + (PLURALS[scene.category] if many else scene.category)
+    words, named = WORDS["train"], {**agree, "it": noun}
+    sentences = [f"{noun} {agree['is_']} {scene.colour}.", f"{noun} {agree['is_']} {scene.size}.",
+                 _capital(words.details[f"finish:{scene.finish}"][0].format(**named)) + ".",
+                 _capital(words.details[f"pattern:{scene.pattern}"][0].format(**named)) + ".",
+                 f"{noun} {agree['stands']} {words.surfaces[scene.surface][0]}.",
+                 f"There {agree['is_']} {_NUMBERS[scene.count]} {PLURALS[scene.category] if many else scene.category}."]
+    if scene.companion:
+        side = words.sides[scene.companion.side][0].format(**agree)
+        sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
+    if scene.action:
+        sentences.append(_capital(action_clause(scene, words.actions[scene.action.kind][0], agree)) + ".")
+    return sentences
+
+
+def entry(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """The text of an illustrated entry of `scene`: the facts alone, since the picture shows the scene."""
+    dice = Dice(rng)
+    return _finish(_say_facts(dice.pick(WORDS[phrasing].entries), facts), dice, phrasing)
+
+
+def fact_words(facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """The facts as a fragment that a query adds ("from Porto, 25 euros, hand made")."""
+    return _say_facts(Dice(rng).pick(WORDS[phrasing].fact_words), facts)
+
+
+def with_facts(text: str, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """`text` (a caption or an edit) and the facts in one query."""
+    join = Dice(rng).pick(WORDS[phrasing].fact_joins)
+    return join.format(text=text.rstrip("."), facts=fact_words(facts, rng, phrasing))
+
+
+def entry_query(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """A query for an entry: the full description of its picture and its facts."""
+    return with_facts(caption(scene, rng, True, phrasing), facts, rng, phrasing)
+
+
+def title(scene: Scene) -> str:
+    """A short display title: "Two small red striped mugs"."""
+    pattern = "" if scene.pattern == "plain" else f"{scene.pattern} "
+    words = f"{scene.size} {scene.colour} {pattern}{scene.finish} " + (PLURALS[scene.category] if scene.count > 1 else scene.category)
+    return _capital(words if scene.count == 1 else f"{_NUMBERS[scene.count]} {words}")
+
+
+def agreement(scene: Scene) -> dict[str, str]:
+    """The pronouns and verbs for the scene's main object(s)."""
+    return ONE if scene.count == 1 else MANY
+
+
+def companion_phrase(companion: Companion) -> str:
+    """"a blue vase"."""
+    return with_article(f"{companion.colour} {companion.category}")
+
+
+def with_article(words: str) -> str:
+    """`words` after "a" or "an"."""
+    return ("an " if words[0] in "aeiou" else "a ") + words
+
+
+def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
+    """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
+    clause = template.format(v=scene.action.colour, **agree)
+    return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
+
+
+def typo(text: str, dice: Dice) -> str:
+    """`text` with two neighbouring letters swapped inside one word of four letters or more, or one dropped.
+
+    Short words only swap: a dropped letter would turn "black" into "back" and "sand" into "and"."""
+    words = text.split(" ")
+    long = [row for row, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
+    if not long:
+        return text
+    row = long[dice.below(len(long))]
+    word = words[row]
+    place = 1 + dice.below(len(word) - 2)
+    drop = len(word) > 5 and dice.chance(0.5)
+    words[row] = word[:place] + (word[place + 1:] if drop else word[place + 1] + word[place] + word[place + 2:])
+    return " ".join(words)
+
+
+_ATTRIBUTE_BITS = (("colour", 1), ("pattern", 2), ("finish", 4), ("size", 8))
+_BIT = dict(_ATTRIBUTE_BITS)
+_CAPTION_BITS = (*_ATTRIBUTE_BITS, ("surface", 16), ("companion", 32), ("action", 64))
+_SAID = tuple(frozenset(["category", "count", *(name for name, bit in _CAPTION_BITS if said & bit)]) for said in range(128))
+_INTRO_SUBSETS = tuple(sum(bits) for n in (1, 2, 3) for bits in combinations((1, 2, 4, 8), n))
+#: phrasing -> (frames that need no surface, all frames)
+_FRAMES = {name: (words.captions, words.captions + words.placed_captions) for name, words in WORDS.items()}
+
+
+def _object(scene: Scene, dice: Dice, words: Words, said: int) -> str:
+    """The main object(s) with the attributes whose bits are in `said`: "two small red mugs with stripes"."""
+    many = scene.count > 1
+    before, after = [], []
+    order = ("pattern", "colour", "finish") if dice.chance(0.5) else ("colour", "pattern", "finish")
+    for attribute in order:
+        if said & _BIT[attribute]:
+            value = getattr(scene, attribute)
+            if len(after) < 2 and dice.chance(0.25):
+                after.append(dice.pick(words.after[attribute][value]))
+            else:
+                before.append(dice.pick(words.adjectives[attribute][value]))
+    if said & 8:
+        before.insert(0, dice.pick(words.adjectives["size"][scene.size]))
+    before.append(PLURALS[scene.category] if many else scene.category)
+    phrase = " ".join(before)
+    count = dice.pick(words.counts[scene.count])
+    phrase = with_article(phrase) if count == "{a}" else f"{count} {phrase}"
+    if after:
+        phrase += " " + " and ".join(after)
+    return phrase
+
+
+def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    if scene.companion is None:
+        return dice.pick(words.alone).format(**agree)
+    side = dice.pick(words.sides[scene.companion.side]).format(**agree)
+    return dice.pick(words.company).format(c=companion_phrase(scene.companion), side=side)
+
+
+def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    clause = action_clause(scene, dice.pick(words.actions[scene.action.kind]), agree)
+    return dice.pick(words.action_joins).format(x=clause)
+
+
+def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    action = _action(scene, dice, words, agree) if scene.action else ""
+    return dice.pick(words.placements).format(P=dice.pick(words.surfaces[scene.surface]),
+                                              C=_company(scene, dice, words, agree), A=action, **agree)
+
+
+def _detail(scene: Scene, attribute: str, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    value = getattr(scene, attribute)
+    return dice.pick(words.details["colour" if attribute == "colour" else f"{attribute}:{value}"]).format(v=value, **agree)
+
+
+def _say_facts(template: str, facts: EntryFacts) -> str:
+    return template.format(origin=facts.origin, price=facts.price, extra=facts.extra, Extra=_capital(facts.extra))
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _finish(text: str, dice: Dice, phrasing: Phrasing) -> str:
+    """Capitalises; the unseen phrasing also misspells some texts."""
+    if phrasing == "unseen" and dice.chance(TYPO_SHARE):
+        text = typo(text, dice)
+    return _capital(text)

@@ -1,0 +1,160 @@
+"""A training world on disk: families of scenes and clips, and their pixels as memory-mapped arrays. Not the benchmark (benchmark.py).
+
+A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy (M, F, S, S, 3) and, written last, world.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from training.catalogue.families import SPLITS, Split, clip_family, family
+from training.catalogue.scene import Scene
+from umr.errors import ConfigError, MismatchError
+
+FORMAT = 1
+FAMILY_SIZE = 4
+CLIP_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One render: the row of its pixels, its nuisance seed, what it shows."""
+
+    row: int
+    seed: int
+    scene: Scene
+
+
+@dataclass(frozen=True)
+class World:
+    """A loaded world. Clip family i shows the base (and one sibling) of image family i, so that stills of its clips exist.
+
+    pixels: uint8 (N, S, S, 3).  clip_pixels: uint8 (M, F, S, S, 3), or None in a world without clips."""
+
+    families: list[list[Item]]
+    pixels: np.ndarray
+    clip_families: list[list[Item]]
+    clip_pixels: np.ndarray | None
+    manifest: dict
+
+
+def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
+    """n families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.
+
+    Family i does not depend on n. Raises ConfigError for fewer renders than scenes."""
+    if renders < FAMILY_SIZE:
+        raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
+    families = []
+    for number in range(n):
+        scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
+        rows = range(number * renders, (number + 1) * renders)
+        families.append([Item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE]) for place, row in enumerate(rows)])
+    return families
+
+
+def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> list[list[Item]]:
+    """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
+    if n > len(families):
+        raise ConfigError(f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills")
+    clips, row = [], 0
+    for number in range(n):
+        rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
+        scenes = clip_family(rng, FAMILY_SIZE, split, families[number][0].scene, families[number][1].scene)
+        clips.append([Item(row + place, render_seed(seed, split, "clip", row + place), scene) for place, scene in enumerate(scenes)])
+        row += len(scenes)
+    return clips
+
+
+def render_seed(seed: int, split: str, stream: str, row: int) -> int:
+    """The nuisance seed of one render: no two renders of one world or of two splits share theirs."""
+    return int.from_bytes(sha256(f"{seed} {split} {stream} {row}".encode()).digest()[:4], "big") >> 1
+
+
+def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, size: int = 112, workers: int = 2, renders: int = 5,
+                split: Split = "train", progress: bool = True) -> World:
+    """Plans, renders and writes a world, going on where a killed build stopped. Returns it loaded.
+
+    Raises ConfigError for the test split (the benchmark has it), MismatchError if the folder holds another world."""
+    if split == "test":
+        raise ConfigError("a training world is of the train or validation split; test scenes belong to the benchmark")
+    from training.catalogue.store import Job, render_many  # the renderer and PyAV, needed only to build
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "world.json").unlink(missing_ok=True)
+    families = plan_families(n_families, seed, split, renders)
+    clips = plan_clips(families, n_clip_families, seed, split)
+    write_lines(folder / "scenes.jsonl", _lines(families))
+    write_lines(folder / "clips.jsonl", _lines(clips))
+    render_many([Job(item.scene, item.seed) for items in families for item in items], folder / "pixels.npy", size, workers,
+                progress=progress)
+    if clips:
+        render_many([Job(item.scene, item.seed) for items in clips for item in items], folder / "clips.npy", size, workers, CLIP_FRAMES,
+                    progress=progress)
+    manifest = {"format": FORMAT, "split": split, "seed": seed, "size": size, "families": n_families, "renders_per_family": renders,
+                "images": n_families * renders, "clip_families": n_clip_families, "clips": sum(map(len, clips)), "clip_frames": CLIP_FRAMES,
+                "numpy": np.__version__, "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")}}
+    write_text(folder / "world.json", json.dumps(manifest, indent=2) + "\n")
+    return load_world(folder)
+
+
+def load_world(folder: Path) -> World:
+    """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong together."""
+    folder = Path(folder)
+    if not (folder / "world.json").exists():
+        raise ConfigError(f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ...")
+    manifest = json.loads((folder / "world.json").read_text())
+    if manifest["format"] != FORMAT:
+        raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: build it again")
+    for name, digest in manifest["files"].items():
+        if file_hash(folder / name) != digest:
+            raise MismatchError(f"{folder / name} changed after the world was built: build it again")
+    families, clips = _read(folder / "scenes.jsonl"), _read(folder / "clips.jsonl")
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    clip_pixels = np.load(folder / "clips.npy", mmap_mode="r") if clips else None
+    for name, rows, array in (("pixels.npy", manifest["images"], pixels), ("clips.npy", manifest["clips"], clip_pixels)):
+        if rows and len(array) != rows:
+            raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
+    return World(families, pixels, clips, clip_pixels, manifest)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waiting = path.with_name(f".{path.name}.{os.getpid()}")
+    waiting.write_text(text, encoding="utf-8")
+    waiting.replace(path)
+
+
+def write_lines(path: Path, rows: Iterable[dict]) -> None:
+    """Writes one JSON object per line, whole or not at all."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _lines(families: list[list[Item]]) -> Iterable[dict]:
+    for number, items in enumerate(families):
+        for item in items:
+            yield {"family": number, "row": item.row, "seed": item.seed, "scene": item.scene.to_json()}
+
+
+def _read(path: Path) -> list[list[Item]]:
+    families: list[list[Item]] = []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            if row["family"] == len(families):
+                families.append([])
+            families[row["family"]].append(Item(row["row"], row["seed"], Scene.from_json(row["scene"])))
+    return families

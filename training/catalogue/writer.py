@@ -1,0 +1,201 @@
+"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions; plans nothing.
+
+Media files already written by a killed build of the same plan are kept; benchmark.json is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from training.catalogue.edits import Edit
+from training.catalogue.instructions import INSTRUCTIONS
+from training.catalogue.scene import Scene
+from training.catalogue.shortcut import draw_cue
+from training.catalogue.text import EntryFacts
+from training.catalogue.world import file_hash, write_lines, write_text
+from umr.errors import MismatchError
+
+DATASET_ID = 100
+FRAMES, FPS = 27, 12
+QUALITY = {"images": 72, "queries": 70}
+TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
+WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
+POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One file to render. kind: "images", "queries" or "clips"; cue: a tag to draw, or None."""
+
+    kind: str
+    scene: Scene
+    seed: int
+    size: int
+    style: str = "catalogue"
+    cue: int | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """A candidate: what it shows and says; media: a path of the plan's media."""
+
+    did: str
+    modality: str
+    scene: Scene
+    title: str
+    text: str | None = None
+    media: str | None = None
+    facts: EntryFacts | None = None
+
+
+@dataclass(slots=True)
+class Ask:
+    """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates."""
+
+    text: str | None
+    media: str | None
+    scene: Scene
+    relevant: list[str]
+    hard: list[str]
+    edit: Edit | None = None
+    facts: EntryFacts | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that will be written; queries by (task, split)."""
+
+    seed: int
+    media: dict[str, Media] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    queries: dict[tuple[str, str], list[Ask]] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """A hash of all media to render: equal plans may share files."""
+        return sha256("\n".join(f"{path} {job}" for path, job in self.media.items()).encode()).hexdigest()
+
+
+def write(plan: Plan, folder: Path, workers: int, part: str = "test") -> dict[str, int]:
+    """Renders and writes the plan; returns counts. part: M-BEIR's word in folder and file names.
+
+    Raises MismatchError if the folder holds media of another plan."""
+    folder = Path(folder)
+    _claim(folder, plan.digest())
+    _render(plan.media, folder, workers)
+    hashes = {path: file_hash(folder / path) for path in plan.media}
+    files = []
+    for modality, name in POOLS.items():
+        files.append(f"cand_pool/local/mbeir_catalogue_{name}_cand_pool.jsonl")
+        write_lines(folder / files[-1], [_candidate(row, hashes) for row in plan.rows if row.modality == modality])
+    number = 0
+    for (task, split), asks in plan.queries.items():
+        name = f"mbeir_catalogue_{task}_{split}_{part}"
+        ids = [f"{DATASET_ID}:{number + place}" for place in range(len(asks))]
+        number += len(asks)
+        files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
+        write_lines(folder / files[-2], [_query(task, qid, ask) for qid, ask in zip(ids, asks, strict=True)])
+        write_text(folder / files[-1], "".join(f"{qid} 0 {did} 1 {TASK_IDS[task]}\n" for qid, ask in zip(ids, asks, strict=True)
+                                               for did in ask.relevant))
+    files.append("instructions/query_instructions.tsv")
+    write_text(folder / files[-1], _instructions())
+    counts = {name: sum(row.modality == modality for row in plan.rows) for modality, name in POOLS.items()}
+    counts |= {"queries": number, "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
+               "media bytes": sum((folder / path).stat().st_size for path in plan.media)}
+    write_text(folder / "benchmark.json", json.dumps({
+        "seed": plan.seed, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
+    }, indent=2) + "\n")
+    (folder / _CLAIM).unlink()
+    return counts
+
+
+_CLAIM = ".building"
+
+
+def _claim(folder: Path, digest: str) -> None:
+    """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
+    finished, begun = folder / "benchmark.json", folder / _CLAIM
+    there = json.loads(finished.read_text())["plan"] if finished.exists() else begun.read_text().strip() if begun.exists() else None
+    if there not in (None, digest) or (there is None and (folder / "files").exists()):
+        raise MismatchError(f"{folder} holds the media of another build. Delete it, or choose another folder.")
+    write_text(begun, digest + "\n")
+    finished.unlink(missing_ok=True)
+
+
+def _render(media: dict[str, Media], folder: Path, workers: int) -> None:
+    """Renders the files that are not there yet, with progress on stderr."""
+    rest = [(folder / path, job) for path, job in media.items() if not (folder / path).exists()]
+    for parent in {path.parent for path, _ in rest}:
+        parent.mkdir(parents=True, exist_ok=True)
+    started = shown = time.monotonic()
+    if workers > 1 and len(rest) > 16:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
+            for count, _ in enumerate(pool.map(render_file, rest, chunksize=8), 1):
+                if time.monotonic() - shown > 2 or count == len(rest):
+                    shown = time.monotonic()
+                    rate = count / (shown - started)
+                    print(f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {(len(rest) - count) / rate / 60:.1f} min left  ",
+                          end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+    else:
+        for task in rest:
+            render_file(task)
+
+
+def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def render_file(task: tuple[Path, Media]) -> None:
+    """Renders one picture (WebP) or clip (mp4) and writes it whole or not at all."""
+    from training.catalogue.render import render_clip, render_image
+    from training.catalogue.store import write_clip
+
+    path, job = task
+    if job.kind == "clips":
+        write_clip(path, render_clip(job.scene, job.seed, job.size, FRAMES, job.style), FPS)
+        return
+    pixels = render_image(job.scene, job.seed, job.size, job.style)
+    if job.cue is not None:
+        pixels = draw_cue(pixels, job.cue)
+    waiting = path.with_name(f".{path.name}.{os.getpid()}")
+    Image.fromarray(pixels).save(waiting, "WEBP", quality=QUALITY[job.kind], method=6)
+    waiting.replace(path)
+
+
+def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
+    content: dict[str, Any] = {"scene": row.scene.to_json()}
+    if row.facts:
+        content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
+    is_clip = row.modality == "video"
+    fields = {"did": row.did, "txt": row.text, "img_path": None if is_clip else row.media, "modality": row.modality,
+              "src_content": json.dumps(content), "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
+    return fields | {"video_path": row.media} if is_clip else fields
+
+
+def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
+    content: dict[str, Any] = {"scene" if ask.edit is None else "reference": ask.scene.to_json()}
+    if ask.edit:
+        content["edit"] = ask.edit.to_json()
+    if ask.facts:
+        content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
+    return {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
+            "query_src_content": json.dumps(content), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
+
+
+def _instructions() -> str:
+    """M-BEIR's table: query modality, candidate modality, dataset, its id, prompts (the first is the evaluation's)."""
+    lines: list[Sequence[str]] = [("query_modality", "cand_modality", "dataset_name", "dataset_id", "prompt_1", "prompt_2", "prompt_3", "prompt_4")]
+    lines += [(query, target, "catalogue", str(DATASET_ID), *ways) for (query, target), ways in INSTRUCTIONS.items()]
+    return "".join("\t".join(line) + "\n" for line in lines)

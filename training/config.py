@@ -1,0 +1,72 @@
+"""What a training run is: one frozen dataclass, saved beside its result. Recipes (recipes.py) are functions that return it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from training.mixers import MIXERS
+from umr.errors import ConfigError
+
+#: What a step is made of; each names the tasks whose losses it adds (data.py builds them).
+PROGRAMMES = ("captions", "pictures", "passages", "entries", "clips", "everything")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of one stage. Raises ConfigError for a value outside its legal ones.
+
+    programmes: share of the steps that each kind of step gets; every loss inside a step holds one task only.
+    batch "families": whole families, siblings are each other's negatives; "random": one pair from each of
+    `families_per_batch` families, as U-MARVEL and MCA train.
+    text_shortcut / picture_shortcut: share of composed queries whose text describes the whole target / whose picture
+    carries a cue of the edit (training/catalogue/shortcut.py)."""
+
+    name: str
+    init: str | None = None                    # an encoder folder to start from; None: random weights
+    seed: int = 0
+    steps: int = 1000
+    programmes: dict[str, float] = field(default_factory=lambda: {"pictures": 1.0})
+    batch: Literal["families", "random"] = "families"
+    families_per_batch: int = 48
+    chunk_families: int = 0                    # gradient caching: families per chunk; 0: the whole batch at once
+    text_shortcut: float = 0.0
+    picture_shortcut: float = 0.0
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.03          # as a share of learning_rate, at the end of the cosine
+    warmup_steps: int = 100
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    temperature: float = 0.05                  # at the start, where `init` brings none
+    learn_temperature: bool = True
+    attribute_weight: float = 0.0              # auxiliary heads that read the scene's attributes from the embedding
+    preference_weight: float = 0.0             # MCA's modality composition preference
+    regularisation_weight: float = 0.0         # MCA's modality composition regularisation
+    mixer: str = "gated"
+    bf16: bool = True
+    threads: int = 2
+    log_every: int = 20
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        unknown = set(self.programmes) - set(PROGRAMMES)
+        if unknown or not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
+            raise ConfigError(f"programmes {self.programmes} need shares >= 0 of: {', '.join(PROGRAMMES)}")
+        if self.batch not in ("families", "random"):
+            raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
+        if self.mixer not in MIXERS:
+            raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
+        for name in ("text_shortcut", "picture_shortcut"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    @property
+    def composes(self) -> bool:
+        """Whether a step also encodes the picture alone and the text alone."""
+        return self.preference_weight > 0 or self.regularisation_weight > 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

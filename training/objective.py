@@ -1,0 +1,82 @@
+"""The sum of a step's losses: contrast per task, MCA's two terms, auxiliary attribute heads. Not the losses themselves."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.attributes import CARDINALITIES
+from training.config import TrainConfig
+from training.data import TrainBatch
+from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
+from training.mixers import build_mixer
+
+TEMPERATURE_RANGE = (0.01, 0.5)
+
+
+class AttributeHeads(nn.Module):
+    """Linear readers of a scene's attributes from an embedding; used in training alone, never shipped."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.scale = math.sqrt(dim)  # a unit row times this has components of order 1
+        self.linear = nn.Linear(dim, sum(CARDINALITIES))
+
+    def forward(self, embeddings_ND: Tensor, codes_NA: Tensor) -> Tensor:
+        """Mean cross-entropy over the attributes that are stated (code >= 0)."""
+        logits = self.linear(embeddings_ND * self.scale).split(CARDINALITIES, dim=1)
+        losses = [F.cross_entropy(column, codes_NA[:, a], ignore_index=-1, reduction="sum") for a, column in enumerate(logits)]
+        return torch.stack(losses).sum() / (codes_NA >= 0).sum().clamp(min=1)
+
+
+class Objective(nn.Module):
+    """loss(outputs, batch) with the parameters that only training needs: temperature, mixer, attribute heads."""
+
+    def __init__(self, config: TrainConfig, dim: int, temperature: float | None = None) -> None:
+        super().__init__()
+        self.config = config
+        start = torch.tensor(math.log(temperature or config.temperature))
+        self.log_temperature = nn.Parameter(start, requires_grad=config.learn_temperature)
+        self.mixer = build_mixer(config.mixer, dim) if config.regularisation_weight else None
+        self.heads = AttributeHeads(dim) if config.attribute_weight else None
+        self.terms: dict[str, float] = {}
+
+    @property
+    def temperature(self) -> Tensor:
+        return self.log_temperature.exp()
+
+    @torch.no_grad()
+    def keep_temperature_in_range(self) -> None:
+        """After an update: the parameter itself is clamped, so that its gradient never vanishes."""
+        self.log_temperature.clamp_(math.log(TEMPERATURE_RANGE[0]), math.log(TEMPERATURE_RANGE[1]))
+
+    def forward(self, outputs: dict[str, Tensor], batch: TrainBatch) -> Tensor:
+        """Scalar loss in nats; `terms` then holds every part, unweighted. outputs: role -> (n, D) unit rows."""
+        temperature, terms = self.temperature, {}
+        for contrast in batch.contrasts:
+            candidates = torch.cat([outputs[role] for role in contrast.candidates])
+            loss_of = symmetric_info_nce if contrast.symmetric else info_nce
+            terms[contrast.task] = loss_of(outputs[contrast.query], candidates, contrast.positive, temperature, contrast.ignore)
+        loss = torch.stack([term * contrast.weight for term, contrast in zip(terms.values(), batch.contrasts, strict=True)]
+                           ).sum() / sum(contrast.weight for contrast in batch.contrasts)
+        if self.heads is not None:
+            roles = list(batch.attributes)
+            terms["attributes"] = self.heads(torch.cat([outputs[role] for role in roles]),
+                                             torch.cat([batch.attributes[role] for role in roles]))
+            loss = loss + self.config.attribute_weight * terms["attributes"]
+        for composition in batch.compositions:
+            composed, picture, text = (outputs[role] for role in composition.roles)
+            target = outputs[composition.candidate][composition.positive]
+            if self.config.preference_weight:
+                terms[f"preference {composition.task}"] = part = composition_preference(composed, picture, text, target, temperature)
+                loss = loss + self.config.preference_weight * part / len(batch.compositions)
+            if self.mixer is not None:
+                prototype = self.mixer(text, picture)
+                terms[f"regularisation {composition.task}"] = part = composition_regularisation(
+                    composed, prototype, temperature, composition.same)
+                loss = loss + self.config.regularisation_weight * part / len(batch.compositions)
+        self.terms = {name: float(term.detach()) for name, term in terms.items()}
+        return loss

@@ -1,0 +1,218 @@
+"""Runs one recipe: build, loop, checkpoint, save. Not the recipes (recipes.py), the batches (data.py) or the losses.
+
+python -m training.train unified --world DIR --out DIR [--init ENCODER] [--set steps=2000 learning_rate=5e-4]
+The result is an encoder folder that umr.encoders.load_encoder reads, with train_config.json beside the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.catalogue import instructions
+from training.catalogue.world import World, load_world
+from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from training.config import TrainConfig
+from training.corpus import sentences
+from training.data import BatchBuilder, Chunk, LengthSorted, TrainBatch
+from training.grad_cache import cached_backward
+from training.objective import Objective
+from training.recipes import RECIPES
+from umr.encoders import load_encoder
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
+from umr.errors import ConfigError, UMRError
+
+log = logging.getLogger("training")
+
+
+def cache_root() -> Path:
+    """Where worlds and checkpoints lie: $UMR_CACHE, else ~/.cache/umr."""
+    return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
+
+
+def new_encoder(name: str, seed: int) -> UnifiedEncoder:
+    """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    tokenizer = plain_tokenizer(train_tokenizer(sentences(rng)))
+    config = EncoderConfig(name=name, instructions=instructions.serving())
+    return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer), tokenizer)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine to final_learning_rate * learning_rate."""
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
+    return config.learning_rate * warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
+
+
+def build_optimizer(config: TrainConfig, encoder: nn.Module, objective: nn.Module) -> torch.optim.AdamW:
+    """AdamW; only matrices decay, and neither embeddings nor the temperature do."""
+    named = [*encoder.named_parameters(), *objective.named_parameters()]
+    trained = [(name, value) for name, value in named if value.requires_grad]
+    decays = [value for name, value in trained if value.ndim > 1 and "embed" not in name]
+    plain = [value for name, value in trained if value.ndim <= 1 or "embed" in name]
+    return torch.optim.AdamW([{"params": decays, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+                             lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-8)
+
+
+class Trainer:
+    """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step."""
+
+    def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder) -> None:
+        self.config, self.encoder = config, encoder.train()
+        self.device = encoder.device
+        torch.manual_seed(config.seed)
+        self.objective = Objective(config, encoder.dim).to(self.device)
+        self.optimizer = build_optimizer(config, encoder, self.objective)
+        self.builder = BatchBuilder(world, encoder, config)
+
+    def encode(self, chunk: Chunk) -> dict[str, Tensor]:
+        """Every role of a chunk; the vision states of a picture are computed once and shared by all its rows."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            states = [self.encoder.see(media) for media in chunk.media]
+            seen = torch.cat([part.flatten(0, 1) for part in states]) if states else None
+            return {role: self._embed(rows, seen) for role, rows in chunk.roles.items()}
+
+    def _embed(self, rows: LengthSorted, seen: Tensor | None) -> Tensor:
+        """(n, D) unit rows of a role, in the role's own order."""
+        embeddings = torch.cat([self.encoder.embed(part, seen) for part in rows.parts])
+        return embeddings[rows.order.argsort().to(embeddings.device)]
+
+    def step(self, number: int, batch: TrainBatch) -> dict[str, float]:
+        """Forward, backward and update with batch `number`; returns the terms of the loss."""
+        rate = learning_rate(self.config, number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, _ = cached_backward(self.encode, batch.chunks, lambda outputs: self.objective(outputs, batch))
+        if not torch.isfinite(loss):
+            raise UMRError(f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint")
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        self.optimizer.step()
+        self.objective.keep_temperature_in_range()
+        return {"loss": float(loss), "gradient": float(norm), "rate": rate,
+                "temperature": float(self.objective.temperature), **self.objective.terms}
+
+    def save_checkpoint(self, folder: Path, step: int) -> None:
+        save_checkpoint(folder, step, {"encoder": self.encoder, "objective": self.objective}, self.optimizer, {},
+                        {"config": self.config.to_json()})
+
+    def load_checkpoint(self, folder: Path) -> int:
+        """Restore the newest checkpoint; returns the number of finished steps."""
+        restored = load_checkpoint(folder, {"encoder": self.encoder, "objective": self.objective}, self.optimizer, {})
+        saved = restored.extra["config"]
+        if saved != json.loads(json.dumps(self.config.to_json())):
+            changed = sorted(key for key in saved if saved[key] != self.config.to_json().get(key))
+            raise ConfigError(f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones")
+        return restored.step
+
+
+def run(trainer: Trainer, checkpoints: Path) -> float:
+    """All steps, from the newest checkpoint where there is one; returns the seconds spent."""
+    config = trainer.config
+    first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
+    if first:
+        log.info("resumed after step %d", first)
+    started, spent, sums, count = time.perf_counter(), 0.0, {}, {}
+    with ThreadPoolExecutor(1) as pool:  # the next batch is written while this one is computed
+        waiting = pool.submit(trainer.builder.build, first)
+        for number in range(first, config.steps):
+            batch = waiting.result()
+            if number + 1 < config.steps:
+                waiting = pool.submit(trainer.builder.build, number + 1)
+            for term, value in trainer.step(number, batch).items():
+                sums[term] = sums.get(term, 0.0) + value
+                count[term] = count.get(term, 0) + 1
+            done = number + 1
+            if done % config.log_every == 0 or done == config.steps:
+                spent = time.perf_counter() - started
+                per_step = spent / (done - first)
+                terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
+                log.info("step %d/%d  %.2f s/step  %.0f min left  %s", done, config.steps, per_step,
+                         per_step * (config.steps - done) / 60, terms)
+                sums, count = {}, {}
+            if done % config.checkpoint_every == 0 or done == config.steps:
+                trainer.save_checkpoint(checkpoints, done)
+    return time.perf_counter() - started
+
+
+def git_commit() -> str:
+    """The checkout's commit, or "" outside one."""
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    return found.stdout.strip()
+
+
+def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
+    """The config with `field=value` overrides; values are JSON, or plain words."""
+    known = {f.name for f in fields(TrainConfig)}
+    changes = {}
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign or name not in known:
+            raise ConfigError(f"--set {setting!r} is not field=value; fields: {', '.join(sorted(known))}")
+        try:
+            changes[name] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[name] = value
+    return replace(config, **changes)
+
+
+def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
+    """One stage, saved to `out` as an encoder folder with its train_config.json; resumes from checkpoints beside it."""
+    torch.set_num_threads(config.threads)
+    encoder = load_encoder(config.init, device="cpu") if config.init else new_encoder(config.name, config.seed)
+    encoder.config = replace(encoder.config, name=config.name, instructions=instructions.serving())
+    encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = Trainer(config, world, encoder)
+    total = sum(parameter.numel() for parameter in encoder.parameters())
+    log.info("%s: %.2f M parameters, %d families, %d clip families, %d steps", config.name, total / 1e6, len(world.families),
+             len(world.clip_families), config.steps)
+    seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    encoder.eval()
+    record = {"config": config.to_json(), "seconds": round(seconds), "commit": git_commit(), "world": world.manifest,
+              "temperature": float(trainer.objective.temperature), "torch": torch.__version__}
+    encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
+    log.info("saved %s after %.0f s", out, seconds)
+    return encoder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", choices=sorted(RECIPES))
+    parser.add_argument("--world", type=Path, default=cache_root() / "world", help="made by `python -m training.catalogue world`")
+    parser.add_argument("--out", type=Path, help="the encoder folder to write (default: the cache, under the recipe's name)")
+    parser.add_argument("--init", help="start from this encoder folder")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings of the recipe")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    try:
+        config = with_settings(RECIPES[options.recipe](), options.set)
+        if options.init:
+            config = replace(config, init=options.init)
+        train(config, load_world(options.world), options.out or cache_root() / "encoders" / config.name)
+    except (UMRError, ValueError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,174 @@
+"""Everything that can be found: candidates in a fixed order, from M-BEIR pool rows or a person's own files.
+
+Not vectors (umr.index) and not pixels (umr.media). On disk: candidates.jsonl, or cand_pool/local/*_cand_pool.jsonl."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from umr.errors import ConfigError, MismatchError
+from umr.formats import candidate_from_row, read_jsonl, write_jsonl
+from umr.types import Candidate, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CANDIDATES = "candidates.jsonl"
+POOLS = "cand_pool/local"
+
+
+class Refused(NamedTuple):
+    """Something that was offered and not taken, and why."""
+
+    source: str
+    reason: str
+
+
+class Collection:
+    """Candidates by position and by id. folder: where it lies on disk, None while it is only in memory.
+
+    refused: what an ingest left out.  fingerprint: sha256 over everything a hit shows, so that an index cannot show the
+    wrong thing.  Raises MismatchError where two candidates have one id, ConfigError if there is none at all."""
+
+    def __init__(self, candidates: Sequence[Candidate], name: str, fingerprint: str, folder: Path | None = None,
+                 refused: Sequence[Refused] = ()) -> None:  # fmt: skip
+        self._candidates = tuple(candidates)
+        self.name, self.fingerprint, self.folder, self.refused = name, fingerprint, folder, tuple(refused)
+        self.ids = tuple(candidate.candidate_id for candidate in self._candidates)
+        self._rows = {candidate_id: row for row, candidate_id in enumerate(self.ids)}
+        if not self.ids:
+            reasons = "".join(f"; {item.source}: {item.reason}" for item in self.refused[:3])
+            raise ConfigError(f"{name}: no candidate at all{reasons}. Give pictures, texts (.txt, .md) or clips")
+        if len(self._rows) != len(self.ids):
+            twice = next(i for row, i in enumerate(self.ids) if self._rows[i] != row)
+            raise MismatchError(f"{name}: the id {twice!r} stands twice; every candidate needs its own")
+        self._pools: dict[Target, frozenset[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._candidates)
+
+    def __getitem__(self, candidate_id: str) -> Candidate:
+        """Raises KeyError for an id that is not here."""
+        return self._candidates[self._rows[candidate_id]]
+
+    def __contains__(self, candidate_id: object) -> bool:
+        return candidate_id in self._rows
+
+    def pool(self, target: Target) -> frozenset[str] | None:
+        """Ids of the candidates of one modality; None, which means all of them, for "all"."""
+        if target == "all":
+            return None
+        if target not in self._pools:
+            self._pools[target] = frozenset(c.candidate_id for c in self if c.content.modality == target)
+        return self._pools[target]
+
+    def with_hash(self, content_hash: str) -> frozenset[str]:
+        """Ids of the candidates whose picture or clip has these very bytes."""
+        return self._by_hash.get(content_hash, frozenset()) if content_hash else frozenset()
+
+    @cached_property
+    def _by_hash(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for candidate in self:
+            if candidate.content_hash:
+                found.setdefault(candidate.content_hash, set()).add(candidate.candidate_id)
+        return {key: frozenset(ids) for key, ids in found.items()}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Collection:
+        """The collection of a folder. Raises ConfigError if there is none, or a row of it is broken (file:line)."""
+        folder = Path(os.path.abspath(folder))  # without "..", so that paths can be compared and shown
+        files = _files(folder)
+        candidates = [candidate_from_row(row, folder, place) for file in files for place, row in read_jsonl(file)]
+        return cls(candidates, folder.name, _fingerprint(files), folder)
+
+    def save(self, folder: str | Path) -> Collection:
+        """Write candidates.jsonl into the folder and open it; media stay where they are.
+
+        Their paths are relative where they lie beside or under the folder, so that both move together."""
+        folder = Path(os.path.abspath(folder))
+        write_jsonl(folder / CANDIDATES, (to_row(candidate, folder) for candidate in self))
+        saved = Collection.open(folder)
+        saved.name, saved.refused = self.name, self.refused
+        return saved
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, progress: Callable[[int, int], None] | None = None) -> Collection:
+        """Every picture, text (.txt, .md) and clip under a folder, sorted by path; ids are the relative paths."""
+        from umr.ingest import read_folder  # the readers import media libraries, which opening an index must not
+
+        return cls._taken(Path(folder).absolute().name, *read_folder(folder, progress))
+
+    @classmethod
+    def from_jsonl(cls, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Collection:
+        """Rows {"id"?, "text"?, "image"?, "video"?, "title"?}; paths are relative to the file."""
+        from umr.ingest import read_rows
+
+        return cls._taken(Path(path).stem, *read_rows(path, progress))
+
+    @classmethod
+    def from_dataset(cls, source: str | Path, media: str | Path, **columns: Any) -> Collection:
+        """A `datasets` dataset, from disk or by name; pictures held inside it are written to the folder `media`.
+
+        columns: image, text, title, id, split (umr.ingest.read_dataset)."""
+        from umr.ingest import read_dataset
+
+        return cls._taken(Path(source).name, *read_dataset(source, media, **columns))
+
+    @classmethod
+    def _taken(cls, name: str, candidates: Sequence[Candidate], refused: Sequence[Refused]) -> Collection:
+        digest = hashlib.sha256()
+        for candidate in candidates:
+            digest.update(json.dumps(to_row(candidate), sort_keys=True).encode())
+        return cls(candidates, name, digest.hexdigest(), None, refused)
+
+
+def to_row(candidate: Candidate, folder: Path | None = None) -> dict[str, Any]:
+    """The M-BEIR row of a candidate whose media are files. folder: where the row will stand."""
+    content = candidate.content
+    row: dict[str, Any] = {
+        "did": candidate.candidate_id, "txt": content.text, "img_path": _relative(content.image, folder),
+        "modality": content.modality, "src_content": candidate.source or None,
+    }  # fmt: skip
+    extra = {"video_path": _relative(content.video, folder), "title": candidate.title,
+             "content_hash": candidate.content_hash, "licence": candidate.licence}  # fmt: skip
+    return row | {key: value for key, value in extra.items() if value}
+
+
+def _relative(path: Any, folder: Path | None) -> str | None:
+    if path is None:
+        return None
+    if not isinstance(path, (str, Path)):
+        raise ConfigError("a candidate holds pixels, not a file; a collection on disk needs files")
+    path = Path(os.path.abspath(path))
+    if folder is not None and path.is_relative_to(folder.parent):
+        return Path(os.path.relpath(path, folder)).as_posix()
+    return path.as_posix()
+
+
+def _files(folder: Path) -> list[Path]:
+    single = folder / CANDIDATES
+    if single.is_file():
+        return [single]
+    pools = sorted((folder / POOLS).glob("*_cand_pool.jsonl"))
+    if not pools:
+        raise ConfigError(f"{folder} is not a collection: neither {CANDIDATES} nor {POOLS}/*_cand_pool.jsonl is there")
+    return pools
+
+
+def _fingerprint(files: list[Path]) -> str:
+    """sha256 over names and bytes of the candidate files."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()

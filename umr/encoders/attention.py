@@ -1,0 +1,98 @@
+"""Fast forward passes over the weights of transformers' Qwen2-VL modules, equal to the classes' own. Not a model of its own.
+
+Why: the stock vision tower attends picture by picture in a Python loop, and fused attention is slow in a CPU's backward
+pass. Here pictures of one size go as one batch, query, key and value go as one product, and attention is two
+matrix products with a softmax in the compute dtype. tests/test_encoders_attention.py holds both sides together.
+
+N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads, d head
+width, B rows, T tokens, H hidden."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def attend(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, scale: float, bias: Tensor | None = None) -> Tensor:
+    """softmax(q k^T * scale + bias) v, all in the dtype of q; (B, h, T, d)."""
+    weights = (q_BhTd * scale) @ k_BhTd.transpose(-1, -2)
+    if bias is not None:
+        weights = weights + bias
+    return weights.softmax(-1, dtype=weights.dtype) @ v_BhTd
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions (RoFormer, equation 34) over the last axis; cos and sin broadcast against x."""
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat((-second, first), -1) * sin
+
+
+def _norm(x: Tensor, norm: nn.Module) -> Tensor:
+    """RMS norm, rounded once to the dtype the products want (autocast would do it again for each of them)."""
+    wanted = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+    return F.rms_norm(x, norm.weight.shape, norm.weight.to(x.dtype), norm.variance_epsilon).to(wanted)
+
+
+def vision_states(visual: nn.Module, patches_SPK: Tensor, cos_P1d: Tensor, sin_P1d: Tensor) -> Tensor:
+    """What `visual` gives as pooler_output, for S segments (a frame pair, or a still) of P patches each.
+
+    Args: patches_SPK (S, P, K) as the image processor orders them, or (S, P, K/2) for stills: one of two equal frames.
+    cos_P1d, sin_P1d: axial rotary of the P patches.  Returns (S, P / merge^2, H)."""
+    kernel = visual.patch_embed.proj.weight  # (E, C, t, p, p)
+    if patches_SPK.shape[-1] * kernel.shape[2] == kernel[0].numel():
+        kernel = kernel.sum(2)  # equal frames: one product of half the width
+    x = F.linear(patches_SPK.to(kernel.dtype), kernel.flatten(1))
+    segments, places, width = x.shape
+    for block in visual.blocks:
+        attention = block.attn
+        qkv = attention.qkv(block.norm1(x)).view(segments, places, 3, attention.num_heads, -1)
+        cos, sin = cos_P1d.to(qkv.dtype), sin_P1d.to(qkv.dtype)
+        qk = rotate(qkv[:, :, :2].flatten(2, 3), cos, sin).view(segments, places, 2, attention.num_heads, -1)
+        q, k = (part.transpose(1, 2) for part in qk.unbind(2))
+        y = attend(q, k, qkv[:, :, 2].transpose(1, 2), attention.scaling)
+        x = x + attention.proj(y.transpose(1, 2).reshape(segments, places, width))
+        x = x + block.mlp(block.norm2(x))
+    return visual.merger(x).view(segments, -1, visual.merger.mlp[-1].out_features)
+
+
+def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
+    """What is added to attention weights: 0 where a token may look, -10,000 elsewhere; (B, 1, 1 or T, T) float32.
+
+    Not -inf: a padding row that sees nothing must stay finite. None where every token may look at every other."""
+    if not causal and bool(mask_BT.all()):
+        return None
+    allowed = mask_BT[:, None, None, :]
+    if causal:
+        allowed = allowed & torch.ones(mask_BT.shape[1:] * 2, dtype=torch.bool, device=mask_BT.device).tril()
+    return torch.zeros(allowed.shape, device=mask_BT.device).masked_fill(~allowed, -1e4)
+
+
+def decoder_states(
+    text_model: nn.Module, x_BTH: Tensor, bias: Tensor | None, cos_BTd: Tensor, sin_BTd: Tensor
+) -> Tensor:
+    """What `text_model` gives as last_hidden_state for these embeddings, (B, T, H).
+
+    bias: see attention_bias.  cos_BTd, sin_BTd: text_model.rotary_emb of the positions."""
+    rows, tokens, _ = x_BTH.shape
+    x = x_BTH
+    for layer in text_model.layers:
+        attention = layer.self_attn
+        heads, shared, width = attention.num_heads, attention.num_key_value_heads, attention.head_dim
+        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        qkv = F.linear(
+            _norm(x, layer.input_layernorm),
+            torch.cat([p.weight for p in projections]),
+            torch.cat([p.bias for p in projections]),
+        ).view(rows, tokens, heads + 2 * shared, width)
+        turn = cos_BTd[:, :, None].to(qkv.dtype), sin_BTd[:, :, None].to(qkv.dtype)
+        qk = rotate(qkv[:, :, : heads + shared], *turn).transpose(1, 2)
+        q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
+        if heads != shared:
+            k, v = (part.repeat_interleave(heads // shared, dim=1) for part in (k, v))
+        y = attend(q, k, v, attention.scaling, None if bias is None else bias.to(q.dtype))
+        x = x + attention.o_proj(y.transpose(1, 2).reshape(rows, tokens, heads * width))
+        mlp = layer.mlp
+        y = _norm(x, layer.post_attention_layernorm)
+        x = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
+    return _norm(x, text_model.norm)

@@ -1,0 +1,303 @@
+"""Content to unit vectors, for any backbone: batching, sorting, pooling, normalising, saving. Not prompts, not the network.
+
+N media items, F frames, S side in px, V vision tokens of an item, R vision tokens of a batch, B rows, T tokens, H hidden,
+D embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from umr import media
+from umr.encoders.config import EncoderConfig
+from umr.encoders.pooling import eos_token, last_token, mean_tokens
+from umr.encoders.store import save_encoder
+from umr.encoders.templates import MediaKind, Prompter, Role, TokenRow, media_kind, trained_instruction
+from umr.encoders.tokenizer import PAD_TOKEN, plain_tokenizer
+from umr.errors import ConfigError, MediaError
+from umr.types import Candidate, Content, Embeddings, Query
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Rows ready for a backbone.
+
+    input_ids_BT (B, T) int64.  attention_mask_BT (B, T) bool, True = real token.
+    pool_mask_BT (B, T) bool: neither padding nor masked instruction.  grids_B3 (B, 3): (t, h, w) of a row's vision tokens.
+    media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
+    seen_at (R,): places of the vision tokens in the flattened (B * T).  seen_rows (R,): their rows in the flattened
+    seen states, in which items follow each other in the order of `media`."""
+
+    input_ids_BT: Tensor
+    attention_mask_BT: Tensor
+    pool_mask_BT: Tensor
+    grids_B3: Tensor
+    seen_at: Tensor
+    seen_rows: Tensor
+    media: list[np.ndarray] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.input_ids_BT)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch with its tensors on the device."""
+        names = ("input_ids_BT", "attention_mask_BT", "pool_mask_BT", "grids_B3", "seen_at", "seen_rows")
+        return Batch(*(getattr(self, name).to(device) for name in names), media=self.media)
+
+
+class UnifiedEncoder(nn.Module):
+    """Text, pictures, clips and compositions of them into one space, through one backbone and one template."""
+
+    def __init__(self, config: EncoderConfig, backbone: nn.Module, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        if backbone.hidden_size != config.dim:
+            raise ConfigError(
+                f"dim is {config.dim}, but the backbone gives {backbone.hidden_size} numbers; make them equal"
+            )
+        self.config = config
+        self.backbone = backbone
+        self.tokenizer = plain_tokenizer(tokenizer)
+        self.prompter = Prompter(config, self.tokenizer, backbone.media)
+        self._pad_id = self.tokenizer.token_to_id(PAD_TOKEN)
+        self._eos_id = self.tokenizer.token_to_id("<|im_end|>")
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The config's sha256 once saved or loaded; "unsaved:..." while the weights have no hashes of their own."""
+        return self.config.fingerprint() if self.config.files else f"unsaved:{self.config.fingerprint()}"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def train(self, mode: bool = True) -> UnifiedEncoder:
+        """Training changes the weights, so an encoder in training mode gives up the identity of the files it came from."""
+        if mode and self.config.files:
+            self.config = self.config.with_files({})
+        return super().train(mode)
+
+    # From here on: what training uses.
+
+    def tokenise(
+        self, text: str | None, instruction: str = "", role: Role = "query", kind: MediaKind | None = None
+    ) -> TokenRow:
+        """One row of tokens; text is cleaned first. kind: what stands at {media}, "image", "video" or None."""
+        words = media.clean_text(text) if text is not None else ""
+        if kind is None and not words:
+            raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
+        return self.prompter.tokenise(words, media.clean_text(instruction), role, kind)
+
+    def collate(
+        self,
+        token_rows: Sequence[TokenRow],
+        media_index: Sequence[int | None] | None = None,
+        padding: Literal["left", "right"] = "right",
+        media_tokens: Sequence[int] | None = None,
+    ) -> Batch:
+        """Pad rows to a batch. media_index: which item of the seen states a row shows (None: no media).
+
+        media_tokens: vision tokens of each item; without it all items have as many as the rows that show them."""
+        rows, width = len(token_rows), max(len(row) for row in token_rows)
+        media_index = media_index if media_index is not None else [None] * rows
+        ids = np.full((rows, width), self._pad_id, np.int64)
+        real, pool = np.zeros((rows, width), bool), np.zeros((rows, width), bool)
+        grids = np.zeros((rows, 3), np.int64)
+        starts = None if media_tokens is None else np.concatenate([[0], np.cumsum(media_tokens)])
+        seen_at, seen_rows = [], []
+        for place, (row, item) in enumerate(zip(token_rows, media_index, strict=True)):
+            if (row.grid is None) != (item is None):
+                raise ConfigError(f"row {place}: the prompt and media_index disagree on whether it shows media")
+            begin = 0 if padding == "right" else width - len(row)
+            span = slice(begin, begin + len(row))
+            ids[place, span], real[place, span], pool[place, span] = row.ids, True, row.pool
+            if item is not None:
+                grids[place] = row.grid
+                count = int(np.prod(row.grid))
+                first = item * count if starts is None else int(starts[item])
+                seen_at.append(place * width + begin + np.flatnonzero(row.media))
+                seen_rows.append(np.arange(first, first + count))
+        joined = [np.concatenate(part) if part else np.zeros(0, np.int64) for part in (seen_at, seen_rows)]
+        return Batch(*(torch.from_numpy(part) for part in (ids, real, pool, grids, *joined)))
+
+    def see(self, pixels_NFSS3: Tensor | np.ndarray) -> Tensor:
+        """Vision states of N equal-shaped items, uint8 (N, F, S, S, 3), S = config.image_size; (N, V, H).
+
+        Raises MediaError on another dtype or shape: such an array is never embedded."""
+        pixels = torch.as_tensor(pixels_NFSS3)
+        side = self.config.image_size
+        if pixels.dtype != torch.uint8 or pixels.ndim != 5 or tuple(pixels.shape[2:]) != (side, side, 3):
+            raise MediaError(
+                f"pixels are {pixels.dtype} {tuple(pixels.shape)}; {self.name} needs uint8 (N, F, {side}, {side}, 3)"
+            )
+        if pixels.shape[1] not in (1, self.config.max_frames):
+            raise MediaError(
+                f"an item has {pixels.shape[1]} frames; 1 (picture) or {self.config.max_frames} are needed"
+            )
+        return self.backbone.see(pixels.to(self.device))
+
+    def embed(self, batch: Batch, seen: Tensor | None = None) -> Tensor:
+        """Unit rows (B, D) float32, with gradients. seen: states from see(), any shape (..., H); None: see batch.media."""
+        batch = batch.to(self.device)
+        if seen is None and batch.media:
+            seen = self._see_all(batch.media)
+        seen_RH = seen.reshape(-1, seen.shape[-1]) if seen is not None else None
+        hidden_BTH = self.backbone.hidden_states(batch, seen_RH)
+        if self.config.pooling == "mean":
+            pooled_BD = mean_tokens(hidden_BTH, batch.pool_mask_BT)
+        elif self.config.pooling == "last":
+            pooled_BD = last_token(hidden_BTH, batch.attention_mask_BT)
+        else:
+            pooled_BD = eos_token(hidden_BTH, batch.attention_mask_BT, batch.input_ids_BT, self._eos_id)
+        return F.normalize(pooled_BD, dim=-1) if self.config.normalise else pooled_BD
+
+    def _see_all(self, items: Sequence[np.ndarray]) -> Tensor:
+        """Flattened states (R, H) of items of mixed length, in their order; equal lengths go together."""
+        states: list[Tensor | None] = [None] * len(items)
+        for frames in sorted({len(item) for item in items}):
+            places = [place for place, item in enumerate(items) if len(item) == frames]
+            for place, state in zip(places, self.see(np.stack([items[place] for place in places]))):
+                states[place] = state
+        return torch.cat(states)
+
+    # From here on: what serving uses.
+
+    def pixels(self, content: Content) -> np.ndarray | None:
+        """The picture (1, S, S, 3) or the clip (max_frames, S, S, 3) as the encoder sees it, uint8; None without media."""
+        side = self.config.image_size
+        if content.video is not None:
+            frames = media.sample_frames(content.video, self.config.max_frames)
+            return np.stack([media.letterbox(frame, side) for frame in frames])
+        if content.image is not None:
+            image = media.open_image(content.image, max_pixels=self.config.max_pixels)
+            return media.letterbox(image, side)[None]
+        return None
+
+    def prepare(
+        self,
+        contents: Sequence[Content],
+        instructions: Sequence[str | None],
+        role: Role = "query",
+        padding: Literal["left", "right"] = "right",
+    ) -> Batch:
+        """Contents to a batch; the same array or path given twice is decoded and seen once."""
+        rows = [
+            self.tokenise(content.text, instruction or "", role, media_kind(content))
+            for content, instruction in zip(contents, instructions, strict=True)
+        ]
+        items: list[np.ndarray] = []
+        known: dict[object, int] = {}
+        index: list[int | None] = []
+        for content in contents:
+            source = content.image if content.image is not None else content.video
+            if source is None:
+                index.append(None)
+                continue
+            key = (media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source))
+            if key not in known:
+                known[key] = len(items)
+                items.append(self.pixels(content))
+            index.append(known[key])
+        counts = [self.backbone.media["image" if len(item) == 1 else "video"].count for item in items]
+        batch = self.collate(rows, index, padding, counts)
+        batch.media = items
+        return batch
+
+    def instruction(self, query: Query) -> str:
+        """The query's own task sentence, else the trained one. Raises ConfigError where none was trained."""
+        if query.instruction:
+            return query.instruction
+        content = query.content
+        if content.text is not None and not content.text.strip() and media_kind(content) is not None:
+            content = replace(content, text=None)  # only spaces: the picture alone is asked
+        return trained_instruction(self.config, content.modality, query.target_modality)
+
+    def notices(self, query: Query) -> tuple[str, ...]:
+        """What a person should know about how this query was read: a text that was cut."""
+        if not media.clean_text(query.content.text or ""):
+            return ()
+        row = self.tokenise(query.content.text, "", "query", media_kind(query.content))
+        if not row.dropped:
+            return ()
+        limit = self.config.max_tokens
+        return (
+            f"The text is longer than this model reads: the first {limit} tokens were used, {row.dropped} were left out.",
+        )
+
+    def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
+        """Vectors of the queries, in their order. Raises MediaError naming the query whose content cannot be read."""
+        items = list(queries)
+        ids = tuple(query.query_id for query in items)
+        return self._encode(ids, [q.content for q in items], [self.instruction(q) for q in items], "query", batch_size)
+
+    def encode_candidates(self, candidates: Iterable[Candidate], batch_size: int = 64) -> Embeddings:
+        """Vectors of the candidates, in their order; candidates carry no instruction (U-MARVEL, evaluation)."""
+        items = list(candidates)
+        ids = tuple(candidate.candidate_id for candidate in items)
+        return self._encode(ids, [c.content for c in items], [""] * len(items), "candidate", batch_size)
+
+    @torch.inference_mode()
+    def _encode(
+        self, ids: tuple[str, ...], contents: list[Content], instructions: list[str], role: Role, batch_size: int
+    ) -> Embeddings:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
+        vectors = np.zeros((len(ids), self.dim), np.float32)
+        was_training = self.training
+        self.eval()
+        try:
+            for places in self._batches(contents, batch_size):
+                try:
+                    batch = self.prepare([contents[i] for i in places], [instructions[i] for i in places], role)
+                except MediaError as error:
+                    raise self._named(error, places, ids, contents, instructions, role) from error
+                vectors[places] = self.embed(batch).float().cpu().numpy()
+        finally:
+            super().train(was_training)
+        return Embeddings(ids=ids, vectors=vectors, encoder=self.fingerprint)
+
+    def _batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
+        """Places of contents of the same kind and similar length."""
+        kinds = [media_kind(content) or "" for content in contents]
+        lengths = [len(content.text or "") for content in contents]
+        order = sorted(range(len(contents)), key=lambda place: (kinds[place], lengths[place], place))
+        batch: list[int] = []
+        for place in order:
+            heavy = max(1, batch_size // 8) if kinds[place] == "video" else batch_size
+            if batch and (kinds[batch[-1]] != kinds[place] or len(batch) >= heavy):
+                yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
+
+    def _named(self, error: MediaError, places, ids, contents, instructions, role) -> MediaError:
+        """The same error with the id of the row that caused it."""
+        for place in places:
+            try:
+                self.prepare([contents[place]], [instructions[place]], role)
+            except MediaError as found:
+                return MediaError(f"{role} {ids[place]}: {found}")
+        return error
+
+    def save(self, folder: str | Path, extra: Mapping[str, str] | None = None) -> EncoderConfig:
+        """Write a folder that load_encoder reads; from then on this encoder has the folder's identity.
+
+        extra: {file name: text} kept and hashed beside the weights (how it was trained, a model card)."""
+        self.config = save_encoder(self.config, self.backbone, self.tokenizer, folder, extra)
+        return self.config

@@ -1,0 +1,125 @@
+"""What an encoder is, as saved data: how it pools, attends, prompts and sees. Not how it is run (device, dtype, batch)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from umr.errors import ConfigError
+
+CONFIG_NAME = "encoder.json"
+FORMAT = 1
+
+Pooling = Literal["mean", "last", "eos"]
+Attention = Literal["bidirectional", "causal"]
+Positions = Literal["sequential", "mrope"]
+
+COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
+COMPACT_CANDIDATE = "{media}{text}<|im_end|>"
+
+#: The layout of the released U-MARVEL checkpoints (paper section 3; its evaluation collators): Qwen's chat with `<emb>`.
+CHAT_QUERY = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n{media}{instruction} {text}<|im_end|>\n"
+    "<|im_start|>assistant\n<emb>.<|im_end|>\n<|im_start|>assistant\n"
+)
+CHAT_CANDIDATE = CHAT_QUERY.replace("{instruction} ", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The identity of an encoder: two encoders with equal configs (file hashes included) give equal vectors.
+
+    name: what people call it.  backbone: a key of umr.encoders.BACKBONES.  revision: where the weights come from.
+    pooling: "mean" over all tokens but padding and the instruction span (with mask_instruction), "last" real token, or
+    "eos", the last `<|im_end|>`.  attention, positions: U-MARVEL's release is bidirectional with sequential positions
+    (the same id on all three axes); "mrope" is Qwen2-VL's own.  dim: length of a vector.
+    max_tokens: a text is cut after so many tokens.  image_size: pictures and frames are letterboxed to this square, px.
+    max_pixels: larger pictures are refused.  max_frames: frames taken from a clip.
+    instructions: {"image,text->image": the trained task sentence}.  files: {name in the folder: sha256}, set by save."""
+
+    name: str
+    backbone: str = "qwen2_vl"
+    revision: str = ""
+    pooling: Pooling = "mean"
+    attention: Attention = "bidirectional"
+    dim: int = 192
+    normalise: bool = True
+    mask_instruction: bool = True
+    positions: Positions = "mrope"
+    max_tokens: int = 160
+    image_size: int = 112
+    max_pixels: int = 64_000_000
+    max_frames: int = 8
+    query_template: str = COMPACT_QUERY
+    candidate_template: str = COMPACT_CANDIDATE
+    instructions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, legal in (("pooling", Pooling), ("attention", Attention), ("positions", Positions)):
+            if getattr(self, key) not in get_args(legal):
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; legal: {', '.join(get_args(legal))}")
+        for key in ("dim", "max_tokens", "image_size", "max_pixels", "max_frames"):
+            value = getattr(self, key)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"{key} is {value!r}; a whole number above 0 is needed")
+        for key in ("normalise", "mask_instruction"):
+            if type(getattr(self, key)) is not bool:
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
+        for key in ("name", "backbone"):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; a non-empty text is needed")
+        if not isinstance(self.revision, str):
+            raise ConfigError(f"revision is {self.revision!r}; a text is needed")
+        for key in ("query_template", "candidate_template"):
+            template = getattr(self, key)
+            if not isinstance(template, str) or "{text}" not in template or "{media}" not in template:
+                raise ConfigError(f"{key} is {template!r}; it needs the fields {{media}} and {{text}}")
+        for key in ("instructions", "files"):
+            value = getattr(self, key)
+            if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):
+                raise ConfigError(f"{key} must map texts to texts, got {value!r}")
+
+    def canonical(self) -> str:
+        """One line of JSON with sorted keys: equal configs give equal bytes."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the canonical form; the weights enter through the hashes in `files`."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def with_files(self, files: dict[str, str]) -> EncoderConfig:
+        """The same encoder with these file hashes."""
+        return replace(self, files=dict(files))
+
+
+def write_config(config: EncoderConfig, folder: str | Path) -> Path:
+    """Write encoder.json into the folder, through a temporary name. Returns its path."""
+    target = Path(folder) / CONFIG_NAME
+    draft = target.with_suffix(".json.part")
+    draft.write_text(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(draft, target)
+    return target
+
+
+def read_config(folder: str | Path) -> EncoderConfig:
+    """Read encoder.json. Raises ConfigError if it is absent, not JSON, or has unknown or illegal fields."""
+    path = Path(folder) / CONFIG_NAME
+    if not path.is_file():
+        raise ConfigError(
+            f"{folder} is not an encoder folder: {CONFIG_NAME} is missing. Give a folder written by save()"
+        )
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not readable JSON ({error}). Copy the encoder folder again") from error
+    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        raise ConfigError(f"{path} is not of format {FORMAT}. Save the encoder again with this version of umr")
+    unknown = sorted(set(data) - {f.name for f in fields(EncoderConfig)})
+    if unknown or "name" not in data:
+        raise ConfigError(f"{path}: unknown fields {unknown}" if unknown else f"{path}: the field name is missing")
+    return EncoderConfig(**data)

@@ -1,0 +1,37 @@
+"""Encoders from the Hugging Face Hub, at a pinned revision, data files only. Not a cache: huggingface_hub keeps its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import huggingface_hub
+
+from umr.errors import ConfigError
+
+PREFIX = "hub:"
+ALLOWED = ("*.safetensors", "*.json")
+_NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
+
+
+def is_hub(where: str | Path) -> bool:
+    """Whether this names a Hub repository rather than a folder."""
+    return isinstance(where, str) and where.startswith(PREFIX)
+
+
+def fetch(where: str) -> Path:
+    """Download `hub:owner/name@revision` (safetensors and json only, never code) and return its local folder.
+
+    Raises ConfigError if the name has no revision or the download fails."""
+    match = _NAME.fullmatch(where)
+    if match is None:
+        raise ConfigError(
+            f"{where!r} is not hub:owner/name@revision; the revision (a tag or 40 hex digits) is required"
+        )
+    try:
+        folder = huggingface_hub.snapshot_download(
+            match["repo"], revision=match["revision"], allow_patterns=list(ALLOWED)
+        )
+    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
+        raise ConfigError(f"{where} could not be downloaded ({error}); check the name and the connection") from error
+    return Path(folder)

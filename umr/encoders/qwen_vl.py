@@ -1,0 +1,201 @@
+"""The Qwen2-VL backbone: transformers' real class and weights, pixels to vision states, tokens to hidden states. Not pooling.
+
+N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import Qwen2VLConfig, Qwen2VLModel
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils import logging
+from transformers.vision_utils import get_vision_position_ids
+
+from umr.encoders.attention import attention_bias, decoder_states, vision_states
+from umr.encoders.config import EncoderConfig
+from umr.encoders.templates import MediaSpan
+from umr.errors import ConfigError, MismatchError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from umr.encoders.base import Batch
+
+
+def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int = 2) -> Tensor:
+    """uint8 pixels to normalised patches, ordered as Qwen2-VL's image and video processors order them.
+
+    A single frame stands for `temporal` equal ones; an odd last frame is repeated, as the processor does.
+    Returns (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32."""
+    items, frames, height, width, _ = pixels_NFSS3.shape
+    missing = -frames % temporal
+    if missing:
+        pixels_NFSS3 = torch.cat([pixels_NFSS3, pixels_NFSS3[:, -1:].expand(-1, missing, -1, -1, -1)], 1)
+    mean = torch.tensor(OPENAI_CLIP_MEAN, device=pixels_NFSS3.device)
+    std = torch.tensor(OPENAI_CLIP_STD, device=pixels_NFSS3.device)
+    x = (pixels_NFSS3.float() - 255 * mean) / (255 * std)
+    x = x.view(items, -1, temporal, height // patch // merge, merge, patch, width // patch // merge, merge, patch, 3)
+    return x.permute(0, 1, 3, 6, 4, 7, 9, 2, 5, 8).reshape(items, -1, 3 * temporal * patch * patch)
+
+
+def build_small(vocab_size: int, token_ids: dict[str, int] | None = None, **sizes: int) -> Qwen2VLModel:
+    """A Qwen2-VL of about 3 M parameters with fresh weights (seed torch first for the same ones).
+
+    token_ids: the tokenizer's ids of the vision tokens (read by QwenVLBackbone.for_tokenizer).
+    sizes: hidden, layers, heads, shared_heads, inner, vision_width, vision_layers, vision_heads replace the defaults."""
+    size = {"hidden": 192, "layers": 4, "heads": 6, "shared_heads": 6, "inner": 512,
+            "vision_width": 128, "vision_layers": 4, "vision_heads": 4}  # fmt: skip
+    unknown = sorted(set(sizes) - set(size))
+    if unknown:
+        raise ConfigError(f"unknown sizes {unknown}; legal: {', '.join(size)}")
+    size |= sizes
+    half = size["hidden"] // size["heads"] // 2
+    axis = half * 3 // 8
+    config = Qwen2VLConfig(
+        text_config={
+            "vocab_size": vocab_size, "hidden_size": size["hidden"], "num_hidden_layers": size["layers"],
+            "num_attention_heads": size["heads"], "num_key_value_heads": size["shared_heads"],
+            "intermediate_size": size["inner"], "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                "mrope_section": [half - 2 * axis, axis, axis]},
+            "bos_token_id": None, "eos_token_id": None, "use_cache": False, "initializer_range": 0.04,
+        },
+        vision_config={
+            "depth": size["vision_layers"], "embed_dim": size["vision_width"], "num_heads": size["vision_heads"],
+            "hidden_size": size["hidden"], "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2,
+            "mlp_ratio": 4, "initializer_range": 0.04,
+        },
+        tie_word_embeddings=True, **(token_ids or {}),
+    )  # fmt: skip
+    return Qwen2VLModel(config)
+
+
+class QwenVLBackbone(nn.Module):
+    """Qwen2-VL as umr uses it: vision states once per media item, then hidden states of whole sequences.
+
+    fast: the equal-valued forward passes of attention.py; False: the classes' own (slow; the reference of the tests)."""
+
+    def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
+        super().__init__()
+        self.model = model
+        self.fast = fast
+        self.causal = config.attention == "causal"
+        self.mrope = config.positions == "mrope"
+        model.config.get_text_config().is_causal = self.causal
+        vision = model.config.vision_config
+        self.patch, self.merge, self.temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
+        self.size = config.image_size
+        if self.size % (self.patch * self.merge):
+            raise ConfigError(f"image_size is {self.size}; a multiple of {self.patch * self.merge} is needed")
+        side = self.size // self.patch // self.merge
+        pairs = -(-config.max_frames // self.temporal)
+        self.media = {
+            "image": MediaSpan("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", (1, side, side)),
+            "video": MediaSpan("<|vision_start|>", "<|video_pad|>", "<|vision_end|>", (pairs, side, side)),
+        }
+
+    @classmethod
+    def for_tokenizer(cls, config: EncoderConfig, tokenizer: Tokenizer, **sizes: int) -> QwenVLBackbone:
+        """A fresh small backbone whose vocabulary is the tokenizer's."""
+        names = ("vision_start", "vision_end", "image", "video")
+        tokens = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+        token_ids = {f"{n}_token_id": tokenizer.token_to_id(t) for n, t in zip(names, tokens)}
+        return cls(build_small(tokenizer.get_vocab_size(), token_ids, **sizes), config)
+
+    @classmethod
+    def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> QwenVLBackbone:
+        """Read config.json and the safetensors of a folder; computes in `dtype`.
+
+        Raises MismatchError if a weight is absent or of another shape: transformers itself would fill it at random."""
+        shown = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            model, report = Qwen2VLModel.from_pretrained(
+                str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
+            )
+        finally:
+            if shown:
+                logging.enable_progress_bar()
+        lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
+        if lost:
+            raise MismatchError(
+                f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the encoder folder again"
+            )
+        return cls(model, config)
+
+    def save(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors (bfloat16); Qwen2VLModel.from_pretrained reads them unchanged."""
+        # not save_pretrained: what it writes depends on how the model came to be, and the hashes must not
+        state = {
+            name: value.detach().to("cpu", torch.bfloat16).contiguous()
+            for name, value in self.model.state_dict().items()
+        }
+        save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+        config = deepcopy(self.model.config)
+        for part in (config, config.text_config, config.vision_config):
+            part.dtype = torch.bfloat16
+        config.architectures = ["Qwen2VLModel"]
+        config.save_pretrained(str(folder))
+
+    @property
+    def hidden_size(self) -> int:
+        return self.model.config.get_text_config().hidden_size
+
+    def see(self, pixels_NFSS3: Tensor) -> Tensor:
+        """Vision states of N equal-shaped items of uint8 pixels; (N, V, H). A still has F = 1."""
+        items, frames, height, width, _ = pixels_NFSS3.shape
+        grid = (max(1, -(-frames // self.temporal)), height // self.patch, width // self.patch)
+        if not self.fast:
+            grids = torch.tensor([grid] * items, device=pixels_NFSS3.device)
+            rows = patches(pixels_NFSS3, self.patch, self.merge, self.temporal).flatten(0, 1)
+            return self.model.visual(rows, grid_thw=grids).pooler_output.view(items, -1, self.hidden_size)
+        still = frames == 1
+        rows = patches(pixels_NFSS3, self.patch, self.merge, 1 if still else self.temporal)
+        one = torch.tensor([[1, grid[1], grid[2]]], device=rows.device)
+        cos, sin = self.model.visual.rotary_pos_emb(rows, get_vision_position_ids(one, self.merge))
+        segments = rows.view(items * grid[0], grid[1] * grid[2], -1)
+        states = vision_states(self.model.visual, segments, cos[:, None], sin[:, None])
+        return states.view(items, -1, self.hidden_size)
+
+    def hidden_states(self, batch: Batch, seen_RH: Tensor | None) -> Tensor:
+        """Last hidden states (B, T, H). seen_RH: vision states, one row per vision token; None where no row has media."""
+        text = self.model.language_model
+        x_BTH = text.embed_tokens(batch.input_ids_BT)
+        if seen_RH is not None and len(batch.seen_rows):
+            flat = x_BTH.flatten(0, 1)
+            flat = flat.index_copy(0, batch.seen_at, seen_RH.index_select(0, batch.seen_rows).to(flat.dtype))
+            x_BTH = flat.view_as(x_BTH)
+        positions = positions_of(batch, self.mrope)
+        if not self.fast:
+            mask = batch.attention_mask_BT.long()
+            return text(
+                inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False
+            ).last_hidden_state
+        cos, sin = text.rotary_emb(x_BTH, positions)
+        return decoder_states(text, x_BTH, attention_bias(batch.attention_mask_BT, self.causal), cos, sin)
+
+
+def positions_of(batch: Batch, mrope: bool) -> Tensor:
+    """Position ids (3, B, T), the same for either padding side; padding has 0.
+
+    mrope False: the count of real tokens before, on all axes (as U-MARVEL's release).  True: Qwen2-VL's get_rope_index:
+    vision tokens count in (t, h, w) from where they begin, and the text goes on after the largest of these."""
+    mask_BT = batch.attention_mask_BT
+    plain_BT = (mask_BT.long().cumsum(1) - 1).clamp(min=0) * mask_BT
+    if not mrope or not len(batch.seen_at):
+        return plain_BT.expand(3, -1, -1)
+    media_BT = torch.zeros_like(mask_BT).view(-1).index_fill(0, batch.seen_at, True).view_as(mask_BT)
+    order_BT = media_BT.long().cumsum(1)  # how many vision tokens so far
+    begin_B1 = torch.where(media_BT, plain_BT, plain_BT.shape[1]).amin(1, keepdim=True)
+    _, high_B1, wide_B1 = (column[:, None].clamp(min=1) for column in batch.grids_B3.unbind(1))
+    place_BT = (order_BT - 1).clamp(min=0)
+    axes = torch.stack([place_BT // (high_B1 * wide_B1), place_BT // wide_B1 % high_B1, place_BT % wide_B1])
+    saved_B1 = media_BT.sum(1, keepdim=True) - batch.grids_B3.amax(1, keepdim=True)
+    after_BT = (order_BT == order_BT[:, -1:]) & ~media_BT & (plain_BT >= begin_B1)
+    text_BT = plain_BT - saved_B1 * after_BT
+    return torch.where(media_BT, axes + begin_B1, text_BT) * mask_BT

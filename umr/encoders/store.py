@@ -1,0 +1,87 @@
+"""Encoder folders: written whole, read only when nothing in them changed. Not the weights' format, which is the backbone's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from torch import nn
+
+from umr.encoders.config import CONFIG_NAME, EncoderConfig, write_config
+from umr.encoders.tokenizer import save_tokenizer
+from umr.errors import ConfigError, MismatchError
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_encoder(
+    config: EncoderConfig,
+    backbone: nn.Module,
+    tokenizer: Tokenizer,
+    folder: str | Path,
+    extra: Mapping[str, str] | None = None,
+) -> EncoderConfig:
+    """Write weights, tokenizer, extra texts and, last, encoder.json with every file's sha256; returns the config written.
+
+    Written beside the target and renamed, so that a folder is either whole or absent; an encoder already there is
+    replaced. Raises ConfigError if the target exists and is no encoder folder."""
+    target = Path(folder)
+    if target.exists() and not (target / CONFIG_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} exists and is not an encoder folder; choose another place or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        backbone.save(draft)
+        save_tokenizer(tokenizer, draft)
+        for name, text in (extra or {}).items():
+            (draft / name).write_text(text, encoding="utf-8")
+        files = {path.relative_to(draft).as_posix(): file_sha256(path) for path in sorted(draft.rglob("*"))
+                 if path.is_file()}  # fmt: skip
+        sealed = config.with_files(files)
+        write_config(sealed, draft)
+        draft.chmod(0o755)
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+            os.replace(target, old)
+            os.replace(draft, target)
+            shutil.rmtree(old)
+        else:
+            os.replace(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return sealed
+
+
+def check_files(config: EncoderConfig, folder: str | Path) -> None:
+    """Compare every file with its hash. Raises MismatchError naming the first that is missing, changed or unlisted."""
+    folder = Path(folder)
+    if not config.files:
+        raise MismatchError(
+            f"{folder} lists no files in {CONFIG_NAME}, so nothing vouches for its weights; save it again"
+        )
+    for name, expected in sorted(config.files.items()):
+        path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise MismatchError(f"{folder / CONFIG_NAME} lists {name}, which lies outside the folder; do not trust it")
+        if not path.is_file():
+            raise MismatchError(f"{path} is missing; copy the encoder folder again")
+        found = file_sha256(path)
+        if found != expected:
+            raise MismatchError(
+                f"{path} changed: its sha256 is {found[:12]}..., {CONFIG_NAME} expects {expected[:12]}...; "
+                "copy the encoder folder again, or save the encoder you meant"
+            )
+    weights = {path.name for path in folder.glob("*.safetensors")} | {
+        name for name in ("config.json", "model.safetensors.index.json") if (folder / name).is_file()
+    }
+    for name in sorted(weights - set(config.files)):
+        raise MismatchError(f"{folder / name} is not listed in {CONFIG_NAME}; remove it, or copy the folder again")

@@ -1,0 +1,17 @@
+"""The errors a person can act on; each message says what was wrong, what is legal and the way out. Not for internal bugs."""
+
+
+class UMRError(Exception):
+    """Base of every error that umr raises on purpose; the command line and the page print its message, never a traceback."""
+
+
+class MediaError(UMRError):
+    """A picture, clip or text that cannot be read safely; it never becomes a vector."""
+
+
+class MismatchError(UMRError):
+    """Two things that do not belong together (index and encoder, files and their manifest, ids and vectors)."""
+
+
+class ConfigError(UMRError):
+    """A setting or argument outside its legal values, or a folder that is not what it should be."""

@@ -1,0 +1,230 @@
+"""Measures an encoder on a benchmark: composed beside picture alone, text alone and their sum, with run files. Not the measures.
+
+The same encode and search as everywhere (umr.search). V = "composed", "picture", "text", "sum": the variants of a query."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from umr.errors import ConfigError, MismatchError
+from umr.formats import QueryFile, query_files, read_qrels, read_queries, read_run, write_run, written
+from umr.measures import MEASURES, bootstrap_interval, mean, paired_interval, per_query
+from umr.search import Searcher
+from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
+
+log = logging.getLogger(__name__)
+
+DEPTH = 20  # hits kept per query: deeper than every measure; MRR counts a first hit below it as 0
+REPORT = "report.json"
+COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
+VARIANTS = ("composed", "picture", "text", "sum")
+_TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
+_BATCH = 512  # queries searched at a time
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One (task, split): its queries with the right target modality, and the judgements of exactly these queries."""
+
+    task: str
+    split: str
+    queries: list[Query]
+    qrels: Qrels
+
+
+def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
+    """Every (task, split) of a benchmark folder, sorted."""
+    return [(found.task, found.split) for found in query_files(root)]
+
+
+def load(root: str | Path, task: str, split: str) -> Judged:
+    """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two disagree."""
+    root = Path(root)
+    found = _find(query_files(root), task, split)
+    target = _TARGETS[task.partition("2")[2]]
+    queries = [replace(row.query, target_modality=target) for row in read_queries(found.path, root)]
+    qrels = read_qrels(found.qrels)
+    lost = {query.query_id for query in queries} ^ set(qrels)
+    if lost or not queries:
+        raise ConfigError(f"{found.path.name} and {found.qrels.name} disagree on {len(lost)} queries "
+                          f"({', '.join(sorted(lost)[:3])}): write the benchmark again")  # fmt: skip
+    return Judged(task=task, split=split, queries=queries, qrels={query.query_id: qrels[query.query_id] for query in queries})
+
+
+def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None) -> Row:
+    """One row of the report: fractions from 0 to 1, None where a column does not apply to the task.
+
+    success@k: any relevant in the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same query with
+    one part removed, and of the unit sum of those two vectors (late fusion).  unimodal_wins: share of queries whose picture or
+    text alone is nearer to the nearest relevant candidate than the composed query is.  runs: folder for the TREC run files."""
+    judged = load(root, task, split)
+    unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
+    if unknown is not None:
+        raise MismatchError(f"the judgements of {task} {split} name {unknown}, which is not in {searcher.collection.name}")
+    vectors = encode_variants(searcher, judged)
+    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
+    found = {variant: _retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
+    row = score(judged, found)
+    if len(vectors) > 1:
+        row["unimodal_wins"] = float(_unimodal_wins(searcher, vectors, judged).mean())
+    if runs is not None:
+        for variant, run in found.items():
+            write_run(run_file(runs, task, split, variant), run, searcher.encoder.name)
+        _report(Path(runs), searcher, row)
+    return row
+
+
+def score(judged: Judged, found: Mapping[str, Run]) -> Row:
+    """The report's row from runs alone (unimodal_wins needs vectors: None here)."""
+    values = per_query(MEASURES["success@1"], judged.qrels, found["composed"])
+    row: Row = {"task": judged.task, "split": judged.split, "n": len(judged.queries)}
+    row |= {name: mean(MEASURES[name], judged.qrels, found["composed"]) for name in COLUMNS}
+    for name, variant in (("picture_only", "picture"), ("text_only", "text"), ("vector_sum", "sum")):
+        run = found.get(variant)
+        row[f"{name}_success@1"] = None if run is None else mean(MEASURES["success@1"], judged.qrels, run)
+    return row | {"unimodal_wins": None, "ci95_success@1": list(bootstrap_interval(values))}
+
+
+def evaluate_all(searcher: Searcher, root: str | Path, task: str | None = None, split: str | None = None,
+                 runs: str | Path | None = None, progress: Callable[[int, int], None] | None = None) -> list[Row]:  # fmt: skip
+    """A row for every (task, split) that matches. Raises ConfigError if none does."""
+    wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
+    if not wanted:
+        raise ConfigError(f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}")
+    rows = []
+    for number, (one_task, one_split) in enumerate(wanted, 1):
+        rows.append(evaluate(searcher, root, one_task, one_split, runs))
+        if progress is not None:
+            progress(number, len(wanted))
+    return rows
+
+
+def encode_variants(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
+    """The queries as they are and, where all have picture and text, each part alone and the unit sum of the two.
+
+    A part that several queries share is encoded once."""
+    encoder = searcher.encoder
+    composed = encoder.encode_queries(judged.queries)
+    if not all(query.content.modality == "image,text" for query in judged.queries):
+        return {"composed": composed}
+    parts = {}
+    for variant, field in (("picture", "image"), ("text", "text")):
+        keys = [getattr(query.content, field) for query in judged.queries]
+        first = {key: place for place, key in reversed(list(enumerate(keys)))}
+        alone = [replace(judged.queries[place], content=Content(**{field: key}), instruction="")
+                 for key, place in first.items()]  # fmt: skip
+        place_of = {key: place for place, key in enumerate(first)}
+        unique = encoder.encode_queries(alone).vectors
+        parts[variant] = unique[[place_of[key] for key in keys]]
+    total = parts["picture"] + parts["text"]
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    parts["sum"] = np.where(length > 1e-6, total / np.maximum(length, 1e-6), parts["picture"])  # opposite parts have no sum
+    return {"composed": composed} | {
+        variant: Embeddings(ids=composed.ids, vectors=vectors.astype(np.float32), encoder=composed.encoder)
+        for variant, vectors in parts.items()}  # fmt: skip
+
+
+def compare(judged: Judged, a: Run, b: Run) -> Row:
+    """success@1 of two runs over the same queries, their difference b - a and its paired 95 % bootstrap interval."""
+    values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
+    low, high = paired_interval(*values)
+    return {"task": judged.task, "split": judged.split, "n": len(judged.queries), "a": float(values[0].mean()),
+            "b": float(values[1].mean()), "difference": float((values[1] - values[0]).mean()), "ci95": [low, high]}  # fmt: skip
+
+
+def compare_runs(root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None,
+                 split: str | None = None) -> list[Row]:  # fmt: skip
+    """compare() for every (task, split) that both folders of runs have. Raises MismatchError where they are of other collections."""
+    reports = [read_report(folder) for folder in (runs_a, runs_b)]
+    if reports[0]["collection"] != reports[1]["collection"]:
+        raise MismatchError(f"{runs_a} and {runs_b} were run over different collections; evaluate both again")
+    both = [(row["task"], row["split"]) for row in reports[0]["rows"]
+            if any((row["task"], row["split"]) == (other["task"], other["split"]) for other in reports[1]["rows"])]  # fmt: skip
+    wanted = [(t, s) for t, s in both if task in (None, t) and split in (None, s)]
+    if not wanted:
+        raise ConfigError(f"{runs_a} and {runs_b} share no run of task {task or 'any'}, split {split or 'any'}")
+    rows = []
+    for one_task, one_split in wanted:
+        found = [read_run(run_file(folder, one_task, one_split, "composed")) for folder in (runs_a, runs_b)]
+        rows.append(compare(load(root, one_task, one_split), *found))
+    return rows
+
+
+def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
+    """Where the run of one (task, split, variant) lies."""
+    return Path(folder) / f"{task}.{split}.{variant}.run"
+
+
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """report.json beside the runs: whose they are, over what, and their rows. Raises ConfigError where there is none."""
+    path = Path(folder) / REPORT
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        if {"encoder", "collection", "rows"} - set(report):
+            raise ValueError("encoder, collection or rows is missing")
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is no report ({error}); write one: "
+                          f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}") from error  # fmt: skip
+    return report
+
+
+def _retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred: Mapping[str, frozenset[str]]) -> Run:
+    pool = searcher.collection.pool(judged.queries[0].target_modality)
+    run: dict[str, list[Hit]] = {}
+    for start in range(0, len(embeddings), _BATCH):
+        part = slice(start, start + _BATCH)
+        chunk = Embeddings(ids=embeddings.ids[part], vectors=embeddings.vectors[part], encoder=embeddings.encoder)
+        run |= searcher.index.search(chunk, DEPTH, pool, barred)
+    return run
+
+
+def _unimodal_wins(searcher: Searcher, vectors: Mapping[str, Embeddings], judged: Judged) -> np.ndarray:
+    """(Q,) bool: the picture or the text alone is nearer to a relevant candidate than the composed query is to any."""
+    wins = np.zeros(len(judged.queries), bool)
+    for place, query in enumerate(judged.queries):
+        relevant_RD = searcher.index.vectors(tuple(judged.qrels[query.query_id]))
+        nearest = {variant: float((relevant_RD @ vectors[variant].vectors[place]).max()) for variant in VARIANTS[:3]}
+        wins[place] = max(nearest["picture"], nearest["text"]) > nearest["composed"]
+    return wins
+
+
+def _report(folder: Path, searcher: Searcher, row: Row) -> None:
+    """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong together."""
+    report = {"encoder": searcher.encoder.fingerprint, "encoder_name": searcher.encoder.name,
+              "collection": searcher.collection.fingerprint, "depth": DEPTH,
+              "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
+              "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+              "command": f"python -m umr evaluate --encoder {searcher.encoder.name} --runs DIR"}  # fmt: skip
+    rows = []
+    if (folder / REPORT).is_file():
+        old = read_report(folder)
+        if all(old.get(key) == report[key] for key in ("encoder", "collection", "depth")):
+            rows = [kept for kept in old["rows"] if (kept["task"], kept["split"]) != (row["task"], row["split"])]
+        else:
+            log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
+    rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
+    with written(folder / REPORT) as file:
+        file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")
+
+
+def _find(files: list[QueryFile], task: str, split: str) -> QueryFile:
+    for found in files:
+        if (found.task, found.split) == (task, split):
+            return found
+    raise ConfigError(f"there are no queries of task {task!r}, split {split!r}; there are: {_names(files)}")
+
+
+def _names(files: list[QueryFile]) -> str:
+    return ", ".join(f"{found.task} {found.split}" for found in files)

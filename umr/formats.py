@@ -1,0 +1,266 @@
+"""Readers and writers of the field's files: jsonl, TREC runs and qrels, M-BEIR queries, candidates and instructions.
+
+Not the collection (umr.collection) and not the measures; every error names file and line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from umr.errors import ConfigError, MediaError
+from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Target
+
+#: M-BEIR's task id -> (query modality, modality searched); 9 and 10 are ours, for clips.
+TASKS: Mapping[int, tuple[Modality, Target]] = {
+    0: ("text", "image"), 1: ("text", "text"), 2: ("text", "image,text"), 3: ("image", "text"), 4: ("image", "image"),
+    5: ("image", "image,text"), 6: ("image,text", "text"), 7: ("image,text", "image"), 8: ("image,text", "image,text"),
+    9: ("text", "video"), 10: ("image,text", "video"),
+}  # fmt: skip
+
+_MODALITIES: Mapping[str, Modality] = {
+    "text": "text", "image": "image", "image,text": "image,text", "text,image": "image,text", "video": "video",
+}  # fmt: skip
+_QUERY_FILE = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkQuery:
+    """A query of a benchmark file with what the file says beside it. task: a key of TASKS, None where it is not said."""
+
+    query: Query
+    task: int | None
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QueryFile:
+    """One (task, split) of a benchmark: names are "it2i", "ind"; stem leads to the files that belong together."""
+
+    task: str
+    split: str
+    path: Path
+
+    @property
+    def qrels(self) -> Path:
+        """Its relevance judgements."""
+        return self.path.parents[2] / "qrels" / "test" / f"{self.path.stem}_qrels.txt"
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[IO[str]]:
+    """A text file to write, that replaces `path` only once it is whole."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
+    """(place as file:line, line) of each line that is not blank. Raises ConfigError if the file cannot be read."""
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}:{number}", line.rstrip("\n")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first") from error
+
+
+def parse_object(line: str, place: str) -> dict[str, Any]:
+    """The JSON object of one line. Raises ConfigError naming the place."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{place}: not JSON ({error}); each line must be one JSON object") from error
+    except RecursionError as error:
+        raise ConfigError(f"{place}: the JSON is nested too deeply to be a row") from error
+    if not isinstance(row, dict):
+        raise ConfigError(f"{place}: a JSON object is needed, got {type(row).__name__}")
+    return row
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of each line. Raises ConfigError naming the place."""
+    for place, line in read_lines(path):
+        yield place, parse_object(line, place)
+
+
+def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """One compact JSON object per line."""
+    with written(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def read_qrels(path: str | Path) -> Qrels:
+    """Judgements `qid 0 did relevance [task]` (M-BEIR has five fields, TREC four); only relevance > 0 is kept, as UniIR does."""
+    qrels: Qrels = {}
+    for place, line in read_lines(path):
+        fields = line.split()
+        if len(fields) not in (4, 5):
+            raise ConfigError(f"{place}: {len(fields)} fields; `qid 0 did relevance [task]` is needed")
+        try:
+            relevance = int(fields[3])
+        except ValueError as error:
+            raise ConfigError(f"{place}: relevance is {fields[3]!r}; a whole number is needed") from error
+        if relevance > 0:
+            qrels.setdefault(fields[0], {})[fields[2]] = relevance
+    return qrels
+
+
+def write_qrels(path: str | Path, qrels: Qrels, task: int | None = None) -> None:
+    """M-BEIR's five fields with a task id, else TREC's four."""
+    tail = "" if task is None else f" {task}"
+    with written(path) as file:
+        for query_id, judged in qrels.items():
+            for candidate_id, relevance in judged.items():
+                file.write(f"{_word(query_id)} 0 {_word(candidate_id)} {relevance}{tail}\n")
+
+
+def read_run(path: str | Path) -> Run:
+    """A TREC run `qid Q0 did rank score tag`, hits in the order of their ranks. Raises ConfigError on a broken line."""
+    run: Run = {}
+    for place, line in read_lines(path):
+        fields = line.split()
+        if len(fields) != 6:
+            raise ConfigError(f"{place}: {len(fields)} fields; `qid Q0 did rank score tag` is needed")
+        try:
+            hit = Hit(fields[2], float(fields[4]), int(fields[3]))
+        except ValueError as error:
+            raise ConfigError(f"{place}: rank {fields[3]!r} or score {fields[4]!r} is not a number") from error
+        run.setdefault(fields[0], []).append(hit)
+    for query_id, hits in run.items():
+        hits.sort(key=lambda hit: hit.rank)
+        if len({hit.candidate_id for hit in hits}) != len(hits):
+            raise ConfigError(f"{path}: query {query_id} lists a candidate twice")
+    return run
+
+
+def write_run(path: str | Path, run: Run, tag: str) -> None:
+    """A TREC run; scores with six decimals. Raises ConfigError for ids with spaces, which the format cannot hold."""
+    tag = _word(tag)
+    with written(path) as file:
+        for query_id, hits in run.items():
+            for hit in hits:
+                file.write(f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.6f} {tag}\n")
+
+
+def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:
+    """A Candidate of an M-BEIR pool row; img_path and video_path are relative to `folder`."""
+    modality, did = _modality(row.get("modality"), place), row.get("did")
+    if not isinstance(did, str) or not did:
+        raise ConfigError(f"{place}: did is {did!r}; a text is needed")
+    content = _content(modality, row.get("txt"), row.get("img_path"), row.get("video_path"), folder, place)
+    return Candidate(candidate_id=did, content=content, title=_text(row, "title", place),
+                     source=_text(row, "src_content", place), licence=_text(row, "licence", place),
+                     content_hash=_text(row, "content_hash", place))  # fmt: skip
+
+
+def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
+    """M-BEIR query rows; picture paths are relative to `folder`. Lists hold ids or {"did": id} items: both are read.
+
+    The target modality comes from task_id; without it, it is "all" and left to the caller."""
+    folder, queries, seen = Path(folder), [], set()
+    for place, row in read_jsonl(path):
+        query_id = row.get("qid")
+        if not isinstance(query_id, str) or not query_id or query_id in seen:
+            raise ConfigError(f"{place}: qid is {query_id!r}; a text that no other row has is needed")
+        seen.add(query_id)
+        task = row.get("task_id")
+        if task is not None and (type(task) is not int or task not in TASKS):
+            raise ConfigError(f"{place}: task_id is {task!r}; legal: {', '.join(map(str, TASKS))}")
+        modality = _modality(row.get("query_modality"), place)
+        content = _content(modality, row.get("query_txt"), row.get("query_img_path"), row.get("query_video_path"),
+                           folder, place)  # fmt: skip
+        query = Query(query_id=query_id, content=content, target_modality="all" if task is None else TASKS[task][1])
+        queries.append(BenchmarkQuery(
+            query=query, task=task, positives=_ids(row, "pos_cand_list", place),
+            negatives=_ids(row, "neg_cand_list", place), source=_text(row, "query_src_content", place)))  # fmt: skip
+    return queries
+
+
+def read_instructions(path: str | Path) -> dict[tuple[str, Modality, Modality], tuple[str, ...]]:
+    """M-BEIR's query_instructions.tsv: (dataset id, query modality, candidate modality) -> prompts, in their order.
+
+    Columns: query modality, candidate modality, dataset name, dataset id, prompts. The first line is a header."""
+    table: dict[tuple[str, Modality, Modality], tuple[str, ...]] = {}
+    for number, (place, line) in enumerate(read_lines(path)):
+        if number == 0:
+            continue
+        fields = next(csv.reader([line], delimiter="\t"))
+        prompts = tuple(field.strip() for field in fields[4:] if field.strip())
+        if not prompts:
+            raise ConfigError(f"{place}: no prompt in the fifth column and after")
+        table[fields[3].strip(), _modality(fields[0].strip(), place), _modality(fields[1].strip(), place)] = prompts
+    return table
+
+
+def query_files(root: str | Path) -> list[QueryFile]:
+    """Every (task, split) that a benchmark folder has, sorted. Raises ConfigError if there is none."""
+    folder = Path(root) / "query" / "test"
+    found = [QueryFile(match["task"], match["split"], path) for path in sorted(folder.glob("mbeir_*_test.jsonl"))
+             if (match := _QUERY_FILE.fullmatch(path.name))]  # fmt: skip
+    if not found:
+        raise ConfigError(f"{folder} holds no mbeir_<name>_<task>_<split>_test.jsonl; give a benchmark's root folder")
+    return sorted(found)
+
+
+def _word(value: str) -> str:
+    if not value or any(character.isspace() for character in value):
+        raise ConfigError(f"{value!r} cannot stand in a TREC file, whose fields are split at spaces; rename it")
+    return value
+
+
+def _modality(value: Any, place: str) -> Modality:
+    if not isinstance(value, str) or value not in _MODALITIES:
+        raise ConfigError(f"{place}: modality is {value!r}; legal: {', '.join(_MODALITIES)}")
+    return _MODALITIES[value]
+
+
+def _text(row: Mapping[str, Any], key: str, place: str) -> str:
+    value = row.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{place}: {key} is {type(value).__name__}; a text or null is needed")
+    return value or ""
+
+
+def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
+    value = row.get(key)
+    items = [item.get("did") if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+    if items is None:
+        return ()
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ConfigError(f'{place}: {key} must be a list of ids or of {{"did": id}}')
+    return tuple(items)
+
+
+def _content(modality: Modality, text: Any, image: Any, video: Any, folder: Path, place: str) -> Content:
+    """The parts that the modality names; others are ignored, as M-BEIR leaves them empty. A missing one is an error."""
+    parts = {"text": text if "text" in modality else None, "image": image if "image" in modality else None,
+             "video": video if modality == "video" else None}  # fmt: skip
+    needed = modality.split(",")
+    for key in needed:
+        value = parts[key]
+        if not isinstance(value, str) or not value.strip():
+            raise ConfigError(f"{place}: modality is {modality}, but its {key} is {value!r}")
+        if "\0" in value:
+            raise MediaError(f"{place}: the {key} contains a NUL character; remove it")
+    files = {key: Path(os.path.normpath(folder / parts[key])) if parts[key] else None for key in ("image", "video")}
+    return Content(text=parts["text"], **files)

@@ -1,0 +1,193 @@
+"""A person's own files to candidates: a folder, a jsonl, a `datasets` dataset. Not the collection itself (umr.collection).
+
+Nothing is dropped in silence: what cannot be taken is returned with its reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from umr import media
+from umr.collection import Refused
+from umr.errors import ConfigError, MediaError, UMRError
+from umr.formats import parse_object, read_lines
+from umr.types import Candidate, Content
+
+IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif"))
+TEXTS = frozenset((".txt", ".md"))
+CLIPS = frozenset((".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"))
+CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken
+
+Progress = Callable[[int, int], None]
+Taken = tuple[list[Candidate], list[Refused]]
+
+
+def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
+    """Pictures, texts and clips under a folder, sorted by path; every one is read once, to its end, before it is taken.
+
+    Hidden files and folders are passed over; links that lead out of the folder are refused."""
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
+    files = list(_files(folder))
+    candidates, refused = [], []
+    for number, path in enumerate(files, 1):
+        name = path.relative_to(folder).as_posix()
+        try:
+            candidates.append(_from_file(path, name, folder))
+        except (UMRError, OSError) as error:
+            refused.append(Refused(name, str(error)))
+        if progress is not None:
+            progress(number, len(files))
+    return candidates, refused
+
+
+def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
+    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; paths are relative to its folder; ids default to row-<line>."""
+    path = Path(path).absolute()
+    lines = list(read_lines(path))
+    candidates, refused, seen = [], [], set()
+    for number, (place, line) in enumerate(lines, 1):
+        try:
+            row = parse_object(line, place)
+            candidate = _from_row(row, f"row-{place.rpartition(':')[2]}", path.parent)
+            _claim(candidate.candidate_id, seen)
+            candidates.append(candidate)
+        except (UMRError, OSError) as error:
+            refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", str(error)))
+        if progress is not None:
+            progress(number, len(lines))
+    return candidates, refused
+
+
+def read_dataset(source: str | Path, media_folder: str | Path, *, image: str | None = None, text: str | None = None,
+                 title: str | None = None, id: str | None = None, split: str = "train",
+                 progress: Progress | None = None) -> Taken:  # fmt: skip
+    """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name (with its own downloads).
+
+    image, text, title, id: names of columns; without image and text, columns of those names are taken where they exist.
+    Pictures inside the dataset are written to media_folder under their hash; pictures that are files stay where they are."""
+    import datasets  # heavy, and only this reader needs it
+
+    try:
+        data = datasets.load_from_disk(str(source)) if Path(source).is_dir() else datasets.load_dataset(str(source), split=split)
+        if isinstance(data, datasets.DatasetDict):
+            data = data[split]
+    except (OSError, ValueError, KeyError) as error:  # what `datasets` raises for names, folders and splits it does not know
+        raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {str(error).splitlines()[0]}") from error
+    if image is None and text is None:
+        image, text = ("image" if "image" in data.column_names else None), ("text" if "text" in data.column_names else None)
+    wanted = [column for column in (image, text, title, id) if column is not None]
+    missing = [column for column in wanted if column not in data.column_names]
+    if missing or not (image or text):
+        raise ConfigError(f"{source} has the columns {', '.join(data.column_names)}; "
+                          f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones")  # fmt: skip
+    if image is not None and isinstance(data.features[image], datasets.Image):
+        data = data.cast_column(image, datasets.Image(decode=False))  # the file's own bytes, not re-encoded pixels
+    candidates, refused, seen = [], [], set()
+    for number, row in enumerate(data.select_columns(wanted)):
+        try:
+            picture = None if image is None or row[image] is None else _stored(row[image], Path(media_folder))
+            fields = {"id": str(row[id]) if id else None, "text": row[text] if text else None,
+                      "image": picture, "title": row[title] if title else None}  # fmt: skip
+            candidate = _from_row(fields, f"row-{number}", Path(media_folder))
+            _claim(candidate.candidate_id, seen)
+            candidates.append(candidate)
+        except (UMRError, OSError) as error:
+            refused.append(Refused(f"row {number}", str(error)))
+        if progress is not None:
+            progress(number + 1, len(data))
+    return candidates, refused
+
+
+def resolve(path: str, folder: Path) -> Path:
+    """A path of a row: absolute, else under the folder of its file, else under the working folder where only that exists."""
+    if "\0" in path:
+        raise MediaError("a path contains a NUL character")
+    there, here = folder / path, Path(path).absolute()
+    return here if not there.exists() and here.exists() else there
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files under a folder in the order of their paths, hidden ones left out."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _from_file(path: Path, name: str, folder: Path) -> Candidate:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise MediaError("a link that leads out of the folder")
+    kind = path.suffix.lower()
+    if kind in TEXTS:
+        return _candidate(name, path.stem, text=_read_text(path))
+    if kind in IMAGES:
+        return _candidate(name, path.stem, image=path)
+    if kind in CLIPS:
+        return _candidate(name, path.stem, video=path)
+    raise MediaError(f"{kind or 'a file without ending'} is no picture, text (.txt, .md) or clip that is read")
+
+
+def _from_row(row: dict[str, Any], default_id: str, folder: Path) -> Candidate:
+    unknown = set(row) - {"id", "text", "image", "video", "title"}
+    if unknown:
+        raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
+    parts = {}
+    for key in ("id", "text", "image", "video", "title"):
+        value = row.get(key)
+        if value is not None and not isinstance(value, str) and not (key == "id" and type(value) is int):
+            raise ConfigError(f"{key} is {type(value).__name__}; a text is needed")
+        parts[key] = str(value) if value is not None and str(value).strip() else None
+    paths = {key: resolve(parts[key], folder) if parts[key] else None for key in ("image", "video")}
+    return _candidate(parts["id"] or default_id, parts["title"] or "", text=parts["text"], **paths)
+
+
+def _candidate(candidate_id: str, title: str, text: str | None = None, image: Path | None = None,
+               video: Path | None = None) -> Candidate:  # fmt: skip
+    """Checked by reading it: a picture whole, some frames of a clip, the limits of a text."""
+    if not candidate_id.isprintable():
+        raise MediaError("its name holds characters that cannot be printed; rename it")
+    text = None if text is None else media.clean_text(text) or None
+    file = image if image is not None else video
+    if text is None and file is None:
+        raise MediaError("there is nothing in it: no text, picture or clip")
+    if image is not None:
+        media.open_image(image)
+    if video is not None:
+        media.sample_frames(video, CHECKED_FRAMES)
+    return Candidate(candidate_id=candidate_id, content=Content(text=text, image=image, video=video), title=title,
+                     content_hash="" if file is None else media.content_hash(file))  # fmt: skip
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > 8 * media.MAX_TEXT:
+        raise MediaError(f"it has {path.stat().st_size:,} bytes; at most {media.MAX_TEXT:,} characters are read, so split it")
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MediaError(f"not UTF-8 text ({error.reason} at byte {error.start}); convert it first") from error
+
+
+def _claim(candidate_id: str, seen: set[str]) -> None:
+    if candidate_id in seen:
+        raise ConfigError(f"the id {candidate_id!r} was used by an earlier row")
+    seen.add(candidate_id)
+
+
+def _stored(value: dict[str, Any] | str, folder: Path) -> str:
+    """Path of a dataset's picture; bytes are written once, named by their hash."""
+    if isinstance(value, str):
+        return value
+    data, path = value.get("bytes"), value.get("path")
+    if data is None:
+        return str(Path(path).absolute())
+    kind = Path(path).suffix.lower() if path and Path(path).suffix.lower() in IMAGES else ".img"
+    target = folder.absolute() / f"{media.content_hash(data)}{kind}"
+    if not target.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = target.with_suffix(".part")
+        draft.write_bytes(data)
+        os.replace(draft, target)
+    return str(target)

@@ -1,0 +1,29 @@
+"""One line of progress on a terminal or a log: how far, how fast, how long still. Not logging."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """Callable(done, total). Writes to stderr: in place on a terminal, else one line every ten seconds and at the end."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._live = sys.stderr.isatty()
+        self._start: tuple[float, int] | None = None
+        self._shown = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._start is None:
+            self._start = (now, done)
+        if now - self._shown < (0.2 if self._live else 10.0) and done < total:
+            return
+        self._shown = now
+        seconds, counted = now - self._start[0], done - self._start[1]
+        rate = counted / seconds if seconds > 0 and counted else 0.0
+        speed = f" · {rate:,.0f}/s · {(total - done) / rate:,.0f} s left" if rate else ""
+        print(f"{self.what} {done:,} of {total:,}{speed}", end="\r" if self._live and done < total else "\n",
+              file=sys.stderr, flush=True)  # fmt: skip

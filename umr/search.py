@@ -1,0 +1,153 @@
+"""Searching by content: one encoder, its index and its collection, opened together. Not the page and not the command line."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from umr import media
+from umr.collection import Collection
+from umr.errors import ConfigError
+from umr.index import MANIFEST, Index, IndexManifest
+from umr.types import Content, Encoder, Query, Result
+
+#: The collection that the repository ships, and its folder's name under every encoder.
+BUNDLED = "catalogue"
+DEFAULT_ENCODER = "unified"
+MAX_K = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a search gave. notices: what a person should know (a text was cut).  ms: "decode", "encode", "search", "total"."""
+
+    results: list[Result]
+    notices: tuple[str, ...]
+    ms: dict[str, float]
+
+
+class Searcher:
+    """Query -> ranked results. Raises MismatchError when encoder, index and collection do not belong together."""
+
+    def __init__(self, encoder: Encoder, index: Index, collection: Collection) -> None:
+        index.check_collection(collection)
+        self.encoder, self.index, self.collection = encoder, index, collection
+
+    @classmethod
+    def open(cls, folder: str | Path, dtype: str = "float32") -> Searcher:
+        """Open an index folder with the encoder and the collection that its manifest names.
+
+        Raises ConfigError where there is no finished index, MismatchError where something changed since it was built."""
+        from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
+
+        folder = Path(folder)
+        manifest = IndexManifest.read(folder)
+        encoder = load_encoder(encoder_place(folder, manifest), dtype=dtype)
+        collection = Collection.open(folder / manifest.collection_at)
+        return cls(encoder, Index.open(folder, encoder), collection)
+
+    def search(self, query: Query, k: int) -> Outcome:
+        """The k best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
+
+        Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot be read."""
+        if type(k) is not int or not 1 <= k <= MAX_K:
+            raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_K}")
+        start = time.perf_counter()
+        query, barred = self.decode(query)
+        decoded = time.perf_counter()
+        embeddings = self.encoder.encode_queries([query])
+        notices = tuple(self.encoder.notices(query))
+        encoded = time.perf_counter()
+        run = self.index.search(embeddings, k, self.collection.pool(query.target_modality), {query.query_id: barred})
+        results = [Result(hit=hit, candidate=self.collection[hit.candidate_id]) for hit in run[query.query_id]]
+        end = time.perf_counter()
+        steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
+        return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
+
+    def decode(self, query: Query) -> tuple[Query, frozenset[str]]:
+        """The query with its text cleaned and its picture read, and the ids that it must not find."""
+        content = query.content
+        text = None if content.text is None else media.clean_text(content.text) or None
+        if text is None and content.image is None and content.video is None:
+            raise ConfigError("there is nothing to search for: give a picture, a text, or both")
+        image = None if content.image is None else media.open_image(content.image)
+        ready = replace(query, content=Content(text=text, image=image, video=content.video))
+        return ready, self.barred(query)
+
+    def barred(self, query: Query) -> frozenset[str]:
+        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or clip."""
+        own = frozenset(query.exclude)
+        if query.content.image is not None:
+            own |= self.collection.with_hash(media.picture_hash(query.content.image))
+        if isinstance(query.content.video, (str, Path)):
+            own |= self.collection.with_hash(media.content_hash(query.content.video))
+        return own
+
+
+def encoder_place(folder: Path, manifest: IndexManifest) -> str:
+    """Where the encoder of an index is: as its manifest says, else the shipped one of the same name."""
+    if manifest.encoder_at.startswith("hub:"):
+        return manifest.encoder_at
+    shipped = default_root() / manifest.encoder_name / "encoder"
+    for place in (folder / manifest.encoder_at, shipped):
+        if (place / "encoder.json").is_file():
+            return str(place)
+    raise ConfigError(f"the encoder of {folder} is neither at {folder / manifest.encoder_at} nor at {shipped}; "
+                      f"copy {manifest.encoder_name} there, or rebuild the index")  # fmt: skip
+
+
+def repository_root() -> Path:
+    """The folder that holds umr/ and indexes/."""
+    return Path(__file__).resolve().parents[1]
+
+
+def default_root() -> Path:
+    """The repository's indexes/."""
+    return repository_root() / "indexes"
+
+
+def available(root: str | Path | None = None) -> list[str]:
+    """Names of the encoders that have a finished index of the bundled collection, sorted."""
+    root = default_root() if root is None else Path(root)
+    return sorted(path.parents[1].name for path in root.glob(f"*/{BUNDLED}/{MANIFEST}"))
+
+
+def index_folder(encoder: str, root: str | Path | None = None) -> Path:
+    """The bundled index of an encoder. Raises ConfigError naming those that exist."""
+    root = default_root() if root is None else Path(root)
+    names = available(root)
+    if encoder not in names:
+        raise ConfigError(f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
+                          "Build one with `python -m umr index`, or name its folder with --index")  # fmt: skip
+    return root / encoder / BUNDLED
+
+
+def result_row(result: Result) -> dict[str, Any]:
+    """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text."""
+    content, hit = result.candidate.content, result.hit
+    file = content.image if content.image is not None else content.video
+    return {"rank": hit.rank, "score": round(hit.score, 6), "id": hit.candidate_id, "modality": content.modality,
+            "media": shown_path(file) if isinstance(file, (str, Path)) else None,
+            "text": content.text or result.candidate.title}  # fmt: skip
+
+
+def shown_path(path: str | Path) -> str:
+    """A path from the repository's root where it lies in it, else absolute."""
+    path = Path(os.path.abspath(path))
+    return (path.relative_to(repository_root()) if path.is_relative_to(repository_root()) else path).as_posix()
+
+
+def find_encoder(name: str, root: str | Path | None = None) -> str:
+    """Where load_encoder finds a shipped encoder's name, an encoder folder, or hub:owner/name@revision."""
+    root = default_root() if root is None else Path(root)
+    if name.startswith("hub:"):
+        return name
+    for place in (root / name / "encoder", Path(name)):
+        if (place / "encoder.json").is_file():
+            return str(place.absolute())
+    shipped = sorted(path.parents[1].name for path in root.glob("*/encoder/encoder.json"))
+    raise ConfigError(f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
+                      "A folder that holds encoder.json or hub:owner/name@revision will do too")  # fmt: skip

@@ -1,0 +1,131 @@
+"""The nouns of the library: content, queries, candidates, embeddings, runs. Not behaviour: only checks of their own form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from umr.errors import ConfigError, MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+Modality = Literal["text", "image", "image,text", "video"]
+Target = Literal["text", "image", "image,text", "video", "all"]
+
+#: What a person searches -> modality of the candidates ("all" mixes every kind in one ranking).
+SEARCH_IN: Mapping[str, Target] = {
+    "images": "image", "passages": "text", "entries": "image,text", "clips": "video", "all": "all",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One thing to embed: text, a picture, a clip, or text with either.
+
+    image: a path, a PIL picture or a uint8 array (H, W, 3).  video: a path or uint8 frames (F, H, W, 3).
+    Raises ConfigError if there is no part at all, or picture and clip together."""
+
+    text: str | None = None
+    image: str | Path | Image | np.ndarray | None = None
+    video: str | Path | np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is None and self.image is None and self.video is None:
+            raise ConfigError("content is empty: give a text, a picture or a clip")
+        if self.image is not None and self.video is not None:
+            raise ConfigError("content has both a picture and a clip: give one of them")
+
+    @property
+    def modality(self) -> Modality | Literal["video,text"]:
+        """M-BEIR's word for the parts that are present."""
+        if self.video is not None:
+            return "video" if self.text is None else "video,text"
+        if self.image is not None:
+            return "image" if self.text is None else "image,text"
+        return "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A search request. exclude: candidate ids that are never shown (the reference picture's own entry).
+
+    instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality)."""
+
+    query_id: str
+    content: Content
+    instruction: str = ""
+    target_modality: Target = "all"
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Something that can be found. content_hash: sha256 of the picture's or clip's bytes ("" for text alone)."""
+
+    candidate_id: str
+    content: Content
+    title: str = ""
+    source: str = ""
+    licence: str = ""
+    content_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """Unit rows and who made them. vectors: (N, D) float32; encoder: the encoder's fingerprint."""
+
+    ids: tuple[str, ...]
+    vectors: np.ndarray
+    encoder: str
+
+    def __post_init__(self) -> None:
+        if self.vectors.ndim != 2 or self.vectors.dtype != np.float32:
+            raise MismatchError(f"vectors are {self.vectors.dtype} {self.vectors.shape}; float32 (N, D) is needed")
+        if len(self.ids) != len(self.vectors):
+            raise MismatchError(f"{len(self.ids)} ids for {len(self.vectors)} vectors")
+        norms = np.linalg.norm(self.vectors, axis=1)
+        if len(norms) and not np.allclose(norms, 1.0, atol=1e-3):
+            worst = int(np.abs(norms - 1.0).argmax())
+            raise MismatchError(f"row {worst} ({self.ids[worst]}) has length {norms[worst]:.4f}, not 1")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Hit(NamedTuple):
+    """One place of a ranking; rank counts from 1, a higher score is better."""
+
+    candidate_id: str
+    score: float
+    rank: int
+
+
+Run = dict[str, list[Hit]]
+Qrels = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A hit together with what it found."""
+
+    hit: Hit
+    candidate: Candidate
+
+
+class Encoder(Protocol):
+    """Anything that turns queries and candidates into comparable unit vectors."""
+
+    fingerprint: str
+    name: str
+    dim: int
+
+    def encode_queries(self, queries: Iterable[Query]) -> Embeddings: ...
+
+    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings: ...

@@ -1,0 +1,1 @@
+"""The page's behaviour: plain functions that take and return values. Gradio itself is met only in umr.ui.layout."""

@@ -1,0 +1,96 @@
+"""The example queries of the first page, and the command that picks them from the benchmark.
+
+    python -m umr.ui.examples [--encoder NAME]      writes umr/ui/examples.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from umr import evaluation
+from umr.errors import ConfigError, UMRError
+from umr.formats import written
+from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
+from umr.types import SEARCH_IN
+
+EXAMPLES_FILE = Path(__file__).with_name("examples.json")
+#: What the first page shows: benchmark task, and where its query searches.
+PLAN = (("it2i", "images"), ("it2t", "passages"), ("it2v", "clips"), ("t2i", "images"),
+        ("it2i", "images"), ("it2it", "entries"), ("t2v", "clips"), ("it2i", "all"))
+LONGEST = 90  # characters of an example's text, so that its card stays small
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A query that can be clicked. image: its picture, None for a text alone; search_in: a key of SEARCH_IN."""
+
+    text: str
+    search_in: str
+    image: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.search_in not in SEARCH_IN:
+            raise ConfigError(f"an example searches in {self.search_in!r}; there are: {', '.join(SEARCH_IN)}")
+
+
+def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
+    """The examples whose pictures are in this collection's folder; none for another collection. Pictures are absolute.
+
+    Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in"}."""
+    try:
+        rows = [Example(text=row["text"], search_in=row["search_in"], image=media / row["image"] if row["image"] else None)
+                for row in json.loads(file.read_text("utf-8"))]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file} is not a list of examples: {error}") from error
+    here = any(row.image and row.image.is_file() for row in rows)
+    return [row for row in rows if here and (row.image is None or row.image.is_file())]
+
+
+def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str]] = PLAN) -> list[dict[str, Any]]:
+    """Rows of examples.json: for each place of the plan the first short query, further on each time, whose best result is right.
+
+    These queries are chosen because they work: they say nothing of how often the encoder is right.
+    Raises ConfigError where no query of a task does."""
+    rows: list[dict[str, Any]] = []
+    for place, (task, search_in) in enumerate(plan):
+        judged = evaluation.load(media, task, "ind")
+        begin = place * len(judged.queries) // len(plan)
+        for query in [*judged.queries[begin:], *judged.queries[:begin]]:
+            content = query.content
+            row = {"image": Path(content.image).relative_to(media).as_posix() if content.image else None,
+                   "text": content.text or "", "search_in": search_in}
+            if len(row["text"]) > LONGEST or row in rows:
+                continue
+            best = searcher.search(replace(query, target_modality=SEARCH_IN[search_in]), 1).results
+            if best and best[0].hit.candidate_id in judged.qrels[query.query_id]:
+                rows.append(row)
+                break
+        else:
+            raise ConfigError(f"no short {task} query finds its target first; train the encoder longer, or change the plan")
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes examples.json from the bundled benchmark. Returns the exit status."""
+    parser = argparse.ArgumentParser(description="Picks eight example queries from the bundled benchmark.")
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER)
+    options = parser.parse_args(arguments)
+    try:
+        rows = pick_examples(Searcher.open(index_folder(options.encoder)), default_root() / "media" / BUNDLED)
+    except UMRError as error:
+        print(f"umr: {error}", file=sys.stderr)
+        return 2
+    with written(EXAMPLES_FILE) as file:
+        file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

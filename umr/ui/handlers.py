@@ -1,0 +1,120 @@
+"""What the page and its endpoint do with a request: check it, search, answer. Plain functions, no Gradio, no HTML."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from umr.errors import ConfigError, MediaError, UMRError
+from umr.media import clean_text, open_image
+from umr.search import Outcome, result_row
+from umr.types import SEARCH_IN, Candidate, Content, Query
+from umr.ui import render
+from umr.ui.examples import Example
+from umr.ui.searchers import Searchers
+
+log = logging.getLogger(__name__)
+
+MAX_RESULTS = 100
+BROWSE_PAGE = 36  # pictures shown at a time
+
+
+def answer(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
+    """One checked search. uploads: where visitors' files lie.  image: Gradio's file value or None.  Raises UMRError."""
+    if not isinstance(search_in, str) or search_in not in SEARCH_IN:
+        raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
+    if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
+        raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_RESULTS}")
+    picture, words = read_picture(image, uploads), read_text(text)
+    if picture is None and words is None:
+        raise ConfigError("Give a picture, a text, or both: then there is something to search for.")
+    query = Query(query_id="page", content=Content(text=words, image=picture), target_modality=SEARCH_IN[search_in])
+    return searchers.get(encoder).search(query, int(k))
+
+
+def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> str:
+    """The results of a search, or what went wrong, as HTML."""
+    try:
+        outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
+        model = searchers.get(encoder).encoder
+        return render.results(outcome, search_in, model.name, getattr(model, "dtype", "float32"))
+    except UMRError as error:
+        return render.error(str(error))
+    except Exception:
+        log.exception("search failed")
+        return render.error("Something went wrong on our side; the server's log has the details. Please try again.")
+
+
+def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
+                ) -> list[dict[str, Any]]:
+    """The results of a search as the command line's objects. Raises UMRError in words."""
+    return [result_row(result) for result in answer(searchers, uploads, image, text, search_in, encoder, k).results]
+
+
+def read_text(text: Any) -> str | None:
+    """The words of a request, None where there are only spaces. Raises UMRError for what cannot be a text."""
+    if text is not None and not isinstance(text, str):
+        raise ConfigError(f"the text is a {type(text).__name__}; give words")
+    return clean_text(text or "") or None
+
+
+def read_picture(image: Any, uploads: Path) -> Path | Image | None:
+    """The picture of a request: an uploaded file's path, a decoded data URI, or None. Raises MediaError.
+
+    A path outside `uploads` is refused: Gradio checks only file values that carry its mark, and a request may leave it out."""
+    if image is None:
+        return None
+    path, url = (image.get("path"), image.get("url")) if isinstance(image, Mapping) else (None, None)
+    if not path and isinstance(url, str) and url.startswith("data:image/"):
+        try:
+            return open_image(base64.b64decode(url.partition(",")[2], validate=True))
+        except binascii.Error as error:
+            raise MediaError("the picture's data URI is not base64; upload it as a file instead") from error
+    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(uploads.resolve()):
+        raise MediaError("the picture did not arrive; upload it again")
+    return Path(path)
+
+
+def choose_picture(searchers: Searchers, encoder: Any, candidate_id: Any) -> str:
+    """Path of a found or browsed candidate's picture, for the query bar. Raises ConfigError if it has none."""
+    candidate = _candidate(searchers, encoder, candidate_id)
+    if not isinstance(candidate.content.image, (str, Path)):
+        raise ConfigError(f"{candidate_id} has no picture; choose an image or an entry")
+    return str(candidate.content.image)
+
+
+def choose_example(examples: list[Example], number: Any) -> tuple[str | None, str, str]:
+    """(picture path or None, text, what to search) of the example with this number. Raises ConfigError."""
+    if isinstance(number, str) and number.isdecimal() and int(number) < len(examples):
+        example = examples[int(number)]
+        return (str(example.image) if example.image else None), example.text, example.search_in
+    raise ConfigError(f"there is no example {number!r}")
+
+
+def browse(searchers: Searchers, encoder: Any, page: Any) -> str:
+    """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle."""
+    try:
+        pictures = [c for c in searchers.get(encoder).collection if c.content.modality == "image"]
+        pages = max(1, -(-len(pictures) // BROWSE_PAGE))
+        start = page % pages if isinstance(page, int) else 0
+        return render.browse(pictures[start::pages], len(pictures))  # a stride, so that each page is a mixture
+    except UMRError as error:
+        return render.error(str(error))
+
+
+def next_page(page: Any) -> int:
+    """The number of the browser's following page."""
+    return page + 1 if isinstance(page, int) else 0
+
+
+def _candidate(searchers: Searchers, encoder: Any, candidate_id: Any) -> Candidate:
+    try:
+        return searchers.get(encoder).collection[candidate_id]
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{candidate_id!r} is not in this collection") from error

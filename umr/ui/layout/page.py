@@ -1,0 +1,42 @@
+"""The frame of the page: title, tabs, theme, and how it is served. What happens in a tab is that tab's file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it builds Blocks; the page calls nobody
+
+import gradio as gr
+
+from umr.ui.examples import Example
+from umr.ui.layout.search import build_search
+from umr.ui.searchers import Searchers
+
+STYLE = Path(__file__).parent.parent / "style.css"
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
+<h1>Show a picture. Say what should be different.</h1>
+<p>One encoder reads your picture and your words together, and finds images, passages, illustrated entries and clips.</p>
+</header>"""
+
+
+def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
+    """The whole page, not yet served."""
+    with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True) as page:
+        gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
+        build_search(searchers, examples)
+    return page
+
+
+def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:
+    """Starts serving the page and returns its address; page.block_thread() waits, page.close() ends it.
+
+    media: the only folders whose files are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT."""
+    page.queue(default_concurrency_limit=4, max_size=64)
+    style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
+    _, address, _ = page.launch(
+        server_name=host, server_port=port, allowed_paths=[str(folder) for folder in media], head=style,
+        theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False, max_file_size="32mb",
+        quiet=True, prevent_thread_lock=True)
+    return address

@@ -1,0 +1,157 @@
+"""Results, examples and messages as HTML. Every text that a visitor or an index supplies goes through `escape`."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from umr.types import Candidate, Result
+
+if TYPE_CHECKING:
+    from umr.search import Outcome
+    from umr.ui.examples import Example
+
+#: Modality -> what a person calls it.
+KIND = {"image": "Image", "text": "Passage", "image,text": "Entry", "video": "Clip"}
+#: What was searched -> (one of it, many of it).
+NOUN = {"images": ("image", "images"), "passages": ("passage", "passages"), "entries": ("entry", "entries"),
+        "clips": ("clip", "clips"), "all": ("result", "results")}
+LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
+
+_ICON = {
+    "image": '<rect x="2.5" y="3" width="11" height="10" rx="1.5"/><path d="m3 11.5 3.2-3 2.3 2 2-1.8 2.5 2.3"/>',
+    "text": '<path d="M3 4h10M3 7h10M3 10h10M3 13h6"/>',
+    "image,text": '<rect x="2.5" y="2.5" width="5" height="5" rx="1"/>'
+                  '<path d="M10 3h3.5M10 6.5h3.5M2.5 10.5h11M2.5 13.5h8"/>',
+    "video": '<rect x="2" y="3" width="12" height="10" rx="1.5"/><path d="m6.7 5.8 3.6 2.2-3.6 2.2z"/>',
+}
+#: Characters that Gradio's own templates would read, beside those of HTML.
+_TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
+
+
+def escape(value: object) -> str:
+    """The value as text that neither HTML nor Gradio's templates interpret, in content and in attributes."""
+    return html.escape(str(value), quote=True).translate(_TEMPLATE)
+
+
+def media_url(path: str | Path) -> str:
+    """Address at which the page's server gives out a file of its allowed folders."""
+    return "/gradio_api/file=" + quote(str(path))
+
+
+def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
+    """A search's answer: heading, timing line, notices, ranked cards."""
+    count, (one, many) = len(outcome.results), NOUN[search_in]
+    steps = [f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
+             for step in ("decode", "encode", "search") if step in outcome.ms]
+    timing = escape(" · ".join([*steps, dtype, encoder]))
+    notices = "".join(f'<p class="u-notice">{_icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
+    if not count:
+        return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
+    layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
+    cards = "".join(map(card, outcome.results))
+    return (f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
+            f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>')
+
+
+def card(result: Result) -> str:
+    """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
+    candidate, hit = result.candidate, result.hit
+    kind = candidate.content.modality
+    title = f'<h3 class="u-title">{escape(candidate.title)}</h3>' if candidate.title else ""
+    width = max(0.0, min(1.0, hit.score)) * 100
+    use = "" if candidate.content.image is None else (
+        f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
+        f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(_name(candidate))}'
+        "</span></button>")
+    return (f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
+            f'{_media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
+            f'<span class="u-badge">{_icon(kind)}{KIND[kind]}</span>'
+            f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
+            f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
+            f"{title}{_words(candidate)}{use}</div></li>")
+
+
+def browse(candidates: Sequence[Candidate], total: int) -> str:
+    """Catalogue pictures as buttons; pressing one makes it the query's picture."""
+    tiles = "".join(
+        f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(_name(c))}">'
+        f"{_image(c.content.image, _name(c))}</button></li>" for c in candidates)
+    more = "" if total <= len(candidates) else (
+        '<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
+    return (f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one as the '
+            f'reference.</p><ul class="u-tiles">{tiles}</ul>{more}</div>')
+
+
+def examples(items: Sequence[Example]) -> str:
+    """Example queries as cards: picture, plus sign, text, and what is searched."""
+    cards = []
+    for number, item in enumerate(items):
+        picture = f'<span class="u-media">{_image(item.image, "")}</span>' if item.image else (
+            f'<span class="u-media u-media-none">{_icon("text")}</span>')
+        words = f"“{escape(item.text)}”" if item.text else "More like this"
+        cards.append(f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
+                     f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
+                     f"{_arrow()}{NOUN[item.search_in][1].capitalize() if item.search_in != 'all' else 'Everything'}"
+                     "</span></span></button></li>")
+    return "" if not cards else (
+        '<section class="u-examples"><div class="u-head"><h2>Try one of these</h2></div>'
+        f'<ul class="u-example-grid">{"".join(cards)}</ul></section>')
+
+
+def error(text: str) -> str:
+    """What went wrong, in words, announced to screen readers."""
+    sentence = text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return message("That did not work", sentence, role="alert")
+
+
+def message(title: str, text: str, role: str = "status") -> str:
+    """A calm panel in the place of results."""
+    return (f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>')
+
+
+def _media(candidate: Candidate) -> str:
+    content = candidate.content
+    if content.video is not None:
+        return (f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline controls '
+                f'preload="metadata" aria-label="{escape(_name(candidate))}"></video></div>')
+    if content.image is not None:
+        return f'<div class="u-media">{_image(content.image, _name(candidate))}</div>'
+    return ""
+
+
+def _image(source: Any, alt: str) -> str:
+    return (f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
+            'decoding="async">')
+
+
+def _words(candidate: Candidate) -> str:
+    text = candidate.content.text
+    if not text:
+        return ""
+    if len(text) <= LONG_TEXT:
+        return f'<p class="u-text">{escape(text)}</p>'
+    return (f'<details class="u-text"><summary><span class="u-clamp">{escape(text)}</span>'
+            '<span class="u-more"></span></summary></details>')
+
+
+def _name(candidate: Candidate) -> str:
+    kind = KIND[candidate.content.modality]
+    return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
+
+
+def _css(kind: str) -> str:
+    return {"image,text": "entry", "text": "passage"}.get(kind, kind)
+
+
+def _icon(kind: str) -> str:
+    return f'<svg viewBox="0 0 16 16" aria-hidden="true">{_ICON[kind]}</svg>'
+
+
+def _arrow() -> str:
+    return '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 8h9.5M9 4.5 12.5 8 9 11.5"/></svg>'
+
+

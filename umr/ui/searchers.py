@@ -1,0 +1,91 @@
+"""The searchers that a page offers, by name, each opened once on first use. Not the search itself (umr.search)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from umr.collection import Collection
+from umr.errors import ConfigError, UMRError
+from umr.index import IndexManifest
+from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder
+from umr.types import Candidate
+
+log = logging.getLogger(__name__)
+
+
+class Searchers:
+    """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock."""
+
+    def __init__(self, folders: Mapping[str, Path], default: str, opener: Callable[[Path], Searcher] = Searcher.open):
+        """folders: name -> index folder. Raises ConfigError if there is none or `default` is not among them."""
+        if default not in folders:
+            raise ConfigError(f"no index of encoder {default!r}; there are: {', '.join(folders) or 'none'}")
+        self.folders = dict(folders)
+        self.default = default
+        self._opener = opener
+        self._opened: dict[str, Searcher] = {}
+        self._locks = {name: threading.Lock() for name in folders}
+
+    @property
+    def names(self) -> list[str]:
+        """The encoders on offer, the default one first."""
+        return sorted(self.folders, key=lambda name: (name != self.default, name))
+
+    def get(self, name: str) -> Searcher:
+        """The searcher of this encoder. Raises ConfigError for an unknown name, MismatchError from opening it."""
+        if not isinstance(name, str) or name not in self.folders:
+            raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(self.names)}")
+        with self._locks[name]:
+            if name not in self._opened:
+                self._opened[name] = self._opener(self.folders[name])
+            return self._opened[name]
+
+    def preload(self) -> threading.Thread:
+        """Opens the default searcher in the background, so that the page is served meanwhile."""
+        thread = threading.Thread(target=self._warm, name=f"open-{self.default}", daemon=True)
+        thread.start()
+        return thread
+
+    def _warm(self) -> None:
+        try:
+            self.get(self.default)
+        except UMRError as error:  # every search will say it again, on the page
+            log.error("%s cannot be opened: %s", self.default, error)
+
+
+def find_searchers(index: Path | None = None, encoder: str | None = None, root: Path | None = None) -> Searchers:
+    """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
+
+    index: an index folder; its manifest names the encoder.  encoder: the one to start with.  root: default, the
+    repository's indexes.  Raises ConfigError where there is nothing to search, MismatchError for a foreign manifest."""
+    if index is not None:
+        name = IndexManifest.read(index).encoder_name
+        if encoder not in (None, name):
+            raise ConfigError(f"{index} was built by {name!r}, not by {encoder!r}: leave --encoder out")
+        return Searchers({name: index}, name)
+    names = available(root)
+    if not names:
+        raise ConfigError(f"no index under {root or default_root()}: build one with `python -m umr index`, "
+                          "or name one with --index DIR")
+    folders = {name: index_folder(name, root) for name in names}
+    return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]))
+
+
+def media_folders(searchers: Searchers) -> list[Path]:
+    """Where the pictures and clips of everything on offer lie: the only folders that the page gives files from."""
+    bundled = default_root() / "media"
+    folders = {bundled}
+    for folder in searchers.folders.values():
+        place = (folder / IndexManifest.read(folder).collection_at).resolve()
+        if not place.is_relative_to(bundled.resolve()):
+            folders |= {path.parent for path in map(_file, Collection.open(place)) if path}
+    return sorted(folders)
+
+
+def _file(candidate: Candidate) -> Path | None:
+    content = candidate.content
+    file = content.image if content.image is not None else content.video
+    return Path(file) if isinstance(file, (str, Path)) else None
