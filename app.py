@@ -1,4 +1,6 @@
-"""The page: search with a picture and a sentence.      python app.py [--index DIR] [--encoder NAME] [--host H] [--port P]
+"""The page: search with a picture and a sentence.
+
+    python app.py [--index DIR] [--encoder NAME] [--host H] [--port P]
 
 Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it looks umr.ui.layout."""
 
@@ -21,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--index", type=Path, help="an index folder to search (default: all under indexes/)")
     parser.add_argument("--encoder", help="the encoder to start with (default: unified)")
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: GRADIO_SERVER_PORT or the first free from 7860)")
+    parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
     options = parser.parse_args(arguments)
     try:
         searchers = find_searchers(options.index, options.encoder)

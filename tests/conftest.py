@@ -36,35 +36,80 @@ def _candidates(root: Path) -> dict[str, list[dict]]:
     for number, colour in enumerate(COLOURS):
         path = f"files/images/{number:02}.png"
         Image.new("RGB", (8 + number, 8), colour).save(root / path)
-        row = {"txt": None, "img_path": path, "src_content": None, "title": f"{colour} card", "content_hash": _hash(root / path)}
+        row = {
+            "txt": None,
+            "img_path": path,
+            "src_content": None,
+            "title": f"{colour} card",
+            "content_hash": _hash(root / path),
+        }
         images.append({"did": f"100:{number}", "modality": "image"} | row)
         if number < 6:
-            texts.append({"did": f"100:{20 + number}", "txt": f"This card is {colour}.", "img_path": None, "modality": "text",
-                          "src_content": None})  # fmt: skip
+            texts.append(
+                {
+                    "did": f"100:{20 + number}",
+                    "txt": f"This card is {colour}.",
+                    "img_path": None,
+                    "modality": "text",
+                    "src_content": None,
+                }
+            )
         if number < 4:
-            entries.append({"did": f"100:{30 + number}", "modality": "image,text"} | row | {"txt": f"Made in {colour} town."})
+            entries.append(
+                {"did": f"100:{30 + number}", "modality": "image,text"} | row | {"txt": f"Made in {colour} town."}
+            )
     for number in range(2):
         path = f"files/clips/{number}.gif"
         frames = [Image.fromarray(np.full((8, 8, 3), 40 * step + number, np.uint8)) for step in range(4)]
         frames[0].save(root / path, save_all=True, append_images=frames[1:])
-        clips.append({"did": f"100:{40 + number}", "txt": None, "img_path": None, "video_path": path, "modality": "video",
-                      "src_content": None, "title": f"clip {number}", "content_hash": _hash(root / path)})  # fmt: skip
+        clips.append(
+            {
+                "did": f"100:{40 + number}",
+                "txt": None,
+                "img_path": None,
+                "video_path": path,
+                "modality": "video",
+                "src_content": None,
+                "title": f"clip {number}",
+                "content_hash": _hash(root / path),
+            }
+        )
     return {"image": images, "text": texts, "entry": entries, "video": clips}
 
 
 def _queries(root: Path) -> dict[str, list[dict]]:
-    """it2i: the picture's pixels lead to image n, in a file of other bytes; t2t: words of passage n; query 100:5 has no edit."""
+    """it2i: the picture's pixels lead to image n, in a file of other bytes; t2t: words of passage n; query 100:5
+    has no edit."""
     (root / "files" / "queries").mkdir()
     it2i = []
     for number in range(6):
         picture = f"files/queries/{number}.bmp"
         Image.open(root / f"files/images/{number:02}.png").save(root / picture)
-        it2i.append({"qid": f"100:{number}", "query_txt": f"edit {number}", "query_img_path": picture, "task_id": 7,
-                     "query_modality": "image,text", "query_src_content": None, "pos_cand_list": [f"100:{number}"],
-                     "neg_cand_list": [{"did": f"100:{number + 1}"}]})  # fmt: skip
-    t2t = [{"qid": f"100:{50 + number}", "query_txt": f"This card is {COLOURS[number]}.", "query_img_path": None, "task_id": 1,
-            "query_modality": "text", "query_src_content": None, "pos_cand_list": [f"100:{20 + number}"],
-            "neg_cand_list": []} for number in range(6)]  # fmt: skip
+        it2i.append(
+            {
+                "qid": f"100:{number}",
+                "query_txt": f"edit {number}",
+                "query_img_path": picture,
+                "task_id": 7,
+                "query_modality": "image,text",
+                "query_src_content": None,
+                "pos_cand_list": [f"100:{number}"],
+                "neg_cand_list": [{"did": f"100:{number + 1}"}],
+            }
+        )
+    t2t = [
+        {
+            "qid": f"100:{50 + number}",
+            "query_txt": f"This card is {COLOURS[number]}.",
+            "query_img_path": None,
+            "task_id": 1,
+            "query_modality": "text",
+            "query_src_content": None,
+            "pos_cand_list": [f"100:{20 + number}"],
+            "neg_cand_list": [],
+        }
+        for number in range(6)
+    ]
     return {"it2i_ind": it2i, "t2t_ind": t2t, "it2i_phrasing": it2i[:3]}
 
 
@@ -99,7 +144,9 @@ def _load_fake(where: str, dtype: str = "float32", device: str | None = None) ->
 
 
 @pytest.fixture
-def searcher(encoder: FakeEncoder, collection: Collection, benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> Searcher:
+def searcher(
+    encoder: FakeEncoder, collection: Collection, benchmark: Path, monkeypatch: pytest.MonkeyPatch
+) -> Searcher:
     """The bundled layout in a temporary folder, opened from disk as the product opens it, by a fake encoder."""
     root = benchmark.parents[1]
     encoder.save(root / "unified" / "encoder")

@@ -10,7 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
 OURS = sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
-WITHOUT_TORCH = ("types", "index", "exact", "measures", "collection", "formats", "ingest", "evaluation", "search")
+WITHOUT_TORCH = (
+    "types",
+    "index",
+    "manifest",
+    "exact",
+    "measures",
+    "collection",
+    "formats",
+    "ingest",
+    "evaluation",
+    "search",
+)
 ABSOLUTE = re.compile(r"(/(home|root|tmp|usr|work|mnt|data|opt|Users|var)/|[A-Za-z]:\\)")
 
 
@@ -55,15 +66,21 @@ def test_data_modules_import_no_torch(module):
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_no_file_changes_the_import_path_or_unpickles(path):
     assert "pickle" not in packages(path)
-    touched = {(node.value.id, node.attr) for node in ast.walk(ast.parse(path.read_text("utf-8")))
-               if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}  # fmt: skip
+    touched = {
+        (node.value.id, node.attr)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
     assert ("sys", "path") not in touched
 
 
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_no_file_names_an_absolute_path(path):
-    literals = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8")))
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)]  # fmt: skip
+    literals = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     assert not [text for text in literals if ABSOLUTE.search(text)]
 
 
@@ -79,6 +96,11 @@ def test_no_assert_stands_for_a_check(path):
 
 def test_the_command_line_and_the_package_import_nothing_heavy():
     heavy = {"torch", "transformers", "faiss", "datasets", "gradio", "numpy"}
-    for path in (ROOT / "umr" / "cli.py", ROOT / "umr" / "__init__.py", ROOT / "umr" / "__main__.py"):
+    for path in (
+        ROOT / "umr" / "cli.py",
+        ROOT / "umr" / "arguments.py",
+        ROOT / "umr" / "__init__.py",
+        ROOT / "umr" / "__main__.py",
+    ):
         assert not packages(path, top_level=True) & heavy
     assert set(imports(ROOT / "umr" / "cli.py", top_level=True)) & {"umr.search", "umr.index"} == set()

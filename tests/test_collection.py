@@ -51,7 +51,11 @@ def test_paths_are_absolute_and_lead_to_files(collection):
 
 def test_pools_follow_the_modality(collection):
     assert {target: len(collection.pool(target)) for target in ("image", "text", "image,text", "video")} == {
-        "image": 12, "text": 6, "image,text": 4, "video": 2}  # fmt: skip
+        "image": 12,
+        "text": 6,
+        "image,text": 4,
+        "video": 2,
+    }
     assert collection.pool("all") is None
     assert collection.pool("image") is collection.pool("image")
 
@@ -108,10 +112,17 @@ def test_files_that_cannot_be_read_are_refused_one_by_one_with_reasons(files):
     found = Collection.from_folder(files)
     reasons = dict(found.refused)
     assert len(found) == 4 and len(reasons) == 9
-    for name, reason in {"broken.png": "cannot be read", "empty.txt": "nothing in it", "latin.txt": "not UTF-8",
-                         "nul.txt": "NUL", "long.txt": "20,001 characters", "broken.mp4": "cannot be read",
-                         "archive.zip": ".zip is no picture", "li\nne.txt": "cannot be printed",
-                         "out.txt": "leads out of the folder"}.items():  # fmt: skip
+    for name, reason in {
+        "broken.png": "cannot be read",
+        "empty.txt": "nothing in it",
+        "latin.txt": "not UTF-8",
+        "nul.txt": "NUL",
+        "long.txt": "20,001 characters",
+        "broken.mp4": "cannot be read",
+        "archive.zip": ".zip is no picture",
+        "li\nne.txt": "cannot be printed",
+        "out.txt": "leads out of the folder",
+    }.items():
         assert reason in reasons[name], (name, reasons[name])
 
 
@@ -143,9 +154,18 @@ def test_paths_under_the_index_folder_move_with_it(tmp_path, picture):
 
 def test_rows_of_a_jsonl_are_read_and_the_bad_ones_refused(tmp_path, picture):
     picture("a.png")
-    rows = ['{"text": "words", "id": "w"}', '{"image": "a.png", "title": "A"}', '{"image": "a.png", "text": "both", "id": 7}',
-            '{"id": "w", "text": "again"}', "{broken", '{"image": "absent.png"}', '{"title": "only"}', '{"text": 5}',
-            '{"colour": "red", "text": "a"}', '{"image": "a\\u0000b.png"}']  # fmt: skip
+    rows = [
+        '{"text": "words", "id": "w"}',
+        '{"image": "a.png", "title": "A"}',
+        '{"image": "a.png", "text": "both", "id": 7}',
+        '{"id": "w", "text": "again"}',
+        "{broken",
+        '{"image": "absent.png"}',
+        '{"title": "only"}',
+        '{"text": 5}',
+        '{"colour": "red", "text": "a"}',
+        '{"image": "a\\u0000b.png"}',
+    ]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
     found = Collection.from_jsonl(tmp_path / "rows.jsonl")
     assert found.ids == ("w", "row-2", "7")
@@ -157,8 +177,11 @@ def test_rows_of_a_jsonl_are_read_and_the_bad_ones_refused(tmp_path, picture):
 @pytest.fixture
 def dataset(tmp_path, picture) -> Path:
     colours = ("red", "green", "blue")
-    rows = {"image": [str(picture(f"src/{colour}.png", colour)) for colour in colours], "text": ["one", None, " "],
-            "key": list(colours)}  # fmt: skip
+    rows = {
+        "image": [str(picture(f"src/{colour}.png", colour)) for colour in colours],
+        "text": ["one", None, " "],
+        "key": list(colours),
+    }
     data = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image())
     data.save_to_disk(str(tmp_path / "saved"))
     return tmp_path / "saved"

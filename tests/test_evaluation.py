@@ -1,4 +1,5 @@
-"""Evaluation over a tiny benchmark: values that follow by hand, run files that give the same numbers again, honest comparisons."""
+"""Evaluation over a tiny benchmark: values that follow by hand, run files that give the same numbers again, honest
+comparisons."""
 
 import json
 from dataclasses import replace
@@ -9,15 +10,38 @@ import pytest
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
 from umr.evaluation import (
-    all_tasks_and_splits, compare, compare_runs, encode_variants, evaluate, evaluate_all, load, read_report, run_file, score,
-)  # fmt: skip
+    all_tasks_and_splits,
+    compare,
+    compare_runs,
+    encode_variants,
+    evaluate,
+    evaluate_all,
+    load,
+    read_report,
+    run_file,
+    score,
+)
 from umr.formats import read_run
 from umr.index import Index, build_index
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit
 
-KEYS = ["task", "split", "n", "success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10", "picture_only_success@1",
-        "text_only_success@1", "vector_sum_success@1", "unimodal_wins", "ci95_success@1"]  # fmt: skip
+KEYS = [
+    "task",
+    "split",
+    "n",
+    "success@1",
+    "success@5",
+    "success@10",
+    "recall@10",
+    "mrr",
+    "ndcg@10",
+    "picture_only_success@1",
+    "text_only_success@1",
+    "vector_sum_success@1",
+    "unimodal_wins",
+    "ci95_success@1",
+]
 
 
 class Composes(FakeEncoder):
@@ -78,19 +102,28 @@ def test_the_vector_sum_is_the_unit_sum_of_the_two_parts(searcher, benchmark):
 def test_parts_are_asked_with_the_instruction_of_their_own_modality(searcher, benchmark, monkeypatch):
     asked = []
     real = searcher.encoder.encode_queries
-    monkeypatch.setattr(searcher.encoder, "encode_queries", lambda queries: asked.extend(queries) or real(queries), raising=False)
+    monkeypatch.setattr(
+        searcher.encoder, "encode_queries", lambda queries: asked.extend(queries) or real(queries), raising=False
+    )
     encode_variants(searcher, load(benchmark, "it2i", "ind"))
     assert {(query.content.modality, query.instruction, query.target_modality) for query in asked} == {
-        ("image,text", "", "image"), ("image", "", "image"), ("text", "", "image")}  # fmt: skip
+        ("image,text", "", "image"),
+        ("image", "", "image"),
+        ("text", "", "image"),
+    }
 
 
 def test_a_part_that_queries_share_is_encoded_once(searcher, benchmark, monkeypatch):
     judged = load(benchmark, "it2i", "ind")
     shared = judged.queries[0].content.image
-    judged = replace(judged, queries=[replace(query, content=replace(query.content, image=shared)) for query in judged.queries])
+    judged = replace(
+        judged, queries=[replace(query, content=replace(query.content, image=shared)) for query in judged.queries]
+    )
     counts = []
     real = searcher.encoder.encode_queries
-    monkeypatch.setattr(searcher.encoder, "encode_queries", lambda queries: counts.append(len(queries)) or real(queries))
+    monkeypatch.setattr(
+        searcher.encoder, "encode_queries", lambda queries: counts.append(len(queries)) or real(queries)
+    )
     vectors = encode_variants(searcher, judged)
     assert counts == [6, 1, 6]
     assert vectors["picture"].vectors == pytest.approx(np.repeat(vectors["picture"].vectors[:1], 6, axis=0))
@@ -114,7 +147,10 @@ def test_only_candidates_of_the_searched_modality_are_ranked(searcher, benchmark
 
 def test_scores_follow_from_the_run_files_alone(searcher, benchmark):
     row = evaluate(searcher, benchmark, "it2i", "ind", benchmark / "runs")
-    stored = {variant: read_run(run_file(benchmark / "runs", "it2i", "ind", variant)) for variant in ("composed", "picture", "text", "sum")}
+    stored = {
+        variant: read_run(run_file(benchmark / "runs", "it2i", "ind", variant))
+        for variant in ("composed", "picture", "text", "sum")
+    }
     again = score(load(benchmark, "it2i", "ind"), stored)
     assert again | {"unimodal_wins": row["unimodal_wins"]} == row
 

@@ -6,9 +6,19 @@ import pytest
 
 from umr.errors import ConfigError
 from umr.formats import (
-    QueryFile, candidate_from_row, query_files, read_instructions, read_jsonl, read_qrels, read_queries, read_run, write_jsonl,
-    write_qrels, write_run, written,
-)  # fmt: skip
+    QueryFile,
+    candidate_from_row,
+    query_files,
+    read_instructions,
+    read_jsonl,
+    read_qrels,
+    read_queries,
+    read_run,
+    write_jsonl,
+    write_qrels,
+    write_run,
+    written,
+)
 from umr.types import Hit
 
 
@@ -95,14 +105,17 @@ def test_query_rows_are_read_with_lists_of_ids_or_of_objects(benchmark):
     assert (first.positives, first.negatives) == (("100:0",), ("100:1",))
 
 
-@pytest.mark.parametrize(("row", "message"), [
-    ('{"qid": "1:1", "query_modality": "smell"}', "modality is 'smell'"),
-    ('{"qid": "1:1", "query_modality": "text", "query_txt": " "}', "its text is ' '"),
-    ('{"qid": "1:1", "query_modality": "image", "query_img_path": null}', "its image is None"),
-    ('{"qid": 7, "query_modality": "text", "query_txt": "a"}', "qid is 7"),
-    ('{"qid": "1:1", "query_modality": "text", "query_txt": "a", "task_id": 99}', "task_id is 99"),
-    ('{"qid": "1:1", "query_modality": "text", "query_txt": "a", "pos_cand_list": "100:1"}', "pos_cand_list"),
-])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"qid": "1:1", "query_modality": "smell"}', "modality is 'smell'"),
+        ('{"qid": "1:1", "query_modality": "text", "query_txt": " "}', "its text is ' '"),
+        ('{"qid": "1:1", "query_modality": "image", "query_img_path": null}', "its image is None"),
+        ('{"qid": 7, "query_modality": "text", "query_txt": "a"}', "qid is 7"),
+        ('{"qid": "1:1", "query_modality": "text", "query_txt": "a", "task_id": 99}', "task_id is 99"),
+        ('{"qid": "1:1", "query_modality": "text", "query_txt": "a", "pos_cand_list": "100:1"}', "pos_cand_list"),
+    ],
+)
 def test_a_broken_query_row_is_named(tmp_path, row, message):
     with pytest.raises(ConfigError, match=rf"file\.txt:1: .*{message}"):
         read_queries(file(tmp_path, row + "\n"), tmp_path)
@@ -121,16 +134,27 @@ def test_a_candidate_row_takes_only_the_parts_its_modality_names(tmp_path):
     assert both.content.modality == "image,text"
 
 
-@pytest.mark.parametrize("row", [{"did": ""}, {"did": 3}, {"did": "1", "modality": None}, {"did": "1", "modality": "video"},
-                                 {"did": "1", "modality": "text", "txt": "a", "title": 4}])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"did": ""},
+        {"did": 3},
+        {"did": "1", "modality": None},
+        {"did": "1", "modality": "video"},
+        {"did": "1", "modality": "text", "txt": "a", "title": 4},
+    ],
+)
 def test_a_broken_candidate_row_is_refused(tmp_path, row):
     with pytest.raises(ConfigError, match="here"):
         candidate_from_row({"modality": "text", "txt": "a"} | row, tmp_path, "here")
 
 
 def test_instructions_are_read_by_dataset_and_modalities(tmp_path):
-    path = file(tmp_path, "query_modality\tcand_modality\tdataset_name\tdataset_id\tprompt_1\tprompt_2\n"
-                "text,image\timage\tcatalogue\t100\tFind it.\tShow it.\n")  # fmt: skip
+    path = file(
+        tmp_path,
+        "query_modality\tcand_modality\tdataset_name\tdataset_id\tprompt_1\tprompt_2\n"
+        "text,image\timage\tcatalogue\t100\tFind it.\tShow it.\n",
+    )
     assert read_instructions(path) == {("100", "image,text", "image"): ("Find it.", "Show it.")}
 
 

@@ -1,4 +1,5 @@
-"""An index equals brute force, opens only with what built it, and survives an interruption. The attacks are named one by one."""
+"""An index equals brute force, opens only with what built it, and survives an interruption. The attacks are named
+one by one."""
 
 import json
 from pathlib import Path
@@ -12,7 +13,8 @@ from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.exact import ExactIndex, Rows
-from umr.index import Index, IndexManifest, build_index
+from umr.index import Index, build_index
+from umr.manifest import IndexManifest
 from umr.types import Candidate, Content, Embeddings
 
 
@@ -56,8 +58,12 @@ def queries(encoder, count: int = 5, seed: int = 0) -> Embeddings:
 
 def brute_force(index: Index, asked: Embeddings, k: int, allowed) -> dict[str, list[str]]:
     scores = asked.vectors @ index.vectors(index.ids).T
-    return {query_id: [found for _, found in sorted((-score, found) for score, found in zip(row, index.ids) if found in allowed)][:k]
-            for query_id, row in zip(asked.ids, scores)}  # fmt: skip
+    return {
+        query_id: [
+            found for _, found in sorted((-score, found) for score, found in zip(row, index.ids) if found in allowed)
+        ][:k]
+        for query_id, row in zip(asked.ids, scores)
+    }
 
 
 def found(run) -> dict[str, list[str]]:
@@ -65,7 +71,9 @@ def found(run) -> dict[str, list[str]]:
 
 
 def only_text(*texts: str) -> Collection:
-    return Collection([Candidate(candidate_id=f"{n:03}", content=Content(text=text)) for n, text in enumerate(texts)], "texts", "f")
+    return Collection(
+        [Candidate(candidate_id=f"{n:03}", content=Content(text=text)) for n, text in enumerate(texts)], "texts", "f"
+    )
 
 
 # What a search finds
@@ -264,7 +272,9 @@ def test_shards_of_another_encoder_are_not_used(folder, encoder, collection, tmp
     other = OtherPooling(dim=32, name="unified")
     build_index(other, collection, tmp_path / "again", shard=10)
     index = Index.open(tmp_path / "again", other)
-    assert index.vectors(["100:20"])[0] @ other.encode_candidates([collection["100:20"]]).vectors[0] == pytest.approx(1, abs=1e-3)
+    assert index.vectors(["100:20"])[0] @ other.encode_candidates([collection["100:20"]]).vectors[0] == pytest.approx(
+        1, abs=1e-3
+    )
 
 
 def test_a_rebuild_that_fails_leaves_the_old_index_whole(folder, encoder, collection):
@@ -275,7 +285,9 @@ def test_a_rebuild_that_fails_leaves_the_old_index_whole(folder, encoder, collec
 
 def test_progress_counts_to_the_end(encoder, collection, tmp_path):
     seen = []
-    build_index(encoder, collection, tmp_path / "index", shard=10, progress=lambda done, total: seen.append((done, total)))
+    build_index(
+        encoder, collection, tmp_path / "index", shard=10, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(10, 24), (20, 24), (24, 24)]
 
 
@@ -300,8 +312,12 @@ def test_an_id_of_two_lines_is_refused(encoder, tmp_path):
 
 
 def test_places_near_the_index_are_relative_and_far_ones_absolute(encoder, collection, benchmark, tmp_path):
-    near = build_index(encoder, collection, benchmark.parents[1] / "unified" / "catalogue",
-                       encoder_at=benchmark.parents[1] / "unified" / "encoder")  # fmt: skip
+    near = build_index(
+        encoder,
+        collection,
+        benchmark.parents[1] / "unified" / "catalogue",
+        encoder_at=benchmark.parents[1] / "unified" / "encoder",
+    )
     assert (near.encoder_at, near.collection_at) == ("../encoder", "../../media/catalogue")
     far = build_index(encoder, collection, tmp_path / "a" / "b" / "c", encoder_at="hub:owner/name@1")
     assert (far.encoder_at, far.collection_at) == ("hub:owner/name@1", str(benchmark))

@@ -7,8 +7,17 @@ import pytest
 
 from umr.errors import ConfigError
 from umr.measures import (
-    MEASURES, average_precision, bootstrap_interval, mean, ndcg, paired_interval, per_query, recall, reciprocal_rank, success,
-)  # fmt: skip
+    MEASURES,
+    average_precision,
+    bootstrap_interval,
+    mean,
+    ndcg,
+    paired_interval,
+    per_query,
+    recall,
+    reciprocal_rank,
+    success,
+)
 from umr.types import Hit
 
 
@@ -20,12 +29,27 @@ QRELS = {"q1": {"a": 1, "b": 1}, "q2": {"c": 2, "a": 1}, "q3": {"d": 1}}
 RUN = {"q1": ranked("x", "a", "y", "b"), "q2": ranked("a", "c"), "unjudged": ranked("a")}  # q3 has no results
 
 
-@pytest.mark.parametrize(("measure", "expected"), [
-    (success(1), [0, 1, 0]), (success(2), [1, 1, 0]), (recall(2), [0.5, 1, 0]), (recall(4), [1, 1, 0]),
-    (reciprocal_rank(), [0.5, 1, 0]), (reciprocal_rank(1), [0, 1, 0]), (average_precision(4), [(1 / 2 + 2 / 4) / 2, 1, 0]),
-    (average_precision(2), [(1 / 2) / 2, 1, 0]),
-    (ndcg(4), [(1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3)),
-               (1 + 2 / math.log2(3)) / (2 + 1 / math.log2(3)), 0])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        (success(1), [0, 1, 0]),
+        (success(2), [1, 1, 0]),
+        (recall(2), [0.5, 1, 0]),
+        (recall(4), [1, 1, 0]),
+        (reciprocal_rank(), [0.5, 1, 0]),
+        (reciprocal_rank(1), [0, 1, 0]),
+        (average_precision(4), [(1 / 2 + 2 / 4) / 2, 1, 0]),
+        (average_precision(2), [(1 / 2) / 2, 1, 0]),
+        (
+            ndcg(4),
+            [
+                (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3)),
+                (1 + 2 / math.log2(3)) / (2 + 1 / math.log2(3)),
+                0,
+            ],
+        ),
+    ],
+)
 def test_measure_equals_the_value_computed_by_hand(measure, expected):
     assert per_query(measure, QRELS, RUN) == pytest.approx(expected)
 

@@ -4,11 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from umr import search as search_module
 from umr.collection import Collection
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.config import EncoderConfig
 from umr.encoders.fake import FakeEncoder
+from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.index import build_index
 from umr.search import Searcher, available, encoder_place, find_encoder, index_folder, result_row
@@ -56,7 +61,9 @@ def test_a_query_clip_that_is_in_the_collection_is_left_out(searcher, benchmark)
 
 
 def test_excluded_ids_are_left_out(searcher):
-    query = Query(query_id="q", content=Content(text="This card is green."), target_modality="text", exclude=("100:23",))
+    query = Query(
+        query_id="q", content=Content(text="This card is green."), target_modality="text", exclude=("100:23",)
+    )
     assert "100:23" not in [result.hit.candidate_id for result in searcher.search(query, 6).results]
 
 
@@ -73,7 +80,9 @@ def test_a_cut_text_is_noticed(searcher):
 
 def test_a_text_of_spaces_beside_a_picture_is_no_text(searcher, benchmark):
     picture = benchmark / "files/queries/2.bmp"
-    with_spaces, without = (searcher.search(ask("image", image=picture, **text), 5).results for text in ({"text": " \n"}, {}))
+    with_spaces, without = (
+        searcher.search(ask("image", image=picture, **text), 5).results for text in ({"text": " \n"}, {})
+    )
     assert with_spaces == without
 
 
@@ -120,9 +129,56 @@ def test_a_searcher_refuses_another_encoder_in_the_place_of_its_own(searcher, be
 def test_an_index_built_elsewhere_finds_its_encoder_by_the_manifest(searcher, tmp_path, picture):
     picture("mine/a.png", "green")
     place = find_encoder("unified")
-    build_index(searcher.encoder, Collection.from_folder(tmp_path / "mine"), tmp_path / "far" / "away" / "index", encoder_at=place)
+    build_index(
+        searcher.encoder,
+        Collection.from_folder(tmp_path / "mine"),
+        tmp_path / "far" / "away" / "index",
+        encoder_at=place,
+    )
     found = Searcher.open(tmp_path / "far" / "away" / "index").search(ask(text="green"), 5).results
     assert [result.hit.candidate_id for result in found] == ["a.png"]
+
+
+@pytest.fixture
+def real(tmp_path) -> Path:
+    """An index of two passages by a real, untrained encoder that lies beside it."""
+    torch.manual_seed(0)
+    config = EncoderConfig(name="small", instructions={"text->all": "Find it."})
+    tokenizer = plain_tokenizer(train_tokenizer(["a red mug", "a blue vase"], vocab_size=300))
+    encoder = UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer), tokenizer).eval()
+    encoder.save(tmp_path / "small" / "encoder")
+    (tmp_path / "rows.jsonl").write_text('{"text": "a red mug"}\n{"text": "a blue vase"}\n')
+    build_index(encoder, Collection.from_jsonl(tmp_path / "rows.jsonl"), tmp_path / "small" / "mine")
+    return tmp_path / "small"
+
+
+def test_a_real_encoder_is_loaded_from_beside_its_index(real):
+    searcher = Searcher.open(real / "mine")
+    assert len(searcher.search(ask(text="a red mug"), 5).results) == 2
+    assert searcher.index.verify_probe(searcher.encoder) > 0.9999
+
+
+def test_half_precision_stays_within_the_tolerance_of_the_probe(real):
+    searcher = Searcher.open(real / "mine", dtype="bfloat16")
+    assert searcher.index.verify_probe(searcher.encoder) >= 0.99
+
+
+def test_a_changed_weight_is_refused(real):
+    weights = next((real / "encoder").glob("*.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(MismatchError, match="safetensors changed"):
+        Searcher.open(real / "mine")
+
+
+def test_other_weights_saved_under_the_same_name_are_refused(real):
+    encoder = Searcher.open(real / "mine").encoder
+    with torch.no_grad():
+        next(encoder.parameters()).mul_(1.5)
+    encoder.save(real / "encoder")
+    with pytest.raises(MismatchError, match="was built by small"):
+        Searcher.open(real / "mine")
 
 
 def test_an_encoder_that_is_gone_is_asked_for(searcher, benchmark):
@@ -154,8 +210,14 @@ def test_an_unknown_encoder_is_answered_with_the_shipped_ones(searcher):
 def test_result_rows_have_the_fields_that_scripts_rely_on(searcher, benchmark, monkeypatch):
     monkeypatch.setattr(search_module, "repository_root", lambda: benchmark.parents[2])
     rows = {row["id"]: row for row in map(result_row, searcher.search(ask(text="This card is red."), 50).results)}
-    assert rows["100:20"] == {"rank": 1, "score": pytest.approx(1, abs=1e-3), "id": "100:20", "modality": "text", "media": None,
-                              "text": "This card is red."}  # fmt: skip
+    assert rows["100:20"] == {
+        "rank": 1,
+        "score": pytest.approx(1, abs=1e-3),
+        "id": "100:20",
+        "modality": "text",
+        "media": None,
+        "text": "This card is red.",
+    }
     assert rows["100:3"]["media"] == "indexes/media/catalogue/files/images/03.png"
     assert (rows["100:30"]["modality"], rows["100:30"]["text"]) == ("image,text", "Made in red town.")
     assert rows["100:40"]["modality"] == "video"

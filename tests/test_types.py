@@ -21,9 +21,16 @@ def test_picture_and_clip_together_are_refused():
         Content(image="a.png", video="a.mp4")
 
 
-@pytest.mark.parametrize(("parts", "modality"), [
-    ({"text": "a"}, "text"), ({"image": "a"}, "image"), ({"image": "a", "text": "b"}, "image,text"), ({"video": "a"}, "video"),
-    ({"video": "a", "text": "b"}, "video,text")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("parts", "modality"),
+    [
+        ({"text": "a"}, "text"),
+        ({"image": "a"}, "image"),
+        ({"image": "a", "text": "b"}, "image,text"),
+        ({"video": "a"}, "video"),
+        ({"video": "a", "text": "b"}, "video,text"),
+    ],
+)
 def test_modality_names_the_parts_that_are_present(parts, modality):
     assert Content(**parts).modality == modality
 

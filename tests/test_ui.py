@@ -12,20 +12,20 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+import app
 from umr.collection import Collection
+from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
+from umr.formats import write_jsonl, write_qrels
+from umr.index import build_index
 from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
 from umr.ui import handlers, render
-from umr.ui.examples import EXAMPLES_FILE, Example, read_examples
+from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
 from umr.ui.layout.page import build_page, serve
-from umr.ui.searchers import Searchers, find_searchers
+from umr.ui.searchers import Searchers, find_searchers, media_folders
 
 MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
-
-
-class NamedEncoder:
-    name, dtype = "unified", "float32"
 
 
 @dataclass
@@ -33,7 +33,6 @@ class ScriptedSearcher:
     """Answers with the collection's candidates in their order; remembers what it was asked."""
 
     collection: Collection
-    encoder: NamedEncoder = field(default_factory=NamedEncoder)
     asked: list[Query] = field(default_factory=list)
     notices: tuple[str, ...] = ()
 
@@ -41,7 +40,8 @@ class ScriptedSearcher:
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]
         hits = [Result(hit=Hit(c.candidate_id, 0.9 - rank / 10, rank), candidate=c) for rank, c in enumerate(found, 1)]
-        return Outcome(results=hits, notices=self.notices, ms={"decode": 1.0, "encode": 41.2, "search": 0.3, "total": 42.5})
+        ms = {"decode": 1.0, "encode": 41.2, "search": 0.3, "total": 42.5}
+        return Outcome(results=hits, notices=self.notices, ms=ms)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def searcher(media: Path) -> ScriptedSearcher:
     candidates = [
         Candidate(candidate_id="100:1", content=Content(image=picture[0]), title="Red card"),
         Candidate(candidate_id="100:2", content=Content(image=picture[1]), title=MARKUP),
-        Candidate(candidate_id="100:3", content=Content(text=f"A long passage. {MARKUP} " + "word " * 60), title="Words"),
+        Candidate(candidate_id="100:3", content=Content(text=f"A passage. {MARKUP} " + "word " * 60), title="Words"),
         Candidate(candidate_id="100:4", content=Content(image=picture[2], text="Made in Porto."), title="Green entry"),
         Candidate(candidate_id="100:5", content=Content(video=media / "files" / "clip & more.mp4"), title="Moves"),
     ]
@@ -71,7 +71,7 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
     return Searchers({"unified": tmp_path, "other": tmp_path}, "unified", opener=lambda folder: searcher)
 
 
-def page_of(searchers: Searchers, uploads=Path("/nowhere"), image=None, text="red", search_in="all", encoder="unified", k=10) -> str:
+def page_of(searchers, uploads=Path("/nowhere"), image=None, text="red", search_in="all", encoder="unified", k=10):
     return handlers.search_page(searchers, uploads, image, text, search_in, encoder, k)
 
 
@@ -202,7 +202,8 @@ def test_an_example_fills_the_query_bar(media):
 
 
 def test_examples_whose_picture_is_missing_are_left_out(media, tmp_path):
-    rows = [{"image": "files/0.png", "text": "a", "search_in": "images"}, {"image": None, "text": "b", "search_in": "all"},
+    rows = [{"image": "files/0.png", "text": "a", "search_in": "images"},
+            {"image": None, "text": "b", "search_in": "all"},
             {"image": "files/none.png", "text": "c", "search_in": "images"}]
     file = tmp_path / "examples.json"
     file.write_text(json.dumps(rows))
@@ -217,9 +218,27 @@ def test_the_shipped_examples_can_be_read(media):
     read_examples(media, EXAMPLES_FILE)
 
 
+def test_picked_examples_are_short_and_found_first(media, searcher):
+    queries = [{"qid": f"100:{n}", "query_txt": text, "query_img_path": None, "query_modality": "text", "task_id": 0}
+               for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))]
+    write_jsonl(media / "query" / "test" / "mbeir_catalogue_t2i_ind_test.jsonl", queries)
+    write_qrels(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt",
+                {"100:0": {"100:1": 1}, "100:1": {"100:2": 1}, "100:2": {"100:1": 1}, "100:3": {"100:1": 1}})
+    rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
+    assert rows == [{"image": None, "text": text, "search_in": "images"} for text in ("found first", "also first")]
+    with pytest.raises(ConfigError, match="t2i"):
+        pick_examples(searcher, media, [("t2i", "images")] * 3)
+
+
+def test_a_file_keeps_its_name_at_the_start_of_a_message():
+    assert "red-mug.png is broken." in render.error("red-mug.png is broken")
+    assert "The text is long." in render.error("the text is long")
+
+
 def test_searchers_open_once_and_offer_the_default_first(searcher, tmp_path):
     opened = []
-    searchers = Searchers({"a": tmp_path, "unified": tmp_path}, "unified", opener=lambda f: opened.append(f) or searcher)
+    folders = {"a": tmp_path, "unified": tmp_path}
+    searchers = Searchers(folders, "unified", opener=lambda folder: opened.append(folder) or searcher)
     assert searchers.names == ["unified", "a"]
     searchers.preload().join()
     assert searchers.get("unified") is searcher and len(opened) == 1
@@ -231,8 +250,28 @@ def test_no_index_at_all_says_how_to_get_one(tmp_path):
 
 
 def test_a_folder_that_is_no_index_says_so(tmp_path):
-    with pytest.raises(ConfigError, match="manifest.json"):
+    with pytest.raises(ConfigError, match="not a finished index"):
         find_searchers(index=tmp_path)
+
+
+def test_the_page_does_not_start_without_an_index_and_says_why(tmp_path, capsys):
+    assert app.main(["--index", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("umr: ") and "not a finished index" in said and "Traceback" not in said
+
+
+def test_a_named_index_brings_its_own_encoder_and_media(tmp_path):
+    files = tmp_path / "mine" / "pictures"
+    files.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(files / "a.png")
+    (tmp_path / "mine" / "notes").mkdir()
+    collection = Collection.from_folder(files).save(tmp_path / "mine")
+    build_index(FakeEncoder(dim=8), collection, tmp_path / "index")
+    searchers = find_searchers(index=tmp_path / "index")
+    assert searchers.names == [FakeEncoder(dim=8).name]
+    assert files in media_folders(searchers) and tmp_path not in media_folders(searchers)
+    with pytest.raises(ConfigError, match="--encoder"):
+        find_searchers(index=tmp_path / "index", encoder="other")
 
 
 @pytest.fixture
@@ -265,8 +304,9 @@ def test_the_endpoint_refuses_in_words(client):
 def test_the_endpoint_cannot_be_pointed_at_a_file_of_the_server(client, searcher, media):
     path = str(media / "files" / "0.png")
     for foreign in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, path):
-        started = httpx.post(f"{client.src}gradio_api/call/search", json={"data": [foreign, "", "images", "unified", 1]})
-        answer = httpx.get(f"{client.src}gradio_api/call/search/{started.json()['event_id']}").text
+        address = f"{client.src}gradio_api/call/search"
+        started = httpx.post(address, json={"data": [foreign, "", "images", "unified", 1]})
+        answer = httpx.get(f"{address}/{started.json()['event_id']}").text
         assert "event: error" in answer
     assert searcher.asked == []
 

@@ -67,13 +67,16 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBatch:
-    """One step. attributes: role -> (n, A) codes, -1 where a row leaves the value open."""
+    """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for.
+
+    open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions)."""
 
     programme: str
     chunks: list[Chunk]
     contrasts: list[Contrast]
     compositions: list[Composition]
-    attributes: dict[str, Tensor]
+    codes: dict[str, Tensor]
+    open_roles: frozenset[str]
 
     @property
     def queries(self) -> int:
@@ -194,10 +197,10 @@ class Draft:
                 if mine:
                     roles[name] = self._collate(rows, mine, place, tokens)
             chunks.append(Chunk(media=media, roles=roles))
-        wanted = {name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
-                  for name, rows in self.roles.items() if name not in self.open_roles}
+        codes = {name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
+                 for name, rows in self.roles.items()}
         return TrainBatch(programme=programme, chunks=chunks, contrasts=self.contrasts, compositions=self.compositions,
-                          attributes=wanted)
+                          codes=codes, open_roles=frozenset(self.open_roles))
 
     def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
         """The rows `mine` of a role, in at most three parts by length."""

@@ -26,10 +26,9 @@ class AttributeHeads(nn.Module):
         self.linear = nn.Linear(dim, sum(CARDINALITIES))
 
     def forward(self, embeddings_ND: Tensor, codes_NA: Tensor) -> Tensor:
-        """Mean cross-entropy over the attributes that are stated (code >= 0)."""
+        """Mean cross-entropy over the attributes, nats."""
         logits = self.linear(embeddings_ND * self.scale).split(CARDINALITIES, dim=1)
-        losses = [F.cross_entropy(column, codes_NA[:, a], ignore_index=-1, reduction="sum") for a, column in enumerate(logits)]
-        return torch.stack(losses).sum() / (codes_NA >= 0).sum().clamp(min=1)
+        return torch.stack([F.cross_entropy(column, codes_NA[:, a]) for a, column in enumerate(logits)]).mean()
 
 
 class Objective(nn.Module):
@@ -63,9 +62,9 @@ class Objective(nn.Module):
         loss = torch.stack([term * contrast.weight for term, contrast in zip(terms.values(), batch.contrasts, strict=True)]
                            ).sum() / sum(contrast.weight for contrast in batch.contrasts)
         if self.heads is not None:
-            roles = list(batch.attributes)
+            roles = [role for role in batch.codes if role not in batch.open_roles]
             terms["attributes"] = self.heads(torch.cat([outputs[role] for role in roles]),
-                                             torch.cat([batch.attributes[role] for role in roles]))
+                                             torch.cat([batch.codes[role] for role in roles]))
             loss = loss + self.config.attribute_weight * terms["attributes"]
         for composition in batch.compositions:
             composed, picture, text = (outputs[role] for role in composition.roles)

@@ -109,7 +109,7 @@ class Trainer:
         self.optimizer.step()
         self.objective.keep_temperature_in_range()
         return {"loss": float(loss), "gradient": float(norm), "rate": rate,
-                "temperature": float(self.objective.temperature), **self.objective.terms}
+                "temperature": self.objective.temperature.item(), **self.objective.terms}
 
     def save_checkpoint(self, folder: Path, step: int) -> None:
         save_checkpoint(folder, step, {"encoder": self.encoder, "objective": self.objective}, self.optimizer, {},

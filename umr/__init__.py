@@ -7,11 +7,22 @@ from typing import Any
 
 #: Public name -> the module that defines it.
 _NAMES = {
-    "Content": "umr.types", "Query": "umr.types", "Candidate": "umr.types", "Embeddings": "umr.types", "Result": "umr.types",
-    "Collection": "umr.collection", "Index": "umr.index", "build_index": "umr.index",
-    "Searcher": "umr.search", "Outcome": "umr.search", "load_encoder": "umr.encoders", "UMRError": "umr.errors",
-    "MediaError": "umr.errors", "MismatchError": "umr.errors", "ConfigError": "umr.errors",
-}  # fmt: skip
+    "Content": "umr.types",
+    "Query": "umr.types",
+    "Candidate": "umr.types",
+    "Embeddings": "umr.types",
+    "Result": "umr.types",
+    "Collection": "umr.collection",
+    "Index": "umr.index",
+    "build_index": "umr.index",
+    "Searcher": "umr.search",
+    "Outcome": "umr.search",
+    "load_encoder": "umr.encoders",
+    "UMRError": "umr.errors",
+    "MediaError": "umr.errors",
+    "MismatchError": "umr.errors",
+    "ConfigError": "umr.errors",
+}
 
 __all__ = list(_NAMES)
 

@@ -1,4 +1,4 @@
-"""How long a query takes, step by step, beside FAISS alone in the same process. Not how good its results are (umr.evaluation)."""
+"""How long a query takes, step by step, beside FAISS alone. Not how good its results are (umr.evaluation)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from umr.errors import ConfigError
 from umr.evaluation import Judged
 from umr.exact import ExactIndex
-from umr.index import Index, IndexManifest
+from umr.index import Index
+from umr.manifest import IndexManifest
 from umr.search import Searcher
 from umr.types import Embeddings
 
@@ -21,7 +22,8 @@ _WARM_UP = 5
 
 
 def bench_query(searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100) -> list[dict[str, Any]]:
-    """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the difference."""
+    """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the
+    difference."""
     if repeat < 1:
         raise ConfigError(f"repeat is {repeat}; at least 1 query must be timed")
     queries = [judged.queries[place % len(judged.queries)] for place in range(repeat + _WARM_UP)]
@@ -41,28 +43,43 @@ def bench_vectors(count: int, dim: int, k: int = 24, repeat: int = 50) -> list[d
     for start in range(0, count, 50_000):
         exact.add(_unit(rng, min(50_000, count - start), dim))
     ids = tuple(f"{row:08}" for row in range(count))
-    manifest = IndexManifest(encoder="bench", encoder_name="bench", encoder_at="", collection="", collection_name="bench",
-                             collection_at="", dim=dim, count=count)  # fmt: skip
+    manifest = IndexManifest(
+        encoder="bench",
+        encoder_name="bench",
+        encoder_at="",
+        collection="",
+        collection_name="bench",
+        collection_at="",
+        dim=dim,
+        count=count,
+    )
     index = Index(manifest, exact, ids, np.zeros((0, dim), np.float32))
     queries = Embeddings(ids=tuple(map(str, range(repeat))), vectors=_unit(rng, repeat, dim), encoder="bench")
     return _against_raw(index, queries, k, repeat, None)
 
 
-def _against_raw(index: Index, queries: Embeddings, k: int, repeat: int, pool: frozenset[str] | None) -> list[dict[str, Any]]:
+def _against_raw(
+    index: Index, queries: Embeddings, k: int, repeat: int, pool: frozenset[str] | None
+) -> list[dict[str, Any]]:
     """Index.search and faiss's own search over the same rows, in turns, so that a busy machine slows both alike."""
     rows = np.arange(len(index)) if pool is None else np.flatnonzero(np.isin(index.ids, list(pool)))
     raw = faiss.IndexScalarQuantizer(index.manifest.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     raw.add(index.vectors([index.ids[row] for row in rows]))
-    singles = [Embeddings(ids=queries.ids[i : i + 1], vectors=queries.vectors[i : i + 1], encoder=queries.encoder)
-               for i in range(len(queries))]  # fmt: skip
+    singles = [
+        Embeddings(ids=queries.ids[i : i + 1], vectors=queries.vectors[i : i + 1], encoder=queries.encoder)
+        for i in range(len(queries))
+    ]
     ours, theirs = [], []
     for turn in range(repeat + _WARM_UP):
         one = singles[turn % len(singles)]
         theirs.append(_ms(raw.search, one.vectors, min(k, len(rows))))
         ours.append(_ms(index.search, one, k, pool))
     ours, theirs = ours[_WARM_UP:], theirs[_WARM_UP:]
-    return [_row(f"index.search, {len(rows)} rows", ours), _row(f"raw faiss, {len(rows)} rows", theirs),
-            _row("added by umr", list(np.subtract(ours, theirs)))]  # fmt: skip
+    return [
+        _row(f"index.search, {len(rows)} rows", ours),
+        _row(f"raw faiss, {len(rows)} rows", theirs),
+        _row("added by umr", list(np.subtract(ours, theirs))),
+    ]
 
 
 def _row(step: str, ms: list[float]) -> dict[str, Any]:

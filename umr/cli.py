@@ -1,8 +1,7 @@
-"""The command line: search, embed, index, evaluate, compare, info, bench. It reads arguments and prints; the work is elsewhere.
+"""The commands of `python -m umr`: they read arguments and print; the work is elsewhere, the grammar in umr.arguments.
 
-    python -m umr --help
-Results go to stdout, everything else to stderr; what a person can mend is one line and exit status 2. Heavy modules are imported
-by the commands that need them, so that --help is quick."""
+Results go to stdout, everything else to stderr; what a person can mend is one line and exit status 2. Heavy modules
+are imported by the commands that need them, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umr.arguments import parser
 from umr.errors import ConfigError, UMRError
 
 if TYPE_CHECKING:
@@ -21,15 +21,21 @@ if TYPE_CHECKING:
     from umr.search import Searcher
     from umr.types import Encoder, Query
 
-SEARCH_IN = ("images", "passages", "entries", "clips", "all")
-DTYPES = ("float32", "bfloat16")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 with a message, or 130 after an interrupt."""
     options = parser().parse_args(arguments)
+    commands = {
+        "search": search,
+        "embed": embed,
+        "index": index,
+        "evaluate": evaluate,
+        "compare": compare,
+        "info": info,
+        "bench query": bench_query,
+    }
     try:
-        options.command(options)
+        commands[options.command](options)
         sys.stdout.flush()
     except UMRError as error:
         return _fail(str(error))
@@ -41,66 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     return 0
-
-
-def parser() -> argparse.ArgumentParser:
-    """The whole grammar of the command line."""
-    top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    one = _command(commands, "search", search, "find images, passages, entries or clips with a picture, a text, or both")
-    which = one.add_mutually_exclusive_group()
-    which.add_argument("--encoder", metavar="NAME", help="encoder whose bundled index is searched (default: unified)")
-    which.add_argument("--index", type=Path, metavar="DIR", help="an index folder; its manifest names the encoder")
-    one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
-    one.add_argument("--text", help="the query's text")
-    one.add_argument("--in", dest="search_in", choices=SEARCH_IN, default="all", help="what to find (default: all)")
-    one.add_argument("--top", type=int, default=10, metavar="K", help="how many results, 1 to 1000 (default: 10)")
-    _json(one)
-    _dtype(one)
-
-    one = _command(commands, "embed", embed, "one unit vector for each row of a jsonl")
-    one.add_argument("rows", type=Path, metavar="ROWS.jsonl",
-                     help='{"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"} per line')  # fmt: skip
-    one.add_argument("--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision")
-    one.add_argument("--out", type=Path, required=True, metavar="V.npy", help="float32 (rows, dim)")
-    _dtype(one)
-
-    one = _command(commands, "index", index, "index a folder, a jsonl or a dataset; started again, it goes on where it stopped")
-    one.add_argument("source", metavar="FOLDER|ROWS.jsonl", help="also a collection folder, a saved dataset, or dataset:NAME")
-    one.add_argument("--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision")
-    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
-    for column in ("image", "text", "title", "id"):
-        one.add_argument(f"--{column}-column", metavar="COLUMN", help=f"column of a dataset that holds the {column}")
-    one.add_argument("--split", default="train", help="split of a dataset (default: train)")
-    _dtype(one)
-
-    one = _command(commands, "evaluate", evaluate, "measure an encoder on the bundled benchmark")
-    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
-    one.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files and report.json into DIR/NAME")
-    _tasks(one)
-    _dtype(one)
-
-    one = _command(commands, "compare", compare, "success@1 of two evaluated encoders, with the paired interval of the difference")
-    one.add_argument("a", metavar="A", help="an encoder's name")
-    one.add_argument("b", metavar="B", help="another's")
-    one.add_argument("--runs", type=Path, required=True, metavar="DIR", help="what `evaluate --runs` wrote")
-    _tasks(one)
-
-    one = _command(commands, "info", info, "encoders, indexes, fingerprints, sizes; re-encodes each index's probe")
-    one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
-    _json(one)
-
-    what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
-    one = _command(what, "query", bench_query, "milliseconds per step of a query, p50 and p95, beside FAISS alone")
-    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
-    one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
-    one.add_argument("--top", type=int, default=24, metavar="K", help="default: 24")
-    one.add_argument("--repeat", type=int, default=100, metavar="N", help="queries timed (default: 100)")
-    one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
-    _json(one)
-    _dtype(one)
-    return top
 
 
 def search(options: argparse.Namespace) -> None:
@@ -119,7 +65,8 @@ def search(options: argparse.Namespace) -> None:
 
 
 def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
-    """The query of the command line's arguments, checked before anything is loaded. Raises ConfigError or MediaError."""
+    """The query of the command line's arguments, checked before anything is loaded. Raises ConfigError or
+    MediaError."""
     from umr import media
     from umr.types import SEARCH_IN as targets
     from umr.types import Content, Query
@@ -151,8 +98,9 @@ def index(options: argparse.Namespace) -> None:
     collection = _collection(options, Progress("reading"))
     for refused in collection.refused:
         print(f"refused {refused.source}: {refused.reason}", file=sys.stderr)
-    manifest = build_index(encoder, collection, options.out, encoder_at=place, precision=options.dtype,
-                           progress=Progress("indexing"))  # fmt: skip
+    manifest = build_index(
+        encoder, collection, options.out, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+    )
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
 
@@ -164,8 +112,21 @@ def evaluate(options: argparse.Namespace) -> None:
     searcher, root = _bundled(options.encoder, options.dtype)
     runs = options.runs / searcher.encoder.name if options.runs else None
     rows = evaluate_all(searcher, root, options.task, options.split, runs, Progress("evaluating, tasks and splits:"))
-    _print(rows, options.json, ("task", "split", "n", *COLUMNS, "picture_only_success@1", "text_only_success@1",
-                                "vector_sum_success@1", "unimodal_wins", "ci95_success@1"))  # fmt: skip
+    _print(
+        rows,
+        options.json,
+        (
+            "task",
+            "split",
+            "n",
+            *COLUMNS,
+            "picture_only_success@1",
+            "text_only_success@1",
+            "vector_sum_success@1",
+            "unimodal_wins",
+            "ci95_success@1",
+        ),
+    )
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -173,8 +134,13 @@ def compare(options: argparse.Namespace) -> None:
     from umr.evaluation import compare_runs
     from umr.search import BUNDLED, default_root
 
-    rows = compare_runs(default_root() / "media" / BUNDLED, options.runs / options.a, options.runs / options.b,
-                        options.task, options.split)  # fmt: skip
+    rows = compare_runs(
+        default_root() / "media" / BUNDLED,
+        options.runs / options.a,
+        options.runs / options.b,
+        options.task,
+        options.split,
+    )
     _print(rows, options.json, ("task", "split", "n", "a", "b", "difference", "ci95"))
 
 
@@ -183,8 +149,22 @@ def info(options: argparse.Namespace) -> None:
     from umr.info import describe
 
     rows = describe(verify=not options.quick)
-    _print(rows, options.json, ("encoder", "fingerprint", "parameters", "encoder_mib", "index", "count", "dim", "index_mib",
-                                "collection", "probe"))  # fmt: skip
+    _print(
+        rows,
+        options.json,
+        (
+            "encoder",
+            "fingerprint",
+            "parameters",
+            "encoder_mib",
+            "index",
+            "count",
+            "dim",
+            "index_mib",
+            "collection",
+            "probe",
+        ),
+    )
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:
         raise ConfigError("; ".join(broken))
@@ -230,35 +210,20 @@ def _collection(options: argparse.Namespace, progress: Any) -> Any:
     from umr.collection import CANDIDATES, POOLS, Collection
 
     source, path = options.source, Path(options.source)
-    if source.startswith("dataset:") or (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+    if (
+        source.startswith("dataset:")
+        or (path / "dataset_info.json").is_file()
+        or (path / "dataset_dict.json").is_file()
+    ):
         columns = {column: getattr(options, f"{column}_column") for column in ("image", "text", "title", "id")}
-        return Collection.from_dataset(source.removeprefix("dataset:"), options.out / "files", split=options.split,
-                                       progress=progress, **columns)  # fmt: skip
+        return Collection.from_dataset(
+            source.removeprefix("dataset:"), options.out / "files", split=options.split, progress=progress, **columns
+        )
     if path.is_file() and path.suffix.lower() == ".jsonl":
         return Collection.from_jsonl(path, progress)
     if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
         return Collection.open(path)
     return Collection.from_folder(path, progress)
-
-
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    one.set_defaults(command=run)
-    return one
-
-
-def _json(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--json", action="store_true", help="a JSON array on stdout instead of a table")
-
-
-def _dtype(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--dtype", choices=DTYPES, default="float32", help="what the encoder computes in (default: float32)")
-
-
-def _tasks(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--task", help="only this task, such as it2i")
-    one.add_argument("--split", help="only this split, such as ind")
-    _json(one)
 
 
 def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:

@@ -36,8 +36,14 @@ class Collection:
     refused: what an ingest left out.  fingerprint: sha256 over everything a hit shows, so that an index cannot show the
     wrong thing.  Raises MismatchError where two candidates have one id, ConfigError if there is none at all."""
 
-    def __init__(self, candidates: Sequence[Candidate], name: str, fingerprint: str, folder: Path | None = None,
-                 refused: Sequence[Refused] = ()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        name: str,
+        fingerprint: str,
+        folder: Path | None = None,
+        refused: Sequence[Refused] = (),
+    ) -> None:
         self._candidates = tuple(candidates)
         self.name, self.fingerprint, self.folder, self.refused = name, fingerprint, folder, tuple(refused)
         self.ids = tuple(candidate.candidate_id for candidate in self._candidates)
@@ -136,11 +142,18 @@ def to_row(candidate: Candidate, folder: Path | None = None) -> dict[str, Any]:
     """The M-BEIR row of a candidate whose media are files. folder: where the row will stand."""
     content = candidate.content
     row: dict[str, Any] = {
-        "did": candidate.candidate_id, "txt": content.text, "img_path": _relative(content.image, folder),
-        "modality": content.modality, "src_content": candidate.source or None,
-    }  # fmt: skip
-    extra = {"video_path": _relative(content.video, folder), "title": candidate.title,
-             "content_hash": candidate.content_hash, "licence": candidate.licence}  # fmt: skip
+        "did": candidate.candidate_id,
+        "txt": content.text,
+        "img_path": _relative(content.image, folder),
+        "modality": content.modality,
+        "src_content": candidate.source or None,
+    }
+    extra = {
+        "video_path": _relative(content.video, folder),
+        "title": candidate.title,
+        "content_hash": candidate.content_hash,
+        "licence": candidate.licence,
+    }
     return row | {key: value for key, value in extra.items() if value}
 
 

@@ -1,4 +1,4 @@
-"""Rows of mixed queries and candidates to vectors, for scripts (`python -m umr embed`). Not the encoder (umr.encoders)."""
+"""Rows of mixed queries and candidates to vectors, for scripts (`umr embed`). Not the encoder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ _FIELDS = ("text", "image", "video", "instruction", "role")
 
 
 def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
-    """Rows {"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"}; paths are relative to the file.
+    """Rows {"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"}; paths are relative to the
+    file.
 
-    Raises ConfigError or MediaError naming file and line; every row must be embeddable, as a vector's place is its line."""
+    Raises ConfigError or MediaError naming file and line; every row must be embeddable, as a vector's place is its
+    line."""
     path, rows = Path(path), []
     for place, row in read_jsonl(path):
         try:
@@ -32,7 +34,8 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
 
 
 def embed_rows(encoder: Encoder, rows: list[Query | Candidate]) -> np.ndarray:
-    """Unit vectors (N, D) float32 in the order of the rows. A query without instruction gets the trained one for "all"."""
+    """Unit vectors (N, D) float32 in the order of the rows. A query without instruction gets the trained one for
+    "all"."""
     vectors = np.zeros((len(rows), encoder.dim), np.float32)
     for kind, encode in ((Query, encoder.encode_queries), (Candidate, encoder.encode_candidates)):
         places = [place for place, row in enumerate(rows) if isinstance(row, kind)]

@@ -1,6 +1,6 @@
-"""Measures an encoder on a benchmark: composed beside picture alone, text alone and their sum, with run files. Not the measures.
+"""Measures an encoder on a benchmark: composed beside picture alone, text alone and their sum. Not the measures.
 
-The same encode and search as everywhere (umr.search). V = "composed", "picture", "text", "sum": the variants of a query."""
+The same encode and search as everywhere (umr.search). A query's variants: "composed", "picture", "text", "sum"."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
 
 
 def load(root: str | Path, task: str, split: str) -> Judged:
-    """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two disagree."""
+    """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two
+    disagree."""
     root = Path(root)
     found = _find(query_files(root), task, split)
     target = _TARGETS[task.partition("2")[2]]
@@ -58,21 +59,30 @@ def load(root: str | Path, task: str, split: str) -> Judged:
     qrels = read_qrels(found.qrels)
     lost = {query.query_id for query in queries} ^ set(qrels)
     if lost or not queries:
-        raise ConfigError(f"{found.path.name} and {found.qrels.name} disagree on {len(lost)} queries "
-                          f"({', '.join(sorted(lost)[:3])}): write the benchmark again")  # fmt: skip
-    return Judged(task=task, split=split, queries=queries, qrels={query.query_id: qrels[query.query_id] for query in queries})
+        raise ConfigError(
+            f"{found.path.name} and {found.qrels.name} disagree on {len(lost)} queries "
+            f"({', '.join(sorted(lost)[:3])}): write the benchmark again"
+        )
+    return Judged(
+        task=task, split=split, queries=queries, qrels={query.query_id: qrels[query.query_id] for query in queries}
+    )
 
 
 def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None) -> Row:
     """One row of the report: fractions from 0 to 1, None where a column does not apply to the task.
 
-    success@k: any relevant in the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same query with
-    one part removed, and of the unit sum of those two vectors (late fusion).  unimodal_wins: share of queries whose picture or
-    text alone is nearer to the nearest relevant candidate than the composed query is.  runs: folder for the TREC run files."""
+    success@k: any relevant in the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same
+    query with
+    one part removed, and of the unit sum of those two vectors (late fusion).  unimodal_wins: share of queries whose
+    picture or
+    text alone is nearer to the nearest relevant candidate than the composed query is.  runs: folder for the TREC
+    run files."""
     judged = load(root, task, split)
     unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
     if unknown is not None:
-        raise MismatchError(f"the judgements of {task} {split} name {unknown}, which is not in {searcher.collection.name}")
+        raise MismatchError(
+            f"the judgements of {task} {split} name {unknown}, which is not in {searcher.collection.name}"
+        )
     vectors = encode_variants(searcher, judged)
     barred = {query.query_id: searcher.barred(query) for query in judged.queries}
     found = {variant: _retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
@@ -97,12 +107,20 @@ def score(judged: Judged, found: Mapping[str, Run]) -> Row:
     return row | {"unimodal_wins": None, "ci95_success@1": list(bootstrap_interval(values))}
 
 
-def evaluate_all(searcher: Searcher, root: str | Path, task: str | None = None, split: str | None = None,
-                 runs: str | Path | None = None, progress: Callable[[int, int], None] | None = None) -> list[Row]:  # fmt: skip
+def evaluate_all(
+    searcher: Searcher,
+    root: str | Path,
+    task: str | None = None,
+    split: str | None = None,
+    runs: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Row]:
     """A row for every (task, split) that matches. Raises ConfigError if none does."""
     wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
     if not wanted:
-        raise ConfigError(f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}")
+        raise ConfigError(
+            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}"
+        )
     rows = []
     for number, (one_task, one_split) in enumerate(wanted, 1):
         rows.append(evaluate(searcher, root, one_task, one_split, runs))
@@ -123,35 +141,52 @@ def encode_variants(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]
     for variant, field in (("picture", "image"), ("text", "text")):
         keys = [getattr(query.content, field) for query in judged.queries]
         first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        alone = [replace(judged.queries[place], content=Content(**{field: key}), instruction="")
-                 for key, place in first.items()]  # fmt: skip
+        alone = [
+            replace(judged.queries[place], content=Content(**{field: key}), instruction="")
+            for key, place in first.items()
+        ]
         place_of = {key: place for place, key in enumerate(first)}
         unique = encoder.encode_queries(alone).vectors
         parts[variant] = unique[[place_of[key] for key in keys]]
     total = parts["picture"] + parts["text"]
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    parts["sum"] = np.where(length > 1e-6, total / np.maximum(length, 1e-6), parts["picture"])  # opposite parts have no sum
+    parts["sum"] = np.where(
+        length > 1e-6, total / np.maximum(length, 1e-6), parts["picture"]
+    )  # opposite parts have no sum
     return {"composed": composed} | {
         variant: Embeddings(ids=composed.ids, vectors=vectors.astype(np.float32), encoder=composed.encoder)
-        for variant, vectors in parts.items()}  # fmt: skip
+        for variant, vectors in parts.items()
+    }
 
 
 def compare(judged: Judged, a: Run, b: Run) -> Row:
     """success@1 of two runs over the same queries, their difference b - a and its paired 95 % bootstrap interval."""
     values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
     low, high = paired_interval(*values)
-    return {"task": judged.task, "split": judged.split, "n": len(judged.queries), "a": float(values[0].mean()),
-            "b": float(values[1].mean()), "difference": float((values[1] - values[0]).mean()), "ci95": [low, high]}  # fmt: skip
+    return {
+        "task": judged.task,
+        "split": judged.split,
+        "n": len(judged.queries),
+        "a": float(values[0].mean()),
+        "b": float(values[1].mean()),
+        "difference": float((values[1] - values[0]).mean()),
+        "ci95": [low, high],
+    }
 
 
-def compare_runs(root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None,
-                 split: str | None = None) -> list[Row]:  # fmt: skip
-    """compare() for every (task, split) that both folders of runs have. Raises MismatchError where they are of other collections."""
+def compare_runs(
+    root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None, split: str | None = None
+) -> list[Row]:
+    """compare() for every (task, split) that both folders of runs have. Raises MismatchError where they are of
+    other collections."""
     reports = [read_report(folder) for folder in (runs_a, runs_b)]
     if reports[0]["collection"] != reports[1]["collection"]:
         raise MismatchError(f"{runs_a} and {runs_b} were run over different collections; evaluate both again")
-    both = [(row["task"], row["split"]) for row in reports[0]["rows"]
-            if any((row["task"], row["split"]) == (other["task"], other["split"]) for other in reports[1]["rows"])]  # fmt: skip
+    both = [
+        (row["task"], row["split"])
+        for row in reports[0]["rows"]
+        if any((row["task"], row["split"]) == (other["task"], other["split"]) for other in reports[1]["rows"])
+    ]
     wanted = [(t, s) for t, s in both if task in (None, t) and split in (None, s)]
     if not wanted:
         raise ConfigError(f"{runs_a} and {runs_b} share no run of task {task or 'any'}, split {split or 'any'}")
@@ -168,15 +203,18 @@ def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:
-    """report.json beside the runs: whose they are, over what, and their rows. Raises ConfigError where there is none."""
+    """report.json beside the runs: whose they are, over what, and their rows. Raises ConfigError where there is
+    none."""
     path = Path(folder) / REPORT
     try:
         report = json.loads(path.read_text("utf-8"))
         if {"encoder", "collection", "rows"} - set(report):
             raise ValueError("encoder, collection or rows is missing")
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is no report ({error}); write one: "
-                          f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}") from error  # fmt: skip
+        raise ConfigError(
+            f"{path} is no report ({error}); write one: "
+            f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}"
+        ) from error
     return report
 
 
@@ -201,12 +239,17 @@ def _unimodal_wins(searcher: Searcher, vectors: Mapping[str, Embeddings], judged
 
 
 def _report(folder: Path, searcher: Searcher, row: Row) -> None:
-    """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong together."""
-    report = {"encoder": searcher.encoder.fingerprint, "encoder_name": searcher.encoder.name,
-              "collection": searcher.collection.fingerprint, "depth": DEPTH,
-              "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-              "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-              "command": f"python -m umr evaluate --encoder {searcher.encoder.name} --runs DIR"}  # fmt: skip
+    """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong
+    together."""
+    report = {
+        "encoder": searcher.encoder.fingerprint,
+        "encoder_name": searcher.encoder.name,
+        "collection": searcher.collection.fingerprint,
+        "depth": DEPTH,
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": f"python -m umr evaluate --encoder {searcher.encoder.name} --runs DIR",
+    }
     rows = []
     if (folder / REPORT).is_file():
         old = read_report(folder)

@@ -19,20 +19,33 @@ from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Targ
 
 #: M-BEIR's task id -> (query modality, modality searched); 9 and 10 are ours, for clips.
 TASKS: Mapping[int, tuple[Modality, Target]] = {
-    0: ("text", "image"), 1: ("text", "text"), 2: ("text", "image,text"), 3: ("image", "text"), 4: ("image", "image"),
-    5: ("image", "image,text"), 6: ("image,text", "text"), 7: ("image,text", "image"), 8: ("image,text", "image,text"),
-    9: ("text", "video"), 10: ("image,text", "video"),
-}  # fmt: skip
+    0: ("text", "image"),
+    1: ("text", "text"),
+    2: ("text", "image,text"),
+    3: ("image", "text"),
+    4: ("image", "image"),
+    5: ("image", "image,text"),
+    6: ("image,text", "text"),
+    7: ("image,text", "image"),
+    8: ("image,text", "image,text"),
+    9: ("text", "video"),
+    10: ("image,text", "video"),
+}
 
 _MODALITIES: Mapping[str, Modality] = {
-    "text": "text", "image": "image", "image,text": "image,text", "text,image": "image,text", "video": "video",
-}  # fmt: skip
+    "text": "text",
+    "image": "image",
+    "image,text": "image,text",
+    "text,image": "image,text",
+    "video": "video",
+}
 _QUERY_FILE = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkQuery:
-    """A query of a benchmark file with what the file says beside it. task: a key of TASKS, None where it is not said."""
+    """A query of a benchmark file with what the file says beside it. task: a key of TASKS, None where it is not
+    said."""
 
     query: Query
     task: int | None
@@ -80,7 +93,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first") from error
+        raise ConfigError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first"
+        ) from error
 
 
 def parse_object(line: str, place: str) -> dict[str, Any]:
@@ -110,7 +125,8 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_qrels(path: str | Path) -> Qrels:
-    """Judgements `qid 0 did relevance [task]` (M-BEIR has five fields, TREC four); only relevance > 0 is kept, as UniIR does."""
+    """Judgements `qid 0 did relevance [task]` (M-BEIR has five fields, TREC four); only relevance > 0 is kept, as
+    UniIR does."""
     qrels: Qrels = {}
     for place, line in read_lines(path):
         fields = line.split()
@@ -168,9 +184,14 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
     if not isinstance(did, str) or not did:
         raise ConfigError(f"{place}: did is {did!r}; a text is needed")
     content = _content(modality, row.get("txt"), row.get("img_path"), row.get("video_path"), folder, place)
-    return Candidate(candidate_id=did, content=content, title=_text(row, "title", place),
-                     source=_text(row, "src_content", place), licence=_text(row, "licence", place),
-                     content_hash=_text(row, "content_hash", place))  # fmt: skip
+    return Candidate(
+        candidate_id=did,
+        content=content,
+        title=_text(row, "title", place),
+        source=_text(row, "src_content", place),
+        licence=_text(row, "licence", place),
+        content_hash=_text(row, "content_hash", place),
+    )
 
 
 def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
@@ -187,12 +208,19 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
         if task is not None and (type(task) is not int or task not in TASKS):
             raise ConfigError(f"{place}: task_id is {task!r}; legal: {', '.join(map(str, TASKS))}")
         modality = _modality(row.get("query_modality"), place)
-        content = _content(modality, row.get("query_txt"), row.get("query_img_path"), row.get("query_video_path"),
-                           folder, place)  # fmt: skip
+        content = _content(
+            modality, row.get("query_txt"), row.get("query_img_path"), row.get("query_video_path"), folder, place
+        )
         query = Query(query_id=query_id, content=content, target_modality="all" if task is None else TASKS[task][1])
-        queries.append(BenchmarkQuery(
-            query=query, task=task, positives=_ids(row, "pos_cand_list", place),
-            negatives=_ids(row, "neg_cand_list", place), source=_text(row, "query_src_content", place)))  # fmt: skip
+        queries.append(
+            BenchmarkQuery(
+                query=query,
+                task=task,
+                positives=_ids(row, "pos_cand_list", place),
+                negatives=_ids(row, "neg_cand_list", place),
+                source=_text(row, "query_src_content", place),
+            )
+        )
     return queries
 
 
@@ -215,8 +243,11 @@ def read_instructions(path: str | Path) -> dict[tuple[str, Modality, Modality], 
 def query_files(root: str | Path) -> list[QueryFile]:
     """Every (task, split) that a benchmark folder has, sorted. Raises ConfigError if there is none."""
     folder = Path(root) / "query" / "test"
-    found = [QueryFile(match["task"], match["split"], path) for path in sorted(folder.glob("mbeir_*_test.jsonl"))
-             if (match := _QUERY_FILE.fullmatch(path.name))]  # fmt: skip
+    found = [
+        QueryFile(match["task"], match["split"], path)
+        for path in sorted(folder.glob("mbeir_*_test.jsonl"))
+        if (match := _QUERY_FILE.fullmatch(path.name))
+    ]
     if not found:
         raise ConfigError(f"{folder} holds no mbeir_<name>_<task>_<split>_test.jsonl; give a benchmark's root folder")
     return sorted(found)
@@ -243,7 +274,9 @@ def _text(row: Mapping[str, Any], key: str, place: str) -> str:
 
 def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
     value = row.get(key)
-    items = [item.get("did") if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+    items = (
+        [item.get("did") if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+    )
     if items is None:
         return ()
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
@@ -253,8 +286,11 @@ def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
 
 def _content(modality: Modality, text: Any, image: Any, video: Any, folder: Path, place: str) -> Content:
     """The parts that the modality names; others are ignored, as M-BEIR leaves them empty. A missing one is an error."""
-    parts = {"text": text if "text" in modality else None, "image": image if "image" in modality else None,
-             "video": video if modality == "video" else None}  # fmt: skip
+    parts = {
+        "text": text if "text" in modality else None,
+        "image": image if "image" in modality else None,
+        "video": video if modality == "video" else None,
+    }
     needed = modality.split(",")
     for key in needed:
         value = parts[key]

@@ -1,7 +1,7 @@
-"""An index on disk, bound to the encoder that built it and to the collection that it finds. Not search by content (umr.search).
+"""An index on disk, bound to the encoder and the collection it was built from. Not search by content (umr.search).
 
-A folder holds vectors.faiss, ids.txt (line i = row i), probe.npy and manifest.json, written last: without it there is no index.
-N rows, D numbers in a row, Q queries."""
+A folder holds vectors.faiss, ids.txt (line i = row i), probe.npy and manifest.json, written last: without it there
+is no index. N rows, D numbers in a row, Q queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Group
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,62 +25,18 @@ import numpy as np
 
 from umr.collection import Collection
 from umr.errors import ConfigError, MismatchError
-from umr.exact import FACTORY, ExactIndex, Rows
+from umr.exact import ExactIndex, Rows
 from umr.formats import written
+from umr.manifest import MANIFEST, PARTIAL, IndexManifest
 from umr.probe import TOLERANCE, encode_probe
 from umr.types import Embeddings, Encoder, Hit, Run
 
 log = logging.getLogger(__name__)
 
-MANIFEST, VECTORS, IDS, PROBE, PARTIAL = "manifest.json", "vectors.faiss", "ids.txt", "probe.npy", ".partial"
-FORMAT = 1
+VECTORS, IDS, PROBE = "vectors.faiss", "ids.txt", "probe.npy"
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
 _SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
 _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexManifest:
-    """What an index is. encoder, collection: fingerprints. encoder_at, collection_at: where they lie, relative to the folder
-    where they move with it.  files: {name: sha256}.  precision: what the candidates were encoded in."""
-
-    encoder: str
-    encoder_name: str
-    encoder_at: str
-    collection: str
-    collection_name: str
-    collection_at: str
-    dim: int
-    count: int
-    metric: str = "cosine"
-    factory: str = FACTORY
-    precision: str = "float32"
-    files: dict[str, str] = field(default_factory=dict)
-    built_by: str = ""
-    built_at: str = ""
-    command: str = ""
-    format: int = FORMAT
-
-    @classmethod
-    def read(cls, folder: str | Path) -> IndexManifest:
-        """Raises ConfigError where there is no finished index, MismatchError where the manifest is not ours."""
-        path = Path(folder) / MANIFEST
-        if not path.is_file():
-            state = "its build was interrupted" if (Path(folder) / PARTIAL).is_dir() else "it has no manifest.json"
-            raise ConfigError(f"{folder} is not a finished index: {state}. "
-                              "Run the same `python -m umr index ... --out` again; it goes on where it stopped")  # fmt: skip
-        try:
-            data = json.loads(path.read_text("utf-8"))
-            known = {f.name: f.type for f in fields(cls)}
-            if data["format"] != FORMAT or set(data) - set(known):
-                raise ValueError(f"format {data['format']} with fields {sorted(set(data) - set(known)) or 'as known'}")
-            manifest = cls(**data)
-            for name, kind in known.items():
-                if type(getattr(manifest, name)).__name__ != kind.partition("[")[0]:
-                    raise TypeError(f"{name} is {getattr(manifest, name)!r}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MismatchError(f"{path} is not a manifest of format {FORMAT} ({error}); build the index again") from error
-        return manifest
 
 
 class Index:
@@ -101,15 +57,17 @@ class Index:
         if encoder.fingerprint != manifest.encoder:
             raise MismatchError(
                 f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
-                f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}")  # fmt: skip
+                f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
+            )
         for name in (VECTORS, IDS, PROBE):
             _check_file(folder / name, manifest)
         exact, probe = ExactIndex.read(folder / VECTORS), np.load(folder / PROBE, allow_pickle=False)
         ids = tuple((folder / IDS).read_text("utf-8").split("\n")[:-1])
         if not len(ids) == len(exact) == manifest.count or not exact.dim == encoder.dim == manifest.dim:
             raise MismatchError(
-                f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says {manifest.count} of "
-                f"{manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}")  # fmt: skip
+                f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says "
+                f"{manifest.count} of {manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}"
+            )
         index = cls(manifest, exact, ids, probe)
         if collection is not None:
             index.check_collection(collection)
@@ -119,16 +77,19 @@ class Index:
         """Raises MismatchError unless this index was built over exactly this collection."""
         if collection.fingerprint != self.manifest.collection or collection.ids != self.ids:
             raise MismatchError(
-                f"the candidates of {collection.name} changed since the index was built ({self.manifest.collection[:12]} then, "
-                f"{collection.fingerprint[:12]} now), so a hit could show the wrong thing. Rebuild: {self.manifest.command}")  # fmt: skip
+                f"the candidates of {collection.name} changed since the index was built "
+                f"({self.manifest.collection[:12]} then, {collection.fingerprint[:12]} now), "
+                f"so a hit could show the wrong thing. Rebuild: {self.manifest.command}"
+            )
 
     def verify_probe(self, encoder: Encoder) -> float:
         """Re-encode the eight fixed inputs; the lowest cosine with the stored ones. Raises MismatchError below 0.99."""
         lowest = float((encode_probe(encoder) * self._probe).sum(axis=1).min())
         if not lowest >= TOLERANCE:
             raise MismatchError(
-                f"{encoder.name} does not make the vectors it made when the index was built (cosine {lowest:.4f}, at least "
-                f"{TOLERANCE} is needed): code or libraries changed. Rebuild: {self.manifest.command}")  # fmt: skip
+                f"{encoder.name} does not make the vectors it made when the index was built (cosine {lowest:.4f}, "
+                f"at least {TOLERANCE} is needed): code or libraries changed. Rebuild: {self.manifest.command}"
+            )
         return lowest
 
     def __len__(self) -> int:
@@ -139,15 +100,25 @@ class Index:
         rows = self._row_of()
         return self._exact.vectors(np.fromiter((rows[i] for i in ids), np.int64, len(ids)))
 
-    def search(self, embeddings: Embeddings, k: int, pool: Group[str] | None = None,
-               exclude: Mapping[str, Group[str]] | None = None) -> Run:  # fmt: skip
-        """The k nearest candidates of each query by cosine, ties in the order of their ids; fewer only where there are fewer.
+    def search(
+        self,
+        embeddings: Embeddings,
+        k: int,
+        pool: Group[str] | None = None,
+        exclude: Mapping[str, Group[str]] | None = None,
+    ) -> Run:
+        """The k nearest candidates of each query by cosine, ties in the order of their ids; fewer only where there
+        are fewer.
 
-        pool: the only ids to find (give the same frozenset again: its rows are kept).  exclude: {query_id: ids it never finds}.
-        Raises MismatchError for vectors of another encoder, ConfigError for a k below 1 or an unknown id in the pool."""
+        pool: the only ids to find (give the same frozenset again: its rows are kept).  exclude: {query_id: ids it
+        never finds}.
+        Raises MismatchError for vectors of another encoder, ConfigError for a k below 1 or an unknown id in the
+        pool."""
         if embeddings.encoder != self.manifest.encoder:
-            raise MismatchError(f"these vectors were made by {embeddings.encoder[:12]}, this index by "
-                                f"{self.manifest.encoder_name} {self.manifest.encoder[:12]}; encode with the index's own encoder")  # fmt: skip
+            raise MismatchError(
+                f"these vectors were made by {embeddings.encoder[:12]}, this index by "
+                f"{self.manifest.encoder_name} {self.manifest.encoder[:12]}; encode with the index's own encoder"
+            )
         if k < 1:
             raise ConfigError(f"k is {k}; at least 1 result must be asked for")
         if len(set(embeddings.ids)) != len(embeddings.ids):
@@ -169,7 +140,9 @@ class Index:
             run[query_id] = [Hit(found_id, score, rank) for rank, (found_id, score) in enumerate(found[:k], 1)]
         return run
 
-    def _fetch(self, vectors_QD: np.ndarray, needed: int, size: int, within: Rows | None) -> tuple[np.ndarray, np.ndarray]:
+    def _fetch(
+        self, vectors_QD: np.ndarray, needed: int, size: int, within: Rows | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """At least the `needed` best, and every row that ties with the last of them."""
         needed = min(needed, size)
         count = min(size, needed + _SPARE)
@@ -186,10 +159,14 @@ class Index:
             rows = self._row_of()
             unknown = next((i for i in key if i not in rows), None)
             if unknown is not None:
-                raise ConfigError(f"the pool holds {unknown!r}, which is not in this index ({self.manifest.collection_name})")
+                raise ConfigError(
+                    f"the pool holds {unknown!r}, which is not in this index ({self.manifest.collection_name})"
+                )
             if len(self._pools) >= _MAX_POOLS:
                 self._pools.clear()
-            found = self._pools[key] = Rows(np.sort(np.fromiter((rows[i] for i in key), np.int64, len(key))), len(self.ids))
+            found = self._pools[key] = Rows(
+                np.sort(np.fromiter((rows[i] for i in key), np.int64, len(key))), len(self.ids)
+            )
         return found
 
     def _row_of(self) -> dict[str, int]:
@@ -198,13 +175,21 @@ class Index:
         return self._rows
 
 
-def build_index(encoder: Encoder, collection: Collection, folder: str | Path, *, encoder_at: str | Path = "../encoder",
-                precision: str = "float32", shard: int = SHARD,
-                progress: Callable[[int, int], None] | None = None) -> IndexManifest:  # fmt: skip
+def build_index(
+    encoder: Encoder,
+    collection: Collection,
+    folder: str | Path,
+    *,
+    encoder_at: str | Path = "../encoder",
+    precision: str = "float32",
+    shard: int = SHARD,
+    progress: Callable[[int, int], None] | None = None,
+) -> IndexManifest:
     """Encode a collection and write its index; interrupted, the next call goes on after the last shard.
 
     encoder_at: where the encoder can be loaded from again.  progress(done, total) is called after every shard.
-    A collection in memory is saved to folder/collection first. Raises MediaError naming a candidate that cannot be read."""
+    A collection in memory is saved to folder/collection first. Raises MediaError naming a candidate that cannot be
+    read."""
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if collection.folder is None:
@@ -213,7 +198,10 @@ def build_index(encoder: Encoder, collection: Collection, folder: str | Path, *,
     if unfit is not None:
         raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
     draft = folder / PARTIAL
-    _plan(draft, {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard})
+    _plan(
+        draft,
+        {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
+    )
     exact, done = ExactIndex.empty(encoder.dim), 0
     for vectors in _shards(encoder, collection, draft, shard):
         exact.add(vectors)
@@ -227,12 +215,20 @@ def build_index(encoder: Encoder, collection: Collection, folder: str | Path, *,
     for name in (VECTORS, IDS, PROBE):
         os.replace(draft / name, folder / name)
     manifest = IndexManifest(
-        encoder=encoder.fingerprint, encoder_name=encoder.name, encoder_at=_place(encoder_at, folder),
-        collection=collection.fingerprint, collection_name=collection.name, collection_at=_place(collection.folder, folder),
-        dim=encoder.dim, count=len(collection), precision=precision,
+        encoder=encoder.fingerprint,
+        encoder_name=encoder.name,
+        encoder_at=_place(encoder_at, folder),
+        collection=collection.fingerprint,
+        collection_name=collection.name,
+        collection_at=_place(collection.folder, folder),
+        dim=encoder.dim,
+        count=len(collection),
+        precision=precision,
         files={name: _sha256(folder / name) for name in (VECTORS, IDS, PROBE)},
         built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"), command=_command())  # fmt: skip
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_command(),
+    )
     with written(folder / MANIFEST) as file:
         file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
     shutil.rmtree(draft)
@@ -258,11 +254,15 @@ def _shards(encoder: Encoder, collection: Collection, draft: Path, size: int) ->
         path = draft / f"shard_{number:06}.npy"
         if path.is_file():
             vectors = np.load(path, allow_pickle=False)
-            yield Embeddings(ids=collection.ids[start : start + size], vectors=vectors, encoder=encoder.fingerprint).vectors
+            yield Embeddings(
+                ids=collection.ids[start : start + size], vectors=vectors, encoder=encoder.fingerprint
+            ).vectors
             continue
         made = encoder.encode_candidates(batch)
         if made.encoder != encoder.fingerprint or made.ids != collection.ids[start : start + size]:
-            raise MismatchError(f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked")
+            raise MismatchError(
+                f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
+            )
         with path.with_suffix(".part").open("wb") as file:
             np.save(file, made.vectors)
         os.replace(path.with_suffix(".part"), path)
@@ -282,7 +282,8 @@ def _sha256(path: Path) -> str:
 
 
 def _place(where: str | Path, folder: Path) -> str:
-    """As it is for a Hub name or a relative place; relative where it lies near the index, so that both can move; else absolute."""
+    """As it is for a Hub name or a relative place; relative where it lies near the index, so that both can move;
+    else absolute."""
     where = str(where)
     if where.startswith("hub:") or not Path(where).is_absolute():
         return where

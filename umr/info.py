@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from umr import search
 from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import UMRError
-from umr.index import MANIFEST, IndexManifest
-from umr.search import Searcher, default_root
+from umr.manifest import MANIFEST, IndexManifest
 
 _MIB = 2**20
 
@@ -16,8 +16,9 @@ _MIB = 2**20
 def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[str, Any]]:
     """A row per index, and per encoder without one. verify: open it with its encoder and re-encode the probe.
 
-    A row's "probe" is the lowest cosine, None where it was not asked for, or the message of what is wrong ("problem")."""
-    root = default_root() if root is None else Path(root)
+    A row's "probe" is the lowest cosine, None where it was not asked for, or the message of what is wrong
+    ("problem")."""
+    root = search.default_root() if root is None else Path(root)
     rows = []
     for place in sorted(root.glob(f"*/encoder/{CONFIG_NAME}")):
         folder = place.parents[1]
@@ -27,18 +28,33 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
 
 
 def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"encoder": folder.name, "fingerprint": None, "parameters": None,
-                           "encoder_mib": _size(folder / "encoder"), "index": None, "count": None, "dim": None,
-                           "index_mib": None, "collection": None, "probe": None, "problem": False}  # fmt: skip
+    row: dict[str, Any] = {
+        "encoder": folder.name,
+        "fingerprint": None,
+        "parameters": None,
+        "encoder_mib": _size(folder / "encoder"),
+        "index": None,
+        "count": None,
+        "dim": None,
+        "index_mib": None,
+        "collection": None,
+        "probe": None,
+        "problem": False,
+    }
     try:
         row["fingerprint"] = read_config(folder / "encoder").fingerprint()
         if index is None:
             return row
         manifest = IndexManifest.read(index)
-        row |= {"index": index.name, "count": manifest.count, "dim": manifest.dim, "index_mib": _size(index),
-                "collection": manifest.collection}  # fmt: skip
+        row |= {
+            "index": index.name,
+            "count": manifest.count,
+            "dim": manifest.dim,
+            "index_mib": _size(index),
+            "collection": manifest.collection,
+        }
         if verify:
-            searcher = Searcher.open(index)
+            searcher = search.Searcher.open(index)
             row["parameters"] = sum(weights.numel() for weights in searcher.encoder.parameters())
             row["probe"] = round(searcher.index.verify_probe(searcher.encoder), 5)
     except UMRError as error:

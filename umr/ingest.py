@@ -1,4 +1,4 @@
-"""A person's own files to candidates: a folder, a jsonl, a `datasets` dataset. Not the collection itself (umr.collection).
+"""A person's own files to candidates: a folder, a jsonl, a dataset. Not the collection (umr.collection).
 
 Nothing is dropped in silence: what cannot be taken is returned with its reason."""
 
@@ -45,7 +45,8 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
 
 
 def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
-    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; paths are relative to its folder; ids default to row-<line>."""
+    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; paths are relative to its folder; ids default
+    to row-<line>."""
     path = Path(path).absolute()
     lines = list(read_lines(path))
     candidates, refused, seen = [], [], set()
@@ -62,36 +63,64 @@ def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
     return candidates, refused
 
 
-def read_dataset(source: str | Path, media_folder: str | Path, *, image: str | None = None, text: str | None = None,
-                 title: str | None = None, id: str | None = None, split: str = "train",
-                 progress: Progress | None = None) -> Taken:  # fmt: skip
+def read_dataset(
+    source: str | Path,
+    media_folder: str | Path,
+    *,
+    image: str | None = None,
+    text: str | None = None,
+    title: str | None = None,
+    id: str | None = None,
+    split: str = "train",
+    progress: Progress | None = None,
+) -> Taken:
     """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name (with its own downloads).
 
     image, text, title, id: names of columns; without image and text, columns of those names are taken where they exist.
-    Pictures inside the dataset are written to media_folder under their hash; pictures that are files stay where they are."""
+    Pictures inside the dataset are written to media_folder under their hash; pictures that are files stay where
+    they are."""
     import datasets  # heavy, and only this reader needs it
 
     try:
-        data = datasets.load_from_disk(str(source)) if Path(source).is_dir() else datasets.load_dataset(str(source), split=split)
+        data = (
+            datasets.load_from_disk(str(source))
+            if Path(source).is_dir()
+            else datasets.load_dataset(str(source), split=split)
+        )
         if isinstance(data, datasets.DatasetDict):
             data = data[split]
-    except (OSError, ValueError, KeyError) as error:  # what `datasets` raises for names, folders and splits it does not know
-        raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+    ) as error:  # what `datasets` raises for names, folders and splits it does not know
+        raise ConfigError(
+            f"{source} (split {split}) cannot be read as a dataset: {str(error).splitlines()[0]}"
+        ) from error
     if image is None and text is None:
-        image, text = ("image" if "image" in data.column_names else None), ("text" if "text" in data.column_names else None)
+        image, text = (
+            ("image" if "image" in data.column_names else None),
+            ("text" if "text" in data.column_names else None),
+        )
     wanted = [column for column in (image, text, title, id) if column is not None]
     missing = [column for column in wanted if column not in data.column_names]
     if missing or not (image or text):
-        raise ConfigError(f"{source} has the columns {', '.join(data.column_names)}; "
-                          f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones")  # fmt: skip
+        raise ConfigError(
+            f"{source} has the columns {', '.join(data.column_names)}; "
+            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
+        )
     if image is not None and isinstance(data.features[image], datasets.Image):
         data = data.cast_column(image, datasets.Image(decode=False))  # the file's own bytes, not re-encoded pixels
     candidates, refused, seen = [], [], set()
     for number, row in enumerate(data.select_columns(wanted)):
         try:
             picture = None if image is None or row[image] is None else _stored(row[image], Path(media_folder))
-            fields = {"id": str(row[id]) if id else None, "text": row[text] if text else None,
-                      "image": picture, "title": row[title] if title else None}  # fmt: skip
+            fields = {
+                "id": str(row[id]) if id else None,
+                "text": row[text] if text else None,
+                "image": picture,
+                "title": row[title] if title else None,
+            }
             candidate = _from_row(fields, f"row-{number}", Path(media_folder))
             _claim(candidate.candidate_id, seen)
             candidates.append(candidate)
@@ -103,7 +132,8 @@ def read_dataset(source: str | Path, media_folder: str | Path, *, image: str | N
 
 
 def resolve(path: str, folder: Path) -> Path:
-    """A path of a row: absolute, else under the folder of its file, else under the working folder where only that exists."""
+    """A path of a row: absolute, else under the folder of its file, else under the working folder where only that
+    exists."""
     if "\0" in path:
         raise MediaError("a path contains a NUL character")
     there, here = folder / path, Path(path).absolute()
@@ -144,8 +174,9 @@ def _from_row(row: dict[str, Any], default_id: str, folder: Path) -> Candidate:
     return _candidate(parts["id"] or default_id, parts["title"] or "", text=parts["text"], **paths)
 
 
-def _candidate(candidate_id: str, title: str, text: str | None = None, image: Path | None = None,
-               video: Path | None = None) -> Candidate:  # fmt: skip
+def _candidate(
+    candidate_id: str, title: str, text: str | None = None, image: Path | None = None, video: Path | None = None
+) -> Candidate:
     """Checked by reading it: a picture whole, some frames of a clip, the limits of a text."""
     if not candidate_id.isprintable():
         raise MediaError("its name holds characters that cannot be printed; rename it")
@@ -157,13 +188,19 @@ def _candidate(candidate_id: str, title: str, text: str | None = None, image: Pa
         media.open_image(image)
     if video is not None:
         media.sample_frames(video, CHECKED_FRAMES)
-    return Candidate(candidate_id=candidate_id, content=Content(text=text, image=image, video=video), title=title,
-                     content_hash="" if file is None else media.content_hash(file))  # fmt: skip
+    return Candidate(
+        candidate_id=candidate_id,
+        content=Content(text=text, image=image, video=video),
+        title=title,
+        content_hash="" if file is None else media.content_hash(file),
+    )
 
 
 def _read_text(path: Path) -> str:
     if path.stat().st_size > 8 * media.MAX_TEXT:
-        raise MediaError(f"it has {path.stat().st_size:,} bytes; at most {media.MAX_TEXT:,} characters are read, so split it")
+        raise MediaError(
+            f"it has {path.stat().st_size:,} bytes; at most {media.MAX_TEXT:,} characters are read, so split it"
+        )
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

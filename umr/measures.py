@@ -1,4 +1,4 @@
-"""Measures of a ranking against judgements, and bootstrap intervals. Pure functions of Qrels and Run; no files, no encoders.
+"""Measures of a ranking against judgements, and bootstrap intervals. Pure functions; no files.
 
 A query that is judged but has no results counts 0: the judged queries define the mean (ir_measures does so too)."""
 
@@ -33,7 +33,8 @@ def recall(k: int) -> Measure:
 
 
 def reciprocal_rank(k: int | None = None) -> Measure:
-    """1 / rank of the first relevant candidate among the first k (None: as deep as the run), 0 without one. Its mean is MRR."""
+    """1 / rank of the first relevant candidate among the first k (None: as deep as the run), 0 without one. Its
+    mean is MRR."""
     if k is not None:
         _check(k)
 
@@ -44,7 +45,8 @@ def reciprocal_rank(k: int | None = None) -> Measure:
 
 
 def ndcg(k: int) -> Measure:
-    """Discounted cumulative gain over that of the best order; gain = relevance, discount = log2(rank + 1) (Jarvelin 2002)."""
+    """Discounted cumulative gain over that of the best order; gain = relevance, discount = log2(rank + 1) (Jarvelin
+    2002)."""
     _check(k)
 
     def measure(hits: Sequence[Hit], judged: Mapping[str, int]) -> float:
@@ -72,9 +74,14 @@ def average_precision(k: int) -> Measure:
 
 #: The names that the command line prints.
 MEASURES: Mapping[str, Measure] = {
-    "success@1": success(1), "success@5": success(5), "success@10": success(10), "recall@10": recall(10),
-    "mrr": reciprocal_rank(), "ndcg@10": ndcg(10), "map@10": average_precision(10),
-}  # fmt: skip
+    "success@1": success(1),
+    "success@5": success(5),
+    "success@10": success(10),
+    "recall@10": recall(10),
+    "mrr": reciprocal_rank(),
+    "ndcg@10": ndcg(10),
+    "map@10": average_precision(10),
+}
 
 
 def per_query(measure: Measure, qrels: Qrels, run: Run) -> np.ndarray:
@@ -83,7 +90,9 @@ def per_query(measure: Measure, qrels: Qrels, run: Run) -> np.ndarray:
     Raises ConfigError for a query without any relevant candidate: no ranking can be right or wrong for it."""
     empty = next((query_id for query_id, judged in qrels.items() if not judged), None)
     if empty is not None:
-        raise ConfigError(f"query {empty} has no relevant candidate, so no ranking can be measured; drop it from the qrels")
+        raise ConfigError(
+            f"query {empty} has no relevant candidate, so no ranking can be measured; drop it from the qrels"
+        )
     return np.array([measure(run.get(query_id, ()), judged) for query_id, judged in qrels.items()], np.float64)
 
 
@@ -104,8 +113,9 @@ def bootstrap_interval(values: Sequence[float] | np.ndarray, n: int = 2000, seed
     return float(low), float(high)
 
 
-def paired_interval(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, n: int = 2000,
-                    seed: int = 0) -> tuple[float, float]:  # fmt: skip
+def paired_interval(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, n: int = 2000, seed: int = 0
+) -> tuple[float, float]:
     """95 % interval of mean(b) - mean(a) over the same queries: both are resampled together."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:

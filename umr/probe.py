@@ -1,4 +1,4 @@
-"""Eight fixed inputs whose vectors an index stores, to notice changed preprocessing that no file hash can see. Not a test set."""
+"""Eight fixed inputs whose stored vectors reveal changed preprocessing, which no hash sees. Not a test set."""
 
 from __future__ import annotations
 
@@ -19,11 +19,21 @@ _INSTRUCTION = "Find what is described."
 def encode_probe(encoder: Encoder) -> np.ndarray:
     """Vectors (8, D) of four queries, then four candidates: text, picture and both, in either role."""
     wide, tall = _picture(96, 160, 3), _picture(200, 120, 7)
-    asked = [Content(text="two small red mugs on a wooden table"), Content(image=wide),
-             Content(text="the same, but blue and striped", image=tall), Content(text="without the lamp", image=wide)]  # fmt: skip
-    found = [Content(text="A large glass vase. It stands on grey slate, 24 cm high."), Content(image=tall),
-             Content(text="Hand made in small numbers.", image=wide), Content(text="Über 20 € – 花瓶, naïve café")]  # fmt: skip
-    queries = [Query(query_id=f"probe-{n}", content=content, instruction=_INSTRUCTION) for n, content in enumerate(asked)]
+    asked = [
+        Content(text="two small red mugs on a wooden table"),
+        Content(image=wide),
+        Content(text="the same, but blue and striped", image=tall),
+        Content(text="without the lamp", image=wide),
+    ]
+    found = [
+        Content(text="A large glass vase. It stands on grey slate, 24 cm high."),
+        Content(image=tall),
+        Content(text="Hand made in small numbers.", image=wide),
+        Content(text="Über 20 € – 花瓶, naïve café"),
+    ]
+    queries = [
+        Query(query_id=f"probe-{n}", content=content, instruction=_INSTRUCTION) for n, content in enumerate(asked)
+    ]
     candidates = [Candidate(candidate_id=f"probe-{n}", content=content) for n, content in enumerate(found)]
     return np.concatenate([encoder.encode_queries(queries).vectors, encoder.encode_candidates(candidates).vectors])
 

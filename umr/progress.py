@@ -7,7 +7,8 @@ import time
 
 
 class Progress:
-    """Callable(done, total). Writes to stderr: in place on a terminal, else one line every ten seconds and at the end."""
+    """Callable(done, total). Writes to stderr: in place on a terminal, else one line every ten seconds and at the
+    end."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -25,5 +26,9 @@ class Progress:
         seconds, counted = now - self._start[0], done - self._start[1]
         rate = counted / seconds if seconds > 0 and counted else 0.0
         speed = f" · {rate:,.0f}/s · {(total - done) / rate:,.0f} s left" if rate else ""
-        print(f"{self.what} {done:,} of {total:,}{speed}", end="\r" if self._live and done < total else "\n",
-              file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"{self.what} {done:,} of {total:,}{speed}",
+            end="\r" if self._live and done < total else "\n",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,4 +1,4 @@
-"""Searching by content: one encoder, its index and its collection, opened together. Not the page and not the command line."""
+"""Searching by content: an encoder, its index and its collection, opened together. Not the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from umr import media
 from umr.collection import Collection
 from umr.errors import ConfigError
-from umr.index import MANIFEST, Index, IndexManifest
+from umr.index import Index
+from umr.manifest import MANIFEST, IndexManifest
 from umr.types import Content, Encoder, Query, Result
 
 #: The collection that the repository ships, and its folder's name under every encoder.
@@ -22,7 +23,8 @@ MAX_K = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a search gave. notices: what a person should know (a text was cut).  ms: "decode", "encode", "search", "total"."""
+    """What a search gave. notices: what a person should know (a text was cut).  ms: "decode", "encode", "search",
+    "total"."""
 
     results: list[Result]
     notices: tuple[str, ...]
@@ -40,7 +42,8 @@ class Searcher:
     def open(cls, folder: str | Path, dtype: str = "float32") -> Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
-        Raises ConfigError where there is no finished index, MismatchError where something changed since it was built."""
+        Raises ConfigError where there is no finished index, MismatchError where something changed since it was
+        built."""
         from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
 
         folder = Path(folder)
@@ -52,7 +55,8 @@ class Searcher:
     def search(self, query: Query, k: int) -> Outcome:
         """The k best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
 
-        Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot be read."""
+        Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot
+        be read."""
         if type(k) is not int or not 1 <= k <= MAX_K:
             raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_K}")
         start = time.perf_counter()
@@ -78,7 +82,8 @@ class Searcher:
         return ready, self.barred(query)
 
     def barred(self, query: Query) -> frozenset[str]:
-        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or clip."""
+        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or
+        clip."""
         own = frozenset(query.exclude)
         if query.content.image is not None:
             own |= self.collection.with_hash(media.picture_hash(query.content.image))
@@ -95,8 +100,10 @@ def encoder_place(folder: Path, manifest: IndexManifest) -> str:
     for place in (folder / manifest.encoder_at, shipped):
         if (place / "encoder.json").is_file():
             return str(place)
-    raise ConfigError(f"the encoder of {folder} is neither at {folder / manifest.encoder_at} nor at {shipped}; "
-                      f"copy {manifest.encoder_name} there, or rebuild the index")  # fmt: skip
+    raise ConfigError(
+        f"the encoder of {folder} is neither at {folder / manifest.encoder_at} nor at {shipped}; "
+        f"copy {manifest.encoder_name} there, or rebuild the index"
+    )
 
 
 def repository_root() -> Path:
@@ -120,8 +127,10 @@ def index_folder(encoder: str, root: str | Path | None = None) -> Path:
     root = default_root() if root is None else Path(root)
     names = available(root)
     if encoder not in names:
-        raise ConfigError(f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
-                          "Build one with `python -m umr index`, or name its folder with --index")  # fmt: skip
+        raise ConfigError(
+            f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
+            "Build one with `python -m umr index`, or name its folder with --index"
+        )
     return root / encoder / BUNDLED
 
 
@@ -129,9 +138,14 @@ def result_row(result: Result) -> dict[str, Any]:
     """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text."""
     content, hit = result.candidate.content, result.hit
     file = content.image if content.image is not None else content.video
-    return {"rank": hit.rank, "score": round(hit.score, 6), "id": hit.candidate_id, "modality": content.modality,
-            "media": shown_path(file) if isinstance(file, (str, Path)) else None,
-            "text": content.text or result.candidate.title}  # fmt: skip
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "id": hit.candidate_id,
+        "modality": content.modality,
+        "media": shown_path(file) if isinstance(file, (str, Path)) else None,
+        "text": content.text or result.candidate.title,
+    }
 
 
 def shown_path(path: str | Path) -> str:
@@ -149,5 +163,7 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
         if (place / "encoder.json").is_file():
             return str(place.absolute())
     shipped = sorted(path.parents[1].name for path in root.glob("*/encoder/encoder.json"))
-    raise ConfigError(f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
-                      "A folder that holds encoder.json or hub:owner/name@revision will do too")  # fmt: skip
+    raise ConfigError(
+        f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
+        "A folder that holds encoder.json or hub:owner/name@revision will do too"
+    )

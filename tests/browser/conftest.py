@@ -1,4 +1,4 @@
-"""A real Chromium on the real page: `python app.py` in its own process, with the bundled encoder, index and benchmark."""
+"""A real Chromium on the real page: `python app.py` in its own process, with the bundled encoder and index."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Known:
-    """A benchmark query of picture and text with what is right for it, found among the first five through the endpoint."""
+    """A benchmark query of picture and text, and what is right for it; the endpoint finds it among the first five."""
 
     picture: Path
     text: str

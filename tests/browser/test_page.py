@@ -1,4 +1,4 @@
-"""The page in a real browser, on a desktop and on a phone: pictures go in, the right results come out and can be used."""
+"""The page in a real browser, on a desktop and on a phone: pictures go in, the right results come out."""
 
 from __future__ import annotations
 

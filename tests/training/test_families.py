@@ -1,5 +1,7 @@
 """Families and splits: disjoint by construction, siblings close to each other, shortcuts and instructions as stated."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,12 @@ def test_splits_have_their_shares_and_ignore_the_action(rng):
     assert 0.08 < shares["test"] < 0.12 and 0.08 < shares["validation"] < 0.12
     for scene in scenes[:50]:
         assert families.split_of(with_action(scene, Action("spins"))) == families.split_of(scene)
+
+
+def test_the_hashed_text_is_the_canonical_json_of_the_still(rng):
+    for _ in range(200):
+        scene = with_action(random_scene(rng), Action("spins"))
+        assert families.still_json(scene) == json.dumps(with_action(scene, None).to_json(), sort_keys=True)
 
 
 def test_a_scenes_split_never_changes():

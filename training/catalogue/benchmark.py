@@ -24,6 +24,10 @@ from umr.errors import ConfigError
 IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 256, 192, 192
 #: How many members of a cluster serve as references, have passages, have entries; and have query pictures in other styles.
 REFERENCES, WITH_PASSAGE, WITH_ENTRY, STYLED = 4, 5, 3, 2
+#: Scenes among which the bases are looked for, per cluster (and at least 400).
+BASES = 20
+#: Members of the target's own cluster, at most two attributes away, that the pool must hold.
+NEIGHBOURS = {"image": 4, "text": 3, "image,text": 2}
 #: Kinds whose queries must also meet a wrong value of the edited attribute on an otherwise right scene.
 CONTRASTED_KINDS = ("colour", "finish", "pattern", "surface", "category")
 KIND_SHARES = {"colour": 0.15, "finish": 0.12, "pattern": 0.12, "surface": 0.10, "category": 0.10, "size": 0.06, "count": 0.06, "add": 0.06,
@@ -69,7 +73,7 @@ def make_plan(seed: int, sizes: Sizes, split: Split) -> Plan:
     return _Builder(seed, sizes, split).plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Pair:
     """A possible composed query: reference scene, edit, target scene."""
 
@@ -84,10 +88,14 @@ class _Builder:
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
         self.seed, self.sizes, self.split = seed, sizes, split
         self.plan = Plan(seed)
+        self.numbers: dict[str, int] = defaultdict(int)
         self.pictures: dict[tuple, str] = {}
+        self.hard: dict[tuple[_Pair, str], bool] = {}
         self.image_of: dict[Scene, str] = {}
         self.by_modality: dict[str, list[Row]] = defaultdict(list)
+        self.scenes: dict[str, set[Scene]] = defaultdict(set)
         self.parts = self._clusters()
+        self.cluster_of = {scene: scenes for part in self.parts.values() for scenes in part for scene in scenes}
         self._images()
         self._passages()
         self._entries()
@@ -106,8 +114,10 @@ class _Builder:
         parts: dict[str, list[list[Scene]]] = {}
         for number, ((name, (draw, fits)), count) in enumerate(zip(kinds, self.sizes.clusters, strict=True)):
             parts[name] = []
+            rng = self.rng(0, number)
+            bases = [draw(rng) for _ in range(max(400, BASES * count) if count else 0)]  # drawn once: only a tenth of all scenes is of the split
             for place in range(count):
-                scenes = clusters.cluster(self.rng(1, number, place), lambda rng, draw=draw: _fresh(rng, draw, seen),
+                scenes = clusters.cluster(self.rng(1, number, place), lambda rng, bases=bases: _fresh(rng, bases, seen),
                                           lambda scene, fits=fits: scene not in seen and fits(scene))
                 seen.update(scenes)
                 parts[name].append(scenes)
@@ -117,10 +127,12 @@ class _Builder:
         row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
         self.plan.rows.append(row)
         self.by_modality[modality].append(row)
+        self.scenes[modality].add(scene)
         return row
 
     def _media(self, kind: str, scene: Scene, size: int, style: str = "catalogue", cue: int | None = None) -> str:
-        number = sum(1 for job in self.plan.media.values() if job.kind == kind)
+        number = self.numbers[kind]
+        self.numbers[kind] += 1
         path = f"files/{kind}/{number:05}.{'mp4' if kind == 'clips' else 'webp'}"
         self.plan.media[path] = Media(kind, scene, render_seed(self.seed, self.split, kind, number), size, style, cue)
         return path
@@ -182,15 +194,16 @@ class _Builder:
         shown = [scene for scenes in ordinary for scene in scenes[:REFERENCES]]
         told = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:WITH_PASSAGE]]
         pictured = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
-        for task, scenes in (("t2i", [scene for scenes in ordinary for scene in scenes]), ("i2i", shown), ("t2t", told), ("i2t", pictured)):
+        every = [scene for scenes in ordinary for scene in scenes]
+        for task, wanted in (("t2i", every), ("i2i", shown), ("t2t", told), ("i2t", pictured)):
             modality = {"i": "image", "t": "text"}[task[-1]]
-            for scene in _draw(rng, scenes, n, task):
+            for scene in _draw(rng, wanted, n, task):
                 says = {"t2i": lambda scene: text.caption(scene, rng, True), "t2t": lambda scene: text.paraphrase(scene, rng)}.get(task)
                 self._ask(task, "ind", scene, modality, says(scene) if says else None, None if says else self.picture(scene))
         for row in _draw(rng, self.by_modality["image,text"], n, "t2it"):
             self._ask("t2it", "ind", row.scene, "image,text", text.entry_query(row.scene, row.facts, rng), None, facts=row.facts)
-        ordinary_stills = {scene for scenes in ordinary for scene in scenes}
-        clips = [row.scene for row in self.by_modality["video"] if replace(row.scene, action=None) in ordinary_stills]
+        stills = set(every)
+        clips = [row.scene for row in self.by_modality["video"] if replace(row.scene, action=None) in stills]
         for scene in _repeated(rng, clips, n):
             self._ask("t2v", "ind", scene, "video", text.caption(scene, rng, True), None)
 
@@ -211,7 +224,7 @@ class _Builder:
         if modality == "video":
             chosen = _repeated(rng, pairs, count)
         else:
-            chosen = _by_kind(rng, [pair for pair in pairs if self._is_hard(pair, modality)], count, f"{task} {split}")
+            chosen = _by_kind(rng, self._hard_pairs(pairs, modality), count, f"{task} {split}")
         said: set[tuple] = set()
         for place, pair in enumerate(chosen):
             facts = None
@@ -264,24 +277,25 @@ class _Builder:
             pairs = plain + [double[row] for row in sorted(keep)]
         return pairs
 
+    def _hard_pairs(self, pairs: list[_Pair], modality: str) -> list[_Pair]:
+        """The pairs whose pool is hard; every answer is kept, since the splits share their pairs."""
+        for pair in pairs:
+            if (pair, modality) not in self.hard:
+                self.hard[pair, modality] = self._is_hard(pair, modality)
+        return [pair for pair in pairs if self.hard[pair, modality]]
+
     def _is_hard(self, pair: _Pair, modality: str) -> bool:
         """Whether the pool holds the wanted value on another object, enough neighbours and, where asked, a wrong value."""
-        scenes = self._scenes(modality)
-        if modality != "image":
-            near = 3 if modality == "text" else 2
-        else:
-            near = 4
-        neighbours = [scene for scene in scenes if scene != pair.target and len(differences(scene, pair.target)) <= 2]
-        if len(neighbours) < near:
+        held = self.scenes[modality]
+        near = [scene for scene in self.cluster_of[pair.target]
+                if scene != pair.target and scene in held and len(differences(scene, pair.target)) <= 2]
+        if len(near) < NEIGHBOURS[modality]:
             return False
         changed = set(differences(pair.reference, pair.target))
         if modality == "image" and pair.edit.kind in CONTRASTED_KINDS and not any(
-                scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in neighbours):
+                scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in near):
             return False
-        return any(matches_text(pair.edit, pair.reference, pair.target, scene) for scene in scenes)
-
-    def _scenes(self, modality: str) -> list[Scene]:
-        return [row.scene for row in self.by_modality[modality]]
+        return any(matches_text(pair.edit, pair.reference, pair.target, row.scene) for row in self.by_modality[modality])
 
     # a query's relevant and hard candidates
 
@@ -322,9 +336,9 @@ def matches_text(edit: Edit, reference: Scene, target: Scene, other: Scene) -> b
     return other.colour != target.colour if "category" in allowed else other.category != target.category
 
 
-def _fresh(rng: np.random.Generator, draw, seen: set[Scene]) -> Scene:
+def _fresh(rng: np.random.Generator, bases: list[Scene], seen: set[Scene]) -> Scene:
     while True:
-        scene = draw(rng)
+        scene = bases[int(rng.integers(len(bases)))]
         if scene not in seen:
             return scene
 

@@ -121,16 +121,20 @@ def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]
     return [row for row, scene in enumerate(scenes) if all(getattr(scene, name) in values for name, values in tests)]
 
 
-def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
-    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
-    choices = [{}]
+def targets(reference: Scene, edit: Edit) -> list[Scene]:
+    """Every scene that satisfies the edit, fair or not: for looking them up instead of searching for them."""
+    choices: list[dict[str, Any]] = [{}]
     for name, values in edit.allowed(reference).items():
         choices = [{**choice, name: value} for choice in choices for value in values]
+    return [replace(reference, **choice) for choice in choices if _agrees(reference, choice)]
+
+
+def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
+    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
+    choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
-        if _agrees(reference, choices[row]):
-            target = replace(reference, **choices[row])
-            if accept(target):
-                return target
+        if accept(choices[row]):
+            return choices[row]
     raise ValueError(f"no scene of this world is {reference} after {edit}")
 
 

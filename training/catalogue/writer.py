@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from training.catalogue.edits import Edit
@@ -45,6 +46,14 @@ class Media:
     size: int
     style: str = "catalogue"
     cue: int | None = None
+
+    def save(self, path: Path, pixels: np.ndarray) -> None:
+        """Writes the picture (S, S, 3) uint8 as WebP, tagged if it has a cue, whole or not at all."""
+        if self.cue is not None:
+            pixels = draw_cue(pixels, self.cue)
+        waiting = path.with_name(f".{path.name}.{os.getpid()}")
+        Image.fromarray(pixels).save(waiting, "WEBP", quality=QUALITY[self.kind], method=6)
+        waiting.replace(path)
 
 
 @dataclass(slots=True)
@@ -87,13 +96,20 @@ class Plan:
         return sha256("\n".join(f"{path} {job}" for path, job in self.media.items()).encode()).hexdigest()
 
 
-def write(plan: Plan, folder: Path, workers: int, part: str = "test") -> dict[str, int]:
-    """Renders and writes the plan; returns counts. part: M-BEIR's word in folder and file names.
-
-    Raises MismatchError if the folder holds media of another plan."""
+def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
+    """Renders and writes the plan; returns counts. Raises MismatchError if the folder holds media of another plan."""
     folder = Path(folder)
     _claim(folder, plan.digest())
     _render(plan.media, folder, workers)
+    counts = write_rows(plan, folder, "test")
+    (folder / _CLAIM).unlink()
+    return counts
+
+
+def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
+    """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there; returns counts.
+
+    part: M-BEIR's word ("train", "test") in folder and file names."""
     hashes = {path: file_hash(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
@@ -116,7 +132,6 @@ def write(plan: Plan, folder: Path, workers: int, part: str = "test") -> dict[st
     write_text(folder / "benchmark.json", json.dumps({
         "seed": plan.seed, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
     }, indent=2) + "\n")
-    (folder / _CLAIM).unlink()
     return counts
 
 
@@ -166,12 +181,7 @@ def render_file(task: tuple[Path, Media]) -> None:
     if job.kind == "clips":
         write_clip(path, render_clip(job.scene, job.seed, job.size, FRAMES, job.style), FPS)
         return
-    pixels = render_image(job.scene, job.seed, job.size, job.style)
-    if job.cue is not None:
-        pixels = draw_cue(pixels, job.cue)
-    waiting = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(pixels).save(waiting, "WEBP", quality=QUALITY[job.kind], method=6)
-    waiting.replace(path)
+    job.save(path, render_image(job.scene, job.seed, job.size, job.style))
 
 
 def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:

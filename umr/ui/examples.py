@@ -44,7 +44,8 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
 
     Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in"}."""
     try:
-        rows = [Example(text=row["text"], search_in=row["search_in"], image=media / row["image"] if row["image"] else None)
+        rows = [Example(text=row["text"], search_in=row["search_in"],
+                        image=media / row["image"] if row["image"] else None)
                 for row in json.loads(file.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file} is not a list of examples: {error}") from error
@@ -53,7 +54,8 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
 
 
 def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str]] = PLAN) -> list[dict[str, Any]]:
-    """Rows of examples.json: for each place of the plan the first short query, further on each time, whose best result is right.
+    """Rows of examples.json: for each place of the plan a short query whose best result is right, looked for further on
+    in the benchmark each time.
 
     These queries are chosen because they work: they say nothing of how often the encoder is right.
     Raises ConfigError where no query of a task does."""
@@ -72,7 +74,8 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
                 rows.append(row)
                 break
         else:
-            raise ConfigError(f"no short {task} query finds its target first; train the encoder longer, or change the plan")
+            raise ConfigError(f"no short {task} query finds its target first; train the encoder longer, "
+                              "or change the plan")
     return rows
 
 

@@ -17,7 +17,7 @@ from umr.search import Outcome, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
 from umr.ui import render
 from umr.ui.examples import Example
-from umr.ui.searchers import Searchers
+from umr.ui.searchers import PRECISION, Searchers
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ BROWSE_PAGE = 36  # pictures shown at a time
 
 
 def answer(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
-    """One checked search. uploads: where visitors' files lie.  image: Gradio's file value or None.  Raises UMRError."""
+    """One checked search. uploads: where visitors' files lie.  image: Gradio's file value.  Raises UMRError."""
     if not isinstance(search_in, str) or search_in not in SEARCH_IN:
         raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
     if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
@@ -38,15 +38,15 @@ def answer(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in
     return searchers.get(encoder).search(query, int(k))
 
 
-def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> str:
+def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
+                ) -> str:
     """The results of a search, or what went wrong, as HTML."""
     try:
         outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
-        model = searchers.get(encoder).encoder
-        return render.results(outcome, search_in, model.name, getattr(model, "dtype", "float32"))
+        return render.results(outcome, search_in, encoder, PRECISION)
     except UMRError as error:
         return render.error(str(error))
-    except Exception:
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
         log.exception("search failed")
         return render.error("Something went wrong on our side; the server's log has the details. Please try again.")
 
@@ -67,7 +67,8 @@ def read_text(text: Any) -> str | None:
 def read_picture(image: Any, uploads: Path) -> Path | Image | None:
     """The picture of a request: an uploaded file's path, a decoded data URI, or None. Raises MediaError.
 
-    A path outside `uploads` is refused: Gradio checks only file values that carry its mark, and a request may leave it out."""
+    A path outside `uploads` is refused: Gradio checks only file values that carry its mark, which a request may leave
+    out."""
     if image is None:
         return None
     path, url = (image.get("path"), image.get("url")) if isinstance(image, Mapping) else (None, None)

@@ -104,7 +104,10 @@ def examples(items: Sequence[Example]) -> str:
 
 def error(text: str) -> str:
     """What went wrong, in words, announced to screen readers."""
-    sentence = text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    word = first.rstrip(".,:;").replace("-", "").isalpha()  # else perhaps a file's name, which stays as it is
+    begun = text[:1].upper() + text[1:] if word else text
+    sentence = begun + ("" if text.endswith((".", "!", "?")) else ".")
     return message("That did not work", sentence, role="alert")
 
 

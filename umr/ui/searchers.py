@@ -9,17 +9,25 @@ from pathlib import Path
 
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
-from umr.index import IndexManifest
+from umr.manifest import IndexManifest
 from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder
 from umr.types import Candidate
 
 log = logging.getLogger(__name__)
 
+#: What the page encodes queries in.
+PRECISION = "float32"
+
+
+def open_searcher(folder: Path) -> Searcher:
+    """The searcher of an index folder, in the page's precision. Raises ConfigError or MismatchError."""
+    return Searcher.open(folder, dtype=PRECISION)
+
 
 class Searchers:
     """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock."""
 
-    def __init__(self, folders: Mapping[str, Path], default: str, opener: Callable[[Path], Searcher] = Searcher.open):
+    def __init__(self, folders: Mapping[str, Path], default: str, opener: Callable[[Path], Searcher] = open_searcher):
         """folders: name -> index folder. Raises ConfigError if there is none or `default` is not among them."""
         if default not in folders:
             raise ConfigError(f"no index of encoder {default!r}; there are: {', '.join(folders) or 'none'}")

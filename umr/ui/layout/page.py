@@ -17,7 +17,8 @@ STYLE = Path(__file__).parent.parent / "style.css"
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
 <h1>Show a picture. Say what should be different.</h1>
-<p>One encoder reads your picture and your words together, and finds images, passages, illustrated entries and clips.</p>
+<p>One encoder reads your picture and your words together, and finds images, passages, illustrated entries and
+clips.</p>
 </header>"""
 
 
@@ -37,6 +38,6 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
         server_name=host, server_port=port, allowed_paths=[str(folder) for folder in media], head=style,
-        theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False, max_file_size="32mb",
-        quiet=True, prevent_thread_lock=True)
+        theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False,
+        max_file_size="32mb", quiet=True, prevent_thread_lock=True)
     return address

@@ -1,0 +1,107 @@
+"""Batches hold what they say: the right positives, no false negatives, and nothing but (seed, step) decides them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training import attributes
+from training.config import PROGRAMMES, TrainConfig
+from training.data import BatchBuilder
+from training.train import new_encoder
+from umr.errors import ConfigError
+
+CONFIG = TrainConfig(name="test", families_per_batch=6, preference_weight=0.1, regularisation_weight=0.1)
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return new_encoder("test", 0)
+
+
+def build(world, encoder, programme: str, step: int = 0, **changes):
+    config = replace(CONFIG, programmes={programme: 1.0}, **changes)
+    return BatchBuilder(world, encoder, config).build(step)
+
+
+def tensors(batch):
+    for chunk in batch.chunks:
+        for media in chunk.media:
+            yield torch.from_numpy(media)
+        for rows in chunk.roles.values():
+            yield rows.order
+            for part in rows.parts:
+                yield part.input_ids_BT
+                yield part.seen_rows
+    for contrast in batch.contrasts:
+        yield contrast.positive
+        yield contrast.ignore
+
+
+@pytest.mark.parametrize("programme", PROGRAMMES)
+def test_batch_depends_on_seed_and_step_alone(tiny_world, encoder, programme):
+    one, again, other = (list(tensors(build(tiny_world, encoder, programme, step))) for step in (4, 4, 5))
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert len(one) != len(other) or not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("programme", PROGRAMMES)
+@pytest.mark.parametrize("kind", ["families", "random"])
+def test_every_positive_shows_the_scene_that_is_asked_for(tiny_world, encoder, programme, kind):
+    batch = build(tiny_world, encoder, programme, batch=kind)
+    assert batch.contrasts
+    for contrast in batch.contrasts:
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])[contrast.positive]
+        assert torch.equal(found, batch.codes[contrast.query])
+
+
+@pytest.mark.parametrize("programme", PROGRAMMES)
+def test_no_candidate_with_the_wanted_scene_stays_a_negative(tiny_world, encoder, programme):
+    batch = build(tiny_world, encoder, programme)
+    for contrast in batch.contrasts:
+        if "it" in contrast.task.split("2")[1] and contrast.task != "everything":
+            continue  # an entry's facts decide as well; the next test holds them
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])
+        same = (found[None] == batch.codes[contrast.query][:, None]).all(2)
+        same[torch.arange(len(contrast.positive)), contrast.positive] = False
+        assert not (same & ~contrast.ignore).any(), contrast.task
+
+
+def test_an_entry_with_other_facts_stays_a_negative_of_the_same_picture(tiny_world, encoder):
+    batch = build(tiny_world, encoder, "entries")
+    for contrast in batch.contrasts:
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])
+        same = (found[None] == batch.codes[contrast.query][:, None]).all(2)
+        same[torch.arange(len(contrast.positive)), contrast.positive] = False
+        assert (same & ~contrast.ignore).any(), contrast.task
+
+
+def test_a_partial_caption_ignores_every_scene_that_it_is_true_of():
+    wanted, other = np.array([[1, 2, 3]]), np.array([[1, 2, 9], [1, 7, 3], [1, 2, 3]])
+    said = np.array([[True, True, False]])
+    assert attributes.same_meaning(wanted, said, other).tolist() == [[True, False, True]]
+
+
+def test_families_in_chunks_have_the_rows_of_one_chunk(tiny_world, encoder):
+    whole, parts = (build(tiny_world, encoder, "pictures", chunk_families=size) for size in (0, 2))
+    assert (len(whole.chunks), len(parts.chunks)) == (1, 3)
+    for role in whole.chunks[0].roles:
+        count = [sum(len(part) for part in chunk.roles[role].parts) for chunk in parts.chunks if role in chunk.roles]
+        assert sum(count) == sum(len(part) for part in whole.chunks[0].roles[role].parts)
+
+
+def test_shortcut_worlds_mark_pictures_and_lengthen_texts(tiny_world, encoder):
+    plain, marked = (build(tiny_world, encoder, "pictures", picture_shortcut=p, text_shortcut=p) for p in (0.0, 1.0))
+    length = [sum(int(part.attention_mask_BT.sum()) for part in batch.chunks[0].roles["it2i"].parts) for batch in (plain, marked)]
+    assert length[1] > 1.3 * length[0]
+    assert len(marked.chunks[0].media[0]) > len(plain.chunks[0].media[0])  # a cued picture is another picture
+
+
+def test_unknown_programmes_and_shares_are_refused():
+    with pytest.raises(ConfigError, match="captions, pictures"):
+        TrainConfig(name="x", programmes={"poems": 1.0})
+    with pytest.raises(ConfigError, match="share from 0 to 1"):
+        TrainConfig(name="x", text_shortcut=1.5)

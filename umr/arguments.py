@@ -1,0 +1,111 @@
+"""The grammar of the command line: commands, options, their help. Not what the commands do (umr.cli)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+SEARCH_IN = ("images", "passages", "entries", "clips", "all")
+DTYPES = ("float32", "bfloat16")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar of the command line."""
+    top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    one = _command(
+        commands, "search", "search", "find images, passages, entries or clips with a picture, a text, or both"
+    )
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--encoder", metavar="NAME", help="encoder whose bundled index is searched (default: unified)")
+    which.add_argument("--index", type=Path, metavar="DIR", help="an index folder; its manifest names the encoder")
+    one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
+    one.add_argument("--text", help="the query's text")
+    one.add_argument("--in", dest="search_in", choices=SEARCH_IN, default="all", help="what to find (default: all)")
+    one.add_argument("--top", type=int, default=10, metavar="K", help="how many results, 1 to 1000 (default: 10)")
+    _json(one)
+    _dtype(one)
+
+    one = _command(commands, "embed", "embed", "one unit vector for each row of a jsonl")
+    one.add_argument(
+        "rows",
+        type=Path,
+        metavar="ROWS.jsonl",
+        help='{"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"} per line',
+    )
+    one.add_argument(
+        "--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision"
+    )
+    one.add_argument("--out", type=Path, required=True, metavar="V.npy", help="float32 (rows, dim)")
+    _dtype(one)
+
+    one = _command(
+        commands, "index", "index", "index a folder, a jsonl or a dataset; started again, it goes on where it stopped"
+    )
+    one.add_argument(
+        "source", metavar="FOLDER|ROWS.jsonl", help="also a collection folder, a saved dataset, or dataset:NAME"
+    )
+    one.add_argument(
+        "--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision"
+    )
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
+    for column in ("image", "text", "title", "id"):
+        one.add_argument(f"--{column}-column", metavar="COLUMN", help=f"column of a dataset that holds the {column}")
+    one.add_argument("--split", default="train", help="split of a dataset (default: train)")
+    _dtype(one)
+
+    one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark")
+    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    one.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files and report.json into DIR/NAME")
+    _tasks(one)
+    _dtype(one)
+
+    one = _command(
+        commands,
+        "compare",
+        "compare",
+        "success@1 of two evaluated encoders, with the paired interval of the difference",
+    )
+    one.add_argument("a", metavar="A", help="an encoder's name")
+    one.add_argument("b", metavar="B", help="another's")
+    one.add_argument("--runs", type=Path, required=True, metavar="DIR", help="what `evaluate --runs` wrote")
+    _tasks(one)
+
+    one = _command(commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe")
+    one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
+    _json(one)
+
+    what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
+    one = _command(what, "query", "bench query", "milliseconds per step of a query, p50 and p95, beside FAISS alone")
+    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
+    one.add_argument("--top", type=int, default=24, metavar="K", help="default: 24")
+    one.add_argument("--repeat", type=int, default=100, metavar="N", help="queries timed (default: 100)")
+    one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
+    _json(one)
+    _dtype(one)
+    return top
+
+
+def _command(commands: Any, name: str, command: str, text: str) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    one.set_defaults(command=command)
+    return one
+
+
+def _json(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", action="store_true", help="a JSON array on stdout instead of a table")
+
+
+def _dtype(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="what the encoder computes in (default: float32)"
+    )
+
+
+def _tasks(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--task", help="only this task, such as it2i")
+    one.add_argument("--split", help="only this split, such as ind")
+    _json(one)
