@@ -12,12 +12,12 @@ SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the
 
 def captions() -> TrainConfig:
     """First stage: captions <-> pictures and passages, from random weights; every other stage starts from it."""
-    return TrainConfig(name="captions", steps=900, programmes={"captions": 0.75, "passages": 0.25}, attribute_weight=0.5)
+    return TrainConfig(name="captions", steps=700, programmes={"captions": 0.75, "passages": 0.25}, attribute_weight=0.5)
 
 
 def unified() -> TrainConfig:
     """The default encoder: all tasks over whole families, from `captions`."""
-    return TrainConfig(name="unified", steps=3000, learning_rate=1e-3, attribute_weight=0.3,
+    return TrainConfig(name="unified", steps=2200, learning_rate=1e-3, attribute_weight=0.4,
                        programmes={"pictures": 0.5, "passages": 0.18, "entries": 0.12, "clips": 0.14, "everything": 0.06})
 
 

@@ -15,13 +15,15 @@ from umr.errors import UMRError
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status. Errors that a person can act on are one line on stderr."""
-    options = parser().parse_args(arguments)
+    options, rest = parser().parse_known_args(arguments)
+    if rest and options.run is not run_fairness:
+        parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
     try:
-        options.run(options)
+        return options.run(options) or 0
     except UMRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +51,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--scenes", type=int, default=5)
     one.add_argument("--phrasing", choices=("train", "unseen"), default="train")
     one = commands.add_parser("fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False)
-    one.set_defaults(run=lambda options: _fairness(options.rest))
-    one.add_argument("rest", nargs=argparse.REMAINDER)
+    one.set_defaults(run=run_fairness)
     return top
 
 
@@ -109,10 +110,11 @@ def run_text_sample(options: argparse.Namespace) -> None:
         print()
 
 
-def _fairness(rest: list[str]) -> None:
+def run_fairness(options: argparse.Namespace) -> int:
+    """Hands its arguments to the fairness report, which needs torch."""
     from training.catalogue import fairness
 
-    fairness.main(rest)
+    return fairness.main(options.rest)
 
 
 if __name__ == "__main__":

@@ -12,38 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from training.catalogue import clusters, edits, text
+from training.catalogue import edits, text
 from training.catalogue.edits import Edit, between, differences
-from training.catalogue.families import SPLITS, Split, clip_family, is_cluttered
+from training.catalogue.families import Split, is_cluttered
+from training.catalogue.pool import WITH_PASSAGE, Pool, Sizes
 from training.catalogue.scene import Scene, is_held_out
 from training.catalogue.shortcut import cue_of, other_cue
-from training.catalogue.world import render_seed
-from training.catalogue.writer import DATASET_ID, Ask, Media, Plan, Row, write
+from training.catalogue.writer import Ask, Plan, write
 from umr.errors import ConfigError
 
-IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 256, 192, 192
-#: How many members of a cluster serve as references, have passages, have entries; and have query pictures in other styles.
-REFERENCES, WITH_PASSAGE, WITH_ENTRY, STYLED = 4, 5, 3, 2
-#: Scenes among which the bases are looked for, per cluster (and at least 400).
-BASES = 20
+#: How many members of a cluster serve as references, and as references whose query pictures are tagged or in another style.
+REFERENCES, STYLED = 4, 2
 #: Members of the target's own cluster, at most two attributes away, that the pool must hold.
 NEIGHBOURS = {"image": 4, "text": 3, "image,text": 2}
 #: Kinds whose queries must also meet a wrong value of the edited attribute on an otherwise right scene.
 CONTRASTED_KINDS = ("colour", "finish", "pattern", "surface", "category")
 KIND_SHARES = {"colour": 0.15, "finish": 0.12, "pattern": 0.12, "surface": 0.10, "category": 0.10, "size": 0.06, "count": 0.06, "add": 0.06,
                "remove": 0.06, "relation": 0.03, "two": 0.08, "negation": 0.03, "relative": 0.03}
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of clusters per part (ordinary, combination, clutter) and of queries per task."""
-
-    clusters: tuple[int, int, int] = (200, 50, 50)
-    with_passages: tuple[int, int, int] = (150, 35, 35)
-    with_clips: tuple[int, int, int] = (32, 10, 10)
-    with_entries: int = 92
-    ind: int = 500
-    other: int = 300
 
 
 FULL = Sizes()
@@ -70,7 +55,7 @@ def build_validation(folder: Path, seed: int, small: bool = False, workers: int 
 
 def make_plan(seed: int, sizes: Sizes, split: Split) -> Plan:
     """Everything the benchmark will hold, without a pixel."""
-    return _Builder(seed, sizes, split).plan
+    return _Asker(Pool(seed, sizes, split)).ask_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,115 +67,24 @@ class _Pair:
     edit: Edit
 
 
-class _Builder:
-    """Collects the plan; each step draws from its own Generator, so that one step's size does not change another's draws."""
+class _Asker:
+    """Adds every query to the plan of a pool; each (task, split) draws from its own Generator."""
 
-    def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
-        self.seed, self.sizes, self.split = seed, sizes, split
-        self.plan = Plan(seed)
-        self.numbers: dict[str, int] = defaultdict(int)
-        self.pictures: dict[tuple, str] = {}
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.sizes = pool, pool.sizes
         self.hard: dict[tuple[_Pair, str], bool] = {}
-        self.image_of: dict[Scene, str] = {}
-        self.by_modality: dict[str, list[Row]] = defaultdict(list)
-        self.scenes: dict[str, set[Scene]] = defaultdict(set)
-        self.parts = self._clusters()
-        self.cluster_of = {scene: scenes for part in self.parts.values() for scenes in part for scene in scenes}
-        self._images()
-        self._passages()
-        self._entries()
-        self._clips()
+
+    def ask_all(self) -> Plan:
+        """The plan with its queries."""
         self._simple_queries()
         self._composed_queries()
-
-    def rng(self, *stream: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, SPLITS.index(self.split), *stream])
-
-    # the collection
-
-    def _clusters(self) -> dict[str, list[list[Scene]]]:
-        kinds = (("ordinary", clusters.ordinary(self.split)), ("combination", clusters.combined()), ("clutter", clusters.cluttered()))
-        seen: set[Scene] = set()
-        parts: dict[str, list[list[Scene]]] = {}
-        for number, ((name, (draw, fits)), count) in enumerate(zip(kinds, self.sizes.clusters, strict=True)):
-            parts[name] = []
-            rng = self.rng(0, number)
-            bases = [draw(rng) for _ in range(max(400, BASES * count) if count else 0)]  # drawn once: only a tenth of all scenes is of the split
-            for place in range(count):
-                scenes = clusters.cluster(self.rng(1, number, place), lambda rng, bases=bases: _fresh(rng, bases, seen),
-                                          lambda scene, fits=fits: scene not in seen and fits(scene))
-                seen.update(scenes)
-                parts[name].append(scenes)
-        return parts
-
-    def _add(self, modality: str, scene: Scene, **fields) -> Row:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
-        self.plan.rows.append(row)
-        self.by_modality[modality].append(row)
-        self.scenes[modality].add(scene)
-        return row
-
-    def _media(self, kind: str, scene: Scene, size: int, style: str = "catalogue", cue: int | None = None) -> str:
-        number = self.numbers[kind]
-        self.numbers[kind] += 1
-        path = f"files/{kind}/{number:05}.{'mp4' if kind == 'clips' else 'webp'}"
-        self.plan.media[path] = Media(kind, scene, render_seed(self.seed, self.split, kind, number), size, style, cue)
-        return path
-
-    def _images(self) -> None:
-        for scenes in self._shuffled_clusters():
-            for scene in scenes:
-                path = self._media("images", scene, IMAGE_SIZE)
-                self.image_of[scene] = path
-                self._add("image", scene, media=path)
-
-    def _shuffled_clusters(self) -> list[list[Scene]]:
-        """All clusters in an order that mixes the parts: ids and paging tell nothing."""
-        every = [scenes for part in self.parts.values() for scenes in part]
-        return [every[row] for row in self.rng(2).permutation(len(every))]
-
-    def _passages(self) -> None:
-        rng = self.rng(3)
-        for part, count in zip(self.parts.values(), self.sizes.with_passages, strict=True):
-            for scenes in part[:count]:
-                for scene in scenes[:WITH_PASSAGE]:
-                    self._add("text", scene, text=text.passage(scene, rng))
-
-    def _entries(self) -> None:
-        rng = self.rng(4)
-        for scenes in self.parts["ordinary"][:self.sizes.with_entries]:
-            facts = [text.random_facts(rng)]
-            while len(facts) < 2:
-                other = text.random_facts(rng)
-                facts += [other] if other != facts[0] else []
-            for scene in scenes[:WITH_ENTRY]:
-                for fact in facts:
-                    self._add("image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact)
-
-    def _clips(self) -> None:
-        rng = self.rng(5)
-        for part, count in zip(self.parts.values(), self.sizes.with_clips, strict=True):
-            for base, sibling, *_ in part[:count]:
-                first = clip_family(rng, 4, self.split, base, sibling)
-                second = [scene for scene in clip_family(rng, 3, self.split, sibling, base)[:2] if scene not in first]
-                for scene in [*first, *second[:1]]:
-                    row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
-                    row.title = f"{row.title}, {scene.action.kind}" + (f" to {scene.action.colour}" if scene.action.colour else "")
-
-    # query pictures
-
-    def picture(self, scene: Scene, style: str = "catalogue", cue: int | None = None, variant: int = 0) -> str:
-        """The path of a query picture of the scene, shared by all queries that ask for the same one."""
-        key = (scene, style, cue, variant)
-        if key not in self.pictures:
-            self.pictures[key] = self._media("queries", scene, QUERY_SIZE, style, cue)
-        return self.pictures[key]
+        return self.pool.plan
 
     # queries that want a scene as it is
 
     def _simple_queries(self) -> None:
-        ordinary = self.parts["ordinary"]
-        n, rng = self.sizes.ind, self.rng(6)
+        ordinary = self.pool.parts["ordinary"]
+        n, rng = self.sizes.ind, self.pool.rng(6)
         shown = [scene for scenes in ordinary for scene in scenes[:REFERENCES]]
         told = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:WITH_PASSAGE]]
         pictured = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
@@ -199,11 +93,11 @@ class _Builder:
             modality = {"i": "image", "t": "text"}[task[-1]]
             for scene in _draw(rng, wanted, n, task):
                 says = {"t2i": lambda scene: text.caption(scene, rng, True), "t2t": lambda scene: text.paraphrase(scene, rng)}.get(task)
-                self._ask(task, "ind", scene, modality, says(scene) if says else None, None if says else self.picture(scene))
-        for row in _draw(rng, self.by_modality["image,text"], n, "t2it"):
+                self._ask(task, "ind", scene, modality, says(scene) if says else None, None if says else self.pool.picture(scene))
+        for row in _draw(rng, self.pool.by_modality["image,text"], n, "t2it"):
             self._ask("t2it", "ind", row.scene, "image,text", text.entry_query(row.scene, row.facts, rng), None, facts=row.facts)
         stills = set(every)
-        clips = [row.scene for row in self.by_modality["video"] if replace(row.scene, action=None) in stills]
+        clips = [row.scene for row in self.pool.by_modality["video"] if replace(row.scene, action=None) in stills]
         for scene in _repeated(rng, clips, n):
             self._ask("t2v", "ind", scene, "video", text.caption(scene, rng, True), None)
 
@@ -213,9 +107,9 @@ class _Builder:
         for place, (task, modality) in enumerate((("it2i", "image"), ("it2t", "text"), ("it2v", "video"), ("it2it", "image,text"))):
             for number, split in enumerate(("ind", *OTHER_SPLITS)):
                 part = split if split in ("combination", "clutter") else "ordinary"
-                if not self.parts[part] or (task == "it2it" and split != "ind"):
+                if not self.pool.parts[part] or (task == "it2it" and split != "ind"):
                     continue
-                rng = self.rng(7, place, number)
+                rng = self.pool.rng(7, place, number)
                 count = self.sizes.ind if split == "ind" else self.sizes.other
                 self._compose(task, modality, split, part, count, rng)
 
@@ -229,7 +123,7 @@ class _Builder:
         for place, pair in enumerate(chosen):
             facts = None
             if modality == "image,text":
-                held = [row.facts for row in self.by_modality[modality] if row.scene == pair.target]
+                held = [row.facts for row in self.pool.by_modality[modality] if row.scene == pair.target]
                 facts = held[int(rng.integers(len(held)))]
             picture = self._query_picture(pair, split, place, rng)
             for _ in range(20):
@@ -247,22 +141,22 @@ class _Builder:
 
     def _query_picture(self, pair: _Pair, split: str, place: int, rng: np.random.Generator) -> str:
         if split == "rendering":
-            return self.picture(pair.reference, "shifted")
+            return self.pool.picture(pair.reference, "shifted")
         if split == "shortcut-picture":
             mine = cue_of(pair.edit)
-            held = [key[2] for key in self.pictures if key[0] == pair.reference and key[2] not in (None, mine)]
-            return self.picture(pair.reference, cue=held[0] if held else other_cue(mine, rng))
-        return self.picture(pair.reference, variant=place % 2 if pair.edit.kind == "action" else 0)
+            held = [key[2] for key in self.pool.pictures if key[0] == pair.reference and key[2] not in (None, mine)]
+            return self.pool.picture(pair.reference, cue=held[0] if held else other_cue(mine, rng))
+        return self.pool.picture(pair.reference, variant=place % 2 if pair.edit.kind == "action" else 0)
 
     def _pairs(self, modality: str, part: str, references: int, rng: np.random.Generator) -> list[_Pair]:
         """Every (reference, edit, target) of the part's clusters for which the pool has the target in this modality."""
         held: dict[Scene, list[Scene]] = defaultdict(list)
-        for row in self.by_modality[modality]:
+        for row in self.pool.by_modality[modality]:
             still = replace(row.scene, action=None)
             if row.scene not in held[still]:
                 held[still].append(row.scene)
         pairs = []
-        for scenes in self.parts[part]:
+        for scenes in self.pool.parts[part]:
             for reference in scenes[:references]:
                 for target in (scene for still in scenes for scene in held.get(still, ())):
                     if not _is_of(part, reference, target):
@@ -286,8 +180,8 @@ class _Builder:
 
     def _is_hard(self, pair: _Pair, modality: str) -> bool:
         """Whether the pool holds the wanted value on another object, enough neighbours and, where asked, a wrong value."""
-        held = self.scenes[modality]
-        near = [scene for scene in self.cluster_of[pair.target]
+        held = self.pool.scenes[modality]
+        near = [scene for scene in self.pool.cluster_of[pair.target]
                 if scene != pair.target and scene in held and len(differences(scene, pair.target)) <= 2]
         if len(near) < NEIGHBOURS[modality]:
             return False
@@ -295,20 +189,20 @@ class _Builder:
         if modality == "image" and pair.edit.kind in CONTRASTED_KINDS and not any(
                 scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in near):
             return False
-        return any(matches_text(pair.edit, pair.reference, pair.target, row.scene) for row in self.by_modality[modality])
+        return any(matches_text(pair.edit, pair.reference, pair.target, row.scene) for row in self.pool.by_modality[modality])
 
     # a query's relevant and hard candidates
 
     def _ask(self, task: str, split: str, scene: Scene, modality: str, line: str | None, picture: str | None, edit: Edit | None = None,
              facts: text.EntryFacts | None = None) -> None:
-        rows = self.by_modality[modality]
+        rows = self.pool.by_modality[modality]
         scenes = [row.scene for row in rows]
         right = edits.relevant(scene, edit, scenes) if edit else [number for number, other in enumerate(scenes) if other == scene]
         relevant = [number for number in right if facts is None or rows[number].facts == facts]
         if not relevant:
             raise ConfigError(f"no {modality} candidate satisfies {edit or 'the description'} of {scene}: the plan is wrong")
         hard = self._hard(scene, edit, scenes[relevant[0]], scenes, set(relevant))
-        self.plan.queries.setdefault((task, split), []).append(Ask(
+        self.pool.plan.queries.setdefault((task, split), []).append(Ask(
             line, picture, scene, [rows[number].did for number in relevant], [rows[number].did for number in hard], edit, facts))
 
     @staticmethod
@@ -334,13 +228,6 @@ def matches_text(edit: Edit, reference: Scene, target: Scene, other: Scene) -> b
         elif have not in values:
             return False
     return other.colour != target.colour if "category" in allowed else other.category != target.category
-
-
-def _fresh(rng: np.random.Generator, bases: list[Scene], seen: set[Scene]) -> Scene:
-    while True:
-        scene = bases[int(rng.integers(len(bases)))]
-        if scene not in seen:
-            return scene
 
 
 def _is_of(part: str, reference: Scene, target: Scene) -> bool:

@@ -48,10 +48,10 @@ def cluster(rng: np.random.Generator, draw: Callable[[np.random.Generator], Scen
         if rare:
             found = [edited_once(rng, base, kind, fits) for kind in wanted]
             found += [edited_once(rng, base, str(kind), fits) for kind in rng.permutation(_RARE_KINDS)]
-            scenes += list(dict.fromkeys(scene for scene in found if scene))[:2]
+            scenes += list(dict.fromkeys(scene for scene in found if scene and scene not in scenes))[:2]
         else:
             scenes += siblings(rng, base, third, 2, fits)
-        others = siblings(rng, base, second, 2, fits)
+        others = [scene for scene in siblings(rng, base, second, 2, fits) if scene not in scenes]
         if len(scenes) < 5 or not others:
             continue
         scenes += others

@@ -12,8 +12,17 @@ from typing import Literal
 
 import numpy as np
 
-from training.catalogue.edits import SIMPLE, apply, is_possible, propose, random_action
-from training.catalogue.scene import LEGAL, Action, Scene, is_held_out, random_scene, with_action
+from training.catalogue.edits import SIMPLE, Edit, is_possible, random_action, targets
+from training.catalogue.scene import (
+    LEGAL,
+    SIDES,
+    Action,
+    Scene,
+    is_held_out,
+    random_companion,
+    random_scene,
+    with_action,
+)
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -139,10 +148,13 @@ def edited_once(rng: np.random.Generator, source: Scene, kind: str, fits: Callab
         return found[0] if found else None
     if (kind == "add") == (source.companion is not None):
         return None
-    try:
-        return apply(source, propose(rng, source, kind, fits), rng, fits)
-    except ValueError:
-        return None
+    if kind == "add":
+        edits = [Edit("add", random_companion(rng, source.category, source.colour)) for _ in range(30)]
+    elif kind == "relation":
+        edits = [Edit("relation", SIDES[row]) for row in rng.permutation(len(SIDES))]
+    else:
+        edits = [Edit("remove")]
+    return next((scene for edit in edits for scene in targets(source, edit) if fits(scene)), None)
 
 
 def _opposite(rng: np.random.Generator, base: Scene, action: Action) -> Action:

@@ -71,7 +71,7 @@ TRAIN = Words(
            "right": ("to {its} right", "on the right", "to the right of {them}"),
            "behind": ("behind {them}", "in the back")},
     company=(", with {c} {side}", ", {c} {side}", ", together with {c} {side}", "; there is {c} {side}"),
-    alone=(", alone", ", with nothing else", ", on {own}", ", by {self}", " and nothing else"),
+    alone=(", alone", ", with nothing else", ", on {own}", ", by {self}", ", nothing else"),
     actions={
         "slides left": ("{it} slide[s] to the left", "{it} move[s] left"),
         "slides right": ("{it} slide[s] to the right", "{it} move[s] right"),

@@ -132,7 +132,7 @@ def fact_words(facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing =
 def with_facts(text: str, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
     """`text` (a caption or an edit) and the facts in one query."""
     join = Dice(rng).pick(WORDS[phrasing].fact_joins)
-    return join.format(text=text.rstrip("."), facts=fact_words(facts, rng, phrasing))
+    return join.format(text=text.rstrip(".?"), facts=fact_words(facts, rng, phrasing))
 
 
 def entry_query(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
