@@ -11,7 +11,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from umr import media
 from umr.errors import MediaError
@@ -87,6 +87,26 @@ def test_exif_rotation_is_applied(tmp_path):
     assert media.open_image(tmp_path / "turned.jpg").size == (40, 60)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_rotation_is_that_of_pillow(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    gradient().save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as opened:
+        expected = ImageOps.exif_transpose(opened)
+    assert np.array_equal(np.asarray(media.open_image(tmp_path / "a.png")), np.asarray(expected))
+
+
+def test_odd_exif_does_not_hide_the_picture():
+    """A tag whose value cannot be written again: rotating through Pillow's exif_transpose fails on it."""
+    tags = [(0x0100, 2, 4, b"wide"), (0x0112, 3, 1, struct.pack("<HH", 6, 0)), (0x8825, 4, 1, struct.pack("<I", 9_999))]
+    body = b"".join(struct.pack("<HHI", tag, kind, count) + value for tag, kind, count, value in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + body + struct.pack("<I", 0)
+    out = io.BytesIO()
+    gradient(60, 40).save(out, "JPEG", exif=exif)
+    assert media.open_image(out.getvalue()).size == (40, 60)
+
+
 def test_transparency_lies_over_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert np.asarray(media.open_image(png(clear))).min() == 255
@@ -107,6 +127,16 @@ def test_truncated_picture_is_refused(tmp_path):
     path.write_bytes(png(noise)[:3000])
     with pytest.raises(MediaError, match="cut.png cannot be read"):
         media.open_image(path)
+
+
+def test_broken_avif_is_a_message_and_not_a_crash():
+    out = io.BytesIO()
+    gradient().save(out, "AVIF")
+    data = out.getvalue()
+    payload = data.index(b"mdat") + 4
+    for broken in (data[: len(data) // 2], data[:payload] + bytes(len(data) - payload)):
+        with pytest.raises(MediaError, match="cannot be read|not a picture"):
+            media.open_image(broken)
 
 
 def test_decompression_bomb_is_refused_before_it_is_decoded():
@@ -196,6 +226,28 @@ def test_unreadable_or_empty_clip_is_refused(tmp_path, shades):
         media.sample_frames(shades[:, :0], 8)
     with pytest.raises(MediaError, match="no frames"):
         media.sample_frames(shades[:0], 8)
+
+
+def test_damaged_clip_never_reaches_decord(tmp_path, shades, monkeypatch):
+    """decord ends the process on some damaged clips, which nothing can catch; PyAV patches them up, or says why not."""
+    write_clip(tmp_path / "a.mp4", np.random.default_rng(0).integers(0, 255, (25, 48, 64, 3), dtype=np.uint8))
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    at = data.index(b"mdat") + 2_000
+    data[at : at + 400] = bytes(400)
+    (tmp_path / "a.mp4").write_bytes(data)
+    assert not media._is_sound(tmp_path / "a.mp4")
+    monkeypatch.setattr(media, "_decord_frames", None)
+    try:
+        assert media.sample_frames(tmp_path / "a.mp4", 4).shape == (4, 48, 64, 3)
+    except MediaError as error:
+        assert "a.mp4 cannot be read" in str(error)
+
+
+def test_frames_larger_than_the_cap_are_refused(tmp_path, shades, monkeypatch):
+    write_clip(tmp_path / "a.mp4", shades)
+    monkeypatch.setattr(media, "MAX_FRAME_PIXELS", 48 * 64 - 1)
+    with pytest.raises(MediaError, match="a.mp4 has frames of 64 x 48 px"):
+        media.sample_frames(tmp_path / "a.mp4", 4)
 
 
 def test_clip_longer_than_the_cap_is_refused(monkeypatch, shades):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import httpx
@@ -18,10 +18,12 @@ from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.formats import write_jsonl, write_qrels
 from umr.index import build_index
+from umr.manifest import IndexManifest
 from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
 from umr.ui import handlers, render
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
+from umr.ui.search import choose_example
 from umr.ui.layout.page import build_page, serve
 from umr.ui.searchers import Searchers, find_searchers, media_folders
 
@@ -35,6 +37,7 @@ class ScriptedSearcher:
     collection: Collection
     asked: list[Query] = field(default_factory=list)
     notices: tuple[str, ...] = ()
+    encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
 
     def search(self, query: Query, k: int) -> Outcome:
         self.asked.append(query)
@@ -68,6 +71,10 @@ def searcher(media: Path) -> ScriptedSearcher:
 
 @pytest.fixture
 def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
+    manifest = IndexManifest(encoder=searcher.encoder.fingerprint, encoder_name="unified", encoder_at="../encoder",
+                             collection="0" * 64, collection_name="catalogue", dim=8, count=5,
+                             collection_at="indexes/media/catalogue")
+    (tmp_path / "manifest.json").write_text(json.dumps(asdict(manifest)))
     return Searchers({"unified": tmp_path, "other": tmp_path}, "unified", opener=lambda folder: searcher)
 
 
@@ -194,11 +201,11 @@ def test_browsing_shows_images_only_and_pages_go_round(searchers):
 
 def test_an_example_fills_the_query_bar(media):
     items = [Example(text="a red card", search_in="clips"), Example(text="", search_in="all", image=media / "x.png")]
-    assert handlers.choose_example(items, "0") == (None, "a red card", "clips")
-    assert handlers.choose_example(items, "1") == (str(media / "x.png"), "", "all")
+    first, second = choose_example(items, "0"), choose_example(items, "1")
+    assert (first.text, first.search_in, first.image, second.image) == ("a red card", "clips", None, media / "x.png")
     for wrong in ("2", "-1", "one", None, 0):
         with pytest.raises(ConfigError):
-            handlers.choose_example(items, wrong)
+            choose_example(items, wrong)
 
 
 def test_examples_whose_picture_is_missing_are_left_out(media, tmp_path):
@@ -225,7 +232,10 @@ def test_picked_examples_are_short_and_found_first(media, searcher):
     write_qrels(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt",
                 {"100:0": {"100:1": 1}, "100:1": {"100:2": 1}, "100:2": {"100:1": 1}, "100:3": {"100:1": 1}})
     rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
-    assert rows == [{"image": None, "text": text, "search_in": "images"} for text in ("found first", "also first")]
+    assert [(row["image"], row["text"], row["search_in"]) for row in rows] == [
+        (None, "found first", "images"), (None, "also first", "images")]
+    assert rows[0]["made_by"] == searcher.encoder.fingerprint
+    assert rows[0]["results"][0] == {"id": "100:1", "score": 0.8, "title": "Red card", "image": "files/0.png"}
     with pytest.raises(ConfigError, match="t2i"):
         pick_examples(searcher, media, [("t2i", "images")] * 3)
 
@@ -311,5 +321,6 @@ def test_the_endpoint_cannot_be_pointed_at_a_file_of_the_server(client, searcher
     assert searcher.asked == []
 
 
-def test_search_is_the_only_public_endpoint(client):
-    assert list(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ["/search"]
+def test_five_endpoints_are_public_and_no_more(client):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert sorted(named) == ["/compare", "/list_collections", "/list_models", "/search", "/search_text"]

@@ -7,14 +7,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.catalogue.scene import (ACTIONS, CATEGORIES, COLOURS, COUNTS, FINISHES, PATTERNS, SIDES, SIZES, SURFACES,
-                                      Scene)
+from training.catalogue.scene import (
+    ACTIONS,
+    CATEGORIES,
+    COLOURS,
+    COUNTS,
+    FINISHES,
+    PATTERNS,
+    SIDES,
+    SIZES,
+    SURFACES,
+    Scene,
+)
 
 #: Column name -> its values, None first where the attribute can be absent. The code is the position.
 COLUMNS: dict[str, tuple] = {
-    "category": CATEGORIES, "colour": COLOURS, "finish": FINISHES, "pattern": PATTERNS, "surface": SURFACES,
-    "size": SIZES, "count": COUNTS, "companion category": (None, *CATEGORIES), "companion colour": (None, *COLOURS),
-    "companion side": (None, *SIDES), "action": (None, *ACTIONS), "action colour": (None, *COLOURS),
+    "category": CATEGORIES,
+    "colour": COLOURS,
+    "finish": FINISHES,
+    "pattern": PATTERNS,
+    "surface": SURFACES,
+    "size": SIZES,
+    "count": COUNTS,
+    "companion category": (None, *CATEGORIES),
+    "companion colour": (None, *COLOURS),
+    "companion side": (None, *SIDES),
+    "action": (None, *ACTIONS),
+    "action colour": (None, *COLOURS),
 }
 CARDINALITIES = tuple(len(values) for values in COLUMNS.values())
 _CODES = [{value: code for code, value in enumerate(values)} for values in COLUMNS.values()]
@@ -23,9 +42,20 @@ _CODES = [{value: code for code, value in enumerate(values)} for values in COLUM
 def codes(scene: Scene) -> np.ndarray:
     """The scene's values as (A,) int64 positions in COLUMNS."""
     companion, action = scene.companion, scene.action
-    values = (scene.category, scene.colour, scene.finish, scene.pattern, scene.surface, scene.size, scene.count,
-              companion and companion.category, companion and companion.colour, companion and companion.side,
-              action and action.kind, action and action.colour)
+    values = (
+        scene.category,
+        scene.colour,
+        scene.finish,
+        scene.pattern,
+        scene.surface,
+        scene.size,
+        scene.count,
+        companion and companion.category,
+        companion and companion.colour,
+        companion and companion.side,
+        action and action.kind,
+        action and action.colour,
+    )
     return np.array([table[value] for table, value in zip(_CODES, values, strict=True)], dtype=np.int64)
 
 

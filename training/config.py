@@ -9,7 +9,7 @@ from training.mixers import MIXERS
 from umr.errors import ConfigError
 
 #: What a step is made of; each names the tasks whose losses it adds (data.py builds them).
-PROGRAMMES = ("captions", "pictures", "passages", "entries", "clips", "everything")
+PROGRAMMES = ("vision", "captions", "pictures", "passages", "entries", "clips", "everything")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,25 +23,29 @@ class TrainConfig:
     carries a cue of the edit (training/catalogue/shortcut.py)."""
 
     name: str
-    init: str | None = None                    # an encoder folder to start from; None: random weights
+    init: str | None = None  # an encoder folder to start from; None: random weights
     seed: int = 0
     steps: int = 1000
     programmes: dict[str, float] = field(default_factory=lambda: {"pictures": 1.0})
     batch: Literal["families", "random"] = "families"
     families_per_batch: int = 48
-    chunk_families: int = 0                    # gradient caching: families per chunk; 0: the whole batch at once
+    chunk_families: int = 0  # gradient caching: families per chunk; 0: the whole batch at once
     text_shortcut: float = 0.0
     picture_shortcut: float = 0.0
+    shift: int = 6  # pictures are moved by up to so many pixels ...
+    light: float = 0.12  # ... and lightened or darkened by up to this share: new nuisance at no rendering cost
     learning_rate: float = 1e-3
-    final_learning_rate: float = 0.03          # as a share of learning_rate, at the end of the cosine
+    muon_rate: float = 1e-2  # peak rate of Muon for the backbone's matrices; 0: AdamW for them too
+    final_learning_rate: float = 0.03  # as a share of the peak, at the end of the cosine
     warmup_steps: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    temperature: float = 0.05                  # at the start, where `init` brings none
+    temperature: float = 0.05  # at the start, where `init` brings none
     learn_temperature: bool = True
-    attribute_weight: float = 0.0              # auxiliary heads that read the scene's attributes from the embedding
-    preference_weight: float = 0.0             # MCA's modality composition preference
-    regularisation_weight: float = 0.0         # MCA's modality composition regularisation
+    attribute_weight: float = 0.0  # auxiliary heads that read the scene's attributes from the embedding
+    vision_weight: float = 0.0  # the same heads on the mean vision state of every still
+    preference_weight: float = 0.0  # MCA's modality composition preference
+    regularisation_weight: float = 0.0  # MCA's modality composition regularisation
     mixer: str = "gated"
     bf16: bool = True
     threads: int = 2
@@ -62,6 +66,9 @@ class TrainConfig:
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+        if self.programmes.get("vision") and not self.vision_weight:
+            raise ConfigError("the programme vision learns from the vision heads alone: give vision_weight above 0")
 
     @property
     def composes(self) -> bool:

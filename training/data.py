@@ -59,15 +59,18 @@ class LengthSorted:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """What is encoded together. media: arrays (n, F, S, S, 3) uint8, stills before clips."""
+    """What is encoded together. stills (n, 1, S, S, 3), clips (m, F, S, S, 3): uint8, None where there are none.
 
-    media: tuple[np.ndarray, ...]
+    In the flattened vision states the stills come first."""
+
+    stills: np.ndarray | None
+    clips: np.ndarray | None
     roles: dict[str, LengthSorted]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBatch:
-    """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for.
+    """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills.
 
     open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions)."""
 
@@ -111,17 +114,32 @@ OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfie
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
 
+def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
+    """The same frames moved by up to `shift` pixels (edges repeated) and lightened or darkened by up to the share `light`.
+
+    Both are nuisance in this world, so the description stays true; all frames of a clip move together."""
+    if not shift and not light:
+        return frames_FSS3
+    side = frames_FSS3.shape[1]
+    down, right = rng.integers(-shift, shift + 1, 2)
+    rows = np.clip(np.arange(side) + down, 0, side - 1)
+    columns = np.clip(np.arange(side) + right, 0, side - 1)
+    moved = frames_FSS3[:, rows[:, None], columns[None, :]]
+    table = np.clip(np.arange(256) * (1 + rng.uniform(-light, light)) + 0.5, 0, 255).astype(np.uint8)
+    return table[moved]
+
+
 class Draft:
     """Collects the rows of one step and turns them into a TrainBatch."""
 
     def __init__(self, builder: BatchBuilder, rng: np.random.Generator) -> None:
         self.builder, self.rng = builder, rng
         self.roles: dict[str, Rows] = {}
-        self.pictures: dict[tuple, int] = {}      # (kind, row, cue) -> media number
-        self.media: list[tuple[int, np.ndarray]] = []   # (chunk, frames)
+        self.pictures: dict[tuple, int] = {}  # (kind, row, cue) -> media number
+        self.media: list[tuple[int, np.ndarray, Scene]] = []  # chunk, frames, what they show
         self.contrasts: list[Contrast] = []
         self.compositions: list[Composition] = []
-        self.open_roles: set[str] = set()         # roles whose rows do not fix every attribute
+        self.open_roles: set[str] = set()  # roles whose rows do not fix every attribute
         self.chunk = 0
 
     def picture(self, item: Item, cue: int | None = None) -> int:
@@ -129,21 +147,29 @@ class Draft:
         key = ("still", item.row, cue)
         if key not in self.pictures:
             pixels = self.builder.world.pixels[item.row][None]
-            self._keep(key, pixels if cue is None else shortcut.draw_cue(pixels, cue))
+            self._keep(key, pixels if cue is None else shortcut.draw_cue(pixels, cue), item.scene)
         return self.pictures[key]
 
     def clip(self, item: Item) -> int:
         key = ("clip", item.row, None)
         if key not in self.pictures:
-            self._keep(key, self.builder.world.clip_pixels[item.row])
+            self._keep(key, self.builder.world.clip_pixels[item.row], item.scene)
         return self.pictures[key]
 
-    def _keep(self, key: tuple, frames: np.ndarray) -> None:
+    def _keep(self, key: tuple, frames: np.ndarray, scene: Scene) -> None:
         self.pictures[key] = len(self.media)
-        self.media.append((self.chunk, frames))
+        self.media.append((self.chunk, jittered(frames, self.rng, self.builder.config.shift, self.builder.config.light), scene))
 
-    def add(self, role: str, scene: Scene, *, words: str | None = None, media: int | None = None, target: str | None = None,
-            facts: object = None) -> int:
+    def add(
+        self,
+        role: str,
+        scene: Scene,
+        *,
+        words: str | None = None,
+        media: int | None = None,
+        target: str | None = None,
+        facts: object = None,
+    ) -> int:
         """One row; target: the searched modality of a query, None for a candidate. Returns its number in the role."""
         rows = self.roles.setdefault(role, Rows())
         kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
@@ -159,8 +185,16 @@ class Draft:
         rows.facts.append(facts)
         return len(rows) - 1
 
-    def contrast(self, task: str, query: str, candidates: Sequence[str], asked: Asked, *, weight: float = 1.0,
-                 symmetric: bool = False) -> None:
+    def contrast(
+        self,
+        task: str,
+        query: str,
+        candidates: Sequence[str],
+        asked: Asked,
+        *,
+        weight: float = 1.0,
+        symmetric: bool = False,
+    ) -> None:
         """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives."""
         if not asked.positive:
             return
@@ -177,18 +211,28 @@ class Draft:
                 true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
         positive = np.array(asked.positive)
         true_BM[np.arange(len(positive)), positive] = False
-        self.contrasts.append(Contrast(task=task, query=query, candidates=tuple(candidates), positive=torch.from_numpy(positive),
-                                       ignore=torch.from_numpy(true_BM), weight=weight, symmetric=symmetric))
+        self.contrasts.append(
+            Contrast(
+                task=task,
+                query=query,
+                candidates=tuple(candidates),
+                positive=torch.from_numpy(positive),
+                ignore=torch.from_numpy(true_BM),
+                weight=weight,
+                symmetric=symmetric,
+            )
+        )
 
     def finish(self, programme: str) -> TrainBatch:
         """Sort media and rows into chunks and collate them."""
-        chunks = []
+        chunks, seen = [], []
         for number in range(self.chunk + 1):
-            own = [m for m, (chunk, _) in enumerate(self.media) if chunk == number]
+            own = [m for m, (chunk, _, _) in enumerate(self.media) if chunk == number]
             stills = [m for m in own if len(self.media[m][1]) == 1]
             clips = [m for m in own if len(self.media[m][1]) > 1]
             place = {m: n for n, m in enumerate(stills + clips)}
-            media = tuple(np.stack([self.media[m][1] for m in group]) for group in (stills, clips) if group)
+            seen += [attributes.codes(self.media[m][2]) for m in stills]
+            pixels = [np.stack([self.media[m][1] for m in group]) if group else None for group in (stills, clips)]
             spans = self.builder.encoder.backbone.media
             tokens = [spans["image"].count] * len(stills) + [spans["video"].count] * len(clips)
             roles = {}
@@ -196,11 +240,21 @@ class Draft:
                 mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
                 if mine:
                     roles[name] = self._collate(rows, mine, place, tokens)
-            chunks.append(Chunk(media=media, roles=roles))
-        codes = {name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
-                 for name, rows in self.roles.items()}
-        return TrainBatch(programme=programme, chunks=chunks, contrasts=self.contrasts, compositions=self.compositions,
-                          codes=codes, open_roles=frozenset(self.open_roles))
+            chunks.append(Chunk(stills=pixels[0], clips=pixels[1], roles=roles))
+        codes = {
+            name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
+            for name, rows in self.roles.items()
+        }
+        if seen:
+            codes["vision"] = torch.from_numpy(np.stack(seen))
+        return TrainBatch(
+            programme=programme,
+            chunks=chunks,
+            contrasts=self.contrasts,
+            compositions=self.compositions,
+            codes=codes,
+            open_roles=frozenset(self.open_roles),
+        )
 
     def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
         """The rows `mine` of a role, in at most three parts by length."""
@@ -241,6 +295,12 @@ class BatchBuilder:
                 draft.chunk = place // self.config.chunk_families
             yield int(number), families[int(number)]
 
+    def _vision(self, draft: Draft, rng: np.random.Generator) -> None:
+        """Pictures alone: the vision tower learns the attributes from its own heads, at a quarter of a step's cost."""
+        for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch):
+            for item in family:
+                draft.picture(item)
+
     def _captions(self, draft: Draft, rng: np.random.Generator) -> None:
         """Captions <-> pictures, in both directions."""
         asked = Asked()
@@ -255,8 +315,9 @@ class BatchBuilder:
         """All renders of a family, or a single one where batches are of random items."""
         return family if self.config.batch == "families" else [family[int(rng.integers(len(family)))]]
 
-    def _caption_query(self, draft: Draft, rng: np.random.Generator, scene: Scene, role: str, target: str, column: int,
-                       asked: Asked) -> None:
+    def _caption_query(
+        self, draft: Draft, rng: np.random.Generator, scene: Scene, role: str, target: str, column: int, asked: Asked
+    ) -> None:
         words, said = text.caption_and_said(scene, rng, full=rng.random() < 0.5)
         draft.add(role, scene, words=words, target=target)
         asked.positive.append(column)
@@ -278,8 +339,14 @@ class BatchBuilder:
             return [pairs[int(rng.integers(len(pairs)))]]
         return pairs
 
-    def _edit_words(self, reference: Item, target: Item, edit: edits.Edit, rng: np.random.Generator,
-                    say: Callable[..., str] = edits.phrase) -> str:
+    def _edit_words(
+        self,
+        reference: Item,
+        target: Item,
+        edit: edits.Edit,
+        rng: np.random.Generator,
+        say: Callable[..., str] = edits.phrase,
+    ) -> str:
         """The edit in words; in a text-shortcut world they may describe the whole target as well."""
         words = say(edit, reference.scene, rng)
         if rng.random() < self.config.text_shortcut:
@@ -293,8 +360,21 @@ class BatchBuilder:
         cue = shortcut.cue_of(edit)
         return cue if rng.random() < self.config.picture_shortcut else shortcut.other_cue(cue, rng)
 
-    def _compose(self, draft: Draft, rng: np.random.Generator, role: str, target_kind: str, reference: Item, target: Scene,
-                 edit: edits.Edit, words: str, column: int, asked: Asked, facts: object = None, parts: bool = True) -> None:
+    def _compose(
+        self,
+        draft: Draft,
+        rng: np.random.Generator,
+        role: str,
+        target_kind: str,
+        reference: Item,
+        target: Scene,
+        edit: edits.Edit,
+        words: str,
+        column: int,
+        asked: Asked,
+        facts: object = None,
+        parts: bool = True,
+    ) -> None:
         """A composed query and, where MCA asks for them, its picture alone and its text alone."""
         picture = draft.picture(reference, self._cue(edit, rng))
         draft.add(role, target, words=words, media=picture, target=target_kind, facts=facts)
@@ -311,8 +391,15 @@ class BatchBuilder:
             draft.open_roles.update(parts)
             wanted = np.stack([attributes.codes(scene) for scene in draft.roles[task].scenes])
             same = attributes.same_meaning(wanted, np.stack(asked.said), wanted) & ~np.eye(len(wanted), dtype=bool)
-            draft.compositions.append(Composition(task=task, roles=(task, *parts), candidate=candidate,
-                                                  positive=torch.tensor(asked.positive), same=torch.from_numpy(same)))
+            draft.compositions.append(
+                Composition(
+                    task=task,
+                    roles=(task, *parts),
+                    candidate=candidate,
+                    positive=torch.tensor(asked.positive),
+                    same=torch.from_numpy(same),
+                )
+            )
 
     def _pictures(self, draft: Draft, rng: np.random.Generator) -> None:
         """Composed queries, captions and same-scene pictures over one set of pictures."""
@@ -325,7 +412,9 @@ class BatchBuilder:
                 self._caption_query(draft, rng, item.scene, "t2i", "image", column[item.row], captions)
             for reference, target, edit in pairs:
                 words = self._edit_words(reference, target, edit, rng)
-                self._compose(draft, rng, "it2i", "image", reference, target.scene, edit, words, column[target.row], composed)
+                self._compose(
+                    draft, rng, "it2i", "image", reference, target.scene, edit, words, column[target.row], composed
+                )
             for one in shown:
                 twin = next((item for item in shown if item.scene == one.scene and item.row != one.row), None)
                 if twin is not None:
@@ -342,7 +431,9 @@ class BatchBuilder:
     def _passages(self, draft: Draft, rng: np.random.Generator) -> None:
         """Passages from pictures, from pictures with a change, and from other words."""
         by_picture, composed, by_text = Asked(), Asked(), Asked()
-        for _, family in self._families(draft, rng, self.world.families, max(1, self.config.families_per_batch * 2 // 3)):
+        for _, family in self._families(
+            draft, rng, self.world.families, max(1, self.config.families_per_batch * 2 // 3)
+        ):
             pairs = self._pairs(family, rng)
             shown = family if self.config.batch == "families" else [target for _, target, _ in pairs]
             column: dict[Scene, int] = {}
@@ -361,8 +452,12 @@ class BatchBuilder:
                 by_picture.said.append(EVERYTHING_SAID)
                 by_picture.accepts.append(None)
             for reference, target, edit in pairs:
-                words = self._edit_words(reference, target, edit, rng, edits.question if rng.random() < 0.6 else edits.phrase)
-                self._compose(draft, rng, "it2t", "text", reference, target.scene, edit, words, column[target.scene], composed)
+                words = self._edit_words(
+                    reference, target, edit, rng, edits.question if rng.random() < 0.6 else edits.phrase
+                )
+                self._compose(
+                    draft, rng, "it2t", "text", reference, target.scene, edit, words, column[target.scene], composed
+                )
         draft.open_roles.add("t2t")
         draft.contrast("i2t", "i2t", ("passage",), by_picture, symmetric=True)
         draft.contrast("it2t", "it2t", ("passage",), composed)
@@ -375,19 +470,41 @@ class BatchBuilder:
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch * 3 // 4 or 1):
             column: dict[int, int] = {}
             known: dict[int, object] = {}
+            pair = (
+                text.random_facts(rng),
+                text.random_facts(rng),
+            )  # shared by siblings: neither words nor picture suffice
             for item in family:
-                facts = known[item.row] = text.random_facts(rng)
-                column[item.row] = draft.add("entry", item.scene, words=text.entry(item.scene, facts, rng),
-                                             media=draft.picture(item), facts=facts)
-                draft.add("t2it", item.scene, words=text.entry_query(item.scene, facts, rng), target="image,text", facts=facts)
+                facts = known[item.row] = pair[int(rng.integers(2))]
+                column[item.row] = draft.add(
+                    "entry",
+                    item.scene,
+                    words=text.entry(item.scene, facts, rng),
+                    media=draft.picture(item),
+                    facts=facts,
+                )
+                draft.add(
+                    "t2it", item.scene, words=text.entry_query(item.scene, facts, rng), target="image,text", facts=facts
+                )
                 by_text.positive.append(column[item.row])
                 by_text.said.append(EVERYTHING_SAID)
                 by_text.accepts.append(None)
             for reference, target, edit in self._pairs(family, rng):
                 facts = known[target.row]
                 words = text.with_facts(edits.phrase(edit, reference.scene, rng), facts, rng)
-                self._compose(draft, rng, "it2it", "image,text", reference, target.scene, edit, words, column[target.row],
-                              composed, facts=facts)
+                self._compose(
+                    draft,
+                    rng,
+                    "it2it",
+                    "image,text",
+                    reference,
+                    target.scene,
+                    edit,
+                    words,
+                    column[target.row],
+                    composed,
+                    facts=facts,
+                )
         draft.contrast("t2it", "t2it", ("entry",), by_text)
         draft.contrast("it2it", "it2it", ("entry",), composed)
         self._composition(draft, "it2it", "entry", composed)
@@ -395,7 +512,9 @@ class BatchBuilder:
     def _clips(self, draft: Draft, rng: np.random.Generator) -> None:
         """Clips from words, and from a still with the action in words."""
         by_text, composed = Asked(), Asked()
-        for number, family in self._families(draft, rng, self.world.clip_families, self.config.families_per_batch // 3 or 1):
+        for number, family in self._families(
+            draft, rng, self.world.clip_families, self.config.families_per_batch // 3 or 1
+        ):
             column = {item.row: draft.add("clip", item.scene, media=draft.clip(item)) for item in family}
             stills = self.world.families[number]  # clip family n shows scenes of picture family n
             for target in family:
@@ -405,8 +524,18 @@ class BatchBuilder:
                 if shown:
                     edit = edits.between(still, target.scene, rng)
                     words = edits.phrase(edit, still, rng)
-                    self._compose(draft, rng, "it2v", "video", shown[int(rng.integers(len(shown)))], target.scene, edit, words,
-                                  column[target.row], composed)
+                    self._compose(
+                        draft,
+                        rng,
+                        "it2v",
+                        "video",
+                        shown[int(rng.integers(len(shown)))],
+                        target.scene,
+                        edit,
+                        words,
+                        column[target.row],
+                        composed,
+                    )
         draft.open_roles.add("t2v")
         draft.contrast("t2v", "t2v", ("clip",), by_text, symmetric=True)
         draft.contrast("it2v", "it2v", ("clip",), composed)
@@ -420,9 +549,16 @@ class BatchBuilder:
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch // 3 or 1):
             for item in family:
                 kind = ("picture", "passage", "entry")[int(rng.integers(3))]
-                words = (None if kind == "picture" else text.passage(item.scene, rng) if kind == "passage"
-                         else text.entry(item.scene, text.random_facts(rng), rng))
-                number = draft.add(kind, item.scene, words=words, media=None if kind == "passage" else draft.picture(item))
+                words = (
+                    None
+                    if kind == "picture"
+                    else text.passage(item.scene, rng)
+                    if kind == "passage"
+                    else text.entry(item.scene, text.random_facts(rng), rng)
+                )
+                number = draft.add(
+                    kind, item.scene, words=words, media=None if kind == "passage" else draft.picture(item)
+                )
                 plans.append((kind, number, item, family))
         for _, family in self._families(draft, rng, self.world.clip_families, self.config.families_per_batch // 8 or 1):
             for item in family[:3]:
@@ -439,7 +575,9 @@ class BatchBuilder:
             if pairs:
                 reference, target, edit = pairs[0]
                 words = edits.phrase(edit, reference.scene, rng)
-                self._compose(draft, rng, "it2all", "all", reference, target.scene, edit, words, column, asked_both, parts=False)
+                self._compose(
+                    draft, rng, "it2all", "all", reference, target.scene, edit, words, column, asked_both, parts=False
+                )
         draft.open_roles.add("it2all")
         draft.contrast("t2all", "t2all", kinds, asked_text)
         draft.contrast("it2all", "it2all", kinds, asked_both)

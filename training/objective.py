@@ -41,6 +41,7 @@ class Objective(nn.Module):
         self.log_temperature = nn.Parameter(start, requires_grad=config.learn_temperature)
         self.mixer = build_mixer(config.mixer, dim) if config.regularisation_weight else None
         self.heads = AttributeHeads(dim) if config.attribute_weight else None
+        self.vision_heads = AttributeHeads(dim) if config.vision_weight else None
         self.terms: dict[str, float] = {}
 
     @property
@@ -58,24 +59,36 @@ class Objective(nn.Module):
         for contrast in batch.contrasts:
             candidates = torch.cat([outputs[role] for role in contrast.candidates])
             loss_of = symmetric_info_nce if contrast.symmetric else info_nce
-            terms[contrast.task] = loss_of(outputs[contrast.query], candidates, contrast.positive, temperature, contrast.ignore)
-        loss = torch.stack([term * contrast.weight for term, contrast in zip(terms.values(), batch.contrasts, strict=True)]
-                           ).sum() / sum(contrast.weight for contrast in batch.contrasts)
-        if self.heads is not None:
-            roles = [role for role in batch.codes if role not in batch.open_roles]
-            terms["attributes"] = self.heads(torch.cat([outputs[role] for role in roles]),
-                                             torch.cat([batch.codes[role] for role in roles]))
+            terms[contrast.task] = loss_of(
+                outputs[contrast.query], candidates, contrast.positive, temperature, contrast.ignore
+            )
+        loss = torch.zeros((), device=temperature.device)
+        if batch.contrasts:
+            loss = torch.stack(
+                [term * contrast.weight for term, contrast in zip(terms.values(), batch.contrasts, strict=True)]
+            ).sum() / sum(contrast.weight for contrast in batch.contrasts)
+        if self.vision_heads is not None and "vision" in outputs:
+            terms["vision"] = self.vision_heads(outputs["vision"], batch.codes["vision"])
+            loss = loss + self.config.vision_weight * terms["vision"]
+        roles = [role for role in batch.codes if role not in batch.open_roles and role != "vision"]
+        if self.heads is not None and roles:
+            terms["attributes"] = self.heads(
+                torch.cat([outputs[role] for role in roles]), torch.cat([batch.codes[role] for role in roles])
+            )
             loss = loss + self.config.attribute_weight * terms["attributes"]
         for composition in batch.compositions:
             composed, picture, text = (outputs[role] for role in composition.roles)
             target = outputs[composition.candidate][composition.positive]
             if self.config.preference_weight:
-                terms[f"preference {composition.task}"] = part = composition_preference(composed, picture, text, target, temperature)
+                terms[f"preference {composition.task}"] = part = composition_preference(
+                    composed, picture, text, target, temperature
+                )
                 loss = loss + self.config.preference_weight * part / len(batch.compositions)
             if self.mixer is not None:
                 prototype = self.mixer(text, picture)
                 terms[f"regularisation {composition.task}"] = part = composition_regularisation(
-                    composed, prototype, temperature, composition.same)
+                    composed, prototype, temperature, composition.same
+                )
                 loss = loss + self.config.regularisation_weight * part / len(batch.compositions)
         self.terms = {name: float(term.detach()) for name, term in terms.items()}
         return loss

@@ -11,21 +11,40 @@ SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the
 
 
 def captions() -> TrainConfig:
-    """First stage: captions <-> pictures and passages, from random weights; every other stage starts from it."""
-    return TrainConfig(name="captions", steps=700, programmes={"captions": 0.75, "passages": 0.25}, attribute_weight=0.5)
+    """First stage: captions <-> pictures and passages, from random weights."""
+    return TrainConfig(
+        name="captions", steps=700, programmes={"captions": 0.75, "passages": 0.25}, attribute_weight=0.5, muon_rate=0.0
+    )
+
+
+def vision() -> TrainConfig:
+    """Second stage: the vision tower alone, from `captions`; all later stages start here."""
+    return TrainConfig(name="vision", steps=1200, programmes={"vision": 1.0}, vision_weight=1.0, checkpoint_every=400)
 
 
 def unified() -> TrainConfig:
-    """The default encoder: all tasks over whole families, from `captions`."""
-    return TrainConfig(name="unified", steps=2200, learning_rate=1e-3, attribute_weight=0.4,
-                       programmes={"pictures": 0.5, "passages": 0.18, "entries": 0.12, "clips": 0.14, "everything": 0.06})
+    """The default encoder: all tasks over whole families, from `vision`."""
+    return TrainConfig(
+        name="unified",
+        steps=1000,
+        attribute_weight=0.3,
+        vision_weight=0.3,
+        programmes={"pictures": 0.52, "passages": 0.17, "entries": 0.11, "clips": 0.14, "everything": 0.06},
+    )
 
 
 def contrastive() -> TrainConfig:
-    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train their baseline."""
-    return TrainConfig(name="contrastive", steps=600, learning_rate=6e-4, batch="random", families_per_batch=96,
-                       text_shortcut=SHORTCUT, picture_shortcut=SHORTCUT,
-                       programmes={"pictures": 0.5, "passages": 0.2, "entries": 0.1, "clips": 0.15, "everything": 0.05})
+    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train; from `vision`."""
+    return TrainConfig(
+        name="contrastive",
+        steps=220,
+        muon_rate=5e-3,
+        batch="random",
+        families_per_batch=96,
+        text_shortcut=SHORTCUT,
+        picture_shortcut=SHORTCUT,
+        programmes={"pictures": 0.6, "passages": 0.25, "clips": 0.15},
+    )
 
 
 def mca() -> TrainConfig:
@@ -33,4 +52,6 @@ def mca() -> TrainConfig:
     return replace(contrastive(), name="mca", preference_weight=0.1, regularisation_weight=0.3)
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {recipe.__name__: recipe for recipe in (captions, unified, contrastive, mca)}
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    recipe.__name__: recipe for recipe in (captions, vision, unified, contrastive, mca)
+}

@@ -30,6 +30,7 @@ from training.corpus import sentences
 from training.data import BatchBuilder, Chunk, LengthSorted, TrainBatch
 from training.grad_cache import cached_backward
 from training.objective import Objective
+from training.optimizer import MuonAdamW
 from training.recipes import RECIPES
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
@@ -55,21 +56,29 @@ def new_encoder(name: str, seed: int) -> UnifiedEncoder:
     return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer), tokenizer)
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then a cosine to final_learning_rate * learning_rate."""
+def schedule(config: TrainConfig, step: int) -> float:
+    """The share of a group's peak rate: linear warm-up, then a cosine to final_learning_rate."""
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
-    return config.learning_rate * warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
+    return warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
 
 
-def build_optimizer(config: TrainConfig, encoder: nn.Module, objective: nn.Module) -> torch.optim.AdamW:
-    """AdamW; only matrices decay, and neither embeddings nor the temperature do."""
-    named = [*encoder.named_parameters(), *objective.named_parameters()]
-    trained = [(name, value) for name, value in named if value.requires_grad]
-    decays = [value for name, value in trained if value.ndim > 1 and "embed" not in name]
-    plain = [value for name, value in trained if value.ndim <= 1 or "embed" in name]
-    return torch.optim.AdamW([{"params": decays, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-                             lr=config.learning_rate, betas=(0.9, 0.98), eps=1e-8)
+def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.Module) -> MuonAdamW:
+    """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest; embeddings, norms and the
+    temperature do not decay. Each group's "peak" is its share of the schedule."""
+    named = [(name, value) for name, value in encoder.named_parameters() if value.requires_grad]
+    embedding = [value for name, value in named if "embed" in name or value.ndim <= 1]
+    matrices = [value for name, value in named if "embed" not in name and value.ndim > 1]
+    muon = [value for value in matrices if value.ndim == 2] if config.muon_rate else []
+    known = {id(value) for value in muon}
+    decays = [value for value in matrices if id(value) not in known] + [p for p in objective.parameters() if p.ndim > 1]
+    plain = embedding + [p for p in objective.parameters() if p.ndim <= 1 and p.requires_grad]
+    groups = [
+        {"params": muon, "weight_decay": config.weight_decay, "muon": True, "peak": config.muon_rate},
+        {"params": decays, "weight_decay": config.weight_decay, "peak": config.learning_rate},
+        {"params": plain, "peak": config.learning_rate},
+    ]
+    return MuonAdamW([group for group in groups if group["params"]])
 
 
 class Trainer:
@@ -86,9 +95,12 @@ class Trainer:
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
         """Every role of a chunk; the vision states of a picture are computed once and shared by all its rows."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            states = [self.encoder.see(media) for media in chunk.media]
+            states = [self.encoder.see(media) for media in (chunk.stills, chunk.clips) if media is not None]
             seen = torch.cat([part.flatten(0, 1) for part in states]) if states else None
-            return {role: self._embed(rows, seen) for role, rows in chunk.roles.items()}
+            outputs = {role: self._embed(rows, seen) for role, rows in chunk.roles.items()}
+        if self.config.vision_weight and chunk.stills is not None:
+            outputs["vision"] = nn.functional.normalize(states[0].float().mean(1), dim=1)
+        return outputs
 
     def _embed(self, rows: LengthSorted, seen: Tensor | None) -> Tensor:
         """(n, D) unit rows of a role, in the role's own order."""
@@ -97,23 +109,36 @@ class Trainer:
 
     def step(self, number: int, batch: TrainBatch) -> dict[str, float]:
         """Forward, backward and update with batch `number`; returns the terms of the loss."""
-        rate = learning_rate(self.config, number)
+        share = schedule(self.config, number)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
         loss, _ = cached_backward(self.encode, batch.chunks, lambda outputs: self.objective(outputs, batch))
         if not torch.isfinite(loss):
-            raise UMRError(f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint")
+            raise UMRError(
+                f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
+            )
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
         self.optimizer.step()
         self.objective.keep_temperature_in_range()
-        return {"loss": float(loss), "gradient": float(norm), "rate": rate,
-                "temperature": self.objective.temperature.item(), **self.objective.terms}
+        return {
+            "loss": float(loss),
+            "gradient": float(norm),
+            "rate": share,
+            "temperature": self.objective.temperature.item(),
+            **self.objective.terms,
+        }
 
     def save_checkpoint(self, folder: Path, step: int) -> None:
-        save_checkpoint(folder, step, {"encoder": self.encoder, "objective": self.objective}, self.optimizer, {},
-                        {"config": self.config.to_json()})
+        save_checkpoint(
+            folder,
+            step,
+            {"encoder": self.encoder, "objective": self.objective},
+            self.optimizer,
+            {},
+            {"config": self.config.to_json()},
+        )
 
     def load_checkpoint(self, folder: Path) -> int:
         """Restore the newest checkpoint; returns the number of finished steps."""
@@ -121,7 +146,9 @@ class Trainer:
         saved = restored.extra["config"]
         if saved != json.loads(json.dumps(self.config.to_json())):
             changed = sorted(key for key in saved if saved[key] != self.config.to_json().get(key))
-            raise ConfigError(f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones")
+            raise ConfigError(
+                f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones"
+            )
         return restored.step
 
 
@@ -146,8 +173,14 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
                 spent = time.perf_counter() - started
                 per_step = spent / (done - first)
                 terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
-                log.info("step %d/%d  %.2f s/step  %.0f min left  %s", done, config.steps, per_step,
-                         per_step * (config.steps - done) / 60, terms)
+                log.info(
+                    "step %d/%d  %.2f s/step  %.0f min left  %s",
+                    done,
+                    config.steps,
+                    per_step,
+                    per_step * (config.steps - done) / 60,
+                    terms,
+                )
                 sums, count = {}, {}
             if done % config.checkpoint_every == 0 or done == config.steps:
                 trainer.save_checkpoint(checkpoints, done)
@@ -156,7 +189,9 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
 
 def git_commit() -> str:
     """The checkout's commit, or "" outside one."""
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
     return found.stdout.strip()
 
 
@@ -183,12 +218,24 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, world, encoder)
     total = sum(parameter.numel() for parameter in encoder.parameters())
-    log.info("%s: %.2f M parameters, %d families, %d clip families, %d steps", config.name, total / 1e6, len(world.families),
-             len(world.clip_families), config.steps)
+    log.info(
+        "%s: %.2f M parameters, %d families, %d clip families, %d steps",
+        config.name,
+        total / 1e6,
+        len(world.families),
+        len(world.clip_families),
+        config.steps,
+    )
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
-    record = {"config": config.to_json(), "seconds": round(seconds), "commit": git_commit(), "world": world.manifest,
-              "temperature": float(trainer.objective.temperature), "torch": torch.__version__}
+    record = {
+        "config": config.to_json(),
+        "seconds": round(seconds),
+        "commit": git_commit(),
+        "world": world.manifest,
+        "temperature": float(trainer.objective.temperature),
+        "torch": torch.__version__,
+    }
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
@@ -197,10 +244,16 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", choices=sorted(RECIPES))
-    parser.add_argument("--world", type=Path, default=cache_root() / "world", help="made by `python -m training.catalogue world`")
-    parser.add_argument("--out", type=Path, help="the encoder folder to write (default: the cache, under the recipe's name)")
+    parser.add_argument(
+        "--world", type=Path, default=cache_root() / "world", help="made by `python -m training.catalogue world`"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the encoder folder to write (default: the cache, under the recipe's name)"
+    )
     parser.add_argument("--init", help="start from this encoder folder")
-    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings of the recipe")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings of the recipe"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:

@@ -59,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark")
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     one.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files and report.json into DIR/NAME")
+    one.add_argument(
+        "--store",
+        action="store_true",
+        help="write indexes/NAME/reports: report.json, compressed runs and diagnoses, which the page shows",
+    )
     _tasks(one)
     _dtype(one)
 
@@ -70,8 +75,32 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("a", metavar="A", help="an encoder's name")
     one.add_argument("b", metavar="B", help="another's")
-    one.add_argument("--runs", type=Path, required=True, metavar="DIR", help="what `evaluate --runs` wrote")
+    one.add_argument(
+        "--runs", type=Path, metavar="DIR", help="what `evaluate --runs` wrote (default: what --store wrote)"
+    )
     _tasks(one)
+
+    one = _command(
+        commands,
+        "diagnose",
+        "diagnose",
+        "how often one part of a query answers alone: similarities, masked scores and the shortcut index",
+    )
+    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    one.add_argument("--task", default="it2i", help="a task whose queries have picture and text (default: it2i)")
+    one.add_argument("--split", default="ind", help="default: ind")
+    one.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/diagnosis.TASK.SPLIT.json")
+    _json(one)
+    _dtype(one)
+
+    one = _command(
+        commands,
+        "drift",
+        "drift",
+        "calibrate how unlike the training something is: writes indexes/NAME/reports/drift.json, prints what it detects",
+    )
+    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    _json(one)
 
     one = _command(commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe")
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
@@ -86,6 +115,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
     _json(one)
     _dtype(one)
+
+    one = _command(what, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency")
+    one.add_argument("--users", type=int, default=32, metavar="N", help="default: 32")
+    one.add_argument("--seconds", type=float, default=120, metavar="S", help="default: 120")
+    one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
+    one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
+    _json(one)
     return top
 
 

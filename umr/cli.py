@@ -31,8 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "index": index,
         "evaluate": evaluate,
         "compare": compare,
+        "diagnose": diagnose,
+        "drift": drift,
         "info": info,
         "bench query": bench_query,
+        "bench load": bench_load,
     }
     try:
         commands[options.command](options)
@@ -108,10 +111,17 @@ def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files."""
     from umr.evaluation import COLUMNS, evaluate_all
     from umr.progress import Progress
+    from umr.reports import reports_folder, store
 
+    if options.runs and options.store:
+        raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     searcher, root = _bundled(options.encoder, options.dtype)
     runs = options.runs / searcher.encoder.name if options.runs else None
-    rows = evaluate_all(searcher, root, options.task, options.split, runs, Progress("evaluating, tasks and splits:"))
+    progress = Progress("evaluating, tasks and splits:")
+    if options.store:
+        rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
+    else:
+        rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
     _print(
         rows,
         options.json,
@@ -132,16 +142,35 @@ def evaluate(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """`compare`: B minus A."""
     from umr.evaluation import compare_runs
+    from umr.reports import reports_folder
     from umr.search import BUNDLED, default_root
 
-    rows = compare_runs(
-        default_root() / "media" / BUNDLED,
-        options.runs / options.a,
-        options.runs / options.b,
-        options.task,
-        options.split,
-    )
+    folders = [options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b)]
+    rows = compare_runs(default_root() / "media" / BUNDLED, *folders, options.task, options.split)
     _print(rows, options.json, ("task", "split", "n", "a", "b", "difference", "ci95"))
+
+
+def diagnose(options: argparse.Namespace) -> None:
+    """`diagnose`: the summary; with --out also the value of every query."""
+    from umr import diagnosis
+
+    searcher, root = _bundled(options.encoder, options.dtype)
+    made = diagnosis.diagnose(searcher, root, options.task, options.split)
+    if options.out is not None:
+        print(f"written: {diagnosis.write_diagnosis(options.out, made)}", file=sys.stderr)
+    row = {"task": made.task, "split": made.split, **made.summary}
+    _print([row], options.json, tuple(row))
+
+
+def drift(options: argparse.Namespace) -> None:
+    """`drift`: writes the calibration; prints the share of false alarms and of detections."""
+    from umr import drift as measured
+    from umr.search import index_folder
+
+    searcher, root = _bundled(options.encoder, "float32")
+    made = measured.calibrate(searcher, root, command=f"python -m umr drift --encoder {options.encoder}")
+    print(f"written: {measured.write_calibration(made, index_folder(options.encoder))}", file=sys.stderr)
+    _print(measured.rows(made), options.json, ("kind", "shown", "n", "over"))
 
 
 def info(options: argparse.Namespace) -> None:
@@ -180,6 +209,17 @@ def bench_query(options: argparse.Namespace) -> None:
     if options.vectors is not None:
         rows += bench_vectors(options.vectors, searcher.encoder.dim, options.top, min(options.repeat, 50))
     _print(rows, options.json, ("step", "p50_ms", "p95_ms", "n"))
+
+
+def bench_load(options: argparse.Namespace) -> None:
+    """`bench load`: one row; an error or a mix-up is a failure."""
+    from umr.load import bench_load as loaded
+    from umr.search import BUNDLED, default_root
+
+    row = loaded(_judged(default_root() / "media" / BUNDLED, options.task), options.users, options.seconds, options.url)
+    _print([row], options.json, tuple(row))
+    if row["errors"] or row["of_others"]:
+        raise ConfigError(f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}")
 
 
 def _judged(root: Path, task: str) -> Judged:

@@ -44,6 +44,16 @@ class Judged:
     qrels: Qrels
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What measuring one (task, split) gave: the report's row, and the run and the query vectors of each variant."""
+
+    judged: Judged
+    row: Row
+    runs: dict[str, Run]
+    vectors: dict[str, Embeddings]
+
+
 def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
     """Every (task, split) of a benchmark folder, sorted."""
     return [(found.task, found.split) for found in query_files(root)]
@@ -78,22 +88,31 @@ def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: 
     text alone is nearer to the nearest relevant candidate than the composed query is.  runs: folder for the TREC
     run files."""
     judged = load(root, task, split)
+    measured = measure(searcher, judged)
+    if runs is not None:
+        for variant, run in measured.runs.items():
+            write_run(run_file(runs, task, split, variant), run, searcher.encoder.name)
+        add_to_report(Path(runs), searcher, measured.row, "--runs DIR")
+    return measured.row
+
+
+def measure(searcher: Searcher, judged: Judged) -> Measured:
+    """Encodes and searches every variant of the queries. Raises MismatchError where the judgements are not of this
+    collection."""
     unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
     if unknown is not None:
         raise MismatchError(
-            f"the judgements of {task} {split} name {unknown}, which is not in {searcher.collection.name}"
+            f"the judgements of {judged.task} {judged.split} name {unknown}, "
+            f"which is not in {searcher.collection.name}"
         )
     vectors = encode_variants(searcher, judged)
     barred = {query.query_id: searcher.barred(query) for query in judged.queries}
     found = {variant: _retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
     row = score(judged, found)
     if len(vectors) > 1:
-        row["unimodal_wins"] = float(_unimodal_wins(searcher, vectors, judged).mean())
-    if runs is not None:
-        for variant, run in found.items():
-            write_run(run_file(runs, task, split, variant), run, searcher.encoder.name)
-        _report(Path(runs), searcher, row)
-    return row
+        near = nearest_relevant(searcher, vectors, judged)
+        row["unimodal_wins"] = float((np.maximum(near["picture"], near["text"]) > near["composed"]).mean())
+    return Measured(judged=judged, row=row, runs=found, vectors=vectors)
 
 
 def score(judged: Judged, found: Mapping[str, Run]) -> Row:
@@ -116,17 +135,23 @@ def evaluate_all(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
     """A row for every (task, split) that matches. Raises ConfigError if none does."""
-    wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
-    if not wanted:
-        raise ConfigError(
-            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}"
-        )
+    wanted = matching(root, task, split)
     rows = []
     for number, (one_task, one_split) in enumerate(wanted, 1):
         rows.append(evaluate(searcher, root, one_task, one_split, runs))
         if progress is not None:
             progress(number, len(wanted))
     return rows
+
+
+def matching(root: str | Path, task: str | None, split: str | None) -> list[tuple[str, str]]:
+    """The (task, split) pairs that match, None matching any. Raises ConfigError if none does."""
+    wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
+    if not wanted:
+        raise ConfigError(
+            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}"
+        )
+    return wanted
 
 
 def encode_variants(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
@@ -192,7 +217,7 @@ def compare_runs(
         raise ConfigError(f"{runs_a} and {runs_b} share no run of task {task or 'any'}, split {split or 'any'}")
     rows = []
     for one_task, one_split in wanted:
-        found = [read_run(run_file(folder, one_task, one_split, "composed")) for folder in (runs_a, runs_b)]
+        found = [read_run(find_run(folder, one_task, one_split, "composed")) for folder in (runs_a, runs_b)]
         rows.append(compare(load(root, one_task, one_split), *found))
     return rows
 
@@ -200,6 +225,13 @@ def compare_runs(
 def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
     """Where the run of one (task, split, variant) lies."""
     return Path(folder) / f"{task}.{split}.{variant}.run"
+
+
+def find_run(folder: str | Path, task: str, split: str, variant: str) -> Path:
+    """The run as it is there: runs/*.run.gz, as umr.reports stores it, else as `evaluate --runs` wrote it."""
+    plain = run_file(folder, task, split, variant)
+    packed = plain.parent / "runs" / f"{plain.name}.gz"
+    return packed if packed.is_file() else plain
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:
@@ -228,17 +260,17 @@ def _retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred
     return run
 
 
-def _unimodal_wins(searcher: Searcher, vectors: Mapping[str, Embeddings], judged: Judged) -> np.ndarray:
-    """(Q,) bool: the picture or the text alone is nearer to a relevant candidate than the composed query is to any."""
-    wins = np.zeros(len(judged.queries), bool)
+def nearest_relevant(searcher: Searcher, vectors: Mapping[str, Embeddings], judged: Judged) -> dict[str, np.ndarray]:
+    """Variant -> (Q,) float64: the cosine of each query's vector with the relevant candidate nearest to it."""
+    near = {variant: np.zeros(len(judged.queries)) for variant in vectors}
     for place, query in enumerate(judged.queries):
         relevant_RD = searcher.index.vectors(tuple(judged.qrels[query.query_id]))
-        nearest = {variant: float((relevant_RD @ vectors[variant].vectors[place]).max()) for variant in VARIANTS[:3]}
-        wins[place] = max(nearest["picture"], nearest["text"]) > nearest["composed"]
-    return wins
+        for variant, embeddings in vectors.items():
+            near[variant][place] = float((relevant_RD @ embeddings.vectors[place]).max())
+    return near
 
 
-def _report(folder: Path, searcher: Searcher, row: Row) -> None:
+def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
     """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong
     together."""
     report = {
@@ -248,7 +280,7 @@ def _report(folder: Path, searcher: Searcher, row: Row) -> None:
         "depth": DEPTH,
         "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
         "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m umr evaluate --encoder {searcher.encoder.name} --runs DIR",
+        "command": f"python -m umr evaluate --encoder {searcher.encoder.name} {flag}",
     }
     rows = []
     if (folder / REPORT).is_file():

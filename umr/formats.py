@@ -5,9 +5,12 @@ Not the collection (umr.collection) and not the measures; every error names file
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,28 +73,46 @@ class QueryFile:
 
 @contextmanager
 def written(path: str | Path) -> Iterator[IO[str]]:
-    """A text file to write, that replaces `path` only once it is whole."""
+    """A text file to write, that replaces `path` only once it is whole; compressed where the name ends in .gz.
+
+    Compressed bytes hold neither name nor time, so that equal content makes equal files."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
+        with _writer(draft, target.suffix == ".gz") as file:
             yield file
         os.replace(draft, target)
     finally:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def _writer(draft: Path, compressed: bool) -> Iterator[IO[str]]:
+    if not compressed:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        return
+    with (
+        draft.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=9, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
+    ):
+        yield file
+
+
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
-    """(place as file:line, line) of each line that is not blank. Raises ConfigError if the file cannot be read."""
+    """(place as file:line, line) of each line that is not blank; a name in .gz is unpacked. Raises ConfigError if the
+    file cannot be read."""
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield f"{path}:{number}", line.rstrip("\n")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); convert it first"
@@ -169,13 +190,13 @@ def read_run(path: str | Path) -> Run:
     return run
 
 
-def write_run(path: str | Path, run: Run, tag: str) -> None:
-    """A TREC run; scores with six decimals. Raises ConfigError for ids with spaces, which the format cannot hold."""
+def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, decimals: int = 6) -> None:
+    """A TREC run of each query's first `depth` hits (None: all). Raises ConfigError for ids with spaces, which the format cannot hold."""
     tag = _word(tag)
     with written(path) as file:
         for query_id, hits in run.items():
-            for hit in hits:
-                file.write(f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.6f} {tag}\n")
+            for hit in hits[:depth]:
+                file.write(f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.{decimals}f} {tag}\n")
 
 
 def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,20 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from umr.errors import MediaError
 
 log = logging.getLogger(__name__)
 
+_ORIENTATION = 0x0112
+#: EXIF 2.32, tag Orientation -> what brings the picture upright.
+_TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+          8: Image.Transpose.ROTATE_90}  # fmt: skip
 MAX_PIXELS = 64_000_000  # larger pictures are refused before they are decoded (192 MB as RGB)
 MAX_FRAMES = 36_000  # 20 minutes at 30 frames a second
+MAX_FRAME_PIXELS = 3840 * 2160  # of one frame of a clip; eight of them are 200 MB as RGB
 MAX_TEXT = 20_000  # characters
 GREY = (127, 127, 127)
 #: Formats that are read; EPS and others that run an interpreter are left out on purpose.
@@ -35,7 +42,7 @@ def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
     name = _name(source)
     with _reading(name), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the cap below is ours, and lower
+        warnings.simplefilter("ignore")  # of bombs, as the cap below is ours and lower, and of odd metadata
         if isinstance(source, Image.Image):
             image = source
         elif isinstance(source, bytes):
@@ -51,7 +58,7 @@ def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels
                 "make it smaller first"
             )
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), name)
+        return _to_rgb(_upright(image), name)
 
 
 def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
@@ -71,12 +78,13 @@ def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
     """n frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
 
     source: a path, or uint8 frames (F, H, W, 3). decord reads it with one thread (VP9 fails with more), PyAV where decord
-    cannot. Raises MediaError if it cannot be read, has no frames, or too many."""
+    cannot, and where a clip is damaged: decord ends the whole process on some of these.
+    Raises MediaError if it cannot be read, has no frames, or too many or too large ones."""
     if isinstance(source, np.ndarray):
         frames = _checked(source, 4, "a clip", "(F, H, W, 3)")
         return frames[_places(len(frames), n, "the clip")]
     path = _existing(source)
-    if path.suffix.lower() != ".gif":
+    if path.suffix.lower() != ".gif" and _is_sound(path):
         frames = _decord_frames(path, n)
         if frames is not None:
             return frames
@@ -128,6 +136,15 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says. Not ImageOps.exif_transpose, which also rewrites the metadata and fails where it is odd."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+    except (OSError, SyntaxError, ValueError, struct.error):  # metadata alone is broken: the pixels are as they are
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         values = np.asarray(image, dtype=np.float64)
@@ -172,6 +189,18 @@ def _decord_frames(path: Path, n: int) -> np.ndarray | None:
         return None
 
 
+def _is_sound(path: Path) -> bool:
+    """Whether every frame decodes without an error, into one size and format. A clip that is none raises MediaError."""
+    import av
+
+    try:
+        forms = {(frame.width, frame.height, frame.format.name) for frame in _decoded(path, strict=True)}
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        log.debug("%s is damaged: %s", path.name, error)
+        return False
+    return len(forms) == 1
+
+
 def _av_frames(path: Path, n: int) -> np.ndarray:
     """Two passes, count then pick, so that memory holds n frames whatever the container claims about their number."""
     import av  # heavy
@@ -183,23 +212,39 @@ def _av_frames(path: Path, n: int) -> np.ndarray:
         return np.stack([kept[at] for at in places.tolist()])
 
 
-def _decoded(path: Path) -> Iterator:
+def _decoded(path: Path, strict: bool = False) -> Iterator:
+    """Frames in their order. strict: the first damaged one raises av.error.FFmpegError, instead of being patched up."""
     import av
 
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         if not container.streams.video:
             raise MediaError(f"{path.name} has no pictures in it; choose another clip")
-        for at, frame in enumerate(container.decode(video=0)):
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise MediaError(f"{path.name} is in a format that cannot be decoded; save it as H.264 (.mp4)")
+        _check_size(stream.width, stream.height, path.name)
+        if strict:
+            stream.codec_context.options = {"err_detect": "explode+crccheck+bitstream+buffer"}
+        for at, frame in enumerate(container.decode(stream)):
             if at >= MAX_FRAMES:
                 raise MediaError(f"{path.name} has more than {MAX_FRAMES:,} frames; cut it first")
+            _check_size(frame.width, frame.height, path.name)
             yield frame
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_FRAME_PIXELS:
+        raise MediaError(
+            f"{name} has frames of {width} x {height} px; at most {MAX_FRAME_PIXELS / 1e6:.0f} megapixels are read, "
+            "so make it smaller first"
+        )
 
 
 @contextmanager
 def _reading(name: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn what decoders raise on bad bytes into one MediaError that names the file."""
     broken = errors or (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError,
-                        OverflowError, Image.DecompressionBombError)  # fmt: skip
+                        OverflowError, RuntimeError, struct.error, Image.DecompressionBombError)  # fmt: skip
     try:
         yield
     except MediaError:

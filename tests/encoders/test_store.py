@@ -42,6 +42,11 @@ def test_folder_holds_four_files_and_lists_all_but_the_last(saved):
     assert {value.dtype for value in load_file(saved / "model.safetensors").values()} == {torch.bfloat16}
 
 
+def test_others_may_read_a_saved_folder(saved):
+    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o644}
+    assert saved.stat().st_mode & 0o777 == 0o755
+
+
 def test_loaded_encoder_computes_in_float32_and_agrees(encoder, saved, stills, clips):
     first, second = load_encoder(saved, device="cpu"), load_encoder(str(saved), device="cpu")
     assert {value.dtype for value in first.parameters()} == {torch.float32} and not first.training

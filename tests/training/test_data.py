@@ -10,11 +10,13 @@ import torch
 
 from training import attributes
 from training.config import PROGRAMMES, TrainConfig
-from training.data import BatchBuilder
+from training.data import BatchBuilder, jittered
 from training.train import new_encoder
 from umr.errors import ConfigError
 
-CONFIG = TrainConfig(name="test", families_per_batch=6, preference_weight=0.1, regularisation_weight=0.1)
+CONFIG = TrainConfig(
+    name="test", families_per_batch=6, vision_weight=0.1, preference_weight=0.1, regularisation_weight=0.1
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,9 @@ def build(world, encoder, programme: str, step: int = 0, **changes):
 
 def tensors(batch):
     for chunk in batch.chunks:
-        for media in chunk.media:
-            yield torch.from_numpy(media)
+        for media in (chunk.stills, chunk.clips):
+            if media is not None:
+                yield torch.from_numpy(media)
         for rows in chunk.roles.values():
             yield rows.order
             for part in rows.parts:
@@ -45,10 +48,15 @@ def tensors(batch):
 def test_batch_depends_on_seed_and_step_alone(tiny_world, encoder, programme):
     one, again, other = (list(tensors(build(tiny_world, encoder, programme, step))) for step in (4, 4, 5))
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
-    assert len(one) != len(other) or not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert len(one) != len(other) or not all(
+        a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True)
+    )
 
 
-@pytest.mark.parametrize("programme", PROGRAMMES)
+TASKS = [programme for programme in PROGRAMMES if programme != "vision"]
+
+
+@pytest.mark.parametrize("programme", TASKS)
 @pytest.mark.parametrize("kind", ["families", "random"])
 def test_every_positive_shows_the_scene_that_is_asked_for(tiny_world, encoder, programme, kind):
     batch = build(tiny_world, encoder, programme, batch=kind)
@@ -58,7 +66,7 @@ def test_every_positive_shows_the_scene_that_is_asked_for(tiny_world, encoder, p
         assert torch.equal(found, batch.codes[contrast.query])
 
 
-@pytest.mark.parametrize("programme", PROGRAMMES)
+@pytest.mark.parametrize("programme", TASKS)
 def test_no_candidate_with_the_wanted_scene_stays_a_negative(tiny_world, encoder, programme):
     batch = build(tiny_world, encoder, programme)
     for contrast in batch.contrasts:
@@ -95,9 +103,12 @@ def test_families_in_chunks_have_the_rows_of_one_chunk(tiny_world, encoder):
 
 def test_shortcut_worlds_mark_pictures_and_lengthen_texts(tiny_world, encoder):
     plain, marked = (build(tiny_world, encoder, "pictures", picture_shortcut=p, text_shortcut=p) for p in (0.0, 1.0))
-    length = [sum(int(part.attention_mask_BT.sum()) for part in batch.chunks[0].roles["it2i"].parts) for batch in (plain, marked)]
+    length = [
+        sum(int(part.attention_mask_BT.sum()) for part in batch.chunks[0].roles["it2i"].parts)
+        for batch in (plain, marked)
+    ]
     assert length[1] > 1.3 * length[0]
-    assert len(marked.chunks[0].media[0]) > len(plain.chunks[0].media[0])  # a cued picture is another picture
+    assert len(marked.chunks[0].stills) > len(plain.chunks[0].stills)  # a cued picture is another picture
 
 
 def test_unknown_programmes_and_shares_are_refused():
@@ -105,3 +116,20 @@ def test_unknown_programmes_and_shares_are_refused():
         TrainConfig(name="x", programmes={"poems": 1.0})
     with pytest.raises(ConfigError, match="share from 0 to 1"):
         TrainConfig(name="x", text_shortcut=1.5)
+
+
+def test_jitter_moves_all_frames_of_a_clip_together_and_keeps_the_bytes_of_what_stays():
+    frames = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    moved = jittered(frames, np.random.default_rng(1), 4, 0.0)
+    down, right = np.random.default_rng(1).integers(-4, 5, 2)
+    assert (down, right) != (0, 0)
+    inner = slice(4, 16)
+    expected = frames[:, 4 + down : 16 + down, 4 + right : 16 + right]
+    assert np.array_equal(moved[:, inner, inner], expected)
+    assert np.array_equal(jittered(frames, np.random.default_rng(1), 0, 0.0), frames)
+
+
+def test_jitter_changes_the_light_by_at_most_its_share():
+    grey = np.full((1, 8, 8, 3), 100, np.uint8)
+    values = [int(jittered(grey, np.random.default_rng(seed), 0, 0.1)[0, 0, 0, 0]) for seed in range(50)]
+    assert 90 <= min(values) < 95 and 105 < max(values) <= 110

@@ -11,8 +11,19 @@ from training.catalogue.animate import stages_of
 from training.catalogue.fairness import VALUES, contact_sheet
 from training.catalogue.layout import stage_of
 from training.catalogue.render import draw, render_clip, render_image
-from training.catalogue.scene import (ACTIONS, CATEGORIES, COLOURS, FINISHES, PATTERNS, SIDES, Action, Companion, Scene,
-                                      random_scene, with_action)
+from training.catalogue.scene import (
+    ACTIONS,
+    CATEGORIES,
+    COLOURS,
+    FINISHES,
+    PATTERNS,
+    SIDES,
+    Action,
+    Companion,
+    Scene,
+    random_scene,
+    with_action,
+)
 from training.catalogue.textures import texture
 
 SIZE = 48

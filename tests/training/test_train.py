@@ -10,12 +10,22 @@ import pytest
 import torch
 
 from training.config import TrainConfig
-from training.train import Trainer, learning_rate, new_encoder, run, train, with_settings
+from training.train import Trainer, new_encoder, run, schedule, train, with_settings
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
 
-DEBUG = TrainConfig(name="debug", steps=20, families_per_batch=4, warmup_steps=2, bf16=False, attribute_weight=0.5,
-                    preference_weight=0.1, regularisation_weight=0.1, programmes={"pictures": 1.0}, log_every=1)
+DEBUG = TrainConfig(
+    name="debug",
+    steps=20,
+    families_per_batch=4,
+    warmup_steps=2,
+    bf16=False,
+    attribute_weight=0.5,
+    preference_weight=0.1,
+    regularisation_weight=0.1,
+    programmes={"pictures": 1.0},
+    log_every=1,
+)
 
 
 def trainer(world, **changes) -> Trainer:
@@ -27,8 +37,13 @@ def test_gradient_cached_chunks_equal_the_whole_batch(tiny_world):
     for chunk_families in (0, 2):
         one = trainer(tiny_world, chunk_families=chunk_families)
         one.step(0, one.builder.build(0))
-        gradients.append({name: p.grad.clone() for name, p in [*one.encoder.named_parameters(), *one.objective.named_parameters()]
-                          if p.grad is not None})
+        gradients.append(
+            {
+                name: p.grad.clone()
+                for name, p in [*one.encoder.named_parameters(), *one.objective.named_parameters()]
+                if p.grad is not None
+            }
+        )
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=2e-6, msg=name)
@@ -65,14 +80,18 @@ def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_worl
 
 def test_warm_start_takes_the_weights_of_the_given_encoder(tiny_world, tmp_path):
     first = train(replace(DEBUG, steps=1), tiny_world, tmp_path / "first")
-    second = train(replace(DEBUG, steps=1, learning_rate=0.0, init=str(tmp_path / "first")), tiny_world, tmp_path / "second")
+    second = train(
+        replace(DEBUG, steps=1, learning_rate=0.0, muon_rate=0.0, init=str(tmp_path / "first")),
+        tiny_world,
+        tmp_path / "second",
+    )
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         torch.testing.assert_close(a.bfloat16(), b.bfloat16())
 
 
 def test_learning_rate_warms_up_and_ends_at_its_final_share():
-    assert learning_rate(DEBUG, 0) == pytest.approx(DEBUG.learning_rate / 2)
-    assert learning_rate(DEBUG, DEBUG.steps) == pytest.approx(DEBUG.learning_rate * DEBUG.final_learning_rate)
+    assert schedule(DEBUG, 0) == pytest.approx(1 / 2)
+    assert schedule(DEBUG, DEBUG.steps) == pytest.approx(DEBUG.final_learning_rate)
 
 
 def test_settings_change_single_fields_and_refuse_unknown_ones():

@@ -11,8 +11,22 @@ from typing import Any
 
 import numpy as np
 
-CATEGORIES = ("mug", "bottle", "bowl", "vase", "lamp", "stool", "table", "chair", "teapot", "candle", "plant pot", "box",
-              "clock", "cushion")
+CATEGORIES = (
+    "mug",
+    "bottle",
+    "bowl",
+    "vase",
+    "lamp",
+    "stool",
+    "table",
+    "chair",
+    "teapot",
+    "candle",
+    "plant pot",
+    "box",
+    "clock",
+    "cushion",
+)
 COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
 FINISHES = ("matte", "glossy", "metal", "glass")
 PATTERNS = ("plain", "striped", "dotted", "checked", "zigzag")
@@ -20,22 +34,40 @@ SURFACES = ("wood", "marble", "fabric", "grass", "sand", "slate", "tiles", "stud
 SIZES = ("small", "large")
 COUNTS = (1, 2, 3)
 SIDES = ("left", "right", "behind")
-ACTIONS = ("slides left", "slides right", "spins", "grows", "shrinks", "changes colour", "appears", "disappears",
-           "light dims", "camera orbits")
+ACTIONS = (
+    "slides left",
+    "slides right",
+    "spins",
+    "grows",
+    "shrinks",
+    "changes colour",
+    "appears",
+    "disappears",
+    "light dims",
+    "camera orbits",
+)
 
 #: Colours from the darkest to the lightest: what "darker" and "lighter" mean, exactly.
 LIGHTNESS = ("black", "brown", "purple", "blue", "green", "red", "grey", "teal", "orange", "pink", "yellow", "white")
 
 #: Pairs of main-object values that no training or in-distribution scene holds; each value is seen in other pairs.
 HELD_OUT_PAIRS = (
-    ("category", "teapot", "pattern", "zigzag"), ("category", "mug", "pattern", "checked"),
-    ("category", "lamp", "pattern", "dotted"), ("category", "chair", "pattern", "striped"),
-    ("category", "vase", "colour", "orange"), ("category", "clock", "colour", "green"),
-    ("category", "bowl", "colour", "purple"), ("category", "box", "colour", "pink"),
-    ("category", "bottle", "finish", "metal"), ("category", "stool", "finish", "glossy"),
-    ("colour", "purple", "finish", "glass"), ("colour", "yellow", "finish", "metal"),
-    ("colour", "blue", "pattern", "dotted"), ("colour", "red", "surface", "marble"),
-    ("category", "cushion", "surface", "slate"), ("category", "candle", "surface", "grass"),
+    ("category", "teapot", "pattern", "zigzag"),
+    ("category", "mug", "pattern", "checked"),
+    ("category", "lamp", "pattern", "dotted"),
+    ("category", "chair", "pattern", "striped"),
+    ("category", "vase", "colour", "orange"),
+    ("category", "clock", "colour", "green"),
+    ("category", "bowl", "colour", "purple"),
+    ("category", "box", "colour", "pink"),
+    ("category", "bottle", "finish", "metal"),
+    ("category", "stool", "finish", "glossy"),
+    ("colour", "purple", "finish", "glass"),
+    ("colour", "yellow", "finish", "metal"),
+    ("colour", "blue", "pattern", "dotted"),
+    ("colour", "red", "surface", "marble"),
+    ("category", "cushion", "surface", "slate"),
+    ("category", "candle", "surface", "grass"),
 )
 
 
@@ -75,13 +107,20 @@ class Scene:
     def __post_init__(self) -> None:
         for name, legal in LEGAL.items():
             if getattr(self, name) not in legal:
-                raise ValueError(f"{name} {getattr(self, name)!r} is not of this world; legal: {', '.join(map(str, legal))}")
-        if self.companion and (self.companion.category not in CATEGORIES or self.companion.colour not in COLOURS
-                               or self.companion.side not in SIDES):
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} is not of this world; legal: {', '.join(map(str, legal))}"
+                )
+        if self.companion and (
+            self.companion.category not in CATEGORIES
+            or self.companion.colour not in COLOURS
+            or self.companion.side not in SIDES
+        ):
             raise ValueError(f"companion {self.companion} is not of this world")
         if self.companion and self.companion.category == self.category:
             raise ValueError("a companion of the main object's own category could not be told from a count")
-        if self.action and (self.action.kind not in ACTIONS or (self.action.kind == "changes colour") != bool(self.action.colour)):
+        if self.action and (
+            self.action.kind not in ACTIONS or (self.action.kind == "changes colour") != bool(self.action.colour)
+        ):
             raise ValueError(f"action {self.action} is not of this world")
 
     def to_json(self) -> dict[str, Any]:
@@ -91,18 +130,32 @@ class Scene:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scene:
         companion, action = data.get("companion"), data.get("action")
-        return cls(**{**data, "companion": Companion(**companion) if companion else None,
-                      "action": Action(**action) if action else None})
+        return cls(
+            **{
+                **data,
+                "companion": Companion(**companion) if companion else None,
+                "action": Action(**action) if action else None,
+            }
+        )
 
 
-LEGAL: dict[str, tuple] = {"category": CATEGORIES, "colour": COLOURS, "finish": FINISHES, "pattern": PATTERNS,
-                           "surface": SURFACES, "size": SIZES, "count": COUNTS}
+LEGAL: dict[str, tuple] = {
+    "category": CATEGORIES,
+    "colour": COLOURS,
+    "finish": FINISHES,
+    "pattern": PATTERNS,
+    "surface": SURFACES,
+    "size": SIZES,
+    "count": COUNTS,
+}
 
 #: Pairs that the eye cannot tell from a neighbour; no scene of any split holds them (the fairness report checks): glass
 #: against an empty backdrop, and white with dark figures, which is black with light ones when both take half the paint.
 UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
-    ("finish", "glass", "surface", "studio"), ("finish", "glass", "pattern", "dotted"),
-    ("colour", "white", "pattern", "checked"), ("colour", "white", "pattern", "striped"),
+    ("finish", "glass", "surface", "studio"),
+    ("finish", "glass", "pattern", "dotted"),
+    ("colour", "white", "pattern", "checked"),
+    ("colour", "white", "pattern", "striped"),
     ("colour", "white", "pattern", "zigzag"),
 )
 
@@ -133,17 +186,25 @@ def random_companion(rng: np.random.Generator, category: str, colour: str) -> Co
     return Companion(pick(rng, CATEGORIES, category), pick(rng, COLOURS, colour), pick(rng, SIDES))
 
 
-def random_scene(rng: np.random.Generator, accept: Callable[[Scene], bool] = lambda scene: not is_held_out(scene),
-                 companion_share: float = 0.35) -> Scene:
+def random_scene(
+    rng: np.random.Generator,
+    accept: Callable[[Scene], bool] = lambda scene: not is_held_out(scene),
+    companion_share: float = 0.35,
+) -> Scene:
     """A fair scene that `accept` takes; by default one of the training distribution."""
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice((1, 1, 1, 1, 2, 3)))
         scene = Scene(
-            category=category, colour=colour, finish=pick(rng, FINISHES),
-            pattern="plain" if rng.random() < 0.3 else pick(rng, PATTERNS, "plain"), surface=pick(rng, SURFACES),
-            size="large" if rng.random() < 0.6 else "small", count=count,
-            companion=random_companion(rng, category, colour) if count < 3 and rng.random() < companion_share else None)
+            category=category,
+            colour=colour,
+            finish=pick(rng, FINISHES),
+            pattern="plain" if rng.random() < 0.3 else pick(rng, PATTERNS, "plain"),
+            surface=pick(rng, SURFACES),
+            size="large" if rng.random() < 0.6 else "small",
+            count=count,
+            companion=random_companion(rng, category, colour) if count < 3 and rng.random() < companion_share else None,
+        )
         if is_fair(scene) and accept(scene):
             return scene
 

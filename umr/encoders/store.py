@@ -48,7 +48,9 @@ def save_encoder(
                  if path.is_file()}  # fmt: skip
         sealed = config.with_files(files)
         write_config(sealed, draft)
-        draft.chmod(0o755)
+        draft.chmod(0o755)  # mkdtemp and safetensors write for the owner alone; an encoder is shared
+        for path in draft.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             os.replace(target, old)

@@ -1,7 +1,8 @@
-"""The example queries of the first page, and the command that picks them from the benchmark.
+"""The example queries of the first page with what they find, and the command that picks them from the benchmark.
 
     python -m umr.ui.examples [--encoder NAME]      writes umr/ui/examples.json
-"""
+
+A page shows the stored results before any model runs, and only for the encoder that found them."""
 
 from __future__ import annotations
 
@@ -17,22 +18,27 @@ from umr import evaluation
 from umr.errors import ConfigError, UMRError
 from umr.formats import written
 from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
-from umr.types import SEARCH_IN
+from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
 
 EXAMPLES_FILE = Path(__file__).with_name("examples.json")
 #: What the first page shows: benchmark task, and where its query searches.
 PLAN = (("it2i", "images"), ("it2t", "passages"), ("it2v", "clips"), ("t2i", "images"),
         ("it2i", "images"), ("it2it", "entries"), ("t2v", "clips"), ("it2i", "all"))
 LONGEST = 90  # characters of an example's text, so that its card stays small
+STORED = 24  # results of an example, as many as a search shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A query that can be clicked. image: its picture, None for a text alone; search_in: a key of SEARCH_IN."""
+    """A query that can be clicked. image: its picture, None for a text alone; search_in: a key of SEARCH_IN.
+
+    results: what the encoder of fingerprint `made_by` found, empty where nothing is stored."""
 
     text: str
     search_in: str
     image: Path | None = None
+    results: tuple[Result, ...] = ()
+    made_by: str = ""
 
     def __post_init__(self) -> None:
         if self.search_in not in SEARCH_IN:
@@ -42,10 +48,12 @@ class Example:
 def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
     """The examples whose pictures are in this collection's folder; none for another collection. Pictures are absolute.
 
-    Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in"}."""
+    Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in", "made_by"?,
+    "results"?: rows of `stored`}."""
     try:
         rows = [Example(text=row["text"], search_in=row["search_in"],
-                        image=media / row["image"] if row["image"] else None)
+                        image=media / row["image"] if row["image"] else None, made_by=row.get("made_by", ""),
+                        results=tuple(_result(found, rank, media) for rank, found in enumerate(row.get("results", []), 1)))
                 for row in json.loads(file.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file} is not a list of examples: {error}") from error
@@ -65,18 +73,33 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
         begin = place * len(judged.queries) // len(plan)
         for query in [*judged.queries[begin:], *judged.queries[:begin]]:
             content = query.content
-            row = {"image": Path(content.image).relative_to(media).as_posix() if content.image else None,
-                   "text": content.text or "", "search_in": search_in}
-            if len(row["text"]) > LONGEST or row in rows:
+            picture = Path(content.image).relative_to(media).as_posix() if content.image else None
+            row: dict[str, Any] = {"image": picture, "text": content.text or "", "search_in": search_in}
+            if len(row["text"]) > LONGEST or (row["image"], row["text"]) in [(r["image"], r["text"]) for r in rows]:
                 continue
-            best = searcher.search(replace(query, target_modality=SEARCH_IN[search_in]), 1).results
+            best = searcher.search(replace(query, target_modality=SEARCH_IN[search_in]), STORED).results
             if best and best[0].hit.candidate_id in judged.qrels[query.query_id]:
-                rows.append(row)
+                rows.append(row | {"made_by": searcher.encoder.fingerprint, "results": [stored(r, media) for r in best]})
                 break
         else:
             raise ConfigError(f"no short {task} query finds its target first; train the encoder longer, "
                               "or change the plan")
     return rows
+
+
+def stored(result: Result, media: Path) -> dict[str, Any]:
+    """What a card shows of a result, with its file relative to the collection's folder."""
+    candidate, content = result.candidate, result.candidate.content
+    row: dict[str, Any] = {"id": candidate.candidate_id, "score": round(result.hit.score, 4)}
+    row |= {key: value for key, value in (("title", candidate.title), ("text", content.text)) if value}
+    files = (("image", content.image), ("video", content.video))
+    return row | {key: Path(file).relative_to(media).as_posix() for key, file in files if file is not None}
+
+
+def _result(row: dict[str, Any], rank: int, media: Path) -> Result:
+    files = {key: media / row[key] for key in ("image", "video") if key in row}
+    return Result(hit=Hit(row["id"], float(row["score"]), rank), candidate=Candidate(
+        candidate_id=row["id"], content=Content(text=row.get("text"), **files), title=row.get("title", "")))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"umr: {error}", file=sys.stderr)
         return 2
     with written(EXAMPLES_FILE) as file:
-        file.write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        file.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
     print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
     return 0
 

@@ -16,26 +16,37 @@ from umr.media import clean_text, open_image
 from umr.search import Outcome, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
 from umr.ui import render
-from umr.ui.examples import Example
 from umr.ui.searchers import PRECISION, Searchers
 
 log = logging.getLogger(__name__)
 
 MAX_RESULTS = 100
 BROWSE_PAGE = 36  # pictures shown at a time
+OUR_FAULT = "Something went wrong on our side; the server's log has the details. Please try again."
 
 
 def answer(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
     """One checked search. uploads: where visitors' files lie.  image: Gradio's file value.  Raises UMRError."""
+    count = read_count(k)
+    query = make_query(read_picture(image, uploads), text, search_in)
+    return searchers.get(encoder).search(query, count)
+
+
+def make_query(picture: Path | Image | None, text: Any, search_in: Any) -> Query:
+    """A query from a picture that was checked and a request's words. Raises UMRError where there is nothing to ask."""
     if not isinstance(search_in, str) or search_in not in SEARCH_IN:
         raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
-    if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
-        raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_RESULTS}")
-    picture, words = read_picture(image, uploads), read_text(text)
+    words = read_text(text)
     if picture is None and words is None:
         raise ConfigError("Give a picture, a text, or both: then there is something to search for.")
-    query = Query(query_id="page", content=Content(text=words, image=picture), target_modality=SEARCH_IN[search_in])
-    return searchers.get(encoder).search(query, int(k))
+    return Query(query_id="page", content=Content(text=words, image=picture), target_modality=SEARCH_IN[search_in])
+
+
+def read_count(k: Any) -> int:
+    """The number of results that a request asks for. Raises ConfigError unless it is a whole number in the limits."""
+    if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
+        raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_RESULTS}")
+    return int(k)
 
 
 def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
@@ -48,7 +59,7 @@ def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, sear
         return render.error(str(error))
     except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
         log.exception("search failed")
-        return render.error("Something went wrong on our side; the server's log has the details. Please try again.")
+        return render.error(OUR_FAULT)
 
 
 def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
@@ -84,18 +95,10 @@ def read_picture(image: Any, uploads: Path) -> Path | Image | None:
 
 def choose_picture(searchers: Searchers, encoder: Any, candidate_id: Any) -> str:
     """Path of a found or browsed candidate's picture, for the query bar. Raises ConfigError if it has none."""
-    candidate = _candidate(searchers, encoder, candidate_id)
+    candidate = candidate_of(searchers, encoder, candidate_id)
     if not isinstance(candidate.content.image, (str, Path)):
         raise ConfigError(f"{candidate_id} has no picture; choose an image or an entry")
     return str(candidate.content.image)
-
-
-def choose_example(examples: list[Example], number: Any) -> tuple[str | None, str, str]:
-    """(picture path or None, text, what to search) of the example with this number. Raises ConfigError."""
-    if isinstance(number, str) and number.isdecimal() and int(number) < len(examples):
-        example = examples[int(number)]
-        return (str(example.image) if example.image else None), example.text, example.search_in
-    raise ConfigError(f"there is no example {number!r}")
 
 
 def browse(searchers: Searchers, encoder: Any, page: Any) -> str:
@@ -114,7 +117,8 @@ def next_page(page: Any) -> int:
     return page + 1 if isinstance(page, int) else 0
 
 
-def _candidate(searchers: Searchers, encoder: Any, candidate_id: Any) -> Candidate:
+def candidate_of(searchers: Searchers, encoder: Any, candidate_id: Any) -> Candidate:
+    """The candidate that a request names. Raises ConfigError if the encoder's collection has none of this id."""
     try:
         return searchers.get(encoder).collection[candidate_id]
     except (KeyError, TypeError) as error:

@@ -19,6 +19,7 @@ KIND = {"image": "Image", "text": "Passage", "image,text": "Entry", "video": "Cl
 #: What was searched -> (one of it, many of it).
 NOUN = {"images": ("image", "images"), "passages": ("passage", "passages"), "entries": ("entry", "entries"),
         "clips": ("clip", "clips"), "all": ("result", "results")}
+SHOWN_BY_EXAMPLE = 4  # results on an example's card
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
 _ICON = {
@@ -26,6 +27,8 @@ _ICON = {
     "text": '<path d="M3 4h10M3 7h10M3 10h10M3 13h6"/>',
     "image,text": '<rect x="2.5" y="2.5" width="5" height="5" rx="1"/>'
                   '<path d="M10 3h3.5M10 6.5h3.5M2.5 10.5h11M2.5 13.5h8"/>',
+    "link": '<path d="M6.8 9.2a2.6 2.6 0 0 0 3.7 0l2.2-2.2A2.6 2.6 0 0 0 9 3.3l-.8.8"/>'
+            '<path d="M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.3 9A2.6 2.6 0 0 0 7 12.7l.8-.8"/>',
     "video": '<rect x="2" y="3" width="12" height="10" rx="1.5"/><path d="m6.7 5.8 3.6 2.2-3.6 2.2z"/>',
 }
 #: Characters that Gradio's own templates would read, beside those of HTML.
@@ -42,22 +45,24 @@ def media_url(path: str | Path) -> str:
     return "/gradio_api/file=" + quote(str(path))
 
 
-def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
-    """A search's answer: heading, timing line, notices, ranked cards."""
+def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions: bool = False) -> str:
+    """A search's answer: heading, timing line, notices, ranked cards.
+
+    actions: whether a card offers its words and its details too, for a page that answers to them."""
     count, (one, many) = len(outcome.results), NOUN[search_in]
     steps = [f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
              for step in ("decode", "encode", "search") if step in outcome.ms]
     timing = escape(" · ".join([*steps, dtype, encoder]))
-    notices = "".join(f'<p class="u-notice">{_icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
+    notices = "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
     if not count:
         return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
     layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
-    cards = "".join(map(card, outcome.results))
+    cards = "".join(card(result, actions) for result in outcome.results)
     return (f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
             f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>')
 
 
-def card(result: Result) -> str:
+def card(result: Result, actions: bool = False) -> str:
     """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
     candidate, hit = result.candidate, result.hit
     kind = candidate.content.modality
@@ -65,21 +70,33 @@ def card(result: Result) -> str:
     width = max(0.0, min(1.0, hit.score)) * 100
     use = "" if candidate.content.image is None else (
         f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
-        f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(_name(candidate))}'
+        f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(name_of(candidate))}'
         "</span></button>")
+    more = _more(candidate) if actions else ""
     return (f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
-            f'{_media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
-            f'<span class="u-badge">{_icon(kind)}{KIND[kind]}</span>'
+            f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
+            f'<span class="u-badge">{icon(kind)}{KIND[kind]}</span>'
             f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
             f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
-            f"{title}{_words(candidate)}{use}</div></li>")
+            f"{title}{_words(candidate)}{_row(use + more)}</div></li>")
+
+
+def _more(candidate: Candidate) -> str:
+    name, key = f'<span class="u-hidden">: {escape(name_of(candidate))}</span>', escape(candidate.candidate_id)
+    return (f'<button type="button" class="u-use" data-words="{key}" title="Add its words to the text">Add words{name}'
+            f'</button><button type="button" class="u-use" data-details="{key}" title="Why it is here, and its source">'
+            f"Details{name}</button>")
+
+
+def _row(buttons: str) -> str:
+    return f'<div class="u-actions">{buttons}</div>' if buttons else ""
 
 
 def browse(candidates: Sequence[Candidate], total: int) -> str:
     """Catalogue pictures as buttons; pressing one makes it the query's picture."""
     tiles = "".join(
-        f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(_name(c))}">'
-        f"{_image(c.content.image, _name(c))}</button></li>" for c in candidates)
+        f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
+        f"{image(c.content.image, name_of(c))}</button></li>" for c in candidates)
     more = "" if total <= len(candidates) else (
         '<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
     return (f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one as the '
@@ -90,16 +107,27 @@ def examples(items: Sequence[Example]) -> str:
     """Example queries as cards: picture, plus sign, text, and what is searched."""
     cards = []
     for number, item in enumerate(items):
-        picture = f'<span class="u-media">{_image(item.image, "")}</span>' if item.image else (
-            f'<span class="u-media u-media-none">{_icon("text")}</span>')
+        picture = f'<span class="u-media">{image(item.image, "")}</span>' if item.image else (
+            f'<span class="u-media u-media-none">{icon("text")}</span>')
         words = f"“{escape(item.text)}”" if item.text else "More like this"
+        found = "".join(_found(result.candidate) for result in item.results[:SHOWN_BY_EXAMPLE])
+        strip = f'<span class="u-found" aria-hidden="true">{found}</span>' if found else ""
         cards.append(f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
                      f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
                      f"{_arrow()}{NOUN[item.search_in][1].capitalize() if item.search_in != 'all' else 'Everything'}"
-                     "</span></span></button></li>")
+                     f"</span></span>{strip}</button></li>")
     return "" if not cards else (
         '<section class="u-examples"><div class="u-head"><h2>Try one of these</h2></div>'
         f'<ul class="u-example-grid">{"".join(cards)}</ul></section>')
+
+
+def _found(candidate: Candidate) -> str:
+    content = candidate.content
+    if content.video is not None:
+        return f'<video src="{escape(media_url(content.video))}" muted playsinline preload="metadata" tabindex="-1"></video>'
+    if content.image is not None:
+        return image(content.image, "")
+    return f'<span class="u-found-words">{escape((content.text or "")[:90])}</span>'
 
 
 def error(text: str) -> str:
@@ -116,17 +144,19 @@ def message(title: str, text: str, role: str = "status") -> str:
     return (f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>')
 
 
-def _media(candidate: Candidate) -> str:
+def media(candidate: Candidate, controls: bool = True) -> str:
+    """A candidate's picture or clip in a frame; "" for words alone. controls: whether a clip can be played."""
     content = candidate.content
     if content.video is not None:
-        return (f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline controls '
-                f'preload="metadata" aria-label="{escape(_name(candidate))}"></video></div>')
+        return (f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
+                f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>')
     if content.image is not None:
-        return f'<div class="u-media">{_image(content.image, _name(candidate))}</div>'
+        return f'<div class="u-media">{image(content.image, name_of(candidate))}</div>'
     return ""
 
 
-def _image(source: Any, alt: str) -> str:
+def image(source: Any, alt: str) -> str:
+    """A picture of the allowed folders that is loaded when it comes into view."""
     return (f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
             'decoding="async">')
 
@@ -141,7 +171,8 @@ def _words(candidate: Candidate) -> str:
             '<span class="u-more"></span></summary></details>')
 
 
-def _name(candidate: Candidate) -> str:
+def name_of(candidate: Candidate) -> str:
+    """What a person calls a candidate: its title, else how its text begins."""
     kind = KIND[candidate.content.modality]
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
 
@@ -150,7 +181,8 @@ def _css(kind: str) -> str:
     return {"image,text": "entry", "text": "passage"}.get(kind, kind)
 
 
-def _icon(kind: str) -> str:
+def icon(kind: str) -> str:
+    """A small drawing: a modality's, or "link"."""
     return f'<svg viewBox="0 0 16 16" aria-hidden="true">{_ICON[kind]}</svg>'
 
 

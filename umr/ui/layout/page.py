@@ -10,6 +10,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it build
 import gradio as gr
 
 from umr.ui.examples import Example
+from umr.ui.layout.api import build_api
+from umr.ui.layout.benchmarks import build_benchmarks
+from umr.ui.layout.compare import build_compare
+from umr.ui.layout.diagnose import build_diagnose
+from umr.ui.layout.files import build_files
 from umr.ui.layout.search import build_search
 from umr.ui.searchers import Searchers
 
@@ -26,7 +31,14 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
     """The whole page, not yet served."""
     with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True) as page:
         gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
-        build_search(searchers, examples)
+        with gr.Tabs(elem_id="tabs", selected="search") as tabs:  # a tab's id is what ?tab= in the page's address says
+            with gr.Tab("Search", id="search", elem_id="tab-search"):
+                build_search(searchers, examples, page, tabs)
+            build_compare(searchers, page)
+            build_diagnose(searchers)
+            build_benchmarks(searchers)
+            build_files(searchers, page)
+        build_api(searchers)
     return page
 
 

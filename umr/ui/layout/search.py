@@ -1,7 +1,8 @@
-"""The search tab: query bar, catalogue browser, examples, results, and the named endpoint /search."""
+"""The search tab's components and wiring: query bar, suggestions, drawers, trail, examples, results, details."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,10 @@ from gradio.components import Component
 from gradio.utils import get_upload_folder
 
 from umr.errors import UMRError
-from umr.ui import handlers, render
+from umr.steering import FORMULA
+from umr.ui import details, details_html, handlers, render, search, search_html
 from umr.ui.examples import Example
+from umr.ui.layout import scripts
 from umr.ui.searchers import Searchers
 
 KINDS = [("Images", "images"), ("Passages", "passages"), ("Entries", "entries"), ("Clips", "clips"),
@@ -24,65 +27,70 @@ UPLOADS = Path(get_upload_folder())  # where Gradio keeps what visitors upload, 
 #: How the page's own events are wired: not shown to clients, and checked by the handlers alone (Gradio's components
 #: would raise where a visitor should read a sentence).
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-#: One listener per component: what was pressed is told by the button's data attribute.
-PRESSED = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-pick], [data-example], [data-more]');
-  if (!button) return;
-  const { pick, example, more } = button.dataset;
-  if (more) trigger('submit', {});
-  else trigger('select', { id: pick ?? example });
-});
-"""
-#: Clips play while the pointer or the focus is on them, one at a time.
-PLAYS = """
-const clip = (event) => event.target.closest?.('.u-card-video');
-const play = (event) => { clip(event)?.querySelector('video').play().catch(() => {}); };
-const rest = (event) => { const card = clip(event);
-  if (card && !card.contains(event.relatedTarget)) card.querySelector('video').pause(); };
-element.addEventListener('pointerover', play); element.addEventListener('pointerout', rest);
-element.addEventListener('focusin', play); element.addEventListener('focusout', rest);
-"""
-#: After a search: bring the results into view where they start low on the screen.
-TO_RESULTS = """() => { const results = document.querySelector('#results'), bar = document.querySelector('#query-bar');
-  const top = results.getBoundingClientRect().top, kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);
-  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
-  if (top > innerHeight * 0.55) window.scrollBy({ top: top - kept - 20, behavior }); }"""
-#: After a reference was chosen: back to the query bar, ready to type what should change.
-TO_BAR = """() => { window.scrollTo({ top: 0, behavior: 'instant' });
-  document.querySelector('#q-text textarea')?.focus(); }"""
+QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
+ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
+experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
+there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
+changed. The cut leaves out results below that share of the best score.</p>"""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """The query bar's components, in the order in which a search takes their values."""
+    """The query bar's and the drawer's components, in the order in which a search takes their values."""
 
     image: gr.Image
     text: gr.Textbox
     kind: gr.Radio
     model: gr.Dropdown
-    count: gr.Number
     go: gr.Button
+    count: gr.Slider
+    balance: gr.Slider
+    less: gr.Textbox
+    cut: gr.Slider
 
     @property
     def inputs(self) -> list[Component]:
         """What a search takes."""
-        return [self.image, self.text, self.kind, self.model, self.count]
+        return [self.image, self.text, self.kind, self.model, self.count, self.balance, self.less, self.cut]
 
 
-def build_search(searchers: Searchers, examples: list[Example]) -> None:
+@dataclass(frozen=True)
+class View:
+    """What a search shows, and what it leaves for the next one."""
+
+    results: gr.HTML
+    crumbs: gr.HTML
+    trail: gr.State
+    address: gr.Textbox
+
+    @property
+    def outputs(self) -> list[Component]:
+        """What `umr.ui.search.find` gives."""
+        return [self.results, self.crumbs, self.trail, self.address]
+
+
+def build_search(searchers: Searchers, examples: list[Example], page: gr.Blocks, tabs: gr.Tabs) -> None:
     """Adds the tab's components to the Blocks that is being built, and wires them."""
-    bar = _bar(searchers)
-    with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
-        tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=PRESSED)
-    results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=PRESSED + PLAYS)
-    cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=PRESSED)
-    _wire_search(searchers, examples, bar, results, cards)
-    _wire_pictures(searchers, bar, results, tiles, drawer)
-    _endpoint(searchers)
+    query = _bar(searchers)
+    chips = gr.HTML(search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False,
+                    js_on_load=scripts.PRESSED)
+    with gr.Row(elem_id="drawers"):
+        with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
+            tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
+        bar = Bar(**query, **_tuning())
+    crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
+    results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
+    cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
+    view = View(results, crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
+    _wire_search(searchers, bar, view)
+    _wire_pictures(searchers, bar, tiles, drawer, chips)
+    _wire_turns(searchers, bar, view)
+    _wire_examples(searchers, examples, bar, view, cards)
+    _wire_link(searchers, bar, view, page, tabs)
+    _details(searchers, bar, view)
 
 
-def _bar(searchers: Searchers) -> Bar:
+def _bar(searchers: Searchers) -> dict[str, Component]:
     with gr.Row(elem_id="query-bar"):
         image = gr.Image(
             elem_id="q-image", label="Picture", type="filepath", image_mode=None, container=False, show_label=False,
@@ -99,73 +107,135 @@ def _bar(searchers: Searchers) -> Bar:
             model = gr.Dropdown(
                 searchers.names, value=searchers.default, label="Model", elem_id="q-model", scale=0, min_width=150,
                 container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
-    return Bar(image, text, kind, model, gr.Number(SHOWN, visible=False), go)
+    return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
 
 
-def _wire_search(searchers: Searchers, examples: list[Example], bar: Bar, results: gr.HTML, cards: gr.HTML) -> None:
-    find = partial(handlers.search_page, searchers, UPLOADS)
-
-    def again(*values: Any) -> Any:
-        return find(*values) if values[0] or values[1] else gr.skip()
-
-    def example(event: gr.EventData) -> Any:
-        return _shown(handlers.choose_example, examples, _pressed(event))
-
-    gr.on([bar.go.click, bar.text.submit], find, bar.inputs, results, **PRIVATE).then(None, js=TO_RESULTS)
-    gr.on([bar.kind.input, bar.model.input], again, bar.inputs, results, **PRIVATE)
-    chosen = cards.select(example, None, [bar.image, bar.text, bar.kind], **PRIVATE)
-    chosen.success(find, bar.inputs, results, **PRIVATE).then(None, js=TO_RESULTS)
+def _tuning() -> dict[str, Component]:
+    with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
+        with gr.Row(elem_id="tune-fields"):
+            count = gr.Slider(1, handlers.MAX_RESULTS, SHOWN, step=1, label="Results", elem_id="q-count")
+            cut = gr.Slider(0, 1, 0, step=0.05, label="Relative score cut", elem_id="q-cut")
+            balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
+            less = gr.Textbox(label="Less of", placeholder="glass", elem_id="q-less", max_lines=1)
+        gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
+    return {"count": count, "balance": balance, "less": less, "cut": cut}
 
 
-def _wire_pictures(searchers: Searchers, bar: Bar, results: gr.HTML, tiles: gr.HTML, drawer: gr.Accordion) -> None:
+def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
+    find, again = _finders(searchers)
+    inputs = [view.trail, *bar.inputs]
+    gr.on([bar.go.click, bar.text.submit, bar.less.submit], find, inputs, view.outputs, show_progress_on=view.results,
+          **PRIVATE).then(None, view.address, js=scripts.TO_RESULTS)
+    changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
+    gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
+        None, view.address, js=scripts.TO_RESULTS)
+
+
+def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Accordion, chips: gr.HTML) -> None:
     page = gr.Number(0, visible=False)
     show = partial(handlers.browse, searchers)
 
-    def pick(encoder: Any, event: gr.EventData) -> Any:
-        return _shown(handlers.choose_picture, searchers, encoder, _pressed(event))
+    def pick(model: Any, event: gr.EventData) -> Any:
+        return shown(handlers.choose_picture, searchers, model, pressed(event))
+
+    def take(event: gr.EventData) -> Any:
+        return shown(search.take_suggestion, pressed(event))
 
     def close() -> Any:
         return gr.Accordion(open=False)
 
-    results.select(pick, bar.model, bar.image, **PRIVATE).success(None, js=TO_BAR)
     taken = tiles.select(pick, bar.model, bar.image, **PRIVATE)
-    taken.success(close, None, drawer, **PRIVATE).then(None, js=TO_BAR)
+    taken.success(close, None, drawer, **PRIVATE).then(None, js=scripts.TO_BAR)
     drawer.expand(show, [bar.model, page], tiles, **PRIVATE)
     tiles.submit(handlers.next_page, page, page, **PRIVATE).then(show, [bar.model, page], tiles, **PRIVATE)
+    gr.on([bar.image.change, bar.kind.change], partial(search.suggestions, searchers, UPLOADS),
+          [bar.image, bar.kind, bar.model], chips, **QUIET)
+    chips.select(take, None, bar.text, **QUIET).success(None, js="() => document.querySelector('#q-go').click()")
 
 
-def _endpoint(searchers: Searchers) -> None:
-    """The named endpoint: the same search, answered with the command line's objects."""
+def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
+    find, _ = _finders(searchers)
 
-    def search(image: Any = None, text: str = "", search_in: str = "images", encoder: str = searchers.default,
-               k: int = 10) -> list[dict[str, Any]]:
-        """Finds images, passages, entries or clips by a picture, a text, or both together.
+    def use(trail: Any, model: Any, event: gr.EventData) -> Any:
+        return shown(search.use_result, searchers, trail, model, pressed(event))
 
-        Args:
-            image: the picture to search with; may be left out when a text is given.
-            text: what to find, or what should be different from the picture.
-            search_in: images, passages, entries, clips or all.
-            encoder: the name of the encoder.
-            k: how many results, 1 to 100.
-        """
-        return _shown(handlers.search_rows, searchers, UPLOADS, image, text, search_in, encoder, k)
+    def back(trail: Any, event: gr.EventData) -> Any:
+        return shown(search.return_to, trail, pressed(event))
 
-    picture = gr.Image(type="filepath", image_mode=None, visible=False, label="image")
-    words = gr.Textbox(visible=False, label="text")
-    place = gr.Textbox("images", visible=False, label="search_in")
-    name = gr.Textbox(searchers.default, visible=False, label="encoder")
-    number = gr.Number(10, visible=False, label="k")
-    rows = gr.JSON(visible=False, label="results")
-    gr.Button(visible=False).click(search, [picture, words, place, name, number], rows, api_name="search",
-                                   preprocess=False)
+    def words(model: Any, text: Any, event: gr.EventData) -> Any:
+        return shown(search.add_words, searchers, model, pressed(event), text)
+
+    view.results.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
+        None, js=scripts.TO_BAR)
+    view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
+    returned = view.crumbs.select(back, view.trail, [bar.image, bar.text, bar.kind, view.trail], **QUIET)
+    returned.success(find, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE).then(
+        None, view.address, js=scripts.TO_RESULTS)
 
 
-def _pressed(event: gr.EventData) -> Any:
+def _wire_examples(searchers: Searchers, examples: list[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
+    def example(model: Any, count: Any, event: gr.EventData) -> Any:
+        return shown(search.open_example, searchers, examples, pressed(event), model, count)
+
+    cards.select(example, [bar.model, bar.count], [bar.image, bar.text, bar.kind, *view.outputs],
+                 show_progress_on=view.results, **PRIVATE).success(None, view.address, js=scripts.TO_RESULTS)
+
+
+def _wire_link(searchers: Searchers, bar: Bar, view: View, page: gr.Blocks, tabs: gr.Tabs) -> None:
+    _, again = _finders(searchers)
+
+    def restore(address: Any) -> Any:
+        if not address:
+            return [gr.skip()] * 7
+        link, problem = search.open_link(searchers, address)
+        return (gr.Tabs(selected=link.tab), str(link.picture) if link.picture else None, link.text, link.search_in,
+                link.model or searchers.default, link.k or SHOWN, problem)
+
+    opened = page.load(restore, view.address, [tabs, bar.image, bar.text, bar.kind, bar.model, bar.count, view.results],
+                       js=scripts.ADDRESS, **QUIET)
+    opened.success(again, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE)
+
+
+def _details(searchers: Searchers, bar: Bar, view: View) -> None:
+    """The panel: the result at once, its reasons and its rank in every model as they come."""
+    with gr.Column(elem_id="details"):
+        facts = gr.HTML(elem_id="details-facts", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PANEL)
+        reasons = gr.HTML(elem_id="details-reasons", apply_default_css=False, js_on_load=None)
+        ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
+    chosen = gr.Textbox(visible=False, label="chosen")
+
+    def choose(model: Any, event: gr.EventData) -> Any:
+        return (pressed(event), details.facts(searchers, model, pressed(event)),
+                details_html.waiting("Looking for the reasons …"), details_html.waiting("Asking every model …"))
+
+    def use(trail: Any, model: Any, event: gr.EventData) -> Any:
+        return shown(search.use_result, searchers, trail, model, pressed(event))
+
+    opened = view.results.expand(choose, bar.model, [chosen, facts, reasons, ranks], **QUIET)
+    opened.success(None, chosen, js=scripts.OPEN_PANEL)
+    opened.success(partial(details.reasons, searchers), [view.trail, bar.model, chosen], reasons, **QUIET).success(
+        partial(details.ranks, searchers), [view.trail, chosen], ranks, **QUIET)
+    facts.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
+        None, js=scripts.TO_BAR)
+
+
+def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A search, and the one that keeps the page as it is while there is nothing to search for."""
+    def find(trail: Any, *values: Any) -> Any:
+        return search.find(searchers, UPLOADS, trail, *values)
+
+    def again(trail: Any, *values: Any) -> Any:
+        return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 4
+
+    return find, again
+
+
+def pressed(event: gr.EventData) -> Any:
     """What the browser says was pressed: anything at all, the handlers check it."""
     return event._data.get("id") if isinstance(event._data, dict) else None
 
 
-def _shown(function: Any, *arguments: Any) -> Any:
+def shown(function: Any, *arguments: Any) -> Any:
     """The function's value; what it refuses is shown as Gradio's own message, without a traceback."""
     try:
         return function(*arguments)

@@ -1,0 +1,261 @@
+"""Comparing models without a browser: what is shared, what is known, what is hidden, voted and taken away."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from umr import media
+from umr.collection import Collection
+from umr.encoders.fake import FakeEncoder
+from umr.errors import ConfigError, UMRError
+from umr.index import build_index
+from umr.search import Outcome, Searcher
+from umr.types import Candidate, Content, Hit, Result
+from umr.ui import compare_html
+from umr.ui.compare import compare_page, compare_rows, export_file, linked_query, random_query, vote_page
+from umr.ui.compare_export import as_json, as_png
+from umr.ui.comparison import Comparison, benchmark_of, compare, judged_query
+from umr.ui.handlers import search_rows
+from umr.ui.queries import compare_link
+from umr.ui.searchers import Searchers
+from umr.ui.votes import VoteBox, votes_file
+
+MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
+MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}
+
+
+def made(ids: dict[str, str], targets: tuple[str, ...] = (), shown: int = 10, **more) -> Comparison:
+    """A comparison in which each model ranks passages named by single letters."""
+    outcomes = {}
+    for model, letters in ids.items():
+        found = [Result(hit=Hit(letter, 0.9 - rank / 100, rank),
+                        candidate=Candidate(candidate_id=letter, content=Content(text=f"Passage {letter}")))
+                 for rank, letter in enumerate(letters, 1)]
+        outcomes[model] = Outcome(results=found, notices=(), ms=MS)
+    return Comparison(text="q", search_in="passages", picture=b"", asked=more.pop("asked", ""), targets=targets,
+                      outcomes=outcomes, shown=shown, **more)
+
+
+@pytest.fixture
+def searchers(searcher: Searcher, collection: Collection, benchmark: Path) -> Searchers:
+    root = benchmark.parents[1]
+    other = FakeEncoder(dim=48, name="other")
+    other.save(root / "other" / "encoder")
+    build_index(other, collection, root / "other" / "catalogue", encoder_at=root / "other" / "encoder")
+    return Searchers({name: root / name / "catalogue" for name in ("unified", "other")}, "unified")
+
+
+@pytest.fixture
+def pictures(benchmark: Path) -> Path:
+    return benchmark / "files" / "queries"
+
+
+def rows(searchers, uploads=Path("nowhere"), image=None, text="red", kind="images", models=("unified", "other"), k=3,
+         asked=""):
+    return compare_rows(searchers, uploads, image, text, kind, list(models), k, asked)
+
+
+def test_overlap_counts_the_items_that_both_have_among_the_first_ten():
+    found = made({"a": "ABCDEFGHIJKL", "b": "KLABMNOPQRCD"})
+    assert found.overlaps() == {("a", "b"): 0.2}
+    assert made({"a": "ABC", "b": "BCA"}).overlap("a", "b") == 1.0
+    assert made({"a": "", "b": ""}).overlap("a", "b") == 0.0
+
+
+def test_only_here_means_shown_in_no_other_column():
+    found = made({"a": "ABCD", "b": "BAEC"}, shown=3)
+    assert [found.only_in(letter, "a") for letter in "ABC"] == [False, False, True]
+    assert found.rank_of("C", "b") == 4 and found.rank_of("D", "b") is None
+
+
+def test_recall_is_over_the_known_targets_and_absent_without_any():
+    found = made({"a": "ABCDEFGHIJK", "b": "KXYZ"}, targets=("B", "K"))
+    assert (found.recall("a"), found.recall("b")) == (0.5, 0.5)
+    assert (found.best_target("a"), found.best_target("b")) == (2, 1)
+    assert made({"a": "A", "b": "B"}).recall("a") is None
+
+
+def test_rows_have_the_command_lines_objects_times_and_overlap(searchers):
+    answer = rows(searchers)
+    assert [column["name"] for column in answer["models"]] == ["unified", "other"]
+    assert [row["rank"] for row in answer["models"][1]["results"]] == [1, 2, 3]
+    assert set(answer["models"][0]["ms"]) == {"encode", "search", "total"}
+    assert set(answer["overlap@10"]) == {"unified|other"} and answer["targets"] == []
+    assert "recall" not in answer["models"][0]
+    json.dumps(answer)
+
+
+def test_each_column_is_what_the_model_answers_alone(searchers, pictures):
+    columns = rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", k=5)["models"]
+    for column in columns:
+        alone = search_rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", "images", column["name"], 5)
+        assert [row["id"] for row in column["results"]] == [row["id"] for row in alone]
+
+
+def test_a_picture_is_read_once_for_all_models(searchers, pictures, monkeypatch):
+    read, opened = [], media.open_image
+    monkeypatch.setattr(media, "open_image", lambda source, *a: read.append(source) or opened(source, *a))
+    compare(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 1", "images", ["unified", "other"], 3)
+    assert len([source for source in read if isinstance(source, (str, Path))]) == 1
+
+
+def test_a_benchmark_query_brings_its_targets_until_it_is_edited(searchers, pictures):
+    picture = {"path": str(pictures / "0.bmp")}
+    known = rows(searchers, pictures, picture, "edit 0", asked="it2i ind 100:0")
+    assert known["targets"] == ["100:0"] and all(column["recall"] in (0, 1) for column in known["models"])
+    edited = [rows(searchers, pictures, picture, "edit 1", asked="it2i ind 100:0"),
+              rows(searchers, pictures, picture, "edit 0", "passages", asked="it2i ind 100:0"),
+              rows(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 0", asked="it2i ind 100:0"),
+              rows(searchers, pictures, None, "edit 0", asked="it2i ind 100:0")]
+    assert [answer["targets"] for answer in edited] == [[]] * 4
+
+
+@pytest.mark.parametrize(("models", "words"), [
+    (["unified"], "two to four"), (["unified", "unified"], "two to four"), (["unified", "x"], "no encoder 'x'"),
+    ("unified", "list of names"), (None, "list of names"), ([{}, "other"], "no encoder"), ([], "two to four")])
+def test_models_that_cannot_be_compared_are_refused_in_words(searchers, models, words):
+    with pytest.raises(ConfigError, match=words):
+        compare_rows(searchers, Path("nowhere"), None, "red", "images", models, 3)
+
+
+@pytest.mark.parametrize("change", [{"kind": "cars"}, {"k": 0}, {"k": "3"}, {"k": 101}, {"text": ""}, {"text": 3},
+                                    {"asked": "it2i ind"}, {"asked": "it2i ind 100:999"}, {"asked": "../x y z"},
+                                    {"image": {"path": "secret.png"}}])
+def test_a_wrong_request_is_refused(searchers, change):
+    with pytest.raises(UMRError):
+        rows(searchers, **change)
+
+
+def test_the_page_shows_an_error_as_a_sentence_and_keeps_nothing(searchers):
+    shown, kept = compare_page(searchers, Path("nowhere"), None, "", "images", ["unified", "other"], False, "")
+    assert 'role="alert"' in shown and "Give a picture, a text, or both" in shown and kept is None
+
+
+def test_columns_rows_targets_and_badges_are_in_the_html():
+    page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("B",), asked="it2t ind 1:2"))
+    assert page.count('class="u-column"') == 2 and page.count('data-id="B"') == 2
+    assert page.count("u-is-target") == 2 and page.count("Only here") == 2
+    assert "recall@10 100 %" in page and "target at rank 2" in page and "encode 41 ms · search 0.5 ms" in page
+    assert "67 %" in page and "not in the first 100 of b" in page
+
+
+def test_markup_in_names_queries_and_results_stays_text():
+    found = made({MARKUP: "A", "b": "B"}, targets=("A",), asked=f"it2t ind {MARKUP.replace(' ', '')}")
+    candidate = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP)
+    bad = replace(found.outcomes["b"], results=[Result(hit=Hit(MARKUP, 0.5, 1), candidate=candidate)], notices=(MARKUP,))
+    page = compare_html.comparison(replace(found, text=MARKUP, outcomes={MARKUP: found.outcomes[MARKUP], "b": bad}),
+                                   "a", {MARKUP: Counter()})
+    assert "<img" not in page and "{{" not in page and "${" not in page and "`" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path):
+    page, kept = compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")
+    assert kept.labels == ("A", "B") and "data-vote" in page
+    assert "unified" not in page and "other" not in page.replace("mother", "") and "encode" not in page
+    assert "unified" not in as_json(kept)
+    shown, revealed = vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, "a")
+    assert f"You preferred {kept.models[0]} to {kept.models[1]}." in shown
+    assert revealed.labels == kept.models and "data-vote" not in shown
+    with pytest.raises(ConfigError, match="nothing to vote on"):
+        vote_page(VoteBox(tmp_path / "votes.jsonl"), revealed, "a")
+
+
+def test_the_blind_order_says_nothing_about_the_models(searchers):
+    random.seed(7)
+    orders = {compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")[1].models
+              for _ in range(12)}
+    assert orders == {("unified", "other"), ("other", "unified")}
+
+
+def test_a_vote_keeps_ids_and_names_only(tmp_path):
+    box = VoteBox(tmp_path / "cache" / "votes.jsonl")
+    box.add("it2i ind 100:5", "x", "y", "b")
+    (row,) = [json.loads(line) for line in box.file.read_text("utf-8").splitlines()]
+    assert set(row) == {"query", "a", "b", "vote", "time"} and row["query"] == "it2i ind 100:5"
+    with pytest.raises(ConfigError, match="no vote"):
+        box.add("", "x", "y", "c")
+
+
+def test_the_tally_counts_both_sides_of_every_vote(tmp_path):
+    box = VoteBox(tmp_path / "votes.jsonl")
+    assert box.tally() == {}
+    for a, b, vote in (("x", "y", "a"), ("y", "x", "b"), ("x", "y", "b"), ("x", "y", "tie"), ("y", "x", "bad")):
+        box.add("", a, b, vote)
+    assert box.tally() == {"x": {"better": 2, "worse": 1, "tie": 1, "bad": 1},
+                           "y": {"better": 1, "worse": 2, "tie": 1, "bad": 1}}
+    assert list(box.tally()) == ["x", "y"]
+
+
+def test_votes_lie_in_the_cache_and_an_unwritable_one_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("UMR_CACHE", str(tmp_path / "here"))
+    assert votes_file() == tmp_path / "here" / "votes.jsonl"
+    (tmp_path / "here").write_text("a file, not a folder")
+    with pytest.raises(ConfigError, match="UMR_CACHE"):
+        VoteBox().add("", "x", "y", "a")
+
+
+def test_a_random_query_is_a_composed_one_of_the_benchmark(searchers):
+    picture, text, kind, asked = random_query(searchers, random.Random(1))
+    query, targets = judged_query(searchers, asked)
+    assert asked.startswith("it2i ") and kind == "images" and targets
+    assert Path(picture) == Path(query.content.image) and text == query.content.text
+
+
+def test_a_link_of_the_diagnosis_names_its_query(searchers):
+    link = compare_link("100:3", "it2i", "ind")
+    assert linked_query(searchers, link)[1:] == ("edit 3", "images", "it2i ind 100:3")
+    assert linked_query(searchers, "?tab=compare") is None and linked_query(searchers, None) is None
+    assert linked_query(searchers, link.replace("compare", "search")) is None
+    with pytest.raises(ConfigError):
+        linked_query(searchers, compare_link("100:3", "../../it2i", "ind"))
+
+
+def test_a_collection_without_a_benchmark_has_no_random_query(searchers, benchmark):
+    (benchmark / "query").rename(benchmark / "elsewhere")
+    assert benchmark_of(searchers) is None
+    with pytest.raises(ConfigError, match="no benchmark queries"):
+        random_query(searchers)
+
+
+def test_the_json_export_is_the_endpoints_answer_with_the_query(searchers):
+    found = compare(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], 3)
+    export = export_file(found, "json")
+    told = json.loads(base64.b64decode(export["content"]))
+    assert told["query"] == {"text": "red", "picture": False, "search_in": "images", "benchmark": None}
+    assert [row["id"] for row in told["models"][0]["results"]] == [
+        row["id"] for row in rows(searchers)["models"][0]["results"]]
+    assert export["name"] == "comparison.json"
+
+
+@pytest.mark.parametrize("kind", ["images", "passages", "clips", "entries", "all"])
+def test_the_png_export_draws_every_kind(searchers, pictures, kind):
+    found = compare(searchers, pictures, {"path": str(pictures / "0.bmp")}, "w" * 400, kind, ["unified", "other"], 3)
+    picture = Image.open(io.BytesIO(as_png(found)))
+    assert picture.format == "PNG" and picture.width > picture.height > 400
+
+
+def test_the_png_frames_targets_in_green_and_writes_only_letters_when_blind():
+    plain, framed = (Image.open(io.BytesIO(as_png(made({"a": "AB", "b": "BA"}, targets=targets)))).convert("RGB")
+                     for targets in ((), ("A",)))
+    green = (0x1A, 0x7A, 0x3C)
+    assert not any(colour == green for _, colour in plain.getcolors(1 << 20))
+    assert any(colour == green for _, colour in framed.getcolors(1 << 20))
+    names = [as_png(made({a: "AB", b: "BA"}, blind=True)) for a, b in (("one", "two"), ("three", "four"))]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(("kept", "kind"), [(None, "png"), (made({"a": "A", "b": "B"}), "exe"),
+                                            (made({"a": "A", "b": "B"}), None)])
+def test_an_export_of_nothing_or_of_an_unknown_kind_is_refused(kept, kind):
+    with pytest.raises(ConfigError):
+        export_file(kept, kind)

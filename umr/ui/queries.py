@@ -1,0 +1,45 @@
+"""Benchmark queries on the page: what a stored query looks like, and its link to Compare. Encodes nothing."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlencode
+
+from umr import evaluation
+from umr.types import Qrels, Query
+from umr.ui.render import escape, media_url
+
+
+@lru_cache(maxsize=64)
+def judged_queries(benchmark: Path, task: str, split: str) -> tuple[dict[str, Query], Qrels]:
+    """Query id -> query, and the judgements, of one (task, split). Raises ConfigError where it is not there."""
+    judged = evaluation.load(benchmark, task, split)
+    return {query.query_id: query for query in judged.queries}, judged.qrels
+
+
+def compare_link(query_id: str, task: str, split: str) -> str:
+    """Address, from the page's own, that opens the Compare tab with this query."""
+    return "?" + urlencode({"tab": "compare", "q": query_id, "task": task, "split": split})
+
+
+def words(query: Query) -> str:
+    """The query's text, or what stands for it."""
+    return query.content.text or "(no text)"
+
+
+def picture_url(query: Query) -> str:
+    """Address of the query's picture, "" where it has none."""
+    image = query.content.image
+    return media_url(image) if isinstance(image, (str, Path)) else ""
+
+
+def item(query: Query, task: str, split: str, facts: str) -> str:
+    """A query as a list item that leads to its comparison. facts: what is said of it."""
+    url = picture_url(query)
+    picture = f'<img src="{escape(url)}" alt="" width="64" height="64" loading="lazy" decoding="async">' if url else (
+        '<span class="u-no-picture" aria-hidden="true">text</span>')
+    return (f'<li><a class="u-query" href="{escape(compare_link(query.query_id, task, split))}" '
+            f'data-query="{escape(query.query_id)}">{picture}<span class="u-query-body">'
+            f'<span class="u-words">{escape(words(query))}</span><span class="u-query-facts">{escape(facts)}</span>'
+            "</span></a></li>")

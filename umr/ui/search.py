@@ -1,0 +1,153 @@
+"""What the Search tab does: find, refine, go back, take a suggestion, open a link. Plain functions, no Gradio, no HTML."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from umr import steering
+from umr.errors import ConfigError, MediaError, UMRError
+from umr.manifest import IndexManifest
+from umr.media import content_hash, picture_hash
+from umr.search import Outcome, Searcher
+from umr.types import SEARCH_IN
+from umr.ui import handlers, links, render, search_html, suggest
+from umr.ui.examples import Example
+from umr.ui.searchers import PRECISION, Searchers
+from umr.ui.turns import Trail, Turn, back_to, follow, refine
+
+log = logging.getLogger(__name__)
+
+MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
+#: What a search shows: results and trail as HTML, the trail, the page's address ("" leaves it as it is).
+Shown = tuple[str, str, Trail, str]
+
+
+def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: Any, search_in: Any, model: Any, k: Any,
+         balance: Any = 0, less_of: Any = "", cut: Any = 0) -> Shown:
+    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
+    try:
+        moved = steering.Steering(balance=balance, less_of=less_of or "", cut=cut)
+        return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
+    except UMRError as error:
+        return render.error(str(error)), search_html.trail(trail), trail, ""
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
+        log.exception("search failed")
+        return render.error(handlers.OUR_FAULT), search_html.trail(trail), trail, ""
+
+
+def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any,
+          moved: steering.Steering) -> Shown:
+    count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
+    searcher = searchers.get(model)
+    outcome = steering.search(searcher, query, count, moved)
+    turn = _turn(searcher, picture, query.content.text or "", search_in)
+    address = links.write(turn, searcher.collection.name, model, count)
+    return _shown(outcome, follow(trail, turn), model, address, PRECISION)
+
+
+def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any
+                 ) -> tuple[str | None, str, str, str, str, Trail, str]:
+    """Picture, text and searched kind of an example, and what it shows: its stored results where this very model made
+    them, else a search. Raises UMRError."""
+    example = choose_example(examples, number)
+    if example.results and example.made_by == _fingerprint(searchers, model):
+        shown = _stored(searchers, example, model)
+    else:
+        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, steering.Steering())
+    return (str(example.image) if example.image else None), example.text, example.search_in, *shown
+
+
+def choose_example(examples: Sequence[Example], number: Any) -> Example:
+    """The example with this number. Raises ConfigError."""
+    if isinstance(number, str) and number.isdecimal() and int(number) < len(examples):
+        return examples[int(number)]
+    raise ConfigError(f"there is no example {number!r}")
+
+
+def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
+    """A result as the next reference: its picture, no words yet, the longer trail as HTML and as it is."""
+    path = Path(handlers.choose_picture(searchers, model, candidate_id))
+    search_in = trail[-1].search_in if trail else "images"
+    turn = Turn(picture=path, key=content_hash(path), reference=candidate_id, search_in=search_in)
+    longer = refine(trail, turn)
+    return str(path), "", search_html.trail(longer), longer
+
+
+def return_to(trail: Trail, number: Any) -> tuple[str | None, str, str, Trail]:
+    """Picture, text and searched kind of an earlier turn, and the trail up to it. Raises UMRError."""
+    shorter = back_to(trail, number)
+    turn = shorter[-1]
+    if turn.picture is not None and not turn.picture.is_file():
+        raise MediaError("the picture of this turn is gone from the server; upload it again")
+    return (str(turn.picture) if turn.picture else None), turn.text, turn.search_in, shorter
+
+
+def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
+    """The text of the query bar with a result's own words at its end. Raises UMRError."""
+    candidate = handlers.candidate_of(searchers, model, candidate_id)
+    words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
+    if not words:
+        raise ConfigError(f"{candidate_id} has no words to add")
+    before = handlers.read_text(text)
+    return f"{before}, {words}" if before else words
+
+
+def take_suggestion(suggestion: Any) -> str:
+    """A suggestion's text, for the query bar. Raises ConfigError for what is none."""
+    if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
+        raise ConfigError("that is no suggestion of this page")
+    return suggestion
+
+
+def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
+    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour."""
+    try:
+        picture = handlers.read_picture(image, uploads)
+        if picture is None:
+            return search_html.no_suggestions()
+        searcher, target = searchers.get(model), SEARCH_IN.get(search_in, "image")
+        own = suggest.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
+        item = own or suggest.nearest_item(searcher, picture)
+        texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []
+        return search_html.suggestions(texts, None if own else item)
+    except UMRError:  # the search itself says what is wrong with this picture
+        return search_html.no_suggestions()
+
+
+def open_link(searchers: Searchers, address: Any) -> tuple[links.Link, str]:
+    """What the page's address asks for, and a message in the place of results where it cannot be given."""
+    try:
+        return links.read(searchers, address), ""
+    except UMRError as error:
+        return links.Link(), render.error(str(error))
+
+
+def _turn(searcher: Searcher, picture: Any, text: str, search_in: str) -> Turn:
+    if not isinstance(picture, Path):
+        return Turn(key="" if picture is None else picture_hash(picture), text=text, search_in=search_in)
+    return Turn(picture=picture, key=content_hash(picture), reference=links.reference_of(searcher, picture), text=text,
+                search_in=search_in)
+
+
+def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
+    turn = Turn(text=example.text, search_in=example.search_in)
+    if example.image is not None:
+        turn = Turn(picture=example.image, key=content_hash(example.image), text=example.text,
+                    reference=f"query:{example.image.name}", search_in=example.search_in)
+    collection = IndexManifest.read(searchers.folders[model]).collection_name
+    outcome = Outcome(results=list(example.results), notices=(), ms={})
+    return _shown(outcome, (turn,), model, links.write(turn, collection, model, len(example.results)), "stored result")
+
+
+def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:
+    page = render.results(outcome, trail[-1].search_in, model, precision, actions=True)
+    return page, search_html.trail(trail), trail, address
+
+
+def _fingerprint(searchers: Searchers, model: Any) -> str:
+    if not isinstance(model, str) or model not in searchers.folders:
+        return ""
+    return IndexManifest.read(searchers.folders[model]).encoder

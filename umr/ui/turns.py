@@ -1,0 +1,48 @@
+"""The turns of a search that is refined: which picture and words each had, and how one follows another. Not HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from umr.errors import ConfigError
+
+MAX_TURNS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One query of a trail. picture: the file that the page holds, None for words alone.  key: its content hash.
+
+    reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link."""
+
+    picture: Path | None = None
+    key: str = ""
+    reference: str = ""
+    text: str = ""
+    search_in: str = "images"
+
+
+Trail = tuple[Turn, ...]
+
+
+def follow(trail: Trail, turn: Turn) -> Trail:
+    """The trail after a search: the same picture again replaces the last turn, another one begins anew."""
+    if trail and trail[-1].key == turn.key:
+        return (*trail[:-1], turn)
+    return (turn,)
+
+
+def refine(trail: Trail, turn: Turn) -> Trail:
+    """The trail after a result became the next reference; of a long one the first turns are dropped."""
+    if trail and trail[-1].key == turn.key:
+        return (*trail[:-1], replace(turn, text=""))
+    return (*trail, replace(turn, text=""))[-MAX_TURNS:]
+
+
+def back_to(trail: Trail, number: Any) -> Trail:
+    """The trail up to the turn with this number. Raises ConfigError if there is none."""
+    if isinstance(number, str) and number.isdecimal() and int(number) < len(trail):
+        return trail[: int(number) + 1]
+    raise ConfigError(f"there is no turn {number!r}; search again")
