@@ -23,8 +23,8 @@ from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
 from umr.ui import handlers, render
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
-from umr.ui.search import choose_example
 from umr.ui.layout.page import build_page, serve
+from umr.ui.search import choose_example
 from umr.ui.searchers import Searchers, find_searchers, media_folders
 
 MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'

@@ -229,7 +229,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
     record = {
-        "config": config.to_json(),
+        "config": config.to_json() | {"init": config.init and Path(config.init).name},
         "seconds": round(seconds),
         "commit": git_commit(),
         "world": world.manifest,

@@ -24,7 +24,7 @@ from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
 
 log = logging.getLogger(__name__)
 
-DEPTH = 20  # hits kept per query: deeper than every measure; MRR counts a first hit below it as 0
+DEPTH = 10  # hits kept per query, as deep as the deepest measure; MRR counts a first hit below it as 0 (MRR@10)
 REPORT = "report.json"
 COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
 VARIANTS = ("composed", "picture", "text", "sum")

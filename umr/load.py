@@ -108,8 +108,8 @@ def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
 
 
 def together(asks: Sequence[Ask], asked: Sequence[Asked], seconds: float, pid: int | None) -> Tally:
-    """All users at once until the time is over; each asks its own query again and again, and every other one's turn
-    is checked by its own answer."""
+    """All users at once until the time is over, each with its own query again and again, each answer compared with the
+    one that the query had alone.  pid: the server's process, None where its memory cannot be seen."""
     tally, start = Tally(), time.monotonic()
     threads = [threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)
                for ask, own in zip(asks, asked)]

@@ -19,8 +19,8 @@ from umr.search import Searcher
 from umr.types import Run
 
 FOLDER = "reports"
-#: Hits kept of each variant: as deep as its measures look, so that the numbers follow from the files.
-DEPTHS = {"composed": evaluation.DEPTH, "picture": 10, "text": 10, "sum": 1}
+#: Hits kept of each variant: at least as deep as the columns of the report look.
+DEPTHS = {"composed": evaluation.DEPTH, "picture": 5, "text": 5, "sum": 1}
 DECIMALS = 4  # of stored scores, for their size; the ranks that the measures read are written beside them
 SINGLE = (("picture_only", "picture"), ("text_only", "text"), ("vector_sum", "sum"))
 

@@ -29,10 +29,11 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @dataclass(frozen=True)
 class Served:
-    """The running page. start_s: seconds from process start to its first answer."""
+    """The running page. start_s: seconds from process start to its first answer.  cache: where it keeps votes."""
 
     address: str
     start_s: float
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     start = time.perf_counter()
     with log.open("w") as output:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, stdout=output, stderr=output,
-                                   env=os.environ | {"GRADIO_SERVER_PORT": str(port)})
+                                   env=os.environ | {"GRADIO_SERVER_PORT": str(port), "UMR_CACHE": str(log.parent)})
     try:
-        yield Served(f"http://127.0.0.1:{port}", _wait(f"http://127.0.0.1:{port}", process, log, start))
+        yield Served(f"http://127.0.0.1:{port}", _wait(f"http://127.0.0.1:{port}", process, log, start), log.parent)
     finally:
         process.terminate()
         process.wait(20)

@@ -94,7 +94,7 @@ def test_an_example_fills_the_bar_and_searches(page: Page):
 def test_a_result_becomes_the_next_reference(page: Page, known: Known):
     ask(page, known)
     before = page.locator("#q-image img").get_attribute("src")
-    page.locator("#results .u-use").nth(1).click()
+    page.locator("#results [data-pick]").nth(1).click()
     expect(page.locator("#q-image img")).not_to_have_attribute("src", before)
 
 

@@ -21,7 +21,7 @@ from umr.index import build_index
 from umr.search import Outcome, Searcher
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import compare_html
-from umr.ui.compare import compare_page, compare_rows, export_file, linked_query, random_query, vote_page
+from umr.ui.compare import compare_page, compare_rows, export_file, linked_query, open_link, random_query, vote_page
 from umr.ui.compare_export import as_json, as_png
 from umr.ui.comparison import Comparison, benchmark_of, compare, judged_query
 from umr.ui.handlers import search_rows
@@ -161,7 +161,7 @@ def test_markup_in_names_queries_and_results_stays_text():
 def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path):
     page, kept = compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")
     assert kept.labels == ("A", "B") and "data-vote" in page
-    assert "unified" not in page and "other" not in page.replace("mother", "") and "encode" not in page
+    assert "unified" not in page and "other" not in page and "encode" not in page
     assert "unified" not in as_json(kept)
     shown, revealed = vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, "a")
     assert f"You preferred {kept.models[0]} to {kept.models[1]}." in shown
@@ -218,6 +218,13 @@ def test_a_link_of_the_diagnosis_names_its_query(searchers):
     assert linked_query(searchers, link.replace("compare", "search")) is None
     with pytest.raises(ConfigError):
         linked_query(searchers, compare_link("100:3", "../../it2i", "ind"))
+
+
+def test_a_link_is_compared_at_once(searchers):
+    picture, text, kind, asked, shown, kept = open_link(searchers, compare_link("100:3", "it2i", "ind"))
+    assert (text, kind, asked) == ("edit 3", "images", "it2i ind 100:3") and Path(picture).name == "3.bmp"
+    assert kept.targets == ("100:3",) and "u-column" in shown
+    assert open_link(searchers, "") is None
 
 
 def test_a_collection_without_a_benchmark_has_no_random_query(searchers, benchmark):

@@ -190,7 +190,7 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
     fields = {"did": row.did, "txt": row.text, "img_path": None if is_clip else row.media, "modality": row.modality,
-              "src_content": json.dumps(content), "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
+              "src_content": json.dumps(content, separators=(",", ":")), "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
     return fields | {"video_path": row.media} if is_clip else fields
 
 
@@ -201,7 +201,7 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
     return {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
-            "query_src_content": json.dumps(content), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
+            "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
 
 
 def _instructions() -> str:

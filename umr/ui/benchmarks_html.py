@@ -36,7 +36,7 @@ def tables(stored: Sequence[Stored], column: str) -> str:
     stale = "".join(
         f'<p class="u-notice">{escape(one.name)} was measured with other weights or another collection than its index '
         "has now; evaluate it again.</p>" for one in stored if not one.current)
-    heads = f'<th scope="col" class="u-strip-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
+    heads = f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
     blocks = [_block(title, words, heads, [_row(stored, task, split, column) for task, split in rows], is_open)
               for title, words, rows, is_open in _groups(pairs)]
     return (f'{stale}{_legend(stored)}<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
@@ -49,7 +49,7 @@ def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
     count = {word: sum(_verdict(row) == word for row in rows) for word in ("gain", "loss", "no clear difference")}
     said = (f"{b.name} gains on {count['gain']}, loses on {count['loss']}, and shows no clear difference on "
             f"{count['no clear difference']} of {len(rows)} rows.")
-    heads = (f'<th scope="col" class="u-strip-cell">{-100 * reach:+.0f} to {100 * reach:+.0f} points</th>'
+    heads = (f'<th scope="col" class="u-dots-cell">{-100 * reach:+.0f} to {100 * reach:+.0f} points</th>'
              f'{_head(a)}{_head(b)}<th scope="col">Difference</th>')
     found = {(row["task"], row["split"]): row for row in rows}
     blocks = [_block(title, words, heads, [_pair_row(a, b, found[key], reach) for key in keys], is_open)
@@ -110,7 +110,7 @@ def _row(stored: Sequence[Stored], task: str, split: str, column: str) -> str:
             for place, (one, row) in enumerate(zip(stored, rows), 1) if row is not None]
     cells = "".join(_cell(one, row, column) for one, row in zip(stored, rows))
     label = _label(task, split, next(row["n"] for row in rows if row))
-    return f'<tr>{label}<td class="u-strip-cell">{strip(dots)}</td>{cells}</tr>'
+    return f'<tr>{label}<td class="u-dots-cell">{strip(dots)}</td>{cells}</tr>'
 
 
 def _cell(one: Stored, row: Row | None, column: str) -> str:
@@ -133,7 +133,7 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
     numbers = "".join(
         f'<td data-label="{escape(one.name)}">{_number(one, row["task"], row["split"], _percent(row[key]))}</td>'
         for one, key in ((a, "a"), (b, "b")))
-    return (f'<tr>{_label(row["task"], row["split"], row["n"])}<td class="u-strip-cell">'
+    return (f'<tr>{_label(row["task"], row["split"], row["n"])}<td class="u-dots-cell">'
             f'{strip(dots, -reach, reach, 0.0)}</td>{numbers}<td data-label="Difference">'
             f'<b>{100 * row["difference"]:+.1f}</b><small>{100 * low:+.1f} to {100 * high:+.1f} · {word}</small>'
             "</td></tr>")
@@ -142,9 +142,9 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
 def _number(one: Stored, task: str, split: str, value: str) -> str:
     file = shown_path(evaluation.find_run(one.folder, task, split, "composed"))
     title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}\nPress for its queries"
+    said = f" {one.name}, {task} {split}: show its queries"
     return (f'<button type="button" class="u-num" data-drill="{escape(drill_key(one.name, task, split, 0))}" '
-            f'title="{escape(title)}">{value}<span class="u-hidden"> {escape(one.name)}, {escape(task)} {escape(split)}: '
-            "show its queries</span></button>")
+            f'title="{escape(title)}">{value}<span class="u-hidden">{escape(said)}</span></button>')
 
 
 def drill_key(name: str, task: str, split: str, page: int) -> str:

@@ -15,15 +15,15 @@ from umr.errors import ConfigError, UMRError
 from umr.types import SEARCH_IN
 from umr.ui import compare_html, render
 from umr.ui.compare_export import as_json, as_png
-from umr.ui.comparison import Comparison, as_rows, benchmark_of, compare, compare_rows, judged_query, read_models
+from umr.ui.comparison import MOST, Comparison, as_rows, benchmark_of, compare, compare_rows, judged_query, read_models
 from umr.ui.handlers import OUR_FAULT
 from umr.ui.links import MAX_ADDRESS
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 from umr.ui.votes import CHOICES, VoteBox
 
-__all__ = ["Asked", "as_rows", "compare_page", "compare_rows", "export_file", "linked_query", "random_query",
-           "vote_page", "warm"]
+__all__ = ["Asked", "as_rows", "compare_page", "compare_rows", "export_file", "linked_query", "open_link",
+           "random_query", "vote_page", "warm"]
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,16 @@ def linked_query(searchers: Searchers, address: Any) -> Asked | None:
     if given.get("tab") != "compare" or "q" not in given:
         return None
     return _asked(searchers, " ".join(given.get(part, "") for part in ("task", "split", "q")))
+
+
+def open_link(searchers: Searchers, address: Any) -> tuple[str | None, str, str, str, str, Comparison | None] | None:
+    """linked_query() and its comparison by the models first on offer, as compare_page() gives it."""
+    linked = linked_query(searchers, address)
+    if linked is None:
+        return None
+    picture, text, search_in, asked = linked
+    image, folder = ({"path": picture}, Path(picture).parent) if picture else (None, Path())  # ours, not a visitor's
+    return *linked, *compare_page(searchers, folder, image, text, search_in, searchers.names[:MOST], False, asked)
 
 
 def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:

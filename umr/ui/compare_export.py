@@ -111,7 +111,7 @@ def _tile(canvas: Image.Image, draw: ImageDraw.ImageDraw, candidate: Candidate, 
 def _paste(canvas: Image.Image, picture: Image.Image, left: int, top: int, width: int, height: int) -> None:
     """The picture's centre, as the page's cards cut it."""
     scale = max(width / picture.width, height / picture.height)
-    wide, high = width / scale, height / scale
+    wide, high = min(picture.width, width / scale), min(picture.height, height / scale)
     x, y = (picture.width - wide) / 2, (picture.height - high) / 2
     box = (x, y, x + wide, y + high)
     canvas.paste(picture.resize((width, height), Image.Resampling.LANCZOS, box=box), (left, top))

@@ -28,7 +28,7 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
 def _head(found: Comparison) -> str:
     label = dict(zip(found.models, found.labels, strict=True))
     shares = "".join(
-        f'<li><span>{escape(label[a])} and {escape(label[b])}</span><span class="u-share" aria-hidden="true">'
+        f'<li><span>{escape(label[a])} and {escape(label[b])}</span><span class="u-part" aria-hidden="true">'
         f'<i style="width:{share * 100:.0f}%"></i></span><b>{share * 100:.0f} %</b></li>'
         for (a, b), share in found.overlaps().items())
     picture = base64.b64encode(found.picture).decode("ascii")

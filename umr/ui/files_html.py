@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from umr import uploads
 from umr.collection import Refused
 from umr.drift import Verdict
-from umr.ui.render import KIND, escape
+from umr.ui.render import escape
 from umr.uploads import OwnFiles
 
 SHOWN_REASONS = 100
@@ -58,13 +58,17 @@ def drift(verdicts: Sequence[Verdict] | None) -> str:
         if verdict.far:
             lines.append(
                 f'<p class="u-notice" data-drift="far"><span><b>These {noun} are far from what the model was trained on:'
-                f"</b> {verdict.beyond} of {verdict.count} look unlike its catalogue, so expect weak results. "
+                f"</b> {_beyond(verdict)} unlike its catalogue, so expect weak results. "
                 f"Such an alarm is false for {_percent(verdict.rate)} of collections of catalogue {noun}.</span></p>")
         else:
             lines.append(
-                f'<p class="u-muted" data-drift="near">{KIND[verdict.modality]}: {verdict.beyond} of {verdict.count} look '
+                f'<p class="u-muted" data-drift="near">Of the {noun}, {_beyond(verdict)} '
                 f"unlike what the model was trained on; about {_percent(verdict.rate)} would by chance.</p>")
     return "".join(lines)
+
+
+def _beyond(verdict: Verdict) -> str:
+    return f"{verdict.beyond} of {verdict.count} look" + ("s" if verdict.beyond == 1 else "")
 
 
 def refusals(refused: Sequence[Refused]) -> str:

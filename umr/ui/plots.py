@@ -41,7 +41,7 @@ def strip(dots: Sequence[Dot], low: float = 0.0, high: float = 1.0, zero: float 
         grid += f'<line class="u-zero" x1="{_at(zero, low, high)}" x2="{_at(zero, low, high)}" y1="0" y2="100%"/>'
     marks = "".join(_dot(dot, 11 + 14 * place, low, high) for place, dot in enumerate(dots))
     said = "; ".join(dot.label for dot in dots)
-    return (f'<svg class="u-strip" role="img" aria-label="{escape(said)}" width="100%" height="{height}">'
+    return (f'<svg class="u-dots" role="img" aria-label="{escape(said)}" width="100%" height="{height}">'
             f"{grid}{marks}</svg>")
 
 

@@ -35,7 +35,7 @@ def trail(turns: Trail) -> str:
     nav = f'<nav class="u-trail" aria-label="Turns of this search"><ol>{steps}</ol></nav>' if steps else "<span></span>"
     own = turns[-1].picture is not None and not turns[-1].reference
     note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
-    return (f'<div class="u-trail-row">{nav}<p class="u-share">{note}<button type="button" class="u-quiet" data-copy="1">'
+    return (f'<div class="u-trail-row">{nav}<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
             f'{icon("link")}<span aria-live="polite">Copy link</span></button></p></div>')
 
 

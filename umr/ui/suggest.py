@@ -92,7 +92,12 @@ def phrase(attribute: str, old: Any, new: Any) -> str | None:
         return _movement(new)
     if new is None or isinstance(new, (dict, list, bool)):
         return None
-    return SPECIAL.get((attribute, new)) or PHRASES.get(attribute, f"{attribute}: {{}}").format(new)
+    words = SPECIAL.get((attribute, new)) or PHRASES.get(attribute, f"{attribute}: {{}}").format(new)
+    return words.replace("a ", "an ", 1) if words.startswith("a ") and _article(str(new)) == "an" else words
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1].lower() in "aeiou" else "a"
 
 
 def _company(old: Any, new: Any) -> str | None:
@@ -102,7 +107,8 @@ def _company(old: Any, new: Any) -> str | None:
         return None
     side = SIDES[new["side"]]
     if old is None:
-        return f"with a {new.get('colour')} {new.get('category')} {side}"
+        thing = f"{new.get('colour')} {new.get('category')}"
+        return f"with {_article(thing)} {thing} {side}"
     return f"the {new.get('category')} {side}" if old == {**new, "side": old.get("side")} else None
 
 

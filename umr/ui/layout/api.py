@@ -94,7 +94,7 @@ def _compare(searchers: Searchers) -> None:
 
 def _query() -> list[gr.components.Component]:
     return [gr.Image(type="filepath", image_mode=None, visible=False, label="image"),
-            gr.Textbox(visible=False, label="text"), gr.Textbox("images", visible=False, label="search_in")]
+            gr.Textbox("", visible=False, label="text"), gr.Textbox("images", visible=False, label="search_in")]
 
 
 def _count() -> gr.Number:

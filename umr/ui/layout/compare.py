@@ -26,12 +26,13 @@ COLUMNS = """
 const cellOf = (event) => event.target.closest?.('.u-cell');
 const outline = (id) => element.querySelectorAll('.u-cell').forEach((cell) =>
   cell.classList.toggle('u-same', id !== undefined && cell.dataset.id === id));
-const enter = (event) => { const cell = cellOf(event); outline(cell?.dataset.id);
-  cell?.querySelector('video')?.play().catch(() => {}); };
+const enter = (event) => { const cell = cellOf(event);
+  if (!cell) return;
+  outline(cell.dataset.id); cell.querySelector('video')?.play().catch(() => {}); };
 const leave = (event) => { const cell = cellOf(event);
   if (!cell || cell.contains(event.relatedTarget)) return;
   cell.querySelector('video')?.pause();
-  if (!event.relatedTarget?.closest?.('.u-cell')) outline(undefined); };
+  if (!event.relatedTarget?.closest?.('.u-cell')) outline(element.querySelector('.u-cell:focus')?.dataset.id); };
 element.addEventListener('pointerover', enter); element.addEventListener('pointerout', leave);
 element.addEventListener('focusin', enter); element.addEventListener('focusout', leave);
 element.addEventListener('keydown', (event) => {
@@ -98,8 +99,8 @@ def build_compare(searchers: Searchers, page: gr.Blocks, box: VoteBox | None = N
         bar = _bar(searchers)
         shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS)
         kept, file = gr.State(None, time_to_live=KEEP_S), gr.JSON(visible=False)
+        _wire_queries(searchers, page, bar, shown, kept)  # adds a component: gr.Tabs may hold tabs only
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
-    _wire_queries(searchers, page, bar, shown, kept)
     _wire_result(box or VoteBox(), shown, kept, file)
 
 
@@ -135,14 +136,13 @@ def _wire_queries(searchers: Searchers, page: gr.Blocks, bar: Bar, shown: gr.HTM
         return tell(compare.random_query, searchers)
 
     def linked(address: Any) -> Any:
-        return tell(compare.linked_query, searchers, address) or [gr.skip()] * 4
+        return tell(compare.open_link, searchers, address) or [gr.skip()] * 6
 
     gr.on([bar.go.click, bar.text.submit], find, bar.inputs, [shown, kept], **PRIVATE)
     gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, [shown, kept], **PRIVATE)
     bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, [shown, kept], **PRIVATE)
     address = gr.Textbox(visible=False, label="address")
-    asked = page.load(linked, address, bar.query, js=scripts.ADDRESS, show_progress="hidden", **PRIVATE)
-    asked.success(again, bar.inputs, [shown, kept], **PRIVATE)
+    page.load(linked, address, [*bar.query, shown, kept], js=scripts.ADDRESS, show_progress="hidden", **PRIVATE)
 
 
 def _wire_result(box: VoteBox, shown: gr.HTML, kept: gr.State, file: gr.JSON) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from umr import uploads
 from umr.errors import UMRError
 from umr.ui import files, files_html
 from umr.ui.searchers import Searchers
@@ -84,9 +83,8 @@ def build_files(searchers: Searchers, page: gr.Blocks) -> None:
 
 
 def _bench(searchers: Searchers) -> Bench:
-    with gr.Row(elem_id="f-bar"):
-        drop = gr.File(elem_id="f-drop", label="Files", file_count="multiple", show_label=False, height=168,
-                       file_types=sorted(uploads.KINDS | {".zip"}))
+    with gr.Row(elem_id="f-bar"):  # no file_types: what the browser filters out would be dropped without a word
+        drop = gr.File(elem_id="f-drop", label="Files", file_count="multiple", show_label=False, height=168)
         with gr.Column(elem_id="f-side", scale=0, min_width=220):
             model = gr.Dropdown(searchers.names, value=searchers.default, label="Model", elem_id="f-model", scale=0,
                                 container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)

@@ -50,12 +50,12 @@ OPEN_PANEL = """(id) => { const panel = document.querySelector('#details');
   panel.dataset.for = id; panel.setAttribute('role', 'region'); panel.setAttribute('aria-label', 'Details of a result');
   document.body.classList.add('u-details-open'); panel.scrollTop = 0;
   requestAnimationFrame(() => panel.querySelector('[data-close]')?.focus({ preventScroll: true })); }"""
-#: After a search: the page's address tells what is shown, and the results come into view where they start low.
+#: After a search: the page's address tells what is shown, and the results' beginning comes into view where it is not.
 TO_RESULTS = """(address) => { if (address) history.replaceState(null, '', location.pathname + address);
   const results = document.querySelector('#results'), bar = document.querySelector('#query-bar');
   const top = results.getBoundingClientRect().top, kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);
   const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
-  if (top > innerHeight * 0.55) window.scrollBy({ top: top - kept - 20, behavior }); }"""
+  if (top > innerHeight * 0.55 || top < 0) window.scrollBy({ top: top - kept - 20, behavior }); }"""
 #: After a reference was chosen: back to the query bar, ready to type what should change.
 TO_BAR = """() => { window.scrollTo({ top: 0, behavior: 'instant' });
   document.querySelector('#q-text textarea')?.focus(); }"""

@@ -1,0 +1,110 @@
+"""The tab Your files in a real browser: drop, progress, search, refusals, another visitor, removal."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import ARTEFACTS, Served
+from umr.search import BUNDLED, default_root
+
+SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
+SLOW = 60_000
+
+
+@pytest.fixture(params=list(SIZES))
+def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce",
+                                  color_scheme="dark" if request.param == "phone" else "light")
+    opened = context.new_page()
+    open_tab(opened, served)
+    yield opened
+    opened.screenshot(path=ARTEFACTS / f"{request.node.name}.png", full_page=True)
+    context.close()
+
+
+def open_tab(page: Page, served: Served) -> None:
+    page.goto(f"{served.address}/?tab=files")
+    expect(page.locator("#f-intro")).to_contain_text("500 files", timeout=SLOW)
+    expect(page.locator("#f-go")).to_be_visible(timeout=SLOW)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> list[Path]:
+    """Three catalogue pictures, a note with markup, a program, and a zip with a bomb, a way out and a good picture."""
+    pictures = sorted((default_root() / "media" / BUNDLED / "files" / "queries").iterdir())[:3]
+    (tmp_path / "note.md").write_text("A note about <b>lamps</b> {{value}}.")
+    (tmp_path / "setup.exe").write_bytes(b"MZ")
+    inner = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(inner, "PNG")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("teal.png", inner.getvalue())
+        opened.writestr("../../climbs.png", inner.getvalue())
+        opened.writestr("bomb.txt", bytes(30_000_000))
+    return [*pictures, tmp_path / "note.md", tmp_path / "setup.exe", tmp_path / "more.zip"]
+
+
+def index(page: Page, given: list[Path]) -> None:
+    page.set_input_files("#f-drop input[type=file]", given)
+    expect(page.locator("#f-drop")).to_contain_text("more", timeout=SLOW)
+    page.locator("#f-go").click()
+    expect(page.locator("#f-status")).to_contain_text("Ready to search", timeout=SLOW)
+
+
+def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path]):
+    index(page, given)
+    status = page.locator("#f-status")
+    expect(status).to_contain_text("4 pictures, 1 passage")
+    for refused in ("setup.exe", "climbs.png", "bomb.txt"):
+        expect(status.locator(".u-own-refused")).to_contain_text(refused)
+    page.locator("#f-text textarea").fill("a teal thing")
+    page.locator("#f-find").click()
+    expect(page.locator("#f-results .u-card")).to_have_count(5, timeout=SLOW)
+    expect(page.locator("#f-results")).to_contain_text("A note about <b>lamps</b> {{value}}.")
+    first = page.locator("#f-results .u-card img").first
+    expect(first).to_have_js_property("complete", True)
+    assert first.evaluate("image => image.naturalWidth") > 0
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.screenshot(path=ARTEFACTS / f"files-{page.viewport_size['width']}.png", full_page=True)
+    page.locator("#f-forget").click()
+    expect(status).to_contain_text("no longer on this server", timeout=SLOW)
+    expect(page.locator("#f-search")).to_be_hidden()
+
+
+def test_a_found_picture_becomes_the_reference(page: Page, given: list[Path]):
+    index(page, given[:3] + given[5:])
+    page.locator("#f-text textarea").fill("anything")
+    page.locator("#f-text textarea").press("Enter")
+    page.locator("#f-results [data-pick]").first.click(timeout=SLOW)
+    expect(page.locator("#f-image img")).to_be_visible(timeout=SLOW)
+    page.locator("#f-find").click()
+    expect(page.locator("#f-results .u-card")).to_have_count(3, timeout=SLOW)  # four without the reference itself
+
+
+def test_another_visitor_and_a_later_one_see_nothing_of_it(page: Page, browser: Browser, served: Served, given: list[Path]):
+    index(page, given)
+    page.locator("#f-find").click()
+    page.locator("#f-text textarea").fill("a note")
+    page.locator("#f-find").click()
+    address = page.locator("#f-results .u-card img").first.get_attribute("src")
+    other = browser.new_context().new_page()
+    open_tab(other, served)
+    expect(other.locator("#f-search")).to_be_hidden()
+    assert "own-files-" not in other.content()
+    page.locator("#f-forget").click()
+    expect(page.locator("#f-status")).to_contain_text("no longer", timeout=SLOW)
+    assert other.request.get(served.address + address).status == 403
+    other.context.close()
+
+
+def test_the_index_button_without_files_says_what_to_do(page: Page):
+    page.locator("#f-go").click()
+    expect(page.locator("#f-status")).to_contain_text("Choose some files first", timeout=SLOW)
+    expect(page.locator("#f-go")).to_be_visible()

@@ -1,0 +1,247 @@
+"""The Search tab without a browser: turns, suggestions, links, examples, details, on the tiny collection."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from umr.errors import ConfigError, UMRError
+from umr.types import Candidate, Content, Hit, Result
+from umr.ui import api, details, links, render, search, search_html, suggest
+from umr.ui.examples import Example, read_examples, stored
+from umr.ui.searchers import Searchers
+from umr.ui.turns import MAX_TURNS, Turn, back_to, follow, refine
+
+MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
+
+
+@pytest.fixture
+def searchers(searcher, benchmark) -> Searchers:
+    return Searchers({"unified": benchmark.parents[1] / "unified" / "catalogue"}, "unified", opener=lambda _: searcher)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def upload(uploads, benchmark):
+    """Puts a file of the collection where Gradio puts what a visitor sends, as the page's value."""
+    def put(name: str) -> dict[str, str]:
+        return {"path": str(shutil.copy(benchmark / "files" / name, uploads))}
+    return put
+
+
+def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", **more):
+    return search.find(searchers, uploads, trail, image, text, search_in, "unified", 5, **more)
+
+
+def scene(number: int, **values) -> Candidate:
+    source = json.dumps({"scene": {"colour": "red", "category": "mug", "count": 1, "companion": None} | values})
+    return Candidate(candidate_id=f"{number}", content=Content(text="x"), title="t", source=source)
+
+
+# Find, and what a link carries
+
+def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploads):
+    page, crumbs, trail, address = found(searchers, uploads, text="a red card", search_in="all")
+    assert page.count("data-details") == 5 and page.count("data-words") == 5
+    assert parse_qs(address[1:]) == {"collection": ["catalogue"], "text": ["a red card"], "in": ["all"],
+                                     "model": ["unified"], "k": ["5"]}
+    assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
+
+
+def test_a_link_opens_what_it_was_made_of(searchers, uploads, upload, searcher):
+    *_, address = found(searchers, uploads, image=upload("images/02.png"), text="in blue & more", search_in="entries")
+    link = links.read(searchers, address)
+    assert (link.text, link.search_in, link.model, link.k, link.asks) == ("in blue & more", "entries", "unified", 5, True)
+    assert link.picture == Path(searcher.collection["100:2"].content.image)
+
+
+def test_a_benchmark_picture_is_linked_by_its_name_and_bytes(searchers, uploads, upload, benchmark):
+    *_, address = found(searchers, uploads, image=upload("queries/4.bmp"))
+    assert links.read(searchers, address).picture == benchmark / "files" / "queries" / "4.bmp"
+
+
+def test_a_visitors_own_picture_is_never_in_the_link(searchers, uploads, picture):
+    own = picture("uploads/4.bmp", "gold")  # named as one of the benchmark's, with bytes of its own
+    _, crumbs, trail, address = found(searchers, uploads, image={"path": str(own)})
+    assert "ref" not in parse_qs(address[1:]) and "uploads" not in address
+    assert search_html.OWN_PICTURE in crumbs and trail[-1].reference == ""
+
+
+@pytest.mark.parametrize(("address", "word"), [
+    ("?collection=other&ref=100:1", "other"), ("?ref=100:99", "100:99"), ("?ref=100:20", "100:20"),
+    ("?ref=query:../../../etc/passwd.png", "passwd"), ("?ref=query:none.png", "none.png"), ("?text=a&in=planets", "planets"),
+    ("?text=a&model=gpt", "gpt"), ("?text=a&k=0", "100"), ("?text=a&k=9999", "100"), ("?text=a&k=1.5", "100"),
+    ("?tab=admin", "admin"), ("?text=" + "x" * 9000, "long"), (7, "read"), (f"?text=a&in={MARKUP}", "&lt;img")])
+def test_a_link_that_cannot_be_given_says_why(searchers, address, word):
+    link, message = search.open_link(searchers, address)
+    assert link == links.Link() and 'role="alert"' in message and word in message and "<img" not in message
+
+
+def test_another_tabs_address_only_opens_that_tab(searchers):
+    assert search.open_link(searchers, "?tab=compare&q=100:1&text=a") == (links.Link(tab="compare"), "")
+
+
+def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
+    before = (Turn(text="red"),)
+    page, _, trail, address = found(searchers, uploads, trail=before, text=" ", balance=0.0)
+    assert 'role="alert"' in page and trail == before and address == ""
+    assert "Balance is 7" in found(searchers, uploads, balance=7)[0]
+
+
+# Turns
+
+def test_the_same_picture_again_changes_the_turn_and_another_one_starts_anew():
+    first, again, other = Turn(key="a", text="x"), Turn(key="a", text="y"), Turn(key="b")
+    assert follow(follow((), first), again) == (again,)
+    assert follow((first, again), other) == (other,)
+
+
+def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searchers, uploads, searcher):
+    *_, trail, _ = found(searchers, uploads, text="red")
+    path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
+    assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
+    *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5,
+                                      search.steering.Steering())
+    assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
+    assert search.return_to(trail, "0") == (None, "red", "images", trail[:1])
+
+
+def test_a_long_trail_forgets_its_beginning():
+    trail = ()
+    for number in range(MAX_TURNS + 3):
+        trail = refine(trail, Turn(key=str(number)))
+    assert len(trail) == MAX_TURNS and trail[-1].key == str(MAX_TURNS + 2)
+
+
+@pytest.mark.parametrize("number", ["1", "-1", 0, None, "x"])
+def test_a_turn_that_is_not_there_is_refused(number):
+    with pytest.raises(ConfigError, match="turn"):
+        back_to((Turn(),), number)
+
+
+def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
+    turns = (Turn(text=MARKUP), Turn(text=MARKUP))
+    made = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP, source=MARKUP, licence=MARKUP)
+    pages = (search_html.trail(turns), search_html.suggestions([MARKUP], made), details.details_html.facts(made),
+             render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
+             details.facts(searchers, MARKUP, MARKUP))
+    for page in pages:
+        assert "<img" not in page and "&lt;img" in page and "{" not in page and "`" not in page
+
+
+# Suggestions
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"colour": "blue"}, "make it blue"), ({"category": "bowl"}, "a bowl instead"), ({"count": 3}, "three of them"),
+    ({"companion": {"category": "box", "colour": "orange", "side": "left"}}, "with an orange box to the left"),
+    ({"colour": "blue", "count": 2}, None), ({}, None)])
+def test_a_suggestion_names_the_one_thing_that_differs(change, words):
+    found = suggest.difference(scene(1), scene(2, **change))
+    assert (found[1] if found else None) == words
+
+
+def test_without_stated_attributes_titles_that_differ_in_a_word_suggest_it():
+    here, there = (Candidate(candidate_id=t, content=Content(text="x"), title=t) for t in ("Red card", "Blue card"))
+    assert suggest.difference(here, there) == ("title", "blue instead of red")
+
+
+def test_suggestions_are_mined_for_a_catalogue_picture_without_asking_the_model(searchers, uploads, upload, searcher,
+                                                                                 monkeypatch):
+    image = upload("images/02.png")
+    monkeypatch.setattr(type(searcher.encoder), "encode_queries", None)
+    page = search.suggestions(searchers, uploads, image, "images", "unified")
+    assert page.count("data-chip") == suggest.PER_ATTRIBUTE and "instead of yellow" in page and "nearest" not in page
+
+
+def test_a_visitors_picture_gets_those_of_its_nearest_item_and_the_page_says_so(searchers, uploads, upload):
+    page = search.suggestions(searchers, uploads, upload("queries/3.bmp"), "images", "unified")
+    assert "From the nearest catalogue picture, “green card”" in page and "data-chip" in page
+
+
+@pytest.mark.parametrize("image", [None, {"path": "/etc/hostname"}, 3])
+def test_no_picture_no_suggestions(searchers, uploads, image):
+    assert search.suggestions(searchers, uploads, image, "images", "unified") == search_html.no_suggestions()
+
+
+@pytest.mark.parametrize("suggestion", [None, "", "x" * 300, ["a"]])
+def test_what_is_no_suggestion_is_refused(suggestion):
+    with pytest.raises(ConfigError):
+        search.take_suggestion(suggestion)
+
+
+def test_a_results_words_are_added_to_the_text(searchers):
+    assert search.add_words(searchers, "unified", "100:0", "") == "red card"
+    assert search.add_words(searchers, "unified", "100:0", "two") == "two, red card"
+    assert search.add_words(searchers, "unified", "100:20", "") == "This card is red."
+    for wrong in ("100:99", None, ["100:0"]):
+        with pytest.raises(UMRError):
+            search.add_words(searchers, "unified", wrong, "")
+
+
+# Examples
+
+def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that_made_it(searchers, searcher, benchmark,
+                                                                                        tmp_path, monkeypatch):
+    results = searcher.search(search.handlers.make_query(None, "red", "all"), 24).results
+    row = {"image": "files/queries/1.bmp", "text": "red", "search_in": "all", "made_by": searcher.encoder.fingerprint,
+           "results": [stored(result, benchmark) for result in results]}
+    (tmp_path / "e.json").write_text(json.dumps([row, row | {"made_by": "another"}]))
+    examples = read_examples(benchmark, tmp_path / "e.json")
+    live = search.open_example(searchers, examples, "1", "unified", 24)
+    monkeypatch.setattr(searchers, "get", None)
+    image, text, search_in, page, _, trail, address = search.open_example(searchers, examples, "0", "unified", 24)
+    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all")
+    assert "stored result" in page and "ms" in live[3] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
+    assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
+    assert live[5] == trail and live[6] == address
+
+
+def test_an_example_shows_its_first_results_on_its_card(searcher):
+    results = tuple(searcher.search(search.handlers.make_query(None, "red", "images"), 6).results)
+    page = render.examples([Example(text="red", search_in="images", results=results)])
+    assert page.count("<img") == render.SHOWN_BY_EXAMPLE
+
+
+# Details
+
+def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, uploads, upload):
+    *_, trail, _ = found(searchers, uploads, image=upload("queries/3.bmp"), text="edit now")
+    assert "files/images/03.png" in details.facts(searchers, "unified", "100:3")
+    reasons = details.reasons(searchers, trail, "unified", "100:3")
+    for words in ("Your query", "Picture alone", "Words alone", "Without the picture", "Without the words",
+                  "Which words carry it", ">edit<", ">now<", "rank 1"):
+        assert words in reasons
+    assert ">unified</th><td>" in details.ranks(searchers, trail, "100:3")
+
+
+@pytest.mark.parametrize("candidate_id", ["100:99", None, ["100:1"], {"a": 1}])
+def test_details_of_what_is_not_there_are_refused_in_words(searchers, candidate_id):
+    trail = (Turn(text="red"),)
+    pages = (details.facts(searchers, "unified", candidate_id), details.ranks(searchers, trail, candidate_id),
+             details.reasons(searchers, trail, "unified", candidate_id), details.reasons(searchers, (), "unified", "100:1"))
+    assert all('role="alert"' in page for page in pages)
+
+
+# Named endpoints
+
+def test_models_are_listed_without_opening_one(searchers, searcher, monkeypatch):
+    monkeypatch.setattr(searchers, "get", None)
+    (row,) = api.models(searchers)
+    assert row == {"name": "unified", "default": True, "fingerprint": searcher.encoder.fingerprint, "dim": 32,
+                   "precision": "float32", "collection": "catalogue", "vectors": 24}
+
+
+def test_collections_are_listed_with_what_can_be_searched(searchers):
+    (row,) = api.collections(searchers)
+    assert row["kinds"] == {"images": 12, "passages": 6, "entries": 4, "clips": 2}
+    assert (row["name"], row["count"], row["models"]) == ("catalogue", 24, ["unified"])
