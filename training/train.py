@@ -233,7 +233,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
         "seconds": round(seconds),
         "commit": git_commit(),
         "world": world.manifest,
-        "temperature": float(trainer.objective.temperature),
+        "temperature": trainer.objective.temperature.item(),
         "torch": torch.__version__,
     }
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
