@@ -40,7 +40,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    temperature: float = 0.05  # at the start, where `init` brings none
+    temperature: float = 0.05  # at the start of every stage
     learn_temperature: bool = True
     attribute_weight: float = 0.0  # auxiliary heads that read the scene's attributes from the embedding
     vision_weight: float = 0.0  # the same heads on the mean vision state of every still

@@ -23,6 +23,10 @@ from umr.encoders.base import Batch, UnifiedEncoder
 from umr.encoders.templates import MediaKind, Role, TokenRow
 
 
+OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
+EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
     """One InfoNCE: positive (B,) columns of the concatenated candidate roles; ignore (B, M): other true answers."""
@@ -81,10 +85,6 @@ class TrainBatch:
     codes: dict[str, Tensor]
     open_roles: frozenset[str]
 
-    @property
-    def queries(self) -> int:
-        return sum(len(contrast.positive) for contrast in self.contrasts)
-
 
 @dataclass(eq=False)
 class Rows:
@@ -107,11 +107,14 @@ class Asked:
     positive: list[int] = field(default_factory=list)
     said: list[np.ndarray] = field(default_factory=list)
     accepts: list[Callable[[Scene], bool] | None] = field(default_factory=list)
-    family: list[int] = field(default_factory=list)
 
-
-OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
-EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
+    def add(
+        self, column: int, said: np.ndarray = EVERYTHING_SAID, accepts: Callable[[Scene], bool] | None = None
+    ) -> None:
+        """The next query: the column of its positive, the attributes its words fix, and what else satisfies it."""
+        self.positive.append(column)
+        self.said.append(said)
+        self.accepts.append(accepts)
 
 
 def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
@@ -320,9 +323,7 @@ class BatchBuilder:
     ) -> None:
         words, said = text.caption_and_said(scene, rng, full=rng.random() < 0.5)
         draft.add(role, scene, words=words, target=target)
-        asked.positive.append(column)
-        asked.said.append(attributes.columns_said(said))
-        asked.accepts.append(None)
+        asked.add(column, attributes.columns_said(said))
 
     def _pairs(self, family: list[Item], rng: np.random.Generator) -> list[tuple[Item, Item, edits.Edit]]:
         """(reference, target, edit): every render is a target once ("families"), or one pair ("random")."""
@@ -381,9 +382,8 @@ class BatchBuilder:
         if self.config.composes and parts:
             draft.add(f"{role} picture", target, media=picture, target=target_kind)
             draft.add(f"{role} text", target, words=words, target=target_kind)
-        asked.positive.append(column)
-        asked.said.append(EVERYTHING_SAID)
-        asked.accepts.append((lambda scene: edit.matches(reference.scene, scene)) if edit.kind in OPEN_KINDS else None)
+        accepts = (lambda scene: edit.matches(reference.scene, scene)) if edit.kind in OPEN_KINDS else None
+        asked.add(column, accepts=accepts)
 
     def _composition(self, draft: Draft, task: str, candidate: str, asked: Asked) -> None:
         if self.config.composes and asked.positive:
@@ -419,9 +419,7 @@ class BatchBuilder:
                 twin = next((item for item in shown if item.scene == one.scene and item.row != one.row), None)
                 if twin is not None:
                     draft.add("i2i", one.scene, media=draft.picture(one), target="image")
-                    same.positive.append(column[twin.row])
-                    same.said.append(EVERYTHING_SAID)  # the picture itself is a true answer too, hence no negative
-                    same.accepts.append(None)
+                    same.add(column[twin.row])  # the picture itself is a true answer too, hence no negative
         draft.open_roles.add("t2i")
         draft.contrast("t2i", "t2i", ("picture",), captions, weight=0.7, symmetric=True)
         draft.contrast("it2i", "it2i", ("picture",), composed)
@@ -444,13 +442,9 @@ class BatchBuilder:
                         self._caption_query(draft, rng, item.scene, "t2t", "text", column[item.scene], by_text)
                     else:
                         draft.add("t2t", item.scene, words=text.paraphrase(item.scene, rng), target="text")
-                        by_text.positive.append(column[item.scene])
-                        by_text.said.append(EVERYTHING_SAID)
-                        by_text.accepts.append(None)
+                        by_text.add(column[item.scene])
                 draft.add("i2t", item.scene, media=draft.picture(item), target="text")
-                by_picture.positive.append(column[item.scene])
-                by_picture.said.append(EVERYTHING_SAID)
-                by_picture.accepts.append(None)
+                by_picture.add(column[item.scene])
             for reference, target, edit in pairs:
                 words = self._edit_words(
                     reference, target, edit, rng, edits.question if rng.random() < 0.6 else edits.phrase
@@ -486,9 +480,7 @@ class BatchBuilder:
                 draft.add(
                     "t2it", item.scene, words=text.entry_query(item.scene, facts, rng), target="image,text", facts=facts
                 )
-                by_text.positive.append(column[item.row])
-                by_text.said.append(EVERYTHING_SAID)
-                by_text.accepts.append(None)
+                by_text.add(column[item.row])
             for reference, target, edit in self._pairs(family, rng):
                 facts = known[target.row]
                 words = text.with_facts(edits.phrase(edit, reference.scene, rng), facts, rng)
@@ -544,7 +536,6 @@ class BatchBuilder:
     def _everything(self, draft: Draft, rng: np.random.Generator) -> None:
         """One mixed pool of pictures, passages, entries and clips: the kind of the answer is not said."""
         asked_text, asked_both = Asked(), Asked()
-        rows: dict[str, list[tuple[int, Scene]]] = {"picture": [], "passage": [], "entry": [], "clip": []}
         plans = []
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch // 3 or 1):
             for item in family:
@@ -563,14 +554,12 @@ class BatchBuilder:
         for _, family in self._families(draft, rng, self.world.clip_families, self.config.families_per_batch // 8 or 1):
             for item in family[:3]:
                 plans.append(("clip", draft.add("clip", item.scene, media=draft.clip(item)), item, None))
-        kinds = [kind for kind in rows if kind in draft.roles]
+        kinds = [kind for kind in ("picture", "passage", "entry", "clip") if kind in draft.roles]
         first = dict(zip(kinds, np.cumsum([0] + [len(draft.roles[kind]) for kind in kinds]), strict=False))
         for kind, number, item, family in plans:
             column = int(first[kind]) + number
             draft.add("t2all", item.scene, words=text.caption(item.scene, rng, full=True), target="all")
-            asked_text.positive.append(column)
-            asked_text.said.append(EVERYTHING_SAID)
-            asked_text.accepts.append(None)
+            asked_text.add(column)
             pairs = [pair for pair in self._pairs(family, rng) if pair[1].scene == item.scene] if family else []
             if pairs:
                 reference, target, edit = pairs[0]

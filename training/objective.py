@@ -34,10 +34,10 @@ class AttributeHeads(nn.Module):
 class Objective(nn.Module):
     """loss(outputs, batch) with the parameters that only training needs: temperature, mixer, attribute heads."""
 
-    def __init__(self, config: TrainConfig, dim: int, temperature: float | None = None) -> None:
+    def __init__(self, config: TrainConfig, dim: int) -> None:
         super().__init__()
         self.config = config
-        start = torch.tensor(math.log(temperature or config.temperature))
+        start = torch.tensor(math.log(config.temperature))
         self.log_temperature = nn.Parameter(start, requires_grad=config.learn_temperature)
         self.mixer = build_mixer(config.mixer, dim) if config.regularisation_weight else None
         self.heads = AttributeHeads(dim) if config.attribute_weight else None
