@@ -22,7 +22,6 @@ from training.config import TrainConfig
 from umr.encoders.base import Batch, UnifiedEncoder
 from umr.encoders.templates import MediaKind, Role, TokenRow
 
-
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
