@@ -13,8 +13,8 @@ from pathlib import Path
 from umr.errors import UMRError
 from umr.search import BUNDLED, default_root
 from umr.ui.examples import read_examples
-from umr.ui.layout.page import build_page, serve
-from umr.ui.searchers import find_searchers, media_folders
+from umr.ui.ports import chosen_port
+from umr.ui.searchers import find_searchers, media_paths
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,19 +23,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--index", type=Path, help="an index folder to search (default: all under indexes/)")
     parser.add_argument("--encoder", help="the encoder to start with (default: unified)")
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
+    parser.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
     options = parser.parse_args(arguments)
     try:
+        port = chosen_port(options.host, options.port)
         searchers = find_searchers(options.index, options.encoder)
-        media = media_folders(searchers)
+        media = media_paths(searchers)
+        from umr.ui.layout.page import build_page, serve  # Gradio, which reads the port's variable
+
         page = build_page(searchers, read_examples(default_root() / "media" / BUNDLED))
+        searchers.preload()
+        address = serve(page, media, options.host, port)
     except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    searchers.preload()
-    print(f"The page is at {serve(page, media, options.host, options.port)}", flush=True)
+        return _fail(str(error))
+    except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
+        return _fail(f"the page cannot be served: {error}")
+    print(f"The page is at {address}", flush=True)
     page.block_thread()
     return 0
+
+
+def _fail(reason: str) -> int:
+    print(f"umr: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

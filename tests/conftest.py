@@ -17,7 +17,14 @@ from umr.encoders.fake import FakeEncoder
 from umr.index import build_index
 from umr.search import Searcher
 
+#: What a page must show as text, wherever it comes from.
+MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
 COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
+
+
+def no_model(folder: Path) -> Searcher:
+    """An opener for pages that must not open anything."""
+    raise AssertionError(f"no model may be loaded, but {folder} is opened")
 
 
 def _write(path: Path, rows: list[dict]) -> None:

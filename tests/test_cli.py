@@ -93,6 +93,11 @@ def test_files_that_are_no_pictures_end_with_status_2(searcher, tmp_path, capsys
     assert "Traceback" not in error(capsys)
 
 
+def test_a_folder_given_as_a_picture_is_named_as_given(searcher, tmp_path, capsys):
+    assert main(["search", "--image", str(tmp_path)]) == 2
+    assert f"{tmp_path} is a folder" in error(capsys)
+
+
 def test_an_encoder_and_an_index_together_are_a_wrong_command(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["search", "--text", "a", "--encoder", "unified", "--index", "d"])
@@ -182,6 +187,35 @@ def test_embed_writes_a_unit_row_for_every_line_in_their_order(searcher, collect
     assert vectors[4] == pytest.approx(searcher.encoder.encode_candidates([collection["100:41"]]).vectors[0])
 
 
+def test_embed_takes_clips_as_queries_and_says_once_that_none_was_instructed(searcher, benchmark, tmp_path, capsys):
+    clip = str(benchmark / "files/clips/1.gif")
+    lines = [{"video": clip, "role": "query"}, {"video": clip, "text": "a", "role": "query"}]
+    lines.append({"video": clip, "role": "query", "instruction": "Find it."})
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["embed", str(tmp_path / "rows.jsonl"), "--encoder", "unified", "--out", str(tmp_path / "v.npy")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("umr: ") == 1 and "umr: 2 queries with a clip were asked without an instruction" in said
+    assert np.load(tmp_path / "v.npy").shape == (3, 32)
+
+
+def test_embed_and_index_say_how_many_texts_were_cut(searcher, tmp_path, capsys):
+    texts = ["word " * 500, "short", "words " * 300]
+    for name, extra in (("embed", {"role": "candidate"}), ("index", {})):
+        lines = [{"text": text} | extra for text in texts]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        out = str(tmp_path / f"{name}.npy")
+        assert main([name, str(tmp_path / f"{name}.jsonl"), "--encoder", "unified", "--out", out]) == 0
+        said = [line for line in capsys.readouterr().err.splitlines() if "cut" in line]
+        assert said == ["umr: 2 of 3 texts were cut: unified reads the first 160 tokens"]
+
+
+def test_embed_into_a_folder_is_refused_by_its_name(searcher, tmp_path, capsys):
+    (tmp_path / "rows.jsonl").write_text('{"role": "query", "text": "fine"}\n')
+    assert main(["embed", str(tmp_path / "rows.jsonl"), "--encoder", "unified", "--out", str(tmp_path)]) == 2
+    said = error(capsys)
+    assert f"{tmp_path} is a folder" in said and ".part" not in said
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -262,6 +296,18 @@ def test_evaluate_without_json_prints_a_table(searcher, capsys):
 def test_evaluate_of_an_unknown_task_ends_with_status_2(searcher, capsys):
     assert main(["evaluate", "--task", "i2t", "--json"]) == 2
     assert "there are: it2i ind" in error(capsys)
+
+
+def test_evaluate_measures_an_index_of_another_collection_with_its_own_queries(searcher, benchmark, tmp_path, capsys):
+    assert main(["index", str(benchmark), "--encoder", "unified", "--out", str(tmp_path / "i")]) == 0
+    assert main(["evaluate", "--task", "it2i", "--json"]) == 0
+    bundled = rows(capsys)
+    assert main(["evaluate", "--index", str(tmp_path / "i"), "--task", "it2i", "--json"]) == 0
+    assert rows(capsys) == bundled
+    assert main(["evaluate", "--index", str(tmp_path / "i"), "--store"]) == 2
+    assert "--runs with --index" in error(capsys)
+    assert main(["evaluate", "--index", str(tmp_path)]) == 2
+    assert "is not a finished index" in error(capsys)
 
 
 def test_compare_reads_the_runs_of_two_encoders(searcher, tmp_path, capsys):

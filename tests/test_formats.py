@@ -6,16 +6,12 @@ import pytest
 
 from umr.errors import ConfigError
 from umr.formats import (
-    QueryFile,
     candidate_from_row,
-    query_files,
-    read_instructions,
     read_jsonl,
     read_qrels,
     read_queries,
     read_run,
     write_jsonl,
-    write_qrels,
     write_run,
     written,
 )
@@ -82,14 +78,6 @@ def test_qrels_of_five_and_of_four_fields_are_read_alike(tmp_path):
     assert read_qrels(file(tmp_path, "q 0 a 1 7\nq 0 b 0 7\np 0 c 2\nz 0 a 0\n")) == {"q": {"a": 1}, "p": {"c": 2}}
 
 
-@pytest.mark.parametrize("task", [7, None])
-def test_qrels_round_trip(tmp_path, task):
-    qrels = {"100:1": {"100:2": 1, "100:3": 2}}
-    write_qrels(tmp_path / "q.txt", qrels, task)
-    assert read_qrels(tmp_path / "q.txt") == qrels
-    assert (tmp_path / "q.txt").read_text().splitlines()[0] == ("100:1 0 100:2 1 7" if task else "100:1 0 100:2 1")
-
-
 @pytest.mark.parametrize("line", ["q 0 a", "q 0 a yes", "q 0 a 1 7 8"])
 def test_a_broken_qrels_line_is_named(tmp_path, line):
     with pytest.raises(ConfigError, match=r"file\.txt:2"):
@@ -147,32 +135,6 @@ def test_a_candidate_row_takes_only_the_parts_its_modality_names(tmp_path):
 def test_a_broken_candidate_row_is_refused(tmp_path, row):
     with pytest.raises(ConfigError, match="here"):
         candidate_from_row({"modality": "text", "txt": "a"} | row, tmp_path, "here")
-
-
-def test_instructions_are_read_by_dataset_and_modalities(tmp_path):
-    path = file(
-        tmp_path,
-        "query_modality\tcand_modality\tdataset_name\tdataset_id\tprompt_1\tprompt_2\n"
-        "text,image\timage\tcatalogue\t100\tFind it.\tShow it.\n",
-    )
-    assert read_instructions(path) == {("100", "image,text", "image"): ("Find it.", "Show it.")}
-
-
-def test_an_instruction_line_without_prompts_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"file\.txt:2: no prompt"):
-        read_instructions(file(tmp_path, "header\ntext\timage\tcatalogue\t100\n"))
-
-
-def test_query_files_name_task_split_and_their_qrels(benchmark):
-    found = query_files(benchmark)
-    assert [(one.task, one.split) for one in found] == [("it2i", "ind"), ("it2i", "phrasing"), ("t2t", "ind")]
-    assert isinstance(found[0], QueryFile)
-    assert found[0].qrels == benchmark / "qrels/test/mbeir_catalogue_it2i_ind_test_qrels.txt"
-
-
-def test_a_folder_without_queries_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="holds no mbeir"):
-        query_files(tmp_path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

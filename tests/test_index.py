@@ -1,6 +1,7 @@
 """An index equals brute force, opens only with what built it, and survives an interruption. The attacks are named
 one by one."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -74,6 +75,14 @@ def only_text(*texts: str) -> Collection:
     return Collection(
         [Candidate(candidate_id=f"{n:03}", content=Content(text=text)) for n, text in enumerate(texts)], "texts", "f"
     )
+
+
+def vouch(folder: Path, name: str) -> None:
+    """Write the file's present hash into the manifest, as one who forges both would."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest))
 
 
 # What a search finds
@@ -175,6 +184,30 @@ def test_index_refuses_a_changed_or_missing_file(folder, encoder, name):
         Index.open(folder, encoder)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("probe.npy", b"", "cannot be read as an array"),
+        ("probe.npy", b"junk" * 50, "cannot be read as an array"),
+        ("probe.npy", b"PK\x03\x04" + bytes(50), "cannot be read as an array"),
+        ("ids.txt", b"\xff\xfe\n", "not UTF-8"),
+        ("vectors.faiss", b"", "cannot be read by FAISS"),
+    ],
+)
+def test_index_refuses_a_broken_file_that_its_manifest_vouches_for(folder, encoder, name, data, message):
+    (folder / name).write_bytes(data)
+    vouch(folder, name)
+    with pytest.raises(MismatchError, match=message):
+        Index.open(folder, encoder)
+
+
+def test_index_refuses_a_probe_of_another_shape(folder, encoder):
+    np.save(folder / "probe.npy", np.zeros((8, 5), np.float32))
+    vouch(folder, "probe.npy")
+    with pytest.raises(MismatchError, match=r"probe\.npy holds float32 \(8, 5\)"):
+        Index.open(folder, encoder)
+
+
 def test_index_refuses_reordered_ids(folder, encoder):
     ids = (folder / "ids.txt").read_text().splitlines()
     (folder / "ids.txt").write_text("\n".join([*ids[1:], ids[0]]) + "\n")
@@ -191,10 +224,21 @@ def test_index_refuses_changed_candidates(folder, encoder, benchmark):
 
 def test_an_unfinished_index_is_not_opened(folder, encoder, tmp_path):
     (folder / "manifest.json").unlink()
-    with pytest.raises(ConfigError, match="not a finished index"):
+    with pytest.raises(ConfigError, match="not a finished index: it has no manifest.json, so it is half-written"):
         Index.open(folder, encoder)
-    with pytest.raises(ConfigError, match="not a finished index"):
+    with pytest.raises(ConfigError, match="not a finished index: there is no such folder; name another"):
         Index.open(tmp_path / "absent", encoder)
+    with pytest.raises(ConfigError, match="not a finished index: it is not a folder; name another"):
+        Index.open(folder / "ids.txt", encoder)
+
+
+def test_a_missing_index_leads_to_the_bundled_ones_and_only_an_unfinished_one_to_building_it_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("umr.search.available", lambda: ["mca", "unified"])
+    with pytest.raises(ConfigError, match=r"leave it out to search the bundled one of mca, unified$") as absent:
+        IndexManifest.read(tmp_path / "absent")
+    with pytest.raises(ConfigError, match="run the same `python -m umr index ... --out` again, or name") as empty:
+        IndexManifest.read(tmp_path)
+    assert "run the same" not in str(absent.value) and "bundled one of mca, unified" in str(empty.value)
 
 
 def test_rows_that_are_not_of_unit_length_are_never_indexed(collection, tmp_path):
@@ -264,6 +308,35 @@ def test_an_interrupted_build_goes_on_and_ends_in_the_same_bytes(folder, collect
     for name in ("vectors.faiss", "ids.txt", "probe.npy"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     assert not (tmp_path / "again" / ".partial").exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "other shape", "zeros", "other type"])
+def test_a_damaged_shard_is_encoded_again(folder, collection, tmp_path, damage):
+    with pytest.raises(KeyboardInterrupt):
+        build_index(Stops(2), collection, tmp_path / "again", shard=10)
+    shard = tmp_path / "again" / ".partial" / "shard_000000.npy"
+    vectors, data = np.load(shard), shard.read_bytes()
+    if damage in ("empty", "cut", "noise"):
+        shard.write_bytes({"empty": b"", "cut": data[:-7], "noise": b"noise" * 99}[damage])
+    else:
+        np.save(
+            shard, {"other shape": vectors[:, :16], "zeros": 0 * vectors, "other type": vectors.astype("f8")}[damage]
+        )
+    rest = Stops(3)  # the damaged shard, the last one of four candidates, and the probe
+    build_index(rest, collection, tmp_path / "again", shard=10)
+    assert rest.encoded == 10 + 4 + 4
+    assert (tmp_path / "again" / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
+
+
+@pytest.mark.parametrize("plan", [b"", b"\xff\xfe", b"{}"])
+def test_a_damaged_plan_starts_anew(folder, collection, tmp_path, plan):
+    with pytest.raises(KeyboardInterrupt):
+        build_index(Stops(2), collection, tmp_path / "again", shard=10)
+    (tmp_path / "again" / ".partial" / "plan.json").write_bytes(plan)
+    whole = Stops(4)
+    build_index(whole, collection, tmp_path / "again", shard=10)
+    assert whole.encoded == 24 + 4
+    assert (tmp_path / "again" / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
 
 
 def test_shards_of_another_encoder_are_not_used(folder, encoder, collection, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from umr import load
 from umr.errors import ConfigError, MismatchError
-from umr.load import Asked, Tally, alone, report, same, together
+from umr.load import Asked, Tally, alone, failures, report, same, together
 
 MINE, OTHER = (("a", 0.9), ("b", 0.8)), (("c", 0.7), ("d", 0.6))
 
@@ -76,6 +76,19 @@ def test_the_report_says_growth_of_the_second_half_and_percentiles():
 def test_a_report_without_any_answer_says_so():
     row = report(Tally(errors=["x"]), 1, 1.0)
     assert row["p50_ms"] is None and row["memory_end_mib"] is None and row["first_errors"] == ["x"]
+
+
+@pytest.mark.parametrize(("tally", "words"), [
+    (Tally(ms=[1.0], memory_mib=[(n, 100.0) for n in range(100)]), []),
+    (Tally(ms=[1.0], memory_mib=[(n, 100.0 + min(n, 50)) for n in range(100)]), []),  # it grew only while it warmed up
+    (Tally(ms=[1.0], memory_mib=[(n, 100.0 + n) for n in range(100)]), ["memory grew by 40.0 MiB"]),
+    (Tally(ms=[1.0], errors=["full"]), ["1 errors and 0 results of others; the first: ['full']"]),
+    (Tally(ms=[1.0], wrong=["red"]), ["0 errors and 1 results of others"]),
+    (Tally(), ["nobody got an answer"]),
+])
+def test_an_error_a_mix_up_a_leak_and_silence_speak_against_the_page(tally, words):
+    found = failures(report(tally, 4, 20.0))
+    assert len(found) == len(words) and all(said.startswith(word) for said, word in zip(found, words))
 
 
 @pytest.mark.parametrize("url", ["http://example.org", "http://10.0.0.1:7860", "localhost:7860", "http://127.0.0.1.example.org"])

@@ -144,7 +144,7 @@ def test_decompression_bomb_is_refused_before_it_is_decoded():
     chunk = b"IHDR" + header
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
     data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    with pytest.raises(MediaError, match="cannot be read|too large"):
+    with pytest.raises(MediaError, match=r"is too large: 3,600 megapixels, at most 64 megapixels are read; make it smaller first$"):
         media.open_image(data)
     with pytest.raises(MediaError, match="60 x 40 px"):
         media.open_image(png(gradient()), max_pixels=2_399)

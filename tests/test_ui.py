@@ -13,10 +13,11 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 import app
+from tests.conftest import MARKUP
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.formats import write_jsonl, write_qrels
+from umr.formats import write_jsonl, written
 from umr.index import build_index
 from umr.manifest import IndexManifest
 from umr.search import Outcome
@@ -25,9 +26,7 @@ from umr.ui import handlers, render
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
 from umr.ui.layout.page import build_page, serve
 from umr.ui.search import choose_example
-from umr.ui.searchers import Searchers, find_searchers, media_folders
-
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
+from umr.ui.searchers import Searchers, find_searchers, media_paths
 
 
 @dataclass
@@ -229,8 +228,8 @@ def test_picked_examples_are_short_and_found_first(media, searcher):
     queries = [{"qid": f"100:{n}", "query_txt": text, "query_img_path": None, "query_modality": "text", "task_id": 0}
                for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))]
     write_jsonl(media / "query" / "test" / "mbeir_catalogue_t2i_ind_test.jsonl", queries)
-    write_qrels(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt",
-                {"100:0": {"100:1": 1}, "100:1": {"100:2": 1}, "100:2": {"100:1": 1}, "100:3": {"100:1": 1}})
+    with written(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
+        qrels.writelines(f"100:{query} 0 100:{found} 1 0\n" for query, found in ((0, 1), (1, 2), (2, 1), (3, 1)))
     rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
     assert [(row["image"], row["text"], row["search_in"]) for row in rows] == [
         (None, "found first", "images"), (None, "also first", "images")]
@@ -279,7 +278,7 @@ def test_a_named_index_brings_its_own_encoder_and_media(tmp_path):
     build_index(FakeEncoder(dim=8), collection, tmp_path / "index")
     searchers = find_searchers(index=tmp_path / "index")
     assert searchers.names == [FakeEncoder(dim=8).name]
-    assert files in media_folders(searchers) and tmp_path not in media_folders(searchers)
+    assert media_paths(searchers)[1:] == [files / "a.png"]
     with pytest.raises(ConfigError, match="--encoder"):
         find_searchers(index=tmp_path / "index", encoder="other")
 
@@ -302,6 +301,31 @@ def test_the_endpoint_answers_with_the_command_lines_objects(client, media, sear
     assert Path(searcher.asked[-1].content.image).read_bytes() == (media / "files" / "0.png").read_bytes()
 
 
+@pytest.mark.parametrize(("name", "data"), [("search", [None, "red", "all", "unified", 1]),
+                                            ("search_text", ["red", "all", "unified", 1])])
+def test_the_endpoints_tell_the_client_and_the_log_that_a_text_was_cut(client, searcher, caplog, name, data):
+    searcher.notices = ("the text was cut at 32 tokens",)
+    functions = httpx.get(f"{client.src}config").json()["dependencies"]
+    number = next(function["id"] for function in functions if function["api_name"] == name)
+    request = {"data": data, "fn_index": number, "session_hash": "cut"}
+    assert httpx.post(f"{client.src}gradio_api/queue/join", json=request).is_success
+    said = []
+    with httpx.stream("GET", f"{client.src}gradio_api/queue/data", params={"session_hash": "cut"}, timeout=60) as events:
+        for message in (json.loads(line[5:]) for line in events.iter_lines() if line.startswith("data:")):
+            said.append(message)
+            if message["msg"] == "process_completed":
+                break
+    assert [(m["level"], m["log"]) for m in said if m["msg"] == "log"] == [("warning", searcher.notices[0])]
+    assert said[-1]["output"]["data"][0][0]["id"] == "100:1"
+    assert searcher.notices[0] in caplog.messages
+
+
+def test_the_search_tab_says_what_the_models_know(client):
+    shown = [part["props"].get("value") for part in httpx.get(f"{client.src}config").json()["components"]
+             if part["props"].get("elem_id") == "scope"]
+    assert len(shown) == 1 and "learned from one rendered catalogue and know little else" in shown[0]
+
+
 def test_the_endpoint_needs_only_a_text(client):
     assert client.predict(text="red", api_name="/search")[0]["id"] == "100:1"
 
@@ -311,8 +335,9 @@ def test_the_endpoint_refuses_in_words(client):
         client.predict(text=" ", api_name="/search")
 
 
-def test_the_endpoint_cannot_be_pointed_at_a_file_of_the_server(client, searcher, media):
-    path = str(media / "files" / "0.png")
+def test_the_endpoint_cannot_be_pointed_at_a_file_of_the_server(client, searcher, tmp_path):
+    path = str(tmp_path / "private.png")
+    Image.new("RGB", (8, 8), "red").save(path)
     for foreign in ({"path": path, "meta": {"_type": "gradio.FileData"}}, {"path": path}, path):
         address = f"{client.src}gradio_api/call/search"
         started = httpx.post(address, json={"data": [foreign, "", "images", "unified", 1]})

@@ -9,7 +9,7 @@ from training.mixers import MIXERS
 from umr.errors import ConfigError
 
 #: What a step is made of; each names the tasks whose losses it adds (data.py builds them).
-PROGRAMMES = ("vision", "captions", "pictures", "passages", "entries", "clips", "everything")
+PROGRAMMES = ("vision", "motion", "captions", "pictures", "passages", "entries", "clips", "everything")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class TrainConfig:
     picture_shortcut: float = 0.0
     shift: int = 6  # pictures are moved by up to so many pixels ...
     light: float = 0.12  # ... and lightened or darkened by up to this share: new nuisance at no rendering cost
+    mirror: float = 0.5  # share of the families seen in a mirror ...
+    backwards: float = 0.5  # ... and of the clip families played backwards, their words changed with them
     learning_rate: float = 1e-3
     muon_rate: float = 1e-2  # peak rate of Muon for the backbone's matrices; 0: AdamW for them too
     final_learning_rate: float = 0.03  # as a share of the peak, at the end of the cosine
@@ -44,6 +46,7 @@ class TrainConfig:
     learn_temperature: bool = True
     attribute_weight: float = 0.0  # auxiliary heads that read the scene's attributes from the embedding
     vision_weight: float = 0.0  # the same heads on the mean vision state of every still
+    motion_weight: float = 0.0  # a head that reads the action from the mean vision state of every clip
     preference_weight: float = 0.0  # MCA's modality composition preference
     regularisation_weight: float = 0.0  # MCA's modality composition regularisation
     mixer: str = "gated"
@@ -60,15 +63,17 @@ class TrainConfig:
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
-        for name in ("text_shortcut", "picture_shortcut"):
+        for name in ("text_shortcut", "picture_shortcut", "mirror", "backwards"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-        if self.programmes.get("vision") and not self.vision_weight:
-            raise ConfigError("the programme vision learns from the vision heads alone: give vision_weight above 0")
+        for programme in ("vision", "motion"):
+            if self.programmes.get(programme) and not getattr(self, f"{programme}_weight"):
+                raise ConfigError(
+                    f"the programme {programme} learns from its own heads alone: give {programme}_weight above 0"
+                )
 
     @property
     def composes(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from training.catalogue import edits, text
+from training.catalogue import edit_text, edits, text
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import random_scene, with_action
 
@@ -20,7 +20,7 @@ def sentences(rng: np.random.Generator, scenes: int = 4000) -> Iterator[str]:
         yield text.passage(scene, rng)
         yield text.entry(scene, text.random_facts(rng), rng)
         edit = edits.propose(rng, still, "action" if scene.action else None)
-        yield edits.phrase(edit, still, rng)
-        yield edits.question(edit, still, rng)
+        yield edit_text.phrase(edit, still, rng)
+        yield edit_text.question(edit, still, rng)
     for phrasings in INSTRUCTIONS.values():
         yield from phrasings

@@ -1,4 +1,4 @@
-"""Batches: families of scenes become roles (rows to encode) and contrasts (which candidate answers which query).
+"""Batches: families of scenes become the roles and contrasts of a step (batch.py), one programme per kind of step.
 
 Not pixels (catalogue/store.py) and not losses. Every contrast holds one task; the rows of all tasks of a step share
 pictures, so that each picture's vision states are computed once.
@@ -6,268 +6,23 @@ pictures, so that each picture's vision states are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from training import attributes
-from training.catalogue import edits, shortcut, text
-from training.catalogue.instructions import INSTRUCTIONS
+from training import attributes, views
+from training.batch import Composition, TrainBatch
+from training.catalogue import edit_text, edits, shortcut, text
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.world import Item, World
 from training.config import TrainConfig
-from umr.encoders.base import Batch, UnifiedEncoder
+from training.draft import Asked, Draft
+from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import MediaKind, Role, TokenRow
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
-EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """One InfoNCE: positive (B,) columns of the concatenated candidate roles; ignore (B, M): other true answers."""
-
-    task: str
-    query: str
-    candidates: tuple[str, ...]
-    positive: Tensor
-    ignore: Tensor
-    weight: float = 1.0
-    symmetric: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Composition:
-    """Composed queries with their parts: roles are (composed, picture alone, text alone), rows aligned.
-
-    same: (B, B) bool, off the diagonal, True where two queries want the same scene."""
-
-    task: str
-    roles: tuple[str, str, str]
-    candidate: str
-    positive: Tensor
-    same: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class LengthSorted:
-    """The rows of a role in parts of similar length, so that little padding is computed. order (n,): part row -> role row."""
-
-    parts: list[Batch]
-    order: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """What is encoded together. stills (n, 1, S, S, 3), clips (m, F, S, S, 3): uint8, None where there are none.
-
-    In the flattened vision states the stills come first."""
-
-    stills: np.ndarray | None
-    clips: np.ndarray | None
-    roles: dict[str, LengthSorted]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainBatch:
-    """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills.
-
-    open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions)."""
-
-    programme: str
-    chunks: list[Chunk]
-    contrasts: list[Contrast]
-    compositions: list[Composition]
-    codes: dict[str, Tensor]
-    open_roles: frozenset[str]
-
-
-@dataclass(eq=False)
-class Rows:
-    """The rows of one role, in family order: tokens, picture, and the scene that each one shows or asks for."""
-
-    tokens: list[TokenRow] = field(default_factory=list)
-    media: list[int | None] = field(default_factory=list)
-    chunk: list[int] = field(default_factory=list)
-    scenes: list[Scene] = field(default_factory=list)
-    facts: list[object] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-
-@dataclass(eq=False)
-class Asked:
-    """Queries of one contrast: the wanted scene, its column, and what else would be a true answer."""
-
-    positive: list[int] = field(default_factory=list)
-    said: list[np.ndarray] = field(default_factory=list)
-    accepts: list[Callable[[Scene], bool] | None] = field(default_factory=list)
-
-    def add(
-        self, column: int, said: np.ndarray = EVERYTHING_SAID, accepts: Callable[[Scene], bool] | None = None
-    ) -> None:
-        """The next query: the column of its positive, the attributes its words fix, and what else satisfies it."""
-        self.positive.append(column)
-        self.said.append(said)
-        self.accepts.append(accepts)
-
-
-def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
-    """The same frames moved by up to `shift` pixels (edges repeated) and lightened or darkened by up to the share `light`.
-
-    Both are nuisance in this world, so the description stays true; all frames of a clip move together."""
-    if not shift and not light:
-        return frames_FSS3
-    side = frames_FSS3.shape[1]
-    down, right = rng.integers(-shift, shift + 1, 2)
-    rows = np.clip(np.arange(side) + down, 0, side - 1)
-    columns = np.clip(np.arange(side) + right, 0, side - 1)
-    moved = frames_FSS3[:, rows[:, None], columns[None, :]]
-    table = np.clip(np.arange(256) * (1 + rng.uniform(-light, light)) + 0.5, 0, 255).astype(np.uint8)
-    return table[moved]
-
-
-class Draft:
-    """Collects the rows of one step and turns them into a TrainBatch."""
-
-    def __init__(self, builder: BatchBuilder, rng: np.random.Generator) -> None:
-        self.builder, self.rng = builder, rng
-        self.roles: dict[str, Rows] = {}
-        self.pictures: dict[tuple, int] = {}  # (kind, row, cue) -> media number
-        self.media: list[tuple[int, np.ndarray, Scene]] = []  # chunk, frames, what they show
-        self.contrasts: list[Contrast] = []
-        self.compositions: list[Composition] = []
-        self.open_roles: set[str] = set()  # roles whose rows do not fix every attribute
-        self.chunk = 0
-
-    def picture(self, item: Item, cue: int | None = None) -> int:
-        """The media number of a still, kept once per step; `cue` draws the shortcut world's tag into it."""
-        key = ("still", item.row, cue)
-        if key not in self.pictures:
-            pixels = self.builder.world.pixels[item.row][None]
-            self._keep(key, pixels if cue is None else shortcut.draw_cue(pixels, cue), item.scene)
-        return self.pictures[key]
-
-    def clip(self, item: Item) -> int:
-        key = ("clip", item.row, None)
-        if key not in self.pictures:
-            self._keep(key, self.builder.world.clip_pixels[item.row], item.scene)
-        return self.pictures[key]
-
-    def _keep(self, key: tuple, frames: np.ndarray, scene: Scene) -> None:
-        self.pictures[key] = len(self.media)
-        self.media.append((self.chunk, jittered(frames, self.rng, self.builder.config.shift, self.builder.config.light), scene))
-
-    def add(
-        self,
-        role: str,
-        scene: Scene,
-        *,
-        words: str | None = None,
-        media: int | None = None,
-        target: str | None = None,
-        facts: object = None,
-    ) -> int:
-        """One row; target: the searched modality of a query, None for a candidate. Returns its number in the role."""
-        rows = self.roles.setdefault(role, Rows())
-        kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
-        instruction, side = "", "candidate"
-        if target is not None:
-            asked = "text" if media is None else "image" if words is None else "image,text"
-            choices = INSTRUCTIONS[asked, target]
-            instruction, side = choices[int(self.rng.integers(len(choices)))], "query"
-        rows.tokens.append(self.builder.tokenise(words, instruction, side, kind))
-        rows.media.append(media)
-        rows.chunk.append(self.chunk)
-        rows.scenes.append(scene)
-        rows.facts.append(facts)
-        return len(rows) - 1
-
-    def contrast(
-        self,
-        task: str,
-        query: str,
-        candidates: Sequence[str],
-        asked: Asked,
-        *,
-        weight: float = 1.0,
-        symmetric: bool = False,
-    ) -> None:
-        """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives."""
-        if not asked.positive:
-            return
-        rows, pool = self.roles[query], [self.roles[role] for role in candidates]
-        wanted = np.stack([attributes.codes(scene) for scene in rows.scenes])
-        found = np.concatenate([np.stack([attributes.codes(scene) for scene in part.scenes]) for part in pool])
-        true_BM = attributes.same_meaning(wanted, np.stack(asked.said), found)
-        facts = [value for part in pool for value in part.facts]
-        if any(value is not None for value in rows.facts):
-            true_BM &= np.array([[a is None or a == b for b in facts] for a in rows.facts])
-        scenes = [scene for part in pool for scene in part.scenes]
-        for b, accepts in enumerate(asked.accepts):
-            if accepts is not None:
-                true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
-        positive = np.array(asked.positive)
-        true_BM[np.arange(len(positive)), positive] = False
-        self.contrasts.append(
-            Contrast(
-                task=task,
-                query=query,
-                candidates=tuple(candidates),
-                positive=torch.from_numpy(positive),
-                ignore=torch.from_numpy(true_BM),
-                weight=weight,
-                symmetric=symmetric,
-            )
-        )
-
-    def finish(self, programme: str) -> TrainBatch:
-        """Sort media and rows into chunks and collate them."""
-        chunks, seen = [], []
-        for number in range(self.chunk + 1):
-            own = [m for m, (chunk, _, _) in enumerate(self.media) if chunk == number]
-            stills = [m for m in own if len(self.media[m][1]) == 1]
-            clips = [m for m in own if len(self.media[m][1]) > 1]
-            place = {m: n for n, m in enumerate(stills + clips)}
-            seen += [attributes.codes(self.media[m][2]) for m in stills]
-            pixels = [np.stack([self.media[m][1] for m in group]) if group else None for group in (stills, clips)]
-            spans = self.builder.encoder.backbone.media
-            tokens = [spans["image"].count] * len(stills) + [spans["video"].count] * len(clips)
-            roles = {}
-            for name, rows in self.roles.items():
-                mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
-                if mine:
-                    roles[name] = self._collate(rows, mine, place, tokens)
-            chunks.append(Chunk(stills=pixels[0], clips=pixels[1], roles=roles))
-        codes = {
-            name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
-            for name, rows in self.roles.items()
-        }
-        if seen:
-            codes["vision"] = torch.from_numpy(np.stack(seen))
-        return TrainBatch(
-            programme=programme,
-            chunks=chunks,
-            contrasts=self.contrasts,
-            compositions=self.compositions,
-            codes=codes,
-            open_roles=frozenset(self.open_roles),
-        )
-
-    def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
-        """The rows `mine` of a role, in at most three parts by length."""
-        order = np.array(sorted(range(len(mine)), key=lambda n: len(rows.tokens[mine[n]])))
-        lengths = {len(rows.tokens[n]) for n in mine}
-        parts = []
-        for part in np.array_split(order, min(3, len(mine), len(lengths))):
-            chosen = [mine[n] for n in part]
-            shown = [None if rows.media[n] is None else place[rows.media[n]] for n in chosen]
-            parts.append(self.builder.encoder.collate([rows.tokens[n] for n in chosen], shown, media_tokens=tokens))
-        return LengthSorted(parts=parts, order=torch.from_numpy(order))
+STILL_SAID = attributes.columns_said(frozenset(name.split()[0] for name in attributes.COLUMNS) - {"action"})
 
 
 class BatchBuilder:
@@ -295,13 +50,34 @@ class BatchBuilder:
         for place, number in enumerate(chosen):
             if self.config.chunk_families:
                 draft.chunk = place // self.config.chunk_families
-            yield int(number), families[int(number)]
+            family = families[int(number)]
+            if rng.random() < self.config.mirror:
+                family = views.mirror_family(family, self.world.manifest["split"])
+            yield int(number), family
+
+    def _clip_families(self, draft: Draft, rng: np.random.Generator, count: int):
+        """`count` random clip families with their numbers, some of them played backwards."""
+        for number, family in self._families(draft, rng, self.world.clip_families, count):
+            if rng.random() < self.config.backwards:
+                family = views.reverse_family(family, self.world.manifest["split"])
+            yield number, family
+
+    def _stills(self, number: int, clips: list[Item]) -> list[Item]:
+        """The pictures of the scenes of clip family `number`, mirrored where the clips are."""
+        stills = self.world.families[number]
+        return views.mirror_family(stills, self.world.manifest["split"]) if clips[0].mirrored else stills
 
     def _vision(self, draft: Draft, rng: np.random.Generator) -> None:
         """Pictures alone: the vision tower learns the attributes from its own heads, at a quarter of a step's cost."""
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch):
             for item in family:
                 draft.picture(item)
+
+    def _motion(self, draft: Draft, rng: np.random.Generator) -> None:
+        """Clips alone: the vision tower learns what moves from its own head."""
+        for _, family in self._clip_families(draft, rng, self.config.families_per_batch // 2 or 1):
+            for item in family:
+                draft.clip(item)
 
     def _captions(self, draft: Draft, rng: np.random.Generator) -> None:
         """Captions <-> pictures, in both directions."""
@@ -339,13 +115,17 @@ class BatchBuilder:
             return [pairs[int(rng.integers(len(pairs)))]]
         return pairs
 
+    def _candidates(self, family: list[Item], pairs: list[tuple[Item, Item, edits.Edit]]) -> list[Item]:
+        """The renders that are candidates: all of a family, or the one pair's target where batches are of random items."""
+        return family if self.config.batch == "families" else [target for _, target, _ in pairs]
+
     def _edit_words(
         self,
         reference: Item,
         target: Item,
         edit: edits.Edit,
         rng: np.random.Generator,
-        say: Callable[..., str] = edits.phrase,
+        say: Callable[..., str] = edit_text.phrase,
     ) -> str:
         """The edit in words; in a text-shortcut world they may describe the whole target as well."""
         words = say(edit, reference.scene, rng)
@@ -405,7 +185,7 @@ class BatchBuilder:
         composed, captions, same = Asked(), Asked(), Asked()
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch):
             pairs = self._pairs(family, rng)
-            shown = family if self.config.batch == "families" else [target for _, target, _ in pairs]
+            shown = self._candidates(family, pairs)
             column = {item.row: draft.add("picture", item.scene, media=draft.picture(item)) for item in shown}
             for item in shown:
                 self._caption_query(draft, rng, item.scene, "t2i", "image", column[item.row], captions)
@@ -415,8 +195,10 @@ class BatchBuilder:
                     draft, rng, "it2i", "image", reference, target.scene, edit, words, column[target.row], composed
                 )
             for one in shown:
-                twin = next((item for item in shown if item.scene == one.scene and item.row != one.row), None)
+                twin = _twin(one, family)
                 if twin is not None:
+                    if twin.row not in column:
+                        column[twin.row] = draft.add("picture", twin.scene, media=draft.picture(twin))
                     draft.add("i2i", one.scene, media=draft.picture(one), target="image")
                     same.add(column[twin.row])  # the picture itself is a true answer too, hence no negative
         draft.open_roles.add("t2i")
@@ -432,7 +214,7 @@ class BatchBuilder:
             draft, rng, self.world.families, max(1, self.config.families_per_batch * 2 // 3)
         ):
             pairs = self._pairs(family, rng)
-            shown = family if self.config.batch == "families" else [target for _, target, _ in pairs]
+            shown = self._candidates(family, pairs)
             column: dict[Scene, int] = {}
             for item in shown:
                 if item.scene not in column:
@@ -446,7 +228,7 @@ class BatchBuilder:
                 by_picture.add(column[item.scene])
             for reference, target, edit in pairs:
                 words = self._edit_words(
-                    reference, target, edit, rng, edits.question if rng.random() < 0.6 else edits.phrase
+                    reference, target, edit, rng, edit_text.question if rng.random() < 0.6 else edit_text.phrase
                 )
                 self._compose(
                     draft, rng, "it2t", "text", reference, target.scene, edit, words, column[target.scene], composed
@@ -459,7 +241,7 @@ class BatchBuilder:
 
     def _entries(self, draft: Draft, rng: np.random.Generator) -> None:
         """Illustrated entries: the picture says one half, the words the other."""
-        by_text, composed = Asked(), Asked()
+        by_text, by_picture, composed = Asked(), Asked(), Asked()
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch * 3 // 4 or 1):
             column: dict[int, int] = {}
             known: dict[int, object] = {}
@@ -467,7 +249,8 @@ class BatchBuilder:
                 text.random_facts(rng),
                 text.random_facts(rng),
             )  # shared by siblings: neither words nor picture suffice
-            for item in family:
+            pairs = self._pairs(family, rng)
+            for item in self._candidates(family, pairs):
                 facts = known[item.row] = pair[int(rng.integers(2))]
                 column[item.row] = draft.add(
                     "entry",
@@ -480,9 +263,11 @@ class BatchBuilder:
                     "t2it", item.scene, words=text.entry_query(item.scene, facts, rng), target="image,text", facts=facts
                 )
                 by_text.add(column[item.row])
-            for reference, target, edit in self._pairs(family, rng):
+                draft.add("i2it", item.scene, media=draft.picture(_twin(item, family) or item), target="image,text")
+                by_picture.add(column[item.row])
+            for reference, target, edit in pairs:
                 facts = known[target.row]
-                words = text.with_facts(edits.phrase(edit, reference.scene, rng), facts, rng)
+                words = text.with_facts(edit_text.phrase(edit, reference.scene, rng), facts, rng)
                 self._compose(
                     draft,
                     rng,
@@ -497,47 +282,50 @@ class BatchBuilder:
                     facts=facts,
                 )
         draft.contrast("t2it", "t2it", ("entry",), by_text)
+        draft.contrast("i2it", "i2it", ("entry",), by_picture, weight=0.4)
         draft.contrast("it2it", "it2it", ("entry",), composed)
         self._composition(draft, "it2it", "entry", composed)
 
     def _clips(self, draft: Draft, rng: np.random.Generator) -> None:
-        """Clips from words, and from a still with the action in words."""
-        by_text, composed = Asked(), Asked()
-        for number, family in self._families(
-            draft, rng, self.world.clip_families, self.config.families_per_batch // 3 or 1
-        ):
+        """Clips from words, from a still, and from a still with the action in words."""
+        by_text, by_picture, composed = Asked(), Asked(), Asked()
+        for number, family in self._clip_families(draft, rng, self.config.families_per_batch // 3 or 1):
+            stills = self._stills(number, family)
             column = {item.row: draft.add("clip", item.scene, media=draft.clip(item)) for item in family}
-            stills = self.world.families[number]  # clip family n shows scenes of picture family n
             for target in family:
                 self._caption_query(draft, rng, target.scene, "t2v", "video", column[target.row], by_text)
                 still = with_action(target.scene, None)
                 shown = [item for item in stills if item.scene == still]
                 if shown:
                     edit = edits.between(still, target.scene, rng)
-                    words = edits.phrase(edit, still, rng)
+                    words = edit_text.phrase(edit, still, rng)
+                    picture = shown[int(rng.integers(len(shown)))]
+                    draft.add("i2v", target.scene, media=draft.picture(picture), target="video")
+                    by_picture.add(column[target.row], STILL_SAID)
                     self._compose(
                         draft,
                         rng,
                         "it2v",
                         "video",
-                        shown[int(rng.integers(len(shown)))],
+                        picture,
                         target.scene,
                         edit,
                         words,
                         column[target.row],
                         composed,
                     )
-        draft.open_roles.add("t2v")
+        draft.open_roles |= {"t2v", "i2v"}
         draft.contrast("t2v", "t2v", ("clip",), by_text, symmetric=True)
+        draft.contrast("i2v", "i2v", ("clip",), by_picture, weight=0.3)
         draft.contrast("it2v", "it2v", ("clip",), composed)
         self._composition(draft, "it2v", "clip", composed)
 
     def _everything(self, draft: Draft, rng: np.random.Generator) -> None:
         """One mixed pool of pictures, passages, entries and clips: the kind of the answer is not said."""
-        asked_text, asked_both = Asked(), Asked()
+        asked_text, asked_picture, asked_both = Asked(), Asked(), Asked()
         plans = []
         for _, family in self._families(draft, rng, self.world.families, self.config.families_per_batch // 3 or 1):
-            for item in family:
+            for item in self._shown(family, rng):
                 kind = ("picture", "passage", "entry")[int(rng.integers(3))]
                 words = (
                     None
@@ -550,22 +338,34 @@ class BatchBuilder:
                     kind, item.scene, words=words, media=None if kind == "passage" else draft.picture(item)
                 )
                 plans.append((kind, number, item, family))
-        for _, family in self._families(draft, rng, self.world.clip_families, self.config.families_per_batch // 8 or 1):
+        for number, family in self._clip_families(draft, rng, self.config.families_per_batch // 8 or 1):
             for item in family[:3]:
-                plans.append(("clip", draft.add("clip", item.scene, media=draft.clip(item)), item, None))
+                stills = self._stills(number, family)
+                plans.append(("clip", draft.add("clip", item.scene, media=draft.clip(item)), item, stills))
         kinds = [kind for kind in ("picture", "passage", "entry", "clip") if kind in draft.roles]
         first = dict(zip(kinds, np.cumsum([0] + [len(draft.roles[kind]) for kind in kinds]), strict=False))
         for kind, number, item, family in plans:
             column = int(first[kind]) + number
             draft.add("t2all", item.scene, words=text.caption(item.scene, rng, full=True), target="all")
             asked_text.add(column)
-            pairs = [pair for pair in self._pairs(family, rng) if pair[1].scene == item.scene] if family else []
+            shown = _twin(item, family) or (item if kind == "passage" else None)
+            if shown is not None:
+                draft.add("i2all", item.scene, media=draft.picture(shown), target="all")
+                asked_picture.add(column, STILL_SAID)
+            pairs = [pair for pair in self._pairs(family, rng) if pair[1].scene == item.scene]
             if pairs:
                 reference, target, edit = pairs[0]
-                words = edits.phrase(edit, reference.scene, rng)
+                words = edit_text.phrase(edit, reference.scene, rng)
                 self._compose(
                     draft, rng, "it2all", "all", reference, target.scene, edit, words, column, asked_both, parts=False
                 )
-        draft.open_roles.add("it2all")
+        draft.open_roles |= {"i2all", "it2all"}
         draft.contrast("t2all", "t2all", kinds, asked_text)
+        draft.contrast("i2all", "i2all", kinds, asked_picture, weight=0.5)
         draft.contrast("it2all", "it2all", kinds, asked_both)
+
+
+def _twin(item: Item, family: list[Item]) -> Item | None:
+    """Another render of what the item shows, for a clip a still of it; None if the family has none."""
+    still = with_action(item.scene, None)
+    return next((other for other in family if other.scene == still and (other.row, other.scene) != (item.row, item.scene)), None)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.attributes import CARDINALITIES
+from training.attributes import CARDINALITIES, COLUMNS
+from training.batch import TrainBatch
 from training.config import TrainConfig
-from training.data import TrainBatch
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.mixers import build_mixer
 
 TEMPERATURE_RANGE = (0.01, 0.5)
+_ACTION = list(COLUMNS).index("action")
 
 
 class AttributeHeads(nn.Module):
@@ -42,6 +43,7 @@ class Objective(nn.Module):
         self.mixer = build_mixer(config.mixer, dim) if config.regularisation_weight else None
         self.heads = AttributeHeads(dim) if config.attribute_weight else None
         self.vision_heads = AttributeHeads(dim) if config.vision_weight else None
+        self.motion_head = nn.Linear(dim, CARDINALITIES[_ACTION]) if config.motion_weight else None
         self.terms: dict[str, float] = {}
 
     @property
@@ -70,7 +72,11 @@ class Objective(nn.Module):
         if self.vision_heads is not None and "vision" in outputs:
             terms["vision"] = self.vision_heads(outputs["vision"], batch.codes["vision"])
             loss = loss + self.config.vision_weight * terms["vision"]
-        roles = [role for role in batch.codes if role not in batch.open_roles and role != "vision"]
+        if self.motion_head is not None and "motion" in outputs:
+            logits = self.motion_head(outputs["motion"] * math.sqrt(outputs["motion"].shape[1]))
+            terms["motion"] = F.cross_entropy(logits, batch.codes["motion"][:, _ACTION])
+            loss = loss + self.config.motion_weight * terms["motion"]
+        roles = [role for role in batch.codes if role not in batch.open_roles and role not in ("vision", "motion")]
         if self.heads is not None and roles:
             terms["attributes"] = self.heads(
                 torch.cat([outputs[role] for role in roles]), torch.cat([batch.codes[role] for role in roles])

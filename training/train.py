@@ -17,17 +17,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
+from types import UnionType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.batch import Chunk, LengthSorted, TrainBatch
 from training.catalogue import instructions
 from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import TrainConfig
 from training.corpus import sentences
-from training.data import BatchBuilder, Chunk, LengthSorted, TrainBatch
+from training.data import BatchBuilder
 from training.grad_cache import cached_backward
 from training.objective import Objective
 from training.optimizer import MuonAdamW
@@ -100,6 +102,8 @@ class Trainer:
             outputs = {role: self._embed(rows, seen) for role, rows in chunk.roles.items()}
         if self.config.vision_weight and chunk.stills is not None:
             outputs["vision"] = nn.functional.normalize(states[0].float().mean(1), dim=1)
+        if self.config.motion_weight and chunk.clips is not None:
+            outputs["motion"] = nn.functional.normalize(states[-1].float().mean(1), dim=1)
         return outputs
 
     def _embed(self, rows: LengthSorted, seen: Tensor | None) -> Tensor:
@@ -207,7 +211,16 @@ def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
             changes[name] = json.loads(value)
         except json.JSONDecodeError:
             changes[name] = value
+        legal = _legal_type(getattr(config, name))
+        if not isinstance(changes[name], legal) or isinstance(changes[name], bool) != (legal is bool):
+            kind = getattr(legal, "__name__", str(legal))
+            raise ConfigError(f"--set {setting!r}: {name} must be {kind}, such as {getattr(config, name)!r}")
     return replace(config, **changes)
+
+
+def _legal_type(value: object) -> type | UnionType:
+    """What may stand where `value` stands: whole numbers pass for floats, a name for None."""
+    return {float: int | float, type(None): str}.get(type(value), type(value))
 
 
 def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:

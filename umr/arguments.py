@@ -56,8 +56,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--split", default="train", help="split of a dataset (default: train)")
     _dtype(one)
 
-    one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark")
-    one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark, or on another")
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    which.add_argument("--index", type=Path, metavar="DIR", help="an index of a collection that has queries of its own")
     one.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files and report.json into DIR/NAME")
     one.add_argument(
         "--store",
@@ -121,6 +123,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seconds", type=float, default=120, metavar="S", help="default: 120")
     one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
+    _json(one)
+
+    one = _command(what, "page", "bench page", "what a visitor waits, in a real browser: opening, search, comparison")
+    one.add_argument("--repeat", type=int, default=30, metavar="N", help="searches and comparisons timed (default: 30)")
+    one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
+    one.add_argument("--task", default="it2i", help="whose queries of picture and text are asked (default: it2i)")
     _json(one)
     return top
 

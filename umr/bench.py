@@ -28,7 +28,7 @@ def bench_query(searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 1
         raise ConfigError(f"repeat is {repeat}; at least 1 query must be timed")
     queries = [judged.queries[place % len(judged.queries)] for place in range(repeat + _WARM_UP)]
     outcomes = [searcher.search(query, k) for query in queries][_WARM_UP:]
-    rows = [_row(step, [outcome.ms[step] for outcome in outcomes]) for step in STEPS]
+    rows = [row(step, [outcome.ms[step] for outcome in outcomes]) for step in STEPS]
     pool = searcher.collection.pool(judged.queries[0].target_modality)
     vectors = searcher.encoder.encode_queries(judged.queries[:repeat])
     return rows + _against_raw(searcher.index, vectors, k, max(repeat, 200), pool)
@@ -76,13 +76,14 @@ def _against_raw(
         ours.append(_ms(index.search, one, k, pool))
     ours, theirs = ours[_WARM_UP:], theirs[_WARM_UP:]
     return [
-        _row(f"index.search, {len(rows)} rows", ours),
-        _row(f"raw faiss, {len(rows)} rows", theirs),
-        _row("added by umr", list(np.subtract(ours, theirs))),
+        row(f"index.search, {len(rows)} rows", ours),
+        row(f"raw faiss, {len(rows)} rows", theirs),
+        row("added by umr", list(np.subtract(ours, theirs))),
     ]
 
 
-def _row(step: str, ms: list[float]) -> dict[str, Any]:
+def row(step: str, ms: list[float]) -> dict[str, Any]:
+    """A step's line of a report: p50 and p95 of its milliseconds."""
     p50, p95 = np.percentile(ms, (50, 95))
     return {"step": step, "p50_ms": round(float(p50), 4), "p95_ms": round(float(p95), 4), "n": len(ms)}
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "info": info,
         "bench query": bench_query,
         "bench load": bench_load,
+        "bench page": bench_page,
     }
     try:
         commands[options.command](options)
@@ -61,8 +62,7 @@ def search(options: argparse.Namespace) -> None:
         raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     outcome = Searcher.open(folder, options.dtype).search(query, options.top)
-    for notice in outcome.notices:
-        print(f"umr: {notice}", file=sys.stderr)
+    _say(outcome.notices)
     rows = [result_row(result) for result in outcome.results]
     _print(rows, options.json, ("rank", "score", "id", "modality", "media", "text"))
 
@@ -77,6 +77,8 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
     words = None if text is None else media.clean_text(text) or None
     if words is None and image is None:
         raise ConfigError("there is nothing to search for: give --image, --text, or both")
+    if image is not None and image.is_dir():
+        raise ConfigError(f"{image} is a folder; give the file of a picture")
     if image is not None:
         media.open_image(image)
     return Query(query_id="cli", content=Content(text=words, image=image), target_modality=targets[search_in])
@@ -84,17 +86,21 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
 
 def embed(options: argparse.Namespace) -> None:
     """`embed`: vectors of the rows, in their order, written to a .npy."""
-    from umr.embedding import embed_rows, read_embed_rows, write_npy
+    from umr.arrays import npy_target, write_npy
+    from umr.embedding import embed_notices, embed_rows, read_embed_rows
 
-    rows = read_embed_rows(options.rows)
-    vectors = embed_rows(_encoder(options.encoder, options.dtype)[0], rows)
-    write_npy(options.out, vectors)
-    print(f"{len(vectors)} vectors of {vectors.shape[1]} numbers in {options.out}", file=sys.stderr)
+    out, rows = npy_target(options.out), read_embed_rows(options.rows)
+    encoder = _encoder(options.encoder, options.dtype)[0]
+    vectors = embed_rows(encoder, rows)
+    write_npy(out, vectors)
+    _say(embed_notices(encoder, rows))
+    print(f"{len(vectors)} vectors of {vectors.shape[1]} numbers in {out}", file=sys.stderr)
 
 
 def index(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused."""
     encoder, place = _encoder(options.encoder, options.dtype)
+    from umr.embedding import cut_notice
     from umr.index import build_index
     from umr.progress import Progress
 
@@ -104,6 +110,7 @@ def index(options: argparse.Namespace) -> None:
     manifest = build_index(
         encoder, collection, options.out, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
     )
+    _say(cut_notice(encoder, (candidate.content for candidate in collection)))
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
 
@@ -115,28 +122,17 @@ def evaluate(options: argparse.Namespace) -> None:
 
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
-    searcher, root = _bundled(options.encoder, options.dtype)
+    if options.index and options.store:
+        raise ConfigError("--store is for the bundled benchmark, which the page shows; give --runs with --index")
+    searcher, root = _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
     runs = options.runs / searcher.encoder.name if options.runs else None
     progress = Progress("evaluating, tasks and splits:")
     if options.store:
         rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
     else:
         rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
-    _print(
-        rows,
-        options.json,
-        (
-            "task",
-            "split",
-            "n",
-            *COLUMNS,
-            "picture_only_success@1",
-            "text_only_success@1",
-            "vector_sum_success@1",
-            "unimodal_wins",
-            "ci95_success@1",
-        ),
-    )
+    baselines = ("picture_only_success@1", "text_only_success@1", "vector_sum_success@1", "unimodal_wins")
+    _print(rows, options.json, ("task", "split", "n", *COLUMNS, *baselines, "ci95_success@1"))
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -178,22 +174,8 @@ def info(options: argparse.Namespace) -> None:
     from umr.info import describe
 
     rows = describe(verify=not options.quick)
-    _print(
-        rows,
-        options.json,
-        (
-            "encoder",
-            "fingerprint",
-            "parameters",
-            "encoder_mib",
-            "index",
-            "count",
-            "dim",
-            "index_mib",
-            "collection",
-            "probe",
-        ),
-    )
+    columns = ("encoder", "fingerprint", "parameters", "encoder_mib", "index", "count", "dim", "index_mib", "collection")
+    _print(rows, options.json, (*columns, "probe"))
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:
         raise ConfigError("; ".join(broken))
@@ -212,14 +194,25 @@ def bench_query(options: argparse.Namespace) -> None:
 
 
 def bench_load(options: argparse.Namespace) -> None:
-    """`bench load`: one row; an error or a mix-up is a failure."""
+    """`bench load`: one row; an error, a mix-up or a leak is a failure."""
     from umr.load import bench_load as loaded
+    from umr.load import failures
     from umr.search import BUNDLED, default_root
 
     row = loaded(_judged(default_root() / "media" / BUNDLED, options.task), options.users, options.seconds, options.url)
     _print([row], options.json, tuple(row))
-    if row["errors"] or row["of_others"]:
-        raise ConfigError(f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}")
+    if failures(row):
+        raise ConfigError("; ".join(failures(row)))
+
+
+def bench_page(options: argparse.Namespace) -> None:
+    """`bench page`: milliseconds beside what is wanted."""
+    from umr.bench_page import COLUMNS
+    from umr.bench_page import bench_page as timed
+    from umr.search import BUNDLED, default_root
+
+    rows = timed(_judged(default_root() / "media" / BUNDLED, options.task), options.repeat, options.url)
+    _print(rows, options.json, COLUMNS)
 
 
 def _judged(root: Path, task: str) -> Judged:
@@ -233,6 +226,14 @@ def _bundled(encoder: str, dtype: str) -> tuple[Searcher, Path]:
     from umr.search import BUNDLED, Searcher, default_root, index_folder
 
     return Searcher.open(index_folder(encoder), dtype), default_root() / "media" / BUNDLED
+
+
+def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
+    """The searcher of an index folder and the folder of its collection, which may hold queries."""
+    from umr.index import IndexManifest
+    from umr.search import Searcher
+
+    return Searcher.open(index, dtype), index / IndexManifest.read(index).collection_at
 
 
 def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:
@@ -274,6 +275,11 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[s
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def _say(notices: Iterable[str]) -> None:
+    for notice in notices:
+        print(f"umr: {notice}", file=sys.stderr)
 
 
 def _cell(value: Any) -> str:

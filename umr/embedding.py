@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
 
 def embed_rows(encoder: Encoder, rows: list[Query | Candidate]) -> np.ndarray:
     """Unit vectors (N, D) float32 in the order of the rows. A query without instruction gets the trained one for
-    "all"."""
+    "all", and none where it shows a clip and none was trained."""
     vectors = np.zeros((len(rows), encoder.dim), np.float32)
     for kind, encode in ((Query, encoder.encode_queries), (Candidate, encoder.encode_candidates)):
         places = [place for place, row in enumerate(rows) if isinstance(row, kind)]
@@ -44,17 +44,19 @@ def embed_rows(encoder: Encoder, rows: list[Query | Candidate]) -> np.ndarray:
     return vectors
 
 
-def write_npy(path: str | Path, vectors: np.ndarray) -> None:
-    """Write a .npy that replaces `path` only once it is whole."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            np.save(file, vectors)
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+def cut_notice(encoder: Encoder, contents: Iterable[Content]) -> list[str]:
+    """One line where texts are longer than the encoder reads: how many of them, and the limit."""
+    dropped = [encoder.dropped_tokens(content) for content in contents if content.text is not None]
+    cut = sum(count > 0 for count in dropped)
+    limit = encoder.config.max_tokens
+    return [f"{cut} of {len(dropped)} texts were cut: {encoder.name} reads the first {limit} tokens"] if cut else []
+
+
+def embed_notices(encoder: Encoder, rows: list[Query | Candidate]) -> list[str]:
+    """What a person should know about how the rows were read: texts cut, clips asked without an instruction."""
+    bare = sum(isinstance(row, Query) and encoder.uninstructed(row) for row in rows)
+    asked = f"{bare} queries with a clip were asked without an instruction, as {encoder.name} was trained with none"
+    return cut_notice(encoder, (row.content for row in rows)) + ([f"{asked} for them"] if bare else [])
 
 
 def _row(row: dict, row_id: str, folder: Path) -> Query | Candidate:

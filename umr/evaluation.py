@@ -17,8 +17,9 @@ import faiss
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
-from umr.formats import QueryFile, query_files, read_qrels, read_queries, read_run, write_run, written
+from umr.formats import read_qrels, read_queries, read_run, write_run, written
 from umr.measures import MEASURES, bootstrap_interval, mean, paired_interval, per_query
+from umr.query_files import find_query_file, names, query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
 
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 DEPTH = 10  # hits kept per query, as deep as the deepest measure; MRR counts a first hit below it as 0 (MRR@10)
 REPORT = "report.json"
 COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
-VARIANTS = ("composed", "picture", "text", "sum")
 _TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 _BATCH = 512  # queries searched at a time
 
@@ -63,7 +63,7 @@ def load(root: str | Path, task: str, split: str) -> Judged:
     """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two
     disagree."""
     root = Path(root)
-    found = _find(query_files(root), task, split)
+    found = find_query_file(root, task, split)
     target = _TARGETS[task.partition("2")[2]]
     queries = [replace(row.query, target_modality=target) for row in read_queries(found.path, root)]
     qrels = read_qrels(found.qrels)
@@ -149,7 +149,7 @@ def matching(root: str | Path, task: str | None, split: str | None) -> list[tupl
     wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
     if not wanted:
         raise ConfigError(
-            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {_names(query_files(root))}"
+            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {names(query_files(root))}"
         )
     return wanted
 
@@ -292,14 +292,3 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
     rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
     with written(folder / REPORT) as file:
         file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")
-
-
-def _find(files: list[QueryFile], task: str, split: str) -> QueryFile:
-    for found in files:
-        if (found.task, found.split) == (task, split):
-            return found
-    raise ConfigError(f"there are no queries of task {task!r}, split {split!r}; there are: {_names(files)}")
-
-
-def _names(files: list[QueryFile]) -> str:
-    return ", ".join(f"{found.task} {found.split}" for found in files)

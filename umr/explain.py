@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from umr import steering
 from umr.errors import ConfigError
 from umr.search import Searcher
-from umr.types import Content, Hit, Query, Result, Run
+from umr.steering import UNMOVED, Steering
+from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
 #: Words that are left out one by one; a longer text is explained by its first ones.
 MAX_WORDS = 24
@@ -15,8 +17,8 @@ MAX_WORDS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One candidate under one query. Variants: "composed" (the query as it is) and, where it has both parts, "picture"
-    and "text" alone.
+    """One candidate under one query. Variants: "composed" (the query as it is), where it has both parts "picture" and
+    "text" alone, and first of all "tuned" where a steering moved the query.
 
     hits: variant -> the candidate's place in that variant's ranking.  best: variant -> the first results of it.
     words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where the
@@ -29,11 +31,14 @@ class Explanation:
     cut: bool = False
 
 
-def explain(searcher: Searcher, query: Query, candidate_id: str, shown: int = 6) -> Explanation:
+def explain(
+    searcher: Searcher, query: Query, candidate_id: str, shown: int = 6, moved: Steering = UNMOVED
+) -> Explanation:
     """Encode the query, its parts and its text without each word in one batch, and rank the searched kind by each.
 
     The parts alone get the trained instruction of their own modality, as a person searching with them would.
-    shown: results kept per variant.  Raises ConfigError for a candidate that the query cannot find."""
+    shown: results kept per variant.  moved: what the search was steered by; it makes one more variant and leaves the
+    others as they are.  Raises ConfigError for a candidate that the query cannot find."""
     query, barred = searcher.decode(replace(query, query_id="composed", instruction=""))
     words = (query.content.text or "").split()
     tried = words[:MAX_WORDS] if len(words) > 1 or query.content.image is not None else []
@@ -43,8 +48,9 @@ def explain(searcher: Searcher, query: Query, candidate_id: str, shown: int = 6)
     made = searcher.encoder.encode_queries([*variants, *lesser])
     count = len(variants)
     head = replace(made, ids=made.ids[:count], vectors=made.vectors[:count])
-    run = searcher.index.search(head, len(searcher.index), searcher.collection.pool(query.target_modality),
-                                {variant.query_id: barred for variant in variants})
+    run = _rank(searcher, query, head, barred)
+    if moved.moves_query(query):
+        run = _rank(searcher, query, steering.encode(searcher, replace(query, query_id="tuned"), moved), barred) | run
     hits = {name: _hit(found, candidate_id) for name, found in run.items()}
     target = searcher.index.vectors([candidate_id])[0]
     losses = float(made.vectors[0] @ target) - made.vectors[count:] @ target
@@ -52,12 +58,17 @@ def explain(searcher: Searcher, query: Query, candidate_id: str, shown: int = 6)
                        words=tuple(zip(tried, losses.tolist())), cut=len(tried) < len(words) and bool(tried))
 
 
-def place_of(searcher: Searcher, query: Query, candidate_id: str) -> Hit:
-    """Where this model ranks a candidate under a query. Raises ConfigError for one that the query cannot find."""
+def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
+    """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
+    query cannot find."""
     query, barred = searcher.decode(query)
-    run = searcher.index.search(searcher.encoder.encode_queries([query]), len(searcher.index),
-                                searcher.collection.pool(query.target_modality), {query.query_id: barred})
-    return _hit(run[query.query_id], candidate_id)
+    return _hit(_rank(searcher, query, steering.encode(searcher, query, moved), barred)[query.query_id], candidate_id)
+
+
+def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[str]) -> Run:
+    """Everything that the query searches, ranked by each row."""
+    pool = searcher.collection.pool(query.target_modality)
+    return searcher.index.search(made, len(searcher.index), pool, dict.fromkeys(made.ids, barred))
 
 
 def _parts(query: Query) -> list[Query]:

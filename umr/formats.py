@@ -1,15 +1,13 @@
-"""Readers and writers of the field's files: jsonl, TREC runs and qrels, M-BEIR queries, candidates and instructions.
+"""Readers and writers of the field's files: jsonl, TREC runs and qrels, M-BEIR queries and candidates.
 
-Not the collection (umr.collection) and not the measures; every error names file and line."""
+Not which files a folder has (umr.query_files), not the collection (umr.collection) and not the measures; every error names file and line."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
 import os
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +40,6 @@ _MODALITIES: Mapping[str, Modality] = {
     "text,image": "image,text",
     "video": "video",
 }
-_QUERY_FILE = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +52,6 @@ class BenchmarkQuery:
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
     source: str = ""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class QueryFile:
-    """One (task, split) of a benchmark: names are "it2i", "ind"; stem leads to the files that belong together."""
-
-    task: str
-    split: str
-    path: Path
-
-    @property
-    def qrels(self) -> Path:
-        """Its relevance judgements."""
-        return self.path.parents[2] / "qrels" / "test" / f"{self.path.stem}_qrels.txt"
 
 
 @contextmanager
@@ -162,15 +145,6 @@ def read_qrels(path: str | Path) -> Qrels:
     return qrels
 
 
-def write_qrels(path: str | Path, qrels: Qrels, task: int | None = None) -> None:
-    """M-BEIR's five fields with a task id, else TREC's four."""
-    tail = "" if task is None else f" {task}"
-    with written(path) as file:
-        for query_id, judged in qrels.items():
-            for candidate_id, relevance in judged.items():
-                file.write(f"{_word(query_id)} 0 {_word(candidate_id)} {relevance}{tail}\n")
-
-
 def read_run(path: str | Path) -> Run:
     """A TREC run `qid Q0 did rank score tag`, hits in the order of their ranks. Raises ConfigError on a broken line."""
     run: Run = {}
@@ -243,35 +217,6 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
             )
         )
     return queries
-
-
-def read_instructions(path: str | Path) -> dict[tuple[str, Modality, Modality], tuple[str, ...]]:
-    """M-BEIR's query_instructions.tsv: (dataset id, query modality, candidate modality) -> prompts, in their order.
-
-    Columns: query modality, candidate modality, dataset name, dataset id, prompts. The first line is a header."""
-    table: dict[tuple[str, Modality, Modality], tuple[str, ...]] = {}
-    for number, (place, line) in enumerate(read_lines(path)):
-        if number == 0:
-            continue
-        fields = next(csv.reader([line], delimiter="\t"))
-        prompts = tuple(field.strip() for field in fields[4:] if field.strip())
-        if not prompts:
-            raise ConfigError(f"{place}: no prompt in the fifth column and after")
-        table[fields[3].strip(), _modality(fields[0].strip(), place), _modality(fields[1].strip(), place)] = prompts
-    return table
-
-
-def query_files(root: str | Path) -> list[QueryFile]:
-    """Every (task, split) that a benchmark folder has, sorted. Raises ConfigError if there is none."""
-    folder = Path(root) / "query" / "test"
-    found = [
-        QueryFile(match["task"], match["split"], path)
-        for path in sorted(folder.glob("mbeir_*_test.jsonl"))
-        if (match := _QUERY_FILE.fullmatch(path.name))
-    ]
-    if not found:
-        raise ConfigError(f"{folder} holds no mbeir_<name>_<task>_<split>_test.jsonl; give a benchmark's root folder")
-    return sorted(found)
 
 
 def _word(value: str) -> str:

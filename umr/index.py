@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Collection as Group
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
 
+from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
 from umr.errors import ConfigError, MismatchError
 from umr.exact import ExactIndex, Rows
 from umr.formats import written
 from umr.manifest import MANIFEST, PARTIAL, IndexManifest
-from umr.probe import TOLERANCE, encode_probe
+from umr.probe import PROBES, TOLERANCE, encode_probe
+from umr.shards import encoded_shards, keep_plan
 from umr.types import Embeddings, Encoder, Hit, Run
-
-log = logging.getLogger(__name__)
 
 VECTORS, IDS, PROBE = "vectors.faiss", "ids.txt", "probe.npy"
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
@@ -61,8 +59,13 @@ class Index:
             )
         for name in (VECTORS, IDS, PROBE):
             _check_file(folder / name, manifest)
-        exact, probe = ExactIndex.read(folder / VECTORS), np.load(folder / PROBE, allow_pickle=False)
-        ids = tuple((folder / IDS).read_text("utf-8").split("\n")[:-1])
+        exact, probe = ExactIndex.read(folder / VECTORS), read_npy(folder / PROBE)
+        if probe.shape != (PROBES, encoder.dim) or probe.dtype != np.float32:
+            raise MismatchError(
+                f"{folder / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {encoder.dim}). "
+                f"Rebuild: {manifest.command}"
+            )
+        ids = _read_ids(folder / IDS)
         if not len(ids) == len(exact) == manifest.count or not exact.dim == encoder.dim == manifest.dim:
             raise MismatchError(
                 f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says "
@@ -198,19 +201,19 @@ def build_index(
     if unfit is not None:
         raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
     draft = folder / PARTIAL
-    _plan(
+    keep_plan(
         draft,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
     exact, done = ExactIndex.empty(encoder.dim), 0
-    for vectors in _shards(encoder, collection, draft, shard):
+    for vectors in encoded_shards(encoder, collection, draft, shard):
         exact.add(vectors)
         done += len(vectors)
         if progress is not None:
             progress(done, len(collection))
     exact.write(draft / VECTORS)
     (draft / IDS).write_text("".join(f"{candidate_id}\n" for candidate_id in collection.ids), "utf-8", newline="\n")
-    np.save(draft / PROBE, encode_probe(encoder))
+    write_npy(draft / PROBE, encode_probe(encoder))
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
     for name in (VECTORS, IDS, PROBE):
         os.replace(draft / name, folder / name)
@@ -235,38 +238,11 @@ def build_index(
     return manifest
 
 
-def _plan(draft: Path, plan: dict[str, Any]) -> None:
-    """Keep the shards of an interrupted build of the same thing; drop those of any other."""
-    path = draft / "plan.json"
-    if path.is_file() and path.read_text("utf-8") == json.dumps(plan):
-        log.info("going on with the interrupted build in %s", draft)
-        return
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    with written(path) as file:
-        file.write(json.dumps(plan))
-
-
-def _shards(encoder: Encoder, collection: Collection, draft: Path, size: int) -> Iterator[np.ndarray]:
-    candidates = iter(collection)
-    for number, start in enumerate(range(0, len(collection), size)):
-        batch = [next(candidates) for _ in range(min(size, len(collection) - start))]
-        path = draft / f"shard_{number:06}.npy"
-        if path.is_file():
-            vectors = np.load(path, allow_pickle=False)
-            yield Embeddings(
-                ids=collection.ids[start : start + size], vectors=vectors, encoder=encoder.fingerprint
-            ).vectors
-            continue
-        made = encoder.encode_candidates(batch)
-        if made.encoder != encoder.fingerprint or made.ids != collection.ids[start : start + size]:
-            raise MismatchError(
-                f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
-            )
-        with path.with_suffix(".part").open("wb") as file:
-            np.save(file, made.vectors)
-        os.replace(path.with_suffix(".part"), path)
-        yield made.vectors
+def _read_ids(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text("utf-8").split("\n")[:-1])
+    except UnicodeDecodeError as error:
+        raise MismatchError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); rebuild it") from error
 
 
 def _check_file(path: Path, manifest: IndexManifest) -> None:

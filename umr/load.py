@@ -8,33 +8,25 @@ from __future__ import annotations
 import logging
 import math
 import os
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
 from umr.evaluation import Judged
-from umr.search import repository_root
+from umr.served import served_page
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-START_S = 120.0  # until a page that was started must answer
 EVERY_S = 1.0  # between two looks at the server's memory
 SCORE_APART = 1e-3  # scores that differ by more are of another query: batching moves them by 1e-5
 K = 10
+LEAK_SHARE = 0.05  # growth of memory in the second half, as a share of what it was in the middle, that counts as a leak
 
 Answer = tuple[tuple[str, float], ...]
 Ask = Callable[[str, str | None], Answer]
@@ -66,9 +58,7 @@ def bench_load(judged: Judged, users: int, seconds: float, url: str | None = Non
     limits, MismatchError where the page does not answer or two queries have one answer."""
     if not 1 <= users <= 256 or not 0 < seconds <= 3600:
         raise ConfigError(f"{users} users for {seconds:g} s: give 1 to 256 users and up to 3600 s")
-    if url is not None:
-        _check_loopback(url)
-    with _page(url) as (address, process):
+    with served_page(url) as (address, process):
         asks = [connect(address) for _ in range(users)]
         asked = alone(asks[0], judged, users)
         tally = together(asks, asked, seconds, None if process is None else process.pid)
@@ -158,6 +148,19 @@ def report(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
             "memory_end_mib": end, "growth_second_half_mib": growth, "first_errors": tally.errors[:3]}
 
 
+def failures(row: Mapping[str, Any]) -> list[str]:
+    """What a report says against the page, in words; [] for a page that served everybody well."""
+    found = []
+    if row["errors"] or row["of_others"]:
+        found.append(f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}")
+    if not row["searches"]:
+        found.append("nobody got an answer")
+    growth, middle = row["growth_second_half_mib"], row["memory_middle_mib"]
+    if growth is not None and growth > LEAK_SHARE * middle:
+        found.append(f"memory grew by {growth} MiB in the second half, from {middle} MiB")
+    return found
+
+
 def resident_mib(pid: int) -> float:
     """Resident memory of a process and its children, in MiB, by /proc; nan where the system has none."""
     total, found = 0, False
@@ -180,41 +183,3 @@ def _children(pid: int) -> list[int]:
 def _median(values: Sequence[float]) -> float | None:
     kept = [value for value in values if not math.isnan(value)]
     return round(float(np.median(kept)), 1) if kept else None
-
-
-def _check_loopback(url: str) -> None:
-    host = urlsplit(url).hostname
-    if host not in LOOPBACK:
-        raise ConfigError(f"{url} is not on this machine; only {', '.join(LOOPBACK)} are loaded")
-
-
-@contextmanager
-def _page(url: str | None) -> Iterator[tuple[str, subprocess.Popen | None]]:
-    if url is not None:
-        yield url, None
-        return
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK[0], 0))
-        port = probe.getsockname()[1]
-    address = f"http://{LOOPBACK[0]}:{port}"
-    process = subprocess.Popen([sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port)],
-                               cwd=repository_root(), stdout=subprocess.DEVNULL)
-    try:
-        _wait(address, process)
-        yield address, process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(address: str, process: subprocess.Popen) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise MismatchError(f"app.py ended with status {process.returncode}; run it alone to see why")
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.2)
-    raise MismatchError(f"the page did not answer at {address} within {START_S:.0f} s")

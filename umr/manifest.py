@@ -42,11 +42,7 @@ class IndexManifest:
         """Raises ConfigError where there is no finished index, MismatchError where the manifest is not ours."""
         path = Path(folder) / MANIFEST
         if not path.is_file():
-            state = "its build was interrupted" if (Path(folder) / PARTIAL).is_dir() else "it has no manifest.json"
-            raise ConfigError(
-                f"{folder} is not a finished index: {state}. "
-                "Run the same `python -m umr index ... --out` again; it goes on where it stopped"
-            )
+            raise ConfigError(f"{folder} is not a finished index: {_why_unfinished(Path(folder))}")
         try:
             data = json.loads(path.read_text("utf-8"))
             known = {f.name: f.type for f in fields(cls)}
@@ -61,3 +57,19 @@ class IndexManifest:
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"
             ) from error
         return manifest
+
+
+def _why_unfinished(folder: Path) -> str:
+    """What is wrong with a folder that has no manifest, and what to do about it."""
+    from umr.search import available  # which reads manifests
+
+    shipped = ", ".join(available())
+    other = "name another index folder" + (f", or leave it out to search the bundled one of {shipped}" if shipped else "")
+    again = "run the same `python -m umr index ... --out` again"
+    if not folder.exists():
+        return f"there is no such folder; {other}"
+    if not folder.is_dir():
+        return f"it is not a folder; {other}"
+    if (folder / PARTIAL).is_dir():
+        return f"its build was interrupted; {again}, it goes on where it stopped; or {other}"
+    return f"it has no {MANIFEST}, so it is half-written or none at all; {again}, or {other}"

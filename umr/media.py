@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels
     if isinstance(source, np.ndarray):
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
     name = _name(source)
-    with _reading(name), warnings.catch_warnings():
+    with _reading(name, max_pixels=max_pixels), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of bombs, as the cap below is ours and lower, and of odd metadata
         if isinstance(source, Image.Image):
             image = source
@@ -53,10 +54,7 @@ def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels
         if not width or not height:
             raise MediaError(f"{name} has no pixels ({width} x {height}); choose another picture")
         if width * height > max_pixels:
-            raise MediaError(
-                f"{name} is too large: {width} x {height} px, at most {max_pixels / 1e6:.0f} megapixels are read; "
-                "make it smaller first"
-            )
+            raise MediaError(_too_large(name, f"{width} x {height} px", max_pixels))
         image.load()
         return _to_rgb(_upright(image), name)
 
@@ -241,19 +239,27 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 
 @contextmanager
-def _reading(name: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def _reading(name: str, errors: tuple[type[Exception], ...] = (), max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Turn what decoders raise on bad bytes into one MediaError that names the file."""
     broken = errors or (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError,
-                        OverflowError, RuntimeError, struct.error, Image.DecompressionBombError)  # fmt: skip
+                        OverflowError, RuntimeError, struct.error)  # fmt: skip
     try:
         yield
     except MediaError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own cap is higher; it says the number of pixels
+        pixels = re.search(r"\d+", str(error))
+        size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "more than can be counted safely"
+        raise MediaError(_too_large(name, size, max_pixels)) from error
     except UnidentifiedImageError as error:
         raise MediaError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF)") from error
     except broken as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MediaError(f"{name} cannot be read: {reason}; it may be damaged, choose another file") from error
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> str:
+    return f"{name} is too large: {size}, at most {max_pixels / 1e6:.0f} megapixels are read; make it smaller first"
 
 
 def _existing(source: str | Path) -> Path:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 #: Lowest cosine between a stored and a re-encoded probe; float32 against bfloat16 of one encoder stays above it.
 TOLERANCE = 0.99
+PROBES = 8
 _INSTRUCTION = "Find what is described."
 
 
 def encode_probe(encoder: Encoder) -> np.ndarray:
-    """Vectors (8, D) of four queries, then four candidates: text, picture and both, in either role."""
+    """Vectors (PROBES, D) of four queries, then four candidates: text, picture and both, in either role."""
     wide, tall = _picture(96, 160, 3), _picture(200, 120, 7)
     asked = [
         Content(text="two small red mugs on a wooden table"),

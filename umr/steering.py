@@ -45,6 +45,13 @@ class Steering:
         """Whether the query's vector is changed at all (a cut leaves it alone)."""
         return bool(self.balance or self.less_of)
 
+    def moves_query(self, query: Query) -> bool:
+        """Whether this query's vector is changed: a balance needs both its parts."""
+        return bool(self.less_of or (self.balance and query.content.modality == "image,text"))
+
+
+UNMOVED = Steering()
+
 
 def steer(composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | None, less: np.ndarray | None,
           balance: float) -> np.ndarray:
@@ -66,10 +73,8 @@ def search(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outc
     return replace(outcome, results=_strong(outcome.results, steering.cut))
 
 
-def _moved(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outcome:
-    start = time.perf_counter()
-    query, barred = searcher.decode(query)
-    decoded = time.perf_counter()
+def encode(searcher: Searcher, query: Query, steering: Steering) -> Embeddings:
+    """The one row of a decoded query, moved as the steering asks; a balance without its two parts is left out."""
     both = query.content.modality == "image,text"
     parts = {"composed": query.content}
     if both and steering.balance:
@@ -81,11 +86,19 @@ def _moved(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outc
     vector = dict(zip(made.ids, made.vectors))
     moved = steer(vector["composed"], vector.get("picture"), vector.get("text"), vector.get("less"),
                   steering.balance if both else 0.0)
+    return replace(made, ids=(query.query_id,), vectors=moved[None])
+
+
+def _moved(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outcome:
+    start = time.perf_counter()
+    query, barred = searcher.decode(query)
+    decoded = time.perf_counter()
+    moved = encode(searcher, query, steering)
     encoded = time.perf_counter()
-    run = searcher.index.search(Embeddings(ids=(query.query_id,), vectors=moved[None], encoder=made.encoder), k,
-                                searcher.collection.pool(query.target_modality), {query.query_id: barred})
+    run = searcher.index.search(moved, k, searcher.collection.pool(query.target_modality), {query.query_id: barred})
     end = time.perf_counter()
-    notices = tuple(searcher.encoder.notices(query)) + ((ONE_PART,) if steering.balance and not both else ())
+    left_out = steering.balance and query.content.modality != "image,text"
+    notices = tuple(searcher.encoder.notices(query)) + ((ONE_PART,) if left_out else ())
     steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
     return Outcome(results=[Result(hit=hit, candidate=searcher.collection[hit.candidate_id])
                             for hit in run[query.query_id]],

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from umr.encoders.config import EncoderConfig
+
 Modality = Literal["text", "image", "image,text", "video"]
 Target = Literal["text", "image", "image,text", "video", "all"]
 
 #: What a person searches -> modality of the candidates ("all" mixes every kind in one ranking).
 SEARCH_IN: Mapping[str, Target] = {
-    "images": "image", "passages": "text", "entries": "image,text", "clips": "video", "all": "all",
+    "images": "image",
+    "passages": "text",
+    "entries": "image,text",
+    "clips": "video",
+    "all": "all",
 }
 
 
@@ -125,7 +131,14 @@ class Encoder(Protocol):
     fingerprint: str
     name: str
     dim: int
+    config: EncoderConfig
 
     def encode_queries(self, queries: Iterable[Query]) -> Embeddings: ...
 
     def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings: ...
+
+    def uninstructed(self, query: Query) -> bool: ...
+
+    def dropped_tokens(self, content: Content) -> int: ...
+
+    def notices(self, query: Query) -> tuple[str, ...]: ...

@@ -11,18 +11,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from umr import evaluation
 from umr.search import BUNDLED, default_root
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "test-artifacts"
+SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
+SLOW = 120_000  # ms; a machine may be busy with other things, and the first comparison opens every model
+expect.set_options(timeout=SLOW)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
 
@@ -84,6 +88,30 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield started
         started.close()
+
+
+@contextmanager
+def visit(browser: Browser, size: str, dark: bool, shot: str | None = None) -> Iterator[Page]:
+    """A visitor's empty page. shot: what a screenshot of its end is kept as."""
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone",
+                                  reduced_motion="reduce", color_scheme="dark" if dark else "light")
+    context.set_default_timeout(SLOW)
+    opened = context.new_page()
+    try:
+        yield opened
+        if shot:
+            opened.screenshot(path=ARTEFACTS / f"{shot}.png")
+    finally:
+        context.close()
+
+
+@pytest.fixture(params=list(SIZES))
+def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """An empty page on a desktop, in light, and on a phone, in the dark."""
+    name = f"{Path(request.node.fspath).stem.removeprefix('test_')}_{request.node.name}"
+    with visit(browser, request.param, request.param == "phone", name) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Served
 
 
-@pytest.fixture(params=[(1440, 1000), (375, 812)], ids=["desktop", "phone"])
-def tab(browser: Browser, served, request) -> Iterator[Page]:
-    width, height = request.param
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(30_000)
-    page.goto(f"{served.address}/?tab=benchmarks")
-    page.wait_for_selector("#benchmarks table")
-    yield page
-    page.screenshot(path=f"test-artifacts/benchmarks-{width}.png", full_page=True)
-    page.close()
+@pytest.fixture
+def tab(visitor: Page, served: Served) -> Page:
+    visitor.goto(f"{served.address}/?tab=benchmarks")
+    visitor.wait_for_selector("#benchmarks table")
+    return visitor
 
 
 def test_a_number_leads_to_its_queries_and_they_are_turned(tab: Page):

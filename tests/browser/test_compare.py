@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,32 +11,22 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ARTEFACTS, Served
+from tests.browser.conftest import Served, visit
 from umr import evaluation
 from umr.search import BUNDLED, default_root
 from umr.ui.votes import FILE
 
-SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
-WAIT = 60_000  # ms; the first comparison opens every model
 
-
-@pytest.fixture(params=list(SIZES))
-def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
-    width, height = SIZES[request.param]
-    phone = request.param == "phone"
-    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=phone, reduced_motion="reduce",
-                                  color_scheme="dark" if phone else "light", accept_downloads=True)
-    opened = context.new_page()
-    opened.goto(f"{served.address}/?tab=compare")
-    expect(opened.locator("#c-go")).to_be_visible(timeout=WAIT)
-    yield opened
-    opened.screenshot(path=ARTEFACTS / f"{request.node.name}.png")
-    context.close()
+@pytest.fixture
+def page(visitor: Page, served: Served) -> Page:
+    visitor.goto(f"{served.address}/?tab=compare")
+    expect(visitor.locator("#c-go")).to_be_visible()
+    return visitor
 
 
 def random_query(page: Page) -> None:
     page.locator("#c-random").click()
-    expect(page.locator("#compare .u-cell").first).to_be_attached(timeout=WAIT)
+    expect(page.locator("#compare .u-cell").first).to_be_attached()
 
 
 def test_a_random_benchmark_query_is_compared_with_its_targets_known(page: Page):
@@ -82,7 +72,7 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     assert not [name for name in names if name.strip() in page.locator("#compare").inner_html()]
     before = len(votes.read_text("utf-8").splitlines()) if votes.is_file() else 0
     page.locator("[data-vote=tie]").click()
-    expect(page.locator("#compare .u-voted")).to_contain_text("equally good", timeout=WAIT)
+    expect(page.locator("#compare .u-voted")).to_contain_text("equally good")
     expect(page.locator("#compare .u-tally tbody tr").first).to_be_visible()
     rows = [json.loads(line) for line in votes.read_text("utf-8").splitlines()]
     assert len(rows) == before + 1 and rows[-1]["vote"] == "tie" and set(rows[-1]) == {"query", "a", "b", "vote", "time"}
@@ -91,23 +81,46 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
 def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_path: Path):
     random_query(page)
     for kind in ("png", "json"):
-        with page.expect_download(timeout=WAIT) as waiting:
+        with page.expect_download() as waiting:
             page.locator(f"[data-export={kind}]").click()
         assert waiting.value.suggested_filename == f"comparison.{kind}"
         waiting.value.save_as(tmp_path / f"comparison.{kind}")
     assert Image.open(tmp_path / "comparison.png").width > 1000
     told = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
-    assert len(told["models"]) == page.locator("#compare .u-column").count() and told["query"]["benchmark"]
+    assert len(told["models"]) == page.locator("#compare .u-column").count() and told["benchmark"]
 
 
 def test_a_link_opens_the_comparison_of_a_benchmark_query(page: Page, served: Served):
     query = evaluation.load(default_root() / "media" / BUNDLED, "it2i", "ind").queries[4]
     link = {"tab": "compare", "q": query.query_id, "task": "it2i", "split": "ind"}
     page.goto(f"{served.address}/?{urlencode(link)}")
-    expect(page.locator("#compare .u-asked")).to_contain_text(query.query_id, timeout=WAIT)
+    expect(page.locator("#compare .u-asked")).to_contain_text(query.query_id)
     expect(page.locator("#c-text textarea")).to_have_value(query.content.text)
+
+
+def test_the_tabs_link_reopens_its_own_query_models_and_comparison(page: Page, browser: Browser):
+    random_query(page)
+    first = page.locator("#c-models label").first
+    dropped = page.locator("#c-models input").count() > 2
+    if dropped:
+        first.click()
+        expect(page.locator("#compare .u-column")).to_have_count(page.locator("#c-models input").count() - 1)
+    page.locator("#c-text textarea").fill("the same in blue & red")  # no longer the benchmark's own words
+    page.locator("#c-go").click()
+    expect(page).to_have_url(re.compile("c-text=the"))
+    expect(page.locator("#compare .u-asked")).to_have_count(0)
+    shown = page.locator("#compare .u-cell").evaluate_all("cells => cells.map((cell) => cell.dataset.id)")
+    with visit(browser, "desktop", dark=False) as again:
+        again.goto(page.url)
+        expect(again.locator("#compare .u-cell").first).to_be_attached()
+        assert again.locator("#compare .u-cell").evaluate_all("cells => cells.map((cell) => cell.dataset.id)") == shown
+        expect(again.locator("#tab-compare-button")).to_have_attribute("aria-selected", "true")
+        expect(again.locator("#c-text textarea")).to_have_value("the same in blue & red")
+        expect(again.locator("#c-image img")).to_be_visible()
+        expect(again.locator("#c-models input").first).to_be_checked(checked=not dropped)
+        expect(again).to_have_url(page.url)
 
 
 def test_an_empty_comparison_is_explained_in_words(page: Page):
     page.locator("#c-go").click()
-    expect(page.locator("#compare [role=alert]")).to_contain_text("Give a picture, a text, or both", timeout=WAIT)
+    expect(page.locator("#compare [role=alert]")).to_contain_text("Give a picture, a text, or both")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,17 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import ARTEFACTS, Served
 from umr.search import BUNDLED, default_root
 
-SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
-SLOW = 60_000
 
-
-@pytest.fixture(params=list(SIZES))
-def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
-    width, height = SIZES[request.param]
-    context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce",
-                                  color_scheme="dark" if request.param == "phone" else "light")
-    opened = context.new_page()
-    open_tab(opened, served)
-    yield opened
-    opened.screenshot(path=ARTEFACTS / f"{request.node.name}.png", full_page=True)
-    context.close()
+@pytest.fixture
+def page(visitor: Page, served: Served) -> Page:
+    open_tab(visitor, served)
+    return visitor
 
 
 def open_tab(page: Page, served: Served) -> None:
     page.goto(f"{served.address}/?tab=files")
-    expect(page.locator("#f-intro")).to_contain_text("500 files", timeout=SLOW)
-    expect(page.locator("#f-go")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#f-intro")).to_contain_text("500 files")
+    expect(page.locator("#f-go")).to_be_visible()
 
 
 @pytest.fixture
@@ -53,9 +43,9 @@ def given(tmp_path: Path) -> list[Path]:
 
 def index(page: Page, given: list[Path]) -> None:
     page.set_input_files("#f-drop input[type=file]", given)
-    expect(page.locator("#f-drop")).to_contain_text("more", timeout=SLOW)
+    expect(page.locator("#f-drop")).to_contain_text("more")
     page.locator("#f-go").click()
-    expect(page.locator("#f-status")).to_contain_text("Ready to search", timeout=SLOW)
+    expect(page.locator("#f-status")).to_contain_text("Ready to search")
 
 
 def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path]):
@@ -66,7 +56,7 @@ def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path
         expect(status.locator(".u-own-refused")).to_contain_text(refused)
     page.locator("#f-text textarea").fill("a teal thing")
     page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card")).to_have_count(5, timeout=SLOW)
+    expect(page.locator("#f-results .u-card")).to_have_count(5)
     expect(page.locator("#f-results")).to_contain_text("A note about <b>lamps</b> {{value}}.")
     first = page.locator("#f-results .u-card img").first
     expect(first).to_have_js_property("complete", True)
@@ -74,7 +64,7 @@ def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=ARTEFACTS / f"files-{page.viewport_size['width']}.png", full_page=True)
     page.locator("#f-forget").click()
-    expect(status).to_contain_text("no longer on this server", timeout=SLOW)
+    expect(status).to_contain_text("no longer on this server")
     expect(page.locator("#f-search")).to_be_hidden()
 
 
@@ -82,10 +72,10 @@ def test_a_found_picture_becomes_the_reference(page: Page, given: list[Path]):
     index(page, given[:3] + given[5:])
     page.locator("#f-text textarea").fill("anything")
     page.locator("#f-text textarea").press("Enter")
-    page.locator("#f-results [data-pick]").first.click(timeout=SLOW)
-    expect(page.locator("#f-image img")).to_be_visible(timeout=SLOW)
+    page.locator("#f-results [data-pick]").first.click()
+    expect(page.locator("#f-image img")).to_be_visible()
     page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card")).to_have_count(3, timeout=SLOW)  # four without the reference itself
+    expect(page.locator("#f-results .u-card")).to_have_count(3)  # four without the reference itself
 
 
 def test_another_visitor_and_a_later_one_see_nothing_of_it(page: Page, browser: Browser, served: Served, given: list[Path]):
@@ -99,12 +89,12 @@ def test_another_visitor_and_a_later_one_see_nothing_of_it(page: Page, browser: 
     expect(other.locator("#f-search")).to_be_hidden()
     assert "own-files-" not in other.content()
     page.locator("#f-forget").click()
-    expect(page.locator("#f-status")).to_contain_text("no longer", timeout=SLOW)
+    expect(page.locator("#f-status")).to_contain_text("no longer")
     assert other.request.get(served.address + address).status == 403
     other.context.close()
 
 
 def test_the_index_button_without_files_says_what_to_do(page: Page):
     page.locator("#f-go").click()
-    expect(page.locator("#f-status")).to_contain_text("Choose some files first", timeout=SLOW)
+    expect(page.locator("#f-status")).to_contain_text("Choose some files first")
     expect(page.locator("#f-go")).to_be_visible()

@@ -157,3 +157,17 @@ def test_encoding_leaves_no_gradients_and_keeps_the_mode(encoder):
     found = encoder.encode_queries([Query(query_id="a", content=Content(text="a mug"))])
     assert encoder.training and len(found) == 1
     assert encoder.embed(encoder.collate([encoder.tokenise("a mug")])).requires_grad
+
+
+@pytest.mark.parametrize("words", [None, "red"])
+def test_a_clip_is_embedded_as_a_query(encoder, clips, words):
+    queries = [Query(query_id="a", content=Content(video=clips[0], text=words))]
+    assert np.linalg.norm(encoder.encode_queries(queries).vectors[0]) == pytest.approx(1, abs=1e-5)
+    assert encoder.uninstructed(queries[0])
+
+
+def test_dropped_tokens_are_those_beyond_the_limit(encoder, stills):
+    whole = encoder.tokenizer.encode("mug " * 50, add_special_tokens=False)
+    long = encoder.dropped_tokens(Content(text="mug " * 50, image=stills[0, 0]))
+    assert 0 < long <= len(whole.ids) - encoder.config.max_tokens
+    assert encoder.dropped_tokens(Content(text="mug")) == encoder.dropped_tokens(Content(image=stills[0, 0])) == 0

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from umr.encoders import load_encoder
+from umr.encoders.store import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.types import Candidate, Content
 
@@ -107,6 +108,28 @@ def test_changed_or_missing_file_is_refused_by_name(saved, name):
     path.unlink()
     with pytest.raises(MismatchError, match=f"{name} is missing"):
         load_encoder(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("tokenizer.json", b"junk", "no tokenizer"),
+        ("tokenizer.json", b"{}", "no tokenizer"),
+        ("tokenizer.json", b"\xff\xfe", "no tokenizer"),
+        ("model.safetensors", None, "cannot be read"),
+        ("model.safetensors", b"", "cannot be read"),
+        ("config.json", b"junk", "cannot be read"),
+        ("config.json", b'{"model_type": "qwen2_vl", "text_config": 3}', "cannot be read"),
+    ],
+)
+def test_a_damaged_file_whose_hash_was_signed_again_is_refused(saved, name, data, message):
+    whole = (saved / name).read_bytes()
+    (saved / name).write_bytes(whole[: len(whole) // 2] if data is None else data)
+    config = json.loads((saved / "encoder.json").read_text())
+    config["files"][name] = file_sha256(saved / name)
+    (saved / "encoder.json").write_text(json.dumps(config))
+    with pytest.raises(MismatchError, match=message):
+        load_encoder(saved, device="cpu")
 
 
 def test_foreign_weights_beside_the_listed_ones_are_refused(saved):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tokenizers import pre_tokenizers
 
 from umr.encoders.config import CHAT_CANDIDATE, CHAT_QUERY
-from umr.encoders.templates import build, trained_instruction
+from umr.encoders.templates import build, is_uninstructed, query_instruction, trained_instruction
 from umr.encoders.tokenizer import SPECIAL_TOKENS
 from umr.errors import ConfigError
+from umr.types import Content, Query
 
 
 def names(encoder, row) -> list[str]:
@@ -78,3 +81,23 @@ def test_missing_instruction_is_the_trained_one_or_an_error(encoder, make):
     assert trained_instruction(make(instructions={}).config, "text", "all") == ""
     with pytest.raises(ConfigError, match="not trained for video->text"):
         trained_instruction(encoder.config, "video", "text")
+
+
+@pytest.mark.parametrize("words", [None, "red", " "])
+def test_a_clip_without_a_trained_instruction_is_asked_without_one(encoder, clips, words):
+    query = Query(query_id="a", content=Content(video=clips[0], text=words))
+    assert query_instruction(encoder.config, query) == "" and is_uninstructed(encoder.config, query)
+    said = replace(query, instruction="Find it.")
+    assert query_instruction(encoder.config, said) == "Find it." and not is_uninstructed(encoder.config, said)
+
+
+def test_a_clip_with_a_trained_instruction_is_asked_with_it(make, clips):
+    config = make(instructions={"video->all": "Find its like."}).config
+    query = Query(query_id="a", content=Content(video=clips[0]))
+    assert query_instruction(config, query) == "Find its like." and not is_uninstructed(config, query)
+
+
+def test_a_picture_without_a_trained_instruction_is_refused(make, stills):
+    query = Query(query_id="a", content=Content(image=stills[0, 0]))
+    with pytest.raises(ConfigError, match="not trained for image->all"):
+        query_instruction(make(instructions={"text->all": "Find it."}).config, query)

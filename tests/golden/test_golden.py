@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden.rewrite import STORED, TASKS, golden
+from umr import tables
 from umr.evaluation import COLUMNS, evaluate, read_report
 from umr.manifest import IndexManifest
 from umr.reports import reports_folder
@@ -51,6 +52,12 @@ def test_a_stored_row_equals_a_fresh_evaluation(shipped, benchmark_root):
     parts = [f"{part}_success@1" for part in ("picture_only", "text_only", "vector_sum")]
     for column in (*COLUMNS, *parts, "unimodal_wins"):
         assert fresh[column] == pytest.approx(stored[column], abs=2.01 / fresh["n"]), column
+
+
+def test_the_readme_states_what_is_stored():
+    readme = (repository_root() / "README.md").read_text("utf-8")
+    assert readme.count("<!-- table:") == len(tables.TABLES)
+    assert tables.filled(readme) == readme, "run: python -m umr.tables"
 
 
 @pytest.fixture(scope="module")

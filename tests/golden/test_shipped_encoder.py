@@ -17,8 +17,6 @@ from umr import media
 from umr.evaluation import load
 from umr.types import Candidate, Content
 
-#: Actions that pass through a state which one frame shows: the other colour, the dark, the empty place.
-
 
 @pytest.fixture(scope="module")
 def thirty_two(benchmark_root):
@@ -52,9 +50,9 @@ def test_a_later_token_moves_earlier_states(shipped):
     assert (after - before).abs().amax(-1).min() > 1e-3  # every earlier token, the first included
 
 
-def still_life(scene: dict) -> str:
-    """What a clip shows, without what happens in it."""
-    return json.dumps({key: value for key, value in scene.items() if key != "action"}, sort_keys=True)
+def family_of(scene: dict) -> str:
+    """What the clips of one family share: the scene without its action and without the colour that some change into."""
+    return json.dumps({key: value for key, value in scene.items() if key not in ("action", "colour")}, sort_keys=True)
 
 
 def edit_kinds(root) -> list[str]:
@@ -64,12 +62,11 @@ def edit_kinds(root) -> list[str]:
 
 @pytest.fixture(scope="module")
 def actions(shipped, benchmark_root):
-    """(query, wanted clip) of every action edit, and {clip: the clips of its scene}."""
+    """(query, wanted clip) of every action edit, and {clip: the clips of its family}."""
     groups = defaultdict(list)
     for candidate in shipped.collection:
         if candidate.content.modality == "video":
-            scene = json.loads(candidate.source)["scene"]
-            groups[still_life(scene)].append(candidate.candidate_id)
+            groups[family_of(json.loads(candidate.source)["scene"])].append(candidate.candidate_id)
     families = {candidate_id: own for own in groups.values() for candidate_id in own if len(own) > 1}
     judged = load(benchmark_root, "it2v", "ind")
     asked = [
@@ -81,23 +78,28 @@ def actions(shipped, benchmark_root):
     return asked, families
 
 
-def test_no_single_frame_tells_an_action_as_the_clip_does(shipped, actions):
-    """Every clip becomes eight times one of its frames; the wanted clip competes with those of its own scene.
-
-    A frame may hold a hint (where a slide ends, a changed colour), so it beats a guess; the motion must add much to it."""
+def test_an_action_is_not_visible_in_one_frame(shipped, actions):
+    """Every clip becomes eight times one frame of an unknown moment; the wanted one competes with those of its family."""
     asked, families = actions
     wanted = [target for _, target in asked]
     queries_QD = shipped.encoder.encode_queries([query for query, _ in asked]).vectors
     ids = sorted(families)
     clips = [media.sample_frames(shipped.collection[i].content.video, shipped.encoder.config.max_frames) for i in ids]
-    found = {}
-    for name, place in (("clip", None), ("first", 0), ("middle", len(clips[0]) // 2), ("last", -1)):
-        shown = clips if place is None else [np.repeat(clip[place][None], len(clip), axis=0) for clip in clips]
+
+    def found(shown: list[np.ndarray]) -> float:
         items = [Candidate(candidate_id=i, content=Content(video=frames)) for i, frames in zip(ids, shown)]
         row = dict(zip(ids, shipped.encoder.encode_candidates(items).vectors))
         best = [max(families[target], key=lambda i: float(row[i] @ query)) for query, target in zip(queries_QD, wanted)]
-        found[name] = float(np.mean([one == target for one, target in zip(best, wanted)]))
-    assert found["clip"] >= max(found["first"], found["middle"], found["last"]) + 0.12, found
+        return float(np.mean([one == target for one, target in zip(best, wanted)]))
+
+    rng = np.random.default_rng(0)
+    frozen = [
+        found([np.repeat(clip[int(rng.integers(len(clip)))][None], len(clip), axis=0) for clip in clips])
+        for _ in range(3)
+    ]
+    chance = float(np.mean([1 / len(families[target]) for target in wanted]))
+    assert np.mean(frozen) <= chance + 0.15, (frozen, chance)
+    assert found(clips) >= np.mean(frozen) + 0.3, (found(clips), frozen)
 
 
 def test_a_text_longer_than_the_limit_is_cut_and_said(shipped, thirty_two):

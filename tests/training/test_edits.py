@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from training.catalogue import edits
+from training.catalogue import edit_text, edits
 from training.catalogue.edits import Edit
 from training.catalogue.scene import LIGHTNESS, Action, Companion, Scene, is_fair, random_scene, with_action
 
@@ -134,7 +134,7 @@ def test_phrases_name_only_the_change(phrasing, rng):
     for _ in range(400):
         reference = random_scene(rng)
         edit = edits.propose(rng, reference)
-        for line in (edits.phrase(edit, reference, rng, phrasing), edits.question(edit, reference, rng, phrasing)):
+        for line in (edit_text.phrase(edit, reference, rng, phrasing), edit_text.question(edit, reference, rng, phrasing)):
             assert "{" not in line and "[" not in line and "None" not in line
             if edit.kind in ("pattern", "surface", "size", "count"):
                 assert reference.colour not in line.split() and reference.category not in line.split()
@@ -144,4 +144,4 @@ def test_phrases_name_only_the_change(phrasing, rng):
 def test_each_kind_has_many_phrasings(kind, rng):
     reference = Scene("mug", "red", companion=None if kind == "add" else Companion("vase", "blue", "left"))
     edit = edits.propose(rng, reference, kind)
-    assert len({edits.phrase(edit, reference, rng) for _ in range(400)}) >= 10
+    assert len({edit_text.phrase(edit, reference, rng) for _ in range(400)}) >= 10

@@ -1,6 +1,7 @@
 """Families and splits: disjoint by construction, siblings close to each other, shortcuts and instructions as stated."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,13 +61,23 @@ def test_a_scenes_split_never_changes():
     assert families.split_of(Scene("mug", "red", count=3, companion=Companion("vase", "blue", "left"))) == "test"
 
 
-def test_clip_families_share_their_still_and_one_action(rng):
-    for _ in range(30):
-        *clips, other = families.clip_family(rng)
-        assert len({with_action(clip, None) for clip in clips}) == 1 and len(set(clips)) == len(clips)
-        assert with_action(other, None) != with_action(clips[0], None)
-        opposite = families.OPPOSITES.get(clips[0].action.kind)
-        assert clips[1].action.kind == (opposite or "changes colour")
+def test_clip_families_hold_an_action_and_its_opposite_or_colours_that_change_into_each_other(rng):
+    recoloured = 0
+    for _ in range(80):
+        stills = families.family(rng)
+        clips = families.clip_family(rng, stills)
+        assert len(set(clips)) == 4 and {with_action(clip, None) for clip in clips} <= set(stills)
+        first, second, third, fourth = (clip.action for clip in clips)
+        if first.colour:
+            recoloured += 1
+            assert (first.colour, third.colour) == (clips[2].colour, clips[0].colour) and second == fourth
+            assert replace(clips[2], colour=clips[0].colour, action=None) == with_action(clips[0], None)
+        else:
+            assert second.kind == families.OPPOSITES[first.kind] and fourth in (first, second, third)
+            assert len({with_action(clip, None) for clip in clips[:3]}) == 1
+    assert recoloured > 8
+    with pytest.raises(ValueError, match="two stills"):
+        families.clip_family(rng, stills[:1])
 
 
 def test_a_cue_is_a_small_tag_and_leaves_the_source_alone():

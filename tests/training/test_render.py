@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.catalogue.animate import stages_of
+from training.catalogue.animate import BRIGHT, DIMMED, GROWTH, moments_of, stages_of
 from training.catalogue.fairness import VALUES, contact_sheet
 from training.catalogue.layout import stage_of
 from training.catalogue.render import draw, render_clip, render_image
@@ -149,15 +149,25 @@ def test_a_clip_moves_and_is_the_same_twice(kind):
     assert np.abs(clip[0].astype(int) - clip[-1]).max() > 40
 
 
-def test_two_actions_on_one_seed_begin_with_the_same_camera_ground_and_light():
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_a_frame_of_an_unknown_moment_tells_no_action(kind):
+    """Place, scale, light, view and turn of a random frame are spread alike, whichever of them the action moves."""
+    rng = np.random.default_rng(5)
+    frames = [moments_of(kind, seed, 30)[int(rng.integers(30))] for seed in range(1500)]
+    ranges = {"across": (-1, 1), "scale": (GROWTH, 1), "light": (DIMMED, BRIGHT), "view": (-0.5, 0.5)}
+    for name, (low, high) in ranges.items():
+        values = (np.array([getattr(frame, name) for frame in frames]) - low) / (high - low)
+        assert values.min() >= -1e-9 and values.max() <= 1 + 1e-9
+        quantiles = np.quantile(values, (0.1, 0.3, 0.5, 0.7, 0.9))
+        assert np.abs(quantiles - (0.1, 0.3, 0.5, 0.7, 0.9)).max() < 0.08, name
+    turns = np.exp(1j * np.array([frame.turn for frame in frames]))
+    assert abs(turns.mean()) < 0.08 and 0.4 < np.mean([frame.after for frame in frames]) < 0.6
+
+
+def test_the_room_of_a_clip_tells_no_action():
     scene = Scene("teapot", "teal", surface="wood")
-    firsts = {kind: stages_of(with_action(scene, _action(kind)), 8, 4)[0] for kind in ACTIONS}
-    for kind, stage in firsts.items():
-        assert stage.ground == firsts["spins"].ground
-        assert stage.camera.distance == firsts["spins"].camera.distance
-        assert stage.exposure == firsts["spins"].exposure, kind
-    held = [draw(firsts[kind], SIZE) for kind in ("shrinks", "changes colour", "disappears", "light dims")]
-    assert all(np.array_equal(held[0], other) for other in held[1:])
+    stages = [stages_of(with_action(scene, _action(kind)), 8, 4)[0] for kind in ACTIONS]
+    assert len({stage.ground for stage in stages}) == 1 and len({stage.camera.distance for stage in stages}) == 1
 
 
 def test_opposite_actions_show_the_same_frames_in_the_other_order():
@@ -172,7 +182,7 @@ def test_appearing_ends_with_the_object_and_disappearing_begins_with_it():
     scene = Scene("mug", "red", surface="sand")
     for kind, seen in (("appears", -1), ("disappears", 0)):
         clip = render_clip(with_action(scene, _action(kind)), 1, SIZE, 4)
-        assert _red(clip[seen]) > 100
+        assert _red(clip[seen]) > 40
         assert _red(clip[0 if seen else -1]) == 0
 
 

@@ -96,6 +96,10 @@ def test_learning_rate_warms_up_and_ends_at_its_final_share():
 
 def test_settings_change_single_fields_and_refuse_unknown_ones():
     assert with_settings(DEBUG, ["steps=7", "mixer=mfb"]).steps == 7
+    assert with_settings(DEBUG, ["learning_rate=1", "init=folder", "bf16=false"]).init == "folder"
+    for setting in ("steps=abc", "steps=1.5", "steps=true", "bf16=1", "light=bright", "programmes=pictures"):
+        with pytest.raises(ConfigError, match=f"{setting}.*must be"):
+            with_settings(DEBUG, [setting])
     with pytest.raises(ConfigError, match="learning_rate"):
         with_settings(DEBUG, ["speed=3"])
 

@@ -6,17 +6,12 @@ import shutil
 
 import pytest
 
+from tests.conftest import MARKUP, no_model
 from umr.reports import store
 from umr.ui import benchmarks
 from umr.ui.plots import Dot, strip
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
-
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
-
-
-def no_model(folder):
-    raise AssertionError("the tab must load no model")
 
 
 @pytest.fixture
@@ -34,6 +29,25 @@ def test_every_row_has_every_model_with_its_interval(searchers):
     assert page.count('data-drill="unified|') == page.count('data-drill="other|') == 2 + 2
     assert "picture 100.0" in page and "100.0 – 100.0" in page
     assert page.count('role="img"') == 4
+
+
+@pytest.mark.parametrize(("column", "variant"), [("picture_only_success@1", "picture"), ("text_only_success@1", "text"),
+                                                 ("vector_sum_success@1", "sum")])
+def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column, variant):
+    stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
+    rows = [row for row in stored["rows"] if row[column] is not None]
+    page = benchmarks.tables(searchers, column)
+    assert len(rows) == 2 and page.count('scope="row"') == 3  # "as trained" stands beside the other split again
+    assert page.count("u-whisker") == 2 * 3  # both models
+    for row in rows:
+        low, high = row["intervals"][column]
+        assert f"{100 * low:.1f} – {100 * high:.1f}" in page and f'x1="{100 * low:.2f}%" x2="{100 * high:.2f}%"' in page
+    assert f"runs/it2i.ind.{variant}.run.gz" in page and "data-drill" not in page  # such a run is too short to lead on
+
+
+def test_the_parts_beside_a_number_name_their_intervals(searchers):
+    page = benchmarks.tables(searchers, "success@1")
+    assert 'title="picture: 100.0 – 100.0, 95 % bootstrap interval">picture 100.0<' in page
 
 
 def test_every_number_names_its_run_file_and_its_command(searchers):

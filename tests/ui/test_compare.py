@@ -13,23 +13,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.conftest import MARKUP
 from umr import media
-from umr.collection import Collection
-from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, UMRError
-from umr.index import build_index
-from umr.search import Outcome, Searcher
+from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import compare_html
-from umr.ui.compare import compare_page, compare_rows, export_file, linked_query, open_link, random_query, vote_page
+from umr.ui.compare import compare_page, export_file, random_query, vote_page
 from umr.ui.compare_export import as_json, as_png
-from umr.ui.comparison import Comparison, benchmark_of, compare, judged_query
+from umr.ui.comparison import Comparison, benchmark_of, compare, compare_rows, judged_query
 from umr.ui.handlers import search_rows
-from umr.ui.queries import compare_link
-from umr.ui.searchers import Searchers
 from umr.ui.votes import VoteBox, votes_file
 
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
 MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}
 
 
@@ -43,15 +38,6 @@ def made(ids: dict[str, str], targets: tuple[str, ...] = (), shown: int = 10, **
         outcomes[model] = Outcome(results=found, notices=(), ms=MS)
     return Comparison(text="q", search_in="passages", picture=b"", asked=more.pop("asked", ""), targets=targets,
                       outcomes=outcomes, shown=shown, **more)
-
-
-@pytest.fixture
-def searchers(searcher: Searcher, collection: Collection, benchmark: Path) -> Searchers:
-    root = benchmark.parents[1]
-    other = FakeEncoder(dim=48, name="other")
-    other.save(root / "other" / "encoder")
-    build_index(other, collection, root / "other" / "catalogue", encoder_at=root / "other" / "encoder")
-    return Searchers({name: root / name / "catalogue" for name in ("unified", "other")}, "unified")
 
 
 @pytest.fixture
@@ -97,14 +83,15 @@ def test_rows_have_the_command_lines_objects_times_and_overlap(searchers):
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):
     columns = rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", k=5)["models"]
     for column in columns:
-        alone = search_rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", "images", column["name"], 5)
+        alone = search_rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", "images", column["name"], 5,
+                            notify=[].append)
         assert [row["id"] for row in column["results"]] == [row["id"] for row in alone]
 
 
 def test_a_picture_is_read_once_for_all_models(searchers, pictures, monkeypatch):
     read, opened = [], media.open_image
     monkeypatch.setattr(media, "open_image", lambda source, *a: read.append(source) or opened(source, *a))
-    compare(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 1", "images", ["unified", "other"], 3)
+    compare(searchers, pictures / "1.bmp", "edit 1", "images", ["unified", "other"], 3)
     assert len([source for source in read if isinstance(source, (str, Path))]) == 1
 
 
@@ -112,11 +99,24 @@ def test_a_benchmark_query_brings_its_targets_until_it_is_edited(searchers, pict
     picture = {"path": str(pictures / "0.bmp")}
     known = rows(searchers, pictures, picture, "edit 0", asked="it2i ind 100:0")
     assert known["targets"] == ["100:0"] and all(column["recall"] in (0, 1) for column in known["models"])
+    assert known["benchmark"] == "it2i ind 100:0"
+    for row in (row for column in known["models"] for row in column["results"]):
+        assert row["target"] is (row["id"] == "100:0")
     edited = [rows(searchers, pictures, picture, "edit 1", asked="it2i ind 100:0"),
               rows(searchers, pictures, picture, "edit 0", "passages", asked="it2i ind 100:0"),
               rows(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 0", asked="it2i ind 100:0"),
               rows(searchers, pictures, None, "edit 0", asked="it2i ind 100:0")]
     assert [answer["targets"] for answer in edited] == [[]] * 4
+    assert not any("target" in row for answer in edited for row in answer["models"][0]["results"])
+
+
+def test_a_benchmark_query_that_is_only_named_is_asked_as_it_is(searchers, pictures):
+    named = rows(searchers, text="", asked="it2i ind 100:3")
+    given = rows(searchers, pictures, {"path": str(pictures / "3.bmp")}, "edit 3", asked="it2i ind 100:3")
+    assert named["targets"] == ["100:3"] and [c["results"] for c in named["models"]] == [
+        c["results"] for c in given["models"]]
+    passages = rows(searchers, text="", kind="images", asked="t2t ind 100:50")["models"][0]["results"]
+    assert [row["modality"] for row in passages] == ["text"] * 3
 
 
 @pytest.mark.parametrize(("models", "words"), [
@@ -136,8 +136,8 @@ def test_a_wrong_request_is_refused(searchers, change):
 
 
 def test_the_page_shows_an_error_as_a_sentence_and_keeps_nothing(searchers):
-    shown, kept = compare_page(searchers, Path("nowhere"), None, "", "images", ["unified", "other"], False, "")
-    assert 'role="alert"' in shown and "Give a picture, a text, or both" in shown and kept is None
+    shown, *kept = compare_page(searchers, Path("nowhere"), None, "", "images", ["unified", "other"], False, "")
+    assert 'role="alert"' in shown and "Give a picture, a text, or both" in shown and kept == [None, ""]
 
 
 def test_columns_rows_targets_and_badges_are_in_the_html():
@@ -159,7 +159,7 @@ def test_markup_in_names_queries_and_results_stays_text():
 
 
 def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path):
-    page, kept = compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")
+    page, kept, _ = compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")
     assert kept.labels == ("A", "B") and "data-vote" in page
     assert "unified" not in page and "other" not in page and "encode" not in page
     assert "unified" not in as_json(kept)
@@ -211,22 +211,6 @@ def test_a_random_query_is_a_composed_one_of_the_benchmark(searchers):
     assert Path(picture) == Path(query.content.image) and text == query.content.text
 
 
-def test_a_link_of_the_diagnosis_names_its_query(searchers):
-    link = compare_link("100:3", "it2i", "ind")
-    assert linked_query(searchers, link)[1:] == ("edit 3", "images", "it2i ind 100:3")
-    assert linked_query(searchers, "?tab=compare") is None and linked_query(searchers, None) is None
-    assert linked_query(searchers, link.replace("compare", "search")) is None
-    with pytest.raises(ConfigError):
-        linked_query(searchers, compare_link("100:3", "../../it2i", "ind"))
-
-
-def test_a_link_is_compared_at_once(searchers):
-    picture, text, kind, asked, shown, kept = open_link(searchers, compare_link("100:3", "it2i", "ind"))
-    assert (text, kind, asked) == ("edit 3", "images", "it2i ind 100:3") and Path(picture).name == "3.bmp"
-    assert kept.targets == ("100:3",) and "u-column" in shown
-    assert open_link(searchers, "") is None
-
-
 def test_a_collection_without_a_benchmark_has_no_random_query(searchers, benchmark):
     (benchmark / "query").rename(benchmark / "elsewhere")
     assert benchmark_of(searchers) is None
@@ -235,10 +219,10 @@ def test_a_collection_without_a_benchmark_has_no_random_query(searchers, benchma
 
 
 def test_the_json_export_is_the_endpoints_answer_with_the_query(searchers):
-    found = compare(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], 3)
+    found = compare(searchers, None, "red", "images", ["unified", "other"], 3)
     export = export_file(found, "json")
     told = json.loads(base64.b64decode(export["content"]))
-    assert told["query"] == {"text": "red", "picture": False, "search_in": "images", "benchmark": None}
+    assert told["query"] == {"text": "red", "picture": False, "search_in": "images"} and told["benchmark"] is None
     assert [row["id"] for row in told["models"][0]["results"]] == [
         row["id"] for row in rows(searchers)["models"][0]["results"]]
     assert export["name"] == "comparison.json"
@@ -246,7 +230,7 @@ def test_the_json_export_is_the_endpoints_answer_with_the_query(searchers):
 
 @pytest.mark.parametrize("kind", ["images", "passages", "clips", "entries", "all"])
 def test_the_png_export_draws_every_kind(searchers, pictures, kind):
-    found = compare(searchers, pictures, {"path": str(pictures / "0.bmp")}, "w" * 400, kind, ["unified", "other"], 3)
+    found = compare(searchers, pictures / "0.bmp", "w" * 400, kind, ["unified", "other"], 3)
     picture = Image.open(io.BytesIO(as_png(found)))
     assert picture.format == "PNG" and picture.width > picture.height > 400
 

@@ -5,18 +5,13 @@ import re
 
 import pytest
 
+from tests.conftest import MARKUP, no_model
 from umr.diagnosis import diagnosis_file
 from umr.reports import store
 from umr.ui import diagnose
 from umr.ui.plots import Point, scatter
 from umr.ui.queries import compare_link, judged_queries
 from umr.ui.searchers import Searchers
-
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
-
-
-def no_model(folder):
-    raise AssertionError("the tab must load no model")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import MARKUP
 from umr.drift import Calibration, Kind, write_calibration
 from umr.errors import ConfigError, MediaError
 from umr.search import Searcher
@@ -16,8 +17,6 @@ from umr.ui import shelves as shelves_module
 from umr.ui.searchers import Searchers
 from umr.ui.shelves import Shelves
 from umr.uploads import Cancelled
-
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
 
 
 @pytest.fixture

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
+from tests.conftest import MARKUP
 from umr.errors import ConfigError, UMRError
+from umr.steering import Steering
 from umr.types import Candidate, Content, Hit, Result
-from umr.ui import api, details, links, render, search, search_html, suggest
+from umr.ui import api, details, render, search, search_html, suggest
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.searchers import Searchers
 from umr.ui.turns import MAX_TURNS, Turn, back_to, follow, refine
-
-MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
 
 
 @pytest.fixture
 def searchers(searcher, benchmark) -> Searchers:
     return Searchers({"unified": benchmark.parents[1] / "unified" / "catalogue"}, "unified", opener=lambda _: searcher)
-
-
-@pytest.fixture
-def uploads(tmp_path: Path) -> Path:
-    folder = tmp_path / "uploads"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def upload(uploads, benchmark):
-    """Puts a file of the collection where Gradio puts what a visitor sends, as the page's value."""
-    def put(name: str) -> dict[str, str]:
-        return {"path": str(shutil.copy(benchmark / "files" / name, uploads))}
-    return put
 
 
 def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", **more):
@@ -56,39 +40,6 @@ def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploa
     assert parse_qs(address[1:]) == {"collection": ["catalogue"], "text": ["a red card"], "in": ["all"],
                                      "model": ["unified"], "k": ["5"]}
     assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
-
-
-def test_a_link_opens_what_it_was_made_of(searchers, uploads, upload, searcher):
-    *_, address = found(searchers, uploads, image=upload("images/02.png"), text="in blue & more", search_in="entries")
-    link = links.read(searchers, address)
-    assert (link.text, link.search_in, link.model, link.k, link.asks) == ("in blue & more", "entries", "unified", 5, True)
-    assert link.picture == Path(searcher.collection["100:2"].content.image)
-
-
-def test_a_benchmark_picture_is_linked_by_its_name_and_bytes(searchers, uploads, upload, benchmark):
-    *_, address = found(searchers, uploads, image=upload("queries/4.bmp"))
-    assert links.read(searchers, address).picture == benchmark / "files" / "queries" / "4.bmp"
-
-
-def test_a_visitors_own_picture_is_never_in_the_link(searchers, uploads, picture):
-    own = picture("uploads/4.bmp", "gold")  # named as one of the benchmark's, with bytes of its own
-    _, crumbs, trail, address = found(searchers, uploads, image={"path": str(own)})
-    assert "ref" not in parse_qs(address[1:]) and "uploads" not in address
-    assert search_html.OWN_PICTURE in crumbs and trail[-1].reference == ""
-
-
-@pytest.mark.parametrize(("address", "word"), [
-    ("?collection=other&ref=100:1", "other"), ("?ref=100:99", "100:99"), ("?ref=100:20", "100:20"),
-    ("?ref=query:../../../etc/passwd.png", "passwd"), ("?ref=query:none.png", "none.png"), ("?text=a&in=planets", "planets"),
-    ("?text=a&model=gpt", "gpt"), ("?text=a&k=0", "100"), ("?text=a&k=9999", "100"), ("?text=a&k=1.5", "100"),
-    ("?tab=admin", "admin"), ("?text=" + "x" * 9000, "long"), (7, "read"), (f"?text=a&in={MARKUP}", "&lt;img")])
-def test_a_link_that_cannot_be_given_says_why(searchers, address, word):
-    link, message = search.open_link(searchers, address)
-    assert link == links.Link() and 'role="alert"' in message and word in message and "<img" not in message
-
-
-def test_another_tabs_address_only_opens_that_tab(searchers):
-    assert search.open_link(searchers, "?tab=compare&q=100:1&text=a") == (links.Link(tab="compare"), "")
 
 
 def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
@@ -111,9 +62,16 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
     path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
     assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
     *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5,
-                                      search.steering.Steering())
+                                      Steering())
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
-    assert search.return_to(trail, "0") == (None, "red", "images", trail[:1])
+    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])
+
+
+def test_a_turn_keeps_what_the_drawer_said_and_returns_to_it(searchers, uploads):
+    *_, trail, _ = found(searchers, uploads, text="red", less_of="<b>blue", cut=0.5)
+    _, _, crumbs, longer = search.use_result(searchers, trail, "unified", "100:4")
+    assert longer[-1].steering == trail[-1].steering and crumbs.count("less of “&lt;b&gt;blue”, score cut 0.5") == 2
+    assert search.return_to(longer, "0")[3:6] == (0, "<b>blue", 0.5)
 
 
 def test_a_long_trail_forgets_its_beginning():
@@ -199,11 +157,12 @@ def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that
     examples = read_examples(benchmark, tmp_path / "e.json")
     live = search.open_example(searchers, examples, "1", "unified", 24)
     monkeypatch.setattr(searchers, "get", None)
-    image, text, search_in, page, _, trail, address = search.open_example(searchers, examples, "0", "unified", 24)
-    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all")
-    assert "stored result" in page and "ms" in live[3] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
+    image, text, search_in, *drawer, page, _, trail, address = search.open_example(
+        searchers, examples, "0", "unified", 24)
+    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [0, "", 0]
+    assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
-    assert live[5] == trail and live[6] == address
+    assert live[8] == trail and live[9] == address
 
 
 def test_an_example_shows_its_first_results_on_its_card(searcher):
@@ -222,6 +181,18 @@ def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, up
                   "Which words carry it", ">edit<", ">now<", "rank 1"):
         assert words in reasons
     assert ">unified</th><td>" in details.ranks(searchers, trail, "100:3")
+
+
+def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(searchers, uploads, upload):
+    image = upload("queries/3.bmp")
+    plain, tuned, cut = (found(searchers, uploads, image=image, text="edit now", **more)[2] for more in (
+        {}, {"balance": 0.8, "less_of": "<b>red"}, {"cut": 0.5}))
+    page = details.reasons(searchers, tuned, "unified", "100:3")
+    assert ">Fine-tuned<" in page and "(balance 0.8, less of “&lt;b&gt;red”)" in page
+    assert "Fine-tuned" not in details.reasons(searchers, plain, "unified", "100:3")
+    assert "changes no rank" in details.reasons(searchers, cut, "unified", "100:3")
+    assert "With the fine-tuning" in details.ranks(searchers, tuned, "100:3")
+    assert "fine-tuning" not in details.ranks(searchers, cut, "100:3")
 
 
 @pytest.mark.parametrize("candidate_id", ["100:99", None, ["100:1"], {"a": 1}])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.catalogue import edits, families, text, world
+from training.catalogue import edit_text, edits, families, text, world
 from training.catalogue.scene import random_scene
-from umr.errors import UMRError
+from umr.errors import ConfigError, UMRError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,8 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except UMRError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        print(f"training.catalogue: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"training.catalogue: {error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+    return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,6 +69,11 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 
 def run_world(options: argparse.Namespace) -> None:
     """Builds a training world and says what it holds."""
+    if options.families < 1 or options.clip_families < 0:
+        raise ConfigError(f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0")
+    if (options.text_shortcut or options.picture_shortcut) and not options.mbeir:
+        raise ConfigError("shortcuts are in the queries, which only --mbeir writes; for training give "
+                          "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`")
     made = world.build_world(options.out, options.families, options.clip_families, options.seed, options.size, options.workers,
                              options.renders_per_family, options.split)
     print(f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, {made.manifest['clips']:,} clips")
@@ -89,6 +96,8 @@ def run_sheet(options: argparse.Namespace) -> None:
     """Writes a contact sheet of random scenes."""
     from training.catalogue.fairness import contact_sheet
 
+    if options.scenes < 1 or options.size < 16:
+        raise ConfigError(f"--scenes {options.scenes} must be at least 1, --size {options.size} at least 16")
     rng = np.random.default_rng(options.seed)
     contact_sheet([random_scene(rng) for _ in range(options.scenes)], options.out, 8, options.size)
     print(options.out)
@@ -105,8 +114,8 @@ def run_text_sample(options: argparse.Namespace) -> None:
               f"partial   {text.caption(base, rng, False, options.phrasing)}\npassage   {text.passage(base, rng, options.phrasing)}\n"
               f"entry     {text.entry(base, facts, rng, options.phrasing)}\nwanted    {text.entry_query(base, facts, rng, options.phrasing)}")
         if edit:
-            print(f"edit      {edits.phrase(edit, base, rng, options.phrasing)}\n"
-                  f"question  {edits.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}")
+            print(f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"
+                  f"question  {edit_text.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}")
         print()
 
 

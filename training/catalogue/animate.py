@@ -1,72 +1,89 @@
-"""What moves: the stages of a clip from its scene's action; each is a plausible still, only their order tells."""
+"""What moves: the stages of a clip from its scene's action. A frame of an unknown moment tells no action from another.
+
+Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range; in
+all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the order
+of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in which
+both colours change into each other (families.py).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.catalogue.layout import FIELD, Body, Stage, albedo, stage_of
+from training.catalogue.layout import FIELD, Body, Room, Stage, albedo, stage_of
 from training.catalogue.scene import Scene, with_action
 
-TRAVEL = 0.42  # share of the frame's width that a slide covers, and over which the objects of every clip may stand
-SWEEP = math.radians(70)
-GROWTH = 0.6  # the smallest scale of a growing or shrinking object
-DIMMED = 0.30  # the light that is left
-TURNTABLE = 0.12  # radius of the turntable, in object units: the object stands beside its axis, so any spin shows
+TRAVEL = 0.28  # share of the frame's width over which objects stand, and which a slide crosses
+SWEEP = math.radians(56)
+GROWTH = 0.66  # the smallest scale
+DIMMED, BRIGHT = 0.48, 1.1  # the least and the most light
+TURNTABLE = 0.12  # radius of the turntable, world units: the object stands beside its axis, so any spin shows
+TURNS = 1.25
+ROOM = Room(TRAVEL, SWEEP, TURNTABLE)
+SWITCH = (0.25, 0.75)  # when a colour changes, and when an object comes or goes
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One frame's state. across: -1 to 1 of the travel; scale: GROWTH to 1; light: DIMMED to BRIGHT; view: -0.5 to 0.5 of the
+    sweep; turn: radians, of the turntable and of the objects; after: whether the sudden change has happened."""
+
+    across: float
+    scale: float
+    light: float
+    view: float
+    turn: float
+    after: bool
+
+
+def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
+    """The states of a clip's frames, evenly spaced from first to last; opposite actions have each other's in reverse."""
+    rng = np.random.default_rng([seed, 77])
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    held = {"across": rng.uniform(-1, 1), "scale": rng.uniform(GROWTH, 1), "light": rng.uniform(DIMMED, BRIGHT),
+            "view": rng.uniform(-0.5, 0.5), "turn": rng.uniform(0, 2 * math.pi)}
+    switch = float(rng.uniform(*SWITCH))
+    moments = []
+    for t in np.linspace(0, 1, n_frames).tolist():
+        moving = {
+            "slides left": {"across": 1 - 2 * t}, "slides right": {"across": 2 * t - 1},
+            "grows": {"scale": GROWTH + (1 - GROWTH) * t}, "shrinks": {"scale": 1 - (1 - GROWTH) * t},
+            "light dims": {"light": BRIGHT - (BRIGHT - DIMMED) * t}, "camera orbits": {"view": sign * (t - 0.5)},
+            "spins": {"turn": held["turn"] + sign * t * TURNS * 2 * math.pi},
+        }.get(kind, {})
+        moments.append(Moment(**held | moving, after=t > switch))
+    return moments
 
 
 def stages_of(scene: Scene, seed: int, n_frames: int, style: str = "catalogue") -> list[Stage]:
-    """The clip's moments, evenly spaced from first to last. Raises: ValueError without an action or with < 2 frames."""
+    """The clip's stages, evenly spaced from first to last. Raises: ValueError without an action or with < 2 frames."""
     if scene.action is None or n_frames < 2:
         raise ValueError(f"a clip needs an action and at least 2 frames, got {scene.action} and {n_frames}")
-    kind = scene.action.kind
-    rng = np.random.default_rng([seed, 77])
-    sign, start, switch = (1 if rng.random() < 0.5 else -1), rng.random(), float(rng.uniform(0.4, 0.6))
-    still = stage_of(with_action(scene, None), seed, style, TRAVEL, SWEEP)
-    # Where the objects stand and how bright the day is differs from clip to clip, so that neither tells the action.
-    half = TRAVEL / 2 * 2 * FIELD * still.camera.distance
-    direction = {"slides left": -1.0, "slides right": 1.0}.get(kind, 0.0)
-    at = (start * 2 - 1) * half * (0.8 if kind == "spins" else 1.0)  # its turntable needs room of its own
-    still = replace(still, exposure=float(rng.uniform(0.75, 1.0)))
-    if direction:
-        return [_moved(still, direction * half * (2 * float(t) - 1)) for t in np.linspace(0, 1, n_frames)]
-    return [_framed(_moment(still, scene, seed, style, float(t), sign, switch), at)
-            for t in np.linspace(0, 1, n_frames)]
+    still = stage_of(with_action(scene, None), seed, style, ROOM)
+    return [_at(still, scene, moment, seed, style) for moment in moments_of(scene.action.kind, seed, n_frames)]
 
 
-def _moment(still: Stage, scene: Scene, seed: int, style: str, t: float, sign: int, switch: float) -> Stage:
-    """The stage at time t in [0, 1] of everything but a slide."""
+def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> Stage:
     kind = scene.action.kind
-    if kind == "changes colour" and t > switch:
+    mains = [_turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[:still.mains]]
+    if kind == "changes colour" and moment.after:
         colour = albedo(scene.action.colour, np.random.default_rng([seed, 78]), style == "shifted")
-        return _each_main(still, lambda body: replace(body, colour=colour))
-    if kind in ("grows", "shrinks"):
-        scale = GROWTH + (1 - GROWTH) * (t if kind == "grows" else 1 - t)
-        return _each_main(still, lambda body: replace(body, scale=body.scale * scale))
-    if kind in ("appears", "disappears") and (t > switch) != (kind == "appears"):
-        return replace(still, bodies=still.bodies[still.mains:], mains=0)
-    if kind == "spins":
-        return _each_main(still, lambda body: _turned(body, sign * t * 3 * math.pi))
-    if kind == "light dims":
-        return replace(still, exposure=still.exposure * (1 - (1 - DIMMED) * t))
-    if kind == "camera orbits":
-        azimuth = still.camera.azimuth + sign * SWEEP * (t - 0.5)
-        return replace(still, camera=replace(still.camera, azimuth=azimuth))
-    return still
-
-
-def _each_main(stage: Stage, change: Callable[[Body], Body]) -> Stage:
-    bodies = stage.bodies
-    return replace(stage, bodies=(*map(change, bodies[:stage.mains]), *bodies[stage.mains:]))
+        mains = [replace(body, colour=colour) for body in mains]
+    if kind in ("appears", "disappears") and moment.after != (kind == "appears"):
+        mains = []
+    bodies = (*mains, *still.bodies[still.mains:])
+    camera = replace(still.camera, azimuth=still.camera.azimuth + SWEEP * moment.view)
+    stage = replace(still, bodies=bodies, mains=len(mains), camera=camera, exposure=moment.light)
+    across = moment.across * TRAVEL * FIELD * camera.distance
+    return _moved(stage, across) if kind.startswith("slides") else _framed(stage, across)
 
 
 def _turned(body: Body, angle: float) -> Body:
-    """The body carried round by a turntable whose axis stands beside it; at angle 0 it is where it was."""
-    return replace(body, turn=body.turn + angle, x=body.x + TURNTABLE * (math.cos(angle) - 1),
-                   z=body.z - TURNTABLE * math.sin(angle))
+    """The body carried round by a turntable whose axis is its place."""
+    return replace(body, turn=body.turn + angle, x=body.x + TURNTABLE * math.cos(angle), z=body.z - TURNTABLE * math.sin(angle))
 
 
 def _moved(stage: Stage, across: float) -> Stage:

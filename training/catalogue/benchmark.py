@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.catalogue import edits, text
+from training.catalogue import edit_text, edits, text
 from training.catalogue.edits import Edit, between, differences
 from training.catalogue.families import Split, is_cluttered
 from training.catalogue.pool import WITH_PASSAGE, Pool, Sizes
@@ -33,7 +33,7 @@ KIND_SHARES = {"colour": 0.15, "finish": 0.12, "pattern": 0.12, "surface": 0.10,
 
 FULL = Sizes()
 SMALL = Sizes((14, 5, 5), (10, 4, 4), (4, 2, 2), 8, 25, 15)
-VALIDATION = Sizes((100, 0, 0), (70, 0, 0), (20, 0, 0), 40, 250, 200)
+VALIDATION = Sizes((100, 0, 0), (70, 0, 0), (20, 0, 0), 44, 250, 200)
 SMALL_VALIDATION = Sizes((12, 0, 0), (9, 0, 0), (3, 0, 0), 7, 20, 12)
 OTHER_SPLITS = ("combination", "shortcut-text", "shortcut-picture", "rendering", "phrasing", "clutter")
 
@@ -46,11 +46,6 @@ def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split:
         raise ConfigError("the benchmark is of the test or the validation split; a training world is built by `world`")
     sizes = {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get((split, small), SMALL_VALIDATION)
     return write(make_plan(seed, sizes, split), Path(folder), workers)
-
-
-def build_validation(folder: Path, seed: int, small: bool = False, workers: int = 2) -> dict[str, int]:
-    """The same of validation scenes and smaller, in the same layout: for choosing weights, never for reporting."""
-    return build(folder, seed, small, workers, "validation")
 
 
 def make_plan(seed: int, sizes: Sizes, split: Split) -> Plan:
@@ -135,7 +130,7 @@ class _Asker:
 
     def _words(self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator) -> str:
         phrasing = "unseen" if split == "phrasing" else "train"
-        say = edits.question if task == "it2t" and rng.random() < 0.6 else edits.phrase
+        say = edit_text.question if task == "it2t" and rng.random() < 0.6 else edit_text.phrase
         line = say(pair.edit, pair.reference, rng, phrasing)
         return line if facts is None else text.with_facts(line, facts, rng, phrasing)
 

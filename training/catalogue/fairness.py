@@ -26,7 +26,7 @@ from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
 from training.catalogue.world import load_world
-from umr.errors import ConfigError
+from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
 VALUES: dict[str, tuple] = {**LEGAL, "side": SIDES}
@@ -68,9 +68,9 @@ class _Judge(nn.Module):
 def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
     """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
 
-    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ValueError for n_per_value < 8."""
-    if n_per_value < 8:
-        raise ValueError(f"n_per_value must be at least 8, got {n_per_value}")
+    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ConfigError for n_per_value < 8."""
+    if n_per_value < 8 or epochs < 1:
+        raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {n_per_value} and {epochs}")
     train = n_per_value * len(CATEGORIES)
     rng = np.random.default_rng([seed, 31])
     scenes = [random_scene(rng, accept=lambda scene: True) for _ in range(train + train // 4)]
@@ -105,7 +105,9 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
         parts = [judge(_batch(pictures[start:start + 256])) for start in range(train, len(scenes), 256)]
     rows = []
     for name, values in VALUES.items():
-        scores = torch.cat([part[name] for part in parts])
+        seen = labels[name][:train]
+        often = torch.bincount(seen[seen >= 0], minlength=len(values)).clamp(min=1)
+        scores = torch.cat([part[name] for part in parts]) - often.log()  # as if every value came equally often
         label = labels[name][train:]
         for a, b in combinations(range(len(values)), 2):
             if (label == a).any() and (label == b).any():
@@ -140,7 +142,7 @@ def _label(scene: Scene, attribute: str) -> int:
 
 
 def _batch(pictures_BSS3: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures_BSS3)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures_BSS3)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
@@ -201,4 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except UMRError as error:
+        raise SystemExit(f"fairness: {error}") from None

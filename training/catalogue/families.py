@@ -5,20 +5,21 @@ Not pixels, not files (world.py). A scene's split is a hash of its described att
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Literal
 
 import numpy as np
 
-from training.catalogue.edits import SIMPLE, Edit, is_possible, random_action, targets
+from training.catalogue.edits import SIMPLE, Edit, differences, is_possible, targets
 from training.catalogue.scene import (
     LEGAL,
     SIDES,
     Action,
     Scene,
     is_held_out,
+    pick,
     random_companion,
     random_scene,
     with_action,
@@ -34,7 +35,9 @@ SIBLING_KINDS = {"colour": 0.17, "finish": 0.19, "pattern": 0.19, "surface": 0.1
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
 OPPOSITES = {"slides left": "slides right", "slides right": "slides left", "grows": "shrinks", "shrinks": "grows",
              "appears": "disappears", "disappears": "appears", "spins": "camera orbits", "camera orbits": "spins",
-             "light dims": "disappears"}
+             "light dims": "spins"}
+MOTIONS = tuple(OPPOSITES)  # the actions that need no second still
+RECOLOURED = 0.7  # share of the families that show changes of colour, of those that can
 
 
 def is_cluttered(scene: Scene) -> bool:
@@ -47,11 +50,6 @@ def split_of(scene: Scene) -> Split:
 
     Held-out pairs and clutter are always test: no other split draws them."""
     return "test" if is_held_out(scene) or is_cluttered(scene) else _hashed(scene)
-
-
-def is_test_scene(scene: Scene) -> bool:
-    """Whether the scene must never be trained on."""
-    return split_of(scene) == "test"
 
 
 def in_distribution(scene: Scene, split: Split) -> bool:
@@ -98,35 +96,24 @@ def family(rng: np.random.Generator, size: int = 4, split: Split = "train",
                 scenes.append(sibling)
 
 
-def clip_family(rng: np.random.Generator, size: int = 4, split: Split = "train", base: Scene | None = None,
-                sibling: Scene | None = None) -> list[Scene]:
-    """Clips of one still scene doing different things (an action and its opposite among them), the last of a sibling scene.
+def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene]:
+    """Four clips of the first still and one more, such that one frame never tells which is which (animate.py).
 
-    base, sibling: stills to use (of an image family, so that pictures of them exist); drawn where not given."""
-    if base is None:
-        base, sibling = family(rng, 2, split)
-    if sibling is None:
-        sibling = family_member(rng, base, split)
-    actions = [random_action(rng, base)]
-    if size > 2:
-        actions.append(_opposite(rng, base, actions[0]))
-    while len(actions) < size - 1:
-        action = random_action(rng, base)
-        if action not in actions:
-            actions.append(action)
-    shared = [action for action in actions if action.colour is None or action.colour not in (
-        sibling.colour, sibling.companion.colour if sibling.companion else None)]
-    last = shared[int(rng.integers(len(shared)))] if shared else random_action(rng, sibling)
-    return [with_action(base, action) for action in actions] + [with_action(sibling, last)]
-
-
-def family_member(rng: np.random.Generator, base: Scene, split: Split) -> Scene:
-    """A single edit of `base` in the split. Raises ValueError if some hundred draws find none."""
-    for _ in range(500):
-        sibling = edited_once(rng, base, str(rng.choice(_KIND_NAMES, p=_KIND_SHARES)), lambda scene: in_distribution(scene, split))
-        if sibling is not None:
-            return sibling
-    raise ValueError(f"no neighbour of {base} is in {split}")
+    Two actions each on their own, or, where a still differs from the first in its colour alone, each still changing to
+    the other's colour and both doing the same third thing. Raises ValueError for fewer than two stills."""
+    if len(stills) < 2:
+        raise ValueError(f"a clip family needs two stills, got {len(stills)}")
+    base, *others = stills
+    recoloured = [still for still in others if differences(base, still) == ["colour"]]
+    if recoloured and rng.random() < RECOLOURED:
+        other = recoloured[0]
+        shared = Action(pick(rng, MOTIONS))
+        return [with_action(base, Action("changes colour", other.colour)), with_action(base, shared),
+                with_action(other, Action("changes colour", base.colour)), with_action(other, shared)]
+    first = pick(rng, MOTIONS)
+    kinds = [first, OPPOSITES[first]]
+    kinds.append(pick(rng, [kind for kind in MOTIONS if kind not in kinds]))
+    return [*(with_action(base, Action(kind)) for kind in kinds), with_action(others[0], Action(pick(rng, kinds)))]
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:
@@ -155,16 +142,6 @@ def edited_once(rng: np.random.Generator, source: Scene, kind: str, fits: Callab
     else:
         edits = [Edit("remove")]
     return next((scene for edit in edits for scene in targets(source, edit) if fits(scene)), None)
-
-
-def _opposite(rng: np.random.Generator, base: Scene, action: Action) -> Action:
-    """The action most easily taken for `action`: its opposite, or another new colour."""
-    if action.colour is None:
-        return Action(OPPOSITES[action.kind])
-    while True:
-        other = random_action(rng, base)
-        if other.colour and other != action:
-            return other
 
 
 _KIND_NAMES = tuple(SIBLING_KINDS)

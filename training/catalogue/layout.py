@@ -44,13 +44,31 @@ class Body:
     turn: float
     scale: float
     phase: float  # shift of the pattern, in periods
+    any_turn: bool = False  # stands clear of the others at whatever turn: a clip may spin it
 
     def reach(self) -> tuple[float, float]:
-        """Half the width (x) and half the depth (z) of the turned bounding box."""
+        """Half the width (x) and half the depth (z) of the turned bounding box, of any turn where that is asked."""
         x0, x1, _, _, z0, z1 = self.shape.box
-        cos, sin = abs(math.cos(self.turn)), abs(math.sin(self.turn))
         half_x, half_z = max(-x0, x1) * self.scale, max(-z0, z1) * self.scale
+        if self.any_turn:
+            return (math.hypot(half_x, half_z),) * 2
+        cos, sin = abs(math.cos(self.turn)), abs(math.sin(self.turn))
         return half_x * cos + half_z * sin, half_x * sin + half_z * cos
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a clip may do, whatever its action, so that the room left for it tells nothing; none for stills.
+
+    travel: share of the frame's width.  sweep: radians that the camera goes round.  circle: world units that the main
+    objects move about their place, at any turn."""
+
+    travel: float = 0.0
+    sweep: float = 0.0
+    circle: float = 0.0
+
+
+STILL = Room()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,23 +122,22 @@ class Stage:
     exposure: float = 1.0
 
 
-def stage_of(scene: Scene, seed: int, style: str = "catalogue", travel: float = 0.0, sweep: float = 0.0) -> Stage:
-    """The stage of a scene under the nuisance of a seed.
+def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STILL) -> Stage:
+    """The stage of a scene under the nuisance of a seed, with room for a clip's motion.
 
-    `travel` (share of the frame's width) and `sweep` (radians) are the room for a clip's motion; 0 for stills.
     Raises ValueError for a style that is not in STYLES."""
     if style not in STYLES:
         raise ValueError(f"style {style!r} is unknown; legal: {', '.join(STYLES)}")
     rng = np.random.default_rng([seed, STYLES.index(style)])
     shifted = style == "shifted"
-    bodies = _mains(scene, rng, shifted)
+    bodies = _mains(scene, rng, shifted, room.circle > 0)
     if scene.companion:
         bodies = (*bodies, _companion(scene, bodies, rng, shifted))
     elevation = rng.uniform(0.36, 0.52)
     if shifted:
         elevation = rng.uniform(0.17, 0.25) if rng.random() < 0.5 else rng.uniform(0.68, 0.85)
     azimuth = rng.uniform(-0.18, 0.18)
-    camera = fit_camera(bodies, azimuth, elevation, travel, sweep)
+    camera = fit_camera(bodies, azimuth, elevation, room)
     slack = rng.uniform(0.0, 0.04)
     x, y, z = camera.target
     jitter = rng.uniform(-0.012, 0.012, 2) * camera.distance
@@ -146,12 +163,13 @@ def _body(category: str, colour: np.ndarray, finish: str, pattern: str, turn: fl
     return Body(shape, colour, finish, pattern, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
 
 
-def _mains(scene: Scene, rng: np.random.Generator, shifted: bool) -> tuple[Body, ...]:
+def _mains(scene: Scene, rng: np.random.Generator, shifted: bool, any_turn: bool) -> tuple[Body, ...]:
     """The counted objects at large size: alike but for their turn, in a row, or a triangle if wide and low."""
     colour, phase, proportions = albedo(scene.colour, rng, shifted), float(rng.random()), int(rng.integers(1 << 30))
     spread = 0.6 if scene.count == 1 else 0.4
-    bodies = [_body(scene.category, colour, scene.finish, scene.pattern, float(rng.uniform(-spread, spread)), 1.0,
-                    phase, np.random.default_rng(proportions)) for _ in range(scene.count)]
+    bodies = [replace(_body(scene.category, colour, scene.finish, scene.pattern, float(rng.uniform(-spread, spread)),
+                            1.0, phase, np.random.default_rng(proportions)), any_turn=any_turn)
+              for _ in range(scene.count)]
     gap = 0.10
     if scene.companion and scene.companion.side == "behind" and scene.count > 1:
         gap = COMPANION_SCALE * 0.8  # room to see it between them
@@ -191,12 +209,15 @@ def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, 
     return replace(body, x=0.0 if scene.count == 2 else across, z=back - depth - 0.45)
 
 
-def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, travel: float, sweep: float) -> Camera:
+def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room: Room) -> Camera:
     """The nearest camera that keeps the boxes of all bodies inside 91 % of the frame, with room for a clip's motion."""
     corners = []
     for body in bodies:
         x0, x1, y0, y1, z0, z1 = (edge * body.scale for edge in body.shape.box)
         cos, sin = math.cos(body.turn), math.sin(body.turn)
+        if body.any_turn:
+            x1 = z1 = body.reach()[0] + room.circle
+            x0, z0, cos, sin = -x1, -z1, 1.0, 0.0
         corners += [(body.x + cos * x + sin * z, y, body.z - sin * x + cos * z)
                     for x in (x0, x1) for y in (y0, y1) for z in (z0, z1)]
     points = np.array(corners)
@@ -211,11 +232,11 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, trave
         middle = (slopes.max(0) + slopes.min(0)) / 2 * distance
         target = target + right * middle[0] + up * middle[1]
         local[:, :2] -= middle
-        distance = max((np.abs(local[:, 0]) / (inside * (1 - 1.2 * travel)) - local[:, 2]).max(),
+        distance = max((np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
                        (np.abs(local[:, 1]) / inside - local[:, 2]).max())
     camera = Camera(tuple(float(t) for t in target), azimuth, elevation, float(distance))
-    for turn in (-sweep / 2, sweep / 2) if sweep else ():
-        turned = fit_camera(bodies, azimuth + turn, elevation, travel, 0)
+    for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
+        turned = fit_camera(bodies, azimuth + turn, elevation, replace(room, sweep=0.0))
         camera = replace(camera, distance=max(camera.distance, turned.distance))
     return camera
 

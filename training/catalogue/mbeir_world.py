@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.catalogue import edits, shortcut, text
+from training.catalogue import edit_text, edits, shortcut, text
 from training.catalogue.scene import Scene
 from training.catalogue.store import write_clip
 from training.catalogue.world import Item, World
@@ -77,7 +77,7 @@ class _Writer:
         edit = edits.between(item.scene, target, self.rng)
         if edit is None:
             return
-        say = edits.question if task == "it2t" and self.rng.random() < 0.5 else edits.phrase
+        say = edit_text.question if task == "it2t" and self.rng.random() < 0.5 else edit_text.phrase
         line, picture = say(edit, item.scene, self.rng), self.paths[item.row]
         if self.rng.random() < text_shortcut:
             line = shortcut.with_rest(line, target, self.rng)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.catalogue import clusters, text
-from training.catalogue.families import SPLITS, Split, clip_family
-from training.catalogue.scene import Scene
+from training.catalogue.families import MOTIONS, SPLITS, Split, clip_family
+from training.catalogue.scene import Action, Scene, pick, with_action
 from training.catalogue.world import render_seed
 from training.catalogue.writer import DATASET_ID, Media, Plan, Row
 
@@ -123,10 +123,11 @@ class Pool:
     def _clips(self) -> None:
         rng = self.rng(5)
         for part, count in zip(self.parts.values(), self.sizes.with_clips, strict=True):
-            for base, sibling, *_ in part[:count]:
-                first = clip_family(rng, 4, self.split, base, sibling)
-                second = [scene for scene in clip_family(rng, 3, self.split, sibling, base)[:2] if scene not in first]
-                for scene in [*first, *second[:1]]:
+            for stills in part[:count]:
+                clips = clip_family(rng, stills)
+                taken = [clip.action for clip in clips]
+                clips.append(with_action(clips[-1], Action(pick(rng, [kind for kind in MOTIONS if Action(kind) not in taken]))))
+                for scene in clips:
                     row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
                     row.title = f"{row.title}, {scene.action.kind}" + (f" to {scene.action.colour}" if scene.action.colour else "")
 

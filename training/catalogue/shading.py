@@ -104,12 +104,12 @@ def pattern_share(body: Body, x: Array, y: Array, z: Array, normal: Vectors) -> 
         wave = np.abs((np.where(flat, across, up) * 5.0 + body.phase) % 1 - 0.5) * 2
         return smoothstep(0.55, 0.67, wave)
     if body.pattern == "dotted":
-        row_at = up * 5.2 + body.phase
+        row_at = up * 3.8 + body.phase
         row = np.floor(row_at)
-        a, b = (across * whole(4.8) + body.phase + 0.5 * (row % 2)) % 1 - 0.5, row_at - row - 0.5
-        return 1 - smoothstep(0.29, 0.36, np.sqrt(a * a + b * b))
+        a, b = (across * whole(3.6) + body.phase + 0.5 * (row % 2)) % 1 - 0.5, row_at - row - 0.5
+        return 1 - smoothstep(0.27, 0.33, np.sqrt(a * a + b * b))
     if body.pattern == "checked":
-        a, b = across * whole(5.0) + body.phase, up * 5.0 + body.phase
+        a, b = across * whole(4.6) + body.phase, up * 4.6 + body.phase
         edge = np.maximum(np.abs(a % 1 - 0.5), np.abs(b % 1 - 0.5))
         return ((np.floor(a) + np.floor(b)) % 2) * (1 - smoothstep(0.44, 0.48, edge))
     if body.pattern == "zigzag":
@@ -272,7 +272,7 @@ def _metal(paint: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mi
     tint = paint * 0.92 + 0.07
     edge = ((1 - facing) ** 5 * 0.5)[:, None]
     return room[:, None] * 1.55 * (tint + (1 - tint) * edge) + tint * diffuse * 0.16 + (
-        mirror.windows * 0.7)[:, None] * (0.15 + 0.95 * tint)
+        mirror.windows * 0.2)[:, None] * (0.15 + 0.95 * tint)
 
 
 def _behind(stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array,

@@ -25,11 +25,13 @@ CLIP_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One render: the row of its pixels, its nuisance seed, what it shows."""
+    """One render: the row of its pixels, its nuisance seed, what it shows; mirrored, backwards: as a view of them (views.py)."""
 
     row: int
     seed: int
     scene: Scene
+    mirrored: bool = False
+    backwards: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> l
     clips, row = [], 0
     for number in range(n):
         rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
-        scenes = clip_family(rng, FAMILY_SIZE, split, families[number][0].scene, families[number][1].scene)
+        scenes = clip_family(rng, list(dict.fromkeys(item.scene for item in families[number])))
         clips.append([Item(row + place, render_seed(seed, split, "clip", row + place), scene) for place, scene in enumerate(scenes)])
         row += len(scenes)
     return clips

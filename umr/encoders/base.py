@@ -6,7 +6,6 @@ D embedding."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,40 +16,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from umr import media
+from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
 from umr.encoders.store import save_encoder
-from umr.encoders.templates import MediaKind, Prompter, Role, TokenRow, media_kind, trained_instruction
+from umr.encoders.templates import (
+    MediaKind,
+    Prompter,
+    Role,
+    TokenRow,
+    is_uninstructed,
+    media_kind,
+    query_instruction,
+)
 from umr.encoders.tokenizer import PAD_TOKEN, plain_tokenizer
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Embeddings, Query
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Rows ready for a backbone.
-
-    input_ids_BT (B, T) int64.  attention_mask_BT (B, T) bool, True = real token.
-    pool_mask_BT (B, T) bool: neither padding nor masked instruction.  grids_B3 (B, 3): (t, h, w) of a row's vision tokens.
-    media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
-    seen_at (R,): places of the vision tokens in the flattened (B * T).  seen_rows (R,): their rows in the flattened
-    seen states, in which items follow each other in the order of `media`."""
-
-    input_ids_BT: Tensor
-    attention_mask_BT: Tensor
-    pool_mask_BT: Tensor
-    grids_B3: Tensor
-    seen_at: Tensor
-    seen_rows: Tensor
-    media: list[np.ndarray] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.input_ids_BT)
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch with its tensors on the device."""
-        names = ("input_ids_BT", "attention_mask_BT", "pool_mask_BT", "grids_B3", "seen_at", "seen_rows")
-        return Batch(*(getattr(self, name).to(device) for name in names), media=self.media)
 
 
 class UnifiedEncoder(nn.Module):
@@ -219,25 +200,23 @@ class UnifiedEncoder(nn.Module):
         return batch
 
     def instruction(self, query: Query) -> str:
-        """The query's own task sentence, else the trained one. Raises ConfigError where none was trained."""
-        if query.instruction:
-            return query.instruction
-        content = query.content
-        if content.text is not None and not content.text.strip() and media_kind(content) is not None:
-            content = replace(content, text=None)  # only spaces: the picture alone is asked
-        return trained_instruction(self.config, content.modality, query.target_modality)
+        """The query's own task sentence, else the trained one (see query_instruction)."""
+        return query_instruction(self.config, query)
+
+    def uninstructed(self, query: Query) -> bool:
+        """Whether the query is asked without a task sentence for want of a trained one (see is_uninstructed)."""
+        return is_uninstructed(self.config, query)
+
+    def dropped_tokens(self, content: Content) -> int:
+        """How many tokens of the text are not read, as they lie beyond config.max_tokens."""
+        words = media.clean_text(content.text or "")
+        return self.tokenise(words, kind=media_kind(content)).dropped if words else 0
 
     def notices(self, query: Query) -> tuple[str, ...]:
         """What a person should know about how this query was read: a text that was cut."""
-        if not media.clean_text(query.content.text or ""):
-            return ()
-        row = self.tokenise(query.content.text, "", "query", media_kind(query.content))
-        if not row.dropped:
-            return ()
-        limit = self.config.max_tokens
-        return (
-            f"The text is longer than this model reads: the first {limit} tokens were used, {row.dropped} were left out.",
-        )
+        dropped, limit = self.dropped_tokens(query.content), self.config.max_tokens
+        said = f"The text is longer than this model reads: the first {limit} tokens were used, {dropped} were left out."
+        return (said,) if dropped else ()
 
     def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
         """Vectors of the queries, in their order. Raises MediaError naming the query whose content cannot be read."""

@@ -45,10 +45,18 @@ class FakeEncoder:
         items = list(candidates)
         return self._encode([candidate.candidate_id for candidate in items], [c.content for c in items])
 
+    def uninstructed(self, query: Query) -> bool:
+        """True for a clip without an instruction, as of a real encoder that was trained with pictures and texts."""
+        return query.content.video is not None and not query.instruction
+
+    def dropped_tokens(self, content: Content) -> int:
+        """Words above max_tokens."""
+        return max(0, len((content.text or "").split()) - self.config.max_tokens)
+
     def notices(self, query: Query) -> tuple[str, ...]:
         """The same sentence as the real encoder's for a text above max_tokens words."""
-        dropped = len((query.content.text or "").split()) - self.config.max_tokens
-        return (f"The text is longer than this model reads: {dropped} words were left out.",) if dropped > 0 else ()
+        dropped = self.dropped_tokens(query.content)
+        return (f"The text is longer than this model reads: {dropped} words were left out.",) if dropped else ()
 
     def save(self, folder: str | Path) -> EncoderConfig:
         """Write encoder.json, the only file it has."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Qwen2VLConfig, Qwen2VLModel
@@ -24,7 +26,11 @@ from umr.errors import ConfigError, MismatchError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from umr.encoders.base import Batch
+    from umr.encoders.batch import Batch
+
+#: What transformers raises on a damaged config.json or cut weights.
+_BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError,
+           RuntimeError)  # fmt: skip
 
 
 def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int = 2) -> Tensor:
@@ -111,13 +117,19 @@ class QwenVLBackbone(nn.Module):
     def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> QwenVLBackbone:
         """Read config.json and the safetensors of a folder; computes in `dtype`.
 
-        Raises MismatchError if a weight is absent or of another shape: transformers itself would fill it at random."""
+        Raises MismatchError if a file is damaged, or a weight absent or of another shape: transformers itself would fill
+        it at random."""
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
             model, report = Qwen2VLModel.from_pretrained(
                 str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
             )
+        except _BROKEN as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise MismatchError(
+                f"the weights or config.json of {folder} cannot be read ({reason}); copy the encoder folder again"
+            ) from error
         finally:
             if shown:
                 logging.enable_progress_bar()

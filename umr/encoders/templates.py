@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from umr.encoders.config import EncoderConfig
 from umr.encoders.tokenizer import SPECIAL_TOKENS
 from umr.errors import ConfigError
-from umr.types import Content
+from umr.types import Content, Query
 
 Role = Literal["query", "candidate"]
 MediaKind = Literal["image", "video"]
@@ -79,6 +79,29 @@ def trained_instruction(config: EncoderConfig, modality: str, target: str) -> st
             f"{config.name} was not trained for {key} (it knows {known}); give an instruction of your own"
         )
     return config.instructions[key]
+
+
+def query_instruction(config: EncoderConfig, query: Query) -> str:
+    """The query's own task sentence, else the trained one; "" for a clip where none was trained.
+
+    Raises ConfigError where none was trained for a query without a clip."""
+    if query.instruction or is_uninstructed(config, query):
+        return query.instruction
+    return trained_instruction(config, _asked_modality(query.content), query.target_modality)
+
+
+def is_uninstructed(config: EncoderConfig, query: Query) -> bool:
+    """Whether a clip is asked without a task sentence, by an encoder that was trained with them, but with none for it."""
+    key = f"{_asked_modality(query.content)}->{query.target_modality}"
+    clip = query.content.video is not None and not query.instruction
+    return clip and bool(config.instructions) and key not in config.instructions
+
+
+def _asked_modality(content: Content) -> str:
+    """The modality of what is there: text of only spaces beside media is none."""
+    if content.text is not None and not content.text.strip() and media_kind(content) is not None:
+        content = replace(content, text=None)
+    return content.modality
 
 
 def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_NAME = "tokenizer.json"
 
@@ -54,11 +54,15 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, folder: str |
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """Read tokenizer.json. Raises ConfigError if it is absent or lacks one of the special tokens."""
+    """Read tokenizer.json. Raises ConfigError if it is absent or lacks a special token, MismatchError if it is damaged."""
     path = Path(folder) / TOKENIZER_NAME
     if not path.is_file():
         raise ConfigError(f"{folder} has no {TOKENIZER_NAME}; copy the encoder folder again")
-    return plain_tokenizer(Tokenizer.from_file(str(path)))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no narrower class
+        raise MismatchError(f"{path} is no tokenizer that can be read ({error}); copy the encoder folder again") from error
+    return plain_tokenizer(tokenizer)
 
 
 def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer) -> Tokenizer:

@@ -1,13 +1,21 @@
-"""What the page's named endpoints answer beside a search: which models and collections there are. No Gradio."""
+"""What the page's named endpoints need beside a search: models, collections, pictures as clients give them. No Gradio."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+from umr.errors import MediaError
 from umr.manifest import IndexManifest
+from umr.search import repository_root
 from umr.types import SEARCH_IN
 from umr.ui.searchers import Searchers
+
+NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
+FILE = "/gradio_api/file="  # what the page's server gives files out under
 
 
 def models(searchers: Searchers) -> list[dict[str, Any]]:
@@ -35,3 +43,23 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
                                          "count": len(collection), "kinds": dict(counts), "models": []}
         rows[manifest.collection]["models"].append(name)
     return list(rows.values())
+
+
+def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:
+    """A client's picture as `handlers.read_picture` takes it, and which of `places` it lies in or is.
+
+    image: None, a data URI, the address or the media of a result, or Gradio's file value.  places: folders and files.
+    Raises MediaError for a file elsewhere, and for an address on another machine: nothing is fetched."""
+    if not isinstance(image, str) or not image:
+        return image or None, places[0]
+    if image.startswith("data:"):
+        return {"url": image}, places[0]
+    address, given_out, path = image.partition(FILE)
+    if not given_out and "://" in address:
+        raise MediaError(NOT_FETCHED)
+    file = repository_root() / (unquote(path) if given_out else image)
+    real = None if "\0" in str(file) else file.resolve()
+    for place in places:
+        if real is not None and real.is_relative_to(place.resolve()):
+            return {"path": str(file)}, place
+    raise MediaError("the picture is neither a data URI nor a result's media; upload it as a file instead")

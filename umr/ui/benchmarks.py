@@ -43,7 +43,7 @@ def drill(searchers: Searchers, key: Any) -> str:
 
 
 def _tables(searchers: Searchers, column: Any) -> str:
-    if column not in benchmarks_html.MEASURE:
+    if not isinstance(column, str) or column not in benchmarks_html.MEASURE:
         raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
     found = [one for name in searchers.names if (one := _stored(searchers, name, need=False)) is not None]
     if not found:

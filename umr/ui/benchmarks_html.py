@@ -20,19 +20,25 @@ from umr.ui.render import escape
 #: Column of a report -> what a person calls it.
 MEASURE = {"success@1": "First result right (success@1)", "success@5": "One of five right (success@5)",
            "success@10": "One of ten right (success@10)", "recall@10": "Share found in ten (recall@10)",
-           "mrr": "Reciprocal rank (MRR)", "ndcg@10": "nDCG@10"}
+           "mrr": "Reciprocal rank (MRR)", "ndcg@10": "nDCG@10",
+           "picture_only_success@1": "Picture alone: first result right",
+           "text_only_success@1": "Text alone: first result right",
+           "vector_sum_success@1": "Sum of both vectors: first result right"}
 _SPLIT = {"ind": "as trained", "combination": "new combinations", "shortcut-text": "text shortcut broken",
           "shortcut-picture": "picture shortcut broken", "rendering": "other rendering", "phrasing": "other phrasings",
           "clutter": "cluttered pictures"}
 _PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
 _FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips"}
-_SINGLE = (("picture_only_success@1", "picture"), ("text_only_success@1", "text"), ("vector_sum_success@1", "sum"))
+#: Column of a query asked otherwise -> the variant whose run it is read from.
+_SINGLE = {"picture_only_success@1": "picture", "text_only_success@1": "text", "vector_sum_success@1": "sum"}
+_NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 PAGE = 30  # queries shown at a time
 
 
 def tables(stored: Sequence[Stored], column: str) -> str:
-    """The tables of one measure: every task as trained, then for each task its other splits."""
-    pairs = sorted({(row["task"], row["split"]) for one in stored for row in one.report["rows"]}, key=_order)
+    """The tables of one measure: every task as trained, then for each task its other splits; only what has it."""
+    pairs = sorted({(row["task"], row["split"]) for one in stored for row in one.report["rows"]
+                    if row.get(column) is not None}, key=_order)
     stale = "".join(
         f'<p class="u-notice">{escape(one.name)} was measured with other weights or another collection than its index '
         "has now; evaluate it again.</p>" for one in stored if not one.current)
@@ -40,7 +46,7 @@ def tables(stored: Sequence[Stored], column: str) -> str:
     blocks = [_block(title, words, heads, [_row(stored, task, split, column) for task, split in rows], is_open)
               for title, words, rows, is_open in _groups(pairs)]
     return (f'{stale}{_legend(stored)}<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
-            f'95 % bootstrap interval.</p>{"".join(blocks)}{_sources(stored)}')
+            f'95 % bootstrap interval.</p>{"".join(blocks) or _NOTHING}{_sources(stored)}')
 
 
 def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
@@ -107,7 +113,7 @@ def _head(one: Stored) -> str:
 def _row(stored: Sequence[Stored], task: str, split: str, column: str) -> str:
     rows = [one.row(task, split) for one in stored]
     dots = [Dot(row[column], _interval(row, column), f"u-s{place}", f"{one.name} {_percent(row[column])}")
-            for place, (one, row) in enumerate(zip(stored, rows), 1) if row is not None]
+            for place, (one, row) in enumerate(zip(stored, rows), 1) if row is not None and row.get(column) is not None]
     cells = "".join(_cell(one, row, column) for one, row in zip(stored, rows))
     label = _label(task, split, next(row["n"] for row in rows if row))
     return f'<tr>{label}<td class="u-dots-cell">{strip(dots)}</td>{cells}</tr>'
@@ -115,14 +121,27 @@ def _row(stored: Sequence[Stored], task: str, split: str, column: str) -> str:
 
 def _cell(one: Stored, row: Row | None, column: str) -> str:
     label = escape(one.name)
-    if row is None:
+    if row is None or row.get(column) is None:
         return f'<td data-label="{label}"><span class="u-muted">not run</span></td>'
     interval = _interval(row, column)
-    spread = "" if interval is None else f'<small>{_percent(interval[0])} – {_percent(interval[1])}</small>'
-    single = [f"<span>{name} {_percent(row[key])}</span>" for key, name in _SINGLE if row.get(key) is not None]
-    parts = f'<small class="u-parts">{" · ".join(single)}</small>' if single and column == "success@1" else ""
-    number = _number(one, row["task"], row["split"], _percent(row[column]))
-    return f'<td data-label="{label}">{number}{spread}{parts}</td>'
+    spread = "" if interval is None else f"<small>{_spread(interval)}</small>"
+    parts = "".join(_part(row, key, name) for key, name in _SINGLE.items()) if column == "success@1" else ""
+    number = _number(one, row["task"], row["split"], _percent(row[column]), _SINGLE.get(column, "composed"))
+    line = f'<small class="u-parts">{parts}</small>' if parts else ""
+    return f'<td data-label="{label}">{number}{spread}{line}</td>'
+
+
+def _part(row: Row, key: str, name: str) -> str:
+    """The same queries asked otherwise, with the interval."""
+    if row.get(key) is None:
+        return ""
+    interval = _interval(row, key)
+    said = "" if interval is None else f' title="{name}: {_spread(interval)}, 95 % bootstrap interval"'
+    return f"<span{said}>{name} {_percent(row[key])}</span>"
+
+
+def _spread(interval: tuple[float, float]) -> str:
+    return f"{_percent(interval[0])} – {_percent(interval[1])}"
 
 
 def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
@@ -139,9 +158,13 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
             "</td></tr>")
 
 
-def _number(one: Stored, task: str, split: str, value: str) -> str:
-    file = shown_path(evaluation.find_run(one.folder, task, split, "composed"))
-    title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}\nPress for its queries"
+def _number(one: Stored, task: str, split: str, value: str, variant: str = "composed") -> str:
+    """A number that names its run and its command. Only the whole queries' runs are deep enough to lead to them."""
+    file = shown_path(evaluation.find_run(one.folder, task, split, variant))
+    title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}"
+    if variant != "composed":
+        return f'<b class="u-num-plain" title="{escape(title)}">{value}</b>'
+    title += "\nPress for its queries"
     said = f" {one.name}, {task} {split}: show its queries"
     return (f'<button type="button" class="u-num" data-drill="{escape(drill_key(one.name, task, split, 0))}" '
             f'title="{escape(title)}">{value}<span class="u-hidden">{escape(said)}</span></button>')

@@ -1,4 +1,4 @@
-"""What the Compare tab does with a request: compare, pick a benchmark query, vote, export. Plain functions, no Gradio."""
+"""What the Compare tab does with a request: compare, pick a query, vote, export, open a link. No Gradio."""
 
 from __future__ import annotations
 
@@ -8,45 +8,49 @@ import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from umr import evaluation
 from umr.errors import ConfigError, UMRError
-from umr.types import SEARCH_IN
 from umr.ui import compare_html, render
 from umr.ui.compare_export import as_json, as_png
-from umr.ui.comparison import MOST, Comparison, as_rows, benchmark_of, compare, compare_rows, judged_query, read_models
-from umr.ui.handlers import OUR_FAULT
-from umr.ui.links import MAX_ADDRESS
+from umr.ui.comparison import MOST, Comparison, benchmark_of, compare, read_models
+from umr.ui.handlers import OUR_FAULT, read_picture
+from umr.ui.links import CompareLink, benchmark_link, reference_of, write_compare
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 from umr.ui.votes import CHOICES, VoteBox
 
-__all__ = ["Asked", "as_rows", "compare_page", "compare_rows", "export_file", "linked_query", "open_link",
-           "random_query", "vote_page", "warm"]
-
 log = logging.getLogger(__name__)
 
-SHOWN = 10
+RANKS = 10
 #: A benchmark query for the bar: picture's path or None, text, what to search, "task split query-id".
 Asked = tuple[str | None, str, str, str]
+#: HTML, the comparison to keep for a vote and an export, the tab's part of the address ("" leaves it as it is).
+Shown = tuple[str, Comparison | None, str]
 
 
 def compare_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any,
-                 asked: Any) -> tuple[str, Comparison | None]:
-    """The comparison, or what went wrong, as HTML, and the comparison to keep for a vote and an export."""
+                 asked: Any) -> Shown:
+    """What the tab shows of a query, or what went wrong."""
     try:
-        names = read_models(searchers, models)
-        if blind:  # two of the chosen ones, in an order that says nothing
-            names = random.sample(names, 2)
-        found = compare(searchers, uploads, image, text, search_in, names, SHOWN, asked)
-        found = replace(found, blind=bool(blind))
-        return compare_html.comparison(found), found
+        return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
     except UMRError as error:
-        return render.error(str(error)), None
+        return render.error(str(error)), None, ""
     except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
         log.exception("comparison failed")
-        return render.error(OUR_FAULT), None
+        return render.error(OUR_FAULT), None, ""
+
+
+def _compare(searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
+             ) -> Shown:
+    chosen = read_models(searchers, models)
+    names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
+    found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)
+    searcher = searchers.get(chosen[0])
+    reference = reference_of(searcher, picture) if isinstance(picture, Path) else ""
+    found = replace(found, own=picture is not None and not (reference or found.asked))
+    link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
+    return compare_html.comparison(found), found, write_compare(link, searcher.collection.name, reference, found.own)
 
 
 def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
@@ -68,29 +72,12 @@ def random_query(searchers: Searchers, random_from: random.Random | None = None)
     pairs = evaluation.all_tasks_and_splits(benchmark)
     task, split = chance.choice([pair for pair in pairs if pair[0].startswith("it2")] or pairs)
     query_id = chance.choice(sorted(judged_queries(benchmark, task, split)[0]))
-    return _asked(searchers, f"{task} {split} {query_id}")
+    return _filled(benchmark_link(searchers, f"{task} {split} {query_id}"))
 
 
-def linked_query(searchers: Searchers, address: Any) -> Asked | None:
-    """The benchmark query that the page's query string names (umr.ui.queries.compare_link), None where it names none.
-
-    Raises ConfigError for one that is not here."""
-    if not isinstance(address, str) or len(address) > MAX_ADDRESS:
-        return None  # umr.ui.links says so
-    given = {key: values[0] for key, values in parse_qs(address.lstrip("?")).items()}
-    if given.get("tab") != "compare" or "q" not in given:
-        return None
-    return _asked(searchers, " ".join(given.get(part, "") for part in ("task", "split", "q")))
-
-
-def open_link(searchers: Searchers, address: Any) -> tuple[str | None, str, str, str, str, Comparison | None] | None:
-    """linked_query() and its comparison by the models first on offer, as compare_page() gives it."""
-    linked = linked_query(searchers, address)
-    if linked is None:
-        return None
-    picture, text, search_in, asked = linked
-    image, folder = ({"path": picture}, Path(picture).parent) if picture else (None, Path())  # ours, not a visitor's
-    return *linked, *compare_page(searchers, folder, image, text, search_in, searchers.names[:MOST], False, asked)
+def open_link(searchers: Searchers, link: CompareLink) -> tuple[Any, ...]:
+    """What an address puts into the bar: a query as random_query() gives it, models, whether blind."""
+    return *_filled(link), list(link.models or searchers.names[:MOST]), link.blind
 
 
 def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
@@ -113,8 +100,5 @@ def warm(searchers: Searchers) -> None:
             log.error("%s cannot be opened: %s", name, error)
 
 
-def _asked(searchers: Searchers, asked: str) -> Asked:
-    query, _ = judged_query(searchers, asked)
-    search_in = {target: key for key, target in SEARCH_IN.items()}[query.target_modality]
-    picture = query.content.image
-    return str(picture) if isinstance(picture, (str, Path)) else None, query.content.text or "", search_in, asked
+def _filled(link: CompareLink) -> Asked:
+    return str(link.picture) if link.picture else None, link.text, link.search_in, link.asked

@@ -25,8 +25,8 @@ FRAMES = 8  # a clip is shown by the middle one of them
 
 
 def as_json(found: Comparison) -> str:
-    """The query's words and kind, the benchmark query if it is one, and everything of umr.ui.comparison.as_rows."""
-    asked = {"text": found.text, "picture": bool(found.picture), "search_in": found.search_in, "benchmark": found.asked or None}
+    """The query's words and kind, and everything of umr.ui.comparison.as_rows."""
+    asked = {"text": found.text, "picture": bool(found.picture), "search_in": found.search_in}
     return json.dumps({"query": asked} | as_rows(found), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from umr.types import Candidate, Result
 from umr.ui.comparison import FIRST, Comparison
 from umr.ui.render import KIND, escape, media_url, name_of
+from umr.ui.search_html import copy_link
 from umr.ui.searchers import PRECISION
 
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
@@ -38,7 +39,8 @@ def _head(found: Comparison) -> str:
             f'<p class="u-muted">{len(found.models)} models on one query · {PRECISION}</p></div></div>'
             f'<div class="u-overlap"><p title="Share of the first {FIRST} results that both models have">overlap@{FIRST}'
             f'</p><ul>{shares}</ul></div><div class="u-export"><button type="button" class="u-quiet" data-export="png">'
-            'Save as PNG</button><button type="button" class="u-quiet" data-export="json">Save as JSON</button></div></div>')
+            'Save PNG</button><button type="button" class="u-quiet" data-export="json">Save JSON</button>'
+            f"{copy_link(found.own)}</div></div>")
 
 
 def _asked(found: Comparison) -> str:

@@ -14,7 +14,7 @@ from umr import measures, media
 from umr.errors import ConfigError, MismatchError
 from umr.manifest import IndexManifest
 from umr.search import Outcome, Searcher, result_row
-from umr.types import Query, Result
+from umr.types import SEARCH_IN, Query, Result
 from umr.ui.handlers import make_query, read_count, read_picture
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
@@ -31,7 +31,8 @@ class Comparison:
 
     picture: the query's picture as small WebP bytes, b"" without one.  asked: "task split query-id" of a benchmark
     query, "" for a visitor's own.  targets: its known right answers, best grade first.  outcomes: model -> at least
-    min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden."""
+    min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden.
+    own: the picture is a visitor's, so that no link can hold it."""
 
     text: str
     search_in: str
@@ -41,6 +42,7 @@ class Comparison:
     outcomes: dict[str, Outcome]
     shown: int
     blind: bool = False
+    own: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -84,16 +86,14 @@ class Comparison:
         return min((rank for target in self.targets if (rank := self.rank_of(target, model))), default=None)
 
 
-def compare(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any,
+def compare(searchers: Searchers, picture: Path | Image | None, text: Any, search_in: Any, models: Any, k: Any,
             asked: Any = "") -> Comparison:
-    """One checked query to every model; its text and its picture are read once.
+    """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
 
     asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
     Raises UMRError in words."""
-    names = read_models(searchers, models)
-    count, picture = read_count(k), read_picture(image, uploads)
-    query = make_query(picture, text, search_in)
-    query, targets = _judged(searchers, query, asked)
+    names, count = read_models(searchers, models), read_count(k)
+    query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
     opened = {name: searchers.get(name) for name in names}
     _check_collections(opened)
     ready, barred = opened[names[0]].decode(query)
@@ -106,22 +106,35 @@ def compare(searchers: Searchers, uploads: Path, image: Any, text: Any, search_i
 
 def compare_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any,
                  asked: Any = "") -> dict[str, Any]:
-    """A comparison as plain objects, see as_rows. Raises UMRError in words."""
-    return as_rows(compare(searchers, uploads, image, text, search_in, models, k, asked))
+    """A comparison as plain objects, see as_rows. Raises UMRError in words.
+
+    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is."""
+    picture = read_picture(image, uploads)
+    if picture is None and not text and isinstance(asked, str) and asked:
+        known, _ = judged_query(searchers, asked)
+        picture, text = known.content.image, known.content.text
+        search_in = kind_of(known)
+    return as_rows(compare(searchers, picture, text, search_in, models, k, asked))
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:
     """{"models": [{"name", "ms", "results": the command line's rows, "recall" where targets are known}], "overlap@10":
-    {"a|b": share}, "targets": [ids]}."""
+    {"a|b": share}, "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result
+    says in "target" whether it is one."""
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
         ms = {step: round(found.outcomes[name].ms[step], 3) for step in ("encode", "search", "total")}
-        column = {"name": label, "ms": ms, "results": [result_row(result) for result in found.results(name)]}
+        column = {"name": label, "ms": ms, "results": [_row(found, result) for result in found.results(name)]}
         recall = found.recall(name)
         columns.append(column if recall is None else column | {"recall": recall})
     label_of = dict(zip(found.models, found.labels, strict=True))
     overlaps = {f"{label_of[a]}|{label_of[b]}": share for (a, b), share in found.overlaps().items()}
-    return {"models": columns, "overlap@10": overlaps, "targets": list(found.targets)}
+    return {"models": columns, "overlap@10": overlaps, "benchmark": found.asked or None, "targets": list(found.targets)}
+
+
+def _row(found: Comparison, result: Result) -> dict[str, Any]:
+    row = result_row(result)
+    return row | {"target": result.hit.candidate_id in found.targets} if found.targets else row
 
 
 def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
@@ -153,6 +166,11 @@ def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ..
         raise ConfigError(f"{parts[0]} {parts[1]} has no query {parts[2]!r}")
     grades = qrels[parts[2]]
     return queries[parts[2]], tuple(sorted(grades, key=lambda target: (-grades[target], target)))
+
+
+def kind_of(query: Query) -> str:
+    """What a query searches, as a page or a request says it."""
+    return {target: kind for kind, target in SEARCH_IN.items()}[query.target_modality]
 
 
 def _judged(searchers: Searchers, query: Query, asked: Any) -> tuple[Query, tuple[str, ...]]:

@@ -23,15 +23,18 @@ def facts(searchers: Searchers, model: Any, candidate_id: Any) -> str:
 
 def reasons(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> str:
     """Why the last search ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
-    return _said(lambda: details_html.reasons(explain(searchers.get(model), _query(trail), str(candidate_id))))
+    def told() -> str:
+        query, moved = _query(trail), trail[-1].steering
+        return details_html.reasons(explain(searchers.get(model), query, str(candidate_id), moved=moved), moved)
+    return _said(told)
 
 
 def ranks(searchers: Searchers, trail: Trail, candidate_id: Any) -> str:
     """Where every model on offer ranks it for the last search, as HTML. Models are opened where they are not yet."""
     def places() -> str:
-        query = _query(trail)
-        return details_html.ranks({name: place_of(searchers.get(name), query, str(candidate_id))
-                                   for name in searchers.names})
+        query, moved = _query(trail), trail[-1].steering
+        return details_html.ranks({name: place_of(searchers.get(name), query, str(candidate_id), moved)
+                                   for name in searchers.names}, moved.moves_query(query))
     return _said(places)
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr.explain import Explanation
+from umr.steering import UNMOVED, Steering
 from umr.types import Candidate, Hit, Result
 from umr.ui.render import KIND, escape, icon, media, name_of
+from umr.ui.search_html import tuning
 from umr.ui.suggest import attributes
 
 #: Variant of the query -> what a person calls it, and what its ranking is without.
-VARIANT = {"composed": "Your query", "picture": "Picture alone", "text": "Words alone"}
+VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture alone", "text": "Words alone"}
 WITHOUT = {"text": "Without the picture", "picture": "Without the words"}
 
 
@@ -33,22 +35,33 @@ def waiting(text: str) -> str:
     return f'<p class="u-muted u-waiting" role="status">{escape(text)}</p>'
 
 
-def reasons(explanation: Explanation) -> str:
-    """Three bars, the rankings without a part, and what each word carries."""
+def reasons(explanation: Explanation, moved: Steering = UNMOVED) -> str:
+    """Three bars (four where the search was fine-tuned), the rankings without a part, and what each word carries."""
     bars = "".join(_bar(VARIANT[name], hit) for name, hit in explanation.hits.items())
     without = "".join(_ranking(label, explanation.best[name]) for name, label in WITHOUT.items()
                       if name in explanation.best)
     return (f'<section class="u-why"><h3>Why it is here</h3><p class="u-muted">Cosine similarity to this result, and its '
-            f'rank, for the whole query and for each part alone.</p><ul class="u-bars">{bars}</ul></section>'
+            f'rank, for the whole query and for each part alone.{_tuned(explanation, moved)}</p>'
+            f'<ul class="u-bars">{bars}</ul></section>'
             f"{without}{_words(explanation)}")
 
 
-def ranks(places: Mapping[str, Hit]) -> str:
-    """Where each model ranks the result."""
+def ranks(places: Mapping[str, Hit], tuned: bool = False) -> str:
+    """Where each model ranks the result. tuned: the search was fine-tuned, and so are these ranks."""
     rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{hit.rank}</td><td>{hit.score:.3f}</td></tr>'
                    for name, hit in places.items())
-    return ('<section class="u-why"><h3>In every model</h3><table class="u-ranks"><thead><tr><th scope="col">Model</th>'
-            f'<th scope="col">Rank</th><th scope="col">Score</th></tr></thead><tbody>{rows}</tbody></table></section>')
+    note = '<p class="u-muted">With the fine-tuning of your search.</p>' if tuned else ""
+    return (f'<section class="u-why"><h3>In every model</h3>{note}<table class="u-ranks"><thead><tr>'
+            '<th scope="col">Model</th><th scope="col">Rank</th><th scope="col">Score</th></tr></thead>'
+            f'<tbody>{rows}</tbody></table></section>')
+
+
+def _tuned(explanation: Explanation, moved: Steering) -> str:
+    """What the drawer's settings have to do with the explanation."""
+    if "tuned" in explanation.hits:
+        return (f" Your search was fine-tuned ({escape(tuning(moved))}): the first bar is with it. All the others, "
+                "and what follows below, are without it.")
+    return " The score cut hides results and changes no rank." if moved.cut else ""
 
 
 def _bar(label: str, hit: Hit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,16 @@ def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, sear
         return render.error(OUR_FAULT)
 
 
-def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
-                ) -> list[dict[str, Any]]:
-    """The results of a search as the command line's objects. Raises UMRError in words."""
-    return [result_row(result) for result in answer(searchers, uploads, image, text, search_in, encoder, k).results]
+def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any,
+                notify: Callable[[str], object]) -> list[dict[str, Any]]:
+    """The results of a search as the command line's objects. Raises UMRError in words.
+
+    notify: is called with each notice of the search, so that a client learns that its text was cut."""
+    outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
+    for notice in outcome.notices:
+        log.warning("%s", notice)
+        notify(notice)
+    return [result_row(result) for result in outcome.results]
 
 
 def read_text(text: Any) -> str | None:

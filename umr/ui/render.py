@@ -41,7 +41,7 @@ def escape(value: object) -> str:
 
 
 def media_url(path: str | Path) -> str:
-    """Address at which the page's server gives out a file of its allowed folders."""
+    """Address at which the page's server gives out a file that it may."""
     return "/gradio_api/file=" + quote(str(path))
 
 

@@ -12,6 +12,7 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.manifest import IndexManifest
 from umr.media import content_hash, picture_hash
 from umr.search import Outcome, Searcher
+from umr.steering import UNMOVED, Steering
 from umr.types import SEARCH_IN
 from umr.ui import handlers, links, render, search_html, suggest
 from umr.ui.examples import Example
@@ -29,7 +30,7 @@ def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: An
          balance: Any = 0, less_of: Any = "", cut: Any = 0) -> Shown:
     """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
     try:
-        moved = steering.Steering(balance=balance, less_of=less_of or "", cut=cut)
+        moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
         return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
     except UMRError as error:
         return render.error(str(error)), search_html.trail(trail), trail, ""
@@ -39,25 +40,25 @@ def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: An
 
 
 def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any,
-          moved: steering.Steering) -> Shown:
+          moved: Steering) -> Shown:
     count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
     searcher = searchers.get(model)
     outcome = steering.search(searcher, query, count, moved)
-    turn = _turn(searcher, picture, query.content.text or "", search_in)
+    turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
     address = links.write(turn, searcher.collection.name, model, count)
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
 
 
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any
-                 ) -> tuple[str | None, str, str, str, str, Trail, str]:
-    """Picture, text and searched kind of an example, and what it shows: its stored results where this very model made
-    them, else a search. Raises UMRError."""
+                 ) -> tuple[Any, ...]:
+    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
+    stored results where this very model made as many, else a search. Raises UMRError."""
     example = choose_example(examples, number)
-    if example.results and example.made_by == _fingerprint(searchers, model):
+    if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
         shown = _stored(searchers, example, model)
     else:
-        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, steering.Steering())
-    return (str(example.image) if example.image else None), example.text, example.search_in, *shown
+        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, UNMOVED)
+    return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
 
 
 def choose_example(examples: Sequence[Example], number: Any) -> Example:
@@ -70,19 +71,21 @@ def choose_example(examples: Sequence[Example], number: Any) -> Example:
 def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
     """A result as the next reference: its picture, no words yet, the longer trail as HTML and as it is."""
     path = Path(handlers.choose_picture(searchers, model, candidate_id))
-    search_in = trail[-1].search_in if trail else "images"
-    turn = Turn(picture=path, key=content_hash(path), reference=candidate_id, search_in=search_in)
+    last = trail[-1] if trail else Turn()
+    turn = Turn(picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in,
+                steering=last.steering)
     longer = refine(trail, turn)
     return str(path), "", search_html.trail(longer), longer
 
 
-def return_to(trail: Trail, number: Any) -> tuple[str | None, str, str, Trail]:
-    """Picture, text and searched kind of an earlier turn, and the trail up to it. Raises UMRError."""
+def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
+    """Picture, text, searched kind and drawer settings (balance, less of, cut) of an earlier turn, and the trail up to
+    it. Raises UMRError."""
     shorter = back_to(trail, number)
     turn = shorter[-1]
     if turn.picture is not None and not turn.picture.is_file():
         raise MediaError("the picture of this turn is gone from the server; upload it again")
-    return (str(turn.picture) if turn.picture else None), turn.text, turn.search_in, shorter
+    return *_asked(turn.picture, turn.text, turn.search_in, turn.steering), shorter
 
 
 def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
@@ -117,19 +120,21 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         return search_html.no_suggestions()
 
 
-def open_link(searchers: Searchers, address: Any) -> tuple[links.Link, str]:
-    """What the page's address asks for, and a message in the place of results where it cannot be given."""
-    try:
-        return links.read(searchers, address), ""
-    except UMRError as error:
-        return links.Link(), render.error(str(error))
+def open_link(link: links.SearchLink, default: str, count: int) -> tuple[Any, ...]:
+    """What an address puts into the bar: query and drawer settings (as `return_to`), model, number of results."""
+    return *_asked(link.picture, link.text, link.search_in, link.steering), link.model or default, link.k or count
 
 
-def _turn(searcher: Searcher, picture: Any, text: str, search_in: str) -> Turn:
+def _asked(picture: Path | None, text: str, search_in: str, moved: Steering) -> tuple[Any, ...]:
+    return (str(picture) if picture else None), text, search_in, moved.balance, moved.less_of, moved.cut
+
+
+def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: Steering) -> Turn:
     if not isinstance(picture, Path):
-        return Turn(key="" if picture is None else picture_hash(picture), text=text, search_in=search_in)
+        key = "" if picture is None else picture_hash(picture)
+        return Turn(key=key, text=text, search_in=search_in, steering=moved)
     return Turn(picture=picture, key=content_hash(picture), reference=links.reference_of(searcher, picture), text=text,
-                search_in=search_in)
+                search_in=search_in, steering=moved)
 
 
 def _stored(searchers: Searchers, example: Example, model: str) -> Shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from umr.steering import Steering
 from umr.types import Candidate
 from umr.ui.render import escape, icon, media_url, name_of
 from umr.ui.turns import Trail, Turn
@@ -33,10 +34,38 @@ def trail(turns: Trail) -> str:
     last = len(turns) - 1
     steps = "".join(_step(turn, number, number == last) for number, turn in enumerate(turns)) if last else ""
     nav = f'<nav class="u-trail" aria-label="Turns of this search"><ol>{steps}</ol></nav>' if steps else "<span></span>"
-    own = turns[-1].picture is not None and not turns[-1].reference
+    own = bool(turns[-1].key) and not turns[-1].reference
+    return f'<div class="u-trail-row">{nav}{copy_link(own)}</div>'
+
+
+def copy_link(own: bool) -> str:
+    """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
     note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
-    return (f'<div class="u-trail-row">{nav}<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
-            f'{icon("link")}<span aria-live="polite">Copy link</span></button></p></div>')
+    return (f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
+            f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>')
+
+
+def scope() -> str:
+    """What the bundled models can be expected to know, for a visitor who brings a photograph."""
+    return ('<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
+            "with a photograph of your own, expect rough matches.</p>")
+
+
+def notices(said: Sequence[str]) -> str:
+    """What of an address cannot be given, with a button that puts it away; "" where all of it can."""
+    if not said:
+        return ""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
+    return (f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
+            'data-away="1">Close</button></div>')
+
+
+def tuning(moved: Steering) -> str:
+    """The drawer's settings in words, "" where it asks for nothing; not escaped."""
+    parts = (f"balance {moved.balance:g}" if moved.balance else "",
+             f"less of “{moved.less_of}”" if moved.less_of else "",
+             f"score cut {moved.cut:g}" if moved.cut else "")
+    return ", ".join(part for part in parts if part)
 
 
 def _step(turn: Turn, number: int, current: bool) -> str:
@@ -44,5 +73,7 @@ def _step(turn: Turn, number: int, current: bool) -> str:
         f'<span class="u-step-words">{icon("text")}</span>')
     words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
     mark = ' aria-current="step"' if current else ""
+    moved = f'<span class="u-step-tuned">{escape(tuning(turn.steering))}</span>' if tuning(turn.steering) else ""
     return (f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
-            f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}</span></button></li>')
+            f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'
+            "</button></li>")

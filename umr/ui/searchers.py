@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 #: What the page encodes queries in.
 PRECISION = "float32"
+#: Fewer files than these are always given out one by one, never as their folder.
+MANY = 100
 
 
 def open_searcher(folder: Path) -> Searcher:
@@ -82,15 +85,41 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
     return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]))
 
 
-def media_folders(searchers: Searchers) -> list[Path]:
-    """Where the pictures and clips of everything on offer lie: the only folders that the page gives files from."""
+def media_paths(searchers: Searchers) -> list[Path]:
+    """The only files and folders that the page gives out: the bundled media, and the very files of any other collection.
+
+    MANY files that make up a whole folder stand as that folder: Gradio compares every request with every path (0.1 ms)."""
     bundled = default_root() / "media"
-    folders = {bundled}
+    files: set[Path] = set()
     for folder in searchers.folders.values():
         place = (folder / IndexManifest.read(folder).collection_at).resolve()
         if not place.is_relative_to(bundled.resolve()):
-            folders |= {path.parent for path in map(_file, Collection.open(place)) if path}
-    return sorted(folders)
+            files |= {path.resolve() for path in map(_file, Collection.open(place)) if path}
+    counts: dict[Path, int] = {}
+    return [bundled, *sorted({_widest(file, files, counts) for file in files})]
+
+
+def _widest(file: Path, files: set[Path], counts: dict[Path, int]) -> Path:
+    """The file, or the widest folder around it that holds MANY of the files and nothing else. counts: those known."""
+    widest = file
+    for folder in file.parents:
+        if folder not in counts:
+            counts[folder] = _count_alone(folder, files)
+        if not counts[folder]:
+            break
+        widest = folder if counts[folder] >= MANY else widest
+    return widest
+
+
+def _count_alone(folder: Path, files: set[Path]) -> int:
+    """How many of the files lie under the folder; 0 where anything else does."""
+    count = 0
+    for place, folders, names in os.walk(folder):
+        inside = [Path(place, name) for name in names]
+        if not files.issuperset(inside) or any(Path(place, name).is_symlink() for name in folders):
+            return 0
+        count += len(inside)
+    return count
 
 
 def _file(candidate: Candidate) -> Path | None:

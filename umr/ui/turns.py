@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError
+from umr.steering import UNMOVED, Steering
 
 MAX_TURNS = 12
 
@@ -15,13 +16,15 @@ MAX_TURNS = 12
 class Turn:
     """One query of a trail. picture: the file that the page holds, None for words alone.  key: its content hash.
 
-    reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link."""
+    reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
+    steering: what the drawer asked for."""
 
     picture: Path | None = None
     key: str = ""
     reference: str = ""
     text: str = ""
     search_in: str = "images"
+    steering: Steering = UNMOVED
 
 
 Trail = tuple[Turn, ...]

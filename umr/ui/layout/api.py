@@ -1,39 +1,129 @@
 """The page's named endpoints, for gradio_client, plain HTTP and MCP: /search, /search_text, /compare, /list_models,
-/list_collections. Everything else on the page is private. A function's name is its MCP tool's name."""
+/list_collections. Everything else on the page is private. A function's name is its MCP tool's name, its annotations are
+the schema, its docstring is the description."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
 
-from typing import Any
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import gradio as gr
+from gradio_client.utils import is_http_url_like
 
 from umr.ui import api, handlers
 from umr.ui.comparison import compare_rows
 from umr.ui.layout.search import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
+SearchIn = Literal["images", "passages", "entries", "clips", "all"]
+Row = dict[str, Any]
 
-def build_api(searchers: Searchers) -> None:
-    """Adds the endpoints to the Blocks that is being built; they show nothing."""
-    _search(searchers)
-    _compare(searchers)
 
-    def search_text(text: str, search_in: str = "images", encoder: str = searchers.default, k: int = 10
-                    ) -> list[dict[str, Any]]:
-        """Finds images, passages, entries or clips by a text alone.
+def build_api(searchers: Searchers, page: gr.Blocks) -> None:
+    """Adds the endpoints to the page that is being built, before any other event: none can take their names."""
+    for function in (_search(searchers, page), _search_text(searchers), _compare(searchers, page), *_lists(searchers)):
+        gr.api(function, api_name=function.__name__)
+
+
+def fetch_nothing(page: gr.Blocks) -> None:
+    """No component of a page that was built downloads what a request names by an address: Gradio would."""
+    for block in page.blocks.values():
+        block.async_move_resource_to_block_cache = partial(_keep_local, block.async_move_resource_to_block_cache)
+
+
+async def _keep_local(keep: Any, source: Any) -> str | None:
+    if is_http_url_like(str(source)):
+        raise gr.Error(api.NOT_FETCHED, print_exception=False)
+    return await keep(source)
+
+
+def answer_as_json(page: gr.Blocks) -> None:
+    """MCP tools of a served page answer in JSON; Gradio's own form is Python's."""
+    from mcp.types import TextContent  # heavy, and there only with gradio[mcp]
+
+    def contents(outputs: Sequence[Any], root_url: str) -> list[TextContent]:
+        return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
+
+    page.mcp_server_obj.postprocess_output_data = contents
+
+
+def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:
+    return api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+
+
+def _search(searchers: Searchers, page: gr.Blocks) -> Any:
+    def search(image: str | None = None, text: str = "", search_in: SearchIn = "images",
+               encoder: str = searchers.default, k: int = 10) -> list[Row]:
+        """Finds images, passages, entries or clips by a picture, a text, or both together.
 
         Args:
-            text: what to find.
-            search_in: images, passages, entries, clips or all.
+            image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
+            text: what to find, or what should be different from the picture.
+            search_in: what to find.
             encoder: the name of the encoder; list_models names them.
             k: how many results, 1 to 100.
 
         Returns:
             The results, best first: rank, score, id, modality, media and text of each.
         """
-        return shown(handlers.search_rows, searchers, UPLOADS, None, text, search_in, encoder, k)
+        def rows() -> list[Row]:
+            picture, folder = _picture(image, page)
+            return handlers.search_rows(searchers, folder, picture, text, search_in, encoder, k, gr.Warning)
+        return shown(rows)
 
-    def list_models() -> list[dict[str, Any]]:
+    return search
+
+
+def _search_text(searchers: Searchers) -> Any:
+    def search_text(text: str, search_in: SearchIn = "images", encoder: str = searchers.default, k: int = 10
+                    ) -> list[Row]:
+        """Finds images, passages, entries or clips by a text alone.
+
+        Args:
+            text: what to find.
+            search_in: what to find.
+            encoder: the name of the encoder; list_models names them.
+            k: how many results, 1 to 100.
+
+        Returns:
+            The results, best first: rank, score, id, modality, media and text of each.
+        """
+        return shown(handlers.search_rows, searchers, UPLOADS, None, text, search_in, encoder, k, gr.Warning)
+
+    return search_text
+
+
+def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
+    def compare(image: str | None = None, text: str = "", search_in: SearchIn = "images",
+                models: list[str] | None = None, k: int = 10, benchmark_query: str = "") -> Row:
+        """Asks two to four encoders the same question and shows how far their answers agree.
+
+        Args:
+            image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
+            text: what to find, or what should be different from the picture.
+            search_in: what to find.
+            models: names of two to four encoders; all on offer (the first four) if left out.
+            k: how many results of each, 1 to 100.
+            benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
+
+        Returns:
+            models with the results and the milliseconds of each, overlap@10 of every two, and for a benchmark query its
+            targets, each model's recall, and in each result whether it is a target.
+        """
+        def found() -> Row:
+            picture, folder = _picture(image, page)
+            names = searchers.names[:4] if models is None else models
+            return compare_rows(searchers, folder, picture, text, search_in, names, k, benchmark_query)
+        return shown(found)
+
+    return compare
+
+
+def _lists(searchers: Searchers) -> tuple[Any, Any]:
+    def list_models() -> list[Row]:
         """Lists the encoders that can be searched with, the default one first.
 
         Returns:
@@ -41,7 +131,7 @@ def build_api(searchers: Searchers) -> None:
         """
         return shown(api.models, searchers)
 
-    def list_collections() -> list[dict[str, Any]]:
+    def list_collections() -> list[Row]:
         """Lists what can be searched.
 
         Returns:
@@ -49,53 +139,4 @@ def build_api(searchers: Searchers) -> None:
         """
         return shown(api.collections, searchers)
 
-    for function in (search_text, list_models, list_collections):
-        gr.api(function, api_name=function.__name__)
-
-
-def _search(searchers: Searchers) -> None:
-    def search(image: Any = None, text: str = "", search_in: str = "images", encoder: str = searchers.default,
-               k: int = 10) -> list[dict[str, Any]]:
-        """Finds images, passages, entries or clips by a picture, a text, or both together.
-
-        Args:
-            image: the picture to search with; may be left out when a text is given.
-            text: what to find, or what should be different from the picture.
-            search_in: images, passages, entries, clips or all.
-            encoder: the name of the encoder; list_models names them.
-            k: how many results, 1 to 100.
-        """
-        return shown(handlers.search_rows, searchers, UPLOADS, image, text, search_in, encoder, k)
-
-    inputs = [*_query(), gr.Textbox(searchers.default, visible=False, label="encoder"), _count()]
-    gr.Button(visible=False).click(search, inputs, gr.JSON(visible=False, label="results"), api_name="search",
-                                   preprocess=False)
-
-
-def _compare(searchers: Searchers) -> None:
-    def compare(image: Any = None, text: str = "", search_in: str = "images", models: Any = None, k: int = 10
-                ) -> dict[str, Any]:
-        """Asks two to four encoders the same question and shows how far their answers agree.
-
-        Args:
-            image: the picture to search with; may be left out when a text is given.
-            text: what to find, or what should be different from the picture.
-            search_in: images, passages, entries, clips or all.
-            models: names of two to four encoders; all on offer (the first four) if left out.
-            k: how many results of each, 1 to 100.
-        """
-        names = searchers.names[:4] if models is None else models
-        return shown(compare_rows, searchers, UPLOADS, image, text, search_in, names, k)
-
-    inputs = [*_query(), gr.JSON(visible=False, label="models"), _count()]
-    gr.Button(visible=False).click(compare, inputs, gr.JSON(visible=False, label="comparison"), api_name="compare",
-                                   preprocess=False)
-
-
-def _query() -> list[gr.components.Component]:
-    return [gr.Image(type="filepath", image_mode=None, visible=False, label="image"),
-            gr.Textbox("", visible=False, label="text"), gr.Textbox("images", visible=False, label="search_in")]
-
-
-def _count() -> gr.Number:
-    return gr.Number(10, visible=False, label="k")
+    return list_models, list_collections

@@ -13,7 +13,8 @@ from gradio.components import Component
 from umr.ui import compare, render
 from umr.ui.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.layout import scripts
-from umr.ui.layout.search import KINDS, PRIVATE, UPLOADS, pressed
+from umr.ui.layout.bar import query_bar
+from umr.ui.layout.search import PRIVATE, UPLOADS, pressed
 from umr.ui.layout.search import shown as tell
 from umr.ui.searchers import Searchers
 from umr.ui.votes import VoteBox
@@ -88,37 +89,59 @@ class Bar:
         """What a benchmark query fills in."""
         return [self.image, self.text, self.kind, self.asked]
 
+    @property
+    def linked(self) -> list[Component]:
+        """What a link fills in."""
+        return [*self.query, self.models, self.blind]
 
-def build_compare(searchers: Searchers, page: gr.Blocks, box: VoteBox | None = None) -> None:
-    """Adds the tab to the Tabs that are being built. page: the whole page, whose address may name a benchmark query."""
+
+@dataclass(frozen=True)
+class View:
+    """What a comparison shows, and what it leaves for a vote, an export and the address."""
+
+    shown: gr.HTML
+    kept: gr.State
+    address: gr.Textbox
+
+    @property
+    def outputs(self) -> list[Component]:
+        """What `umr.ui.compare.compare_page` gives."""
+        return [self.shown, self.kept, self.address]
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """What a link fills in and runs. run: a comparison that keeps the page as it is while there is nothing to ask."""
+
+    bar: Bar
+    view: View
+    run: Callable[..., Any]
+
+
+def build_compare(searchers: Searchers, box: VoteBox | None = None) -> CompareTab | None:
+    """Adds the tab to the Tabs that are being built; None where there is nothing to compare."""
     with gr.Tab("Compare", id="compare", elem_id="tab-compare") as tab:
         if len(searchers.names) < FEWEST:
             gr.HTML(render.message("Nothing to compare", "This page offers one model only. Start it with the index of a "
                                    "second one to see them side by side."), js_on_load=None, apply_default_css=False)
-            return
+            return None
         bar = _bar(searchers)
-        shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS)
-        kept, file = gr.State(None, time_to_live=KEEP_S), gr.JSON(visible=False)
-        _wire_queries(searchers, page, bar, shown, kept)  # adds a component: gr.Tabs may hold tabs only
+        shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
+        view = View(shown, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
+        file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
-    _wire_result(box or VoteBox(), shown, kept, file)
+    run = _wire_queries(searchers, bar, view)
+    _wire_result(box or VoteBox(), view, file)
+    return CompareTab(bar, view, run)
 
 
 def _bar(searchers: Searchers) -> Bar:
-    with gr.Row(elem_id="c-bar"):
-        image = gr.Image(
-            elem_id="c-image", label="Picture", type="filepath", image_mode=None, container=False, show_label=False,
-            buttons=[], sources=["upload", "clipboard", "webcam"], scale=0, min_width=96, placeholder="Drop an image",
-            alt_text="The picture you compare on")
-        with gr.Row(elem_id="c-line"):
-            text = gr.Textbox(
-                elem_id="c-text", label="What should be found, or changed", container=False, max_lines=4, scale=1,
-                placeholder="Describe it, or say what should change")
-            go = gr.Button("Compare", elem_id="c-go", variant="primary", scale=0)
-        with gr.Row(elem_id="c-options"):
-            kind = gr.Radio(KINDS, value="images", label="Search in", elem_id="c-kind", container=False, show_label=False)
-            chance = gr.Button("Random benchmark query", elem_id="c-random", scale=0, size="sm",
-                               visible=benchmark_of(searchers) is not None)
+    def take() -> gr.Button:
+        return gr.Button("Random benchmark query", elem_id="c-random", scale=0, size="sm",
+                         visible=benchmark_of(searchers) is not None)
+
+    image, text, kind, go, chance = query_bar(
+        "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take)
     with gr.Row(elem_id="c-models-row"):
         models = gr.CheckboxGroup(searchers.names, value=searchers.names[:MOST], label="Models, two to four",
                                   elem_id="c-models", container=False, scale=0)
@@ -126,28 +149,26 @@ def _bar(searchers: Searchers) -> Bar:
     return Bar(image, text, kind, models, blind, gr.Textbox(visible=False), go, chance)
 
 
-def _wire_queries(searchers: Searchers, page: gr.Blocks, bar: Bar, shown: gr.HTML, kept: gr.State) -> None:
+def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., Any]:
     find = partial(compare.compare_page, searchers, UPLOADS)
 
     def again(*values: Any) -> Any:
-        return find(*values) if values[0] or values[1] else (gr.skip(), gr.skip())
+        return find(*values) if values[0] or values[1] else [gr.skip()] * 3
 
     def chance() -> Any:
         return tell(compare.random_query, searchers)
 
-    def linked(address: Any) -> Any:
-        return tell(compare.open_link, searchers, address) or [gr.skip()] * 6
-
-    gr.on([bar.go.click, bar.text.submit], find, bar.inputs, [shown, kept], **PRIVATE)
-    gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, [shown, kept], **PRIVATE)
-    bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, [shown, kept], **PRIVATE)
-    address = gr.Textbox(visible=False, label="address")
-    page.load(linked, address, [*bar.query, shown, kept], js=scripts.ADDRESS, show_progress="hidden", **PRIVATE)
+    asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
+    changed = gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE)
+    drawn = bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, view.outputs, **PRIVATE)
+    for done in (asked, changed, drawn):
+        done.then(None, view.address, js=scripts.TELL["compare"])
+    return again
 
 
-def _wire_result(box: VoteBox, shown: gr.HTML, kept: gr.State, file: gr.JSON) -> None:
-    shown.select(_with_event(partial(compare.vote_page, box)), kept, [shown, kept], **PRIVATE)
-    exported = shown.submit(_with_event(compare.export_file), kept, file, show_progress="hidden", **PRIVATE)
+def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
+    view.shown.select(_with_event(partial(compare.vote_page, box)), view.kept, [view.shown, view.kept], **PRIVATE)
+    exported = view.shown.submit(_with_event(compare.export_file), view.kept, file, show_progress="hidden", **PRIVATE)
     exported.success(None, file, None, js=SAVE, api_visibility="private")
 
 

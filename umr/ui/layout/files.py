@@ -36,6 +36,8 @@ element.addEventListener('focusin', play); element.addEventListener('focusout', 
 #: After a reference was chosen: back to this tab's query.
 TO_BAR = """() => { document.querySelector('#f-query')?.scrollIntoView({ block: 'center' });
   document.querySelector('#f-text textarea')?.focus({ preventScroll: true }); }"""
+#: Gradio's own button for more files is a button within a button, without a name: it is hidden, and ours presses it.
+MORE = "() => { document.querySelector('#f-drop .icon-button .upload-container')?.click(); }"
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ def _bench(searchers: Searchers) -> Bench:
         with gr.Column(elem_id="f-side", scale=0, min_width=220):
             model = gr.Dropdown(searchers.names, value=searchers.default, label="Model", elem_id="f-model", scale=0,
                                 container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+            more = gr.Button("Add more files", elem_id="f-more")
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
             forget = gr.Button("Remove my files", elem_id="f-forget", visible=False)
+    more.click(None, js=MORE, api_visibility="private")
     return Bench(drop, model, go, cancel, forget, gr.HTML(elem_id="f-status", js_on_load=None, apply_default_css=False))
 
 

@@ -10,11 +10,12 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it build
 import gradio as gr
 
 from umr.ui.examples import Example
-from umr.ui.layout.api import build_api
+from umr.ui.layout.api import answer_as_json, build_api, fetch_nothing
 from umr.ui.layout.benchmarks import build_benchmarks
 from umr.ui.layout.compare import build_compare
 from umr.ui.layout.diagnose import build_diagnose
 from umr.ui.layout.files import build_files
+from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.search import build_search
 from umr.ui.searchers import Searchers
 
@@ -30,26 +31,30 @@ clips.</p>
 def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
     """The whole page, not yet served."""
     with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True) as page:
+        build_api(searchers, page)
         gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
+        notices = build_notices()
         with gr.Tabs(elem_id="tabs", selected="search") as tabs:  # a tab's id is what ?tab= in the page's address says
             with gr.Tab("Search", id="search", elem_id="tab-search"):
-                build_search(searchers, examples, page, tabs)
-            build_compare(searchers, page)
+                first = build_search(searchers, examples)
+            second = build_compare(searchers)
             build_diagnose(searchers)
             build_benchmarks(searchers)
             build_files(searchers, page)
-        build_api(searchers)
+        wire_link(searchers, page, tabs, notices, first, second)
+    fetch_nothing(page)
     return page
 
 
 def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:
     """Starts serving the page and returns its address; page.block_thread() waits, page.close() ends it.
 
-    media: the only folders whose files are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT."""
+    media: the only files, and folders of files, that are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT."""
     page.queue(default_concurrency_limit=4, max_size=64)
     style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
-        server_name=host, server_port=port, allowed_paths=[str(folder) for folder in media], head=style,
+        server_name=host, server_port=port, allowed_paths=[str(path) for path in media], head=style + head_script(),
         theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False,
-        max_file_size="32mb", quiet=True, prevent_thread_lock=True)
+        max_file_size="32mb", quiet=True, prevent_thread_lock=True, mcp_server=True)
+    answer_as_json(page)
     return address

@@ -51,13 +51,37 @@ OPEN_PANEL = """(id) => { const panel = document.querySelector('#details');
   document.body.classList.add('u-details-open'); panel.scrollTop = 0;
   requestAnimationFrame(() => panel.querySelector('[data-close]')?.focus({ preventScroll: true })); }"""
 #: After a search: the page's address tells what is shown, and the results' beginning comes into view where it is not.
-TO_RESULTS = """(address) => { if (address) history.replaceState(null, '', location.pathname + address);
-  const results = document.querySelector('#results'), bar = document.querySelector('#query-bar');
+TO_RESULTS = """(address) => { window.umrAddress.tell('search', address);
+  const results = document.querySelector('#results'), bar = document.querySelector('#q-bar');
   const top = results.getBoundingClientRect().top, kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);
   const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
   if (top > innerHeight * 0.55 || top < 0) window.scrollBy({ top: top - kept - 20, behavior }); }"""
 #: After a reference was chosen: back to the query bar, ready to type what should change.
 TO_BAR = """() => { window.scrollTo({ top: 0, behavior: 'instant' });
   document.querySelector('#q-text textarea')?.focus(); }"""
+#: The address tells what a tab shows.
+TELL = {tab: f"(address) => {{ window.umrAddress.tell('{tab}', address); }}" for tab in ("search", "compare")}
 #: What the page was opened with.
-ADDRESS = "() => [location.search]"
+ADDRESS = "() => [window.umrAddress.opened]"
+#: The address is being given: from now on it follows what is on show, beginning with the tab.
+GIVEN = "(tab) => { window.umrAddress.given = true; window.umrAddress.tab(tab || 'search'); }"
+#: In the page's head: keeps the address as the page is, each tab its own part, without a reload. KEYS: tab -> keys.
+FOLLOW = """
+window.umrAddress = {
+  opened: location.search, given: false, keys: KEYS,
+  put(next) { history.replaceState(null, '', location.pathname + (next.size ? '?' + next : '') + location.hash); },
+  tell(tab, address) {
+    if (!address) return;
+    const next = new URLSearchParams(address);
+    for (const [key, value] of new URLSearchParams(location.search))
+      if (!this.keys[tab].includes(key) && !next.has(key)) next.append(key, value);
+    this.put(next);
+  },
+  tab(name) {
+    if (!this.given) return;
+    const next = new URLSearchParams(location.search);
+    if (name === 'search') next.delete('tab'); else next.set('tab', name);
+    this.put(next);
+  },
+};
+"""

@@ -17,10 +17,9 @@ from umr.steering import FORMULA
 from umr.ui import details, details_html, handlers, render, search, search_html
 from umr.ui.examples import Example
 from umr.ui.layout import scripts
+from umr.ui.layout.bar import query_bar
 from umr.ui.searchers import Searchers
 
-KINDS = [("Images", "images"), ("Passages", "passages"), ("Entries", "entries"), ("Clips", "clips"),
-         ("Everything", "all")]
 SHOWN = 24  # results on the page
 UPLOADS = Path(get_upload_folder())  # where Gradio keeps what visitors upload, and copies of what the page shows them
 
@@ -53,6 +52,11 @@ class Bar:
         """What a search takes."""
         return [self.image, self.text, self.kind, self.model, self.count, self.balance, self.less, self.cut]
 
+    @property
+    def asked(self) -> list[Component]:
+        """What an example, an earlier turn or a link fills in."""
+        return [self.image, self.text, self.kind, self.balance, self.less, self.cut]
+
 
 @dataclass(frozen=True)
 class View:
@@ -69,9 +73,19 @@ class View:
         return [self.results, self.crumbs, self.trail, self.address]
 
 
-def build_search(searchers: Searchers, examples: list[Example], page: gr.Blocks, tabs: gr.Tabs) -> None:
+@dataclass(frozen=True)
+class SearchTab:
+    """What a link fills in and runs. run: a search that keeps the page as it is while there is nothing to ask."""
+
+    bar: Bar
+    view: View
+    run: Callable[..., Any]
+
+
+def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
     """Adds the tab's components to the Blocks that is being built, and wires them."""
     query = _bar(searchers)
+    gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
     chips = gr.HTML(search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False,
                     js_on_load=scripts.PRESSED)
     with gr.Row(elem_id="drawers"):
@@ -86,27 +100,19 @@ def build_search(searchers: Searchers, examples: list[Example], page: gr.Blocks,
     _wire_pictures(searchers, bar, tiles, drawer, chips)
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
-    _wire_link(searchers, bar, view, page, tabs)
     _details(searchers, bar, view)
+    return SearchTab(bar, view, _finders(searchers)[1])
 
 
 def _bar(searchers: Searchers) -> dict[str, Component]:
-    with gr.Row(elem_id="query-bar"):
-        image = gr.Image(
-            elem_id="q-image", label="Picture", type="filepath", image_mode=None, container=False, show_label=False,
-            buttons=[], sources=["upload", "clipboard", "webcam"], scale=0, min_width=96, placeholder="Drop an image",
-            alt_text="The picture you search with")
-        with gr.Row(elem_id="q-line"):
-            text = gr.Textbox(
-                elem_id="q-text", label="What should be found, or changed", container=False, max_lines=4, scale=1,
-                placeholder="Describe it, or say what should change: “same, but in blue glass”")
-            go = gr.Button("Search", elem_id="q-go", variant="primary", scale=0)
-        with gr.Row(elem_id="q-options"):
-            kind = gr.Radio(KINDS, value="images", label="Search in", elem_id="q-kind", container=False,
-                            show_label=False)
-            model = gr.Dropdown(
-                searchers.names, value=searchers.default, label="Model", elem_id="q-model", scale=0, min_width=150,
-                container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+    def choice() -> gr.Dropdown:
+        return gr.Dropdown(
+            searchers.names, value=searchers.default, label="Model", elem_id="q-model", scale=0, min_width=150,
+            container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+
+    image, text, kind, go, model = query_bar(
+        "q", "Search", "Describe it, or say what should change: “same, but in blue glass”",
+        "The picture you search with", choice)
     return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
 
 
@@ -168,7 +174,7 @@ def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
     view.results.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
         None, js=scripts.TO_BAR)
     view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
-    returned = view.crumbs.select(back, view.trail, [bar.image, bar.text, bar.kind, view.trail], **QUIET)
+    returned = view.crumbs.select(back, view.trail, [*bar.asked, view.trail], **QUIET)
     returned.success(find, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE).then(
         None, view.address, js=scripts.TO_RESULTS)
 
@@ -177,23 +183,8 @@ def _wire_examples(searchers: Searchers, examples: list[Example], bar: Bar, view
     def example(model: Any, count: Any, event: gr.EventData) -> Any:
         return shown(search.open_example, searchers, examples, pressed(event), model, count)
 
-    cards.select(example, [bar.model, bar.count], [bar.image, bar.text, bar.kind, *view.outputs],
+    cards.select(example, [bar.model, bar.count], [*bar.asked, *view.outputs],
                  show_progress_on=view.results, **PRIVATE).success(None, view.address, js=scripts.TO_RESULTS)
-
-
-def _wire_link(searchers: Searchers, bar: Bar, view: View, page: gr.Blocks, tabs: gr.Tabs) -> None:
-    _, again = _finders(searchers)
-
-    def restore(address: Any) -> Any:
-        if not address:
-            return [gr.skip()] * 7
-        link, problem = search.open_link(searchers, address)
-        return (gr.Tabs(selected=link.tab), str(link.picture) if link.picture else None, link.text, link.search_in,
-                link.model or searchers.default, link.k or SHOWN, problem)
-
-    opened = page.load(restore, view.address, [tabs, bar.image, bar.text, bar.kind, bar.model, bar.count, view.results],
-                       js=scripts.ADDRESS, **QUIET)
-    opened.success(again, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE)
 
 
 def _details(searchers: Searchers, bar: Bar, view: View) -> None:

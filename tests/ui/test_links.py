@@ -1,0 +1,164 @@
+"""The page's state in its address, without a browser: round trips of both tabs, and what cannot be given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, quote
+
+import pytest
+
+from tests.conftest import MARKUP
+from umr.steering import Steering
+from umr.ui import compare, links, search, search_html
+from umr.ui.queries import compare_link
+from umr.ui.searchers import Searchers
+
+
+def found(searchers, uploads, image=None, text="red", search_in="images", **more) -> tuple:
+    return search.find(searchers, uploads, (), image, text, search_in, "other", 5, **more)
+
+
+def compared(searchers, uploads, image=None, text="red", search_in="images", models=("other", "unified"), blind=False,
+             asked="") -> tuple:
+    return compare.compare_page(searchers, uploads, image, text, search_in, list(models), blind, asked)
+
+
+def restarted(searchers: Searchers) -> Searchers:
+    """The same page in a new process: nothing is open yet."""
+    return Searchers(searchers.folders, searchers.default)
+
+
+# The Search tab
+
+def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, upload, searcher):
+    *_, address = found(searchers, uploads, upload("images/02.png"), "in blue & more", "entries", balance=-0.3,
+                        less_of="a <b>glass</b>", cut=0.85)
+    opened = links.read(restarted(searchers), address)
+    assert opened == links.Opened(search=links.SearchLink(
+        picture=Path(searcher.collection["100:2"].content.image), text="in blue & more", search_in="entries",
+        model="other", k=5, steering=Steering(balance=-0.3, less_of="a <b>glass</b>", cut=0.85)))
+    assert opened.search.asks
+    filled = search.open_link(opened.search, "unified", 24)
+    assert filled[1:] == ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "other", 5)
+
+
+def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
+    page, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
+    link = links.read(searchers, address).search
+    again = search._find(searchers, (), link.picture, link.text, link.search_in, link.model, link.k, link.steering)
+    assert again[3] == address and again[2][-1].steering == trail[-1].steering
+    assert again[0].count("data-id") == page.count("data-id") == 5
+
+
+def test_a_drawer_at_rest_is_not_in_the_address(searchers, uploads):
+    *_, address = found(searchers, uploads)
+    assert set(parse_qs(address[1:])) == {"collection", "text", "in", "model", "k"}
+
+
+def test_a_benchmark_picture_is_linked_by_its_name_and_bytes(searchers, uploads, upload, benchmark):
+    *_, address = found(searchers, uploads, upload("queries/4.bmp"))
+    assert links.read(searchers, address).search.picture == benchmark / "files" / "queries" / "4.bmp"
+
+
+def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(searchers, uploads, picture):
+    own = {"path": str(picture("uploads/4.bmp", "gold"))}  # named as one of the benchmark's, with bytes of its own
+    _, crumbs, trail, address = found(searchers, uploads, own)
+    page, kept, second = compared(searchers, uploads, own)
+    assert search_html.OWN_PICTURE in crumbs and search_html.OWN_PICTURE in page
+    assert trail[-1].reference == "" and kept.own
+    for told in (address, second):
+        assert not {"ref", "c-ref"} & set(parse_qs(told[1:])) and "uploads" not in told and "4.bmp" not in told
+        opened = links.read(searchers, told)
+        assert not opened.search.asks and not opened.compare.asks
+        assert "is not in it" in " ".join(opened.notices)
+    assert links.read(searchers, address).search.text == "red"
+
+
+# The Compare tab
+
+def test_a_comparison_is_restored_with_its_own_query(searchers, uploads, upload, searcher):
+    *_, address = compared(searchers, uploads, upload("images/03.png"), "in teal", "all", blind=True)
+    opened = links.read(restarted(searchers), f"{address}&tab=compare")
+    assert opened == links.Opened(tab="compare", compare=links.CompareLink(
+        picture=Path(searcher.collection["100:3"].content.image), text="in teal", search_in="all",
+        models=("other", "unified"), blind=True))
+    picture, *rest = compare.open_link(searchers, opened.compare)
+    assert Path(picture).name == "03.png" and rest == ["in teal", "all", "", ["other", "unified"], True]
+
+
+def test_a_benchmark_query_is_linked_by_its_id_and_compared_with_its_targets(searchers, uploads, upload, benchmark):
+    *_, address = compared(searchers, uploads, upload("queries/3.bmp"), "edit 3", asked="it2i ind 100:3")
+    assert parse_qs(address[1:])["q"] == ["100:3"] and "c-text" not in address
+    link = links.read(searchers, f"{address}&tab=compare").compare
+    assert link == links.CompareLink(picture=benchmark / "files/queries/3.bmp", text="edit 3", search_in="images",
+                                     models=("other", "unified"), asked="it2i ind 100:3")
+    shown, kept, _ = compared(searchers, benchmark / "files", {"path": str(link.picture)}, link.text, asked=link.asked)
+    assert kept.targets == ("100:3",) and "u-is-target" in shown
+
+
+def test_a_link_of_the_other_tabs_opens_the_comparison_of_its_query(searchers):
+    opened = links.read(searchers, compare_link("100:3", "it2i", "ind"))
+    assert (opened.tab, opened.compare.text, opened.compare.asked) == ("compare", "edit 3", "it2i ind 100:3")
+    assert opened.compare.asks and not opened.search.asks and opened.notices == ()
+    assert compare.open_link(searchers, opened.compare)[4] == ["unified", "other"]
+
+
+def test_both_tabs_live_in_one_address(searchers, uploads):
+    first, second = found(searchers, uploads, text="red")[3], compared(searchers, uploads, text="blue")[2]
+    opened = links.read(searchers, f"{first}&{second[1:]}&tab=benchmarks")
+    assert (opened.tab, opened.search.text, opened.compare.text) == ("benchmarks", "red", "blue")
+    assert opened.search.asks and opened.compare.asks
+
+
+def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uploads, picture):
+    own = {"path": str(picture("uploads/own.png", "gold"))}
+    plain, everything = found(searchers, uploads), found(searchers, uploads, own, balance=0.5, less_of="x", cut=0.5)
+    blind, known = compared(searchers, uploads, own, blind=True), compared(
+        searchers, uploads, text="This card is red.", search_in="passages", asked="t2t ind 100:50")
+    assert known[1].asked
+    first, second = (plain[3], everything[3]), (blind[2], known[2])
+    for addresses, keys in ((first, links.SEARCH_KEYS), (second, links.COMPARE_KEYS)):
+        for address in addresses:
+            assert set(parse_qs(address[1:])) <= {*keys, "collection"}
+
+
+# What cannot be given
+
+WRONG = [
+    ("?collection=other&ref=100:1", "other"), ("?ref=100:99", "100:99"), ("?ref=100:20", "100:20"),
+    ("?ref=query:../../../etc/passwd.png", "passwd"), ("?ref=query:none.png", "none.png"), ("?in=planets", "planets"),
+    ("?model=gpt", "gpt"), ("?k=0", "1 to 100"), ("?k=9999", "1 to 100"), ("?k=1.5", "1 to 100"), ("?k=²", "1 to 100"),
+    ("?tab=admin", "admin"), ("?text=" + "x" * 9000, "too long"), (7, "read"), ("?text=a%00b", "NUL"),
+    ("?balance=2", "-1 to 1"), ("?balance=nan", "nan"), ("?cut=-0.1", "0 to 1"), ("?cut=1e-1", "0 to 1"),
+    ("?less=%00", "NUL"), ("?c-models=unified", "two to four"), ("?c-models=unified,gpt", "gpt"),
+    ("?c-models=unified,unified", "two to four"), ("?c-in=planets", "planets"), ("?c-ref=100:99", "100:99"),
+    ("?c-blind=yes", "yes"), ("?q=100:1", "benchmark query"), ("?q=100:999&task=it2i&split=ind", "100:999"),
+    ("?q=1&task=../../x&split=ind", "benchmark query"), (f"?q=1&task={'x' * 4000}&split=ind", "benchmark query"),
+    ("?q=1&task=a%00b&split=ind", "benchmark query"), (f"?in={quote(MARKUP)}", "<img")]
+
+
+@pytest.mark.parametrize(("address", "word"), WRONG)
+def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers, address, word):
+    opened = links.read(searchers, address)
+    assert word in " ".join(opened.notices)
+    assert not opened.search.asks and not opened.compare.asks and opened.tab == "search"
+    assert (opened.search.search_in, opened.search.model, opened.search.k) == ("images", None, None)
+    assert opened.search.steering == Steering() and opened.compare.models == () and not opened.compare.blind
+    shown = search_html.notices(opened.notices)
+    assert 'role="alert"' in shown and not any(mark in shown for mark in ("<img", "{{", "${")) and len(shown) < 1500
+
+
+def test_one_wrong_value_takes_nothing_else_with_it(searchers):
+    opened = links.read(searchers, "?text=a%20red%20card&model=other&k=9999&tab=admin&cut=0.5")
+    assert (opened.search.text, opened.search.model, opened.search.k) == ("a red card", "other", None)
+    assert opened.search.steering.cut == 0.5 and opened.search.asks and len(opened.notices) == 2
+
+
+def test_a_query_without_its_picture_is_filled_in_but_not_asked(searchers):
+    opened = links.read(searchers, "?collection=catalogue&ref=100:99&text=in%20blue")
+    assert opened.search.text == "in blue" and not opened.search.asks
+
+
+def test_an_address_that_asks_for_nothing_says_nothing(searchers):
+    assert links.read(searchers, "") == links.read(searchers, "?utm_source=x&__theme=dark") == links.Opened()
+    assert search_html.notices(()) == ""

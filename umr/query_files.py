@@ -1,0 +1,86 @@
+"""Which (task, split) a benchmark folder has, by the names of its files: ours and M-BEIR's. Not their rows
+(umr.formats)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from umr.errors import ConfigError
+from umr.formats import TASKS
+from umr.types import Modality, Target
+
+_SHORT = {"text": "t", "image": "i", "image,text": "it", "video": "v"}
+#: mbeir_catalogue_it2i_ind_test.jsonl names task and split; M-BEIR's own mbeir_cirr_task7_test.jsonl the task's number.
+_OURS = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
+_MBEIR = re.compile(r"mbeir_(?P<name>.+)_task(?P<number>\d+)_test\.jsonl")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QueryFile:
+    """One (task, split) of a benchmark: names are "it2i", "ind"; stem leads to the files that belong together."""
+
+    task: str
+    split: str
+    path: Path
+
+    @property
+    def qrels(self) -> Path:
+        """Its relevance judgements."""
+        return self.path.parents[2] / "qrels" / "test" / f"{self.path.stem}_qrels.txt"
+
+
+def query_files(root: str | Path) -> list[QueryFile]:
+    """Every (task, split) that a benchmark folder has, sorted; M-BEIR's own files are of the split "ind".
+
+    Raises ConfigError if there is none, for a task number that M-BEIR does not have, or where two files are of one
+    (task, split), as in a folder of several datasets."""
+    folder = Path(root) / "query" / "test"
+    found: dict[tuple[str, str], QueryFile] = {}
+    for path in sorted(folder.glob("mbeir_*_test.jsonl")):
+        key = _task_and_split(path)
+        if key is None:
+            continue
+        if key in found:
+            raise ConfigError(
+                f"{found[key].path.name} and {path.name} are both {' '.join(key)}; "
+                "give each dataset a folder of its own"
+            )
+        found[key] = QueryFile(*key, path)
+    if not found:
+        raise ConfigError(
+            f"{folder} holds neither mbeir_<name>_<task>_<split>_test.jsonl nor mbeir_<name>_task<N>_test.jsonl; "
+            "give a benchmark's root folder"
+        )
+    return sorted(found.values())
+
+
+def find_query_file(root: str | Path, task: str, split: str) -> QueryFile:
+    """The file of one (task, split). Raises ConfigError naming those that exist."""
+    files = query_files(root)
+    for found in files:
+        if (found.task, found.split) == (task, split):
+            return found
+    raise ConfigError(f"there are no queries of task {task!r}, split {split!r}; there are: {names(files)}")
+
+
+def names(files: Sequence[QueryFile]) -> str:
+    """Tasks and splits as a message lists them."""
+    return ", ".join(f"{found.task} {found.split}" for found in files)
+
+
+def _task_and_split(path: Path) -> tuple[str, str] | None:
+    """None for a name of neither form."""
+    if match := _MBEIR.fullmatch(path.name):
+        number = int(match["number"])
+        if number not in TASKS:
+            raise ConfigError(f"{path.name}: there is no task {number}; legal: {', '.join(map(str, TASKS))}")
+        return _task_name(*TASKS[number]), "ind"
+    match = _OURS.fullmatch(path.name)
+    return (match["task"], match["split"]) if match else None
+
+
+def _task_name(asked: Modality, searched: Target) -> str:
+    return f"{_SHORT[asked]}2{_SHORT[searched]}"

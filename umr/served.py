@@ -1,0 +1,63 @@
+"""A running page to measure or to picture: app.py in a process of its own, or one that runs already on this machine."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from umr.errors import ConfigError, MismatchError
+from umr.search import repository_root
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+START_S = 120.0  # until a page that was started must answer
+STOP_S = 30.0  # until it must have ended
+
+
+@contextmanager
+def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen | None]]:
+    """The address of a page, and its process where it was started for this; it ends with the context.
+
+    url: a page that runs already; None starts app.py.  Raises ConfigError for a page that is not on this machine,
+    MismatchError for one that does not answer."""
+    if url is not None:
+        _check_loopback(url)
+        yield url.rstrip("/"), None
+        return
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK[0], 0))
+        port = probe.getsockname()[1]
+    address = f"http://{LOOPBACK[0]}:{port}"
+    process = subprocess.Popen([sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port)],
+                               cwd=repository_root(), stdout=subprocess.DEVNULL)
+    try:
+        _wait(address, process)
+        yield address, process
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
+
+
+def _check_loopback(url: str) -> None:
+    host = urlsplit(url).hostname
+    if host not in LOOPBACK:
+        raise ConfigError(f"{url} is not on this machine; only {', '.join(LOOPBACK)} are loaded")
+
+
+def _wait(address: str, process: subprocess.Popen) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise MismatchError(f"app.py ended with status {process.returncode}; run it alone to see why")
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.2)
+    raise MismatchError(f"the page did not answer at {address} within {START_S:.0f} s")

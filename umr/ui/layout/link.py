@@ -1,0 +1,66 @@
+"""The page's address: opened once into bars, notices and the right tab, then kept as the page is."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from umr.ui import compare, links, search, search_html
+from umr.ui.layout import scripts
+from umr.ui.layout.compare import CompareTab
+from umr.ui.layout.search import PRIVATE, QUIET, SHOWN, SearchTab
+from umr.ui.searchers import Searchers
+
+#: The notices' button puts them away.
+AWAY = """
+element.addEventListener('click', (event) => {
+  if (event.target.closest('[data-away]')) element.querySelector('[role="alert"]')?.remove(); });
+"""
+
+
+def head_script() -> str:
+    """What keeps the address, for the page's head."""
+    keys = json.dumps({"search": links.SEARCH_KEYS, "compare": links.COMPARE_KEYS})
+    return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}</script>"
+
+
+def build_notices() -> gr.HTML:
+    """Where it is said what of an address cannot be given."""
+    return gr.HTML(elem_id="notices", apply_default_css=False, js_on_load=AWAY)
+
+
+def wire_link(searchers: Searchers, page: gr.Blocks, tabs: gr.Tabs, notices: gr.HTML, first: SearchTab,
+              second: CompareTab | None) -> None:
+    """What the page does with the address that it was opened with, and when a tab is chosen."""
+    address, tab = gr.Textbox(visible=False, label="address"), gr.Textbox(visible=False, label="tab")
+    ready = [gr.State(False), gr.State(False)]
+    outputs = [tabs, tab, notices, *ready, *first.bar.asked, first.bar.model, first.bar.count,
+               *(second.bar.linked if second else [])]
+    opened = page.load(partial(_open, searchers, len(outputs)), address, outputs, js=scripts.ADDRESS, **QUIET)
+    opened.then(None, tab, js=scripts.GIVEN)
+    _run(opened, ready[0], first.run, [first.view.trail, *first.bar.inputs], first.view, "search")
+    if second:
+        _run(opened, ready[1], second.run, second.bar.inputs, second.view, "compare")
+    for child in tabs.children:
+        child.select(None, js=f"() => {{ window.umrAddress.tab('{child.id}'); }}")
+
+
+def _open(searchers: Searchers, outputs: int, address: Any) -> list[Any]:
+    if not address:
+        return [gr.skip()] * outputs
+    link = links.read(searchers, address)
+    given = [gr.Tabs(selected=link.tab), link.tab, search_html.notices(link.notices), link.search.asks,
+             link.compare.asks, *search.open_link(link.search, searchers.default, SHOWN),
+             *compare.open_link(searchers, link.compare)]
+    return given[:outputs]  # without a Compare tab its part is left out
+
+
+def _run(opened: Any, ready: gr.State, run: Any, inputs: list[Any], view: Any, tab: str) -> None:
+    def asked(is_ready: Any, *values: Any) -> Any:
+        return run(*values) if is_ready is True else [gr.skip()] * len(view.outputs)
+
+    done = opened.success(asked, [ready, *inputs], view.outputs, show_progress_on=view.outputs[0], **PRIVATE)
+    done.then(None, view.address, js=scripts.TELL[tab])

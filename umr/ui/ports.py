@@ -1,0 +1,42 @@
+"""The port that the page is to be served on, checked before Gradio is imported: it reads the variable on import."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+from umr.errors import ConfigError
+
+PORT, HOST = "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME"
+DEFAULT_HOST = "127.0.0.1"
+
+
+def chosen_port(host: str | None, port: str | None, variables: Mapping[str, str] = os.environ) -> int | None:
+    """The port that --port or the variable names; None where neither does, and any free one will do.
+
+    Raises ConfigError where one of them is no port, or the port cannot be listened on."""
+    named = [(name, value) for name, value in (("--port", port), (PORT, variables.get(PORT))) if value is not None]
+    numbers = [_number(name, value) for name, value in named]
+    if not numbers:
+        return None
+    _check_free(host or variables.get(HOST) or DEFAULT_HOST, numbers[0], named[0][0])
+    return numbers[0]
+
+
+def _number(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 5 and 1 <= int(value) <= 65535):
+        raise ConfigError(f"{name} is {value!r}, which is no port; give a whole number from 1 to 65535")
+    return int(value)
+
+
+def _check_free(host: str, port: int, name: str) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"{name} is {port}, and {host}:{port} cannot be listened on: {reason}; "
+                          "choose another, or end what listens there") from error
