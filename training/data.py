@@ -22,7 +22,7 @@ from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import MediaKind, Role, TokenRow
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
-STILL_SAID = attributes.columns_said(frozenset(name.split()[0] for name in attributes.COLUMNS) - {"action"})
+STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLUMNS])  # what a still picture fixes
 
 
 class BatchBuilder:
@@ -339,8 +339,8 @@ class BatchBuilder:
                 )
                 plans.append((kind, number, item, family))
         for number, family in self._clip_families(draft, rng, self.config.families_per_batch // 8 or 1):
+            stills = self._stills(number, family)
             for item in family[:3]:
-                stills = self._stills(number, family)
                 plans.append(("clip", draft.add("clip", item.scene, media=draft.clip(item)), item, stills))
         kinds = [kind for kind in ("picture", "passage", "entry", "clip") if kind in draft.roles]
         first = dict(zip(kinds, np.cumsum([0] + [len(draft.roles[kind]) for kind in kinds]), strict=False))
