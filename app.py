@@ -13,12 +13,14 @@ from pathlib import Path
 from umr.errors import UMRError
 from umr.search import BUNDLED, default_root
 from umr.ui.examples import read_examples
+from umr.ui.heap import share_heaps
 from umr.ui.ports import chosen_port
 from umr.ui.searchers import find_searchers, media_paths
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves the page until it is stopped. Returns the exit status: 2 with a message where it cannot start."""
+    share_heaps()
     parser = argparse.ArgumentParser(description="Serves the search page.")
     parser.add_argument("--index", type=Path, help="an index folder to search (default: all under indexes/)")
     parser.add_argument("--encoder", help="the encoder to start with (default: unified)")

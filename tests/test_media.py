@@ -228,6 +228,24 @@ def test_unreadable_or_empty_clip_is_refused(tmp_path, shades):
         media.sample_frames(shades[:0], 8)
 
 
+def test_a_clip_that_cannot_be_read_is_told_in_words_without_number_or_place(tmp_path):
+    (tmp_path / "text.mp4").write_bytes(b"not a clip")
+    with pytest.raises(MediaError) as told:
+        media.sample_frames(tmp_path / "text.mp4", 8)
+    assert str(told.value).startswith("text.mp4 cannot be read: Invalid data found when processing input; it may be")
+    assert "Errno" not in str(told.value) and str(tmp_path) not in str(told.value)
+
+
+def test_a_picture_has_the_name_that_it_is_given_and_by_default_the_end_of_its_path(tmp_path):
+    (tmp_path / "text.png").write_bytes(b"not a picture")
+    for file, place in (("text.png", "folder/text.png"), ("absent.png", "folder/absent.png")):
+        with pytest.raises(MediaError, match=place):
+            media.open_image(tmp_path / file, name=place)
+        with pytest.raises(MediaError) as told:
+            media.open_image(tmp_path / file)
+        assert file in str(told.value) and str(tmp_path) not in str(told.value)
+
+
 def test_damaged_clip_never_reaches_decord(tmp_path, shades, monkeypatch):
     """decord ends the process on some damaged clips, which nothing can catch; PyAV patches them up, or says why not."""
     write_clip(tmp_path / "a.mp4", np.random.default_rng(0).integers(0, 255, (25, 48, 64, 3), dtype=np.uint8))

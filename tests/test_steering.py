@@ -77,3 +77,15 @@ def test_values_outside_are_refused_in_words(values):
         Steering(**values)
 
 
+def test_a_moved_search_is_timed_by_the_searcher_and_keeps_its_notices(searcher):
+    long = Query(query_id="q", content=Content(text="word " * 999), target_modality="image")
+    outcome = search(searcher, long, 3, Steering(balance=0.5, less_of="red"))
+    assert list(outcome.ms) == ["decode", "encode", "search", "total"]
+    assert outcome.notices == (*searcher.search(long, 3).notices, ONE_PART) and len(outcome.notices) == 2
+
+
+def test_words_of_only_spaces_beside_a_picture_leave_no_balance(searcher):
+    blank = query(searcher, text="  ")
+    assert not Steering(balance=0.5).moves_query(blank)
+    outcome = search(searcher, blank, 3, Steering(balance=0.5))
+    assert ONE_PART in outcome.notices and outcome.results == searcher.search(blank, 3).results

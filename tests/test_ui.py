@@ -22,10 +22,9 @@ from umr.index import build_index
 from umr.manifest import IndexManifest
 from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
-from umr.ui import handlers, render
+from umr.ui import handlers, render, search
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
 from umr.ui.layout.page import build_page, serve
-from umr.ui.search import choose_example
 from umr.ui.searchers import Searchers, find_searchers, media_paths
 
 
@@ -38,7 +37,7 @@ class ScriptedSearcher:
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
 
-    def search(self, query: Query, k: int) -> Outcome:
+    def search(self, query: Query, k: int, encode: object = None) -> Outcome:
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]
         hits = [Result(hit=Hit(c.candidate_id, 0.9 - rank / 10, rank), candidate=c) for rank, c in enumerate(found, 1)]
@@ -78,7 +77,7 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
 
 
 def page_of(searchers, uploads=Path("/nowhere"), image=None, text="red", search_in="all", encoder="unified", k=10):
-    return handlers.search_page(searchers, uploads, image, text, search_in, encoder, k)
+    return search.find(searchers, uploads, (), image, text, search_in, encoder, k)[0]
 
 
 def test_results_show_rank_score_kind_title_and_timing(searchers):
@@ -149,7 +148,7 @@ def test_a_bad_request_is_answered_in_words(searchers, searcher, request_, word)
 
 
 def test_an_unforeseen_failure_shows_no_traceback(searchers, searcher, monkeypatch):
-    def fail(query, k):
+    def fail(*_):
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(searcher, "search", fail)
@@ -200,11 +199,11 @@ def test_browsing_shows_images_only_and_pages_go_round(searchers):
 
 def test_an_example_fills_the_query_bar(media):
     items = [Example(text="a red card", search_in="clips"), Example(text="", search_in="all", image=media / "x.png")]
-    first, second = choose_example(items, "0"), choose_example(items, "1")
+    first, second = search.choose_example(items, "0"), search.choose_example(items, "1")
     assert (first.text, first.search_in, first.image, second.image) == ("a red card", "clips", None, media / "x.png")
     for wrong in ("2", "-1", "one", None, 0):
         with pytest.raises(ConfigError):
-            choose_example(items, wrong)
+            search.choose_example(items, wrong)
 
 
 def test_examples_whose_picture_is_missing_are_left_out(media, tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from torch.optim import Optimizer
 
 from training import checkpoint_state as flat
 from training.checkpoint_state import Generators
+from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 
 FORMAT = 1
@@ -82,15 +82,10 @@ def save_checkpoint(
     save_file(optimizer_tensors, temporary / "optimizer.safetensors")
     save_file(random_tensors, temporary / "random.safetensors")
     state["files"] = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
-    for path in temporary.iterdir():
-        _sync(path)
-    _write_synced(temporary / "state.json", json.dumps(state, indent=1))
-    _sync(temporary)
-    temporary.rename(folder / name)
-    _sync(folder)
-    _write_synced(folder / ".latest.writing", name + "\n")
-    (folder / ".latest.writing").replace(folder / "latest")
-    _sync(folder)
+    (temporary / "state.json").write_text(json.dumps(state, indent=1), "utf-8")
+    put(temporary, folder / name)
+    (folder / ".latest.writing").write_text(name + "\n", "utf-8")
+    put(folder / ".latest.writing", folder / "latest")
     _prune(folder, keep={name, previous})
     return folder / name
 
@@ -184,19 +179,3 @@ def _prune(folder: Path, keep: set[str | None]) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    """Flush a written file, or a folder's list of names, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

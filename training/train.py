@@ -227,6 +227,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     """One stage, saved to `out` as an encoder folder with its train_config.json; resumes from checkpoints beside it."""
     torch.set_num_threads(config.threads)
     encoder = load_encoder(config.init, device="cpu") if config.init else new_encoder(config.name, config.seed)
+    _check_pixels(encoder, world)
     encoder.config = replace(encoder.config, name=config.name, instructions=instructions.serving())
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, world, encoder)
@@ -252,6 +253,18 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def _check_pixels(encoder: UnifiedEncoder, world: World) -> None:
+    """Raises ConfigError where the encoder does not see what the world holds."""
+    for what, seen, key in (("pictures", "image_size", "size"), ("clips", "max_frames", "clip_frames")):
+        wanted, there = getattr(encoder.config, seen), world.manifest[key]
+        if wanted != there:
+            option = f"--{seen.replace('_', '-')} {there}"
+            raise ConfigError(
+                f"{encoder.name} needs {what} of {seen} {wanted}, the world's have {there}: adopt it with {option}, "
+                "or render a world of its own"
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:

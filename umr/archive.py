@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from umr.collection import Refused
-from umr.errors import ConfigError, MediaError, UMRError
+from umr.errors import ConfigError, MediaError, UMRError, reason
 
 #: Endings of archives; one inside another is not opened, so that nothing can nest without end.
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar", ".iso", ".cab"))
@@ -57,9 +57,9 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
                 except UMRError as error:
                     _refuse(refused, member.filename, str(error))
                 except _BROKEN as error:
-                    _refuse(refused, member.filename, f"it cannot be unpacked: {_reason(error)}")
+                    _refuse(refused, member.filename, f"it cannot be unpacked: {reason(error)[:200]}")
     except _BROKEN as error:
-        raise MediaError(f"not a zip that can be read: {_reason(error)}") from error
+        raise MediaError(f"not a zip that can be read: {reason(error)[:200]}") from error
     if len(refused) > MAX_REASONS:
         refused[MAX_REASONS:] = [Refused(f"{len(refused) - MAX_REASONS:,} more", "refused as those above")]
     return refused
@@ -151,7 +151,3 @@ def wrong_kind(kind: str) -> str:
 
 def _refuse(refused: list[Refused], name: str, reason: str) -> None:
     refused.append(Refused(name[:200], reason))
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -57,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
     _dtype(one)
 
     one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark, or on another")
+    one.epilog = (
+        "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high]; "
+        "unimodal_wins the share of queries whose picture or text alone is nearer to the target than both together."
+    )
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     which.add_argument("--index", type=Path, metavar="DIR", help="an index of a collection that has queries of its own")
@@ -108,6 +112,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
     _json(one)
 
+    one = _command(
+        commands, "adopt", "adopt", "make an encoder folder of a public Qwen2-VL checkpoint; it is not trained by this"
+    )
+    one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
+    one.add_argument("--name", help="what the encoder is called (default: the checkpoint's name)")
+    one.add_argument(
+        "--image-size", type=int, default=448, metavar="PX",
+        help="side of the square that it sees, a multiple of 28; the catalogue's world has 112 (default: 448)",
+    )  # fmt: skip
+    one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
+
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     one = _command(what, "query", "bench query", "milliseconds per step of a query, p50 and p95, beside FAISS alone")
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
@@ -151,5 +167,5 @@ def _dtype(one: argparse.ArgumentParser) -> None:
 
 def _tasks(one: argparse.ArgumentParser) -> None:
     one.add_argument("--task", help="only this task, such as it2i")
-    one.add_argument("--split", help="only this split, such as ind")
+    one.add_argument("--split", help="only this split, such as ind; of M-BEIR's own files the dataset, such as cirr")
     _json(one)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 
 _BROKEN = (OSError, EOFError, ValueError, MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile)
@@ -29,9 +30,7 @@ def write_npy(path: str | Path, array: np.ndarray) -> None:
     try:
         with draft.open("wb") as file:
             np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
+        put(draft, target)
     finally:
         draft.unlink(missing_ok=True)
 

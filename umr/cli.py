@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "diagnose": diagnose,
         "drift": drift,
         "info": info,
+        "adopt": adopt,
         "bench query": bench_query,
         "bench load": bench_load,
         "bench page": bench_page,
@@ -80,7 +81,7 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
     if image is not None and image.is_dir():
         raise ConfigError(f"{image} is a folder; give the file of a picture")
     if image is not None:
-        media.open_image(image)
+        media.open_image(image, name=str(image))
     return Query(query_id="cli", content=Content(text=words, image=image), target_modality=targets[search_in])
 
 
@@ -179,6 +180,16 @@ def info(options: argparse.Namespace) -> None:
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:
         raise ConfigError("; ".join(broken))
+
+
+def adopt(options: argparse.Namespace) -> None:
+    """`adopt`: writes the encoder folder; says that it is not trained."""
+    from umr.encoders.adopt import adopt as adopted
+
+    config = adopted(options.source, options.out, options.name, options.image_size, options.max_frames)
+    made = f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures of {config.image_size} px"
+    command = f"python -m training.train unified --init {options.out}"
+    _say([made, f"not trained for retrieval yet: `{command}` fine-tunes it"])
 
 
 def bench_query(options: argparse.Namespace) -> None:

@@ -175,7 +175,9 @@ def _files(folder: Path) -> list[Path]:
     pools = sorted((folder / POOLS).glob("*_cand_pool.jsonl"))
     if not pools:
         raise ConfigError(f"{folder} is not a collection: neither {CANDIDATES} nor {POOLS}/*_cand_pool.jsonl is there")
-    return pools
+    # M-BEIR's mbeir_mscoco_task0_cand_pool.jsonl holds training candidates too, beside a pool of the test's own
+    tested = {pool.name.replace("_test_cand_pool", "_cand_pool") for pool in pools if "_test_cand_pool" in pool.name}
+    return [pool for pool in pools if pool.name not in tested]
 
 
 def _fingerprint(files: list[Path]) -> str:

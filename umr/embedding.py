@@ -25,7 +25,7 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
     path, rows = Path(path), []
     for place, row in read_jsonl(path):
         try:
-            rows.append(_row(row, str(len(rows)), path.absolute().parent))
+            rows.append(_row(row, place, path.absolute().parent))
         except UMRError as error:
             raise type(error)(f"{place}: {error}") from error
     if not rows:
@@ -69,7 +69,8 @@ def _row(row: dict, row_id: str, folder: Path) -> Query | Candidate:
     if row.get("role") not in ("query", "candidate"):
         raise ConfigError(f'role is {row.get("role")!r}; "query" or "candidate" is needed')
     text = media.clean_text(row["text"]) or None if row.get("text") else None
-    files = {key: resolve(row[key], folder) if row.get(key) else None for key in ("image", "video")}
+    given = {key: row[key] for key in ("image", "video") if row.get(key)}
+    files = {key: media.existing(resolve(path, folder), name=path) for key, path in given.items()}
     content = Content(text=text, **files)
     if row["role"] == "query":
         return Query(query_id=row_id, content=content, instruction=media.clean_text(row.get("instruction") or ""))

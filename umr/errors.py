@@ -15,3 +15,10 @@ class MismatchError(UMRError):
 
 class ConfigError(UMRError):
     """A setting or argument outside its legal values, or a folder that is not what it should be."""
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in words: an own error's message; another's without its number and the path of a file."""
+    if isinstance(error, UMRError):
+        return str(error)
+    return str(getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__)

@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
-from umr.formats import read_qrels, read_queries, read_run, write_run, written
+from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run, written
 from umr.measures import MEASURES, bootstrap_interval, mean, paired_interval, per_query
 from umr.query_files import find_query_file, names, query_files
 from umr.search import Searcher
@@ -36,12 +36,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One (task, split): its queries with the right target modality, and the judgements of exactly these queries."""
+    """One (task, split): its queries with the right target modality, and the judgements of exactly these queries.
+
+    pool: ids that are searched; None: every candidate of the target modality."""
 
     task: str
     split: str
     queries: list[Query]
     qrels: Qrels
+    pool: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,11 @@ def load(root: str | Path, task: str, split: str) -> Judged:
             f"({', '.join(sorted(lost)[:3])}): write the benchmark again"
         )
     return Judged(
-        task=task, split=split, queries=queries, qrels={query.query_id: qrels[query.query_id] for query in queries}
+        task=task,
+        split=split,
+        queries=queries,
+        qrels={query.query_id: qrels[query.query_id] for query in queries},
+        pool=None if found.pool is None else read_pool(found.pool),
     )
 
 
@@ -251,7 +258,9 @@ def read_report(folder: str | Path) -> dict[str, Any]:
 
 
 def _retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred: Mapping[str, frozenset[str]]) -> Run:
-    pool = searcher.collection.pool(judged.queries[0].target_modality)
+    pool = judged.pool
+    if pool is None:
+        pool = searcher.collection.pool(judged.queries[0].target_modality)
     run: dict[str, list[Hit]] = {}
     for start in range(0, len(embeddings), _BATCH):
         part = slice(start, start + _BATCH)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from umr.disk import put
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Target
 
@@ -56,7 +57,7 @@ class BenchmarkQuery:
 
 @contextmanager
 def written(path: str | Path) -> Iterator[IO[str]]:
-    """A text file to write, that replaces `path` only once it is whole; compressed where the name ends in .gz.
+    """A text file to write, that replaces `path` once it is whole and on the disk; compressed where the name ends in .gz.
 
     Compressed bytes hold neither name nor time, so that equal content makes equal files."""
     target = Path(path)
@@ -65,7 +66,7 @@ def written(path: str | Path) -> Iterator[IO[str]]:
     try:
         with _writer(draft, target.suffix == ".gz") as file:
             yield file
-        os.replace(draft, target)
+        put(draft, target)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -175,9 +176,7 @@ def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, de
 
 def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:
     """A Candidate of an M-BEIR pool row; img_path and video_path are relative to `folder`."""
-    modality, did = _modality(row.get("modality"), place), row.get("did")
-    if not isinstance(did, str) or not did:
-        raise ConfigError(f"{place}: did is {did!r}; a text is needed")
+    modality, did = _modality(row.get("modality"), place), _did(row, place)
     content = _content(modality, row.get("txt"), row.get("img_path"), row.get("video_path"), folder, place)
     return Candidate(
         candidate_id=did,
@@ -187,6 +186,11 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
         licence=_text(row, "licence", place),
         content_hash=_text(row, "content_hash", place),
     )
+
+
+def read_pool(path: str | Path) -> frozenset[str]:
+    """The ids of an M-BEIR candidate pool, without the candidates."""
+    return frozenset(_did(row, place) for place, row in read_jsonl(path))
 
 
 def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
@@ -217,6 +221,13 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
             )
         )
     return queries
+
+
+def _did(row: Mapping[str, Any], place: str) -> str:
+    did = row.get("did")
+    if not isinstance(did, str) or not did:
+        raise ConfigError(f"{place}: did is {did!r}; a text is needed")
+    return did
 
 
 def _word(value: str) -> str:

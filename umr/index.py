@@ -23,6 +23,7 @@ import numpy as np
 
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
+from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 from umr.exact import ExactIndex, Rows
 from umr.formats import written
@@ -216,7 +217,7 @@ def build_index(
     write_npy(draft / PROBE, encode_probe(encoder))
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
     for name in (VECTORS, IDS, PROBE):
-        os.replace(draft / name, folder / name)
+        put(draft / name, folder / name)
     manifest = IndexManifest(
         encoder=encoder.fingerprint,
         encoder_name=encoder.name,

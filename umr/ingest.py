@@ -11,7 +11,8 @@ from typing import Any
 
 from umr import media
 from umr.collection import Refused
-from umr.errors import ConfigError, MediaError, UMRError
+from umr.disk import put
+from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.types import Candidate, Content
 
@@ -38,7 +39,7 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
         try:
             candidates.append(_from_file(path, name, folder))
         except (UMRError, OSError) as error:
-            refused.append(Refused(name, str(error)))
+            refused.append(Refused(name, reason(error)))
         if progress is not None:
             progress(number, len(files))
     return candidates, refused
@@ -57,7 +58,7 @@ def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
             _claim(candidate.candidate_id, seen)
             candidates.append(candidate)
         except (UMRError, OSError) as error:
-            refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", str(error)))
+            refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", reason(error)))
         if progress is not None:
             progress(number, len(lines))
     return candidates, refused
@@ -125,7 +126,7 @@ def read_dataset(
             _claim(candidate.candidate_id, seen)
             candidates.append(candidate)
         except (UMRError, OSError) as error:
-            refused.append(Refused(f"row {number}", str(error)))
+            refused.append(Refused(f"row {number}", reason(error)))
         if progress is not None:
             progress(number + 1, len(data))
     return candidates, refused
@@ -226,5 +227,5 @@ def _stored(value: dict[str, Any] | str, folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         draft = target.with_suffix(".part")
         draft.write_bytes(data)
-        os.replace(draft, target)
+        put(draft, target)
     return str(target)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from umr.errors import MediaError
+from umr.errors import MediaError, reason
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +34,17 @@ GREY = (127, 127, 127)
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000")
 
 
-def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(
+    source: str | Path | bytes | Image.Image | np.ndarray, max_pixels: int = MAX_PIXELS, name: str | None = None
+) -> Image.Image:
     """Any picture as RGB: EXIF rotation applied, transparency over white, 16 bits scaled to 8, first frame of several.
 
     source: a path, the bytes of a file, a PIL picture, or a uint8 array (H, W, 3).
+    name: what errors call it; by default the last part of its path, as a page must not say where on the server it lies.
     Raises MediaError if it cannot be read to its end, or has no pixels or more than max_pixels."""
     if isinstance(source, np.ndarray):
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
-    name = _name(source)
+    name = name or _name(source)
     with _reading(name, max_pixels=max_pixels), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of bombs, as the cap below is ours and lower, and of odd metadata
         if isinstance(source, Image.Image):
@@ -49,7 +52,7 @@ def open_image(source: str | Path | bytes | Image.Image | np.ndarray, max_pixels
         elif isinstance(source, bytes):
             image = Image.open(io.BytesIO(source), formats=_formats())
         else:
-            image = Image.open(_existing(source), formats=_formats())
+            image = Image.open(existing(source, name), formats=_formats())
         width, height = image.size
         if not width or not height:
             raise MediaError(f"{name} has no pixels ({width} x {height}); choose another picture")
@@ -81,7 +84,7 @@ def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
     if isinstance(source, np.ndarray):
         frames = _checked(source, 4, "a clip", "(F, H, W, 3)")
         return frames[_places(len(frames), n, "the clip")]
-    path = _existing(source)
+    path = existing(source)
     if path.suffix.lower() != ".gif" and _is_sound(path):
         frames = _decord_frames(path, n)
         if frames is not None:
@@ -102,7 +105,7 @@ def content_hash(source: str | Path | bytes) -> str:
     """sha256 (hex) of a file's bytes. Raises MediaError if the file is absent."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    with _existing(source).open("rb") as file:
+    with existing(source).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -254,18 +257,18 @@ def _reading(name: str, errors: tuple[type[Exception], ...] = (), max_pixels: in
     except UnidentifiedImageError as error:
         raise MediaError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF)") from error
     except broken as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MediaError(f"{name} cannot be read: {reason}; it may be damaged, choose another file") from error
+        raise MediaError(f"{name} cannot be read: {reason(error)}; it may be damaged, choose another file") from error
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> str:
     return f"{name} is too large: {size}, at most {max_pixels / 1e6:.0f} megapixels are read; make it smaller first"
 
 
-def _existing(source: str | Path) -> Path:
+def existing(source: str | Path, name: str | None = None) -> Path:
+    """The path of a file that is there. Raises MediaError by `name`, as open_image does."""
     path = Path(source)
     if "\0" in str(source) or not path.is_file():
-        raise MediaError(f"{path.name!r} is not a file that exists; check its path")
+        raise MediaError(f"{name or path.name!r} is not a file that exists; check its path")
     return path
 
 

@@ -13,14 +13,14 @@ from umr.formats import TASKS
 from umr.types import Modality, Target
 
 _SHORT = {"text": "t", "image": "i", "image,text": "it", "video": "v"}
-#: mbeir_catalogue_it2i_ind_test.jsonl names task and split; M-BEIR's own mbeir_cirr_task7_test.jsonl the task's number.
+#: mbeir_catalogue_it2i_ind_test.jsonl names task and split; M-BEIR's mbeir_cirr_task7_test.jsonl dataset and number.
 _OURS = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
 _MBEIR = re.compile(r"mbeir_(?P<name>.+)_task(?P<number>\d+)_test\.jsonl")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class QueryFile:
-    """One (task, split) of a benchmark: names are "it2i", "ind"; stem leads to the files that belong together."""
+    """One (task, split) of a benchmark: names are "it2i", "ind"; the path's stem leads to what belongs together."""
 
     task: str
     split: str
@@ -31,12 +31,19 @@ class QueryFile:
         """Its relevance judgements."""
         return self.path.parents[2] / "qrels" / "test" / f"{self.path.stem}_qrels.txt"
 
+    @property
+    def pool(self) -> Path | None:
+        """M-BEIR's local pool: the only candidates that its queries are searched among; None where there is none."""
+        folder = self.path.parents[2] / "cand_pool" / "local"
+        named = (f"{self.path.stem}_cand_pool.jsonl", f"{self.path.stem.removesuffix('_test')}_cand_pool.jsonl")
+        return next((folder / name for name in named if (folder / name).is_file()), None)
+
 
 def query_files(root: str | Path) -> list[QueryFile]:
-    """Every (task, split) that a benchmark folder has, sorted; M-BEIR's own files are of the split "ind".
+    """Every (task, split) that a benchmark folder has, sorted; the split of M-BEIR's own files is their dataset.
 
     Raises ConfigError if there is none, for a task number that M-BEIR does not have, or where two files are of one
-    (task, split), as in a folder of several datasets."""
+    (task, split)."""
     folder = Path(root) / "query" / "test"
     found: dict[tuple[str, str], QueryFile] = {}
     for path in sorted(folder.glob("mbeir_*_test.jsonl")):
@@ -77,7 +84,7 @@ def _task_and_split(path: Path) -> tuple[str, str] | None:
         number = int(match["number"])
         if number not in TASKS:
             raise ConfigError(f"{path.name}: there is no task {number}; legal: {', '.join(map(str, TASKS))}")
-        return _task_name(*TASKS[number]), "ind"
+        return _task_name(*TASKS[number]), match["name"]
     match = _OURS.fullmatch(path.name)
     return (match["task"], match["split"]) if match else None
 

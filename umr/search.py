@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.index import Index
 from umr.manifest import MANIFEST, IndexManifest
-from umr.types import Content, Encoder, Query, Result
+from umr.types import Content, Embeddings, Encoder, Query, Result
 
 #: The collection that the repository ships, and its folder's name under every encoder.
 BUNDLED = "catalogue"
@@ -52,8 +53,10 @@ class Searcher:
         collection = Collection.open(folder / manifest.collection_at)
         return cls(encoder, Index.open(folder, encoder), collection)
 
-    def search(self, query: Query, k: int) -> Outcome:
+    def search(self, query: Query, k: int, encode: Callable[[Query], Embeddings] | None = None) -> Outcome:
         """The k best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
+
+        encode: gives the one row of the decoded query; None: the encoder's own.
 
         Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot
         be read."""
@@ -62,7 +65,7 @@ class Searcher:
         start = time.perf_counter()
         query, barred = self.decode(query)
         decoded = time.perf_counter()
-        embeddings = self.encoder.encode_queries([query])
+        embeddings = self.encoder.encode_queries([query]) if encode is None else encode(query)
         notices = tuple(self.encoder.notices(query))
         encoded = time.perf_counter()
         run = self.index.search(embeddings, k, self.collection.pool(query.target_modality), {query.query_id: barred})

@@ -3,8 +3,8 @@ training. Not the encoder's own composition, which it leaves as it is where noth
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Steering:
 
     def moves_query(self, query: Query) -> bool:
         """Whether this query's vector is changed: a balance needs both its parts."""
-        return bool(self.less_of or (self.balance and query.content.modality == "image,text"))
+        return bool(self.less_of or (self.balance and _has_both(query.content)))
 
 
 UNMOVED = Steering()
@@ -69,13 +69,15 @@ def steer(composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | N
 
 def search(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outcome:
     """As `searcher.search`, with the query's vector moved and weak results left out as the steering asks."""
-    outcome = _moved(searcher, query, k, steering) if steering.moves else searcher.search(query, k)
-    return replace(outcome, results=_strong(outcome.results, steering.cut))
+    moved = partial(encode, searcher, steering=steering) if steering.moves else None
+    outcome = searcher.search(query, k, moved)
+    left_out = (ONE_PART,) if steering.balance and not _has_both(query.content) else ()
+    return replace(outcome, results=_strong(outcome.results, steering.cut), notices=outcome.notices + left_out)
 
 
 def encode(searcher: Searcher, query: Query, steering: Steering) -> Embeddings:
     """The one row of a decoded query, moved as the steering asks; a balance without its two parts is left out."""
-    both = query.content.modality == "image,text"
+    both = _has_both(query.content)
     parts = {"composed": query.content}
     if both and steering.balance:
         parts |= {"picture": Content(image=query.content.image), "text": Content(text=query.content.text)}
@@ -89,20 +91,9 @@ def encode(searcher: Searcher, query: Query, steering: Steering) -> Embeddings:
     return replace(made, ids=(query.query_id,), vectors=moved[None])
 
 
-def _moved(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outcome:
-    start = time.perf_counter()
-    query, barred = searcher.decode(query)
-    decoded = time.perf_counter()
-    moved = encode(searcher, query, steering)
-    encoded = time.perf_counter()
-    run = searcher.index.search(moved, k, searcher.collection.pool(query.target_modality), {query.query_id: barred})
-    end = time.perf_counter()
-    left_out = steering.balance and query.content.modality != "image,text"
-    notices = tuple(searcher.encoder.notices(query)) + ((ONE_PART,) if left_out else ())
-    steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
-    return Outcome(results=[Result(hit=hit, candidate=searcher.collection[hit.candidate_id])
-                            for hit in run[query.query_id]],
-                   notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
+def _has_both(content: Content) -> bool:
+    """Whether a picture stands beside words; a text of spaces is none."""
+    return content.image is not None and bool((content.text or "").strip())
 
 
 def _strong(results: list[Result], cut: float) -> list[Result]:

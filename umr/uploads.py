@@ -13,7 +13,7 @@ from pathlib import Path
 from umr import archive, media
 from umr.archive import ARCHIVES, Budget
 from umr.collection import Collection, Refused
-from umr.errors import ConfigError, MediaError, UMRError
+from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.index import Index, build_index
 from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
@@ -79,7 +79,7 @@ def take(sources: Sequence[tuple[str, Path]], folder: Path, report: Report) -> l
             else:
                 _take_file(name, path, folder / "files", budget)
         except (UMRError, OSError) as error:
-            refused.append(Refused(name[:200] or "a file without a name", _reason(error)))
+            refused.append(Refused(name[:200] or "a file without a name", reason(error)))
         report("Taking in", number, len(sources))
     _set_rows_apart(folder)
     return refused
@@ -177,7 +177,3 @@ def _set_rows_apart(folder: Path) -> None:
         target = (folder / "rows" / path.relative_to(folder / "files")).with_suffix(ROWS)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, _free(target))
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or "it cannot be read" if isinstance(error, OSError) else str(error)

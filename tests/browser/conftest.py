@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,18 +10,18 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from umr import evaluation
+from umr.browser import open_browser
 from umr.search import BUNDLED, default_root
+from umr.served import served_page
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "test-artifacts"
 SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
 SLOW = 120_000  # ms; a machine may be busy with other things, and the first comparison opens every model
 expect.set_options(timeout=SLOW)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
 
 
 @dataclass(frozen=True)
@@ -51,43 +44,18 @@ class Known:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    log = tmp_path_factory.mktemp("page") / "log.txt"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    start = time.perf_counter()
-    with log.open("w") as output:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, stdout=output, stderr=output,
-                                   env=os.environ | {"GRADIO_SERVER_PORT": str(port), "UMR_CACHE": str(log.parent)})
-    try:
-        yield Served(f"http://127.0.0.1:{port}", _wait(f"http://127.0.0.1:{port}", process, log, start), log.parent)
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(address: str, process: subprocess.Popen, log: Path, start: float) -> float:
-    while time.perf_counter() - start < 60:
-        if process.poll() is not None:
-            pytest.fail(f"app.py ended with {process.returncode}:\n{log.read_text()}")
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return time.perf_counter() - start
-        except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.1)
-    return pytest.fail(f"app.py served nothing within 60 s:\n{log.read_text()}")
+    cache, start = tmp_path_factory.mktemp("cache"), time.perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UMR_CACHE", str(cache))
+        with served_page() as (address, _):
+            yield Served(address, time.perf_counter() - start, cache)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("no Chromium: `make test` installs it, or install the package chromium")
     ARTEFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
+    with open_browser() as opened:
+        yield opened
 
 
 @contextmanager
@@ -104,6 +72,28 @@ def visit(browser: Browser, size: str, dark: bool, shot: str | None = None) -> I
             opened.screenshot(path=ARTEFACTS / f"{shot}.png")
     finally:
         context.close()
+
+
+def arrive(page: Page, served: Served, tab: str = "search", query: str = "") -> None:
+    """The page at one of its tabs, ready for a visitor's hands. query: the rest of the address, such as "&text=red"."""
+    page.goto(f"{served.address}/?tab={tab}{query}")
+    expect(page.locator(f"#tab-{tab}-button")).to_have_attribute("aria-selected", "true")
+    expect(page.locator(f"#tab-{tab}")).to_be_attached()  # the panel that the button controls is mounted after it
+    page.wait_for_function("window.umrAddress.given")
+    settle(page)
+
+
+def open_drawer(page: Page) -> None:
+    """Opens Fine-tune, ready to be typed into."""
+    page.locator("#tune > button").click()
+    expect(page.locator("#q-less")).to_be_visible()
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Waits until fields that have just appeared have their values: Gradio hands what they were given earlier over in the
+    animation frame after they are mounted, and what was typed before that is lost."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 
 @pytest.fixture(params=list(SIZES))

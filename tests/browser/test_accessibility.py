@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Served, visit
+from tests.browser.conftest import Served, arrive, open_drawer, settle, visit
 
 SERIOUS = ("serious", "critical")
 
@@ -21,7 +21,7 @@ def searched(page: Page, folder: Path) -> None:
     expect(page.locator("#results .u-card")).to_have_count(24)
     page.locator("#results [data-pick]").first.click()
     expect(page.locator("[data-turn]")).to_have_count(2)
-    page.locator("#tune > button").click()
+    open_drawer(page)
     expect(page.locator(".u-formula")).to_be_visible()
     page.locator("#results [data-details]").nth(1).click()
     expect(page.locator("#details-ranks tbody tr").first).to_be_attached()
@@ -52,6 +52,8 @@ def indexed(page: Page, folder: Path) -> None:
     expect(page.locator("#f-drop")).to_contain_text("setup")
     page.locator("#f-go").click()
     expect(page.locator("#f-status")).to_contain_text("Ready to search")
+    expect(page.locator("#f-text textarea")).to_be_visible()
+    settle(page)
     page.locator("#f-text textarea").fill("a teal thing")
     page.locator("#f-find").click()
     expect(page.locator("#f-results .u-card").first).to_be_visible()
@@ -72,8 +74,8 @@ FILLED: dict[str, Callable[[Page, Path], None]] = {
 def test_axe_finds_nothing_serious(browser: Browser, served: Served, tmp_path: Path, address: str, size: str,
                                    dark: bool):
     with visit(browser, size, dark) as page:
-        page.goto(f"{served.address}/?tab={address}")
-        expect(page.locator(f"#tab-{address.partition('&')[0]}-button")).to_have_attribute("aria-selected", "true")
+        tab, mark, query = address.partition("&")
+        arrive(page, served, tab, mark + query)
         for fill in (untouched, FILLED[address]):
             fill(page, tmp_path)
             found = Axe().run(page).response["violations"]

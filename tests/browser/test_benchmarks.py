@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Served
+from tests.browser.conftest import Served, arrive
 
 
 @pytest.fixture
 def tab(visitor: Page, served: Served) -> Page:
-    visitor.goto(f"{served.address}/?tab=benchmarks")
+    arrive(visitor, served, "benchmarks")
     visitor.wait_for_selector("#benchmarks table")
     return visitor
+
+
+def choose(tab: Page, key: str, name: str) -> None:
+    tab.locator(f"#{key} input").click()
+    tab.get_by_role("option", name=name, exact=True).click()
 
 
 def test_a_number_leads_to_its_queries_and_they_are_turned(tab: Page):
@@ -25,9 +32,25 @@ def test_a_number_leads_to_its_queries_and_they_are_turned(tab: Page):
 
 
 def test_another_measure_changes_the_tables(tab: Page):
-    tab.locator("#b-measure input").click()
-    tab.get_by_role("option", name="Reciprocal rank (MRR)").click()
+    choose(tab, "b-measure", "Reciprocal rank (MRR)")
     expect(tab.locator("#benchmarks .u-measure")).to_contain_text("MRR")
+
+
+def test_the_address_reopens_the_measure_and_the_pair(tab: Page):
+    choose(tab, "b-measure", "Reciprocal rank (MRR)")
+    choose(tab, "b-b", "unified")
+    expect(tab).to_have_url(re.compile(r"\?b-measure=mrr&b-b=unified&tab=benchmarks$"))
+    expect(tab.locator("#bench-pair h2")).to_have_text("unified against contrastive")
+    expect(tab.locator("#benchmarks .u-measure")).to_contain_text("MRR")
+    shown = [tab.locator(place).text_content() for place in ("#benchmarks", "#bench-pair")]
+    tab.reload()
+    expect(tab.locator("#bench-pair h2")).to_have_text("unified against contrastive")
+    expect(tab.locator("#benchmarks .u-measure")).to_contain_text("MRR")
+    expect(tab.locator("#b-measure input")).to_have_value("Reciprocal rank (MRR)")
+    expect(tab.locator("#b-b input")).to_have_value("unified")
+    assert [tab.locator(place).text_content() for place in ("#benchmarks", "#bench-pair")] == shown
+    choose(tab, "b-measure", "First result right (success@1)")
+    expect(tab).to_have_url(re.compile(r"\?b-b=unified&tab=benchmarks$"))
 
 
 def test_the_difference_of_the_papers_pair_is_shown(tab: Page):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Served, visit
+from tests.browser.conftest import Served, arrive, visit
 from umr import evaluation
 from umr.search import BUNDLED, default_root
 from umr.ui.votes import FILE
@@ -19,8 +19,7 @@ from umr.ui.votes import FILE
 
 @pytest.fixture
 def page(visitor: Page, served: Served) -> Page:
-    visitor.goto(f"{served.address}/?tab=compare")
-    expect(visitor.locator("#c-go")).to_be_visible()
+    arrive(visitor, served, "compare")
     return visitor
 
 
@@ -42,7 +41,8 @@ def test_columns_are_aligned_by_rank_or_chosen_by_the_switch(page: Page):
     random_query(page)
     columns = page.locator("#compare .u-column")
     if page.viewport_size["width"] > 640:
-        tops = [[cell.bounding_box()["y"] for cell in column.locator(".u-cell").all()] for column in columns.all()]
+        tops = columns.evaluate_all("""all => all.map((column) => [...column.querySelectorAll('.u-cell')].map(
+            (cell) => cell.getBoundingClientRect().top))""")
         assert all(other == pytest.approx(tops[0], abs=0.5) for other in tops[1:])
         return
     expect(columns.nth(0)).to_be_visible()

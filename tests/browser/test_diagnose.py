@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Served
+from tests.browser.conftest import Served, arrive
 
 
 @pytest.fixture
 def tab(visitor: Page, served: Served) -> Page:
-    visitor.goto(f"{served.address}/?tab=diagnose")
+    arrive(visitor, served, "diagnose")
     visitor.wait_for_selector("#diagnose .u-scatter")
     return visitor
 
@@ -36,4 +38,26 @@ def test_a_worst_query_opens_its_comparison(tab: Page):
     asked = query.get_attribute("data-query")
     query.click()
     tab.wait_for_selector("#compare [data-id]")
-    assert "tab=compare" in tab.url and asked.replace(":", "%3A") in tab.url
+    expect(tab).to_have_url(re.compile("tab=compare"))
+    expect(tab).to_have_url(re.compile(asked.replace(":", "%3A")))
+
+
+def test_the_address_reopens_the_model_and_the_split(tab: Page):
+    for key, name in (("d-split", "it2i phrasing"), ("d-model", "mca")):
+        tab.locator(f"#{key} input").click()
+        tab.get_by_role("option", name=name, exact=True).click()
+    expect(tab).to_have_url(re.compile(r"\?d-model=mca&d-split=it2i\+phrasing&tab=diagnose$"))
+    expect(tab.locator("#diagnose")).to_contain_text("--encoder mca --task it2i --split phrasing")
+    shown = tab.locator("#diagnose").text_content()
+    tab.reload()
+    expect(tab.locator("#diagnose")).to_contain_text("--encoder mca --task it2i --split phrasing")
+    expect(tab.locator("#d-model input")).to_have_value("mca")
+    expect(tab.locator("#d-split input")).to_have_value("it2i phrasing")
+    assert tab.locator("#diagnose").text_content() == shown
+
+
+def test_a_choice_that_is_not_here_is_told_and_the_usual_one_is_shown(visitor: Page, served: Served):
+    arrive(visitor, served, "diagnose", "&d-model=gpt&d-split=it2i+phrasing")
+    expect(visitor.get_by_role("alert")).to_contain_text("gpt")
+    expect(visitor.locator("#diagnose")).to_contain_text("--encoder unified --task it2i --split phrasing")
+    expect(visitor.locator("#d-model input")).to_have_value("unified")

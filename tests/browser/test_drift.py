@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Served, visit
+from tests.browser.conftest import Served, arrive, visit
 from umr import unfamiliar
 from umr.search import BUNDLED, default_root
 from umr.ui.searchers import find_searchers
@@ -26,8 +26,7 @@ def test_every_model_on_offer_is_calibrated():
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     with visit(browser, "desktop", dark=False, shot="drift") as opened:
-        opened.goto(f"{served.address}/?tab=files")
-        opened.locator("#f-go").wait_for()
+        arrive(opened, served, "files")
         yield opened
 
 

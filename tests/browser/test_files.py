@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ARTEFACTS, Served
+from tests.browser.conftest import ARTEFACTS, Served, arrive, settle, visit
 from umr.search import BUNDLED, default_root
 
 
@@ -21,7 +21,7 @@ def page(visitor: Page, served: Served) -> Page:
 
 
 def open_tab(page: Page, served: Served) -> None:
-    page.goto(f"{served.address}/?tab=files")
+    arrive(page, served, "files")
     expect(page.locator("#f-intro")).to_contain_text("500 files")
     expect(page.locator("#f-go")).to_be_visible()
 
@@ -46,6 +46,8 @@ def index(page: Page, given: list[Path]) -> None:
     expect(page.locator("#f-drop")).to_contain_text("more")
     page.locator("#f-go").click()
     expect(page.locator("#f-status")).to_contain_text("Ready to search")
+    expect(page.locator("#f-text textarea")).to_be_visible()
+    settle(page)
 
 
 def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path]):
@@ -84,14 +86,13 @@ def test_another_visitor_and_a_later_one_see_nothing_of_it(page: Page, browser: 
     page.locator("#f-text textarea").fill("a note")
     page.locator("#f-find").click()
     address = page.locator("#f-results .u-card img").first.get_attribute("src")
-    other = browser.new_context().new_page()
-    open_tab(other, served)
-    expect(other.locator("#f-search")).to_be_hidden()
-    assert "own-files-" not in other.content()
-    page.locator("#f-forget").click()
-    expect(page.locator("#f-status")).to_contain_text("no longer")
-    assert other.request.get(served.address + address).status == 403
-    other.context.close()
+    with visit(browser, "desktop", dark=False) as other:
+        open_tab(other, served)
+        expect(other.locator("#f-search")).to_be_hidden()
+        assert "own-files-" not in other.content()
+        page.locator("#f-forget").click()
+        expect(page.locator("#f-status")).to_contain_text("no longer")
+        assert other.request.get(served.address + address).status == 403
 
 
 def test_the_index_button_without_files_says_what_to_do(page: Page):

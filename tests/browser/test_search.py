@@ -9,20 +9,21 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ARTEFACTS, Known, Served, visit
+from tests.browser.conftest import ARTEFACTS, Known, Served, arrive, open_drawer, visit
 
 
 @pytest.fixture
 def page(visitor: Page, served: Served) -> Page:
-    visitor.goto(served.address)
-    expect(visitor.locator("#q-go")).to_be_visible()
+    arrive(visitor, served)
     return visitor
 
 
 def start(page: Page) -> None:
-    """The first example, whose results are stored or found."""
+    """The first example, of picture and words, whose results are stored or found."""
     page.locator(".u-example").first.click()
     expect(page.locator("#results .u-card")).to_have_count(24)
+    expect(page.locator("#q-text textarea")).not_to_have_value("")
+    expect(page).to_have_url(re.compile("text="))
 
 
 def state(page: Page) -> dict[str, str]:
@@ -52,13 +53,12 @@ def test_a_link_reopens_picture_text_kind_and_results(page: Page, browser: Brows
     expect(page).to_have_url(re.compile("ref=100%3A"))
     expect(page.locator("#results .u-card")).to_have_count(24)
     shown = page.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.id)")
-    again = browser.new_context().new_page()
-    again.goto(page.url)
-    expect(again.locator("#results .u-card")).to_have_count(24)
-    expect(again.locator("#q-text textarea")).to_have_value(state(page)["text"])
-    expect(again.locator("#q-image img")).to_be_visible()
-    assert again.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.id)") == shown
-    again.context.close()
+    with visit(browser, "desktop", dark=False) as again:
+        again.goto(page.url)
+        expect(again.locator("#results .u-card")).to_have_count(24)
+        expect(again.locator("#q-text textarea")).to_have_value(state(page)["text"])
+        expect(again.locator("#q-image img")).to_be_visible()
+        assert again.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.id)") == shown
 
 
 def test_an_uploaded_picture_is_not_in_the_address(page: Page, known: Known, tmp_path):
@@ -89,10 +89,22 @@ def test_details_open_fill_and_close_with_the_focus_back_on_the_card(page: Page)
     expect(button).to_be_focused()
 
 
+def test_details_tell_of_the_search_on_show_though_another_reference_was_chosen(page: Page):
+    start(page)
+    words = page.locator("#q-text textarea").input_value().split()
+    page.locator("#results [data-pick]").nth(1).click()
+    expect(page.locator("[data-turn]")).to_have_count(2)
+    page.locator("#results [data-details]").nth(2).click()
+    reasons = page.locator("#details-reasons")
+    expect(reasons).to_contain_text("Which words carry it")  # those of the example; the new turn has none
+    for word in words:
+        expect(reasons).to_contain_text(word)
+
+
 def test_the_drawer_is_closed_tells_its_formula_and_moves_the_ranking(page: Page):
     start(page)
     expect(page.locator("#q-less")).to_be_hidden()
-    page.locator("#tune > button").click()
+    open_drawer(page)
     expect(page.locator(".u-formula")).to_contain_text("outside the training")
     before = page.locator("#results .u-score").first.inner_text()
     less = page.locator("#q-less").locator("input, textarea").first
@@ -111,7 +123,6 @@ def test_a_results_words_come_into_the_bar(page: Page):
 
 def test_choosing_a_tab_changes_the_address_and_nothing_else_of_it(page: Page):
     start(page)
-    expect(page).to_have_url(re.compile("text="))
     before = state(page)
     page.evaluate("window.kept = true")
     for tab in ("compare", "files", "diagnose"):
@@ -125,7 +136,7 @@ def test_choosing_a_tab_changes_the_address_and_nothing_else_of_it(page: Page):
 
 def test_a_link_restores_the_drawer_and_the_tab(page: Page, browser: Browser):
     start(page)
-    page.locator("#tune > button").click()
+    open_drawer(page)
     page.locator("#q-less").locator("input, textarea").first.fill("wood & glass")
     page.locator("#q-cut input[type=number]").fill("0.5")
     page.locator("#q-less").locator("input, textarea").first.press("Enter")
@@ -137,7 +148,7 @@ def test_a_link_restores_the_drawer_and_the_tab(page: Page, browser: Browser):
         expect(again.locator("#tab-benchmarks-button")).to_have_attribute("aria-selected", "true")
         again.locator("#tab-search-button").click()
         expect(again.locator("#results .u-card").first).to_be_visible()
-        again.locator("#tune > button").click()
+        open_drawer(again)
         expect(again.locator("#q-less").locator("input, textarea").first).to_have_value("wood & glass")
         expect(again.locator("#q-cut input[type=number]")).to_have_value("0.5")
 
@@ -152,7 +163,6 @@ def test_what_a_link_cannot_give_is_told_and_the_rest_is_given(visitor: Page, se
 
 
 def test_a_link_to_nothing_is_explained(browser: Browser, served: Served):
-    opened = browser.new_context().new_page()
-    opened.goto(f"{served.address}/?collection=catalogue&ref=100:999999")
-    expect(opened.get_by_role("alert")).to_contain_text("not in this collection")
-    opened.context.close()
+    with visit(browser, "desktop", dark=False) as opened:
+        opened.goto(f"{served.address}/?collection=catalogue&ref=100:999999")
+        expect(opened.get_by_role("alert")).to_contain_text("not in this collection")

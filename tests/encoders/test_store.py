@@ -31,8 +31,9 @@ def rows(stills, clips):
     return [Candidate(candidate_id=str(at), content=Content(**part)) for at, part in enumerate(parts)]
 
 
-def test_folder_holds_four_files_and_lists_all_but_the_last(saved):
+def test_folder_lists_its_files_but_for_the_card_and_the_list_itself(saved):
     assert sorted(path.name for path in saved.iterdir()) == [
+        "README.md",
         "config.json",
         "encoder.json",
         "model.safetensors",

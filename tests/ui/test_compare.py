@@ -76,8 +76,14 @@ def test_rows_have_the_command_lines_objects_times_and_overlap(searchers):
     assert [row["rank"] for row in answer["models"][1]["results"]] == [1, 2, 3]
     assert set(answer["models"][0]["ms"]) == {"encode", "search", "total"}
     assert set(answer["overlap@10"]) == {"unified|other"} and answer["targets"] == []
-    assert "recall" not in answer["models"][0]
+    assert "recall" not in answer["models"][0] and answer["models"][0]["notices"] == []
     json.dumps(answer)
+
+
+def test_rows_tell_of_which_model_the_text_was_cut(searchers, monkeypatch):
+    monkeypatch.setattr(searchers.get("other").encoder, "notices", lambda query: ["the text was cut at 32 tokens"])
+    told = [column["notices"] for column in rows(searchers)["models"]]
+    assert told == [[], ["the text was cut at 32 tokens"]]
 
 
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):

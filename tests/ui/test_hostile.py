@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
 
 from umr.ui.handlers import OUR_FAULT
+from umr.ui.layout.outside import REFUSED
 from umr.ui.layout.page import build_page, serve
+from umr.ui.render import media_url
 from umr.ui.searchers import Searchers
 
 SECRET = "/etc/passwd"
@@ -19,6 +25,8 @@ HOSTILE: dict[str, Any] = {
     "nothing": None, "huge number": 1e300, "list": [[None]], "object": {"id": {"id": []}}, "path": {"path": SECRET},
     "climbing path": f"../../../..{SECRET}", "zero byte": "a\0b", "markup": "<img src=x onerror=alert(1)>{{value}}",
 }
+#: Addresses on other machines: by name, by number, as a Space, and on a machine next to this one.
+OUTSIDE = ("http://example.org/a.png", "https://93.184.215.14/a.png", "https://x.hf.space/a.png", "http://10.0.0.1/a.png")
 AT_ONCE = 30  # requests that wait together, fewer than the page's queue takes
 
 
@@ -80,6 +88,68 @@ def test_no_handler_makes_the_server_fetch_an_address(page, monkeypatch):
     found = list(answers(page, [ask(page, number, file) for number in takers]))
     assert asked == [] and len(found) == len(takers)
     assert sum("not fetched" in json.dumps(output) for output in found) >= 20
+    assert not [output for output in found if re.search(r'"(path|url)": "http://example', json.dumps(output.get("data")))]
+
+
+@pytest.fixture
+def looked_up(monkeypatch) -> list[str]:
+    """The hosts that anything in this process, the page's server too, looks up or connects to, but for this machine."""
+    hosts: list[str] = []
+    find, connect = socket.getaddrinfo, asyncio.BaseEventLoop.create_connection
+
+    def found(host: Any, *rest: Any, **more: Any) -> Any:
+        hosts.append(str(host))
+        return find("127.0.0.1", *rest, **more)
+
+    def connected(self: Any, protocol: Any, host: Any = None, *rest: Any, **more: Any) -> Any:
+        hosts.append(str(host))
+        return connect(self, protocol, host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", connected)
+    return hosts
+
+
+@pytest.mark.parametrize("address", OUTSIDE)
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
+def test_a_route_that_would_fetch_an_address_is_closed(page, looked_up, route, address):
+    with httpx.Client(base_url=page.local_url) as http:
+        for path in (route + address, route + quote(address, safe=""), route + address.upper()):
+            answer = http.get(f"gradio_api/{path}")
+            assert (answer.status_code, answer.json()) == (403, {"detail": REFUSED}), path
+            assert http.head(f"gradio_api/{path}").status_code == 403
+    assert set(looked_up) <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "login"), ("POST", "login/"), ("GET", "logout"),
+                                              ("POST", "gradio_api/process_recording")])
+def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
+    answer = httpx.request(method, page.local_url + path, headers={"X-Forwarded-Host": "example.org"},
+                           files={"video": ("a.mp4", b"#EXTM3U\nhttp://example.org/a.ts")} if "record" in path else None)
+    assert (answer.status_code, answer.json()) == (403, {"detail": REFUSED})
+
+
+def test_no_route_of_the_server_asks_or_names_another_host(page, looked_up):
+    """Every route that the server has, with an address in each place of its path, its query, its headers and its body."""
+    address, routes = OUTSIDE[0], page.app.openapi()["paths"]
+    with httpx.Client(base_url=page.local_url, headers={"X-Forwarded-Host": "example.org"}, timeout=60) as http:
+        for path, method in ((path, method) for path, methods in routes.items() for method in methods):
+            filled = re.sub(r"\{\w+\}", lambda _: quote(address), path).lstrip("/")
+            query = {"url": address, "deep_link": address, "session_hash": address}
+            body = {"path": address, "url": address} if method == "post" else None
+            with http.stream(method, filled, params=query, json=body) as answer:
+                led = urlsplit(answer.headers.get("location", "")).hostname
+            assert led in (None, "127.0.0.1"), f"{method} {path} leads to {led}"
+    assert len(routes) > 60 and set(looked_up) <= {"127.0.0.1"}
+
+
+def test_what_the_page_itself_shows_and_takes_is_not_closed(page, benchmark):
+    picture = benchmark / "files" / "queries" / "3.bmp"
+    with httpx.Client(base_url=page.local_url) as http:
+        assert http.get(media_url(picture)).content == picture.read_bytes()
+        (taken,) = http.post("gradio_api/upload", files={"files": ("http:a.bmp", picture.read_bytes())}).json()
+        assert http.get(media_url(taken)).content == picture.read_bytes()
+        assert [http.get(path).status_code for path in ("/", "config", "gradio_api/login_check")] == [200] * 3
 
 
 def test_the_public_endpoints_are_exactly_the_five_and_no_handler_can_take_their_names(page):

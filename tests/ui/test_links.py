@@ -8,8 +8,10 @@ from urllib.parse import parse_qs, quote
 import pytest
 
 from tests.conftest import MARKUP
+from umr.diagnosis import diagnosis_file
+from umr.reports import FOLDER
 from umr.steering import Steering
-from umr.ui import compare, links, search, search_html
+from umr.ui import choices, compare, links, search, search_html
 from umr.ui.queries import compare_link
 from umr.ui.searchers import Searchers
 
@@ -43,10 +45,10 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
 
 
 def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
-    page, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
+    page, _, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
     link = links.read(searchers, address).search
     again = search._find(searchers, (), link.picture, link.text, link.search_in, link.model, link.k, link.steering)
-    assert again[3] == address and again[2][-1].steering == trail[-1].steering
+    assert again[4] == address and again[3][-1].steering == trail[-1].steering
     assert again[0].count("data-id") == page.count("data-id") == 5
 
 
@@ -62,7 +64,7 @@ def test_a_benchmark_picture_is_linked_by_its_name_and_bytes(searchers, uploads,
 
 def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(searchers, uploads, picture):
     own = {"path": str(picture("uploads/4.bmp", "gold"))}  # named as one of the benchmark's, with bytes of its own
-    _, crumbs, trail, address = found(searchers, uploads, own)
+    _, _, crumbs, trail, address = found(searchers, uploads, own)
     page, kept, second = compared(searchers, uploads, own)
     assert search_html.OWN_PICTURE in crumbs and search_html.OWN_PICTURE in page
     assert trail[-1].reference == "" and kept.own
@@ -104,7 +106,7 @@ def test_a_link_of_the_other_tabs_opens_the_comparison_of_its_query(searchers):
 
 
 def test_both_tabs_live_in_one_address(searchers, uploads):
-    first, second = found(searchers, uploads, text="red")[3], compared(searchers, uploads, text="blue")[2]
+    first, second = found(searchers, uploads, text="red")[-1], compared(searchers, uploads, text="blue")[2]
     opened = links.read(searchers, f"{first}&{second[1:]}&tab=benchmarks")
     assert (opened.tab, opened.search.text, opened.compare.text) == ("benchmarks", "red", "blue")
     assert opened.search.asks and opened.compare.asks
@@ -116,10 +118,43 @@ def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uplo
     blind, known = compared(searchers, uploads, own, blind=True), compared(
         searchers, uploads, text="This card is red.", search_in="passages", asked="t2t ind 100:50")
     assert known[1].asked
-    first, second = (plain[3], everything[3]), (blind[2], known[2])
+    first, second = (plain[-1], everything[-1]), (blind[2], known[2])
     for addresses, keys in ((first, links.SEARCH_KEYS), (second, links.COMPARE_KEYS)):
         for address in addresses:
             assert set(parse_qs(address[1:])) <= {*keys, "collection"}
+
+
+# The Diagnose and Benchmarks tabs
+
+@pytest.fixture
+def diagnosed(searchers) -> Searchers:
+    """Two diagnoses to choose from: one that is always offered, and one whose file is there."""
+    file = diagnosis_file(searchers.folders["other"].parent / FOLDER, "it2i", "phrasing")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    return searchers
+
+
+def test_what_is_chosen_in_the_tabs_that_ask_nothing_is_restored(diagnosed):
+    first = choices.write(choices.diagnose_choices(diagnosed), "other", "it2i phrasing")
+    second = choices.write(choices.benchmark_choices(diagnosed), "mrr", "other", "unified")
+    opened = links.read(restarted(diagnosed), f"{first}&{second[1:]}&tab=diagnose")
+    assert opened == links.Opened(tab="diagnose", chosen={
+        "d-model": "other", "d-split": "it2i phrasing", "b-measure": "mrr", "b-a": "other", "b-b": "unified"})
+    assert set(opened.chosen) == {*choices.DIAGNOSE_KEYS, *choices.BENCHMARK_KEYS}
+
+
+def test_what_is_chosen_from_the_start_is_not_in_the_address_and_takes_the_place_of_what_was(diagnosed):
+    for tab in (choices.diagnose_choices(diagnosed), choices.benchmark_choices(diagnosed)):
+        firsts = [choice.first for choice in tab]
+        assert choices.write(tab, *firsts) == "?"  # not "": the page drops the tab's earlier keys
+        assert all(choice.first in choice.names for choice in tab)
+    assert choices.write(choices.benchmark_choices(diagnosed), "ndcg@10", *firsts[1:]) == "?b-measure=ndcg%4010"
+
+
+@pytest.mark.parametrize("value", [None, 7, [["mrr"]], {"id": 1}, MARKUP])
+def test_what_is_no_choice_is_not_written(diagnosed, value):
+    assert choices.write(choices.benchmark_choices(diagnosed), value, value, "unified") == "?b-b=unified"
 
 
 # What cannot be given
@@ -134,7 +169,8 @@ WRONG = [
     ("?c-models=unified,unified", "two to four"), ("?c-in=planets", "planets"), ("?c-ref=100:99", "100:99"),
     ("?c-blind=yes", "yes"), ("?q=100:1", "benchmark query"), ("?q=100:999&task=it2i&split=ind", "100:999"),
     ("?q=1&task=../../x&split=ind", "benchmark query"), (f"?q=1&task={'x' * 4000}&split=ind", "benchmark query"),
-    ("?q=1&task=a%00b&split=ind", "benchmark query"), (f"?in={quote(MARKUP)}", "<img")]
+    ("?q=1&task=a%00b&split=ind", "benchmark query"), ("?d-model=gpt", "gpt"), ("?d-split=it2i+none", "it2i none"),
+    ("?b-measure=speed", "speed"), ("?b-a=gpt", "gpt"), ("?b-b=%00", "model"), (f"?in={quote(MARKUP)}", "<img")]
 
 
 @pytest.mark.parametrize(("address", "word"), WRONG)
@@ -144,6 +180,7 @@ def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers
     assert not opened.search.asks and not opened.compare.asks and opened.tab == "search"
     assert (opened.search.search_in, opened.search.model, opened.search.k) == ("images", None, None)
     assert opened.search.steering == Steering() and opened.compare.models == () and not opened.compare.blind
+    assert opened.chosen == {}
     shown = search_html.notices(opened.notices)
     assert 'role="alert"' in shown and not any(mark in shown for mark in ("<img", "{{", "${")) and len(shown) < 1500
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from umr.errors import ConfigError
-from umr.ui.ports import PORT, chosen_port
+from umr.ui.ports import PORT, TRIED, chosen_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,6 +33,14 @@ def test_what_is_no_port_is_refused_from_either_source(value):
         chosen_port(None, None, {PORT: value})
 
 
+@pytest.mark.parametrize("name", TRIED)
+def test_a_number_of_ports_that_is_none_is_refused_by_its_name(name):
+    assert chosen_port(None, None, {name: "5"}) is None
+    for value in ("junk", "", "-1"):
+        with pytest.raises(ConfigError, match=f"{name} is '{value}', which is no number of ports"):
+            chosen_port(None, None, {name: value})
+
+
 def test_the_flag_goes_before_the_variable_and_without_both_any_port_will_do(taken):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -47,6 +55,13 @@ def test_a_port_in_use_and_a_foreign_host_are_refused(taken):
         chosen_port(None, taken, {})
     with pytest.raises(ConfigError, match="192.0.2.1:8000 cannot be listened on"):
         chosen_port("192.0.2.1", "8000", {})
+
+
+def test_the_page_starts_with_no_traceback_where_the_number_of_ports_is_none():
+    ran = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=os.environ | {TRIED[0]: "junk"}, capture_output=True,
+                         text=True, timeout=120, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"umr: {TRIED[0]} is 'junk'") and ran.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("flags", "variable"), [(["--port", "99999"], None), ([], "abc"), ([], "99999"),

@@ -15,7 +15,7 @@ from umr.types import Candidate, Content, Hit, Result
 from umr.ui import api, details, render, search, search_html, suggest
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.searchers import Searchers
-from umr.ui.turns import MAX_TURNS, Turn, back_to, follow, refine
+from umr.ui.turns import MAX_TURNS, Answered, Turn, back_to, follow, refine
 
 
 @pytest.fixture
@@ -35,17 +35,18 @@ def scene(number: int, **values) -> Candidate:
 # Find, and what a link carries
 
 def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploads):
-    page, crumbs, trail, address = found(searchers, uploads, text="a red card", search_in="all")
+    page, answered, crumbs, trail, address = found(searchers, uploads, text="a red card", search_in="all")
     assert page.count("data-details") == 5 and page.count("data-words") == 5
     assert parse_qs(address[1:]) == {"collection": ["catalogue"], "text": ["a red card"], "in": ["all"],
                                      "model": ["unified"], "k": ["5"]}
     assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
+    assert answered == Answered(trail[-1], "unified")
 
 
 def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
     before = (Turn(text="red"),)
-    page, _, trail, address = found(searchers, uploads, trail=before, text=" ", balance=0.0)
-    assert 'role="alert"' in page and trail == before and address == ""
+    page, answered, _, trail, address = found(searchers, uploads, trail=before, text=" ", balance=0.0)
+    assert 'role="alert"' in page and answered is None and trail == before and address == ""
     assert "Balance is 7" in found(searchers, uploads, balance=7)[0]
 
 
@@ -92,7 +93,7 @@ def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
     made = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP, source=MARKUP, licence=MARKUP)
     pages = (search_html.trail(turns), search_html.suggestions([MARKUP], made), details.details_html.facts(made),
              render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
-             details.facts(searchers, MARKUP, MARKUP))
+             details.facts(searchers, Answered(Turn(), MARKUP), MARKUP))
     for page in pages:
         assert "<img" not in page and "&lt;img" in page and "{" not in page and "`" not in page
 
@@ -157,12 +158,12 @@ def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that
     examples = read_examples(benchmark, tmp_path / "e.json")
     live = search.open_example(searchers, examples, "1", "unified", 24)
     monkeypatch.setattr(searchers, "get", None)
-    image, text, search_in, *drawer, page, _, trail, address = search.open_example(
+    image, text, search_in, *drawer, page, answered, _, trail, address = search.open_example(
         searchers, examples, "0", "unified", 24)
     assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [0, "", 0]
     assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
-    assert live[8] == trail and live[9] == address
+    assert live[7] == answered == Answered(trail[-1], "unified") and live[9] == trail and live[10] == address
 
 
 def test_an_example_shows_its_first_results_on_its_card(searcher):
@@ -174,32 +175,32 @@ def test_an_example_shows_its_first_results_on_its_card(searcher):
 # Details
 
 def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, uploads, upload):
-    *_, trail, _ = found(searchers, uploads, image=upload("queries/3.bmp"), text="edit now")
-    assert "files/images/03.png" in details.facts(searchers, "unified", "100:3")
-    reasons = details.reasons(searchers, trail, "unified", "100:3")
+    answered = found(searchers, uploads, image=upload("queries/3.bmp"), text="edit now")[1]
+    assert "files/images/03.png" in details.facts(searchers, answered, "100:3")
+    reasons = details.reasons(searchers, answered, "100:3")
     for words in ("Your query", "Picture alone", "Words alone", "Without the picture", "Without the words",
                   "Which words carry it", ">edit<", ">now<", "rank 1"):
         assert words in reasons
-    assert ">unified</th><td>" in details.ranks(searchers, trail, "100:3")
+    assert ">unified</th><td>" in details.ranks(searchers, answered, "100:3")
 
 
 def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(searchers, uploads, upload):
     image = upload("queries/3.bmp")
-    plain, tuned, cut = (found(searchers, uploads, image=image, text="edit now", **more)[2] for more in (
+    plain, tuned, cut = (found(searchers, uploads, image=image, text="edit now", **more)[1] for more in (
         {}, {"balance": 0.8, "less_of": "<b>red"}, {"cut": 0.5}))
-    page = details.reasons(searchers, tuned, "unified", "100:3")
+    page = details.reasons(searchers, tuned, "100:3")
     assert ">Fine-tuned<" in page and "(balance 0.8, less of “&lt;b&gt;red”)" in page
-    assert "Fine-tuned" not in details.reasons(searchers, plain, "unified", "100:3")
-    assert "changes no rank" in details.reasons(searchers, cut, "unified", "100:3")
+    assert "Fine-tuned" not in details.reasons(searchers, plain, "100:3")
+    assert "changes no rank" in details.reasons(searchers, cut, "100:3")
     assert "With the fine-tuning" in details.ranks(searchers, tuned, "100:3")
     assert "fine-tuning" not in details.ranks(searchers, cut, "100:3")
 
 
 @pytest.mark.parametrize("candidate_id", ["100:99", None, ["100:1"], {"a": 1}])
 def test_details_of_what_is_not_there_are_refused_in_words(searchers, candidate_id):
-    trail = (Turn(text="red"),)
-    pages = (details.facts(searchers, "unified", candidate_id), details.ranks(searchers, trail, candidate_id),
-             details.reasons(searchers, trail, "unified", candidate_id), details.reasons(searchers, (), "unified", "100:1"))
+    answered = Answered(Turn(text="red"), "unified")
+    pages = (details.facts(searchers, answered, candidate_id), details.ranks(searchers, answered, candidate_id),
+             details.reasons(searchers, answered, candidate_id), details.reasons(searchers, None, "100:1"))
     assert all('role="alert"' in page for page in pages)
 
 

@@ -277,6 +277,6 @@ class UnifiedEncoder(nn.Module):
     def save(self, folder: str | Path, extra: Mapping[str, str] | None = None) -> EncoderConfig:
         """Write a folder that load_encoder reads; from then on this encoder has the folder's identity.
 
-        extra: {file name: text} kept and hashed beside the weights (how it was trained, a model card)."""
+        extra: {file name: text} kept and hashed beside the weights (how it was trained)."""
         self.config = save_encoder(self.config, self.backbone, self.tokenizer, folder, extra)
         return self.config

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from umr.disk import put
 from umr.errors import ConfigError
 
 CONFIG_NAME = "encoder.json"
@@ -102,7 +102,7 @@ def write_config(config: EncoderConfig, folder: str | Path) -> Path:
     target = Path(folder) / CONFIG_NAME
     draft = target.with_suffix(".json.part")
     draft.write_text(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(draft, target)
+    put(draft, target)
     return target
 
 
@@ -111,7 +111,8 @@ def read_config(folder: str | Path) -> EncoderConfig:
     path = Path(folder) / CONFIG_NAME
     if not path.is_file():
         raise ConfigError(
-            f"{folder} is not an encoder folder: {CONFIG_NAME} is missing. Give a folder written by save()"
+            f"{folder} is not an encoder folder: {CONFIG_NAME} is missing. Give a folder written by save(), or make one "
+            "of a public Qwen2-VL checkpoint: python -m umr adopt SOURCE --out DIR"
         )
     try:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))

@@ -128,7 +128,7 @@ class QwenVLBackbone(nn.Module):
         except _BROKEN as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise MismatchError(
-                f"the weights or config.json of {folder} cannot be read ({reason}); copy the encoder folder again"
+                f"the weights or config.json of {folder} cannot be read ({reason}); copy the folder again"
             ) from error
         finally:
             if shown:
@@ -136,7 +136,7 @@ class QwenVLBackbone(nn.Module):
         lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
         if lost:
             raise MismatchError(
-                f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the encoder folder again"
+                f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again"
             )
         return cls(model, config)
 

@@ -6,12 +6,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer
 from torch import nn
 
+from umr.disk import put
+from umr.encoders.card import write_card
 from umr.encoders.config import CONFIG_NAME, EncoderConfig, write_config
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
@@ -30,23 +32,35 @@ def save_encoder(
     folder: str | Path,
     extra: Mapping[str, str] | None = None,
 ) -> EncoderConfig:
-    """Write weights, tokenizer, extra texts and, last, encoder.json with every file's sha256; returns the config written.
+    """Write weights, tokenizer, extra texts and what seal adds; returns the config written.
 
-    Written beside the target and renamed, so that a folder is either whole or absent; an encoder already there is
-    replaced. Raises ConfigError if the target exists and is no encoder folder."""
-    target = Path(folder)
-    if target.exists() and not (target / CONFIG_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target} exists and is not an encoder folder; choose another place or remove it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    An encoder already there is replaced. Raises ConfigError if the target exists and is no encoder folder."""
+
+    def write(draft: Path) -> None:
         backbone.save(draft)
         save_tokenizer(tokenizer, draft)
         for name, text in (extra or {}).items():
             (draft / name).write_text(text, encoding="utf-8")
+
+    target = Path(folder)
+    if target.exists() and not (target / CONFIG_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} exists and is not an encoder folder; choose another place or remove it")
+    return seal(config, target, write)
+
+
+def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> EncoderConfig:
+    """An encoder folder of the files that `write` puts into the folder it is given; returns the config written.
+
+    To them come the model card and, last, encoder.json with every file's sha256 but the card's, which may be edited.
+    Made beside the target and renamed, so that a folder is either whole or absent."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        write(draft)
         files = {path.relative_to(draft).as_posix(): file_sha256(path) for path in sorted(draft.rglob("*"))
                  if path.is_file()}  # fmt: skip
         sealed = config.with_files(files)
+        write_card(sealed, draft)
         write_config(sealed, draft)
         draft.chmod(0o755)  # mkdtemp and safetensors write for the owner alone; an encoder is shared
         for path in draft.rglob("*"):
@@ -54,10 +68,10 @@ def save_encoder(
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
             os.replace(target, old)
-            os.replace(draft, target)
+            put(draft, target)
             shutil.rmtree(old)
         else:
-            os.replace(draft, target)
+            put(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return sealed

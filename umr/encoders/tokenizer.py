@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_NAME = "tokenizer.json"
@@ -49,7 +49,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, folder: str |
     target = Path(folder) / TOKENIZER_NAME
     draft = target.with_suffix(".json.part")
     plain_tokenizer(tokenizer).save(str(draft))
-    os.replace(draft, target)
+    put(draft, target)
     return target
 
 

@@ -118,13 +118,15 @@ def compare_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, sea
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:
-    """{"models": [{"name", "ms", "results": the command line's rows, "recall" where targets are known}], "overlap@10":
-    {"a|b": share}, "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result
-    says in "target" whether it is one."""
+    """{"models": [{"name", "ms", "notices": such as that the text was cut, "results": the command line's rows, "recall"
+    where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
+    [ids]}; where targets are known, each result says in "target" whether it is one."""
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
-        ms = {step: round(found.outcomes[name].ms[step], 3) for step in ("encode", "search", "total")}
-        column = {"name": label, "ms": ms, "results": [_row(found, result) for result in found.results(name)]}
+        outcome = found.outcomes[name]
+        ms = {step: round(outcome.ms[step], 3) for step in ("encode", "search", "total")}
+        column = {"name": label, "ms": ms, "notices": list(outcome.notices),
+                  "results": [_row(found, result) for result in found.results(name)]}
         recall = found.recall(name)
         columns.append(column if recall is None else column | {"recall": recall})
     label_of = dict(zip(found.models, found.labels, strict=True))

@@ -11,42 +11,43 @@ from umr.explain import explain, place_of
 from umr.types import Query
 from umr.ui import details_html, handlers, render
 from umr.ui.searchers import Searchers
-from umr.ui.turns import Trail
+from umr.ui.turns import Answered, Turn
 
 log = logging.getLogger(__name__)
 
 
-def facts(searchers: Searchers, model: Any, candidate_id: Any) -> str:
+def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
-    return _said(lambda: details_html.facts(handlers.candidate_of(searchers, model, candidate_id)))
+    return _said(answered, lambda made: details_html.facts(handlers.candidate_of(searchers, made.model, candidate_id)))
 
 
-def reasons(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> str:
-    """Why the last search ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
-    def told() -> str:
-        query, moved = _query(trail), trail[-1].steering
-        return details_html.reasons(explain(searchers.get(model), query, str(candidate_id), moved=moved), moved)
-    return _said(told)
+def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
+    def told(made: Answered) -> str:
+        moved = made.turn.steering
+        found = explain(searchers.get(made.model), _query(made.turn), str(candidate_id), moved=moved)
+        return details_html.reasons(found, moved)
+    return _said(answered, told)
 
 
-def ranks(searchers: Searchers, trail: Trail, candidate_id: Any) -> str:
-    """Where every model on offer ranks it for the last search, as HTML. Models are opened where they are not yet."""
-    def places() -> str:
-        query, moved = _query(trail), trail[-1].steering
+def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
+    def places(made: Answered) -> str:
+        query, moved = _query(made.turn), made.turn.steering
         return details_html.ranks({name: place_of(searchers.get(name), query, str(candidate_id), moved)
                                    for name in searchers.names}, moved.moves_query(query))
-    return _said(places)
+    return _said(answered, places)
 
 
-def _query(trail: Trail) -> Query:
-    if not trail:
-        raise ConfigError("the search that found this is over; search again")
-    return handlers.make_query(trail[-1].picture, trail[-1].text, trail[-1].search_in)
+def _query(turn: Turn) -> Query:
+    return handlers.make_query(turn.picture, turn.text, turn.search_in)
 
 
-def _said(make: Callable[[], str]) -> str:
+def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:
     try:
-        return make()
+        if answered is None:
+            raise ConfigError("the search that found this is over; search again")
+        return tell(answered)
     except UMRError as error:
         return render.error(str(error))
     except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback

@@ -16,7 +16,7 @@ from umr.media import clean_text, open_image
 from umr.search import Outcome, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
 from umr.ui import render
-from umr.ui.searchers import PRECISION, Searchers
+from umr.ui.searchers import Searchers
 
 log = logging.getLogger(__name__)
 
@@ -47,19 +47,6 @@ def read_count(k: Any) -> int:
     if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
         raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_RESULTS}")
     return int(k)
-
-
-def search_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any
-                ) -> str:
-    """The results of a search, or what went wrong, as HTML."""
-    try:
-        outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
-        return render.results(outcome, search_in, encoder, PRECISION)
-    except UMRError as error:
-        return render.error(str(error))
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("search failed")
-        return render.error(OUR_FAULT)
 
 
 def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any,

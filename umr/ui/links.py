@@ -1,7 +1,7 @@
 """The page's state in its address: what it holds, and what it may ask for. Never a visitor's picture.
 
-The Search tab's part has plain keys, that of the Compare tab keys of its own; "tab" and "collection" are of both. What
-cannot be given falls to its default, and a notice says so in words."""
+The Search tab's part has plain keys, those of the other tabs have keys of their own (Diagnose and Benchmarks:
+umr.ui.choices); "collection" is of two tabs. What cannot be given falls to its default, and a notice says so in words."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from umr.media import clean_text, content_hash
 from umr.search import Searcher
 from umr.steering import UNMOVED, Steering
 from umr.types import SEARCH_IN
+from umr.ui.choices import benchmark_choices, diagnose_choices
 from umr.ui.comparison import judged_query, kind_of, read_models
 from umr.ui.handlers import MAX_RESULTS
 from umr.ui.searchers import Searchers
@@ -75,11 +76,13 @@ class CompareLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Everything that an address asks for. notices: what of it cannot be given, in words."""
+    """Everything that an address asks for. chosen: key -> value of the other tabs' choices, where it makes them.
+    notices: what of it cannot be given, in words."""
 
     tab: str = "search"
     search: SearchLink = SearchLink()
     compare: CompareLink = CompareLink()
+    chosen: dict[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
 
@@ -109,7 +112,8 @@ def read(searchers: Searchers, address: object) -> Opened:
     given = _Given({key: values[0] for key, values in parse_qs(address.lstrip("?")).items()})
     tab = given.one_of("tab", TABS, "tab") or "search"
     search, compare = _read_search(searchers, given), _read_compare(searchers, given)
-    return Opened(tab=tab, search=search, compare=compare, notices=tuple(dict.fromkeys(given.notices)))
+    return Opened(tab=tab, search=search, compare=compare, chosen=_read_choices(searchers, given),
+                  notices=tuple(dict.fromkeys(given.notices)))
 
 
 def reference_of(searcher: Searcher, picture: Path) -> str:
@@ -207,6 +211,12 @@ def _read_models(searchers: Searchers, given: _Given) -> tuple[str, ...]:
     except UMRError as error:
         given.notices.append(f"The link's models cannot be compared: {_reason(error)}.")
         return ()
+
+
+def _read_choices(searchers: Searchers, given: _Given) -> dict[str, str]:
+    choices = (*diagnose_choices(searchers), *benchmark_choices(searchers))
+    chosen = {choice.key: given.one_of(choice.key, choice.names, choice.what) for choice in choices}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _read_picture(searchers: Searchers, given: _Given, part: str, model: str) -> tuple[Path | None, bool]:

@@ -1,4 +1,4 @@
-"""The port that the page is to be served on, checked before Gradio is imported: it reads the variable on import."""
+"""The port that the page is to be served on, checked before Gradio is imported: it reads the variables on import."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from collections.abc import Mapping
 from umr.errors import ConfigError
 
 PORT, HOST = "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME"
+TRIED = ("GRADIO_NUM_PORTS", "GRADIO_NODE_NUM_PORTS")  # how many ports from the first are tried
 DEFAULT_HOST = "127.0.0.1"
 
 
 def chosen_port(host: str | None, port: str | None, variables: Mapping[str, str] = os.environ) -> int | None:
     """The port that --port or the variable names; None where neither does, and any free one will do.
 
-    Raises ConfigError where one of them is no port, or the port cannot be listened on."""
+    Raises ConfigError where one of them is no port, or the port cannot be listened on; also where a variable of TRIED is
+    no number."""
+    for name in TRIED:
+        _number(name, variables.get(name, "1"), "number of ports")
     named = [(name, value) for name, value in (("--port", port), (PORT, variables.get(PORT))) if value is not None]
-    numbers = [_number(name, value) for name, value in named]
+    numbers = [_number(name, value, "port") for name, value in named]
     if not numbers:
         return None
     _check_free(host or variables.get(HOST) or DEFAULT_HOST, numbers[0], named[0][0])
     return numbers[0]
 
 
-def _number(name: str, value: str) -> int:
+def _number(name: str, value: str, what: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) <= 5 and 1 <= int(value) <= 65535):
-        raise ConfigError(f"{name} is {value!r}, which is no port; give a whole number from 1 to 65535")
+        raise ConfigError(f"{name} is {value!r}, which is no {what}; give a whole number from 1 to 65535")
     return int(value)
 
 

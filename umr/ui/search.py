@@ -17,13 +17,14 @@ from umr.types import SEARCH_IN
 from umr.ui import handlers, links, render, search_html, suggest
 from umr.ui.examples import Example
 from umr.ui.searchers import PRECISION, Searchers
-from umr.ui.turns import Trail, Turn, back_to, follow, refine
+from umr.ui.turns import Answered, Trail, Turn, back_to, follow, refine
 
 log = logging.getLogger(__name__)
 
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
-#: What a search shows: results and trail as HTML, the trail, the page's address ("" leaves it as it is).
-Shown = tuple[str, str, Trail, str]
+#: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
+#: page's address ("" leaves it as it is).
+Shown = tuple[str, Answered | None, str, Trail, str]
 
 
 def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: Any, search_in: Any, model: Any, k: Any,
@@ -33,10 +34,10 @@ def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: An
         moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
         return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
     except UMRError as error:
-        return render.error(str(error)), search_html.trail(trail), trail, ""
+        return render.error(str(error)), None, search_html.trail(trail), trail, ""
     except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
         log.exception("search failed")
-        return render.error(handlers.OUR_FAULT), search_html.trail(trail), trail, ""
+        return render.error(handlers.OUR_FAULT), None, search_html.trail(trail), trail, ""
 
 
 def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any,
@@ -149,7 +150,7 @@ def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
 
 def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:
     page = render.results(outcome, trail[-1].search_in, model, precision, actions=True)
-    return page, search_html.trail(trail), trail, address
+    return page, Answered(trail[-1], model), search_html.trail(trail), trail, address
 
 
 def _fingerprint(searchers: Searchers, model: Any) -> str:

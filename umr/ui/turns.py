@@ -30,6 +30,14 @@ class Turn:
 Trail = tuple[Turn, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the results on show answer: a turn, by a model. The trail may be longer already, by a turn not yet asked."""
+
+    turn: Turn
+    model: str
+
+
 def follow(trail: Trail, turn: Turn) -> Trail:
     """The trail after a search: the same picture again replaces the last turn, another one begins anew."""
     if trail and trail[-1].key == turn.key:

@@ -6,12 +6,10 @@ the schema, its docstring is the description."""
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
-from gradio_client.utils import is_http_url_like
 
 from umr.ui import api, handlers
 from umr.ui.comparison import compare_rows
@@ -26,18 +24,6 @@ def build_api(searchers: Searchers, page: gr.Blocks) -> None:
     """Adds the endpoints to the page that is being built, before any other event: none can take their names."""
     for function in (_search(searchers, page), _search_text(searchers), _compare(searchers, page), *_lists(searchers)):
         gr.api(function, api_name=function.__name__)
-
-
-def fetch_nothing(page: gr.Blocks) -> None:
-    """No component of a page that was built downloads what a request names by an address: Gradio would."""
-    for block in page.blocks.values():
-        block.async_move_resource_to_block_cache = partial(_keep_local, block.async_move_resource_to_block_cache)
-
-
-async def _keep_local(keep: Any, source: Any) -> str | None:
-    if is_http_url_like(str(source)):
-        raise gr.Error(api.NOT_FETCHED, print_exception=False)
-    return await keep(source)
 
 
 def answer_as_json(page: gr.Blocks) -> None:
@@ -110,8 +96,9 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
 
         Returns:
-            models with the results and the milliseconds of each, overlap@10 of every two, and for a benchmark query its
-            targets, each model's recall, and in each result whether it is a target.
+            models with the results, the notices (such as that the text was cut) and the milliseconds of each,
+            overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
+            whether it is a target.
         """
         def found() -> Row:
             picture, folder = _picture(image, page)

@@ -1,12 +1,15 @@
-"""The query bar that the Search and the Compare tab share: picture, words, what to search, and the button."""
+"""What tabs share: the query bar (picture, words, what to search, and the button), and a choice as a dropdown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import gradio as gr
 from gradio.components import Component
+
+from umr.ui.choices import Choice
 
 KINDS = [("Images", "images"), ("Passages", "passages"), ("Entries", "entries"), ("Clips", "clips"),
          ("Everything", "all")]
@@ -35,3 +38,18 @@ def query_bar(
                             container=False, show_label=False)
             end = last()
     return image, text, kind, go, end
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The choices of a tab that asks nothing, and the dropdowns that make them, in the same order."""
+
+    tab: str
+    choices: Sequence[Choice]
+    dropdowns: Sequence[gr.Dropdown]
+
+
+def dropdown(choice: Choice, label: str, min_width: int, words: Mapping[str, str] | None = None) -> gr.Dropdown:
+    """A choice as a dropdown with the choice's key as its id. words: name -> what a person reads, where it differs."""
+    return gr.Dropdown([((words or {}).get(name, name), name) for name in choice.names], value=choice.first, label=label,
+                       elem_id=choice.key, filterable=False, scale=0, min_width=min_width)

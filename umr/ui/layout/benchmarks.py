@@ -9,6 +9,8 @@ import gradio as gr
 
 from umr.ui import benchmarks
 from umr.ui.benchmarks_html import MEASURE
+from umr.ui.choices import benchmark_choices
+from umr.ui.layout.bar import Chosen, dropdown
 from umr.ui.searchers import Searchers
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
@@ -26,21 +28,17 @@ INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
 queries.</p></div>"""
 
 
-def build_benchmarks(searchers: Searchers) -> None:
+def build_benchmarks(searchers: Searchers) -> Chosen:
     """Adds the tab to the Tabs that are being built; its content is read when it is first opened."""
-    a, b = benchmarks.first_pair(searchers)
+    measure, a, b = choices = benchmark_choices(searchers)
     compared = len(searchers.names) > 1
     with gr.Tab("Benchmarks", id="benchmarks", elem_id="tab-benchmarks") as tab:
         gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
         with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
-            column = gr.Dropdown([(name, key) for key, name in MEASURE.items()], value="success@1", label="Measure",
-                                 elem_id="b-measure", filterable=False, scale=0, min_width=300)
+            column = dropdown(measure, "Measure", 300, MEASURE)
         rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=PRESSED)
         with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
-            one, other = (
-                gr.Dropdown(searchers.names, value=name, label=label, elem_id=elem_id, filterable=False, scale=0,
-                            min_width=180)
-                for name, label, elem_id in ((a, "Against", "b-a"), (b, "Model", "b-b")))
+            one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
         pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=PRESSED, visible=compared)
         behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
 
@@ -53,3 +51,4 @@ def build_benchmarks(searchers: Searchers) -> None:
         gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE)
     for shown in (rows, pair, behind):
         shown.select(drill, None, behind, **PRIVATE).then(None, js=TO_DRILL)
+    return Chosen("benchmarks", choices, [column, one, other])

@@ -8,6 +8,8 @@ from typing import Any
 import gradio as gr
 
 from umr.ui import diagnose
+from umr.ui.choices import diagnose_choices
+from umr.ui.layout.bar import Chosen, dropdown
 from umr.ui.searchers import Searchers
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
@@ -42,15 +44,13 @@ INTRO = """<div class="u-tab-intro"><h2>Does the model read both parts?</h2>
 asked with its picture only and with its text only.</p></div>"""
 
 
-def build_diagnose(searchers: Searchers) -> None:
+def build_diagnose(searchers: Searchers) -> Chosen:
     """Adds the tab to the Tabs that are being built; its content is read when it is first opened."""
-    names = diagnose.choices(searchers)
+    choices = diagnose_choices(searchers)
     with gr.Tab("Diagnose", id="diagnose", elem_id="tab-diagnose") as tab:
         gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
         with gr.Row(elem_id="d-bar", elem_classes="u-choices"):
-            model = gr.Dropdown(searchers.names, value=searchers.default, label="Model", elem_id="d-model",
-                                filterable=False, scale=0, min_width=180)
-            which = gr.Dropdown(names, value=names[0], label="Task and split", elem_id="d-split", filterable=False,
-                                scale=0, min_width=240)
+            model, which = dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)
         shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=POINTS)
     gr.on([tab.select, model.input, which.input], partial(diagnose.show, searchers), [model, which], shown, **PRIVATE)
+    return Chosen("diagnose", choices, [model, which])

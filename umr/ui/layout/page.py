@@ -6,20 +6,24 @@ import os
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it builds Blocks; the page calls nobody
+# and its statistics, which nobody sees, would be made anew at the end of each event, of up to 10,000 events before it
+os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
 
 import gradio as gr
 
 from umr.ui.examples import Example
-from umr.ui.layout.api import answer_as_json, build_api, fetch_nothing
+from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.benchmarks import build_benchmarks
 from umr.ui.layout.compare import build_compare
 from umr.ui.layout.diagnose import build_diagnose
 from umr.ui.layout.files import build_files
 from umr.ui.layout.link import build_notices, head_script, wire_link
+from umr.ui.layout.outside import closed_routes, fetch_nothing
 from umr.ui.layout.search import build_search
 from umr.ui.searchers import Searchers
 
 STYLE = Path(__file__).parent.parent / "style.css"
+SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more the last 500. Gradio would keep 10,000
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
 <h1>Show a picture. Say what should be different.</h1>
@@ -38,10 +42,9 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
             with gr.Tab("Search", id="search", elem_id="tab-search"):
                 first = build_search(searchers, examples)
             second = build_compare(searchers)
-            build_diagnose(searchers)
-            build_benchmarks(searchers)
+            chosen = [build_diagnose(searchers), build_benchmarks(searchers)]
             build_files(searchers, page)
-        wire_link(searchers, page, tabs, notices, first, second)
+        wire_link(searchers, page, tabs, notices, first, second, chosen)
     fetch_nothing(page)
     return page
 
@@ -55,6 +58,8 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     _, address, _ = page.launch(
         server_name=host, server_port=port, allowed_paths=[str(path) for path in media], head=style + head_script(),
         theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False,
-        max_file_size="32mb", quiet=True, prevent_thread_lock=True, mcp_server=True)
+        max_file_size="32mb", quiet=True, prevent_thread_lock=True, mcp_server=True, state_session_capacity=SESSIONS,
+        enable_monitoring=False, app_kwargs=closed_routes(),
+        _frontend=False)  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
     answer_as_json(page)
     return address

@@ -63,6 +63,7 @@ class View:
     """What a search shows, and what it leaves for the next one."""
 
     results: gr.HTML
+    answered: gr.State
     crumbs: gr.HTML
     trail: gr.State
     address: gr.Textbox
@@ -70,7 +71,7 @@ class View:
     @property
     def outputs(self) -> list[Component]:
         """What `umr.ui.search.find` gives."""
-        return [self.results, self.crumbs, self.trail, self.address]
+        return [self.results, self.answered, self.crumbs, self.trail, self.address]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
-    view = View(results, crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
+    view = View(results, gr.State(None), crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
     _wire_search(searchers, bar, view)
     _wire_pictures(searchers, bar, tiles, drawer, chips)
     _wire_turns(searchers, bar, view)
@@ -111,7 +112,7 @@ def _bar(searchers: Searchers) -> dict[str, Component]:
             container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
 
     image, text, kind, go, model = query_bar(
-        "q", "Search", "Describe it, or say what should change: “same, but in blue glass”",
+        "q", "Search", "Describe it, or say what should change",
         "The picture you search with", choice)
     return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
 
@@ -195,17 +196,17 @@ def _details(searchers: Searchers, bar: Bar, view: View) -> None:
         ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
     chosen = gr.Textbox(visible=False, label="chosen")
 
-    def choose(model: Any, event: gr.EventData) -> Any:
-        return (pressed(event), details.facts(searchers, model, pressed(event)),
+    def choose(answered: Any, event: gr.EventData) -> Any:
+        return (pressed(event), details.facts(searchers, answered, pressed(event)),
                 details_html.waiting("Looking for the reasons …"), details_html.waiting("Asking every model …"))
 
     def use(trail: Any, model: Any, event: gr.EventData) -> Any:
         return shown(search.use_result, searchers, trail, model, pressed(event))
 
-    opened = view.results.expand(choose, bar.model, [chosen, facts, reasons, ranks], **QUIET)
+    opened = view.results.expand(choose, view.answered, [chosen, facts, reasons, ranks], **QUIET)
     opened.success(None, chosen, js=scripts.OPEN_PANEL)
-    opened.success(partial(details.reasons, searchers), [view.trail, bar.model, chosen], reasons, **QUIET).success(
-        partial(details.ranks, searchers), [view.trail, chosen], ranks, **QUIET)
+    opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET).success(
+        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET)
     facts.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
         None, js=scripts.TO_BAR)
 
@@ -216,7 +217,7 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
         return search.find(searchers, UPLOADS, trail, *values)
 
     def again(trail: Any, *values: Any) -> Any:
-        return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 4
+        return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 5
 
     return find, again
 

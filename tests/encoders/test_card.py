@@ -1,0 +1,97 @@
+"""The model card says what encoder.json and train_config.json say, and is no part of the encoder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from umr.encoders import load_encoder
+from umr.encoders.card import card, main
+from umr.encoders.config import read_config
+from umr.search import available, default_root
+
+RECORD = {
+    "config": {"name": "unified", "init": None, "steps": 7, "seed": 3, "programmes": {"pictures": 0.75, "clips": 0.25},
+               "preference_weight": 0.1, "vision_weight": 0.0, "families_per_batch": 48, "batch": "families"},
+    "world": {"split": "train", "seed": 1, "size": 112, "images": 70, "families": 14, "clips": 8, "clip_families": 2},
+    "seconds": 12, "torch": "2.13.0", "commit": "abc",
+}  # fmt: skip
+
+
+@pytest.fixture
+def saved(encoder, tmp_path) -> Path:
+    encoder.save(tmp_path / "tiny", {"train_config.json": json.dumps(RECORD)})
+    return tmp_path / "tiny"
+
+
+def facts(text: str) -> dict[str, str]:
+    """First and second cell of every table row."""
+    return dict(re.findall(r"^\| ([^|]+?) \| (.+?) \|(?:.*\|)?$", text, re.MULTILINE))
+
+
+def test_every_setting_on_the_card_is_that_of_encoder_json(saved):
+    config, told = json.loads((saved / "encoder.json").read_text()), facts((saved / "README.md").read_text())
+    for key in ("backbone", "attention", "pooling", "positions"):
+        assert told[key] == f"`{config[key]}`"
+    for key in ("dim", "image_size", "max_pixels", "max_frames", "max_tokens"):
+        assert told[key] == str(config[key])
+    for key in ("query_template", "candidate_template"):
+        assert f"- {key}: `{json.dumps(config[key])}`" in (saved / "README.md").read_text()
+    assert told["normalise"] == "`true`" and told["instructions"] == "3"
+    assert read_config(saved).fingerprint() in (saved / "README.md").read_text()
+
+
+def test_how_it_was_trained_is_that_of_the_record(saved):
+    told = facts((saved / "README.md").read_text())
+    assert told["settings"].startswith("`unified`, starting from random weights") and told["steps"] == "7, seed 3"
+    assert told["shares of the steps"] == "clips 0.25, pictures 0.75" and told["batch"] == "48 (families)"
+    assert told["losses beside the contrast"] == "preference 0.1"
+    assert told["pictures"] == "70 of 14 families" and told["clips"] == "8 of 2 families"
+    assert told["time"] == "12 seconds with torch 2.13.0" and told["commit"] == "`abc`"
+
+
+def test_the_hub_reads_its_front_matter(saved):
+    data = ModelCard.load(saved / "README.md").data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("umr", "feature-extraction", "other")
+    assert {"umr", "qwen2_vl", "multimodal-retrieval"} <= set(data.tags)
+
+
+def test_an_adopted_encoder_names_where_its_weights_are_from(make):
+    text = card(make(revision="hub:Qwen/tiny-VL@main").config, None)
+    data = ModelCard(text).data
+    assert data.base_model == "Qwen/tiny-VL" and data["license_name"] == "as-its-source"
+    assert "not trained for retrieval yet" in text and "`hub:Qwen/tiny-VL@main`, whose licence" in text
+
+
+def test_the_code_on_the_card_runs(saved, capsys):
+    code = re.search(r"```python\n(.*?)```", (saved / "README.md").read_text(), re.DOTALL)[1]
+    assert len(code.splitlines()) == 3
+    exec(code.replace('"FOLDER"', repr(str(saved))), {})  # noqa: S102
+    assert capsys.readouterr().out == "(1, 48)\n"
+
+
+def test_an_encoder_opens_with_its_card_changed_or_gone(saved, encoder):
+    assert "README.md" not in json.loads((saved / "encoder.json").read_text())["files"]
+    for spoil in (lambda path: path.write_text("mine"), Path.unlink):
+        spoil(saved / "README.md")
+        assert load_encoder(saved, device="cpu").fingerprint == encoder.fingerprint
+
+
+def test_the_command_writes_a_card_again_and_refuses_what_is_no_encoder(saved, tmp_path, capsys):
+    first = (saved / "README.md").read_bytes()
+    (saved / "README.md").unlink()
+    assert main([str(saved)]) == 0 and (saved / "README.md").read_bytes() == first
+    assert main([str(tmp_path)]) == 2 and "not an encoder folder" in capsys.readouterr().err
+    (saved / "train_config.json").write_text("{")
+    assert main([str(saved)]) == 2 and "not readable JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_shipped_card_is_what_the_code_writes(name):
+    folder = default_root() / name / "encoder"
+    record = json.loads((folder / "train_config.json").read_text())
+    assert (folder / "README.md").read_text("utf-8") == card(read_config(folder), record)

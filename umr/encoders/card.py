@@ -1,0 +1,146 @@
+"""The model card of an encoder folder: README.md with the Hub's front matter, from encoder.json and train_config.json.
+
+    python -m umr.encoders.card FOLDER...
+
+Not part of the encoder: no hash covers it, and nothing reads it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from umr.disk import put
+from umr.encoders.config import EncoderConfig, read_config
+from umr.errors import ConfigError, UMRError
+
+CARD_NAME, RECORD_NAME = "README.md", "train_config.json"
+
+_POOLED = {
+    "mean": "the mean of the last hidden states",
+    "last": "the last token's hidden state",
+    "eos": "the hidden state of the last `<|im_end|>`",
+}
+_POSITIONS = {"mrope": "Qwen2-VL's own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
+
+
+def write_card(config: EncoderConfig, folder: str | Path) -> Path:
+    """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
+
+    Raises ConfigError where train_config.json is there and cannot be read."""
+    target, record = Path(folder) / CARD_NAME, Path(folder) / RECORD_NAME
+    try:
+        trained = json.loads(record.read_text("utf-8")) if record.is_file() else None
+    except ValueError as error:
+        raise ConfigError(f"{record} is not readable JSON ({error}); copy the encoder folder again") from error
+    draft = target.with_suffix(".md.part")
+    draft.write_text(card(config, trained), "utf-8")
+    put(draft, target)
+    return target
+
+
+def card(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
+    """The card's text. trained: what training.train records; None for an encoder that it did not make."""
+    return "\n".join([*_front_matter(config), "", f"# {config.name}", "", _what(config, trained), "",
+                      "## How it embeds", "", *_embeds(config), "",
+                      "## How it was trained", "", *_trained(config, trained), "",
+                      "## Use", "", *_use(config), "",
+                      "## Limits", "", *_limits(config, trained), ""])  # fmt: skip
+
+
+def _front_matter(config: EncoderConfig) -> list[str]:
+    repository = config.revision.removeprefix("hub:").partition("@")[0] if config.revision.startswith("hub:") else ""
+    licence = "as-its-source" if config.revision else "as-the-repository-of-umr"
+    return ["---", "library_name: umr", "pipeline_tag: feature-extraction",
+            "license: other", f"license_name: {licence}", *([f"base_model: {repository}"] if repository else []),
+            "tags:", "- umr", f"- {config.backbone}", "- multimodal-retrieval", "- composed-image-retrieval",
+            "---"]  # fmt: skip
+
+
+def _what(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
+    state = "" if trained else " **It is not trained for retrieval yet.**"
+    origin = f" Its weights come from `{config.revision}`, whose licence holds for them." if config.revision else ""
+    return (f"An encoder for retrieval with `umr`: text, pictures, clips and compositions of them become unit vectors "
+            f"of {config.dim} numbers in one space.{origin}{state}")  # fmt: skip
+
+
+def _embeds(config: EncoderConfig) -> list[str]:
+    outside = " outside the instruction" if config.mask_instruction and config.pooling == "mean" else ""
+    return [
+        "| setting of `encoder.json` | value | |",
+        "| --- | --- | --- |",
+        f"| backbone | `{config.backbone}` | transformers' Qwen2-VL class |",
+        f"| attention | `{config.attention}` | |",
+        f"| pooling | `{config.pooling}` | {_POOLED[config.pooling]}{outside} |",
+        f"| normalise | `{str(config.normalise).lower()}` | a score is a cosine |",
+        f"| positions | `{config.positions}` | {_POSITIONS[config.positions]} |",
+        f"| dim | {config.dim} | numbers in a vector |",
+        f"| image_size | {config.image_size} | px; pictures and frames are fitted into a square of this side |",
+        f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
+        f"| max_frames | {config.max_frames} | frames of a clip, evenly spaced |",
+        f"| max_tokens | {config.max_tokens} | longer texts are cut, and that is said |",
+        f"| instructions | {len(config.instructions)} | task sentences by (query, target) |",
+        "",
+        f"- query_template: `{json.dumps(config.query_template)}`",
+        f"- candidate_template: `{json.dumps(config.candidate_template)}`",
+        "",
+        f"Fingerprint: `{config.fingerprint()}` (settings and weights; this card is no part of it).",
+    ]
+
+
+def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[str]:
+    if not trained:
+        return [f"By nobody here: `python -m training.train unified --init DIR` would fine-tune {config.name}."]
+    settings, world = trained.get("config", {}), trained.get("world", {})
+    steps = ", ".join(f"{name} {share:g}" for name, share in sorted(settings.get("programmes", {}).items()))
+    losses = [f"{key.removesuffix('_weight')} {settings[key]:g}" for key in sorted(settings)
+              if key.endswith("_weight") and settings[key]]  # fmt: skip
+    start = f"`{settings['init']}`" if settings.get("init") else "random weights"
+    rows = {
+        "settings": f"`{settings.get('name')}`, starting from {start}; `training/README.md` lists the stages",
+        "steps": f"{settings.get('steps')}, seed {settings.get('seed')}",
+        "shares of the steps": steps,
+        "losses beside the contrast": ", ".join(losses) or "none",
+        "batch": f"{settings.get('families_per_batch')} ({settings.get('batch')})",
+        "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}",
+        "picture size": f"{world.get('size')} px",
+        "pictures": f"{world.get('images')} of {world.get('families')} families",
+        "clips": f"{world.get('clips')} of {world.get('clip_families')} families",
+        "time": f"{trained.get('seconds')} seconds with torch {trained.get('torch')}",
+        "commit": f"`{trained.get('commit')}`",
+    }
+    told = [f"| {key} | {value} |" for key, value in rows.items()]
+    return ["| | |", "| --- | --- |", *told, "", f"`{RECORD_NAME}` has every setting."]
+
+
+def _use(config: EncoderConfig) -> list[str]:
+    shape = "encoder.encode_queries([Query(query_id='1', content=Content(text='a red mug'))]).vectors.shape"
+    return ["```python", "from umr import Content, Query, load_encoder", 'encoder = load_encoder("FOLDER")',
+            f"print({shape})  # (1, {config.dim})", "```"]  # fmt: skip
+
+
+def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[str]:
+    told = ["- An index that it built opens with these very weights and settings only."]
+    if not trained:
+        return ["- Its vectors are those of a language model: nothing has taught them to be near what answers a query.",
+                *told]  # fmt: skip
+    catalogue = "- It was trained on the rendered home-goods catalogue alone"
+    own = ", which is all that it knows: it is not meant for photographs, faces or documents."
+    return [catalogue + ("." if config.revision else own), *told]
+
+
+def main(folders: Sequence[str]) -> int:
+    """Write the card of every encoder folder named. Returns the exit status."""
+    try:
+        for folder in folders:
+            print(write_card(read_config(folder), folder))
+    except UMRError as error:
+        print(f"umr: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,21 @@
+"""How much freed memory the page's process keeps: the C library's heaps, one for every few threads if it is let."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+HEAPS = 2
+MALLOC_ARENA_MAX = "MALLOC_ARENA_MAX"  # glibc's own variable; who sets it has chosen
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def share_heaps(heaps: int = HEAPS) -> bool:
+    """Has all threads of this process share at most `heaps` heaps; to be called before there are threads.
+
+    glibc gives threads up to 8 heaps per core, and what a search frees in one is of no use to a search in another: under
+    load the process grows for thousands of searches, though what is in use does not. Returns whether it was done: other C
+    libraries (musl, macOS, Windows) have no such heaps."""
+    if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or MALLOC_ARENA_MAX in os.environ:
+        return False
+    return ctypes.CDLL(None).mallopt(_M_ARENA_MAX, heaps) == 1
