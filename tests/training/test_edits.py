@@ -100,6 +100,12 @@ def test_proposed_edits_can_be_satisfied_and_never_by_the_reference(kind, rng):
         done += 1
 
 
+def test_a_colour_that_a_clip_changes_to_is_fair():
+    rng = np.random.default_rng(0)
+    drawn = [edits.random_action(rng, Scene("mug", "red", finish="metal")) for _ in range(600)]
+    assert {action.colour for action in drawn if action.colour} == set(LIGHTNESS) - {"red", "white"}
+
+
 def test_an_impossible_edit_is_refused(rng):
     with pytest.raises(ValueError, match="remove"):
         edits.propose(rng, Scene("mug", "red"), "remove")

@@ -8,7 +8,7 @@ import pytest
 
 from training.catalogue import families, instructions, shortcut
 from training.catalogue.edits import Edit, between, differences
-from training.catalogue.scene import Action, Companion, Scene, is_fair, is_held_out, random_scene, with_action
+from training.catalogue.scene import COLOURS, Action, Companion, Scene, is_fair, is_held_out, random_scene, with_action
 
 
 @pytest.fixture
@@ -47,6 +47,13 @@ def test_splits_have_their_shares_and_ignore_the_action(rng):
     assert 0.08 < shares["test"] < 0.12 and 0.08 < shares["validation"] < 0.12
     for scene in scenes[:50]:
         assert families.split_of(with_action(scene, Action("spins"))) == families.split_of(scene)
+
+
+def test_no_colour_is_rare_for_having_unfair_pairs(rng):
+    scenes = [random_scene(rng, lambda scene: True) for _ in range(3600)]
+    assert all(is_fair(scene) for scene in scenes)
+    shares = [np.mean([scene.colour == colour for scene in scenes]) for colour in COLOURS]
+    assert 0.06 < min(shares) and max(shares) < 0.11  # 1 / 12
 
 
 def test_the_hashed_text_is_the_canonical_json_of_the_still(rng):

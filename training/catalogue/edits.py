@@ -208,10 +208,10 @@ def _draw(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
 
 
 def random_action(rng: np.random.Generator, scene: Scene) -> Action:
-    """An action; a new colour is neither the main object's nor the companion's."""
+    """An action; a new colour is fair, and neither the main object's nor the companion's."""
     kind = ACTIONS[int(rng.integers(len(ACTIONS)))]
     taken = {scene.colour, scene.companion.colour if scene.companion else None}
-    free = [colour for colour in COLOURS if colour not in taken]
+    free = [colour for colour in COLOURS if colour not in taken and is_fair(replace(scene, colour=colour))]
     return Action(kind, free[int(rng.integers(len(free)))] if kind == "changes colour" else None)
 
 

@@ -142,27 +142,41 @@ def _label(scene: Scene, attribute: str) -> int:
 
 
 def _batch(pictures_BSS3: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(pictures_BSS3)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(pictures_BSS3)).permute(0, 3, 1, 2).float() / 127.5 - 1  # channels last in memory
 
 
 def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        judge = _Judge()
+        judge = _Judge().to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * batches)
     for _ in range(epochs):
         for rows in torch.randperm(len(pictures), generator=generator).split(64):
-            scores = judge(_batch(pictures[rows.sort().values.numpy()]))
-            losses = [_loss(scores[name], label[rows.sort().values]) for name, label in labels.items()]
+            rows = rows.sort().values
+            mirrored = torch.rand(len(rows), generator=generator) < 0.5
+            seen = _batch(pictures[rows.numpy()])
+            seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
+            with torch.autocast("cpu", torch.bfloat16):
+                scores = judge(seen)
+            losses = [_loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()]
             loss = torch.stack(losses).sum()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
     return judge.eval()
+
+
+def _seen_as(attribute: str, label: Tensor, mirrored: Tensor) -> Tensor:
+    """The labels of pictures of which some are seen in a mirror: there left is right."""
+    if attribute != "side":
+        return label
+    left, right = SIDES.index("left"), SIDES.index("right")
+    swapped = torch.where(label == left, right, torch.where(label == right, left, label))
+    return torch.where(mirrored, swapped, label)
 
 
 def _loss(scores: Tensor, label: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from training.catalogue.trace import Array, Vectors, distance_at, normals, sun_v
 CREAM_PAINT = np.array((0.80, 0.78, 0.72), np.float32)
 NAVY_PAINT = np.array((0.035, 0.04, 0.075), np.float32)
 POLISHED = ("marble", "tiles", "slate")
+WALL = 0.07  # how far the dark wall around a window of the mirrored room reaches, in its angles
 
 
 def smoothstep(low: float, high: float, x: Array) -> Array:
@@ -79,7 +80,7 @@ def unit(body: Body) -> float:
 def glass_tint(colour: Array) -> Array:
     """What coloured glass lets through (3,): saturated like the colour, dark only for dark colours."""
     strongest = float(colour.max())
-    return (np.maximum(colour, 0.004) / strongest) ** 0.55 * min(1.0, 0.22 + 0.9 * strongest ** 0.6)
+    return (np.maximum(colour, 0.004) / strongest) ** 0.45 * min(1.0, 0.32 + 0.9 * strongest ** 0.6)
 
 
 def pattern_share(body: Body, x: Array, y: Array, z: Array, normal: Vectors) -> Array:
@@ -103,13 +104,11 @@ def pattern_share(body: Body, x: Array, y: Array, z: Array, normal: Vectors) -> 
     if body.pattern == "striped":
         wave = np.abs((np.where(flat, across, up) * 5.0 + body.phase) % 1 - 0.5) * 2
         return smoothstep(0.55, 0.67, wave)
-    if body.pattern == "dotted":
-        row_at = up * 3.8 + body.phase
-        row = np.floor(row_at)
-        a, b = (across * whole(3.6) + body.phase + 0.5 * (row % 2)) % 1 - 0.5, row_at - row - 0.5
-        return 1 - smoothstep(0.27, 0.33, np.sqrt(a * a + b * b))
+    if body.pattern == "dotted":  # in rows and columns: staggered, large dots are nearly a chessboard
+        a, b = (across * whole(3.8) + body.phase) % 1 - 0.5, (up * 3.8 + body.phase) % 1 - 0.5
+        return 1 - smoothstep(0.23, 0.29, np.sqrt(a * a + b * b))
     if body.pattern == "checked":
-        a, b = across * whole(4.6) + body.phase, up * 4.6 + body.phase
+        a, b = across * whole(4.2) + body.phase, up * 4.2 + body.phase
         edge = np.maximum(np.abs(a % 1 - 0.5), np.abs(b % 1 - 0.5))
         return ((np.floor(a) + np.floor(b)) % 2) * (1 - smoothstep(0.44, 0.48, edge))
     if body.pattern == "zigzag":
@@ -126,6 +125,7 @@ class Mirror:
     around: Array  # radians, 0 = towards the viewer, +-pi = behind the object
     above: Array  # slope, -1 to 1
     windows: Array  # 0 to 1
+    reveals: Array  # 0 to 1: the dark wall close around a window, with the window itself
 
     @classmethod
     def of(cls, stage: Stage, position: Vectors, direction: Vectors, normal: Vectors) -> Mirror:
@@ -144,19 +144,20 @@ class Mirror:
         x, z = cos * x - sin * z, sin * x + cos * z
         around = np.arctan2(x, z) * stage.light.side
         above = y / np.sqrt(x * x + y * y + z * z + 1e-6)
-        return cls(around, above, np.maximum(
-            np.maximum(_pane(around, above, 0.64, 0.24, -0.10, 0.42), _pane(around, above, -1.05, 0.14, -0.20, 0.36)),
-            _pane(np.abs(around - 0.15), above, math.pi, 0.18, 0.16, 0.44)))
+        windows, reveals = (
+            np.maximum(np.maximum(_pane(around, above, 0.64, 0.24, -0.10, 0.42, wall),
+                                  _pane(around, above, -1.05, 0.14, -0.20, 0.36, wall)),
+                       _pane(np.abs(around - 0.15), above, math.pi, 0.18, 0.16, 0.44, wall)) for wall in (0.0, WALL))
+        return cls(around, above, windows, reveals)
 
 
-def _pane(around: Array, above: Array, middle: float, half: float, low: float, high: float) -> Array:
-    """A window with a cross bar, crisp at its edges."""
+def _pane(around: Array, above: Array, middle: float, half: float, low: float, high: float, wall: float) -> Array:
+    """A window, crisp at its edges: with a cross bar, or, where `wall` is not 0, filled and that much larger."""
     a = np.abs(around - middle)
-    centre = (low + high) / 2
-    b = np.abs(above - centre)
-    bars = 1 - 0.8 * np.maximum((a < half * 0.10), (b < (high - low) * 0.05))
+    b = np.abs(above - (low + high) / 2)
     rise = (high - low) / 2
-    return smoothstep(half + 0.03, half - 0.03, a) * smoothstep(rise + 0.03, rise - 0.03, b) * bars
+    pane = smoothstep(half + wall + 0.03, half + wall - 0.03, a) * smoothstep(rise + wall + 0.03, rise + wall - 0.03, b)
+    return pane if wall else pane * (1 - 0.8 * np.maximum((a < half * 0.10), (b < (high - low) * 0.05)))
 
 
 def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, index: Array, canvas_P3: Array,
@@ -213,7 +214,7 @@ def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, inde
     elif body.finish == "glossy":
         colour[m] = _glossy(stage, colour[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
     elif body.finish == "metal":
-        colour[m] = _metal(paint[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
+        colour[m] = _metal(paint[m], share[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
     else:
         behind = _behind(stage, body, normal, along[m], index[m], canvas_P3, pixels)
         colour[m] = _glass(body, behind, colour[m], share[m], facing[m], Mirror.of(stage, position, direction, normal))
@@ -231,7 +232,9 @@ def _paint(body: Body, local: Vectors, normal: Vectors, part: Array) -> tuple[Ar
     share = np.zeros(len(part), np.float32)
     if body.pattern != "plain":
         share = (pattern_share(body, *local, normal) * main).astype(np.float32)
-        second = CREAM_PAINT if float(body.colour @ np.array((0.3, 0.55, 0.15), np.float32)) < 0.36 else NAVY_PAINT
+        light = float(body.colour @ np.array((0.3, 0.55, 0.15), np.float32)) > 0.36
+        grey = float(body.colour.min()) > 0.15  # in a mirror's bright bands cream on grey would not be seen
+        second = NAVY_PAINT if light or grey else CREAM_PAINT
         paint += share[:, None] * (second - paint)
     x, y, z = local
     wood, leaf = part == WOOD, part == LEAF
@@ -251,17 +254,20 @@ def _matte(colour: Array, paint: Array, facing: Array) -> Array:
 
 
 def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """The same paint under a clear coat: crisp white windows, and a pale horizon that grows towards the edges."""
+    """The same paint under a clear coat: crisp white windows in a dark wall, which show on white paint too, and a pale
+    horizon that grows towards the edges."""
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
     windows = (mirror.windows * (0.5 + 0.5 * open_))[:, None]
-    return (colour * 0.86) * (1 - coat) + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith) + windows * (
+    under = colour * (0.86 - 0.28 * mirror.reveals)[:, None]
+    return under * (1 - coat) + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith) + windows * (
         1.25 - 0.35 * np.minimum(colour, 1))
 
 
-def _metal(paint: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own."""
+def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
+    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own; the
+    pattern is dull paint on it."""
     horizon = 0.05 + 0.10 * np.cos(mirror.around)
     over = mirror.above - horizon
     sky = 0.55 + 0.75 * np.clip(over * 1.6, 0, 1)
@@ -271,8 +277,8 @@ def _metal(paint: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mi
     room = room * (0.30 + 1.05 * bands * bands) * (0.45 + 0.55 * open_)
     tint = paint * 0.92 + 0.07
     edge = ((1 - facing) ** 5 * 0.5)[:, None]
-    return room[:, None] * 1.55 * (tint + (1 - tint) * edge) + tint * diffuse * 0.16 + (
-        mirror.windows * 0.2)[:, None] * (0.15 + 0.95 * tint)
+    bare = room[:, None] * 1.55 * (tint + (1 - tint) * edge) + tint * diffuse * 0.16
+    return bare + 0.8 * share[:, None] * (paint * diffuse - bare)
 
 
 def _behind(stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array,
@@ -290,13 +296,11 @@ def _behind(stage: Stage, body: Body, normal: Vectors, along: Array, index: Arra
 def _glass(body: Body, behind: Array, colour: Array, share: Array, facing: Array, mirror: Mirror) -> Array:
     """Tinted and clear: the background shows through, a dark line and a bright rim follow the outline."""
     tint = glass_tint(body.colour)
-    white = float(body.colour.min()) > 0.5
-    milk = 0.34 if white else 0.12
     wall = smoothstep(0.15, 0.75, facing)[:, None]
-    seen = behind * tint * (0.45 + 0.55 * wall)
-    seen = seen * (1 - milk) + colour * milk
+    seen = behind * tint * (0.55 + 0.45 * wall)
+    seen = seen * 0.95 + colour * 0.05
     rim = smoothstep(0.42, 0.12, facing)[:, None]
     seen = seen * (1 - 0.7 * rim) + rim * 0.7 * (0.45 + 0.75 * tint)
     painted = 0.85 * share[:, None]
     seen = seen * (1 - painted) + colour * painted
-    return seen + (mirror.windows * 0.75)[:, None]
+    return seen + (mirror.windows * 0.6)[:, None]
