@@ -50,7 +50,8 @@ def test_how_it_was_trained_is_that_of_the_record(saved):
     assert told["settings"].startswith("`unified`, starting from random weights") and told["steps"] == "7, seed 3"
     assert told["shares of the steps"] == "clips 0.25, pictures 0.75" and told["batch"] == "48 (families)"
     assert told["losses beside the contrast"] == "preference 0.1"
-    assert told["pictures"] == "70 of 14 families" and told["clips"] == "8 of 2 families"
+    assert told["rendered"] == "70 pictures, 8 clips"
+    assert told["trained on"] == "14 families of pictures, 2 of clips"
     assert told["time"] == "12 seconds with torch 2.13.0" and told["commit"] == "`abc`"
 
 

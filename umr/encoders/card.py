@@ -106,11 +106,10 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
         "batch": f"{settings.get('families_per_batch')} ({settings.get('batch')})",
         "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}",
         "picture size": f"{world.get('size')} px",
-        "pictures": f"{world.get('images')} of {world.get('families')} families",
-        "clips": f"{world.get('clips')} of {world.get('clip_families')} families",
+        "rendered": f"{world.get('images')} pictures, {world.get('clips')} clips",
+        "trained on": f"{world.get('families')} families of pictures, {world.get('clip_families')} of clips",
         "time": f"{trained.get('seconds')} seconds with torch {trained.get('torch')}",
-        "commit": f"`{trained.get('commit')}`",
-    }
+    } | ({"commit": f"`{trained['commit']}`"} if trained.get("commit") else {})
     told = [f"| {key} | {value} |" for key, value in rows.items()]
     return ["| | |", "| --- | --- |", *told, "", f"`{RECORD_NAME}` has every setting."]
 
