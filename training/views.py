@@ -10,10 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from training.catalogue.families import Split, in_distribution
-from training.catalogue.scene import Action, Scene
+from training.catalogue.scene import MIRRORED_SIDES, Action, Scene
 from training.catalogue.world import Item
 
-_SIDES = {"left": "right", "right": "left", "behind": "behind"}
 _MIRRORED = {"slides left": "slides right", "slides right": "slides left"}
 _BACKWARDS = _MIRRORED | {"grows": "shrinks", "shrinks": "grows", "appears": "disappears", "disappears": "appears"}
 _EITHER_WAY = ("spins", "camera orbits")
@@ -21,7 +20,7 @@ _EITHER_WAY = ("spins", "camera orbits")
 
 def mirrored(scene: Scene) -> Scene:
     """What a mirror shows of the scene: sides and slides are swapped."""
-    companion = scene.companion and replace(scene.companion, side=_SIDES[scene.companion.side])
+    companion = scene.companion and replace(scene.companion, side=MIRRORED_SIDES[scene.companion.side])
     action = scene.action and replace(scene.action, kind=_MIRRORED.get(scene.action.kind, scene.action.kind))
     return replace(scene, companion=companion, action=action)
 

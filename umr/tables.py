@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from umr.errors import ConfigError
 from umr.evaluation import Row
+from umr.formats import written
 from umr.reports import Stored, paired, read_stored
 from umr.search import DEFAULT_ENCODER, index_folder, repository_root
 
@@ -105,9 +106,8 @@ def main() -> int:
     text = path.read_text("utf-8")
     new = filled(text)
     if new != text:
-        waiting = path.with_name(".README.md.new")
-        waiting.write_text(new, "utf-8")
-        waiting.replace(path)
+        with written(path) as file:
+            file.write(new)
     print("README.md: tables written" if new != text else "README.md: tables are as stored", file=sys.stderr)
     return 0
 

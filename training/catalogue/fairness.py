@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from training.catalogue.render import render_image
-from training.catalogue.scene import CATEGORIES, LEGAL, SIDES, Scene, random_scene
+from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
 from training.catalogue.world import load_world
 from umr.errors import ConfigError, UMRError
@@ -174,9 +174,8 @@ def _seen_as(attribute: str, label: Tensor, mirrored: Tensor) -> Tensor:
     """The labels of pictures of which some are seen in a mirror: there left is right."""
     if attribute != "side":
         return label
-    left, right = SIDES.index("left"), SIDES.index("right")
-    swapped = torch.where(label == left, right, torch.where(label == right, left, label))
-    return torch.where(mirrored, swapped, label)
+    swapped = torch.tensor([SIDES.index(MIRRORED_SIDES[side]) for side in SIDES])
+    return torch.where(mirrored & (label >= 0), swapped[label], label)
 
 
 def _loss(scores: Tensor, label: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ SURFACES = ("wood", "marble", "fabric", "grass", "sand", "slate", "tiles", "stud
 SIZES = ("small", "large")
 COUNTS = (1, 2, 3)
 SIDES = ("left", "right", "behind")
+MIRRORED_SIDES = {"left": "right", "right": "left", "behind": "behind"}
 ACTIONS = (
     "slides left",
     "slides right",

@@ -124,8 +124,6 @@ class Mirror:
 
     around: Array  # radians, 0 = towards the viewer, +-pi = behind the object
     above: Array  # slope, -1 to 1
-    windows: Array  # 0 to 1
-    reveals: Array  # 0 to 1: the dark wall close around a window, with the window itself
 
     @classmethod
     def of(cls, stage: Stage, position: Vectors, direction: Vectors, normal: Vectors) -> Mirror:
@@ -144,11 +142,14 @@ class Mirror:
         x, z = cos * x - sin * z, sin * x + cos * z
         around = np.arctan2(x, z) * stage.light.side
         above = y / np.sqrt(x * x + y * y + z * z + 1e-6)
-        windows, reveals = (
-            np.maximum(np.maximum(_pane(around, above, 0.64, 0.24, -0.10, 0.42, wall),
-                                  _pane(around, above, -1.05, 0.14, -0.20, 0.36, wall)),
-                       _pane(np.abs(around - 0.15), above, math.pi, 0.18, 0.16, 0.44, wall)) for wall in (0.0, WALL))
-        return cls(around, above, windows, reveals)
+        return cls(around, above)
+
+    def windows(self, wall: float = 0.0) -> Array:
+        """0 to 1: the bright windows; with a `wall`, those and the dark wall that far around them."""
+        return np.maximum(
+            np.maximum(_pane(self.around, self.above, 0.64, 0.24, -0.10, 0.42, wall),
+                       _pane(self.around, self.above, -1.05, 0.14, -0.20, 0.36, wall)),
+            _pane(np.abs(self.around - 0.15), self.above, math.pi, 0.18, 0.16, 0.44, wall))
 
 
 def _pane(around: Array, above: Array, middle: float, half: float, low: float, high: float, wall: float) -> Array:
@@ -259,8 +260,8 @@ def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mi
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
-    windows = (mirror.windows * (0.5 + 0.5 * open_))[:, None]
-    under = colour * (0.86 - 0.28 * mirror.reveals)[:, None]
+    windows = (mirror.windows() * (0.5 + 0.5 * open_))[:, None]
+    under = colour * (0.86 - 0.28 * mirror.windows(WALL))[:, None]
     return under * (1 - coat) + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith) + windows * (
         1.25 - 0.35 * np.minimum(colour, 1))
 
@@ -303,4 +304,4 @@ def _glass(body: Body, behind: Array, colour: Array, share: Array, facing: Array
     seen = seen * (1 - 0.7 * rim) + rim * 0.7 * (0.45 + 0.75 * tint)
     painted = 0.85 * share[:, None]
     seen = seen * (1 - painted) + colour * painted
-    return seen + (mirror.windows * 0.6)[:, None]
+    return seen + (mirror.windows() * 0.6)[:, None]

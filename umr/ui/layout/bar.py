@@ -1,16 +1,24 @@
-"""What tabs share: the query bar (picture, words, what to search, and the button), and a choice as a dropdown."""
+"""What tabs share: how events are wired, the query bar (picture, words, what to search, the button), a dropdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.components import Component
+from gradio.utils import get_upload_folder
 
 from umr.ui.choices import Choice
 
+UPLOADS = Path(get_upload_folder())  # where Gradio keeps what visitors upload, and copies of what the page shows them
+
+#: How the page's own events are wired: not shown to clients, and checked by the handlers alone (Gradio's components
+#: would raise where a visitor should read a sentence).
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
+QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 KINDS = [("Images", "images"), ("Passages", "passages"), ("Entries", "entries"), ("Clips", "clips"),
          ("Everything", "all")]
 Last = TypeVar("Last", bound=Component)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
 from umr.ui import benchmarks
 from umr.ui.benchmarks_html import MEASURE
 from umr.ui.choices import benchmark_choices
-from umr.ui.layout.bar import Chosen, dropdown
+from umr.ui.layout.bar import PRIVATE, Chosen, dropdown
 from umr.ui.searchers import Searchers
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 PRESSED = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-drill]');

@@ -13,8 +13,8 @@ from gradio.components import Component
 from umr.ui import compare, render
 from umr.ui.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.layout import scripts
-from umr.ui.layout.bar import query_bar
-from umr.ui.layout.search import PRIVATE, UPLOADS, pressed
+from umr.ui.layout.bar import PRIVATE, UPLOADS, query_bar
+from umr.ui.layout.search import pressed
 from umr.ui.layout.search import shown as tell
 from umr.ui.searchers import Searchers
 from umr.ui.votes import VoteBox

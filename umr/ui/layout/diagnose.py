@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
 from umr.ui import diagnose
 from umr.ui.choices import diagnose_choices
-from umr.ui.layout.bar import Chosen, dropdown
+from umr.ui.layout.bar import PRIVATE, Chosen, dropdown
 from umr.ui.searchers import Searchers
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 #: Points tell what they are in the caption below the plot; arrow keys move from point to point.
 POINTS = """
 const tell = (event) => {

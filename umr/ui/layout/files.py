@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from umr.errors import UMRError
 from umr.ui import files, files_html
+from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS
 from umr.ui.searchers import Searchers
 from umr.ui.shelves import Shelves
 
-UPLOADS = Path(get_upload_folder())  # the page's server gives out files from here, under names that nobody can guess
 KINDS = [("Everything", "all"), ("Images", "images"), ("Passages", "passages"), ("Clips", "clips")]
 SHOWN = 24
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-QUIET: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
 #: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
 PRESSED = """

@@ -12,9 +12,9 @@ import gradio as gr
 from umr.ui import choices, compare, links, search, search_html
 from umr.ui.choices import Choice
 from umr.ui.layout import scripts
-from umr.ui.layout.bar import Chosen
+from umr.ui.layout.bar import PRIVATE, QUIET, Chosen
 from umr.ui.layout.compare import CompareTab
-from umr.ui.layout.search import PRIVATE, QUIET, SHOWN, SearchTab
+from umr.ui.layout.search import SHOWN, SearchTab
 from umr.ui.searchers import Searchers
 
 #: The notices' button puts them away.

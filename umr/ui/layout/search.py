@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.utils import get_upload_folder
 
 from umr.errors import UMRError
 from umr.steering import FORMULA
 from umr.ui import details, details_html, handlers, render, search, search_html
 from umr.ui.examples import Example
 from umr.ui.layout import scripts
-from umr.ui.layout.bar import query_bar
+from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS, query_bar
 from umr.ui.searchers import Searchers
 
 SHOWN = 24  # results on the page
-UPLOADS = Path(get_upload_folder())  # where Gradio keeps what visitors upload, and copies of what the page shows them
-
-#: How the page's own events are wired: not shown to clients, and checked by the handlers alone (Gradio's components
-#: would raise where a visitor should read a sentence).
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
-QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
 experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
 there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
