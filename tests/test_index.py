@@ -77,6 +77,12 @@ def only_text(*texts: str) -> Collection:
     )
 
 
+def partial(folder: Path) -> Path:
+    """The folder of an interrupted build's shards."""
+    (found,) = folder.glob(".partial-*")
+    return found
+
+
 def vouch(folder: Path, name: str) -> None:
     """Write the file's present hash into the manifest, as one who forges both would."""
     path = folder / "manifest.json"
@@ -307,14 +313,14 @@ def test_an_interrupted_build_goes_on_and_ends_in_the_same_bytes(folder, collect
     assert rest.encoded == 4 + 4
     for name in ("vectors.faiss", "ids.txt", "probe.npy"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
-    assert not (tmp_path / "again" / ".partial").exists()
+    assert not list((tmp_path / "again").glob(".*"))
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "other shape", "zeros", "other type"])
 def test_a_damaged_shard_is_encoded_again(folder, collection, tmp_path, damage):
     with pytest.raises(KeyboardInterrupt):
         build_index(Stops(2), collection, tmp_path / "again", shard=10)
-    shard = tmp_path / "again" / ".partial" / "shard_000000.npy"
+    shard = partial(tmp_path / "again") / "shard_000000.npy"
     vectors, data = np.load(shard), shard.read_bytes()
     if damage in ("empty", "cut", "noise"):
         shard.write_bytes({"empty": b"", "cut": data[:-7], "noise": b"noise" * 99}[damage])
@@ -332,7 +338,7 @@ def test_a_damaged_shard_is_encoded_again(folder, collection, tmp_path, damage):
 def test_a_damaged_plan_starts_anew(folder, collection, tmp_path, plan):
     with pytest.raises(KeyboardInterrupt):
         build_index(Stops(2), collection, tmp_path / "again", shard=10)
-    (tmp_path / "again" / ".partial" / "plan.json").write_bytes(plan)
+    (partial(tmp_path / "again") / "plan.json").write_bytes(plan)
     whole = Stops(4)
     build_index(whole, collection, tmp_path / "again", shard=10)
     assert whole.encoded == 24 + 4

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -21,7 +22,9 @@ ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z
 CHUNK = 1 << 16
 MAX_DIRECTORY = 4 << 20  # bytes of an archive's table of contents; enough for some 50,000 names
 MAX_REASONS = 200  # refusals told one by one; the others are counted
-_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
+MAX_DEPTH = 32  # folders within each other
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
+           IndexError)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -50,7 +53,7 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
     try:
         with archive.open("rb") as raw, zipfile.ZipFile(_Bounded(raw)) as opened:
             for member in opened.infolist():
-                if member.is_dir():
+                if member.filename.endswith("/"):  # not is_dir(), which an empty name breaks
                     continue
                 try:
                     _take(opened, member, folder, budget, kinds)
@@ -70,7 +73,11 @@ def safe_path(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if "\\" in name or path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
         raise MediaError("its path leads out of the archive")
-    if not path.parts or not name.isprintable():
+    if not path.parts:
+        raise MediaError("it has no name")
+    if len(path.parts) > MAX_DEPTH:
+        raise MediaError(f"it lies {len(path.parts) - 1:,} folders deep; at most {MAX_DEPTH - 1} are read")
+    if not name.isprintable():
         raise MediaError("its name holds characters that cannot be printed; rename it")
     return path
 
@@ -150,4 +157,4 @@ def wrong_kind(kind: str) -> str:
 
 
 def _refuse(refused: list[Refused], name: str, reason: str) -> None:
-    refused.append(Refused(name[:200], reason))
+    refused.append(Refused(name[:200] or "a member without a name", reason))

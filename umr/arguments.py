@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     _json(one)
 
-    one = _command(commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe")
+    one = _command(commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows")
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
     _json(one)
 

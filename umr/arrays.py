@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from umr.disk import put
+from umr.disk import check_target, draft_of, put, told_when_full
 from umr.errors import ConfigError, MismatchError
 
-_BROKEN = (OSError, EOFError, ValueError, MemoryError, OverflowError, SyntaxError, zipfile.BadZipFile)
+#: What numpy raises on bytes that are no array: it reads the header as Python's own words, and zips as archives.
+_BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, IndexError, MemoryError, OverflowError,
+           SyntaxError, RuntimeError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile)  # fmt: skip
 
 
 def npy_target(path: str | Path) -> Path:
-    """The path, where a file can be written. Raises ConfigError where it is a folder."""
+    """The path, where a file can be written. Raises ConfigError where it is a folder, a device, a pipe or a socket."""
     target = Path(path)
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; name the file to write, such as {target / 'vectors.npy'}")
+    check_target(target)
     return target
 
 
 def write_npy(path: str | Path, array: np.ndarray) -> None:
-    """Write a .npy that replaces `path` only once it is whole and on the disk (see npy_target)."""
+    """Write a .npy that replaces `path` only once it is whole and on the disk (see npy_target).
+
+    Raises ConfigError for a target that cannot be replaced, DiskFullError."""
     target = npy_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = draft_of(target)
     try:
-        with draft.open("wb") as file:
+        # "w+b": into a file open for writing alone numpy writes past Python, and says only "992 written" when it is full
+        with told_when_full(target), draft.open("w+b") as file:
             np.save(file, array)
         put(draft, target)
     finally:

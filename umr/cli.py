@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr.arguments import parser
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, printable
 
 if TYPE_CHECKING:
     from umr.evaluation import Judged
@@ -99,18 +99,20 @@ def embed(options: argparse.Namespace) -> None:
 
 
 def index(options: argparse.Namespace) -> None:
-    """`index`: reads, encodes, writes; says what it refused."""
+    """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
     encoder, place = _encoder(options.encoder, options.dtype)
     from umr.embedding import cut_notice
-    from umr.index import build_index
+    from umr.index import build_claimed
+    from umr.lock import claimed
     from umr.progress import Progress
 
-    collection = _collection(options, Progress("reading"))
-    for refused in collection.refused:
-        print(f"refused {refused.source}: {refused.reason}", file=sys.stderr)
-    manifest = build_index(
-        encoder, collection, options.out, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
-    )
+    with claimed(options.out) as claim:
+        collection = _collection(options, Progress("reading"))
+        for refused in collection.refused:
+            print(printable(f"refused {refused.source}: {refused.reason}"), file=sys.stderr)
+        manifest = build_claimed(
+            claim, encoder, collection, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+        )
     _say(cut_notice(encoder, (candidate.content for candidate in collection)))
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
@@ -290,7 +292,7 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[s
 
 def _say(notices: Iterable[str]) -> None:
     for notice in notices:
-        print(f"umr: {notice}", file=sys.stderr)
+        print(f"umr: {printable(notice)}", file=sys.stderr)
 
 
 def _cell(value: Any) -> str:
@@ -305,5 +307,5 @@ def _cell(value: Any) -> str:
 
 
 def _fail(message: str, status: int = 2) -> int:
-    print(f"umr: {message}", file=sys.stderr)
+    print(f"umr: {printable(message)}", file=sys.stderr)
     return status

@@ -172,7 +172,7 @@ def _files(folder: Path) -> list[Path]:
     single = folder / CANDIDATES
     if single.is_file():
         return [single]
-    pools = sorted((folder / POOLS).glob("*_cand_pool.jsonl"))
+    pools = sorted(pool for pool in (folder / POOLS).glob("*_cand_pool.jsonl") if pool.is_file())
     if not pools:
         raise ConfigError(f"{folder} is not a collection: neither {CANDIDATES} nor {POOLS}/*_cand_pool.jsonl is there")
     # M-BEIR's mbeir_mscoco_task0_cand_pool.jsonl holds training candidates too, beside a pool of the test's own

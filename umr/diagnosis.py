@@ -173,7 +173,7 @@ def read_diagnosis(folder: str | Path, task: str, split: str) -> Diagnosis:
             raise ValueError("its columns are others")
         data["queries"] = [Diagnosed(*query) for query in data["queries"]]
         return Diagnosis(**data)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is no diagnosis ({error}); write it: "
             f"python -m umr diagnose --encoder NAME --task {task} --split {split} --out {path.parent}"

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from umr.errors import ConfigError, DiskFullError
+
+#: What the system says when nothing more fits -> in words.
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your quota on this disk is used up",
+    errno.EFBIG: "a file may not become that large here",
+}
+_SPECIAL = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 def sync(path: str | Path) -> None:
@@ -21,10 +35,69 @@ def sync(path: str | Path) -> None:
 def put(draft: str | Path, target: str | Path) -> None:
     """Rename a finished draft, a file or a folder with all in it, to `target`; a crash leaves the old one or the new.
 
-    A file replaces what is there, a folder only an empty one. Both must be on one file system."""
+    A file replaces what is there, a folder only an empty one. Both must be on one file system. Raises ConfigError where
+    a file would replace something that is none (see check_target), DiskFullError."""
     draft, target = Path(draft), Path(target)
-    for path in sorted(draft.rglob("*"), reverse=True) if draft.is_dir() else ():
-        sync(path)
-    sync(draft)
-    os.replace(draft, target)
-    sync(target.parent)
+    if not draft.is_dir():
+        check_target(target)
+    with told_when_full(target):
+        for path in sorted(draft.rglob("*"), reverse=True) if draft.is_dir() else ():
+            sync(path)
+        sync(draft)
+        os.replace(draft, target)
+        sync(target.parent)
+
+
+def check_target(target: str | Path) -> None:
+    """Look, before any work is done, at what a file to be written would replace.
+
+    Raises:
+        ConfigError: a folder, a device, a pipe or a socket is there, or a link to one; or a name that stands for
+            an open file of this process, as the standard output has one.
+    """
+    target = Path(target)
+    there = "a folder" if target.is_dir() else special(target)
+    if there is None and target.is_symlink() and os.readlink(target).startswith("/proc/"):
+        there = "an open file of this process"
+    if there is not None:
+        raise ConfigError(f"{target} is {there}, which a file must not replace; name a file to write")
+
+
+def special(path: str | Path) -> str | None:
+    """"a device", "a pipe" or "a socket", in words, at the end of all links; None for a file, a folder, or nothing.
+
+    To open one can wait for ever, and to rename a file over one takes it from everybody."""
+    try:
+        return _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
+    except FileNotFoundError:
+        return None
+
+
+def draft_of(target: Path) -> Path:
+    """Where a file is written before it takes its name: beside it, hidden, and of this process alone."""
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def clear_drafts(*folders: Path) -> None:
+    """Remove what processes that died left under draft_of in folders that nobody else writes to now."""
+    for folder in folders:
+        for draft in folder.glob(".*.[0-9]*.part"):
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_when_full(target: str | Path) -> Iterator[None]:
+    """A block that writes `target`.
+
+    Raises:
+        DiskFullError: in place of the system's OSError that nothing more fits, naming the target and the way out.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(
+            f"{target} cannot be written: {_FULL[error.errno]} ({error.strerror}). Make room, or choose another place, "
+            "and run the same command again; what is finished is kept"
+        ) from error

@@ -86,7 +86,7 @@ def read_calibration(index_folder: str | Path, searcher: Searcher) -> Calibratio
         row = json.loads(path.read_text("utf-8"))
         kinds = {name: Kind(**kind) for name, kind in row.pop("kinds").items()}
         found = Calibration(kinds=kinds, **row)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a calibration ({error}); write it again: python -m umr drift") from error
     same = found.encoder == searcher.encoder.fingerprint and found.collection == searcher.collection.fingerprint
     return found if same else None

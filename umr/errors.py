@@ -17,6 +17,17 @@ class ConfigError(UMRError):
     """A setting or argument outside its legal values, or a folder that is not what it should be."""
 
 
+class DiskFullError(ConfigError):
+    """Nothing more can be written where a file should go. It is of no single row or file: whoever goes on after those stops."""
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what no terminal should be sent (control and direction characters) as \\x1b, \\u202e.
+
+    For names that strangers gave: their files', their rows'."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def reason(error: Exception) -> str:
     """What went wrong, in words: an own error's message; another's without its number and the path of a file."""
     if isinstance(error, UMRError):

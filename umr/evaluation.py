@@ -249,7 +249,7 @@ def read_report(folder: str | Path) -> dict[str, Any]:
         report = json.loads(path.read_text("utf-8"))
         if {"encoder", "collection", "rows"} - set(report):
             raise ValueError("encoder, collection or rows is missing")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is no report ({error}); write one: "
             f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}"

@@ -9,7 +9,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from umr.errors import MismatchError
+from umr.disk import told_when_full
+from umr.errors import MismatchError, reason
 from umr.manifest import FACTORY
 
 _GPU_MAX_K = 2048  # a limit of FAISS on GPUs
@@ -57,10 +58,8 @@ class ExactIndex:
         """Raises MismatchError if the file is no fp16 inner-product index."""
         try:
             index = faiss.read_index(str(path))
-        except RuntimeError as error:
-            raise MismatchError(
-                f"{path} cannot be read by FAISS ({str(error).splitlines()[0][:120]}); rebuild it"
-            ) from error
+        except (RuntimeError, MemoryError) as error:  # the second for a damaged count of rows
+            raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
         if (
             not isinstance(index, faiss.IndexScalarQuantizer)
             or index.sq.qtype != faiss.ScalarQuantizer.QT_fp16
@@ -70,8 +69,9 @@ class ExactIndex:
         return cls(index)
 
     def write(self, path: str | Path) -> None:
-        """Write FAISS's own file format."""
-        faiss.write_index(self._cpu, str(path))
+        """Write FAISS's own file format. Raises DiskFullError."""
+        with told_when_full(path), Path(path).open("wb") as file:  # FAISS by itself tells no error of the system
+            faiss.write_index(self._cpu, faiss.PyCallbackIOWriter(file.write))
 
     def add(self, vectors: np.ndarray) -> None:
         """Append float32 rows (N, D)."""

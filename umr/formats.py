@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from umr.disk import put
+from umr.disk import check_target, draft_of, put, told_when_full
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Target
 
@@ -59,12 +59,14 @@ class BenchmarkQuery:
 def written(path: str | Path) -> Iterator[IO[str]]:
     """A text file to write, that replaces `path` once it is whole and on the disk; compressed where the name ends in .gz.
 
-    Compressed bytes hold neither name nor time, so that equal content makes equal files."""
+    Compressed bytes hold neither name nor time, so that equal content makes equal files. Raises ConfigError for a target
+    that a file must not replace, DiskFullError."""
     target = Path(path)
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = draft_of(target)
     try:
-        with _writer(draft, target.suffix == ".gz") as file:
+        with told_when_full(target), _writer(draft, target.suffix == ".gz") as file:
             yield file
         put(draft, target)
     finally:

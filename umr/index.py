@@ -27,8 +27,9 @@ from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 from umr.exact import ExactIndex, Rows
 from umr.formats import written
-from umr.manifest import MANIFEST, PARTIAL, IndexManifest
-from umr.probe import PROBES, TOLERANCE, encode_probe
+from umr.lock import Claim, claimed
+from umr.manifest import MANIFEST, IndexManifest
+from umr.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
 from umr.shards import encoded_shards, keep_plan
 from umr.types import Embeddings, Encoder, Hit, Run
 
@@ -95,6 +96,35 @@ class Index:
                 f"at least {TOLERANCE} is needed): code or libraries changed. Rebuild: {self.manifest.command}"
             )
         return lowest
+
+    def verify_rows(self, encoder: Encoder, collection: Collection, most: int = MOST_ROWS) -> float:
+        """Re-encode candidates of the collection, which shows rows that another encoder made.
+
+        Args:
+            encoder: the index's.
+            collection: the index's.
+            most: candidates, chosen as umr.probe.sample_rows says.
+
+        Returns:
+            The lowest cosine with a stored row, 1 where no candidate can be read.
+
+        Raises:
+            MismatchError: it is below 0.99; the candidate is named.
+        """
+        sampled = sample_rows(encoder, collection, most)
+        if not len(sampled):
+            return 1.0
+        stored_MD = self.vectors(sampled.ids)
+        stored_MD /= np.linalg.norm(stored_MD, axis=1, keepdims=True).clip(min=1e-12)  # half precision is not quite unit
+        cosines = (sampled.vectors * stored_MD).sum(axis=1)
+        worst = int(cosines.argmin())
+        if not cosines[worst] >= TOLERANCE:
+            raise MismatchError(
+                f"the row of {sampled.ids[worst]!r} is not the vector that {encoder.name} makes of it (cosine "
+                f"{cosines[worst]:.4f}, at least {TOLERANCE} is needed), so others may be wrong too. "
+                f"Rebuild: {self.manifest.command}"
+            )
+        return float(cosines[worst])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -191,19 +221,48 @@ def build_index(
 ) -> IndexManifest:
     """Encode a collection and write its index; interrupted, the next call goes on after the last shard.
 
-    encoder_at: where the encoder can be loaded from again.  progress(done, total) is called after every shard.
-    A collection in memory is saved to folder/collection first. Raises MediaError naming a candidate that cannot be
-    read."""
-    folder = Path(folder).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    Args:
+        encoder: what makes the vectors.
+        collection: what is indexed; one in memory is saved to folder/collection first.
+        folder: where the index goes; an older one there is replaced once the new one is whole.
+        encoder_at: where the encoder can be loaded from again.
+        precision: what the encoder computes in.
+        shard: candidates encoded between two saves.
+        progress: called with (done, total) after every shard.
+
+    Returns:
+        What the index says of itself.
+
+    Raises:
+        ConfigError: another build has the folder, or an id does not fit on a line.
+        MediaError: a candidate, which is named, cannot be read, or its file changed meanwhile.
+        DiskFullError: the disk is full; the next call goes on.
+    """
+    with claimed(folder) as claim:
+        return build_claimed(
+            claim, encoder, collection, encoder_at=encoder_at, precision=precision, shard=shard, progress=progress
+        )
+
+
+def build_claimed(
+    claim: Claim,
+    encoder: Encoder,
+    collection: Collection,
+    *,
+    encoder_at: str | Path = "../encoder",
+    precision: str = "float32",
+    shard: int = SHARD,
+    progress: Callable[[int, int], None] | None = None,
+) -> IndexManifest:
+    """build_index for a caller that has the folder already, as one that reads the collection for minutes does."""
+    folder = claim.folder
     if collection.folder is None:
         collection = collection.save(folder / "collection")
     unfit = next((i for i in collection.ids if not i or len(i.splitlines()) != 1), None)
     if unfit is not None:
         raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
-    draft = folder / PARTIAL
-    keep_plan(
-        draft,
+    draft = keep_plan(
+        folder,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
     exact, done = ExactIndex.empty(encoder.dim), 0
@@ -213,8 +272,10 @@ def build_index(
         if progress is not None:
             progress(done, len(collection))
     exact.write(draft / VECTORS)
-    (draft / IDS).write_text("".join(f"{candidate_id}\n" for candidate_id in collection.ids), "utf-8", newline="\n")
+    with written(draft / IDS) as file:
+        file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
     write_npy(draft / PROBE, encode_probe(encoder))
+    made = {name: _sha256(draft / name) for name in (VECTORS, IDS, PROBE)}  # of what was made here, whatever lies there
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
     for name in (VECTORS, IDS, PROBE):
         put(draft / name, folder / name)
@@ -228,7 +289,7 @@ def build_index(
         dim=encoder.dim,
         count=len(collection),
         precision=precision,
-        files={name: _sha256(folder / name) for name in (VECTORS, IDS, PROBE)},
+        files=made,
         built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_command(),

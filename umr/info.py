@@ -14,9 +14,9 @@ _MIB = 2**20
 
 
 def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[str, Any]]:
-    """A row per index, and per encoder without one. verify: open it with its encoder and re-encode the probe.
+    """A row per index, and per encoder without one. verify: open it with its encoder, re-encode the probe and some rows.
 
-    A row's "probe" is the lowest cosine, None where it was not asked for, or the message of what is wrong
+    A row's "probe" is the lowest cosine of both, None where it was not asked for, or the message of what is wrong
     ("problem")."""
     root = search.default_root() if root is None else Path(root)
     rows = []
@@ -56,7 +56,8 @@ def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
         if verify:
             searcher = search.Searcher.open(index)
             row["parameters"] = sum(weights.numel() for weights in searcher.encoder.parameters())
-            row["probe"] = round(searcher.index.verify_probe(searcher.encoder), 5)
+            probe = searcher.index.verify_probe(searcher.encoder)
+            row["probe"] = round(min(probe, searcher.index.verify_rows(searcher.encoder, searcher.collection)), 5)
     except UMRError as error:
         row |= {"probe": str(error), "problem": True}
     return row

@@ -11,8 +11,8 @@ from typing import Any
 
 from umr import media
 from umr.collection import Refused
-from umr.disk import put
-from umr.errors import ConfigError, MediaError, UMRError, reason
+from umr.disk import draft_of, put, special, told_when_full
+from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.types import Candidate, Content
 
@@ -125,6 +125,8 @@ def read_dataset(
             candidate = _from_row(fields, f"row-{number}", Path(media_folder))
             _claim(candidate.candidate_id, seen)
             candidates.append(candidate)
+        except DiskFullError:  # it is of every row that follows
+            raise
         except (UMRError, OSError) as error:
             refused.append(Refused(f"row {number}", reason(error)))
         if progress is not None:
@@ -149,8 +151,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _from_file(path: Path, name: str, folder: Path) -> Candidate:
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):  # which a loop of links does not break
         raise MediaError("a link that leads out of the folder")
+    what = special(path)
+    if what is not None:
+        raise MediaError(f"{what}, not a file; it is not opened")
     kind = path.suffix.lower()
     if kind in TEXTS:
         return _candidate(name, path.stem, text=_read_text(path))
@@ -225,7 +230,8 @@ def _stored(value: dict[str, Any] | str, folder: Path) -> str:
     target = folder.absolute() / f"{media.content_hash(data)}{kind}"
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(".part")
-        draft.write_bytes(data)
+        draft = draft_of(target)
+        with told_when_full(target):
+            draft.write_bytes(data)
         put(draft, target)
     return str(target)

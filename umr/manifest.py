@@ -52,7 +52,7 @@ class IndexManifest:
             for name, kind in known.items():
                 if type(getattr(manifest, name)).__name__ != kind.partition("[")[0]:
                     raise TypeError(f"{name} is {getattr(manifest, name)!r}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise MismatchError(
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"
             ) from error
@@ -70,6 +70,6 @@ def _why_unfinished(folder: Path) -> str:
         return f"there is no such folder; {other}"
     if not folder.is_dir():
         return f"it is not a folder; {other}"
-    if (folder / PARTIAL).is_dir():
+    if any(folder.glob(f"{PARTIAL}*")):
         return f"its build was interrupted; {again}, it goes on where it stopped; or {other}"
     return f"it has no {MANIFEST}, so it is half-written or none at all; {again}, or {other}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -12,25 +13,39 @@ from typing import Any
 
 import numpy as np
 
+from umr import media
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
-from umr.errors import MismatchError
+from umr.disk import clear_drafts
+from umr.errors import MediaError, MismatchError
 from umr.formats import written
+from umr.manifest import PARTIAL
 from umr.types import Candidate, Embeddings, Encoder
 
 log = logging.getLogger(__name__)
 
 
-def keep_plan(draft: Path, plan: dict[str, Any]) -> None:
-    """Keep the shards of an interrupted build of the same thing; drop those of any other, or of a damaged plan."""
+def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
+    """The folder for the shards of this very plan, under a name that carries its hash, so that no other build's can be
+    in it.
+
+    Shards of an interrupted build of the same thing are kept; those of any other, or of a damaged plan, are removed, and
+    so is what processes that died left half-written. folder: the index's, held by the caller alone (umr.lock)."""
+    words = json.dumps(plan)
+    draft = folder / f"{PARTIAL}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
     path = draft / "plan.json"
-    if path.is_file() and path.read_bytes() == json.dumps(plan).encode():
+    kept = path.is_file() and path.read_bytes() == words.encode()
+    for other in folder.glob(f"{PARTIAL}*"):
+        if not (kept and other == draft):
+            shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
+    clear_drafts(folder, folder / "collection", folder / "files", draft)
+    if kept:
         log.info("going on with the interrupted build in %s", draft)
-        return
-    shutil.rmtree(draft, ignore_errors=True)
+        return draft
     draft.mkdir()
     with written(path) as file:
-        file.write(json.dumps(plan))
+        file.write(words)
+    return draft
 
 
 def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: int) -> Iterator[np.ndarray]:
@@ -45,6 +60,19 @@ def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: 
             vectors = _encoded(encoder, batch, ids)
             write_npy(path, vectors)
         yield vectors
+
+
+def check_unchanged(candidate: Candidate) -> None:
+    """Raises MediaError where the picture or clip is gone or no longer the one that the collection lists by its hash."""
+    content = candidate.content
+    file = content.image if content.image is not None else content.video
+    if not candidate.content_hash or not isinstance(file, (str, Path)):
+        return
+    if media.content_hash(file) != candidate.content_hash:
+        raise MediaError(
+            f"candidate {candidate.candidate_id}: {Path(file).name} changed since the collection was read; "
+            "run the same command again, or save the collection anew where it is a saved one"
+        )
 
 
 def _kept(path: Path, ids: tuple[str, ...], encoder: Encoder) -> np.ndarray | None:
@@ -67,4 +95,6 @@ def _encoded(encoder: Encoder, batch: list[Candidate], ids: tuple[str, ...]) -> 
         raise MismatchError(
             f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
         )
+    for candidate in batch:  # now, not before: what was encoded has the bytes that a hit will show
+        check_unchanged(candidate)
     return made.vectors

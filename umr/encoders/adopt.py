@@ -83,7 +83,7 @@ def _read(path: Path, source: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{source} has no {path.name}; give the folder of a transformers checkpoint of Qwen2-VL")
     try:
         data = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MismatchError(f"{path} is not readable JSON ({error}); copy the checkpoint again") from error
     if not isinstance(data, dict):
         raise MismatchError(f"{path} holds a {type(data).__name__}, not an object; copy the checkpoint again")

@@ -33,7 +33,7 @@ def write_card(config: EncoderConfig, folder: str | Path) -> Path:
     target, record = Path(folder) / CARD_NAME, Path(folder) / RECORD_NAME
     try:
         trained = json.loads(record.read_text("utf-8")) if record.is_file() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{record} is not readable JSON ({error}); copy the encoder folder again") from error
     draft = target.with_suffix(".md.part")
     draft.write_text(card(config, trained), "utf-8")

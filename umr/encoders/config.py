@@ -116,7 +116,7 @@ def read_config(folder: str | Path) -> EncoderConfig:
         )
     try:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not readable JSON ({error}). Copy the encoder folder again") from error
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise ConfigError(f"{path} is not of format {FORMAT}. Save the encoder again with this version of umr")

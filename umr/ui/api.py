@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from umr.errors import MediaError
-from umr.manifest import IndexManifest
 from umr.search import repository_root
 from umr.types import SEARCH_IN
 from umr.ui.searchers import Searchers
@@ -19,11 +18,12 @@ FILE = "/gradio_api/file="  # what the page's server gives files out under
 
 
 def models(searchers: Searchers) -> list[dict[str, Any]]:
-    """A row per model on offer, the default one first, without opening any: name, default, fingerprint, dim,
-    precision, collection, vectors."""
+    """A row per model on offer, the default one first: name, default, fingerprint, dim, precision, collection, vectors.
+
+    None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now."""
     rows = []
     for name in searchers.names:
-        manifest = IndexManifest.read(searchers.folders[name])
+        manifest = searchers.manifest(name)
         rows.append({"name": name, "default": name == searchers.default, "fingerprint": manifest.encoder,
                      "dim": manifest.dim, "precision": manifest.precision, "collection": manifest.collection_name,
                      "vectors": manifest.count})
@@ -35,7 +35,7 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     kinds = {modality: kind for kind, modality in SEARCH_IN.items()}
     for name in searchers.names:
-        manifest = IndexManifest.read(searchers.folders[name])
+        manifest = searchers.manifest(name)
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
             counts = Counter(kinds[candidate.content.modality] for candidate in collection)

@@ -12,7 +12,6 @@ from PIL.Image import Image
 
 from umr import measures, media
 from umr.errors import ConfigError, MismatchError
-from umr.manifest import IndexManifest
 from umr.search import Outcome, Searcher, result_row
 from umr.types import SEARCH_IN, Query, Result
 from umr.ui.handlers import make_query, read_count, read_picture
@@ -154,7 +153,7 @@ def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
 def benchmark_of(searchers: Searchers) -> Path | None:
     """The collection that is searched, if benchmark queries lie beside it. Reads one manifest, opens no model."""
     folder = searchers.folders[searchers.default]
-    place = (folder / IndexManifest.read(folder).collection_at).resolve()
+    place = (folder / searchers.manifest(searchers.default).collection_at).resolve()
     return place if (place / "query").is_dir() else None
 
 

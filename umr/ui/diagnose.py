@@ -7,7 +7,6 @@ from typing import Any
 
 from umr.diagnosis import diagnosis_file, read_diagnosis
 from umr.errors import ConfigError, UMRError
-from umr.manifest import IndexManifest
 from umr.reports import FOLDER, diagnosed
 from umr.search import shown_path
 from umr.ui import diagnose_html, render
@@ -46,7 +45,7 @@ def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
     if (task, split) not in diagnosed(index.parent / FOLDER):
         return render.message("Not diagnosed yet", f"{encoder} has no stored diagnosis of {task} {split}. Write it: "
                               f"python -m umr evaluate --encoder {encoder} --store --task {task} --split {split}")
-    found, manifest = read_diagnosis(index.parent / FOLDER, task, split), IndexManifest.read(index)
+    found, manifest = read_diagnosis(index.parent / FOLDER, task, split), searchers.manifest(encoder)
     known, _ = judged_queries((index / manifest.collection_at).resolve(), task, split)
     file = shown_path(diagnosis_file(index.parent / FOLDER, task, split))
     return diagnose_html.diagnosis(found, known, file, found.encoder == manifest.encoder)

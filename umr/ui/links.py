@@ -12,7 +12,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
 from umr.errors import ConfigError, UMRError
-from umr.manifest import IndexManifest
 from umr.media import clean_text, content_hash
 from umr.search import Searcher
 from umr.steering import UNMOVED, Steering
@@ -238,7 +237,7 @@ def _read_picture(searchers: Searchers, given: _Given, part: str, model: str) ->
 
 
 def _check_collection(searchers: Searchers, model: str, collection: str) -> None:
-    here = IndexManifest.read(searchers.folders[model]).collection_name
+    here = searchers.manifest(model).collection_name
     if collection != here:
         raise ConfigError(f"The link is about the collection {_short(collection)}; this page shows {here!r}")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from umr import steering
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.manifest import IndexManifest
 from umr.media import content_hash, picture_hash
 from umr.search import Outcome, Searcher
 from umr.steering import UNMOVED, Steering
@@ -143,7 +142,7 @@ def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
     if example.image is not None:
         turn = Turn(picture=example.image, key=content_hash(example.image), text=example.text,
                     reference=f"query:{example.image.name}", search_in=example.search_in)
-    collection = IndexManifest.read(searchers.folders[model]).collection_name
+    collection = searchers.manifest(model).collection_name
     outcome = Outcome(results=list(example.results), notices=(), ms={})
     return _shown(outcome, (turn,), model, links.write(turn, collection, model, len(example.results)), "stored result")
 
@@ -156,4 +155,4 @@ def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: 
 def _fingerprint(searchers: Searchers, model: Any) -> str:
     if not isinstance(model, str) or model not in searchers.folders:
         return ""
-    return IndexManifest.read(searchers.folders[model]).encoder
+    return searchers.manifest(model).encoder

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
 from umr.manifest import IndexManifest
+from umr.probe import FEWEST_ROWS
 from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder
 from umr.types import Candidate
 
@@ -22,9 +25,18 @@ PRECISION = "float32"
 MANY = 100
 
 
+#: An absolute path in a message, up to its last part.
+_PLACE = re.compile(r"""(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s/\\"':;,]+[/\\])*(?=[^\s/\\"':;,])""")
+
+
 def open_searcher(folder: Path) -> Searcher:
-    """The searcher of an index folder, in the page's precision. Raises ConfigError or MismatchError."""
-    return Searcher.open(folder, dtype=PRECISION)
+    """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
+
+    That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
+    results. Raises ConfigError or MismatchError."""
+    searcher = Searcher.open(folder, dtype=PRECISION)
+    searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
+    return searcher
 
 
 class Searchers:
@@ -51,8 +63,19 @@ class Searchers:
             raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(self.names)}")
         with self._locks[name]:
             if name not in self._opened:
-                self._opened[name] = self._opener(self.folders[name])
+                with _without_places(name, self.folders[name]):
+                    self._opened[name] = self._opener(self.folders[name])
             return self._opened[name]
+
+    def manifest(self, name: str) -> IndexManifest:
+        """What the index of this encoder says of itself: the one in memory that is searched, else the one on disk.
+
+        Raises KeyError for an unknown name, ConfigError or MismatchError where it is not there."""
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened.index.manifest
+        with _without_places(name, self.folders[name]):
+            return IndexManifest.read(self.folders[name])
 
     def preload(self) -> threading.Thread:
         """Opens the default searcher in the background, so that the page is served meanwhile."""
@@ -65,6 +88,19 @@ class Searchers:
             self.get(self.default)
         except UMRError as error:  # every search will say it again, on the page
             log.error("%s cannot be opened: %s", self.default, error)
+
+
+@contextmanager
+def _without_places(name: str, folder: Path) -> Iterator[None]:
+    """Errors of opening an index, as a visitor may read them: where it lies on the server is for the log alone."""
+    try:
+        yield
+    except UMRError as error:
+        log.warning("the index of %s: %s", name, error)
+        told = str(error).replace(str(folder), f"the index of {name}")
+        for place in (default_root(), default_root().parent):
+            told = told.replace(f"{place}{os.sep}", "")
+        raise type(error)(_PLACE.sub("", told)) from error
 
 
 def find_searchers(index: Path | None = None, encoder: str | None = None, root: Path | None = None) -> Searchers:

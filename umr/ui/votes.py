@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
-from umr.errors import ConfigError
-from umr.formats import read_jsonl
+from umr.errors import ConfigError, reason
+from umr.formats import parse_object
+
+log = logging.getLogger(__name__)
 
 CHOICES = ("a", "b", "tie", "bad")
 FILE = "votes.jsonl"
@@ -47,20 +51,56 @@ class VoteBox:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 if self.file.is_file() and self.file.stat().st_size > MAX_BYTES:
                     raise ConfigError("The box is full: no more votes are kept.")
-                with self.file.open("a", encoding="utf-8") as out:
-                    out.write(json.dumps(row) + "\n")
+                with self.file.open("ab+") as out:
+                    out.write(_line_end(out) + json.dumps(row).encode() + b"\n")
         except OSError as error:
             raise ConfigError(f"The vote cannot be kept: {error.strerror}. Set UMR_CACHE to a writable folder.") from error
 
     def tally(self) -> dict[str, Counter[str]]:
-        """Model -> how often it was "better", "worse", "tie" or "bad" (both bad), best share of decided votes first."""
+        """Model -> how often it was "better", "worse", "tie" or "bad" (both bad), best share of decided votes first.
+
+        A broken line is passed over, as one vote should not cost all the others; how many are is in the log. Raises
+        ConfigError where the file cannot be read."""
         counts: dict[str, Counter[str]] = {}
-        rows = read_jsonl(self.file) if self.file.is_file() else ()
-        for _, row in rows:
+        for row in self._rows():
             for side, other in (("a", "b"), ("b", "a")):
                 words = {side: "better", other: "worse"}
-                counts.setdefault(str(row.get(side)), Counter())[words.get(row.get("vote"), str(row.get("vote")))] += 1
+                counts.setdefault(row[side], Counter())[words.get(row["vote"], row["vote"])] += 1
         return dict(sorted(counts.items(), key=lambda item: (-_share(item[1]), item[0])))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        try:
+            lines = self.file.read_bytes().splitlines() if self.file.is_file() else []
+        except OSError as error:
+            raise ConfigError(f"The votes cannot be read: {error.strerror}.") from error
+        rows, broken = [], []
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(_vote(line, f"{FILE}:{number}"))
+            except (ConfigError, UnicodeDecodeError) as error:
+                broken.append(reason(error))
+        if broken:
+            log.warning("%d of %d lines of %s are no votes and are not counted; the first: %s",
+                        len(broken), len(lines), self.file, broken[0])
+        return rows
+
+
+def _line_end(file: IO[bytes]) -> bytes:
+    """What a file lacks to end in a whole line: a process that died in the middle of one leaves it open."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return b""
+    file.seek(-1, os.SEEK_END)
+    return b"" if file.read(1) == b"\n" else b"\n"
+
+
+def _vote(line: bytes, place: str) -> dict[str, Any]:
+    """Raises ConfigError or UnicodeDecodeError for a line that is no vote."""
+    row = parse_object(line.decode("utf-8"), place)
+    if row.get("vote") not in CHOICES or not all(isinstance(row.get(side), str) for side in ("a", "b")):
+        raise ConfigError(f"{place}: two models and a vote out of {', '.join(CHOICES)} are needed")
+    return row
 
 
 def _share(count: Counter[str]) -> float:
