@@ -51,6 +51,27 @@ def test_a_path_that_climbs_out_is_refused_and_the_rest_goes_on(tmp_path, name):
     assert taken(tmp_path / "deep") == ["out/good.txt"] and not list(tmp_path.glob("out*"))
 
 
+def test_a_member_without_a_name_costs_only_itself(tmp_path):
+    file = zipped(tmp_path / "a.zip", ("x", b"nameless"), ("good.txt", b"good"))
+    data = bytearray(file.read_bytes())
+    for header, place, fixed in ((b"PK\x03\x04", 26, 30), (b"PK\x01\x02", 28, 46)):  # the name's length, then its place
+        at = data.index(header)
+        data[at + place : at + place + 2] = bytes(2)
+        data[at + place + 2 : at + place + 4] = (1).to_bytes(2, "little")  # the name's byte is an extra field now
+        assert data[at + fixed : at + fixed + 1] == b"x"
+    file.write_bytes(data)
+    (refused,) = unpack(file, tmp_path / "out", budget(), KINDS)
+    assert refused.source == "a member without a name" and refused.reason == "it has no name"
+    assert taken(tmp_path / "out") == ["good.txt"]
+
+
+def test_folders_without_end_are_refused_in_words(tmp_path):
+    file = zipped(tmp_path / "a.zip", ("d/" * 1500 + "deep.txt", b"x"), ("d/" * 31 + "fits.txt", b"y"))
+    (refused,) = unpack(file, tmp_path / "out", budget(), KINDS)
+    assert refused.reason == "it lies 1,500 folders deep; at most 31 are read"
+    assert taken(tmp_path / "out") == ["d/" * 31 + "fits.txt"]
+
+
 def test_links_are_refused(tmp_path):
     link = zipfile.ZipInfo("link.txt")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16

@@ -1,6 +1,9 @@
 """Collections: fixed order, what is taken and what is refused with its reason, the fingerprint."""
 
 import json
+import os
+import signal
+import socket
 from pathlib import Path
 
 import av
@@ -9,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from umr import ingest
 from umr.collection import Collection, Refused
-from umr.errors import ConfigError, MismatchError
+from umr.errors import ConfigError, DiskFullError, MismatchError
 from umr.types import Candidate, Content
 
 
@@ -126,6 +130,50 @@ def test_files_that_cannot_be_read_are_refused_one_by_one_with_reasons(files):
         assert reason in reasons[name], (name, reasons[name])
 
 
+@pytest.fixture
+def hurried():
+    """Nothing may wait for another process: to open a pipe does."""
+    def give_up(*_) -> None:
+        raise TimeoutError("something waits")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_is_no_file_is_refused_and_never_opened(tmp_path, picture, monkeypatch, hurried):
+    folder = picture("mine/a.png").parent
+    for name in ("pipe.txt", "pipe.png", "pipe.mp4", "pipe"):
+        os.mkfifo(folder / name)
+    (folder / "link.txt").symlink_to("pipe.txt")
+    (folder / "loop.txt").symlink_to("loop.txt")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "zero.txt").symlink_to("/dev/zero")
+    monkeypatch.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket.png")
+    collection = Collection.from_folder(folder)
+    assert collection.ids == ("a.png",)
+    told = {item.source: item.reason for item in collection.refused}
+    assert {told.pop(name) for name in ("pipe.txt", "pipe.png", "pipe.mp4", "pipe", "link.txt")} == {
+        "a pipe, not a file; it is not opened"
+    }
+    assert told.pop("socket.png") == "a socket, not a file; it is not opened"
+    assert told.pop("zero.txt") == "a link that leads out of the folder"
+    assert set(told) == {"loop.txt", "loop.png"} and all("symbolic links" in why for why in told.values())
+
+
+def test_a_pipe_in_a_row_or_as_a_pool_is_refused_and_never_opened(benchmark, tmp_path, hurried):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "rows.jsonl").write_text('{"image": "a.png"}\n{"text": "fine"}\n{"video": "a.png"}\n')
+    assert [item.source for item in Collection.from_jsonl(tmp_path / "rows.jsonl").refused] == ["rows.jsonl:1", "rows.jsonl:3"]
+    before = Collection.open(benchmark).fingerprint
+    os.mkfifo(benchmark / "cand_pool" / "local" / "mbeir_pipe_cand_pool.jsonl")
+    assert Collection.open(benchmark).fingerprint == before
+
+
 def test_a_folder_without_anything_says_what_was_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK")
     with pytest.raises(ConfigError, match=r"no candidate at all; a\.zip: \.zip is no picture"):
@@ -193,6 +241,13 @@ def test_a_dataset_on_disk_is_read_with_the_bytes_of_its_pictures(dataset, tmp_p
     assert [candidate.content.modality for candidate in found] == ["image,text", "image", "image"]
     assert found["red"].content.image.read_bytes() == (tmp_path / "src" / "red.png").read_bytes()
     assert Image.open(found["blue"].content.image).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_a_disk_that_fills_up_stops_a_dataset_instead_of_refusing_its_rows(dataset, tmp_path, monkeypatch):
+    (tmp_path / "full").symlink_to("/dev/full")
+    monkeypatch.setattr(ingest, "draft_of", lambda target: tmp_path / "full")
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        Collection.from_dataset(dataset, tmp_path / "files", image="image", text="text")
 
 
 def test_columns_named_image_and_text_are_taken_unasked(dataset, tmp_path):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from umr import disk
+from umr import disk, formats
 from umr.arrays import write_npy
 from umr.encoders.fake import FakeEncoder
+from umr.errors import ConfigError, DiskFullError
 from umr.formats import written
 from umr.index import build_index
 
@@ -71,3 +75,77 @@ def test_every_file_of_an_index_is_flushed_before_its_manifest_is_named(collecti
     assert set(files) == {"vectors.faiss", "ids.txt", "probe.npy", "manifest.json"} and unsynced(operations) == []
     named = [inode for what, inode in operations if what == "replace" and inode in files.values()]
     assert named[-1] == files["manifest.json"] and set(named) == set(files.values())
+
+
+# What a file must not replace, and a disk that is full
+
+
+@pytest.fixture
+def special(tmp_path) -> Path:
+    """A folder with a pipe, a socket, and links to a device, to a pipe and to this process's own output."""
+    folder = tmp_path / "special"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        here = os.getcwd()
+        os.chdir(folder)  # a socket's path may not be long
+        try:
+            bound.bind("socket")
+        finally:
+            os.chdir(here)
+    (folder / "device").symlink_to("/dev/null")
+    (folder / "pipe-link").symlink_to("pipe")
+    (folder / "output").symlink_to(f"/proc/self/fd/{os.open(tmp_path / 'plain', os.O_CREAT | os.O_WRONLY)}")
+    return folder
+
+
+SPECIAL = [("pipe", "a pipe"), ("socket", "a socket"), ("device", "a device"), ("pipe-link", "a pipe"),
+           ("output", "an open file of this process"), (".", "a folder")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "what"), SPECIAL)
+def test_a_file_replaces_only_a_file(special, tmp_path, name, what):
+    before = os.lstat(special / name)
+    (tmp_path / "draft").write_text("new")
+    with pytest.raises(ConfigError, match=f"is {what}, which a file must not replace; name a file to write"):
+        disk.put(tmp_path / "draft", special / name)
+    with pytest.raises(ConfigError, match=f"is {what}"), written(special / name) as file:
+        raise AssertionError(f"{file} is open")
+    after = os.lstat(special / name)
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode) and not list(special.glob(".*"))
+
+
+def test_a_link_to_a_file_is_replaced_as_before(tmp_path):
+    (tmp_path / "far").write_text("far")
+    (tmp_path / "link").symlink_to("far")
+    with written(tmp_path / "link") as file:
+        file.write("new")
+    assert (tmp_path / "link").read_text() == "new" and (tmp_path / "far").read_text() == "far"
+
+
+def test_the_system_is_quoted_where_nothing_more_fits(tmp_path):
+    for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "your quota"), (errno.EFBIG, "that large")):
+        with pytest.raises(DiskFullError, match=rf"a\.npy cannot be written: .*{words}.*{os.strerror(number)}"):
+            with disk.told_when_full(tmp_path / "a.npy"):
+                raise OSError(number, os.strerror(number))
+    with pytest.raises(PermissionError), disk.told_when_full(tmp_path / "a.npy"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_text_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_text("old")
+    (tmp_path / "full").symlink_to("/dev/full")  # where nothing fits; the link alone is removed afterwards
+    monkeypatch.setattr(formats, "draft_of", lambda target: tmp_path / "full")
+    with pytest.raises(DiskFullError, match=f"{name} cannot be written: the disk is full"), written(tmp_path / name) as file:
+        file.write("new")
+    assert (tmp_path / name).read_text() == "old" and not (tmp_path / "full").is_symlink()
+
+
+def test_drafts_of_dead_processes_are_removed_and_nothing_else(tmp_path):
+    kept = {".hidden", ".part", "a.part", ".a.npy.part", ".a.b.part", "manifest.json"}
+    for name in kept | {".manifest.json.17.part", ".shard_000001.npy.4242.part"}:
+        (tmp_path / name).touch()
+    disk.clear_drafts(tmp_path, tmp_path / "absent")
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert disk.draft_of(tmp_path / "a.npy").match(".*.[0-9]*.part")
