@@ -2,6 +2,7 @@
 search."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from umr import bench
 from umr.cli import main
 from umr.evaluation import load
 from umr.formats import read_run
+from umr.lock import claimed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,6 +152,23 @@ def test_a_saved_dataset_is_indexed(searcher, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("source", "message"), [("absent", "not a folder"), ("empty", "no candidate at all")])
+def test_a_name_reaches_the_terminal_only_as_what_can_be_printed(searcher, tmp_path, picture, capsys):
+    folder = picture("mine/a.png").parent
+    (folder / "\x1b]0;owned\x07\x1b[2J.txt").write_text("a text")
+    (folder / "b\numr: 99 indexed.xyz").write_text("x")
+    assert main(["index", str(folder), "--encoder", "unified", "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert "\x1b" not in told and r"refused \x1b]0;owned\x07\x1b[2J.txt: " in told
+    assert r"refused b\numr: 99 indexed.xyz: " in told and "\numr: 99" not in told
+
+
+def test_nothing_to_index_leaves_no_folder_and_a_taken_one_ends_with_status_2(searcher, tmp_path, picture, capsys):
+    command = ["index", str(picture("mine/a.png").parent), "--encoder", "unified", "--out", str(tmp_path / "out")]
+    with claimed(tmp_path / "out"):
+        assert main(command) == 2 and f"out is being written by process {os.getpid()} " in error(capsys)
+    assert main(["index", str(tmp_path / "absent"), *command[2:]]) == 2 and not (tmp_path / "out").exists()
+
+
 def test_nothing_to_index_ends_with_status_2(searcher, tmp_path, capsys, source, message):
     (tmp_path / "empty").mkdir()
     assert main(["index", str(tmp_path / source), "--encoder", "unified", "--out", str(tmp_path / "index")]) == 2
@@ -208,6 +227,22 @@ def test_embed_and_index_say_how_many_texts_were_cut(searcher, tmp_path, capsys)
         assert main([name, str(tmp_path / f"{name}.jsonl"), "--encoder", "unified", "--out", out]) == 0
         said = [line for line in capsys.readouterr().err.splitlines() if "cut" in line]
         assert said == ["umr: 2 of 3 texts were cut: unified reads the first 160 tokens"]
+
+
+@pytest.mark.parametrize(("target", "what"), [("/dev/null", "a device"), ("/proc/self/fd/1", "an open file")])
+def test_embed_never_replaces_a_device_and_says_so_before_any_work(tmp_path, monkeypatch, capsys, target, what):
+    (tmp_path / "out").symlink_to(target)  # the link would be replaced, not the device itself
+    (tmp_path / "plain").touch()
+    monkeypatch.setattr("umr.embedding.read_embed_rows", lambda path: pytest.fail("rows were read"))
+    with (tmp_path / "plain").open("w") as plain:
+        before = os.dup(1)
+        os.dup2(plain.fileno(), 1)  # what the link means must not be what the test runs under
+        try:
+            status = main(["embed", "rows.jsonl", "--encoder", "unified", "--out", str(tmp_path / "out")])
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+    assert status == 2 and what in capsys.readouterr().err and (tmp_path / "out").is_symlink()
 
 
 def test_embed_into_a_folder_is_refused_by_its_name(searcher, tmp_path, capsys):

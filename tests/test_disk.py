@@ -125,9 +125,9 @@ def test_a_link_to_a_file_is_replaced_as_before(tmp_path):
 
 def test_the_system_is_quoted_where_nothing_more_fits(tmp_path):
     for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "your quota"), (errno.EFBIG, "that large")):
-        with pytest.raises(DiskFullError, match=rf"a\.npy cannot be written: .*{words}.*{os.strerror(number)}"):
-            with disk.told_when_full(tmp_path / "a.npy"):
-                raise OSError(number, os.strerror(number))
+        told = rf"a\.npy cannot be written: .*{words}.*{os.strerror(number)}"
+        with pytest.raises(DiskFullError, match=told), disk.told_when_full(tmp_path / "a.npy"):
+            raise OSError(number, os.strerror(number))
     with pytest.raises(PermissionError), disk.told_when_full(tmp_path / "a.npy"):
         raise PermissionError(errno.EACCES, "Permission denied")
 

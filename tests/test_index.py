@@ -3,20 +3,33 @@ one by one."""
 
 import hashlib
 import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import faiss
 import numpy as np
 import pytest
+from PIL import Image
 
 from umr import exact as exact_module
+from umr import media
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
-from umr.errors import ConfigError, MediaError, MismatchError
+from umr.errors import ConfigError, DiskFullError, MediaError, MismatchError
 from umr.exact import ExactIndex, Rows
 from umr.index import Index, build_index
+from umr.lock import LOCK
 from umr.manifest import IndexManifest
+from umr.probe import FEWEST_ROWS, sample_rows
+from umr.search import Searcher
 from umr.types import Candidate, Content, Embeddings
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class OtherPooling(FakeEncoder):
@@ -400,6 +413,189 @@ def test_places_near_the_index_are_relative_and_far_ones_absolute(encoder, colle
     assert (near.encoder_at, near.collection_at) == ("../encoder", "../../media/catalogue")
     far = build_index(encoder, collection, tmp_path / "a" / "b" / "c", encoder_at="hub:owner/name@1")
     assert (far.encoder_at, far.collection_at) == ("hub:owner/name@1", str(benchmark))
+
+
+# Two writers, and rows of another encoder
+
+
+def crafted(folder: Path, encoder: FakeEncoder, collection: Collection, rows: range) -> Index:
+    """The index with some rows of another encoder, and a manifest that vouches for them, opened."""
+    index = Index.open(folder, encoder, collection)
+    vectors = index.vectors(index.ids)
+    other = OtherPooling(dim=encoder.dim, name=encoder.name)
+    vectors[rows.start : rows.stop] = other.encode_candidates(list(collection)).vectors[rows.start : rows.stop]
+    exact = ExactIndex.empty(encoder.dim)
+    exact.add(vectors)
+    exact.write(folder / "vectors.faiss")
+    vouch(folder, "vectors.faiss")
+    return Index.open(folder, encoder, collection)
+
+
+def test_rows_of_the_encoder_itself_are_as_they_were_made(index, encoder, collection):
+    assert index.verify_rows(encoder, collection) == pytest.approx(1, abs=1e-6)
+    assert index.verify_rows(encoder, collection, most=2) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("start", [0, 7, 14, 19])
+def test_a_stretch_of_rows_that_another_encoder_made_is_caught(folder, encoder, collection, start):
+    mixed = crafted(folder, encoder, collection, range(start, start + 5))
+    assert mixed.verify_probe(encoder) == pytest.approx(1)  # which is all that was looked at before
+    with pytest.raises(MismatchError, match="the row of '100:.*' is not the vector that unified makes of it .*Rebuild"):
+        mixed.verify_rows(encoder, collection)
+
+
+def test_the_rows_that_are_compared_stand_evenly_and_none_is_a_clip(encoder, collection):
+    chosen = sample_rows(encoder, collection).ids
+    places = [collection.ids.index(i) for i in chosen]
+    assert len(chosen) == FEWEST_ROWS and places[0] == 0 and places == sorted(places)
+    assert all(collection[i].content.video is None for i in chosen)
+    clips = Collection([candidate for candidate in collection if candidate.content.video is not None], "clips", "f")
+    assert sample_rows(encoder, clips).ids == clips.ids
+    large = only_text(*(f"text {n}" for n in range(10_000)))
+    assert len(sample_rows(encoder, large)) == 19 and len(sample_rows(encoder, large, 8)) == 8
+
+
+def test_rows_whose_files_are_gone_or_changed_are_not_compared(index, encoder, collection, caplog):
+    first, gone = (collection[i].content.image for i in sample_rows(encoder, collection).ids[:2])
+    first.write_bytes(first.read_bytes() + b"changed")
+    gone.unlink()
+    assert index.verify_rows(encoder, collection) == pytest.approx(1, abs=1e-6)
+    assert caplog.text.count("a row of the index is not compared") == 2
+
+
+def test_a_second_build_into_a_folder_is_refused_and_the_first_one_is_whole(folder, encoder, collection, tmp_path):
+    other, refused = OtherPooling(dim=32, name="unified"), []
+
+    def meanwhile(done: int, total: int) -> None:
+        with pytest.raises(ConfigError, match="again is being written by process") as error:
+            build_index(other, collection, tmp_path / "again", shard=10)
+        refused.append(error)
+
+    build_index(encoder, collection, tmp_path / "again", shard=10, progress=meanwhile)
+    assert len(refused) == 3
+    for name in ("vectors.faiss", "ids.txt", "probe.npy"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_shards_lie_under_their_plan_and_those_of_others_are_removed_unread(folder, collection, tmp_path):
+    again = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        build_index(Stops(2), collection, again, shard=10)
+    mine, other = partial(again), OtherPooling(dim=32, name="unified")
+    foreign = again / ".partial-0123456789abcdef"
+    shutil.copytree(mine, foreign)
+    shutil.copytree(mine, again / ".partial")  # the name that all plans had in common once
+    for number in range(2):
+        rows = other.encode_candidates(list(collection)[10 * number : 10 * number + 10]).vectors
+        for place in (foreign, again / ".partial"):
+            np.save(place / f"shard_{number:06}.npy", rows)
+    rest = Stops(2)
+    build_index(rest, collection, again, shard=10)
+    assert rest.encoded == 4 + 4 and (again / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
+    assert not list(again.glob(".*"))
+
+
+def test_what_dead_builds_left_half_written_is_removed(encoder, tmp_path, picture):
+    picture("mine/a.png")
+    again = tmp_path / "again"
+    places = [again / ".manifest.json.17.part", again / "collection" / ".candidates.jsonl.18.part",
+              again / "files" / ".0a1b.png.19.part"]  # fmt: skip
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    build_index(encoder, Collection.from_folder(tmp_path / "mine"), again)
+    assert not list(again.rglob("*.part")) and len(Index.open(again, encoder)) == 1
+
+
+class Replaced(FakeEncoder):
+    """Somebody replaces a picture after it was listed, just before it is encoded."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(dim=32, name="unified")
+        self.file = file
+
+    def encode_candidates(self, candidates, batch_size=64):
+        if self.file is not None:
+            Image.new("RGB", (9, 9), "pink").save(self.file)
+            self.file = None
+        return super().encode_candidates(candidates, batch_size)
+
+
+def test_a_picture_that_is_replaced_before_it_is_encoded_is_noticed(tmp_path, picture):
+    picture("mine/a.png", "red")
+    replaced = Replaced(picture("mine/b.png", "blue"))
+    with pytest.raises(MediaError, match="candidate b.png: b.png changed since the collection was read; run the same"):
+        build_index(replaced, Collection.from_folder(tmp_path / "mine"), tmp_path / "index")
+    assert not (tmp_path / "index" / "manifest.json").exists()
+    build_index(replaced, Collection.from_folder(tmp_path / "mine"), tmp_path / "index")
+    index, kept = Index.open(tmp_path / "index", replaced), Collection.open(tmp_path / "index" / "collection")
+    assert kept.with_hash(media.content_hash(tmp_path / "mine" / "b.png")) == {"b.png"}
+    assert index.verify_rows(replaced, kept) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_disk_that_fills_up_while_faiss_writes_is_said_and_the_same_call_goes_on(folder, collection, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # shards are smaller, the vectors of all are not
+    try:
+        with pytest.raises(DiskFullError, match=r"vectors\.faiss cannot be written: .*run the same command again"):
+            build_index(Stops(4), collection, tmp_path / "again", shard=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    rest = Stops(1)  # the probe alone
+    build_index(rest, collection, tmp_path / "again", shard=10)
+    assert rest.encoded == 4 and (tmp_path / "again" / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
+
+
+def test_vectors_on_a_full_disk_and_memory_that_is_not_enough_are_sentences(tmp_path, monkeypatch):
+    exact = ExactIndex.empty(8)
+    exact.add(np.eye(8, dtype=np.float32))
+    (tmp_path / "vectors.faiss").symlink_to("/dev/full")
+    with pytest.raises(DiskFullError, match="vectors.faiss cannot be written: the disk is full"):
+        exact.write(tmp_path / "vectors.faiss")
+
+    def greedy(name: str) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(faiss, "read_index", greedy)
+    with pytest.raises(MismatchError, match="cannot be read by FAISS .std::bad_alloc.; rebuild it"):
+        ExactIndex.read(tmp_path / "vectors.faiss")
+
+
+def test_faiss_reads_what_is_written_through_python_and_the_bytes_are_its_own(tmp_path):
+    exact = ExactIndex.empty(16)
+    exact.add(np.random.default_rng(0).standard_normal((40_000, 16)).astype(np.float32))  # more than one block of it
+    exact.write(tmp_path / "ours")
+    faiss.write_index(exact._cpu, str(tmp_path / "theirs"))
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def indexing(pictures: Path, encoder: str, out: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "umr", "index", str(pictures), "--encoder", encoder, "--out", str(out)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_of_two_commands_into_one_folder_one_builds_and_the_other_is_refused(tmp_path, picture):
+    for number in range(60):
+        picture(f"mine/{number:02}.png", f"#{number * 4:02x}40{255 - number * 4:02x}", (40, 30))
+    first = indexing(tmp_path / "mine", "unified", tmp_path / "out")
+    while not (tmp_path / "out" / LOCK).is_file() and first.poll() is None:
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)  # wherever it is: it does not end before the other has tried
+    second = indexing(tmp_path / "mine", "mca", tmp_path / "out")
+    told = second.communicate(timeout=300)[1]
+    first.send_signal(signal.SIGCONT)
+    assert "60 indexed, 0 refused" in first.communicate(timeout=300)[1] and first.returncode == 0
+    assert second.returncode == 2 and f"{tmp_path / 'out'} is being written by process {first.pid}" in told
+
+    alone = indexing(tmp_path / "mine", "unified", tmp_path / "alone")
+    alone.communicate(timeout=300)
+    files = ("vectors.faiss", "ids.txt", "probe.npy", "collection/candidates.jsonl")
+    assert [(tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes() for name in files] == [True] * 4
+    assert not list((tmp_path / "out").glob(".*"))
+    searcher = Searcher.open(tmp_path / "out")
+    assert searcher.encoder.name == "unified" and searcher.index.verify_rows(searcher.encoder, searcher.collection) > 0.999
 
 
 # A GPU, played by FAISS's flat index: what is tested is our use of it (pools, places, the limit of k)

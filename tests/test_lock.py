@@ -44,9 +44,9 @@ def process(code: str, folder: Path) -> subprocess.Popen:
 def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path):
     with claimed(tmp_path / "out") as claim:
         assert claim.folder == tmp_path / "out"
-        with pytest.raises(ConfigError, match=rf"out is being written by process {os.getpid()} on .* since .* UTC"):
-            with claimed(tmp_path / "out"):
-                raise AssertionError("two have it")
+        told = rf"out is being written by process {os.getpid()} on .* since .* UTC"
+        with pytest.raises(ConfigError, match=told), claimed(tmp_path / "out"):
+            raise AssertionError("two have it")
         with claimed(tmp_path / "other"):
             (tmp_path / "other" / "file").touch()
     with claimed(tmp_path / "out"):
@@ -141,7 +141,6 @@ def test_without_fcntl_the_lock_is_that_of_windows(tmp_path, monkeypatch):
 
     monkeypatch.setattr(lock, "fcntl", None)
     monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(LK_NBLCK=2, locking=locking))
-    with claimed(tmp_path):
-        with pytest.raises(ConfigError, match=f"process {os.getpid()} "), claimed(tmp_path):
-            raise AssertionError("two have it")
+    with claimed(tmp_path), pytest.raises(ConfigError, match=f"process {os.getpid()} "), claimed(tmp_path):
+        raise AssertionError("two have it")
     assert len(held) == 1 and held[0] > 1 << 20  # behind what the file says, which can then be read

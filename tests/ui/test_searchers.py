@@ -1,0 +1,77 @@
+"""The page tells what it searches, whatever happens to the files meanwhile, and never where they lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import faiss
+import pytest
+
+from umr.encoders.fake import FakeEncoder
+from umr.errors import ConfigError, MismatchError, UMRError
+from umr.index import build_index
+from umr.ui import api
+from umr.ui.handlers import search_rows
+from umr.ui.searchers import Searchers, open_searcher
+
+
+def test_a_model_that_is_open_is_told_as_it_is_searched_after_its_index_was_rebuilt(searchers, collection):
+    before = api.models(searchers)
+    searchers.get("unified")
+    folder = searchers.folders["unified"]
+    build_index(FakeEncoder(dim=48, name="mca"), collection, folder, encoder_at=folder)
+    assert api.models(searchers) == before
+    (folder / "manifest.json").unlink()
+    assert api.models(searchers) == before
+    assert [row["models"] for row in api.collections(searchers)] == [["unified", "other"]]
+    assert search_rows(searchers, folder, None, "red", "images", "unified", 3, lambda told: None)
+
+
+@pytest.mark.parametrize("damage", ["no manifest", "broken manifest", "no vectors", "no collection", "no encoder"])
+def test_what_is_wrong_with_an_index_is_told_without_its_place(searchers, benchmark, tmp_path, damage):
+    folder = searchers.folders["unified"]
+    if damage == "no manifest":
+        (folder / "manifest.json").unlink()
+    elif damage == "broken manifest":
+        (folder / "manifest.json").write_text("[" * 100_000)
+    elif damage == "no vectors":
+        (folder / "vectors.faiss").unlink()
+    elif damage == "no collection":
+        os.rename(benchmark / "cand_pool", benchmark / "elsewhere")
+    else:
+        (folder.parent / "encoder" / "encoder.json").unlink()
+    with pytest.raises(UMRError) as error:
+        searchers.get("unified")
+    assert str(tmp_path) not in str(error.value) and "/tmp/" not in str(error.value) and len(str(error.value)) > 40
+    if "manifest" in damage:
+        with pytest.raises((ConfigError, MismatchError), match="the index of unified") as error:
+            api.models(searchers)
+        assert str(tmp_path) not in str(error.value)
+
+
+def test_the_command_of_a_manifest_does_not_tell_where_the_server_keeps_things(searchers):
+    path = searchers.folders["unified"] / "manifest.json"
+    command = "python -m umr index /srv/people/anna/pictures --encoder unified --out '/srv/indexes/mine'"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"command": command}))
+    (path.parent / "probe.npy").unlink()
+    with pytest.raises(MismatchError, match="umr index pictures --encoder unified --out 'mine'") as error:
+        searchers.get("unified")
+    assert "srv" not in str(error.value)
+
+
+def test_an_index_with_rows_of_another_encoder_is_not_opened_by_the_page(searchers, collection):
+    folder = searchers.folders["unified"]
+    other = FakeEncoder(dim=32, name="another")
+    rows = other.encode_candidates(list(collection)).vectors
+    rows[:] = rows[::-1]
+    index = faiss.IndexScalarQuantizer(32, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index.add(rows)
+    faiss.write_index(index, str(folder / "vectors.faiss"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["vectors.faiss"] = hashlib.sha256((folder / "vectors.faiss").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(MismatchError, match="is not the vector that unified makes of it"):
+        open_searcher(folder)
+    assert Searchers({"unified": folder}, "unified").manifest("unified").count == len(collection)
