@@ -151,7 +151,6 @@ def test_a_saved_dataset_is_indexed(searcher, tmp_path, capsys):
     assert rows(capsys)[0]["id"] == "b"
 
 
-@pytest.mark.parametrize(("source", "message"), [("absent", "not a folder"), ("empty", "no candidate at all")])
 def test_a_name_reaches_the_terminal_only_as_what_can_be_printed(searcher, tmp_path, picture, capsys):
     folder = picture("mine/a.png").parent
     (folder / "\x1b]0;owned\x07\x1b[2J.txt").write_text("a text")
@@ -169,6 +168,7 @@ def test_nothing_to_index_leaves_no_folder_and_a_taken_one_ends_with_status_2(se
     assert main(["index", str(tmp_path / "absent"), *command[2:]]) == 2 and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("source", "message"), [("absent", "not a folder"), ("empty", "no candidate at all")])
 def test_nothing_to_index_ends_with_status_2(searcher, tmp_path, capsys, source, message):
     (tmp_path / "empty").mkdir()
     assert main(["index", str(tmp_path / source), "--encoder", "unified", "--out", str(tmp_path / "index")]) == 2
