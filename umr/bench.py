@@ -12,6 +12,7 @@ import numpy as np
 from umr.errors import ConfigError
 from umr.evaluation import Judged
 from umr.exact import ExactIndex
+from umr.familiar import PictureCheck
 from umr.index import Index
 from umr.manifest import IndexManifest
 from umr.search import Searcher
@@ -21,14 +22,20 @@ STEPS = ("decode", "encode", "search", "total")
 _WARM_UP = 5
 
 
-def bench_query(searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100) -> list[dict[str, Any]]:
+def bench_query(searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100, check: PictureCheck | None = None
+                ) -> list[dict[str, Any]]:
     """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the
-    difference."""
+    difference.
+
+    check: what is asked, once for each picture, whether it is unlike the training; timed beside the query."""
     if repeat < 1:
         raise ConfigError(f"repeat is {repeat}; at least 1 query must be timed")
     queries = [judged.queries[place % len(judged.queries)] for place in range(repeat + _WARM_UP)]
     outcomes = [searcher.search(query, k) for query in queries][_WARM_UP:]
     rows = [row(step, [outcome.ms[step] for outcome in outcomes]) for step in STEPS]
+    pictures = dict.fromkeys(query.content.image for query in queries if query.content.image is not None)
+    if check is not None and pictures:
+        rows.append(row("picture check, once a picture", [_ms(check.notices, picture) for picture in pictures]))
     pool = searcher.collection.pool(judged.queries[0].target_modality)
     vectors = searcher.encoder.encode_queries(judged.queries[:repeat])
     return rows + _against_raw(searcher.index, vectors, k, max(repeat, 200), pool)

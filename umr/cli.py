@@ -62,10 +62,20 @@ def search(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
-    outcome = Searcher.open(folder, options.dtype).search(query, options.top)
+    searcher = Searcher.open(folder, options.dtype)
+    outcome = searcher.search(query, options.top)
     _say(outcome.notices)
+    _say(_of_picture(folder, searcher, options.image))
     rows = [result_row(result) for result in outcome.results]
     _print(rows, options.json, ("rank", "score", "id", "modality", "media", "text"))
+
+
+def _of_picture(folder: Path, searcher: Searcher, image: Path | None) -> tuple[str, ...]:
+    """What is said of the query's picture: that it is unlike the encoder's training."""
+    from umr.familiar import PictureCheck
+
+    check = None if image is None else PictureCheck.open(folder, searcher)
+    return () if check is None else check.notices(image)
 
 
 def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
@@ -198,9 +208,12 @@ def bench_query(options: argparse.Namespace) -> None:
     """`bench query`: milliseconds."""
     from umr.bench import bench_query as timed
     from umr.bench import bench_vectors
+    from umr.familiar import PictureCheck
+    from umr.search import index_folder
 
     searcher, root = _bundled(options.encoder, options.dtype)
-    rows = timed(searcher, _judged(root, options.task), options.top, options.repeat)
+    check = PictureCheck.open(index_folder(options.encoder), searcher)
+    rows = timed(searcher, _judged(root, options.task), options.top, options.repeat, check)
     if options.vectors is not None:
         rows += bench_vectors(options.vectors, searcher.encoder.dim, options.top, min(options.repeat, 50))
     _print(rows, options.json, ("step", "p50_ms", "p95_ms", "n"))

@@ -54,6 +54,10 @@ class Calibration:
     kinds: dict[str, Kind]
     command: str
 
+    def rate(self, kind: Kind) -> float:
+        """Rate of false alarms of a single one: the larger of the promised and the measured."""
+        return max(self.alpha, kind.false_alarms)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -100,13 +104,29 @@ def write_calibration(calibration: Calibration, index_folder: str | Path) -> Pat
     return path
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Mean (D,) and ridged covariance (D, D) of a reference's rows, float64: what a distance is counted in."""
+
+    mean_D: np.ndarray
+    covariance_DD: np.ndarray
+
+    @classmethod
+    def of(cls, reference_ND: np.ndarray) -> Spread:
+        """The spread of these rows."""
+        covariance_DD = np.cov(reference_ND.astype(np.float64).T)
+        covariance_DD += RIDGE * np.trace(covariance_DD) / len(covariance_DD) * np.eye(len(covariance_DD))
+        return cls(reference_ND.mean(0, dtype=np.float64), covariance_DD)
+
+    def distances(self, vectors_MD: np.ndarray) -> np.ndarray:
+        """(M,) Mahalanobis distances of vectors from the mean."""
+        apart_MD = vectors_MD.astype(np.float64) - self.mean_D
+        return np.sqrt((apart_MD * np.linalg.solve(self.covariance_DD, apart_MD.T).T).sum(1))
+
+
 def distances(reference_ND: np.ndarray, vectors_MD: np.ndarray) -> np.ndarray:
     """(M,) Mahalanobis distances of vectors from the mean and the (ridged) covariance of the reference's rows."""
-    mean_D = reference_ND.mean(0, dtype=np.float64)
-    covariance_DD = np.cov(reference_ND.astype(np.float64).T)
-    covariance_DD += RIDGE * np.trace(covariance_DD) / len(covariance_DD) * np.eye(len(covariance_DD))
-    apart_MD = vectors_MD.astype(np.float64) - mean_D
-    return np.sqrt((apart_MD * np.linalg.solve(covariance_DD, apart_MD.T).T).sum(1))
+    return Spread.of(reference_ND).distances(vectors_MD)
 
 
 def threshold(held_out: np.ndarray, alpha: float = ALPHA) -> float:
@@ -124,6 +144,16 @@ def chance_of(count: int, beyond: int, rate: float) -> float:
                               for k in range(beyond, count + 1)))
 
 
+def reference(searcher: Searcher, modality: str) -> np.ndarray:
+    """(N, D) vectors of everything of one modality in the bundled collection: what distances are measured from."""
+    return searcher.index.vectors(sorted(searcher.collection.pool(modality)))
+
+
+def percent(rate: float) -> str:
+    """A rate as a person reads it: "1.2 %", "1 %"."""
+    return f"{100 * rate:.1f} %".replace(".0 ", " ")
+
+
 def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Verdict]:
     """A verdict for each modality of a collection that is calibrated, most alarming first.
 
@@ -133,9 +163,9 @@ def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Ve
         ids = sorted(own.collection.pool(name))
         if not ids:
             continue
-        apart = distances(_reference(bundled, name), own.index.vectors(ids))
+        apart = distances(reference(bundled, name), own.index.vectors(ids))
         beyond = int((apart > kind.threshold).sum())
-        rate = max(calibration.alpha, kind.false_alarms)
+        rate = calibration.rate(kind)
         chance = chance_of(len(ids), beyond, rate)
         verdicts.append(Verdict(modality=name, count=len(ids), beyond=beyond, rate=rate, chance=chance,
                                 far=beyond > 0 and chance <= rate * (1 + 1e-9)))
@@ -152,10 +182,10 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
         ids = sorted(searcher.collection.pool(name))
         if len(ids) < 2 * FOLDS:
             continue
-        reference = _reference(searcher, name)
-        held_out = (distances(reference, _encode(searcher, _pictures(media, HELD_OUT)[:pictures]))
-                    if name == "image" else _by_folds(reference))
-        found = _kind(held_out, {what: distances(reference, _encode(searcher, contents))
+        known = reference(searcher, name)
+        held_out = (distances(known, _encode(searcher, _pictures(media, HELD_OUT)[:pictures]))
+                    if name == "image" else _by_folds(known))
+        found = _kind(held_out, {what: distances(known, _encode(searcher, contents))
                                  for what, contents in _others(name, media).items()})
         if found is not None:
             kinds[name] = found
@@ -186,10 +216,6 @@ def _kind(held_out: np.ndarray, others: Mapping[str, np.ndarray]) -> Kind | None
 def _by_folds(reference_ND: np.ndarray) -> np.ndarray:
     fold = np.random.default_rng(0).permutation(len(reference_ND)) % FOLDS
     return np.concatenate([distances(reference_ND[fold != n], reference_ND[fold == n]) for n in range(FOLDS)])
-
-
-def _reference(searcher: Searcher, modality: str) -> np.ndarray:
-    return searcher.index.vectors(sorted(searcher.collection.pool(modality)))
 
 
 def _others(name: str, media: str | Path) -> dict[str, list[Content]]:

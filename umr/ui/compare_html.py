@@ -6,6 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping
 
+from umr.familiar import UNLIKE
 from umr.types import Candidate, Result
 from umr.ui.comparison import FIRST, Comparison
 from umr.ui.render import KIND, escape, media_url, name_of
@@ -54,8 +55,20 @@ def _asked(found: Comparison) -> str:
 
 
 def _notices(found: Comparison) -> str:
-    notices = dict.fromkeys(notice for outcome in found.outcomes.values() for notice in outcome.notices)
-    return "".join(f'<p class="u-notice">{escape(notice)}</p>' for notice in notices)
+    """Each notice once; by which models it is given, where it is not by all.
+
+    While the names are hidden, without the rate of false alarms: each model has its own."""
+    given: dict[str, list[str]] = {}
+    for label, outcome in zip(found.labels, found.outcomes.values(), strict=True):
+        for notice in outcome.notices:
+            told = UNLIKE if found.blind and notice.startswith(UNLIKE) else notice
+            given.setdefault(told, []).append(label)
+    return "".join(f'<p class="u-notice"><span>{_by(labels, found)}{escape(notice)}</span></p>'
+                   for notice, labels in given.items())
+
+
+def _by(labels: list[str], found: Comparison) -> str:
+    return "" if len(labels) == len(found.labels) else f"<b>{escape(', '.join(labels))}:</b> "
 
 
 def _voted(found: Comparison, vote: str) -> str:

@@ -97,8 +97,10 @@ def compare(searchers: Searchers, picture: Path | Image | None, text: Any, searc
     _check_collections(opened)
     ready, barred = opened[names[0]].decode(query)
     ready = replace(ready, exclude=tuple(sorted(barred)))
-    outcomes = {name: searcher.search(ready, max(DEPTH, count)) for name, searcher in opened.items()}
-    small = media.thumbnail(ready.content.image, THUMBNAIL) if isinstance(ready.content.image, Image) else b""
+    seen = ready.content.image if isinstance(ready.content.image, Image) else None
+    outcomes = {name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
+                for name, searcher in opened.items()}
+    small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
     return Comparison(text=ready.content.text or "", search_in=search_in, picture=small, targets=targets,
                       asked=asked if targets else "", outcomes=outcomes, shown=count)
 
@@ -117,7 +119,8 @@ def compare_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, sea
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:
-    """{"models": [{"name", "ms", "notices": such as that the text was cut, "results": the command line's rows, "recall"
+    """{"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike
+    the training, "results": the command line's rows, "recall"
     where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
     [ids]}; where targets are known, each result says in "target" whether it is one."""
     columns = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from umr import uploads
 from umr.collection import Refused
-from umr.drift import Verdict
+from umr.drift import Verdict, percent
 from umr.ui.render import escape
 from umr.uploads import OwnFiles
 
@@ -59,11 +59,11 @@ def drift(verdicts: Sequence[Verdict] | None) -> str:
             lines.append(
                 f'<p class="u-notice" data-drift="far"><span><b>These {noun} are far from what the model was trained on:'
                 f"</b> {_beyond(verdict)} unlike its catalogue, so expect weak results. "
-                f"Such an alarm is false for {_percent(verdict.rate)} of collections of catalogue {noun}.</span></p>")
+                f"Such an alarm is false for {percent(verdict.rate)} of collections of catalogue {noun}.</span></p>")
         else:
             lines.append(
                 f'<p class="u-muted" data-drift="near">Of the {noun}, {_beyond(verdict)} '
-                f"unlike what the model was trained on; about {_percent(verdict.rate)} would by chance.</p>")
+                f"unlike what the model was trained on; about {percent(verdict.rate)} would by chance.</p>")
     return "".join(lines)
 
 
@@ -88,7 +88,3 @@ def _count(number: int, kind: str) -> str:
 
 def _mb(count: int) -> str:
     return f"{count / 1e6:.0f} MB"
-
-
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f} %".replace(".0 ", " ")

@@ -53,8 +53,10 @@ def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, sear
                 notify: Callable[[str], object]) -> list[dict[str, Any]]:
     """The results of a search as the command line's objects. Raises UMRError in words.
 
-    notify: is called with each notice of the search, so that a client learns that its text was cut."""
+    notify: is called with each notice of the search, so that a client learns that its text was cut, or that its picture
+    is unlike what the encoder was trained on."""
     outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
+    outcome = searchers.told(encoder, outcome, read_picture(image, uploads))
     for notice in outcome.notices:
         log.warning("%s", notice)
         notify(notice)

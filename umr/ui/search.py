@@ -43,7 +43,7 @@ def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in
           moved: Steering) -> Shown:
     count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
     searcher = searchers.get(model)
-    outcome = steering.search(searcher, query, count, moved)
+    outcome = searchers.told(model, steering.search(searcher, query, count, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
     address = links.write(turn, searcher.collection.name, model, count)
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
@@ -106,12 +106,16 @@ def take_suggestion(suggestion: Any) -> str:
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
-    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour."""
+    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour, and
+    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it."""
     try:
         picture = handlers.read_picture(image, uploads)
         if picture is None:
             return search_html.no_suggestions()
         searcher, target = searchers.get(model), SEARCH_IN.get(search_in, "image")
+        check = searchers.check(model)  # here, as soon as there is a picture: the search finds the verdict made
+        if check is not None and check.unlike(picture):
+            return search_html.no_suggestions(unlike=True)
         own = suggest.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
         item = own or suggest.nearest_item(searcher, picture)
         texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []

@@ -22,9 +22,11 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
     return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
 
 
-def no_suggestions() -> str:
-    """What stands in the suggestions' place, so that nothing jumps when they come."""
-    return '<div class="u-chips"><span class="u-muted">Choose a picture, and suggested changes appear here.</span></div>'
+def no_suggestions(unlike: bool = False) -> str:
+    """What stands in the suggestions' place, so that nothing jumps when they come. unlike: why there are none."""
+    words = ("No suggestions for this picture: it is unlike what this model was trained on." if unlike else
+             "Choose a picture, and suggested changes appear here.")
+    return f'<div class="u-chips"><span class="u-muted">{words}</span></div>'
 
 
 def trail(turns: Trail) -> str:
@@ -48,7 +50,7 @@ def copy_link(own: bool) -> str:
 def scope() -> str:
     """What the bundled models can be expected to know, for a visitor who brings a photograph."""
     return ('<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
-            "with a photograph of your own, expect rough matches.</p>")
+            "with a photograph of your own, expect weak results.</p>")
 
 
 def notices(said: Sequence[str]) -> str:

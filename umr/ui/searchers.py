@@ -8,13 +8,17 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+from PIL.Image import Image
 
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
+from umr.familiar import PictureCheck
 from umr.manifest import IndexManifest
 from umr.probe import FEWEST_ROWS
-from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder
+from umr.search import DEFAULT_ENCODER, Outcome, Searcher, available, default_root, index_folder
 from umr.types import Candidate
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class Searchers:
         self.default = default
         self._opener = opener
         self._opened: dict[str, Searcher] = {}
+        self._checks: dict[str, PictureCheck | None] = {}
         self._locks = {name: threading.Lock() for name in folders}
 
     @property
@@ -76,6 +81,25 @@ class Searchers:
             return opened.index.manifest
         with _without_places(name, self.folders[name]):
             return IndexManifest.read(self.folders[name])
+
+    def check(self, name: str) -> PictureCheck | None:
+        """What tells pictures that are unlike this encoder's training; None where nothing was calibrated.
+
+        Raises as `get`, and ConfigError for a calibration that cannot be read."""
+        searcher = self.get(name)
+        with self._locks[name]:
+            if name not in self._checks:
+                self._checks[name] = PictureCheck.open(self.folders[name], searcher)
+            return self._checks[name]
+
+    def told(self, name: str, outcome: Outcome, picture: str | Path | Image | None, ready: Image | None = None
+             ) -> Outcome:
+        """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
+
+        picture, ready: as `PictureCheck.unlike` takes them; None for a query without a picture."""
+        check = None if picture is None else self.check(name)
+        said = () if check is None else check.notices(picture, ready)
+        return replace(outcome, notices=outcome.notices + said) if said else outcome
 
     def preload(self) -> threading.Thread:
         """Opens the default searcher in the background, so that the page is served meanwhile."""

@@ -96,7 +96,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
 
         Returns:
-            models with the results, the notices (such as that the text was cut) and the milliseconds of each,
+            models with the results, the notices (that the text was cut, or that the picture is unlike what the model was
+            trained on) and the milliseconds of each,
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """
