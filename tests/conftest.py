@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from umr.collection import Collection
+from umr.drift import Calibration, Kind, write_calibration
 from umr.encoders.config import read_config
 from umr.encoders.fake import FakeEncoder
 from umr.index import build_index
@@ -25,6 +26,15 @@ COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink",
 def no_model(folder: Path) -> Searcher:
     """An opener for pages that must not open anything."""
     raise AssertionError(f"no model may be loaded, but {folder} is opened")
+
+
+def calibrate(searcher: Searcher, limit: float, kind: str = "image", rate: float = 0.0123) -> Path:
+    """Writes a calibration with this threshold and rate of false alarms beside a tiny index; returns its folder."""
+    folder = searcher.collection.folder.parents[1] / searcher.encoder.name / "catalogue"
+    made = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=rate, detected={})
+    write_calibration(Calibration(encoder=searcher.encoder.fingerprint, alpha=0.01, kinds={kind: made},
+                                  collection=searcher.collection.fingerprint, command="test"), folder)
+    return folder
 
 
 def _write(path: Path, rows: list[dict]) -> None:

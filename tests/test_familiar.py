@@ -8,24 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import calibrate
 from umr import drift
 from umr.cli import main
 from umr.collection import Collection
-from umr.drift import Calibration, Kind
 from umr.errors import ConfigError, MediaError
 from umr.familiar import UNLIKE, PictureCheck
 from umr.index import build_index
 from umr.search import Searcher, index_folder
 from umr.types import Candidate, Content
-
-
-def calibrate(searcher: Searcher, limit: float, kind: str = "image") -> Path:
-    """Writes a calibration beside the bundled index; returns the index folder."""
-    folder = index_folder("unified", searcher.collection.folder.parents[1])
-    made = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=0.0123, detected={})
-    drift.write_calibration(Calibration(encoder=searcher.encoder.fingerprint, alpha=0.01, kinds={kind: made},
-                                        collection=searcher.collection.fingerprint, command="test"), folder)
-    return folder
 
 
 @pytest.fixture

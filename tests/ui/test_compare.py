@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import MARKUP
+from tests.conftest import MARKUP, calibrate
 from umr import media
 from umr.errors import ConfigError, UMRError
+from umr.familiar import UNLIKE
 from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import compare_html
@@ -84,6 +85,23 @@ def test_rows_tell_of_which_model_the_text_was_cut(searchers, monkeypatch):
     monkeypatch.setattr(searchers.get("other").encoder, "notices", lambda query: ["the text was cut at 32 tokens"])
     told = [column["notices"] for column in rows(searchers)["models"]]
     assert told == [[], ["the text was cut at 32 tokens"]]
+
+
+def test_a_picture_unlike_the_training_is_told_for_each_model_and_named_once_on_the_page(searchers, uploads, upload):
+    image = upload("queries/3.bmp")
+    for name, rate in (("unified", 0.0123), ("other", 0.02)):
+        calibrate(searchers.get(name), 0.0, rate=rate)
+    told = [column["notices"] for column in rows(searchers, uploads, image)["models"]]
+    assert [len(notices) for notices in told] == [1, 1] and "1.2 %" in told[0][0] and "2 %" in told[1][0]
+    page = compare_page(searchers, uploads, image, "red", "images", ["unified", "other"], False, "")[0]
+    assert page.count(UNLIKE) == 2 and "<b>unified:</b>" in page and "<b>other:</b>" in page
+
+
+def test_a_blind_comparison_says_it_without_the_rate_that_would_tell_the_models_apart(searchers, uploads, upload):
+    for name, rate in (("unified", 0.0123), ("other", 0.02)):
+        calibrate(searchers.get(name), 0.0, rate=rate)
+    page = compare_page(searchers, uploads, upload("queries/3.bmp"), "red", "images", ["unified", "other"], True, "")[0]
+    assert page.count(UNLIKE) == 1 and " %" not in page[page.index(UNLIKE):].partition("</p>")[0]
 
 
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):

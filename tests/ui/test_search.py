@@ -8,11 +8,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.conftest import MARKUP
+from tests.conftest import MARKUP, calibrate
 from umr.errors import ConfigError, UMRError
+from umr.familiar import UNLIKE
 from umr.steering import Steering
 from umr.types import Candidate, Content, Hit, Result
-from umr.ui import api, details, render, search, search_html, suggest
+from umr.ui import api, details, handlers, render, search, search_html, suggest
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.searchers import Searchers
 from umr.ui.turns import MAX_TURNS, Answered, Turn, back_to, follow, refine
@@ -48,6 +49,43 @@ def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
     page, answered, _, trail, address = found(searchers, uploads, trail=before, text=" ", balance=0.0)
     assert 'role="alert"' in page and answered is None and trail == before and address == ""
     assert "Balance is 7" in found(searchers, uploads, balance=7)[0]
+
+
+# A picture that is unlike the training
+
+def test_a_search_says_beside_its_results_that_the_picture_is_unlike_the_training(searchers, uploads, upload, searcher):
+    calibrate(searcher, 0.0)
+    page = found(searchers, uploads, image=upload("queries/3.bmp"))[0]
+    assert page.count(UNLIKE) == 1 and "1.2 %" in page and page.index(UNLIKE) < page.index("u-card")
+    assert UNLIKE not in found(searchers, uploads)[0]
+    assert UNLIKE not in found(searchers, uploads, image=upload("images/03.png"))[0]  # the catalogue's own
+
+
+def test_suggestions_stay_away_from_a_picture_that_is_unlike_the_training(searchers, uploads, upload, searcher):
+    calibrate(searcher, 0.0)
+    page = search.suggestions(searchers, uploads, upload("queries/3.bmp"), "images", "unified")
+    assert page == search_html.no_suggestions(unlike=True) and "data-chip" not in page and "unlike" in page
+    assert "data-chip" in search.suggestions(searchers, uploads, upload("images/03.png"), "images", "unified")
+
+
+def test_the_page_asks_once_for_a_picture_and_the_search_finds_the_verdict(searchers, uploads, upload, searcher,
+                                                                           monkeypatch):
+    calibrate(searcher, 0.0)
+    image, asked, encode = upload("queries/3.bmp"), [], searcher.encoder.encode_candidates
+    monkeypatch.setattr(searcher.encoder, "encode_candidates", lambda items: asked.append(1) or encode(items))
+    search.suggestions(searchers, uploads, image, "images", "unified")
+    assert UNLIKE in found(searchers, uploads, image=image)[0]
+    assert UNLIKE in found(searchers, uploads, image=image, text="in blue")[0] and len(asked) == 1
+
+
+def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, upload, searcher):
+    said: list[str] = []
+    ask = (searchers, uploads, upload("queries/3.bmp"), "red", "images", "unified", 5, said.append)
+    before = handlers.search_rows(*ask)
+    calibrate(searcher, 0.0)
+    searchers = Searchers(searchers.folders, "unified", opener=lambda _: searcher)
+    assert handlers.search_rows(searchers, *ask[1:]) == before
+    assert len(said) == 1 and said[0].startswith(UNLIKE)
 
 
 # Turns
