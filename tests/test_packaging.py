@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -75,7 +76,27 @@ def test_check_script_is_executable_and_stops_at_the_first_error():
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text("utf-8")
-    assert "make test" in script.read_text("utf-8")
+    assert script.read_text("utf-8").endswith('make -C "$work/umr" test\n')
+
+
+@pytest.mark.parametrize("history", [True, False], ids=["clone", "archive"])
+def test_the_check_runs_in_a_folder_named_umr_with_or_without_history(tmp_path, history):
+    """The script itself, with a stand-in for make that tells where it was called and what it found there."""
+    place = tmp_path / "another name"
+    for name in (".ci", ".venv", "umr", *([".git"] if history else [])):
+        (place / name).mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", place / ".ci" / "run")
+    (place / ".venv" / "old").touch()
+    make = tmp_path / "bin" / "make"
+    make.parent.mkdir()
+    make.write_text('#!/bin/sh\ncd "$2" && pwd && ls -A && mkdir test-artifacts && echo shot > test-artifacts/a && exit 3\n')
+    make.chmod(0o755)
+    ran = subprocess.run([place / ".ci" / "run"], env=os.environ | {"PATH": f"{make.parent}:{os.environ['PATH']}"},
+                         capture_output=True, text=True, check=False)
+    where, *found = ran.stdout.splitlines()
+    assert ran.returncode == 3 and Path(where).name == "umr" and not Path(where).exists()
+    assert set(found) == {".ci", "umr"} | ({".git"} if history else set())
+    assert (place / "test-artifacts" / "a").is_file()
 
 
 @pytest.mark.parametrize("target", ["env", "demo", "test", "lint"])
