@@ -68,6 +68,16 @@ def test_front_matter_names_this_app_and_a_gradio_within_the_required_range():
     assert len(matter["short_description"]) <= 60
 
 
+def test_the_licence_is_there_in_full_and_named_where_it_is_looked_for():
+    licence = (ROOT / "LICENSE").read_text("utf-8")
+    assert "Apache License" in licence and "Version 2.0" in licence and "END OF TERMS AND CONDITIONS" in licence
+    assert front_matter()["license"] == "apache-2.0"
+    for readme in (ROOT / "README.md", ROOT / "indexes" / "README.md"):
+        assert "Apache License 2.0" in readme.read_text("utf-8")
+    cards = sorted((ROOT / "indexes").glob("*/encoder/README.md"))
+    assert cards and all("\nlicense: apache-2.0\n" in card.read_text("utf-8") for card in cards)
+
+
 def test_app_is_short_enough_to_be_read_at_once():
     assert len((ROOT / "app.py").read_text("utf-8").splitlines()) <= 60
 

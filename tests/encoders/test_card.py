@@ -57,7 +57,7 @@ def test_how_it_was_trained_is_that_of_the_record(saved):
 
 def test_the_hub_reads_its_front_matter(saved):
     data = ModelCard.load(saved / "README.md").data
-    assert (data.library_name, data.pipeline_tag, data.license) == ("umr", "feature-extraction", "other")
+    assert (data.library_name, data.pipeline_tag, data.license) == ("umr", "feature-extraction", "apache-2.0")
     assert {"umr", "qwen2_vl", "multimodal-retrieval"} <= set(data.tags)
 
 

@@ -174,6 +174,25 @@ def test_columns_rows_targets_and_badges_are_in_the_html():
     assert "67 %" in page and "not in the first 100 of b" in page
 
 
+def test_a_blind_comparison_tells_no_target_no_recall_and_no_score_before_the_vote():
+    found = made({"a": "ABC", "b": "BXC"}, targets=("B",), asked="it2t ind 1:2", blind=True)
+    page = compare_html.comparison(found)
+    assert not [word for word in ("u-is-target", "Target", "recall", "target at", "green frame", "u-score", " ms") if word in page]
+    assert "shown after your vote" in page and "Two of the chosen models" in page
+    told = json.loads(as_json(found))
+    assert told["targets"] == [] and "recall" not in told["models"][0] and "target" not in told["models"][0]["results"][0]
+    assert as_png(found) == as_png(replace(found, targets=()))
+    voted = compare_html.comparison(replace(found, blind=False), "tie", {})
+    assert voted.count("u-is-target") == 2 and "recall@10 100 %" in voted and "a green frame" in voted
+
+
+def test_targets_that_no_model_shows_are_said_not_to_be_there():
+    page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("Z", "Y"), asked="it2t ind 1:2"))
+    assert "Its 2 known targets are not among the ranks on show." in page and "green frame" not in page
+    page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("Z", "B"), asked="it2t ind 1:2"))
+    assert "Its 2 known targets have a green frame where shown." in page
+
+
 def test_markup_in_names_queries_and_results_stays_text():
     found = made({MARKUP: "A", "b": "B"}, targets=("A",), asked=f"it2t ind {MARKUP.replace(' ', '')}")
     candidate = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP)

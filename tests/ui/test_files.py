@@ -137,6 +137,7 @@ def test_cancelling_leaves_nothing(shelves, searchers, uploads, given, monkeypat
     shelves.cancel("me")
     last = list(steps)[-1]
     assert last.state == "idle" and "Cancelled" in last.html and own_folders(uploads) == []
+    assert 'role="alert"' not in last.html and "did not work" not in last.html and "was kept" in last.html
 
 
 def test_an_iterator_that_is_closed_cancels_the_work(shelves, searchers, uploads, given, monkeypatch):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from umr.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 from umr.disk import put
 from umr.encoders.config import EncoderConfig, read_config
 from umr.errors import ConfigError, UMRError
@@ -52,9 +53,9 @@ def card(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
 
 def _front_matter(config: EncoderConfig) -> list[str]:
     repository = config.revision.removeprefix("hub:").partition("@")[0] if config.revision.startswith("hub:") else ""
-    licence = "as-its-source" if config.revision else "as-the-repository-of-umr"
+    licence = ["license: other", "license_name: as-its-source"] if config.revision else ["license: apache-2.0"]
     return ["---", "library_name: umr", "pipeline_tag: feature-extraction",
-            "license: other", f"license_name: {licence}", *([f"base_model: {repository}"] if repository else []),
+            *licence, *([f"base_model: {repository}"] if repository else []),
             "tags:", "- umr", f"- {config.backbone}", "- multimodal-retrieval", "- composed-image-retrieval",
             "---"]  # fmt: skip
 
@@ -127,7 +128,8 @@ def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[st
                 *told]  # fmt: skip
     catalogue = "- It was trained on the rendered home-goods catalogue alone"
     own = ", which is all that it knows: it is not meant for photographs, faces or documents."
-    return [catalogue + ("." if config.revision else own), *told]
+    unequal = [f"- {UNEQUAL_DATA} {CIRCULAR}"] if concerns([config.fingerprint()]) else []
+    return [catalogue + ("." if config.revision else own), *unequal, *told]
 
 
 def main(folders: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr import evaluation
+from umr.caveats import UNEQUAL_DATA, concerns
 from umr.diagnosis import first_relevant
 from umr.evaluation import Row
 from umr.reports import Stored
@@ -24,13 +25,16 @@ MEASURE = {"success@1": "First result right (success@1)", "success@5": "One of f
            "picture_only_success@1": "Picture alone: first result right",
            "text_only_success@1": "Text alone: first result right",
            "vector_sum_success@1": "Sum of both vectors: first result right"}
-_SPLIT = {"ind": "as trained", "combination": "new combinations", "shortcut-text": "text shortcut broken",
+_SPLIT = {"ind": "as trained", "combination": "new combinations", "shortcut-text": "plain edits",
           "shortcut-picture": "picture shortcut broken", "rendering": "other rendering", "phrasing": "other phrasings",
           "clutter": "cluttered pictures"}
+_OUT = ("The same task where one thing differs from training. Plain edits differ from nothing: these queries are as those "
+        "that every model was trained on, without a text that describes the whole target.")
 _PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
 _FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips"}
 #: Column of a query asked otherwise -> the variant whose run it is read from.
 _SINGLE = {"picture_only_success@1": "picture", "text_only_success@1": "text", "vector_sum_success@1": "sum"}
+_SUM = "vector_sum_success@1"
 _NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 PAGE = 30  # queries shown at a time
 
@@ -63,8 +67,18 @@ def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
     return (f'<div class="u-tab-intro"><h2>{escape(b.name)} against {escape(a.name)}</h2><p>{escape(said)} Difference '
             "of success@1 over the same queries, with its paired 95 % bootstrap interval; a gain or a loss is an "
             f"interval that leaves out 0. With {len(rows)} intervals, about one in twenty does so by chance.</p></div>"
-            f'{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
+            f'{_caveat(a, b)}{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
             f"{escape(b.name)}</code> from {escape(shown_path(a.folder))} and {escape(shown_path(b.folder))}</p>")
+
+
+def _caveat(a: Stored, b: Stored) -> str:
+    """What must be said of the two, with how far each is from the sum of its own two vectors."""
+    if not concerns(one.report["encoder"] for one in (a, b)):
+        return ""
+    sums = [f"{one.name} {_percent(row['success@1'])} against {_percent(row[_SUM])}" for one in (a, b)
+            if (row := one.row("it2i", "ind")) is not None and row.get(_SUM) is not None]
+    lost = f" Right first in {_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %." if sums else ""
+    return f'<p class="u-notice"><span>{escape(UNEQUAL_DATA + lost)}</span></p>'
 
 
 def drill(
@@ -95,8 +109,7 @@ def _groups(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str, list[tuple
                [pair_ for pair_ in pairs if pair_[1] == "ind"], True)]
     for task in dict.fromkeys(task for task, split in pairs if split != "ind"):
         rows = [pair_ for pair_ in pairs if pair_[0] == task]
-        groups.append((f"Out of distribution: {_name(task)}", "The same task where one thing differs from training.",
-                       rows, len(groups) == 1))
+        groups.append((f"Out of distribution: {_name(task)}", _OUT, rows, len(groups) == 1))
     return [group for group in groups if group[2]]
 
 

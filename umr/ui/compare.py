@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from umr import evaluation
+from umr.caveats import concerns
 from umr.errors import ConfigError, UMRError
+from umr.manifest import IndexManifest
 from umr.ui import compare_html, render
 from umr.ui.compare_export import as_json, as_png
 from umr.ui.comparison import MOST, Comparison, benchmark_of, compare, read_models
@@ -89,6 +91,12 @@ def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
     media_type = "image/png" if kind == "png" else "application/json"
     return {"name": f"comparison.{kind}", "type": media_type, "content": base64.b64encode(content).decode("ascii")}
+
+
+def about_models(searchers: Searchers) -> str:
+    """What must be said of the models on offer before they are compared, as HTML; "" where there is nothing."""
+    prints = [IndexManifest.read(folder).encoder for folder in searchers.folders.values()]
+    return compare_html.unequal() if concerns(prints) else ""
 
 
 def warm(searchers: Searchers) -> None:

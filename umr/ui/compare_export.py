@@ -75,7 +75,7 @@ def _model(draw: ImageDraw.ImageDraw, found: Comparison, name: str, label: str, 
 
 def _result(canvas: Image.Image, draw: ImageDraw.ImageDraw, found: Comparison, name: str, result: Result, left: int,
             top: int) -> None:
-    candidate, target = result.candidate, result.hit.candidate_id in found.targets
+    candidate, target = result.candidate, result.hit.candidate_id in found.told
     draw.text((left, top + 2), str(result.hit.rank), RIGHT if target else INK, _font(24))
     note = "target" if target else "only here" if found.only_in(result.hit.candidate_id, name) else ""
     draw.text((left + TILE, top + 4), note, RIGHT if target else ACCENT, _font(20), anchor="ra")

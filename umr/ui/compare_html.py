@@ -6,6 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping
 
+from umr.caveats import UNEQUAL_DATA
 from umr.familiar import UNLIKE
 from umr.types import Candidate, Result
 from umr.ui.comparison import FIRST, Comparison
@@ -27,6 +28,12 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
             f"{_vote_bar() if found.blind else ''}{_tally(tally) if tally else ''}</section>")
 
 
+def unequal() -> str:
+    """What the shipped models are to each other, so that nobody reads a verdict on methods from them."""
+    return (f'<p class="u-scope">unified was trained for far longer than contrastive and mca, so it is no third arm of their '
+            f"comparison. {escape(UNEQUAL_DATA)}</p>")
+
+
 def _head(found: Comparison) -> str:
     label = dict(zip(found.models, found.labels, strict=True))
     shares = "".join(
@@ -37,11 +44,15 @@ def _head(found: Comparison) -> str:
     image = f'<img src="data:image/webp;base64,{picture}" alt="The query\'s picture" width="56" height="56">' if picture else ""
     words = f"“{escape(found.text)}”" if found.text else "More like this picture"
     return (f'<div class="u-compare-head"><div class="u-compared">{image}<div><h2>{words}</h2>'
-            f'<p class="u-muted">{len(found.models)} models on one query · {PRECISION}</p></div></div>'
+            f'<p class="u-muted">{_models(found)} on one query · {PRECISION}</p></div></div>'
             f'<div class="u-overlap"><p title="Share of the first {FIRST} results that both models have">overlap@{FIRST}'
             f'</p><ul>{shares}</ul></div><div class="u-export"><button type="button" class="u-quiet" data-export="png">'
             'Save PNG</button><button type="button" class="u-quiet" data-export="json">Save JSON</button>'
             f"{copy_link(found.own)}</div></div>")
+
+
+def _models(found: Comparison) -> str:
+    return "Two of the chosen models, drawn by chance," if found.blind else f"{len(found.models)} models"
 
 
 def _asked(found: Comparison) -> str:
@@ -49,9 +60,22 @@ def _asked(found: Comparison) -> str:
         return ""
     task, split, query_id = found.asked.split(" ")
     count = len(found.targets)
-    return (f'<p class="u-asked"><span class="u-key" aria-hidden="true"></span>Benchmark query {escape(query_id)} '
-            f'({escape(task)}, {escape(split)}). {"Its known target has" if count == 1 else f"Its {count} known targets have"}'
-            " a green frame.</p>")
+    its = "Its known target" if count == 1 else f"Its {count} known targets"
+    shown = {result.hit.candidate_id for model in found.models for result in found.results(model)}
+    key = ""
+    if found.blind:
+        told = f"{its} {_is(count)} shown after your vote."
+    elif shown.isdisjoint(found.targets):
+        told = f"{its} {_is(count)} not among the ranks on show."
+    else:
+        key = '<span class="u-key" aria-hidden="true"></span>'
+        told = f"{its} {'has' if count == 1 else 'have'} a green frame{'' if shown.issuperset(found.targets) else ' where shown'}."
+    return (f'<p class="u-asked">{key}<span>Benchmark query {escape(query_id)} ({escape(task)}, {escape(split)}). '
+            f"{told}</span></p>")
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _notices(found: Comparison) -> str:
@@ -107,13 +131,14 @@ def _recall(found: Comparison, name: str) -> str:
 def _cell(found: Comparison, name: str, result: Result) -> str:
     """One item at one rank. The same item has the same data-id in every column."""
     candidate, hit = result.candidate, result.hit
-    target = hit.candidate_id in found.targets
+    target = hit.candidate_id in found.told
     right = '<span class="u-right">Target</span>' if target else ""
     kind = KIND[candidate.content.modality] if found.search_in == "all" else ""
+    score = "" if found.blind else f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
     return (f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
             f'tabindex="{0 if hit.rank == 1 else -1}">{_media(candidate)}<div class="u-cell-body">'
             f'<p class="u-facts"><span class="u-rank">{hit.rank}</span>{right}<span class="u-muted">{kind}</span>'
-            f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>{_words(candidate)}'
+            f"{score}</p>{_words(candidate)}"
             f"{_only(found, name, hit.candidate_id)}</div></li>")
 
 

@@ -53,6 +53,11 @@ class Comparison:
         """What the columns are called: the names, or A, B, ... as long as they are hidden."""
         return tuple("ABCD"[: len(self.models)]) if self.blind else self.models
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The targets that may be told: none before a blind vote, which they would decide."""
+        return () if self.blind else self.targets
+
     def results(self, model: str, count: int | None = None) -> list[Result]:
         """The first `count` results of a model; None: as many as are on show."""
         return self.outcomes[model].results[: self.shown if count is None else count]
@@ -76,13 +81,13 @@ class Comparison:
         return {pair: self.overlap(*pair) for pair in combinations(self.models, 2)}
 
     def recall(self, model: str) -> float | None:
-        """recall@10: share of the known targets among the first ten; None where no target is known."""
+        """recall@10: share of the known targets among the first ten; None where no target is known, or may be told."""
         hits = [result.hit for result in self.results(model, FIRST)]
-        return measures.recall(FIRST)(hits, dict.fromkeys(self.targets, 1)) if self.targets else None
+        return measures.recall(FIRST)(hits, dict.fromkeys(self.told, 1)) if self.told else None
 
     def best_target(self, model: str) -> int | None:
-        """Rank of the first known target, None if it is not within the ranks searched."""
-        return min((rank for target in self.targets if (rank := self.rank_of(target, model))), default=None)
+        """Rank of the first target that may be told, None if it is not within the ranks searched."""
+        return min((rank for target in self.told if (rank := self.rank_of(target, model))), default=None)
 
 
 def compare(searchers: Searchers, picture: Path | Image | None, text: Any, search_in: Any, models: Any, k: Any,
@@ -133,12 +138,12 @@ def as_rows(found: Comparison) -> dict[str, Any]:
         columns.append(column if recall is None else column | {"recall": recall})
     label_of = dict(zip(found.models, found.labels, strict=True))
     overlaps = {f"{label_of[a]}|{label_of[b]}": share for (a, b), share in found.overlaps().items()}
-    return {"models": columns, "overlap@10": overlaps, "benchmark": found.asked or None, "targets": list(found.targets)}
+    return {"models": columns, "overlap@10": overlaps, "benchmark": found.asked or None, "targets": list(found.told)}
 
 
 def _row(found: Comparison, result: Result) -> dict[str, Any]:
     row = result_row(result)
-    return row | {"target": result.hit.candidate_id in found.targets} if found.targets else row
+    return row | {"target": result.hit.candidate_id in found.told} if found.told else row
 
 
 def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
@@ -149,7 +154,8 @@ def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
     if unknown:
         raise ConfigError(f"there is no encoder {unknown[0]!r}; there are: {', '.join(searchers.names)}")
     if len(set(models)) != len(models) or not FEWEST <= len(models) <= MOST:
-        raise ConfigError(f"Choose two to four different models to compare; {len(set(models))} are chosen.")
+        verb = "is" if len(set(models)) == 1 else "are"
+        raise ConfigError(f"Choose two to four different models to compare; {len(set(models))} {verb} chosen.")
     return tuple(models)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from umr.caveats import CIRCULAR
 from umr.diagnosis import Diagnosed, Diagnosis, worst
 from umr.types import Query
 from umr.ui import queries
@@ -31,7 +32,7 @@ def _headlines(found: Diagnosis) -> str:
     s = found.summary
     target = _FIND.get(found.task[2:], "candidate")
     either = (f"In {_share(s['either_wins'])} of {s['n']:,.0f} queries the picture ({_share(s['picture_wins'])}) or "
-              f"the text ({_share(s['text_wins'])}) alone is nearer to the right {target} than both together.")
+              f"the text ({_share(s['text_wins'])}) alone is nearer to the right {target} than both together. {CIRCULAR}")
     index = (f"Of the wrong results among the first ten, {_share(s['shortcut_index'])} are what one part alone finds: "
              f"{_share(s['shortcut_picture'])} the picture, {_share(s['shortcut_text'])} the text. 0 % is none; 100 % "
              "means that the other part is ignored.")

@@ -12,7 +12,7 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.ui import files_html, handlers, render
 from umr.ui.searchers import PRECISION, Searchers
 from umr.ui.shelves import Shelves
-from umr.uploads import MAX_FILES, OwnFiles
+from umr.uploads import MAX_FILES, Cancelled, OwnFiles
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,13 @@ def add(shelves: Shelves, searchers: Searchers, session: str | None, uploads: Pa
             yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
         own = shelves.get(session).own
         yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), encoder), "ready")
+    except Cancelled as done:
+        yield _after(shelves, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
     except UMRError as error:
-        yield _after_failure(shelves, session, str(error))
+        yield _after(shelves, session, render.error(str(error)))
     except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
         log.exception("indexing a visitor's files failed")
-        yield _after_failure(shelves, session, handlers.OUR_FAULT)
+        yield _after(shelves, session, render.error(handlers.OUR_FAULT))
 
 
 def search(shelves: Shelves, session: str | None, uploads: Path, image: Any, text: Any, search_in: Any, k: Any) -> str:
@@ -98,10 +100,10 @@ def _session(session: str | None) -> str:
     return session
 
 
-def _after_failure(shelves: Shelves, session: str | None, text: str) -> Shown:
-    """What went wrong; files that were there before are still there."""
+def _after(shelves: Shelves, session: str | None, html: str) -> Shown:
+    """What became of work that did not end; files that were there before are still there."""
     try:
         shelves.get(session)
     except UMRError:
-        return Shown(render.error(text), "idle")
-    return Shown(render.error(text), "ready")
+        return Shown(html, "idle")
+    return Shown(html, "ready")

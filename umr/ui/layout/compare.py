@@ -142,10 +142,12 @@ def _bar(searchers: Searchers) -> Bar:
 
     image, text, kind, go, chance = query_bar(
         "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take)
+    said = compare.about_models(searchers)
     with gr.Row(elem_id="c-models-row"):
         models = gr.CheckboxGroup(searchers.names, value=searchers.names[:MOST], label="Models, two to four",
                                   elem_id="c-models", container=False, scale=0)
         blind = gr.Checkbox(False, label="Blind: hide the names until I vote", elem_id="c-blind", container=False, scale=0)
+    gr.HTML(said, elem_id="c-about", js_on_load=None, apply_default_css=False, visible=bool(said))
     return Bar(image, text, kind, models, blind, gr.Textbox(visible=False), go, chance)
 
 

@@ -25,10 +25,10 @@ element.addEventListener('click', (event) => {
 
 
 def head_script() -> str:
-    """What keeps the address, for the page's head."""
+    """What keeps the address, and what the browser itself leaves unsaid, for the page's head."""
     keys = json.dumps({"search": links.SEARCH_KEYS, "compare": links.COMPARE_KEYS,
                        "diagnose": choices.DIAGNOSE_KEYS, "benchmarks": choices.BENCHMARK_KEYS})
-    return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}</script>"
+    return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}{scripts.VISITOR}</script>"
 
 
 def build_notices() -> gr.HTML:

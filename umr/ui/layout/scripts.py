@@ -45,6 +45,38 @@ element.addEventListener('click', (event) => {
   if (event.target.closest('[data-close], [data-pick]')) window.umrCloseDetails(); });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape') window.umrCloseDetails(); });
 """
+#: In the page's head. The camera: what keeps it from being used is said below the bar, and the bar goes back to taking
+#: files. A file that is dropped beside a box is not opened in the page's place.
+VISITOR = """
+(() => {
+  const words = {
+    NotFoundError: 'No camera was found on this device: upload a picture instead.',
+    NotAllowedError: 'This page may not use the camera: allow it in the browser and try again, or upload a picture.',
+    SecurityError: 'Browsers give their camera to https addresses only: upload a picture instead.',
+  };
+  const other = 'The camera cannot be used now, perhaps as another program has it: upload a picture instead.';
+  let bar = null;
+  document.addEventListener('click', (event) => {
+    const source = event.target.closest?.('.source-selection button');
+    if (!source) return;
+    bar = source.closest('#q-bar, #c-bar');
+    document.querySelectorAll('.u-camera').forEach((told) => told.remove());
+  }, true);
+  const refuse = (name) => {
+    bar?.querySelector('.source-selection button')?.click();
+    const told = document.createElement('p');
+    told.className = 'u-notice u-camera'; told.setAttribute('role', 'alert'); told.textContent = words[name] || other;
+    bar?.after(told);
+  };
+  if (!navigator.mediaDevices) Object.defineProperty(navigator, 'mediaDevices', { value: {
+    enumerateDevices: async () => [], getUserMedia: async () => { throw new DOMException('', 'SecurityError'); } } });
+  const asked = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    try { return await asked(wanted); } catch (error) { refuse(error.name); throw error; } };
+  for (const name of ['dragover', 'drop'])
+    addEventListener(name, (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
+})();
+"""
 #: Shows the panel for the chosen result.
 OPEN_PANEL = """(id) => { const panel = document.querySelector('#details');
   panel.dataset.for = id; panel.setAttribute('role', 'region'); panel.setAttribute('aria-label', 'Details of a result');
