@@ -59,11 +59,11 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def visit(browser: Browser, size: str, dark: bool, shot: str | None = None) -> Iterator[Page]:
-    """A visitor's empty page. shot: what a screenshot of its end is kept as."""
+def visit(browser: Browser, size: str, dark: bool, shot: str | None = None, motion: bool = False) -> Iterator[Page]:
+    """A visitor's empty page. shot: what a screenshot of its end is kept as.  motion: things may move."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone",
-                                  reduced_motion="reduce", color_scheme="dark" if dark else "light")
+                                  reduced_motion="no-preference" if motion else "reduce", color_scheme="dark" if dark else "light")
     context.set_default_timeout(SLOW)
     opened = context.new_page()
     try:

@@ -70,10 +70,13 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     names = page.locator("#c-models label").all_inner_texts()
     expect(page.locator("#compare h3")).to_have_text(["A", "B"])
     assert not [name for name in names if name.strip() in page.locator("#compare").inner_html()]
+    expect(page.locator("#compare .u-asked")).to_contain_text("shown after your vote")
+    expect(page.locator("#compare :is(.u-is-target, .u-right, .u-recall, .u-score)")).to_have_count(0)
     before = len(votes.read_text("utf-8").splitlines()) if votes.is_file() else 0
     page.locator("[data-vote=tie]").click()
     expect(page.locator("#compare .u-voted")).to_contain_text("equally good")
     expect(page.locator("#compare .u-tally tbody tr").first).to_be_visible()
+    expect(page.locator("#compare .u-recall")).to_have_count(2)
     rows = [json.loads(line) for line in votes.read_text("utf-8").splitlines()]
     assert len(rows) == before + 1 and rows[-1]["vote"] == "tie" and set(rows[-1]) == {"query", "a", "b", "vote", "time"}
 

@@ -63,7 +63,7 @@ def test_a_link_reopens_picture_text_kind_and_results(page: Page, browser: Brows
 
 def test_an_uploaded_picture_is_not_in_the_address(page: Page, known: Known, tmp_path):
     own = tmp_path / "own.png"
-    Image.new("RGB", (64, 64), "gold").save(own)
+    Image.open(known.picture).convert("RGB").save(own)  # other bytes, so that nobody knows it
     page.set_input_files("#q-image input[type=file]", own)
     expect(page.locator("#q-image img")).to_be_visible()
     page.locator("#q-text textarea").fill(known.text)
@@ -87,6 +87,20 @@ def test_details_open_fill_and_close_with_the_focus_back_on_the_card(page: Page)
     page.keyboard.press("Escape")
     expect(page.locator("#details")).to_be_hidden()
     expect(button).to_be_focused()
+
+
+def test_details_take_the_focus_and_give_it_back_where_things_move_too(browser: Browser, served: Served):
+    with visit(browser, "desktop", dark=False, motion=True) as page:
+        arrive(page, served)
+        start(page)
+        button = page.locator("#results [data-details]").nth(2)
+        button.press("Enter")
+        expect(page.locator("#details [data-close]")).to_be_focused()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.querySelector('#details').contains(document.activeElement)")
+        page.locator("#details [data-close]").press("Enter")
+        expect(button).to_be_focused()
+        expect(page.locator("#details")).to_be_hidden()
 
 
 def test_details_tell_of_the_search_on_show_though_another_reference_was_chosen(page: Page):
