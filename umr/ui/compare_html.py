@@ -30,8 +30,8 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
 
 def unequal() -> str:
     """What the shipped models are to each other, so that nobody reads a verdict on methods from them."""
-    return (f'<p class="u-scope">unified was trained for far longer than contrastive and mca, so it is no third arm of their '
-            f"comparison. {escape(UNEQUAL_DATA)}</p>")
+    return ('<details class="u-origin"><summary>Three encoders, no verdict on methods</summary><p>unified was trained for far '
+            f"longer than contrastive and mca, so it is no third arm of their comparison. {escape(UNEQUAL_DATA)}</p></details>")
 
 
 def _head(found: Comparison) -> str:
