@@ -63,9 +63,10 @@ def choose_picture(shelves: Shelves, session: str | None, candidate_id: Any) -> 
 
 
 def remove(shelves: Shelves, session: str | None) -> Shown:
-    """Cancels the work and forgets the files."""
-    shelves.cancel(session)
-    shelves.drop(session)
+    """Cancels the work and removes the files: the collection, and all that this visitor's page has uploaded."""
+    if not shelves.remove(session):
+        return Shown(render.message("Almost removed", "Your files go as soon as the one that is being read is finished."),
+                     "idle")
     return Shown(render.message("Removed", "Your files are no longer on this server."), "idle")
 
 

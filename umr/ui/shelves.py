@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import logging
-import os
 import secrets
 import shutil
 import threading
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -17,15 +15,15 @@ from pathlib import Path
 from umr.errors import ConfigError
 from umr.search import Searcher
 from umr.types import Encoder
+from umr.ui.visitors import Visitors
 from umr.uploads import Cancelled, OwnFiles, index_files
-
-log = logging.getLogger(__name__)
 
 PREFIX = "own-files-"
 KEEP_S = 3600.0  # after the last use
 GRACE_S = 30.0  # after the page was left: a connection that comes back within it keeps its files
 MAX_VISITORS = 16  # collections at a time; with umr.uploads.MAX_BYTES this bounds the disk
 POLL_S = 0.25
+STOP_S = 10.0  # that a removal waits for work which was told to end: for the file that is being read
 CANCELLED = "Cancelled. Nothing of these files was kept."
 
 
@@ -34,6 +32,7 @@ class Job:
     """Work in progress, as the visitor sees it."""
 
     stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     stage: str = "Taking in"
     done: int = 0
     total: int = 1
@@ -59,14 +58,19 @@ class Shelf:
 class Shelves:
     """Session -> shelf. Safe to use from several threads. A shelf and its folder go together, for certain."""
 
-    def __init__(self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S) -> None:
-        """root: a folder that the page's server gives files from, under names that nobody can guess."""
-        self.root, self.keep_s, self.grace_s = root, keep_s, grace_s
-        self._shelves: dict[str, Shelf] = {}
+    def __init__(self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S, visitors: Visitors | None = None
+                 ) -> None:
+        """root: a folder that the page's server gives files from, under names that nobody can guess.
+
+        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known."""
+        self.root, self.keep_s, self.grace_s, self.visitors = root, keep_s, grace_s, visitors
+        self._shelves: dict[str, Shelf] = {}  # the one that was used longest ago first
         self._jobs: dict[str, Job] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.RLock()
         atexit.register(self.clear)
+        if visitors is not None:
+            visitors.at_end(self.clear)
 
     def get(self, session: str | None) -> Shelf:
         """This visitor's shelf, kept for longer by the use. Raises ConfigError where there is none (any more)."""
@@ -74,8 +78,8 @@ class Shelves:
             shelf = self._shelves.get(session or "")
             if shelf is None:
                 raise ConfigError("There are no files of yours here (any more). Add some first.")
+            self._shelves[session] = self._shelves.pop(session)
             self._expire(session, self.keep_s)
-            os.utime(shelf.own.folder)
             return shelf
 
     def build(self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder) -> Iterator[Job]:
@@ -113,6 +117,19 @@ class Shelves:
             if session in self._shelves:
                 self._expire(session, self.grace_s)
 
+    def remove(self, session: str | None) -> bool:
+        """Ends a visitor's work and removes everything of theirs from the disk, the files as they were sent too.
+
+        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does."""
+        with self._lock:
+            job = self._jobs.get(session or "")
+            self.cancel(session)
+        ended = job is None or job.ended.wait(STOP_S)
+        self.drop(session)
+        if self.visitors is not None:
+            self.visitors.release(session)
+        return ended
+
     def drop(self, session: str | None) -> None:
         """Forgets a visitor's files and removes them from the disk."""
         with self._lock:
@@ -131,41 +148,50 @@ class Shelves:
             self.drop(session)
 
     def _begin(self, session: str) -> Job:
-        _sweep(self.root, 2 * self.keep_s)
         with self._lock:
             if session in self._jobs:
                 raise ConfigError("Your files are being indexed already. Wait for it, or cancel it.")
             if len({*self._shelves, *self._jobs, session}) > MAX_VISITORS:
-                raise ConfigError("Too many visitors have files here at the moment. Try again in a few minutes.")
+                self._make_room(session)
             self._jobs[session] = Job()
             return self._jobs[session]
 
     def _end(self, session: str, job: Job, work: Future[OwnFiles]) -> None:
         with self._lock:
             self._jobs.pop(session, None)
-            if work.exception() is not None:
-                return
-            if job.stop.is_set():  # too late for the work to hear it
+            if work.exception() is None and job.stop.is_set():  # too late for the work to hear it
                 shutil.rmtree(work.result().folder, ignore_errors=True)
-                return
-            self.drop(session)
-            self._shelves[session] = Shelf(work.result())
-            self._expire(session, self.keep_s)
+            elif work.exception() is None:
+                self.drop(session)
+                self._shelves[session] = Shelf(work.result())
+                self._expire(session, self.keep_s)
+            job.ended.set()
+
+    def _make_room(self, session: str) -> None:
+        """Removes the shelf that was used longest ago of those whose page is not open; else of those whose address has
+        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here."""
+        idle = [known for known in self._shelves if known not in (session, *self._jobs)]
+        gone = [known for known in idle if self.visitors is not None and not self.visitors.lives(known)]
+        if not gone and self.visitors is not None:
+            counts = Counter(map(self.visitors.address_of, self._shelves))
+            most = max(counts.values(), default=0)
+            gone = [known for known in idle if counts[self.visitors.address_of(known)] == most > 1]
+        if not gone:
+            raise ConfigError("Too many visitors have files here at the moment. Try again in a few minutes.")
+        self.drop(gone[0])
 
     def _expire(self, session: str, after: float) -> None:
         old = self._timers.pop(session, None)
         if old is not None:
             old.cancel()
-        timer = self._timers[session] = threading.Timer(after, self.drop, (session,))
+        timer = self._timers[session] = threading.Timer(after, self._end_of, (session, after))
         timer.daemon = True
         timer.start()
 
-
-def _sweep(root: Path, age_s: float) -> None:
-    """Removes what a process that was killed left behind."""
-    for folder in root.glob(f"{PREFIX}*"):
-        try:
-            if time.time() - folder.stat().st_mtime > age_s:
-                shutil.rmtree(folder, ignore_errors=True)
-        except FileNotFoundError:
-            log.debug("%s was removed meanwhile", folder.name)
+    def _end_of(self, session: str, after: float) -> None:
+        """The time of a shelf is over, unless its visitor had only lost the connection and is back."""
+        with self._lock:
+            if after == self.grace_s and self.visitors is not None and self.visitors.lives(session):
+                self._expire(session, self.keep_s)
+                return
+        self.drop(session)

@@ -12,8 +12,10 @@ from gradio.components import Component
 from gradio.utils import get_upload_folder
 
 from umr.ui.choices import Choice
+from umr.ui.visitors import Visitors
 
 UPLOADS = Path(get_upload_folder())  # where Gradio keeps what visitors upload, and copies of what the page shows them
+VISITORS = Visitors(UPLOADS)  # whose these are; for all pages of this process, as the folder is
 
 #: How the page's own events are wired: not shown to clients, and checked by the handlers alone (Gradio's components
 #: would raise where a visitor should read a sentence).
@@ -36,6 +38,7 @@ def query_bar(
             elem_id=f"{prefix}-image", label="Picture", type="filepath", image_mode=None, container=False,
             show_label=False, buttons=[], sources=["upload", "clipboard", "webcam"], scale=0, min_width=96,
             placeholder="Drop an image", alt_text=picture)
+        claim_uploads(image)
         with gr.Row(elem_id=f"{prefix}-line"):
             text = gr.Textbox(
                 elem_id=f"{prefix}-text", label="What should be found, or changed", container=False, max_lines=4,
@@ -46,6 +49,15 @@ def query_bar(
                             container=False, show_label=False)
             end = last()
     return image, text, kind, go, end
+
+
+def claim_uploads(component: gr.Image | gr.File) -> None:
+    """Has the page name what it uploaded at once: only then is it known whose it is (umr.ui.visitors)."""
+
+    def arrived(_: Any) -> None:
+        """Nothing to do: that it was asked is enough."""
+
+    component.upload(arrived, component, None, queue=False, **QUIET)
 
 
 @dataclass(frozen=True)

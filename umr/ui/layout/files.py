@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from umr.errors import UMRError
 from umr.ui import files, files_html
-from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS
+from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS, VISITORS, claim_uploads
 from umr.ui.searchers import Searchers
 from umr.ui.shelves import Shelves
 
@@ -65,13 +66,15 @@ class Bar:
         return [self.image, self.text, self.kind]
 
 
-def build_files(searchers: Searchers, page: gr.Blocks) -> None:
-    """Adds the tab to the Tabs that are being built; `page` tells when a visitor leaves."""
-    shelves = Shelves(UPLOADS)
+def build_files(searchers: Searchers, page: gr.Blocks, elsewhere: Sequence[Component]) -> None:
+    """Adds the tab to the Tabs that are being built; `page` tells when a visitor leaves.
+
+    elsewhere: what of other tabs holds a visitor's picture, to be emptied when their files are removed."""
+    shelves = Shelves(UPLOADS, visitors=VISITORS)
     with gr.Tab("Your files", id="files", elem_id="tab-files"):
         gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)
         bench, bar = _bench(searchers), _bar()
-    _wire_bench(searchers, shelves, bench, bar)
+    _wire_bench(searchers, shelves, bench, bar, elsewhere)
     _wire_search(shelves, bar)
 
     def own_leave(request: gr.Request) -> None:
@@ -108,7 +111,7 @@ def _bar() -> Bar:
     return Bar(column, image, text, find, kind, results)
 
 
-def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar) -> None:
+def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar, elsewhere: Sequence[Component]) -> None:
     def own_add(given: Any, encoder: Any, request: gr.Request) -> Iterator[list[Any]]:
         for shown in files.add(shelves, searchers, request.session_hash, UPLOADS, given, encoder):
             yield _update(shown)
@@ -117,12 +120,15 @@ def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar) 
         shelves.cancel(request.session_hash)
 
     def own_remove(request: gr.Request) -> list[Any]:
-        return [*_update(files.remove(shelves, request.session_hash)), None, None, "", ""]
+        return [*_update(files.remove(shelves, request.session_hash)), None, None, "", "", *[None] * len(elsewhere)]
 
     shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
+    claim_uploads(bench.drop)
+    claim_uploads(bar.image)
     bench.go.click(own_add, [bench.drop, bench.model], shown, **ONE_AT_A_TIME, **QUIET)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
-    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results], **QUIET)
+    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere],
+                       **QUIET)
 
 
 def _wire_search(shelves: Shelves, bar: Bar) -> None:

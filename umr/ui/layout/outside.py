@@ -4,20 +4,24 @@ routes and components would do both; they are closed here. What the page's handl
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NoReturn
 
 import gradio as gr
+from gradio import processing_utils
+from gradio.blocks import Block
 from gradio_client.utils import is_http_url_like
-from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from umr.ui import api
 
 #: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the host
-#: that a header names (login, logout), and that give a stranger's file to ffmpeg (process_recording). The page needs none.
-CLOSED = re.compile(r"/gradio_api/(?:file[=/]https?:|proxy=|process_recording/?$)|/log(?:in|out)/?$", re.IGNORECASE)
+#: that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write what a visitor typed or sent to
+#: the disk, to stay there (deep_link, component_server). The page needs none.
+CLOSED = re.compile(r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
+                    r"|/log(?:in|out)/?$", re.IGNORECASE)
 REFUSED = "this page fetches nothing from other machines, and sends nobody to them"
 
 
@@ -32,18 +36,32 @@ class Closed:
         await (JSONResponse({"detail": REFUSED}, 403) if closed else self.app)(scope, receive, send)
 
 
-def closed_routes() -> dict[str, Any]:
-    """What a page's launch() takes as `app_kwargs` so that these routes are closed."""
-    return {"middleware": [Middleware(Closed)]}
+def fetch_nothing() -> None:
+    """Nothing in this process downloads what a request names by an address: Gradio's components would.
+
+    Gradio has no setting for it. The guard is on the class of all components and on the functions that download, not on
+    the page's components: of a component that an event's answer changes, Gradio makes a new one for that session. It is
+    for the whole process, and set once."""
+    if hasattr(Block.async_move_resource_to_block_cache, "__wrapped__"):
+        return
+    Block.async_move_resource_to_block_cache = _keeps_local(Block.async_move_resource_to_block_cache)
+    for name in ("async_ssrf_protected_get", "async_ssrf_protected_download", "ssrf_protected_download",
+                 "save_url_to_cache", "unsafe_download"):
+        setattr(processing_utils, name, _refuse)
 
 
-def fetch_nothing(page: gr.Blocks) -> None:
-    """No component of a page that was built downloads what a request names by an address: Gradio would."""
-    for block in page.blocks.values():
-        block.async_move_resource_to_block_cache = partial(_keep_local, block.async_move_resource_to_block_cache)
+Keep = Callable[[Block, Any], Awaitable[str | None]]
 
 
-async def _keep_local(keep: Any, source: Any) -> str | None:
-    if is_http_url_like(str(source)):
-        raise gr.Error(api.NOT_FETCHED, print_exception=False)
-    return await keep(source)
+def _keeps_local(keep: Keep) -> Keep:
+    @wraps(keep)
+    async def keep_local(block: Block, source: Any) -> str | None:
+        if is_http_url_like(str(source)):
+            _refuse()
+        return await keep(block, source)
+
+    return keep_local
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise gr.Error(api.NOT_FETCHED, print_exception=False)

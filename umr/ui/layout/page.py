@@ -10,20 +10,29 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it build
 os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from umr.ui.examples import Example
 from umr.ui.layout.api import answer_as_json, build_api
+from umr.ui.layout.bar import VISITORS
 from umr.ui.layout.benchmarks import build_benchmarks
 from umr.ui.layout.compare import build_compare
+from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.diagnose import build_diagnose
 from umr.ui.layout.files import build_files
+from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.link import build_notices, head_script, wire_link
-from umr.ui.layout.outside import closed_routes, fetch_nothing
+from umr.ui.layout.outside import Closed, fetch_nothing
 from umr.ui.layout.search import build_search
+from umr.ui.layout.sessions import keep_sessions
+from umr.ui.ports import DEFAULT_HOST, HOST
 from umr.ui.searchers import Searchers
 
 STYLE = Path(__file__).parent.parent / "style.css"
-SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more the last 500. Gradio would keep 10,000
+SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
+#: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
+#: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
+CACHE_S = (3600, 86_400)
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
 <h1>Show a picture. Say what should be different.</h1>
@@ -34,7 +43,8 @@ clips.</p>
 
 def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
     """The whole page, not yet served."""
-    with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True) as page:
+    fetch_nothing()
+    with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True, delete_cache=CACHE_S) as page:
         build_api(searchers, page)
         gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
         notices = build_notices()
@@ -43,9 +53,8 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
                 first = build_search(searchers, examples)
             second = build_compare(searchers)
             chosen = [build_diagnose(searchers), build_benchmarks(searchers)]
-            build_files(searchers, page)
+            build_files(searchers, page, [first.bar.image, *([second.bar.image, *second.view.outputs] if second else [])])
         wire_link(searchers, page, tabs, notices, first, second, chosen)
-    fetch_nothing(page)
     return page
 
 
@@ -53,13 +62,17 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     """Starts serving the page and returns its address; page.block_thread() waits, page.close() ends it.
 
     media: the only files, and folders of files, that are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT."""
+    host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)
     style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
         server_name=host, server_port=port, allowed_paths=[str(path) for path in media], head=style + head_script(),
         theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False,
         max_file_size="32mb", quiet=True, prevent_thread_lock=True, mcp_server=True, state_session_capacity=SESSIONS,
-        enable_monitoring=False, app_kwargs=closed_routes(),
+        enable_monitoring=False, app_kwargs={"lifespan": sweeping(VISITORS), "middleware": [
+            Middleware(Gate, visitors=VISITORS, host=host), Middleware(Closed)]},
         _frontend=False)  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
+    limit_connections(page)
+    keep_sessions(page, VISITORS)
     answer_as_json(page)
     return address

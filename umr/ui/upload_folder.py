@@ -1,0 +1,107 @@
+"""The folder that a page's server keeps its visitors' files in: its own, and gone with it, however it ends. Not whose
+they are (umr.ui.visitors).
+
+A process that is killed removes nothing. Its folder is known by a lock that the system took back, whatever the folder's
+age, and goes when the next server starts; that of a living server stays."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where what a killed process left stays
+    fcntl = None
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "GRADIO_TEMP_DIR"  # Gradio's own: where it keeps uploads; read before it is imported, and at each use
+PREFIX, LOCK = "umr-page-", ".lock"
+BEING_MADE_S = 60.0  # the age until which a folder without a lock may be a server's that starts at this moment
+#: The lock of each folder of this process, held until it ends: the system gives it back with the handle.
+_held: dict[Path, int] = {}
+
+
+def claim() -> Path:
+    """Makes this process's folder, and has Gradio use it; to be called before Gradio is imported. Removes what dead
+    processes left beside it.
+
+    Returns:
+        The folder, under $GRADIO_TEMP_DIR or the system's folder for temporary files. `give_up` removes it, and so does
+        the end of the interpreter."""
+    base = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
+    base.mkdir(parents=True, exist_ok=True)
+    _sweep(base)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))  # mode 0700: other users of this machine read nothing
+    _held[folder] = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    if not _locked(_held[folder]):
+        log.warning("%s has no locks: what this server leaves if it is killed will stay there", base)
+    os.environ[VARIABLE] = str(folder)
+    atexit.register(give_up, folder)
+    return folder
+
+
+def give_up(folder: Path) -> None:
+    """Removes the folder of this process and all in it."""
+    if os.environ.get(VARIABLE) == str(folder):
+        os.environ[VARIABLE] = str(folder.parent)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        log.error("%s cannot be removed whole; remove it by hand", folder)
+    if folder in _held:
+        os.close(_held.pop(folder))
+
+
+def remove_drafts(folder: Path, age_s: float) -> None:
+    """Removes the files of uploads that broke off, which Gradio leaves as tmp* in the folder itself.
+
+    In a folder that is not this process's own nothing is touched: another program's upload may be on its way there."""
+    if folder not in _held:
+        return
+    for path in folder.glob(f"{tempfile.gettempprefix()}*"):
+        if path.is_file() and time.time() - path.stat().st_ctime >= age_s:
+            path.unlink(missing_ok=True)
+
+
+def free_bytes(folder: Path) -> int:
+    """How much the disk of a folder has left, also of one that is not there yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
+
+
+def _sweep(base: Path) -> None:
+    for folder in base.glob(f"{PREFIX}*"):
+        try:
+            dead = _is_dead(folder)
+        except OSError as error:  # another user's, or another server that starts removed it meanwhile
+            log.info("%s is left alone: %s", folder, error)
+            continue
+        if dead:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_dead(folder: Path) -> bool:
+    """Whether the process that made the folder has ended. Raises OSError where that cannot be seen."""
+    if not (folder / LOCK).exists():
+        return time.time() - folder.stat().st_mtime > BEING_MADE_S
+    handle = os.open(folder / LOCK, os.O_RDWR)
+    try:
+        return _locked(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Takes the lock of a file if nobody has it; False also where there are no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

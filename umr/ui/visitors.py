@@ -1,0 +1,210 @@
+"""Who is here, and which uploads are whose: kept while their visitor's page is open, then removed. Not how they arrive
+(umr.ui.layout.gate), and not the collections made of them (umr.ui.shelves)."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from umr.errors import ConfigError
+from umr.ui import upload_folder
+
+log = logging.getLogger(__name__)
+
+#: All limits on what visitors send, in one place. A visitor is an address here: an upload names no session.
+SERVER_BYTES, SERVER_FILES = 2 << 30, 20_000
+VISITOR_BYTES, VISITOR_FILES = 400_000_000, 1_000
+FREE_SHARE = 0.5  # of the free disk that uploads may take
+LEFT_S = 30.0  # after a page's heartbeat ended: a connection that comes back within it keeps its files
+UNCLAIMED_S = 600.0  # after its last use, for what no open page holds
+UNUSED_S = 3600.0  # after the last use by a page that is still open
+UPLOAD_S = 600.0  # until an upload must have come whole
+FULL = "This server has no room for more uploads at the moment. Try again in a few minutes."
+ENOUGH = (f"You have sent {VISITOR_FILES:,} files or {VISITOR_BYTES // 1_000_000} MB, and no more is kept at a time. Press "
+          "Remove in Your files, or close this page's other tabs, and send it again.")
+
+
+@dataclass(slots=True)
+class _Session:
+    """One page, or a client without one. beats: its heartbeats that are connected.  paged: whether it ever had any.
+    used, left: when something was asked, when the last heartbeat ended."""
+
+    address: str
+    beats: int = 0
+    paged: bool = False
+    used: float = field(default_factory=time.monotonic)
+    left: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class _Upload:
+    """One folder that the server keeps an upload in. Two visitors who send the same bytes share it."""
+
+    size: int = 0
+    files: int = 0
+    used: float = field(default_factory=time.monotonic)
+    addresses: set[str] = field(default_factory=set)
+    sessions: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Arriving:
+    """An upload on its way. taken: its bytes so far."""
+
+    address: str
+    taken: int = 0
+
+
+class Visitors:
+    """Sessions, and the uploads under `root`, which lie in a folder each. Safe to use from several threads."""
+
+    def __init__(self, root: Path) -> None:
+        """root: where the page's server puts what visitors send."""
+        self.root = root
+        self._sessions: dict[str, _Session] = {}
+        self._uploads: dict[str, _Upload] = {}
+        self._arriving: list[Arriving] = []
+        self._at_end: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def beat(self, session: str, address: str) -> Iterator[None]:
+        """While this lasts, the session's page is open."""
+        with self._lock:
+            known = self._sessions.setdefault(session, _Session(address))
+            known.beats, known.paged = known.beats + 1, True
+        try:
+            yield
+        finally:
+            with self._lock:
+                known.beats -= 1
+                known.left = time.monotonic()
+
+    def lives(self, session: str | None) -> bool:
+        """Whether the session's page is open."""
+        with self._lock:
+            return session in self._sessions and self._sessions[session].beats > 0
+
+    def address_of(self, session: str) -> str:
+        """Where a session's page was opened, "" where it never was."""
+        with self._lock:
+            return self._sessions[session].address if session in self._sessions else ""
+
+    @contextmanager
+    def arriving(self, address: str, announced: int = 0) -> Iterator[Arriving]:
+        """While this lasts, an upload comes in; what an upload that broke off has left is removed at its end.
+
+        announced: the bytes that it says it has.  Raises ConfigError where there is no room for it."""
+        upload = Arriving(address)
+        with self._lock:
+            self._check(address, max(1, announced))
+            self._arriving.append(upload)
+        try:
+            yield upload
+        finally:
+            with self._lock:
+                self._arriving.remove(upload)
+                upload_folder.remove_drafts(self.root, UPLOAD_S if self._arriving else 0.0)
+
+    def take(self, upload: Arriving, count: int) -> None:
+        """Counts bytes of an upload that came. Raises ConfigError over a limit."""
+        with self._lock:
+            self._check(upload.address, count)
+            upload.taken += count
+
+    def keep(self, upload: Arriving, paths: Iterable[str]) -> None:
+        """An upload has come whole, and lies in these files. Raises ConfigError where they are too many: they are gone."""
+        with self._lock:
+            upload.taken = 0
+            names = {Path(path).parent.name for path in paths}
+            for name in names:
+                files = [path for path in (self.root / name).iterdir() if path.is_file()]
+                known = self._uploads.setdefault(name, _Upload())
+                known.size, known.files = sum(path.stat().st_size for path in files), len(files)
+                known.used = time.monotonic()
+                known.addresses.add(upload.address)
+            try:
+                self._check(upload.address, 0)
+            except ConfigError:
+                for name in names:
+                    self._let_go(name)
+                raise
+
+    def use(self, session: str, names: Iterable[str], address: str) -> None:
+        """A session asks something, and these folders of uploads are part of it: from now on they are its own too."""
+        now = time.monotonic()
+        with self._lock:
+            held = [name for name in names if name in self._uploads]
+            if session not in self._sessions and held:
+                self._sessions[session] = _Session(address)
+            if session in self._sessions:
+                self._sessions[session].used = now
+            for name in held:
+                self._uploads[name].sessions.add(session)
+                self._uploads[name].used = now
+
+    def release(self, session: str | None) -> None:
+        """Removes a session's uploads from the disk; what another session holds as well stays its own."""
+        with self._lock:
+            for name in [name for name, upload in self._uploads.items() if session in upload.sessions]:
+                self._uploads[name].sessions.discard(session)
+                self._let_go(name)
+
+    def sweep(self, now: float | None = None) -> None:
+        """Removes the uploads of pages that were left, or that were not used for long. now: time.monotonic()."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            for session, known in list(self._sessions.items()):
+                if known.beats:  # the page is open, and stays known
+                    if now - known.used > UNUSED_S:
+                        self.release(session)
+                elif now - known.left > LEFT_S if known.paged else now - known.used > UNCLAIMED_S:
+                    self.release(session)
+                    del self._sessions[session]
+            for name, upload in list(self._uploads.items()):
+                if not upload.sessions and now - upload.used > UNCLAIMED_S:
+                    self._remove(name)
+            upload_folder.remove_drafts(self.root, UPLOAD_S if self._arriving else 0.0)
+
+    def at_end(self, action: Callable[[], None]) -> None:
+        """Has this called when the server ends."""
+        self._at_end.append(action)
+
+    def clear(self) -> None:
+        """Forgets everybody and removes all of their uploads; the end of the server."""
+        for action in self._at_end:
+            action()
+        with self._lock:
+            for name in list(self._uploads):
+                self._remove(name)
+            self._sessions.clear()
+
+    def _check(self, address: str, more: int) -> None:
+        """Raises ConfigError where `more` bytes, or one more file, are too many."""
+        own = [known for known in self._uploads.values() if address in known.addresses]
+        coming = sum(other.taken for other in self._arriving if other.address == address)
+        if sum(known.size for known in own) + coming + more > VISITOR_BYTES:
+            raise ConfigError(ENOUGH)
+        if sum(known.files for known in own) + bool(more) > VISITOR_FILES:
+            raise ConfigError(ENOUGH)
+        coming = sum(other.taken for other in self._arriving)
+        used = sum(known.size for known in self._uploads.values()) + coming
+        free = int(FREE_SHARE * upload_folder.free_bytes(self.root))
+        if used + more > SERVER_BYTES or more > free or sum(k.files for k in self._uploads.values()) >= SERVER_FILES:
+            raise ConfigError(FULL)
+
+    def _let_go(self, name: str) -> None:
+        if not self._uploads[name].sessions:
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        del self._uploads[name]
+        shutil.rmtree(self.root / name, ignore_errors=True)
+        if (self.root / name).exists():
+            log.error("%s, an upload that was to be removed, is still there", self.root / name)
