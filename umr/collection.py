@@ -90,12 +90,12 @@ class Collection:
         return {key: frozenset(ids) for key, ids in found.items()}
 
     @classmethod
-    def open(cls, folder: str | Path) -> Collection:
-        """The collection of a folder. Raises ConfigError if there is none, or a row of it is broken (file:line)."""
+    def open(cls, folder: str | Path, name: str = "") -> Collection:
+        """The collection of a folder, by the folder's name unless another is given. Raises ConfigError if there is none, or a row of it is broken (file:line)."""
         folder = Path(os.path.abspath(folder))  # without "..", so that paths can be compared and shown
         files = _files(folder)
         candidates = [candidate_from_row(row, folder, place) for file in files for place, row in read_jsonl(file)]
-        return cls(candidates, folder.name, _fingerprint(files), folder)
+        return cls(candidates, name or folder.name, _fingerprint(files), folder)
 
     def save(self, folder: str | Path) -> Collection:
         """Write candidates.jsonl into the folder and open it; media stay where they are.

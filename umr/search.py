@@ -50,7 +50,7 @@ class Searcher:
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
         encoder = load_encoder(encoder_place(folder, manifest), dtype=dtype)
-        collection = Collection.open(folder / manifest.collection_at)
+        collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
         return cls(encoder, Index.open(folder, encoder), collection)
 
     def search(self, query: Query, k: int, encode: Callable[[Query], Embeddings] | None = None) -> Outcome:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from umr.errors import MediaError
 from umr.search import repository_root
 from umr.types import SEARCH_IN
+from umr.ui.handlers import real_path
 from umr.ui.searchers import Searchers
 
 NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
@@ -58,7 +59,7 @@ def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:
     if not given_out and "://" in address:
         raise MediaError(NOT_FETCHED)
     file = repository_root() / (unquote(path) if given_out else image)
-    real = None if "\0" in str(file) else file.resolve()
+    real = real_path(file)
     for place in places:
         if real is not None and real.is_relative_to(place.resolve()):
             return {"path": str(file)}, place

@@ -17,7 +17,7 @@ from umr.ui import compare_html, render
 from umr.ui.compare_export import as_json, as_png
 from umr.ui.comparison import MOST, Comparison, benchmark_of, compare, read_models
 from umr.ui.handlers import OUR_FAULT, read_picture
-from umr.ui.links import CompareLink, benchmark_link, reference_of, write_compare
+from umr.ui.links import CompareLink, benchmark_link, collection_of, reference_of, write_compare
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 from umr.ui.votes import CHOICES, VoteBox
@@ -51,8 +51,9 @@ def _compare(searchers: Searchers, picture: Any, text: Any, search_in: Any, mode
     searcher = searchers.get(chosen[0])
     reference = reference_of(searcher, picture) if isinstance(picture, Path) else ""
     found = replace(found, own=picture is not None and not (reference or found.asked))
+    collection = collection_of(searchers, chosen[0])
     link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
-    return compare_html.comparison(found), found, write_compare(link, searcher.collection.name, reference, found.own)
+    return compare_html.comparison(found), found, write_compare(link, collection, reference, found.own)
 
 
 def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:

@@ -16,6 +16,14 @@ from umr.ui.turns import Answered, Turn
 log = logging.getLogger(__name__)
 
 
+def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """The id itself where the collection that was searched has it, else ""."""
+    try:
+        return "" if answered is None else handlers.candidate_of(searchers, answered.model, candidate_id).candidate_id
+    except UMRError:  # `facts` says it
+        return ""
+
+
 def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
     return _said(answered, lambda made: details_html.facts(handlers.candidate_of(searchers, made.model, candidate_id)))

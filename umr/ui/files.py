@@ -81,7 +81,7 @@ def read_files(files: Any, uploads: Path) -> list[tuple[str, Path]]:
     sources = []
     for file in files:
         path = file.get("path") if isinstance(file, Mapping) else None
-        if not isinstance(path, str) or "\0" in path or not Path(path).resolve().is_relative_to(uploads.resolve()):
+        if not isinstance(path, str) or not handlers.lies_in(path, uploads):
             raise MediaError("a file did not arrive; add it again")
         name = file.get("orig_name")
         sources.append((name if isinstance(name, str) and name else Path(path).name, Path(path).resolve()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_RESULTS = 100
 BROWSE_PAGE = 36  # pictures shown at a time
+MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 OUR_FAULT = "Something went wrong on our side; the server's log has the details. Please try again."
 
 
@@ -80,12 +80,27 @@ def read_picture(image: Any, uploads: Path) -> Path | Image | None:
     path, url = (image.get("path"), image.get("url")) if isinstance(image, Mapping) else (None, None)
     if not path and isinstance(url, str) and url.startswith("data:image/"):
         try:
-            return open_image(base64.b64decode(url.partition(",")[2], validate=True))
-        except binascii.Error as error:
+            content = base64.b64decode(url.partition(",")[2], validate=True)
+        except ValueError as error:  # also for characters beyond ASCII
             raise MediaError("the picture's data URI is not base64; upload it as a file instead") from error
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(uploads.resolve()):
+        return open_image(content)
+    if not isinstance(path, str) or not lies_in(path, uploads):
         raise MediaError("the picture did not arrive; upload it again")
     return Path(path)
+
+
+def real_path(path: str | Path) -> Path | None:
+    """Where a path that a request names really leads; None for what cannot be a path."""
+    try:
+        return Path(path).resolve()
+    except (ValueError, OSError, RuntimeError):  # a zero byte or half a character; a name too long; links in a circle
+        return None
+
+
+def lies_in(path: str | Path, folder: Path) -> bool:
+    """Whether a path that a request names leads into this folder."""
+    real = real_path(path)
+    return real is not None and real.is_relative_to(folder.resolve())
 
 
 def choose_picture(searchers: Searchers, encoder: Any, candidate_id: Any) -> str:
@@ -109,7 +124,7 @@ def browse(searchers: Searchers, encoder: Any, page: Any) -> str:
 
 def next_page(page: Any) -> int:
     """The number of the browser's following page."""
-    return page + 1 if isinstance(page, int) else 0
+    return page + 1 if isinstance(page, int) and 0 <= page < MAX_PAGE else 0
 
 
 def candidate_of(searchers: Searchers, encoder: Any, candidate_id: Any) -> Candidate:

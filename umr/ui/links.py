@@ -85,6 +85,11 @@ class Opened:
     notices: tuple[str, ...] = ()
 
 
+def collection_of(searchers: Searchers, model: str) -> str:
+    """What links call the collection that a model searches: the name that its index was given."""
+    return IndexManifest.read(searchers.folders[model]).collection_name
+
+
 def write(turn: Turn, collection: str, model: str, k: int) -> str:
     """The Search tab's part of the address, with its question mark; a visitor's own picture stays out of it."""
     moved = turn.steering
@@ -237,7 +242,7 @@ def _read_picture(searchers: Searchers, given: _Given, part: str, model: str) ->
 
 
 def _check_collection(searchers: Searchers, model: str, collection: str) -> None:
-    here = searchers.manifest(model).collection_name
+    here = collection_of(searchers, model)
     if collection != here:
         raise ConfigError(f"The link is about the collection {_short(collection)}; this page shows {here!r}")
 

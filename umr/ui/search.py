@@ -16,7 +16,7 @@ from umr.types import SEARCH_IN
 from umr.ui import handlers, links, render, search_html, suggest
 from umr.ui.examples import Example
 from umr.ui.searchers import PRECISION, Searchers
-from umr.ui.turns import Answered, Trail, Turn, back_to, follow, refine
+from umr.ui.turns import Answered, Trail, Turn, back_to, follow, read_place, refine
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in
     searcher = searchers.get(model)
     outcome = searchers.told(model, steering.search(searcher, query, count, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
-    address = links.write(turn, searcher.collection.name, model, count)
+    address = links.write(turn, links.collection_of(searchers, model), model, count)
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
 
 
@@ -63,9 +63,10 @@ def open_example(searchers: Searchers, examples: Sequence[Example], number: Any,
 
 def choose_example(examples: Sequence[Example], number: Any) -> Example:
     """The example with this number. Raises ConfigError."""
-    if isinstance(number, str) and number.isdecimal() and int(number) < len(examples):
-        return examples[int(number)]
-    raise ConfigError(f"there is no example {number!r}")
+    place = read_place(number, len(examples))
+    if place is None:
+        raise ConfigError("there is no such example; reload the page")
+    return examples[place]
 
 
 def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
@@ -102,7 +103,7 @@ def take_suggestion(suggestion: Any) -> str:
     """A suggestion's text, for the query bar. Raises ConfigError for what is none."""
     if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
         raise ConfigError("that is no suggestion of this page")
-    return suggestion
+    return handlers.read_text(suggestion) or ""
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
@@ -146,9 +147,9 @@ def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
     if example.image is not None:
         turn = Turn(picture=example.image, key=content_hash(example.image), text=example.text,
                     reference=f"query:{example.image.name}", search_in=example.search_in)
-    collection = searchers.manifest(model).collection_name
     outcome = Outcome(results=list(example.results), notices=(), ms={})
-    return _shown(outcome, (turn,), model, links.write(turn, collection, model, len(example.results)), "stored result")
+    return _shown(outcome, (turn,), model,
+                  links.write(turn, links.collection_of(searchers, model), model, len(example.results)), "stored result")
 
 
 def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:

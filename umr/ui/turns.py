@@ -52,8 +52,14 @@ def refine(trail: Trail, turn: Turn) -> Trail:
     return (*trail, replace(turn, text=""))[-MAX_TURNS:]
 
 
+def read_place(value: Any, count: int) -> int | None:
+    """The place, from 0, that a request names in digits; None where there are fewer."""
+    return next((place for place in range(count) if value == str(place)), None)
+
+
 def back_to(trail: Trail, number: Any) -> Trail:
     """The trail up to the turn with this number. Raises ConfigError if there is none."""
-    if isinstance(number, str) and number.isdecimal() and int(number) < len(trail):
-        return trail[: int(number) + 1]
-    raise ConfigError(f"there is no turn {number!r}; search again")
+    place = read_place(number, len(trail))
+    if place is None:
+        raise ConfigError("there is no such turn (any more); search again")
+    return trail[: place + 1]

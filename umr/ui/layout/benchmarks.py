@@ -10,6 +10,7 @@ from umr.ui import benchmarks
 from umr.ui.benchmarks_html import MEASURE
 from umr.ui.choices import benchmark_choices
 from umr.ui.layout.bar import PRIVATE, Chosen, dropdown
+from umr.ui.layout.search import pressed
 from umr.ui.searchers import Searchers
 
 PRESSED = """
@@ -41,7 +42,7 @@ def build_benchmarks(searchers: Searchers) -> Chosen:
         behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
 
     def drill(event: gr.EventData) -> str:
-        return benchmarks.drill(searchers, event._data.get("id") if isinstance(event._data, dict) else None)
+        return benchmarks.drill(searchers, pressed(event))
 
     gr.on([tab.select, column.input], partial(benchmarks.tables, searchers), column, rows, **PRIVATE)
     if compared:

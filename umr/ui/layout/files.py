@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from umr.errors import UMRError
 from umr.ui import files, files_html
 from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS, VISITORS, claim_uploads
+from umr.ui.layout.search import pressed, shown
 from umr.ui.searchers import Searchers
 from umr.ui.shelves import Shelves
 
@@ -139,11 +139,7 @@ def _wire_search(shelves: Shelves, bar: Bar) -> None:
         return own_search(picture, words, where, request) if picture or words else gr.skip()
 
     def own_pick(request: gr.Request, event: gr.EventData) -> str:
-        chosen = event._data.get("id") if isinstance(event._data, dict) else None
-        try:
-            return files.choose_picture(shelves, request.session_hash, chosen)
-        except UMRError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        return shown(files.choose_picture, shelves, request.session_hash, pressed(event))
 
     gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
     bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,8 @@ from umr.ui.layout.bar import PRIVATE, QUIET, UPLOADS, query_bar
 from umr.ui.searchers import Searchers
 
 SHOWN = 24  # results on the page
+MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion
+SURROGATE = re.compile("[\ud800-\udfff]")
 ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
 experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
 there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
@@ -189,7 +192,7 @@ def _details(searchers: Searchers, bar: Bar, view: View) -> None:
     chosen = gr.Textbox(visible=False, label="chosen")
 
     def choose(answered: Any, event: gr.EventData) -> Any:
-        return (pressed(event), details.facts(searchers, answered, pressed(event)),
+        return (details.known(searchers, answered, pressed(event)), details.facts(searchers, answered, pressed(event)),
                 details_html.waiting("Looking for the reasons …"), details_html.waiting("Asking every model …"))
 
     def use(trail: Any, model: Any, event: gr.EventData) -> Any:
@@ -214,9 +217,13 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
     return find, again
 
 
-def pressed(event: gr.EventData) -> Any:
-    """What the browser says was pressed: anything at all, the handlers check it."""
-    return event._data.get("id") if isinstance(event._data, dict) else None
+def pressed(event: gr.EventData) -> str:
+    """What the browser says was pressed: any short text, whose meaning the handlers check. Nothing else passes, so that
+    no answer can hold what Gradio would take for a change of a component. Raises gr.Error."""
+    value = event._data.get("id") if isinstance(event._data, dict) else None
+    if isinstance(value, str) and len(value) <= MAX_PRESSED and not SURROGATE.search(value):  # which JSON cannot say
+        return value
+    raise gr.Error("What was pressed is not of this page. Reload it, and try again.", print_exception=False)
 
 
 def shown(function: Any, *arguments: Any) -> Any:
