@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,6 +17,7 @@ from umr.ui import files, files_html
 from umr.ui import shelves as shelves_module
 from umr.ui.searchers import Searchers
 from umr.ui.shelves import Shelves
+from umr.ui.visitors import Visitors
 from umr.uploads import Cancelled
 
 
@@ -167,12 +169,54 @@ def test_the_number_of_visitors_is_limited(shelves, searchers, uploads, given, m
     assert added(shelves, searchers, uploads, given, "me")[-1].state == "ready"
 
 
-def test_what_a_killed_process_left_is_swept(shelves, searchers, uploads, given):
-    old, fresh = uploads / "own-files-old", uploads / "own-files-fresh"
-    old.mkdir(), fresh.mkdir()
-    os.utime(old, (1, 1))
+@pytest.fixture
+def visitors(uploads, shelves) -> Visitors:
+    shelves.visitors = Visitors(uploads)
+    return shelves.visitors
+
+
+def test_visitors_who_are_not_here_make_room_for_one_who_is(shelves, visitors, searchers, uploads, given, monkeypatch):
+    monkeypatch.setattr(shelves_module, "MAX_VISITORS", 2)
+    for stranger in ("raw 1", "raw 2"):
+        added(shelves, searchers, uploads, given[:1], stranger)
+    with visitors.beat("me", "1"):
+        assert added(shelves, searchers, uploads, given, "me")[-1].state == "ready"
+    assert "no files of yours" in found(shelves, uploads, "raw 1") and "red.png" in found(shelves, uploads, "raw 2")
+
+
+def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_not(shelves, visitors, searchers, uploads,
+                                                                                     given, monkeypatch):
+    monkeypatch.setattr(shelves_module, "MAX_VISITORS", 3)
+    with ExitStack() as open_pages:
+        for name, address in (("single", "1"), ("many 1", "2"), ("many 2", "2"), ("me", "3"), ("you", "4")):
+            open_pages.enter_context(visitors.beat(name, address))
+        for name in ("single", "many 1", "many 2", "me"):
+            assert added(shelves, searchers, uploads, given[:1], name)[-1].state == "ready"
+        assert "no files of yours" in found(shelves, uploads, "many 1")
+        assert "Too many visitors" in added(shelves, searchers, uploads, given[:1], "you")[-1].html
+
+
+def test_a_visitor_whose_connection_comes_back_keeps_the_files(shelves, visitors, searchers, uploads, given):
     added(shelves, searchers, uploads, given)
-    assert not old.exists() and fresh.exists()
+    with visitors.beat("me", "1"):
+        shelves.leave("me")
+        time.sleep(4 * shelves.grace_s)
+        assert "red.png" in found(shelves, uploads)
+
+
+def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(shelves, searchers, uploads, given, monkeypatch):
+    report = shelves_module.Job.report
+    monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (time.sleep(0.2), report(job, *at)))
+    for wait_s, said in ((5.0, "no longer on this server"), (0.0, "Almost removed")):
+        monkeypatch.setattr(shelves_module, "STOP_S", wait_s)
+        steps = files.add(shelves, searchers, "me", uploads, given * 10, "unified")
+        next(steps), next(steps)
+        other = Thread(target=lambda steps=steps: list(steps))
+        other.start()
+        shown = files.remove(shelves, "me")
+        left = own_folders(uploads)
+        other.join()
+        assert said in shown.html and (left == [] or wait_s == 0.0) and own_folders(uploads) == []
 
 
 @pytest.mark.parametrize("value", [None, [], "x", [None], [{}], [{"path": 3}], [{"path": "/etc/passwd"}], [{"path": "a\0"}],

@@ -8,12 +8,15 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
+from gradio import Error, Image
 
 import umr
 from umr.ui.handlers import OUR_FAULT
@@ -96,6 +99,82 @@ def test_no_handler_makes_the_server_fetch_an_address(page, monkeypatch):
 
 
 @pytest.fixture
+def canary() -> Iterator[tuple[str, list[str]]]:
+    """A server next to the page's, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Canary(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Canary)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/a.png", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_answer_rebuilds_a_component_so_that_a_later_request_would_fetch(page, canary, monkeypatch):
+    address, asked = canary
+    fetched: list[str] = []
+
+    async def fetch(url: str, *_: Any, **__: Any) -> httpx.Response:  # without its own filter of private addresses
+        fetched.append(url)
+        return httpx.get(url)
+
+    monkeypatch.setattr("safehttpx.get", fetch)
+    changes = [{"__type__": "update"}, {"__type__": "update", "visible": True, "value": {"path": address}}, {"value": address}]
+    takers = [number for number, function in page.fns.items() if function.fn is not None]
+    first = [ask(page, number, change) for number in takers for change in changes]
+    echoed = [output for output in answers(page, first) if '"__type__": "update", "value": {"path"' in json.dumps(output)]
+    file = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+    second = list(answers(page, [ask(page, number, file) for number in takers]))
+    assert (asked, fetched, echoed) == ([], [], []) and len(second) == len(takers)
+    assert sum("not fetched" in json.dumps(output) for output in second) >= 20
+
+
+def test_a_component_that_a_session_has_anew_fetches_nothing_either(page, canary):
+    address, asked = canary
+    rebuilt = type(next(block for block in page.blocks.values() if isinstance(block, Image)))()
+    with pytest.raises(Error, match="not fetched"):
+        asyncio.run(rebuilt.async_move_resource_to_block_cache(address))
+    with pytest.raises(Error, match="not fetched"):
+        rebuilt.move_resource_to_block_cache(address)
+    assert asked == []
+
+
+#: What was pressed -> a part of the sentence that each handler of it answers with.
+PRESSED: dict[str, Any] = {"half a character": "\ud83d", "5,000 digits": "9" * 5_000, "too long": "x" * 2_000, "number": 10**30}
+VALUES: dict[str, Any] = {"half a character": "\ud83d", "zero byte": {"path": "a\0b"}, "half a path": {"path": "\ud83d"},
+                          "huge": 10**15, "data URI": {"url": "data:image/png;base64,\u00e9"}}
+
+
+def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog):
+    functions = [number for number, function in page.fns.items() if function.fn is not None]
+    requests = [ask(page, number, None) | {"event_data": {"id": value}} for number in functions for value in PRESSED.values()]
+    requests += [ask(page, number, value) for number in functions for value in VALUES.values()]
+    found = list(answers(page, requests))
+    assert len(found) == len(requests)
+    assert not [output for output in found if isinstance(output, dict) and "error" in output and not output["error"]]
+    assert OUR_FAULT[:30] not in json.dumps(found)
+    assert not [record for record in caplog.records if record.name.startswith("umr")]
+
+
+@pytest.mark.parametrize("image", ["\ud83d", "data:image/png;base64,\u00e9", "data:image/png;base64,\ud83d", "a\0b", "x" * 5_000])
+@pytest.mark.parametrize("name", ["search", "compare"])
+def test_a_picture_that_is_none_is_refused_in_words_by_the_public_endpoints(page, name, image):
+    number = next(number for number, function in page.fns.items() if function.api_name == name)
+    data = [image, "red"] + ([] if name == "search" else ["images", ["unified", "other"]])
+    (output,) = answers(page, [{"data": data, "fn_index": number, "session_hash": "hostile"}])
+    assert "picture" in output["error"]
+
+
+@pytest.fixture
 def looked_up(monkeypatch) -> list[str]:
     """The hosts that anything in this process, the page's server too, looks up or connects to, but for this machine."""
     hosts: list[str] = []
@@ -126,6 +205,7 @@ def test_a_route_that_would_fetch_an_address_is_closed(page, looked_up, route, a
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "login"), ("POST", "login/"), ("GET", "logout"),
+                                              ("GET", "gradio_api/deep_link"), ("POST", "gradio_api/component_server"),
                                               ("POST", "gradio_api/process_recording")])
 def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
     answer = httpx.request(method, page.local_url + path, headers={"X-Forwarded-Host": "example.org"},

@@ -87,7 +87,7 @@ class Opened:
 
 def collection_of(searchers: Searchers, model: str) -> str:
     """What links call the collection that a model searches: the name that its index was given."""
-    return IndexManifest.read(searchers.folders[model]).collection_name
+    return searchers.manifest(model).collection_name
 
 
 def write(turn: Turn, collection: str, model: str, k: int) -> str:

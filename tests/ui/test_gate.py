@@ -1,0 +1,176 @@
+"""What reaches the page's server: from where, how much and how slowly; asked of the middleware alone, without a page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from umr.ui import visitors as visitors_module
+from umr.ui.layout import gate
+from umr.ui.layout.gate import HEADERS, MAX_BODY, MAX_PARTS, NOT_FROM_HERE, Gate, is_loopback
+from umr.ui.visitors import Visitors
+
+HASH = "ab" * 32
+JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+
+
+@pytest.fixture
+def visitors(tmp_path: Path) -> Visitors:
+    return Visitors(tmp_path)
+
+
+@pytest.fixture
+def inner(visitors: Visitors) -> Starlette:
+    """What stands behind the gate: it tells how much came, and keeps uploads as Gradio does."""
+    async def tell(request: Request) -> JSONResponse:
+        return JSONResponse(len(await request.body()))
+
+    async def keep(request: Request) -> JSONResponse:
+        body, path = await request.body(), visitors.root / HASH / "x.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+        return JSONResponse([str(path)])
+
+    return Starlette(routes=[Route(UPLOAD, keep, methods=["POST"]), Route("/{path:path}", tell, methods=["GET", "POST"])])
+
+
+def ask(app: Any, path: str = JOIN, host: str = "localhost:7860", method: str = "POST", **more: Any) -> httpx.Response:
+    async def sent() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=("9.9.9.9", 1))
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as http:
+            return await http.request(method, path, **more)
+    return asyncio.run(sent())
+
+
+async def slowly(*parts: bytes, pause_s: float = 0.0) -> AsyncIterator[bytes]:
+    for part in parts:
+        await asyncio.sleep(pause_s)
+        yield part
+
+
+@pytest.mark.parametrize(("host", "headers", "passes"), [
+    ("localhost:7860", {}, True),  # curl, gradio_client, an MCP client
+    ("localhost:7860", {"Origin": "http://localhost:7860"}, True),
+    ("127.0.0.1:7860", {"Origin": "http://127.0.0.1:7860", "Sec-Fetch-Site": "same-origin"}, True),
+    ("localhost:7860", {"Origin": "http://evil.example"}, False),
+    ("localhost:7860", {"Origin": "http://localhost:3000"}, False),
+    ("localhost:7860", {"Origin": "null"}, False),
+    ("localhost:7860", {"Sec-Fetch-Site": "cross-site"}, False),
+    ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "X-Forwarded-Host": "me-umr.hf.space"}, True),
+    ("me-umr.hf.space", {"Origin": "https://me-umr.hf.space"}, True),
+    ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "Sec-Fetch-Site": "same-origin"}, True),
+    ("10.0.0.5:7860", {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example",
+                       "Sec-Fetch-Site": "cross-site"}, False),
+])
+@pytest.mark.parametrize("path", [JOIN, UPLOAD])
+def test_other_sites_pages_are_refused_and_programs_and_proxies_are_not(inner, visitors, path, host, headers, passes):
+    answer = ask(Gate(inner, visitors, "0.0.0.0"), path, host, headers=headers, content=b"x")
+    assert answer.status_code == (200 if passes else 403)
+    assert passes or NOT_FROM_HERE in answer.text
+    assert ask(Gate(inner, visitors, "0.0.0.0"), "/", host, "GET", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("bound", "host", "passes"), [
+    ("127.0.0.1", "127.0.0.1:7860", True), ("127.0.0.1", "localhost:7860", True), ("localhost", "[::1]:7860", True),
+    ("127.0.0.1", "evil.example", False), ("::1", "evil.example:7860", False), ("127.0.0.1", "127.0.0.1.evil.example", False),
+    ("0.0.0.0", "page.example", True), ("192.168.0.7", "page.example", True)])
+def test_a_server_of_this_machine_alone_is_not_asked_by_a_foreign_name(inner, visitors, bound, host, passes):
+    for path, method in (("/", "GET"), ("/gradio_api/mcp/", "POST")):
+        assert ask(Gate(inner, visitors, bound), path, host, method).status_code == (200 if passes else 403)
+
+
+def test_every_answer_tells_the_browser_what_it_may_do_and_frames_stay_allowed(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1")
+    for answer in (ask(app, "/", method="GET"), ask(app, "/", "evil.example", "GET"), ask(app, "/none/none", method="PUT")):
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+        assert "frame-ancestors" not in answer.headers["Content-Security-Policy"]
+        assert "X-Frame-Options" not in answer.headers
+
+
+def test_a_body_is_given_on_whole_up_to_the_limit_and_refused_over_it(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1")
+    assert ask(app, content=b"x" * MAX_BODY).json() == MAX_BODY
+    for content in (b"x" * (MAX_BODY + 1), slowly(*[b"x" * (1 << 20)] * 25)):  # with a length, and without
+        answer = ask(app, content=content)
+        assert answer.status_code == 413 and "24 MiB" in answer.json()["detail"]
+    assert app.reading == 0
+
+
+def test_a_body_of_many_small_things_is_refused_before_it_is_parsed(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1")
+    assert ask(app, content=json.dumps({"data": list(range(1_000))}).encode()).status_code == 200
+    for body in ({"data": [[]] * MAX_PARTS}, {str(n): n for n in range(MAX_PARTS + 1)}):
+        assert ask(app, content=json.dumps(body).encode()).status_code == 413
+    assert ask(app, content=b"[" * (MAX_PARTS + 1)).status_code == 413
+
+
+def test_many_large_bodies_at_once_are_refused(inner, visitors, monkeypatch):
+    monkeypatch.setattr(gate, "MAX_BODIES", 1_000)
+    app = Gate(inner, visitors, "127.0.0.1")
+    assert ask(app, content=b"x" * 1_001).status_code == 503
+    assert ask(app, content=b"x" * 1_000).status_code == 200
+
+
+@pytest.mark.parametrize("path", [JOIN, UPLOAD])
+@pytest.mark.parametrize(("limit", "value"), [("STALL_S", 0.05), ("BODY_S", 0.25), ("UPLOAD_S", 0.25)])
+def test_a_body_that_does_not_come_in_time_is_given_up(inner, visitors, monkeypatch, path, limit, value):
+    monkeypatch.setattr(gate, limit, value)
+    pause_s = 0.2 if limit == "STALL_S" else 0.1
+    answer = ask(Gate(inner, visitors, "127.0.0.1"), path, content=slowly(*[b"x"] * 6, pause_s=pause_s))
+    slow = limit == "STALL_S" or (limit == "UPLOAD_S") == (path == UPLOAD)
+    assert answer.status_code == (408 if slow else 200)
+    assert not slow or "in time" in answer.text
+
+
+def test_an_upload_over_the_limit_is_refused_in_plain_words_while_it_comes(inner, visitors, monkeypatch):
+    monkeypatch.setattr(visitors_module, "VISITOR_BYTES", 3 << 20)
+    app = Gate(inner, visitors, "127.0.0.1")
+    for content in (b"x" * (4 << 20), slowly(*[b"x" * (1 << 20)] * 4)):
+        answer = ask(app, UPLOAD, content=content)
+        assert answer.status_code == 413 and answer.text.startswith("You have sent") and not list(visitors.root.iterdir())
+    assert ask(app, UPLOAD, content=b"x" * (2 << 20)).status_code == 200
+
+
+def test_an_upload_is_its_sessions_once_it_is_named_in_a_request(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1")
+    (path,) = ask(app, UPLOAD, content=b"x").json()
+    said = {"data": [{"path": path}, 'in words: "session_hash": "you"'], "session_hash": "me"}
+    assert ask(app, json=said).status_code == 200
+    visitors.release("you")
+    assert Path(path).exists()
+    visitors.release("me")
+    assert not Path(path).exists()
+
+
+def test_a_page_is_open_while_its_heartbeat_is_connected(visitors):
+    seen: list[bool] = []
+
+    async def beating(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(visitors.lives("me"))
+        await JSONResponse("")(scope, receive, send)
+
+    ask(Gate(beating, visitors, "127.0.0.1"), "/gradio_api/heartbeat/me", method="GET")
+    assert seen == [True] and not visitors.lives("me") and visitors.address_of("me") == "9.9.9.9"
+
+
+@pytest.mark.parametrize(("space", "address"), [("me/umr", "2.2.2.2"), (None, "9.9.9.9")])
+def test_the_address_that_a_header_names_counts_in_a_space_alone(visitors, monkeypatch, inner, space, address):
+    monkeypatch.setattr(gate, "get_space", lambda: space)
+    ask(Gate(inner, visitors, "0.0.0.0"), "/gradio_api/heartbeat/me", method="GET",
+        headers={"X-Forwarded-For": "1.1.1.1, 2.2.2.2"})
+    assert visitors.address_of("me") == address
+
+
+def test_loopback_is_told_from_other_hosts():
+    assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]", "a.localhost")))
+    assert not any(map(is_loopback, ("", "0.0.0.0", "localhost.example", "10.0.0.1", "::")))
