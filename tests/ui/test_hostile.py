@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import signature
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -54,9 +55,10 @@ def ask(page: Any, number: int, value: Any) -> dict[str, Any]:
 
 def answers(page: Any, requests: list[dict[str, Any]]) -> Iterator[Any]:
     """What the server answers to each, in any order."""
+    as_json = {"Content-Type": "application/json"}
     with httpx.Client(base_url=page.local_url, timeout=120) as http:
         for start in range(0, len(requests), AT_ONCE):
-            joined = [http.post("gradio_api/queue/join", json=body) for body in requests[start:start + AT_ONCE]]
+            joined = [http.post("gradio_api/queue/join", content=json.dumps(body), headers=as_json) for body in requests[start:start + AT_ONCE]]
             yield from (response.text for response in joined if response.is_error)
             waiting = {response.json()["event_id"] for response in joined if response.is_success}
             with http.stream("GET", "gradio_api/queue/data", params={"session_hash": "hostile"}) as events:
@@ -125,7 +127,8 @@ def test_no_answer_rebuilds_a_component_so_that_a_later_request_would_fetch(page
 
     async def fetch(url: str, *_: Any, **__: Any) -> httpx.Response:  # without its own filter of private addresses
         fetched.append(url)
-        return httpx.get(url)
+        async with httpx.AsyncClient() as http:
+            return await http.get(url)
 
     monkeypatch.setattr("safehttpx.get", fetch)
     changes = [{"__type__": "update"}, {"__type__": "update", "visible": True, "value": {"path": address}}, {"value": address}]
@@ -154,24 +157,26 @@ VALUES: dict[str, Any] = {"half a character": "\ud83d", "zero byte": {"path": "a
                           "huge": 10**15, "data URI": {"url": "data:image/png;base64,\u00e9"}}
 
 
-def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog):
+def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog, capfd):
+    takers = [number for number, function in page.fns.items() if "event" in str(signature(function.fn or print))]
+    pressed = [ask(page, number, None) | {"event_data": {"id": value}} for number in takers for value in PRESSED.values()]
+    found = list(answers(page, pressed))
+    assert len(found) == len(pressed) > 40
+    assert [output for output in found if "error" in output and not output["error"]] == []
     functions = [number for number, function in page.fns.items() if function.fn is not None]
-    requests = [ask(page, number, None) | {"event_data": {"id": value}} for number in functions for value in PRESSED.values()]
-    requests += [ask(page, number, value) for number in functions for value in VALUES.values()]
-    found = list(answers(page, requests))
-    assert len(found) == len(requests)
-    assert not [output for output in found if isinstance(output, dict) and "error" in output and not output["error"]]
+    found += answers(page, [ask(page, number, value) for number in functions for value in VALUES.values()])
     assert OUR_FAULT[:30] not in json.dumps(found)
     assert not [record for record in caplog.records if record.name.startswith("umr")]
+    assert str(Path(umr.__file__).parent) not in capfd.readouterr().err  # what Gradio itself refuses never comes to a handler
 
 
-@pytest.mark.parametrize("image", ["\ud83d", "data:image/png;base64,\u00e9", "data:image/png;base64,\ud83d", "a\0b", "x" * 5_000])
-@pytest.mark.parametrize("name", ["search", "compare"])
-def test_a_picture_that_is_none_is_refused_in_words_by_the_public_endpoints(page, name, image):
+@pytest.mark.parametrize(("name", "rest"), [("search", ["red", "images", "unified", 3]),
+                                           ("compare", ["red", "images", ["unified", "other"], 3, ""])])
+def test_a_picture_that_is_none_is_refused_in_words_by_the_public_endpoints(page, name, rest):
     number = next(number for number, function in page.fns.items() if function.api_name == name)
-    data = [image, "red"] + ([] if name == "search" else ["images", ["unified", "other"]])
-    (output,) = answers(page, [{"data": data, "fn_index": number, "session_hash": "hostile"}])
-    assert "picture" in output["error"]
+    images = ("\ud83d", "data:image/png;base64,\u00e9", "data:image/png;base64,\ud83d", "a\0b", "x" * 5_000)
+    found = list(answers(page, [ask(page, number, None) | {"data": [image, *rest]} for image in images]))
+    assert len(found) == len(images) and all("picture" in (output["error"] or "") for output in found)
 
 
 @pytest.fixture

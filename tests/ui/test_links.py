@@ -8,12 +8,14 @@ from urllib.parse import parse_qs, quote
 import pytest
 
 from tests.conftest import MARKUP
+from umr.collection import Collection
 from umr.diagnosis import diagnosis_file
+from umr.index import build_index
 from umr.reports import FOLDER
 from umr.steering import Steering
 from umr.ui import choices, compare, links, search, search_html
 from umr.ui.queries import compare_link
-from umr.ui.searchers import Searchers
+from umr.ui.searchers import Searchers, find_searchers
 
 
 def found(searchers, uploads, image=None, text="red", search_in="images", **more) -> tuple:
@@ -199,3 +201,15 @@ def test_a_query_without_its_picture_is_filled_in_but_not_asked(searchers):
 def test_an_address_that_asks_for_nothing_says_nothing(searchers):
     assert links.read(searchers, "") == links.read(searchers, "?utm_source=x&__theme=dark") == links.Opened()
     assert search_html.notices(()) == ""
+
+
+def test_a_link_to_an_own_index_is_opened_by_the_page_that_wrote_it(encoder, picture, tmp_path, searcher):
+    """searcher: for its stand-in of load_encoder."""
+    picture("d/red.png", "red"), picture("d/blue.png", "blue")
+    encoder.save(tmp_path / "encoder")
+    build_index(encoder, Collection.from_folder(tmp_path / "d"), tmp_path / "index", encoder_at=tmp_path / "encoder")
+    own = find_searchers(index=tmp_path / "index")
+    address = search.find(own, tmp_path, (), None, "red", "images", own.default, 5)[-1]
+    assert "collection=d&" in address and links.read(own, address).notices == ()
+    assert own.get(own.default).collection.name == "d"
+    assert "this page shows 'd'" in links.read(own, address.replace("=d&", "=other&")).notices[0]

@@ -1,0 +1,211 @@
+"""The real server in a process of its own: what visitors sent is gone when it says so, when they leave and when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from umr.collection import Collection
+from umr.encoders.fake import FakeEncoder
+from umr.index import build_index
+from umr.ui.render import media_url
+from umr.ui.upload_folder import VARIABLE
+
+ROOT = Path(__file__).resolve().parents[2]
+#: app.py itself, with an encoder that needs no weights, and a grace of no half minute.
+SERVER = """
+import sys, umr.encoders, umr.ui.shelves, umr.ui.visitors
+from tests.conftest import _load_fake
+umr.encoders.load_encoder = _load_fake
+umr.ui.shelves.GRACE_S = umr.ui.visitors.LEFT_S = 1.0
+import umr.ui.layout.gate
+umr.ui.layout.gate.SWEEP_S = 0.5
+import app
+sys.exit(app.main(sys.argv[1:]))
+"""
+WAIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. base: where its folder for uploads is made."""
+
+    address: str
+    base: Path
+    process: subprocess.Popen
+
+    @property
+    def files(self) -> list[str]:
+        """Names of all files of visitors that are on the disk."""
+        return sorted(path.name for path in self.base.rglob("*") if path.is_file() and path.name != ".lock")
+
+
+def until(fact: Callable[[], Any]) -> Any:
+    """Waits for a fact; its value."""
+    end = time.monotonic() + WAIT_S
+    while not (value := fact()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return value
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    for colour in ("red", "blue"):
+        (folder / "pictures").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), colour).save(folder / "pictures" / f"{colour}.png")
+    encoder = FakeEncoder(dim=8)
+    encoder.save(folder / "encoder")
+    collection = Collection.from_folder(folder / "pictures").save(folder / "collection")
+    build_index(encoder, collection, folder / "index", encoder_at=folder / "encoder")
+    return folder / "index"
+
+
+@contextmanager
+def started(index: Path, base: Path) -> Iterator[Server]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", SERVER, "--index", str(index), "--host", "127.0.0.1", "--port", str(port)],
+                               cwd=ROOT, env=os.environ | {VARIABLE: str(base), "PYTHONPATH": str(ROOT)},
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert any("The page is at" in line for line in process.stdout), process.wait()
+        yield Server(f"http://127.0.0.1:{port}", base, process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with started(index, tmp_path_factory.mktemp("uploads")) as running:
+        yield running
+
+
+class Visitor:
+    """A page that is open: its heartbeat is connected until leave()."""
+
+    def __init__(self, server: Server, session: str):
+        self.server, self.session = server, session
+        self.http = httpx.Client(base_url=server.address, timeout=WAIT_S)
+        self.functions = {fn["api_name"]: fn["id"] for fn in self.http.get("config").json()["dependencies"]}
+        self._left, here = Event(), Event()
+
+        def beat() -> None:
+            with httpx.stream("GET", f"{server.address}/gradio_api/heartbeat/{session}", timeout=WAIT_S) as beats:
+                next(beats.iter_raw())
+                here.set()
+                self._left.wait()
+
+        self._beating = Thread(target=beat)
+        self._beating.start()
+        assert here.wait(WAIT_S)
+
+    def leave(self) -> None:
+        """Closes the page."""
+        self._left.set()
+        self._beating.join()
+
+    def send(self, name: str, colour: str) -> dict[str, Any]:
+        """Uploads a picture; Gradio's value of it."""
+        picture = Path(self.server.base.parent, name)
+        Image.new("RGB", (9, 9), colour).save(picture)
+        (path,) = self.http.post("gradio_api/upload", files={"files": (name, picture.read_bytes())}).json()
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    def ask(self, name: str, *data: Any, event: Any = None) -> Any:
+        """What a function answers at last."""
+        body = {"data": list(data), "fn_index": self.functions[name], "session_hash": self.session, "event_data": event}
+        self.http.post("gradio_api/queue/join", json=body).raise_for_status()
+        with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": self.session}) as events:
+            for message in (json.loads(line[5:]) for line in events.iter_lines() if line.startswith("data:")):
+                if message["msg"] == "process_completed":
+                    return message["output"]
+        return pytest.fail(f"{name} was not answered")
+
+    def status(self, file: dict[str, Any]) -> int:
+        """What the file's address answers."""
+        return self.http.get(media_url(file["path"])).status_code
+
+
+@pytest.fixture
+def visitor(server: Server, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    opened = Visitor(server, request.node.name[:60])
+    yield opened
+    opened.leave()
+    assert until(lambda: not server.files), server.files
+
+
+def test_removed_files_are_on_the_disk_no_more_and_their_addresses_answer_nothing(server, visitor):
+    own, query = visitor.send("own.png", "green"), visitor.send("query.png", "pink")
+    assert visitor.status(own) == visitor.status(query) == 200
+    ready = visitor.ask("own_add", [own], FakeEncoder(dim=8).name)
+    assert "Ready to search" in json.dumps(ready) and len(server.files) > 2
+    assert "own.png" in json.dumps(visitor.ask("own_search", query, "", "all"))
+    assert "no longer on this server" in json.dumps(visitor.ask("own_remove"))
+    assert server.files == [] and visitor.status(own) == visitor.status(query) == 403
+
+
+def test_files_go_when_the_page_is_left_and_another_visitors_stay(server, visitor):
+    mine, other = visitor.send("mine.png", "green"), Visitor(server, "other")
+    theirs = other.send("theirs.png", "pink")
+    visitor.ask("own_search", mine, "", "all"), other.ask("own_search", theirs, "", "all")
+    other.leave()
+    assert until(lambda: "theirs.png" not in server.files)
+    assert other.status(theirs) == 403 and visitor.status(mine) == 200
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server, visitor):
+    with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as line:
+        line.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
+                     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; "
+                     b'name="files"; filename="a.png"\r\n\r\n' + b"x" * 100_000)
+        assert until(lambda: server.files)
+    assert until(lambda: not server.files)
+
+
+def test_an_upload_from_another_sites_page_is_refused(server, visitor):
+    answer = visitor.http.post("gradio_api/upload", files={"files": b"x"}, headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403 and server.files == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_leaves_nothing(index, tmp_path, number):
+    with started(index, tmp_path / "uploads") as running:
+        guest = Visitor(running, "guest")
+        guest.ask("own_add", [guest.send("own.png", "green")], FakeEncoder(dim=8).name)
+        assert len(running.files) > 2
+        running.process.send_signal(number)
+        assert running.process.wait(WAIT_S) == 0
+        guest.leave()
+        assert list(running.base.iterdir()) == []
+
+
+def test_what_a_killed_server_left_goes_when_the_next_one_starts_and_a_living_ones_stays(index, server, visitor):
+    base, mine = server.base, visitor.send("mine.png", "pink")
+    with started(index, base) as running:
+        guest = Visitor(running, "guest")
+        guest.send("own.png", "green")
+        running.process.kill()
+        running.process.wait()
+        assert running.files == ["mine.png", "own.png"]
+        guest.leave()
+    with started(index, base) as running:
+        assert running.files == ["mine.png"] and visitor.status(mine) == 200
+    assert "no longer" in json.dumps(visitor.ask("own_search", mine, "", "all")) + json.dumps(visitor.ask("own_remove"))
