@@ -314,19 +314,18 @@ def test_the_golden_run_is_unchanged(searcher, tmp_path, capsys):
 def test_evaluate_without_json_prints_a_table(searcher, capsys):
     assert main(["evaluate", "--task", "t2t"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[:4] == ["task", "split", "n", "success@1"]
+    assert head.split()[:5] == ["task", "split", "n", "groups", "success@1"]
     assert row.split() == [
         "t2t",
         "ind",
         "6",
-        *["1.000"] * 3,
-        "1.000",
-        "1.000",
-        "1.000",
-        *["-"] * 4,
-        "1.000",
+        "6",
+        *["1.000"] * 6,
+        *["-"] * 5,
+        "0.610",
         "to",
         "1.000",
+        *["-"] * 3,
     ]
 
 

@@ -11,6 +11,7 @@ from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
 from umr.evaluation import (
     DEPTH,
+    OVER_SUM,
     all_tasks_and_splits,
     compare,
     compare_runs,
@@ -18,12 +19,15 @@ from umr.evaluation import (
     evaluate,
     evaluate_all,
     load,
+    over_sum,
     read_report,
     run_file,
     score,
+    verdict,
 )
 from umr.formats import read_run
 from umr.index import Index, build_index
+from umr.measures import holm, wilson_interval
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit
 
@@ -31,6 +35,7 @@ KEYS = [
     "task",
     "split",
     "n",
+    "groups",
     "success@1",
     "success@5",
     "success@10",
@@ -40,8 +45,12 @@ KEYS = [
     "picture_only_success@1",
     "text_only_success@1",
     "vector_sum_success@1",
+    "vector_sum_weight",
     "unimodal_wins",
     "ci95_success@1",
+    "composed_over_sum",
+    "ci95_composed_over_sum",
+    "p_composed_over_sum",
 ]
 
 
@@ -77,8 +86,9 @@ def test_the_row_has_exactly_the_keys_of_the_contract(searcher, benchmark):
 
 def test_a_text_task_has_no_values_for_parts(searcher, benchmark):
     row = evaluate(searcher, benchmark, "t2t", "ind")
-    assert (row["n"], row["success@1"], row["mrr"], row["ci95_success@1"]) == (6, 1.0, 1.0, [1.0, 1.0])
-    assert [row[key] for key in KEYS[9:13]] == [None] * 4
+    assert (row["n"], row["groups"], row["success@1"], row["mrr"]) == (6, 6, 1.0, 1.0)
+    assert row["ci95_success@1"] == list(wilson_interval(1.0, 6))
+    assert [row[key] for key in (*KEYS[10:15], *OVER_SUM)] == [None] * 8
 
 
 def test_an_encoder_that_only_composes_wins_nothing_with_one_part(composing, benchmark):
@@ -205,6 +215,49 @@ def test_compare_gives_the_difference_and_its_interval(benchmark):
     good = {query_id: [Hit(next(iter(relevant)), 1.0, 1)] for query_id, relevant in judged.qrels.items()}
     row = compare(judged, {}, good)
     assert (row["a"], row["b"], row["difference"], row["ci95"]) == (0, 1, 1, [1, 1])
+    assert (row["groups"], row["p"]) == (6, 2 / 2**6)
+
+
+def named_families(benchmark, families) -> None:
+    """The it2i ind queries name these families in their source, as the catalogue's do."""
+    path = benchmark / "query/test/mbeir_catalogue_it2i_ind_test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row, family in zip(rows, families, strict=True):
+        row["query_src_content"] = json.dumps({"scene": {}, "family": family})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_intervals_and_p_values_resample_families(searcher, benchmark):
+    apart = evaluate(searcher, benchmark, "it2i", "ind")
+    named_families(benchmark, [3, 3, 3, 8, 8, 8])
+    together = evaluate(searcher, benchmark, "it2i", "ind")
+    assert (apart["groups"], together["groups"], apart["n"], together["n"]) == (6, 2, 6, 6)
+    assert together["ci95_success@1"] == list(wilson_interval(1.0, 2)) != apart["ci95_success@1"]
+    judged = load(benchmark, "it2i", "ind")
+    good = {query_id: [Hit(next(iter(relevant)), 1.0, 1)] for query_id, relevant in judged.qrels.items()}
+    assert compare(judged, {}, good)["p"] == 2 / 2**2
+
+
+def test_a_gain_or_a_loss_is_named_only_after_holms_correction():
+    rows = [{"difference": 0.1, "p": 0.02, "p_holm": 0.06}, {"difference": 0.1, "p": 0.001, "p_holm": 0.003},
+            {"difference": -0.1, "p": 0.001, "p_holm": 0.049}]
+    assert [verdict(row) for row in rows] == ["no clear difference", "gains", "loses"]
+
+
+def test_the_rows_of_a_report_are_corrected_together_against_their_sums():
+    p_values = {"it2i": 0.01, "it2t": 0.03, "it2v": 0.04, "t2i": None}
+    rows = [{"task": task, "split": "ind", "composed_over_sum": 0.1, "p_composed_over_sum": p} for task, p in p_values.items()]
+    assert over_sum(rows) == {("it2i", "ind"): "gains", ("it2t", "ind"): "no clear difference",
+                              ("it2v", "ind"): "no clear difference"}
+
+
+def test_the_composed_query_is_tested_against_the_sum(composing, benchmark):
+    row = evaluate(composing, benchmark, "it2i", "ind")
+    assert row["composed_over_sum"] == pytest.approx(row["success@1"] - row["vector_sum_success@1"]) and row["composed_over_sum"] > 0
+    low, high = row["ci95_composed_over_sum"]
+    assert low <= row["composed_over_sum"] <= high
+    wrong = round(6 * row["composed_over_sum"])  # queries that only the composition finds: all signs alike, two patterns of 2^wrong
+    assert row["p_composed_over_sum"] == pytest.approx(2 / 2**wrong if wrong > 1 else 1)
 
 
 def test_stored_runs_of_two_encoders_are_compared(searcher, composing, benchmark):
@@ -213,6 +266,7 @@ def test_stored_runs_of_two_encoders_are_compared(searcher, composing, benchmark
     rows = compare_runs(benchmark, benchmark / "runs" / "unified", benchmark / "runs" / "composes")
     assert [(row["task"], row["split"], row["n"]) for row in rows] == [("it2i", "ind", 6), ("it2i", "phrasing", 3)]
     assert rows[0]["b"] == 1 and rows[0]["difference"] == pytest.approx(1 - rows[0]["a"])
+    assert [row["p_holm"] for row in rows] == holm([row["p"] for row in rows])
     with pytest.raises(ConfigError, match="share no run of task t2t"):
         compare_runs(benchmark, benchmark / "runs" / "unified", benchmark / "runs" / "composes", task="t2t")
 

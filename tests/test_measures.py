@@ -10,13 +10,16 @@ from umr.measures import (
     MEASURES,
     average_precision,
     bootstrap_interval,
+    holm,
     mean,
     ndcg,
     paired_interval,
+    paired_p,
     per_query,
     recall,
     reciprocal_rank,
     success,
+    wilson_interval,
 )
 from umr.types import Hit
 
@@ -116,3 +119,83 @@ def test_bootstrap_of_no_list_is_refused(values):
 def test_paired_interval_refuses_unequal_lists():
     with pytest.raises(ConfigError, match="same queries"):
         paired_interval([1.0], [1.0, 0.0])
+
+
+def test_wilson_interval_equals_the_value_computed_by_hand():
+    squared = 1.959963984540054**2
+    assert wilson_interval(1.0, 10) == pytest.approx((10 / (10 + squared), 1.0))
+    assert wilson_interval(0.0, 10) == pytest.approx((0.0, squared / (10 + squared)))
+    assert wilson_interval(0.5, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)  # Newcombe 1998, table I's method 3
+
+
+def test_all_right_and_all_wrong_have_wilsons_interval_of_the_group_count():
+    groups = [0, 0, 0, 1, 1, 2]
+    assert bootstrap_interval([1] * 6, groups=groups) == wilson_interval(1.0, 3)
+    assert bootstrap_interval([0] * 6, groups=groups) == wilson_interval(0.0, 3)
+    assert bootstrap_interval([1] * 6) == wilson_interval(1.0, 6)
+
+
+def test_one_group_has_wilsons_interval_of_one_trial():
+    assert bootstrap_interval([1, 0, 1, 1], groups=[7] * 4) == wilson_interval(0.75, 1)
+
+
+def test_groups_of_one_query_are_the_bootstrap_over_queries():
+    """The bootstrap over queries, spelt out, with the same draws."""
+    values = np.random.default_rng(3).random(80)
+    picks = np.random.default_rng(0).integers(80, size=(2000, 80))
+    spelt_out = np.percentile(values[picks].mean(axis=1), (2.5, 97.5))
+    assert bootstrap_interval(values) == pytest.approx(tuple(spelt_out))
+    assert bootstrap_interval(values, groups=list(range(80))) == bootstrap_interval(values)
+
+
+def test_repeated_queries_within_their_groups_do_not_narrow_an_interval():
+    values = (np.random.default_rng(4).random(60) < 0.7).astype(float)
+    groups = np.arange(60) // 3
+    once, five_times = bootstrap_interval(values, groups=groups), bootstrap_interval(values.repeat(5), groups=groups.repeat(5))
+    assert five_times == pytest.approx(once)
+    over_queries = bootstrap_interval(values.repeat(5))
+    assert over_queries[1] - over_queries[0] < 0.6 * (once[1] - once[0])
+    a, b = values, np.roll(values, 1)
+    assert paired_interval(a.repeat(5), b.repeat(5), groups=groups.repeat(5)) == pytest.approx(paired_interval(a, b, groups=groups))
+    assert paired_p(a.repeat(5), b.repeat(5), groups.repeat(5)) == pytest.approx(paired_p(a, b, groups))
+
+
+def test_groups_that_answer_alike_widen_an_interval_as_their_number_says():
+    """Queries that repeat their group's answer are worth one query: the interval is that of the groups alone."""
+    answers = (np.random.default_rng(5).random(40) < 0.6).astype(float)
+    found = bootstrap_interval(answers.repeat(10), groups=np.arange(40).repeat(10))
+    assert found == pytest.approx(bootstrap_interval(answers))
+
+
+def test_groups_of_other_sizes_weigh_as_many_queries_as_they_hold():
+    low, high = bootstrap_interval([1.0] * 9 + [0.0], groups=[0] * 9 + [1])
+    assert (low, high) == (0.0, 1.0)  # a quarter of the draws each holds one group twice
+    assert paired_interval([0.0] * 10, [1.0] * 9 + [0.0], groups=[0] * 9 + [1]) == (0.0, 1.0)
+
+
+def test_groups_that_are_not_one_for_each_value_are_refused():
+    with pytest.raises(ConfigError, match="3 values have 2 groups"):
+        bootstrap_interval([1, 0, 1], groups=[0, 1])
+
+
+@pytest.mark.parametrize(("differences", "groups", "expected"), [
+    ([1, 1, 1], [0, 1, 2], 2 / 8),  # +++ and --- are as far from 0
+    ([1, 1, 1], [0, 0, 1], 2 / 4),  # totals 3, 1, -1, -3
+    ([1, 1, -1], [0, 1, 2], 1.0),  # 1 is the nearest that three signs can come to 0
+    ([0, 0, 0], [0, 1, 2], 1.0),
+    ([1, 1, 1, 1], [5, 5, 5, 5], 1.0),  # one group proves nothing
+])
+def test_the_p_value_counts_the_sign_patterns_of_groups(differences, groups, expected):
+    assert paired_p(np.zeros(len(groups)), differences, groups) == pytest.approx(expected)
+
+
+def test_the_p_value_of_many_groups_is_near_the_binomial_one_and_never_zero():
+    differences = np.array([1.0] * 14 + [-1.0] * 6)
+    exact = 2 * sum(math.comb(20, k) for k in range(14, 21)) / 2**20
+    assert paired_p(np.zeros(20), differences) == pytest.approx(exact, abs=0.01)
+    assert paired_p(np.zeros(100), np.ones(100)) == 1 / 10_001
+
+
+def test_holm_on_an_example_computed_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.6]) == [1.0, 1.0] and holm([]) == []

@@ -58,7 +58,7 @@ def test_intervals_are_those_of_each_column_over_the_queries(stored, benchmark):
     runs = {variant: stored.run("it2i", "ind", variant) for variant in VARIANTS}
     found = intervals(judged, runs)
     assert stored.row("it2i", "ind")["intervals"] == found
-    expected = bootstrap_interval(per_query(MEASURES["mrr"], judged.qrels, runs["composed"]))
+    expected = bootstrap_interval(per_query(MEASURES["mrr"], judged.qrels, runs["composed"]), groups=judged.groups)
     assert found["mrr"] == pytest.approx(expected, abs=1e-5)
     assert "picture_only_success@1" in found and "picture_only_success@1" not in stored.row("t2t", "ind")["intervals"]
 

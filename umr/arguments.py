@@ -58,8 +58,11 @@ def parser() -> argparse.ArgumentParser:
 
     one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark, or on another")
     one.epilog = (
-        "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high]; "
-        "unimodal_wins the share of queries whose picture or text alone is nearer to the target than both together."
+        "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high], over "
+        "groups: queries of one family of scenes, or that share a picture or a relevant candidate; unimodal_wins the share "
+        "of queries whose picture or text alone is nearer to the target than both together; vector_sum_weight the weight "
+        "of the text in the sum, chosen on validation queries (0.5 where none was chosen); composed_over_sum is success@1 "
+        "minus that of the sum, with its paired interval and p value."
     )
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
@@ -70,6 +73,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write indexes/NAME/reports: report.json, compressed runs and diagnoses, which the page shows",
     )
+    one.add_argument(
+        "--tune-vector-sum",
+        type=Path,
+        metavar="FILE",
+        help="with --index of validation queries: choose the vector sum's weight for each task, write FILE and stop; "
+        "evaluate reads it as reports/vector_sum.json beside the index's folder",
+    )
     _tasks(one)
     _dtype(one)
 
@@ -78,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
         "compare",
         "compare",
         "success@1 of two evaluated encoders, with the paired interval of the difference",
+    )
+    one.epilog = (
+        "ci95: paired 95 % bootstrap interval over groups of queries (evaluate --help); p: two-sided sign-flip permutation "
+        "over groups; p_holm: the same after Holm's correction over the rows printed."
     )
     one.add_argument("a", metavar="A", help="an encoder's name")
     one.add_argument("b", metavar="B", help="another's")

@@ -128,8 +128,8 @@ def index(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """`evaluate`: rows of the report, with --runs also the run files."""
-    from umr.evaluation import COLUMNS, evaluate_all
+    """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
+    from umr.evaluation import COLUMNS, OVER_SUM, evaluate_all
     from umr.progress import Progress
     from umr.reports import reports_folder, store
 
@@ -137,6 +137,9 @@ def evaluate(options: argparse.Namespace) -> None:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     if options.index and options.store:
         raise ConfigError("--store is for the bundled benchmark, which the page shows; give --runs with --index")
+    if options.tune_vector_sum is not None:
+        _tune_vector_sum(options)
+        return
     searcher, root = _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
     runs = options.runs / searcher.encoder.name if options.runs else None
     progress = Progress("evaluating, tasks and splits:")
@@ -144,8 +147,26 @@ def evaluate(options: argparse.Namespace) -> None:
         rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
     else:
         rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
-    baselines = ("picture_only_success@1", "text_only_success@1", "vector_sum_success@1", "unimodal_wins")
-    _print(rows, options.json, ("task", "split", "n", *COLUMNS, *baselines, "ci95_success@1"))
+    baselines = ("picture_only_success@1", "text_only_success@1", "vector_sum_success@1", "vector_sum_weight", "unimodal_wins")
+    _print(rows, options.json, ("task", "split", "n", "groups", *COLUMNS, *baselines, "ci95_success@1", *OVER_SUM))
+
+
+def _tune_vector_sum(options: argparse.Namespace) -> None:
+    """`evaluate --tune-vector-sum`: writes the weights; prints what they are worth on the validation queries."""
+    from umr.progress import Progress
+    from umr.tuning import rows, tune
+    from umr.vector_sum import write_weights
+
+    if not options.index or options.runs or options.store or options.task or options.split:
+        raise ConfigError(
+            "--tune-vector-sum needs --index with an index of validation queries, and takes no --runs, --store, --task "
+            "or --split: one weight is chosen for each task, on its ind queries"
+        )
+    searcher, root = _opened(options.index, options.dtype)
+    weights = tune(searcher, root, Progress("choosing weights, tasks:"))
+    print(f"written: {write_weights(weights, options.tune_vector_sum)}", file=sys.stderr)
+    found = rows(weights)
+    _print(found, options.json, tuple(found[0]))
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -156,7 +177,7 @@ def compare(options: argparse.Namespace) -> None:
 
     folders = [options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b)]
     rows = compare_runs(default_root() / "media" / BUNDLED, *folders, options.task, options.split)
-    _print(rows, options.json, ("task", "split", "n", "a", "b", "difference", "ci95"))
+    _print(rows, options.json, ("task", "split", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
 
 
 def diagnose(options: argparse.Namespace) -> None:

@@ -7,43 +7,53 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import faiss
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
 from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run, written
-from umr.measures import MEASURES, bootstrap_interval, mean, paired_interval, per_query
+from umr.groups import query_groups
+from umr.measures import MEASURES, bootstrap_interval, holm, mean, paired_interval, paired_p, per_query
 from umr.query_files import find_query_file, names, query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
+from umr.vector_sum import UNTUNED, weight_of, weighted_sum
 
 log = logging.getLogger(__name__)
 
 DEPTH = 10  # hits kept per query, as deep as the deepest measure; MRR counts a first hit below it as 0 (MRR@10)
 REPORT = "report.json"
 COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
+ALPHA = 0.05  # chance of any false "gains" or "loses" among the rows of a comparison
 _TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 _BATCH = 512  # queries searched at a time
 
+#: b minus a over the same queries in a comparison's row; and in a report's, the composed query minus its vector sum.
+PAIRED = ("difference", "ci95", "p")
+OVER_SUM = ("composed_over_sum", "ci95_composed_over_sum", "p_composed_over_sum")
+
 Row = dict[str, Any]
+Verdict = Literal["gains", "loses", "no clear difference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One (task, split): its queries with the right target modality, and the judgements of exactly these queries.
 
+    groups: of each query, those that depend on each other have one number (umr.groups).
     pool: ids that are searched; None: every candidate of the target modality."""
 
     task: str
     split: str
     queries: list[Query]
     qrels: Qrels
+    groups: tuple[int, ...]
     pool: frozenset[str] | None = None
 
 
@@ -68,7 +78,8 @@ def load(root: str | Path, task: str, split: str) -> Judged:
     root = Path(root)
     found = find_query_file(root, task, split)
     target = _TARGETS[task.partition("2")[2]]
-    queries = [replace(row.query, target_modality=target) for row in read_queries(found.path, root)]
+    rows = read_queries(found.path, root)
+    queries = [replace(row.query, target_modality=target) for row in rows]
     qrels = read_qrels(found.qrels)
     lost = {query.query_id for query in queries} ^ set(qrels)
     if lost or not queries:
@@ -81,6 +92,7 @@ def load(root: str | Path, task: str, split: str) -> Judged:
         split=split,
         queries=queries,
         qrels={query.query_id: qrels[query.query_id] for query in queries},
+        groups=query_groups(rows, qrels, found.path.name),
         pool=None if found.pool is None else read_pool(found.pool),
     )
 
@@ -88,12 +100,12 @@ def load(root: str | Path, task: str, split: str) -> Judged:
 def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None) -> Row:
     """One row of the report: fractions from 0 to 1, None where a column does not apply to the task.
 
-    success@k: any relevant in the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same
-    query with
-    one part removed, and of the unit sum of those two vectors (late fusion).  unimodal_wins: share of queries whose
-    picture or
-    text alone is nearer to the nearest relevant candidate than the composed query is.  runs: folder for the TREC
-    run files."""
+    groups: of queries that depend on each other; every interval and p value resamples them.  success@k: any relevant in
+    the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same query with one part removed, and of
+    the unit sum of those two vectors (late fusion), the text's weighted with vector_sum_weight, chosen on validation
+    queries.  unimodal_wins: share of queries whose picture or text alone is nearer to the nearest relevant candidate than
+    the composed query is.  composed_over_sum: success@1 minus the vector sum's, with its paired interval and p value (one
+    test, uncorrected).  runs: folder for the TREC run files."""
     judged = load(root, task, split)
     measured = measure(searcher, judged)
     if runs is not None:
@@ -112,25 +124,34 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
             f"the judgements of {judged.task} {judged.split} name {unknown}, "
             f"which is not in {searcher.collection.name}"
         )
-    vectors = encode_variants(searcher, judged)
+    weight = weight_of(searcher, judged.task)
+    vectors = encode_variants(searcher, judged, weight)
     barred = {query.query_id: searcher.barred(query) for query in judged.queries}
-    found = {variant: _retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
-    row = score(judged, found)
+    found = {variant: retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
+    row = score(judged, found, weight)
     if len(vectors) > 1:
         near = nearest_relevant(searcher, vectors, judged)
         row["unimodal_wins"] = float((np.maximum(near["picture"], near["text"]) > near["composed"]).mean())
     return Measured(judged=judged, row=row, runs=found, vectors=vectors)
 
 
-def score(judged: Judged, found: Mapping[str, Run]) -> Row:
-    """The report's row from runs alone (unimodal_wins needs vectors: None here)."""
-    values = per_query(MEASURES["success@1"], judged.qrels, found["composed"])
-    row: Row = {"task": judged.task, "split": judged.split, "n": len(judged.queries)}
+def score(judged: Judged, found: Mapping[str, Run], text_weight: float = UNTUNED) -> Row:
+    """The report's row from runs alone (unimodal_wins needs vectors: None here). text_weight: of the vector sum's run."""
+    first = {variant: per_query(MEASURES["success@1"], judged.qrels, run) for variant, run in found.items()}
+    row: Row = {"task": judged.task, "split": judged.split, "n": len(judged.queries), "groups": len(set(judged.groups))}
     row |= {name: mean(MEASURES[name], judged.qrels, found["composed"]) for name in COLUMNS}
     for name, variant in (("picture_only", "picture"), ("text_only", "text"), ("vector_sum", "sum")):
-        run = found.get(variant)
-        row[f"{name}_success@1"] = None if run is None else mean(MEASURES["success@1"], judged.qrels, run)
-    return row | {"unimodal_wins": None, "ci95_success@1": list(bootstrap_interval(values))}
+        row[f"{name}_success@1"] = float(first[variant].mean()) if variant in first else None
+    row |= {"vector_sum_weight": text_weight if "sum" in first else None, "unimodal_wins": None}
+    row["ci95_success@1"] = list(bootstrap_interval(first["composed"], groups=judged.groups))
+    over = _paired(judged, first["sum"], first["composed"]) if "sum" in first else dict.fromkeys(PAIRED)
+    return row | dict(zip(OVER_SUM, (over[key] for key in PAIRED), strict=True))
+
+
+def _paired(judged: Judged, a: np.ndarray, b: np.ndarray) -> Row:
+    """b minus a over the same queries (values in their order), its paired 95 % interval and p value, by groups."""
+    interval = list(paired_interval(a, b, groups=judged.groups))
+    return dict(zip(PAIRED, (float((b - a).mean()), interval, paired_p(a, b, judged.groups)), strict=True))
 
 
 def evaluate_all(
@@ -161,14 +182,20 @@ def matching(root: str | Path, task: str | None, split: str | None) -> list[tupl
     return wanted
 
 
-def encode_variants(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
+def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNTUNED) -> dict[str, Embeddings]:
     """The queries as they are and, where all have picture and text, each part alone and the unit sum of the two.
 
-    A part that several queries share is encoded once."""
-    encoder = searcher.encoder
-    composed = encoder.encode_queries(judged.queries)
+    text_weight: of the text in the sum (umr.vector_sum)."""
+    composed = {"composed": searcher.encoder.encode_queries(judged.queries)}
     if not all(query.content.modality == "image,text" for query in judged.queries):
-        return {"composed": composed}
+        return composed
+    parts = encode_parts(searcher, judged)
+    summed = weighted_sum(parts["picture"].vectors, parts["text"].vectors, text_weight)
+    return composed | parts | {"sum": replace(parts["text"], vectors=summed)}
+
+
+def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
+    """"picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
     parts = {}
     for variant, field in (("picture", "image"), ("text", "text")):
         keys = [getattr(query.content, field) for query in judged.queries]
@@ -178,39 +205,59 @@ def encode_variants(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]
             for key, place in first.items()
         ]
         place_of = {key: place for place, key in enumerate(first)}
-        unique = encoder.encode_queries(alone).vectors
-        parts[variant] = unique[[place_of[key] for key in keys]]
-    total = parts["picture"] + parts["text"]
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    parts["sum"] = np.where(
-        length > 1e-6, total / np.maximum(length, 1e-6), parts["picture"]
-    )  # opposite parts have no sum
-    return {"composed": composed} | {
-        variant: Embeddings(ids=composed.ids, vectors=vectors.astype(np.float32), encoder=composed.encoder)
-        for variant, vectors in parts.items()
-    }
+        unique = searcher.encoder.encode_queries(alone)
+        parts[variant] = Embeddings(
+            ids=tuple(query.query_id for query in judged.queries),
+            vectors=unique.vectors[[place_of[key] for key in keys]].astype(np.float32),
+            encoder=unique.encoder,
+        )
+    return parts
 
 
 def compare(judged: Judged, a: Run, b: Run) -> Row:
-    """success@1 of two runs over the same queries, their difference b - a and its paired 95 % bootstrap interval."""
+    """success@1 of two runs over the same queries, their difference b - a, its paired 95 % interval and its p value.
+
+    Interval: bootstrap over groups.  p: sign-flip permutation over groups (umr.measures.paired_p), uncorrected."""
     values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
-    low, high = paired_interval(*values)
     return {
         "task": judged.task,
         "split": judged.split,
         "n": len(judged.queries),
+        "groups": len(set(judged.groups)),
         "a": float(values[0].mean()),
         "b": float(values[1].mean()),
-        "difference": float((values[1] - values[0]).mean()),
-        "ci95": [low, high],
+        **_paired(judged, *values),
     }
+
+
+def verdict(row: Row) -> Verdict:
+    """What a row of `compare_runs` shows of b: a gain or a loss only where its corrected p value is below ALPHA."""
+    return _verdict(row["difference"], row["p_holm"])
+
+
+def over_sum(rows: Sequence[Row]) -> dict[tuple[str, str], Verdict]:
+    """What the composed query shows against its vector sum on each (task, split) of a report that has one.
+
+    Holm's correction over these rows; "gains": it finds more than the sum does."""
+    difference, _, p = OVER_SUM
+    asked = [row for row in rows if row.get(p) is not None]
+    corrected = holm([row[p] for row in asked])
+    return {
+        (row["task"], row["split"]): _verdict(row[difference], one) for row, one in zip(asked, corrected, strict=True)
+    }
+
+
+def _verdict(difference: float, corrected_p: float) -> Verdict:
+    if corrected_p >= ALPHA:
+        return "no clear difference"
+    return "gains" if difference > 0 else "loses"
 
 
 def compare_runs(
     root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None, split: str | None = None
 ) -> list[Row]:
-    """compare() for every (task, split) that both folders of runs have. Raises MismatchError where they are of
-    other collections."""
+    """compare() for every (task, split) that matches and that both folders of runs have, and "p_holm": the p value after
+    Holm's correction over these rows. Raises MismatchError where the runs are of other collections."""
     reports = [read_report(folder) for folder in (runs_a, runs_b)]
     if reports[0]["collection"] != reports[1]["collection"]:
         raise MismatchError(f"{runs_a} and {runs_b} were run over different collections; evaluate both again")
@@ -226,7 +273,7 @@ def compare_runs(
     for one_task, one_split in wanted:
         found = [read_run(find_run(folder, one_task, one_split, "composed")) for folder in (runs_a, runs_b)]
         rows.append(compare(load(root, one_task, one_split), *found))
-    return rows
+    return [row | {"p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]
 
 
 def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
@@ -257,7 +304,8 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     return report
 
 
-def _retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred: Mapping[str, frozenset[str]]) -> Run:
+def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred: Mapping[str, frozenset[str]]) -> Run:
+    """The first DEPTH candidates of each query in its pool. barred: {query_id: ids that it must not find}."""
     pool = judged.pool
     if pool is None:
         pool = searcher.collection.pool(judged.queries[0].target_modality)

@@ -40,10 +40,18 @@ _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
 
 
 class Index:
-    """Vectors of a collection, opened only with the encoder that made them."""
+    """Vectors of a collection, opened only with the encoder that made them. folder: where it lies, None in memory."""
 
-    def __init__(self, manifest: IndexManifest, exact: ExactIndex, ids: tuple[str, ...], probe: np.ndarray) -> None:
+    def __init__(
+        self,
+        manifest: IndexManifest,
+        exact: ExactIndex,
+        ids: tuple[str, ...],
+        probe: np.ndarray,
+        folder: Path | None = None,
+    ) -> None:
         self.manifest, self.ids, self._exact, self._probe = manifest, ids, exact, probe
+        self.folder = folder
         self._rows: dict[str, int] | None = None
         self._pools: dict[frozenset[str], Rows] = {}
 
@@ -73,7 +81,7 @@ class Index:
                 f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says "
                 f"{manifest.count} of {manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}"
             )
-        index = cls(manifest, exact, ids, probe)
+        index = cls(manifest, exact, ids, probe, folder)
         if collection is not None:
             index.check_collection(collection)
         return index

@@ -84,12 +84,12 @@ def _store_one(searcher: Searcher, folder: Path, measured: Measured) -> Row:
 
 
 def intervals(judged: Judged, runs: dict[str, Run]) -> dict[str, list[float]]:
-    """Column -> its 95 % bootstrap interval over the queries, for every column that follows from the runs."""
+    """Column -> its 95 % bootstrap interval over groups of queries, for every column that follows from the runs."""
     found = {name: per_query(MEASURES[name], judged.qrels, runs["composed"]) for name in COLUMNS}
     for name, variant in SINGLE:
         if variant in runs:
             found[f"{name}_success@1"] = per_query(MEASURES["success@1"], judged.qrels, runs[variant])
-    return {name: [round(end, 5) for end in bootstrap_interval(values)] for name, values in found.items()}
+    return {name: [round(end, 5) for end in bootstrap_interval(values, groups=judged.groups)] for name, values in found.items()}
 
 
 def read_stored(name: str, index: Path) -> Stored:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 from umr.errors import ConfigError
-from umr.evaluation import Row
+from umr.evaluation import Row, Verdict, over_sum, verdict
 from umr.formats import written
 from umr.reports import Stored, paired, read_stored
 from umr.search import DEFAULT_ENCODER, index_folder, repository_root
@@ -24,13 +24,16 @@ _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def tasks() -> list[str]:
     """Every task in distribution, the default encoder: success@k, and success@1 of the parts and of their sum."""
     stored = _stored(DEFAULT_ENCODER)
-    head = ("task", "success@1 (95 %)", "@5", "@10", "picture only @1", "text only @1", "vector sum @1")
+    head = ("task", "queries / families", "success@1 (95 %)", "@5", "@10", "picture only @1", "text only @1",
+            "vector sum @1 (text's weight)", "above the sum (95 %, paired)")
+    shown = over_sum(stored.report["rows"])
     lines = []
     for task in TASKS:
         row = _row(stored, task, "ind")
-        parts = (row[f"{part}_success@1"] for part in ("picture_only", "text_only", "vector_sum"))
-        rest = (row["success@5"], row["success@10"], *parts)
-        lines.append((f"`{task}`", _with_interval(row), *map(_percent, rest)))
+        columns = ("success@5", "success@10", "picture_only_success@1", "text_only_success@1")
+        rest = (_percent(row[column]) for column in columns)
+        lines.append((f"`{task}`", f"{row['n']} / {row['groups']}", _with_interval(row), *rest, _sum(row),
+                      _above_sum(row, shown.get((task, "ind")))))
     return _table(head, lines)
 
 
@@ -41,12 +44,12 @@ def splits() -> list[str]:
     for split in SPLITS:
         rows = [_row(stored, task, split) for task in SPLIT_TASKS]
         cells = (f"{_with_interval(row)}; sum {_percent(row['vector_sum_success@1'])}" for row in rows)
-        lines.append((split, *cells))
-    return _table(("split", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
+        lines.append((split, " / ".join(str(row["groups"]) for row in rows), *cells))
+    return _table(("split", "families", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
 
 
 def pair() -> list[str]:
-    """Every row of `contrastive` against `mca`: success@1 and the paired interval of the difference."""
+    """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
     rows = {(row["task"], row["split"]): row for row in paired(*map(_stored, PAIR))}
     lines = []
     for task in TASKS:
@@ -54,13 +57,28 @@ def pair() -> list[str]:
             if (task, split) in rows:
                 row = rows[task, split]
                 low, high = row["ci95"]
-                verdict = "gains" if low > 0 else "loses" if high < 0 else ""
+                word = verdict(row)
                 difference = f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-                lines.append((f"`{task}`", split, f"{100 * row['a']:.1f}", f"{100 * row['b']:.1f}", difference, verdict))
-    return _table(("task", "split", *PAIR, "difference (95 %, paired)", "MCA"), lines)
+                lines.append((f"`{task}`", split, str(row["groups"]), f"{100 * row['a']:.1f}", f"{100 * row['b']:.1f}",
+                              difference, _p(row["p_holm"]), "" if word == "no clear difference" else word))
+    return _table(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, "pair": pair}
+def pair_sum() -> list[str]:
+    """The pair's composed queries beside their own vector sums, in distribution: success@1 and the paired difference."""
+    head = ("task", *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")))
+    stored = [_stored(name) for name in PAIR]
+    shown = [over_sum(one.report["rows"]) for one in stored]
+    lines = []
+    for task in (task for task in TASKS if (task, "ind") in shown[0]):
+        rows = [_row(one, task, "ind") for one in stored]
+        cells = ((f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, "ind"]))
+                 for row, words in zip(rows, shown, strict=True))
+        lines.append((f"`{task}`", *(cell for three in cells for cell in three)))
+    return _table(head, lines)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, "pair": pair, "pair-sum": pair_sum}
 
 
 def filled(text: str) -> str:
@@ -86,12 +104,38 @@ def _row(stored: Stored, task: str, split: str) -> Row:
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f}"
+    """Whole per cent, "" for None; with a decimal where rounding would make it all or nothing, which it is not."""
+    if share is None:
+        return ""
+    whole = f"{100 * share:.0f}"
+    return f"{min(99.9, max(0.1, 100 * share)):.1f}" if whole in ("0", "100") and share not in (0, 1) else whole
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def _sum(row: Row, decimals: int = 0) -> str:
+    """success@1 of the vector sum and the weight of the text in it; "" where the task has none."""
+    share = row["vector_sum_success@1"]
+    if share is None:
+        return ""
+    return f"{f'{100 * share:.{decimals}f}' if decimals else _percent(share)} ({row['vector_sum_weight']:.2f})"
+
+
+def _above_sum(row: Row, word: Verdict | None) -> str:
+    """The composed query minus its vector sum; in bold where it differs after Holm's correction."""
+    if word is None:
+        return ""
+    low, high = row["ci95_composed_over_sum"]
+    value = f"{100 * row['composed_over_sum']:+.1f}"
+    shown = value if word == "no clear difference" else f"**{value}**"
+    return f"{shown} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _with_interval(row: Row) -> str:
     low, high = row["intervals"]["success@1"]
-    return f"**{100 * row['success@1']:.1f}** ({100 * low:.0f} to {100 * high:.0f})"
+    return f"**{100 * row['success@1']:.1f}** ({_percent(low)} to {_percent(high)})"
 
 
 def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:

@@ -1,7 +1,7 @@
 """The benchmark: exact relevant sets, hard pools, disjoint splits, M-BEIR files that are the same for the same seed."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +99,20 @@ def test_splits_are_what_their_names_say(plan):
         assert is_cluttered(ask.scene) == (split == "clutter") or split == "combination"
 
 
+def test_the_family_of_a_query_is_that_of_the_scenes_drawn_with_its_own(plan):
+    """Its reference and everything that differs from it by one draw: eight scenes, of which it starts from one."""
+    stills = defaultdict(set)
+    for _, _, ask in asks(plan):
+        stills[ask.family].add(replace(ask.scene, action=None))
+    assert sum(map(len, stills.values())) == len(set().union(*stills.values()))
+    images = [row.scene for row in plan.rows if row.modality == "image"]
+    drawn = [set(images[start:start + 8]) for start in range(0, len(images), 8)]
+    for scenes in stills.values():
+        assert any(scenes <= together for together in drawn)
+    clips = {ask.family for task, _, ask in asks(plan) if task == "t2v"}
+    assert len(clips) <= sum(TINY.with_clips) < len({ask.family for task, _, ask in asks(plan) if task == "t2i"})
+
+
 def test_query_pictures_are_never_candidates(plan):
     candidates = {row.media for row in plan.rows}
     assert not candidates & {ask.media for _, _, ask in asks(plan) if ask.media}
@@ -139,6 +153,8 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
             assert all(did in candidates for did in row["pos_cand_list"] + row["neg_cand_list"])
             source = json.loads(row["query_src_content"])
             assert "scene" in source or Edit.from_json(source["edit"])
+            assert type(source["family"]) is int
+    assert json.loads((tmp_path / "one/benchmark.json").read_text())["split"] == "test"
     table = (tmp_path / "one/instructions/query_instructions.tsv").read_text().splitlines()
     assert len(table) == 16 and all(len(line.split("\t")) == 8 for line in table)
 

@@ -27,7 +27,8 @@ def searchers(searcher, benchmark) -> Searchers:
 def test_every_row_has_every_model_with_its_interval(searchers):
     page = benchmarks.tables(searchers, "success@1")
     assert page.count('data-drill="unified|') == page.count('data-drill="other|') == 2 + 2
-    assert "picture 100.0" in page and "100.0 – 100.0" in page
+    assert "picture 100.0" in page and "61.0 – 100.0" in page  # Wilson's for six of six
+    assert "6 queries of 6 families" in page
     assert page.count('role="img"') == 4
 
 
@@ -47,7 +48,8 @@ def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column
 
 def test_the_parts_beside_a_number_name_their_intervals(searchers):
     page = benchmarks.tables(searchers, "success@1")
-    assert 'title="picture: 100.0 – 100.0, 95 % bootstrap interval">picture 100.0<' in page
+    assert 'title="picture: 61.0 – 100.0, 95 % bootstrap interval">picture 100.0<' in page
+    assert "the text&#x27;s weight is 0.50. Composed minus sum: +0.0 points, +0.0 to +0.0: no clear difference" in page
 
 
 def test_every_number_names_its_run_file_and_its_command(searchers):

@@ -198,7 +198,8 @@ class _Asker:
             raise ConfigError(f"no {modality} candidate satisfies {edit or 'the description'} of {scene}: the plan is wrong")
         hard = self._hard(scene, edit, scenes[relevant[0]], scenes, set(relevant))
         self.pool.plan.queries.setdefault((task, split), []).append(Ask(
-            line, picture, scene, [rows[number].did for number in relevant], [rows[number].did for number in hard], edit, facts))
+            line, picture, scene, [rows[number].did for number in relevant], [rows[number].did for number in hard],
+            self.pool.family_of[replace(scene, action=None)], edit, facts))
 
     @staticmethod
     def _hard(scene: Scene, edit: Edit | None, target: Scene, scenes: list[Scene], relevant: set[int]) -> list[int]:

@@ -33,9 +33,10 @@ def write_mbeir(world: World, folder: Path, seed: int, text_shortcut: float = 0.
 class _Writer:
     def __init__(self, world: World, folder: Path, rng: np.random.Generator) -> None:
         self.world, self.folder, self.rng = world, folder, rng
-        self.plan = Plan(int(world.manifest["seed"]))
+        self.plan = Plan(int(world.manifest["seed"]), split=world.manifest["split"])
         self.dids: dict[str, dict[Scene, list[str]]] = {modality: defaultdict(list) for modality in ("image", "text", "video")}
         self.paths: dict[int, str] = {}
+        self.family = 0  # of the queries that are being asked
         for kind in ("images", "clips", "queries"):
             (folder / "files" / kind).mkdir(parents=True, exist_ok=True)
 
@@ -58,7 +59,8 @@ class _Writer:
     def ask(self, text_shortcut: float, picture_shortcut: float) -> None:
         """Descriptions of every scene, and every pair of a family that an edit joins."""
         rng = self.rng
-        for items in self.world.families:
+        for number, items in enumerate(self.world.families):
+            self.family = number
             for scene, item in {item.scene: item for item in items}.items():
                 self._ask("t2i", "image", scene, text.caption(scene, rng, True), None)
                 self._ask("t2t", "text", scene, text.paraphrase(scene, rng), None)
@@ -67,7 +69,8 @@ class _Writer:
                 for other in items:
                     self._compose(one, other.scene, "it2i", "image", text_shortcut, picture_shortcut)
                     self._compose(one, other.scene, "it2t", "text", 0.0, 0.0)
-        for stills, clips in zip(self.world.families, self.world.clip_families, strict=False):
+        for number, (stills, clips) in enumerate(zip(self.world.families, self.world.clip_families, strict=False)):
+            self.family = number
             for clip in clips:
                 self._ask("t2v", "video", clip.scene, text.caption(clip.scene, rng, True), None)
                 for still in stills[:2]:
@@ -88,7 +91,7 @@ class _Writer:
 
     def _ask(self, task: str, modality: str, scene: Scene, line: str | None, picture: str | None, edit: edits.Edit | None = None) -> None:
         found = [did for target in (edits.targets(scene, edit) if edit else [scene]) for did in self.dids[modality].get(target, ())]
-        self.plan.queries.setdefault((task, "ind"), []).append(Ask(line, picture, scene, found, [], edit))
+        self.plan.queries.setdefault((task, "ind"), []).append(Ask(line, picture, scene, found, [], self.family, edit))
 
     def _picture(self, item: Item, kind: str, name: str, cue: int | None = None) -> str:
         path = f"files/{kind}/{name}.webp"

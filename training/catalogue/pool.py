@@ -39,18 +39,20 @@ class Pool:
     """Collects candidates and query pictures into a plan; each step draws from its own Generator.
 
     parts: clusters of the ordinary, combination and clutter part.  by_modality, scenes: the candidates and what they show.
-    cluster_of: the cluster of a scene.  pictures: (scene, style, cue, variant) -> path of the query picture."""
+    cluster_of, family_of: the cluster of a scene, and its number.  pictures: (scene, style, cue, variant) -> path of the query picture."""
 
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
         self.seed, self.sizes, self.split = seed, sizes, split
-        self.plan = Plan(seed)
+        self.plan = Plan(seed, split=split)
         self.numbers: dict[str, int] = defaultdict(int)
         self.pictures: dict[tuple[Scene, str, int | None, int], str] = {}
         self.image_of: dict[Scene, str] = {}
         self.by_modality: dict[str, list[Row]] = defaultdict(list)
         self.scenes: dict[str, set[Scene]] = defaultdict(set)
         self.parts = self._clusters()
-        self.cluster_of = {scene: scenes for part in self.parts.values() for scenes in part for scene in scenes}
+        every = [scenes for part in self.parts.values() for scenes in part]
+        self.cluster_of = {scene: scenes for scenes in every for scene in scenes}
+        self.family_of = {scene: number for number, scenes in enumerate(every) for scene in scenes}
         self._images()
         self._passages()
         self._entries()

@@ -71,25 +71,29 @@ class Row:
 
 @dataclass(slots=True)
 class Ask:
-    """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates."""
+    """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates.
+
+    family: number of the scenes that were drawn together with the one it starts from: queries of one family are not independent."""
 
     text: str | None
     media: str | None
     scene: Scene
     relevant: list[str]
     hard: list[str]
+    family: int
     edit: Edit | None = None
     facts: EntryFacts | None = None
 
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that will be written; queries by (task, split)."""
+    """Everything that will be written; queries by (task, split). split: whose scenes these are ("test", ...)."""
 
     seed: int
     media: dict[str, Media] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     queries: dict[tuple[str, str], list[Ask]] = field(default_factory=dict)
+    split: str = "test"
 
     def digest(self) -> str:
         """A hash of all media to render: equal plans may share files."""
@@ -130,7 +134,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
     counts |= {"queries": number, "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
                "media bytes": sum((folder / path).stat().st_size for path in plan.media)}
     write_text(folder / "benchmark.json", json.dumps({
-        "seed": plan.seed, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
+        "seed": plan.seed, "split": plan.split, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
     }, indent=2) + "\n")
     return counts
 
@@ -200,6 +204,7 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
         content["edit"] = ask.edit.to_json()
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
+    content["family"] = ask.family
     return {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
             "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
 

@@ -4,13 +4,14 @@ Every number is a button that names its run file and its command, and leads to i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umr import evaluation
+from umr import evaluation, vector_sum
 from umr.caveats import UNEQUAL_DATA, concerns
 from umr.diagnosis import first_relevant
-from umr.evaluation import Row
+from umr.evaluation import Row, Verdict, over_sum, verdict
 from umr.reports import Stored
 from umr.search import shown_path
 from umr.types import Qrels, Query, Run
@@ -36,6 +37,9 @@ _FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips"}
 _SINGLE = {"picture_only_success@1": "picture", "text_only_success@1": "text", "vector_sum_success@1": "sum"}
 _SUM = "vector_sum_success@1"
 _NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
+_WORD: Mapping[Verdict, str] = {"gains": "gain", "loses": "loss", "no clear difference": "no clear difference"}
+#: Model -> (task, split) -> what the composed query shows against its vector sum.
+Above = Mapping[str, Mapping[tuple[str, str], Verdict]]
 PAGE = 30  # queries shown at a time
 
 
@@ -47,7 +51,8 @@ def tables(stored: Sequence[Stored], column: str) -> str:
         f'<p class="u-notice">{escape(one.name)} was measured with other weights or another collection than its index '
         "has now; evaluate it again.</p>" for one in stored if not one.current)
     heads = f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
-    blocks = [_block(title, words, heads, [_row(stored, task, split, column) for task, split in rows], is_open)
+    above = {one.name: over_sum(one.report["rows"]) for one in stored}
+    blocks = [_block(title, words, heads, [_row(stored, task, split, column, above) for task, split in rows], is_open)
               for title, words, rows, is_open in _groups(pairs)]
     return (f'{stale}{_legend(stored)}<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
             f'95 % bootstrap interval.</p>{"".join(blocks) or _NOTHING}{_sources(stored)}')
@@ -56,8 +61,8 @@ def tables(stored: Sequence[Stored], column: str) -> str:
 def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
     """success@1 of b minus a, with the interval of the paired difference."""
     reach = max([0.05, *(abs(edge) for row in rows for edge in row["ci95"])]) * 1.05
-    count = {word: sum(_verdict(row) == word for row in rows) for word in ("gain", "loss", "no clear difference")}
-    said = (f"{b.name} gains on {count['gain']}, loses on {count['loss']}, and shows no clear difference on "
+    count = Counter(verdict(row) for row in rows)
+    said = (f"{b.name} gains on {count['gains']}, loses on {count['loses']}, and shows no clear difference on "
             f"{count['no clear difference']} of {len(rows)} rows.")
     heads = (f'<th scope="col" class="u-dots-cell">{-100 * reach:+.0f} to {100 * reach:+.0f} points</th>'
              f'{_head(a)}{_head(b)}<th scope="col">Difference</th>')
@@ -65,8 +70,9 @@ def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
     blocks = [_block(title, words, heads, [_pair_row(a, b, found[key], reach) for key in keys], is_open)
               for title, words, keys, is_open in _groups(sorted(found, key=_order))]
     return (f'<div class="u-tab-intro"><h2>{escape(b.name)} against {escape(a.name)}</h2><p>{escape(said)} Difference '
-            "of success@1 over the same queries, with its paired 95 % bootstrap interval; a gain or a loss is an "
-            f"interval that leaves out 0. With {len(rows)} intervals, about one in twenty does so by chance.</p></div>"
+            "of success@1 over the same queries, with its paired 95 % bootstrap interval over families of scenes. A gain "
+            f"or a loss has p below {evaluation.ALPHA:g} (models exchanged in whole families at random) after Holm's "
+            f"correction over the {len(rows)} rows; an interval that leaves out 0 is not enough.</p></div>"
             f'{_caveat(a, b)}{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
             f"{escape(b.name)}</code> from {escape(shown_path(a.folder))} and {escape(shown_path(b.folder))}</p>")
 
@@ -123,34 +129,41 @@ def _head(one: Stored) -> str:
     return f'<th scope="col">{escape(one.name)}</th>'
 
 
-def _row(stored: Sequence[Stored], task: str, split: str, column: str) -> str:
+def _row(stored: Sequence[Stored], task: str, split: str, column: str, above: Above) -> str:
     rows = [one.row(task, split) for one in stored]
     dots = [Dot(row[column], _interval(row, column), f"u-s{place}", f"{one.name} {_percent(row[column])}")
             for place, (one, row) in enumerate(zip(stored, rows), 1) if row is not None and row.get(column) is not None]
-    cells = "".join(_cell(one, row, column) for one, row in zip(stored, rows))
-    label = _label(task, split, next(row["n"] for row in rows if row))
+    cells = "".join(_cell(one, row, column, above[one.name].get((task, split))) for one, row in zip(stored, rows))
+    label = _label(task, split, next(row for row in rows if row))
     return f'<tr>{label}<td class="u-dots-cell">{strip(dots)}</td>{cells}</tr>'
 
 
-def _cell(one: Stored, row: Row | None, column: str) -> str:
+def _cell(one: Stored, row: Row | None, column: str, above: Verdict | None) -> str:
     label = escape(one.name)
     if row is None or row.get(column) is None:
         return f'<td data-label="{label}"><span class="u-muted">not run</span></td>'
     interval = _interval(row, column)
     spread = "" if interval is None else f"<small>{_spread(interval)}</small>"
-    parts = "".join(_part(row, key, name) for key, name in _SINGLE.items()) if column == "success@1" else ""
+    parts = "".join(_part(row, key, name, above) for key, name in _SINGLE.items()) if column == "success@1" else ""
     number = _number(one, row["task"], row["split"], _percent(row[column]), _SINGLE.get(column, "composed"))
     line = f'<small class="u-parts">{parts}</small>' if parts else ""
     return f'<td data-label="{label}">{number}{spread}{line}</td>'
 
 
-def _part(row: Row, key: str, name: str) -> str:
-    """The same queries asked otherwise, with the interval."""
+def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
+    """The same queries asked otherwise, with the interval; of the sum also its weight and what composing adds."""
     if row.get(key) is None:
         return ""
     interval = _interval(row, key)
-    said = "" if interval is None else f' title="{name}: {_spread(interval)}, 95 % bootstrap interval"'
-    return f"<span{said}>{name} {_percent(row[key])}</span>"
+    said = "" if interval is None else f"{name}: {_spread(interval)}, 95 % bootstrap interval"
+    if name == "sum" and row.get("vector_sum_weight") is not None:
+        said += f"; the text's weight is {row['vector_sum_weight']:.2f}"
+        if above is not None:
+            low, high = row["ci95_composed_over_sum"]
+            said += (f". Composed minus sum: {100 * row['composed_over_sum']:+.1f} points, {100 * low:+.1f} to "
+                     f"{100 * high:+.1f}: {_WORD[above]}")
+    title = f' title="{escape(said)}"' if said else ""
+    return f"<span{title}>{name} {_percent(row[key])}</span>"
 
 
 def _spread(interval: tuple[float, float]) -> str:
@@ -160,14 +173,14 @@ def _spread(interval: tuple[float, float]) -> str:
 def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
     low, high = row["ci95"]
     said = f"{100 * row['difference']:+.1f} points, {100 * low:+.1f} to {100 * high:+.1f}"
-    word = _verdict(row)
+    word = _WORD[verdict(row)]
     dots = [Dot(row["difference"], (low, high), {"gain": "u-gain", "loss": "u-loss"}.get(word, "u-even"), said)]
     numbers = "".join(
         f'<td data-label="{escape(one.name)}">{_number(one, row["task"], row["split"], _percent(row[key]))}</td>'
         for one, key in ((a, "a"), (b, "b")))
-    return (f'<tr>{_label(row["task"], row["split"], row["n"])}<td class="u-dots-cell">'
+    return (f'<tr>{_label(row["task"], row["split"], row)}<td class="u-dots-cell">'
             f'{strip(dots, -reach, reach, 0.0)}</td>{numbers}<td data-label="Difference">'
-            f'<b>{100 * row["difference"]:+.1f}</b><small>{100 * low:+.1f} to {100 * high:+.1f} · {word}</small>'
+            f'<b>{100 * row["difference"]:+.1f}</b><small>{100 * low:+.1f} to {100 * high:+.1f} · p {row["p_holm"]:.3f} · {word}</small>'
             "</td></tr>")
 
 
@@ -194,11 +207,16 @@ def _turn(one: Stored, task: str, split: str, page: int, pages: int, word: str) 
             f"{word}</button>")
 
 
-def _label(task: str, split: str, n: int) -> str:
+def _label(task: str, split: str, row: Row) -> str:
     names = (_SPLIT.get(split, split).capitalize(), _name(task))
     first, second = names if split != "ind" else names[::-1]
     return (f'<th scope="row" title="{escape(task)} {escape(split)}"><span class="u-task">{escape(first)}</span>'
-            f"<small>{escape(second)} · {n:,} queries</small></th>")
+            f"<small>{escape(second)} · {row['n']:,} queries{_families(row)}</small></th>")
+
+
+def _families(row: Row) -> str:
+    """How many independent groups the queries are of; nothing in a report from before they were counted."""
+    return f" of {row['groups']:,} {'family' if row['groups'] == 1 else 'families'}" if "groups" in row else ""
 
 
 def _name(task: str) -> str:
@@ -219,18 +237,15 @@ def _sources(stored: Sequence[Stored]) -> str:
         f"<code>{escape(one.report.get('command', ''))}</code>, encoder {escape(one.report['encoder'][:12])}</li>"
         for one in stored)
     return (f'<details class="u-origin"><summary>Where these numbers come from</summary><ul>{lines}</ul><p>Intervals: '
-            "95 % percentile bootstrap over the queries, 2,000 draws. picture, text, sum: success@1 of the same "
-            "queries with their picture only, with their text only, and of the sum of those two vectors.</p></details>")
+            "95 % percentile bootstrap over families of scenes, 2,000 draws; Wilson's interval where all are right or all "
+            "wrong. picture, text, sum: success@1 of the same queries with their picture only, with their text only, and of "
+            "the sum of those two vectors, weighted as was best on validation queries "
+            f"(<code>{escape(vector_sum.FILE)}</code> beside each report).</p></details>")
 
 
 def _interval(row: Row, column: str) -> tuple[float, float] | None:
     found: Any = row.get("intervals", {}).get(column) or row.get(f"ci95_{column}")
     return None if found is None else (float(found[0]), float(found[1]))
-
-
-def _verdict(row: Row) -> str:
-    low, high = row["ci95"]
-    return "gain" if low > 0 else "loss" if high < 0 else "no clear difference"
 
 
 def _rank(rank: int) -> str:
