@@ -20,6 +20,9 @@ WITHOUT_TORCH = (
     "formats",
     "ingest",
     "evaluation",
+    "groups",
+    "vector_sum",
+    "tuning",
     "search",
 )
 ABSOLUTE = re.compile(r"(/(home|root|tmp|usr|work|mnt|data|opt|Users|var)/|[A-Za-z]:\\)")
