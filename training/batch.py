@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from umr.encoders.base import Batch
+
+Device = torch.device | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,10 @@ class Contrast:
     weight: float = 1.0
     symmetric: bool = False
 
+    def to(self, device: Device) -> Contrast:
+        """The same contrast with its tensors on a device."""
+        return replace(self, positive=self.positive.to(device), ignore=self.ignore.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
@@ -35,6 +42,10 @@ class Composition:
     positive: Tensor
     same: Tensor
 
+    def to(self, device: Device) -> Composition:
+        """The same composition with its tensors on a device."""
+        return replace(self, positive=self.positive.to(device), same=self.same.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LengthSorted:
@@ -42,6 +53,10 @@ class LengthSorted:
 
     parts: list[Batch]
     order: Tensor
+
+    def to(self, device: Device) -> LengthSorted:
+        """The same rows with their tensors on a device."""
+        return replace(self, parts=[part.to(device) for part in self.parts], order=self.order.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +69,19 @@ class Chunk:
     clips: np.ndarray | None
     roles: dict[str, LengthSorted]
 
+    def to(self, device: Device) -> Chunk:
+        """The same chunk with its tensors on a device. Its pixels are no tensors yet: the encoder takes them over when
+        the chunk's turn has come, so that a device never holds those of all chunks."""
+        return replace(self, roles={role: rows.to(device) for role, rows in self.roles.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBatch:
     """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills, "motion": of all clips.
 
-    open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions)."""
+    open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions).
+    places: role -> (n,) int64, for each row its place among the role's rows in the order of the chunks; only of roles
+    in which the two orders differ."""
 
     programme: str
     chunks: list[Chunk]
@@ -67,3 +89,19 @@ class TrainBatch:
     compositions: list[Composition]
     codes: dict[str, Tensor]
     open_roles: frozenset[str]
+    places: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: Device) -> TrainBatch:
+        """The same step with every tensor on a device: targets, masks, codes, tokens."""
+        return replace(
+            self,
+            chunks=[chunk.to(device) for chunk in self.chunks],
+            contrasts=[contrast.to(device) for contrast in self.contrasts],
+            compositions=[composition.to(device) for composition in self.compositions],
+            codes={role: codes.to(device) for role, codes in self.codes.items()},
+            places={role: places.to(device) for role, places in self.places.items()},
+        )
+
+    def in_row_order(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Embeddings of the chunks one after the other -> in the order that columns, masks and codes count in."""
+        return {role: rows[self.places[role]] if role in self.places else rows for role, rows in outputs.items()}

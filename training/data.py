@@ -7,6 +7,7 @@ pictures, so that each picture's vision states are computed once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -26,7 +27,9 @@ STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLU
 
 
 class BatchBuilder:
-    """Makes the batch of any step: batch n depends on (seed, n) alone, so a resumed run sees the same ones."""
+    """Makes the batch of any step: batch n depends on (seed, n) alone, so a resumed run sees the same ones.
+
+    The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same."""
 
     def __init__(self, world: World, encoder: UnifiedEncoder, config: TrainConfig) -> None:
         self.world, self.encoder, self.config = world, encoder, config
@@ -38,9 +41,9 @@ class BatchBuilder:
         return self.encoder.prompter.tokenise(words, instruction, side, kind)
 
     def build(self, step: int) -> TrainBatch:
-        rng = np.random.default_rng((self.config.seed, step))
+        rng = generator(self.config.seed, step)
         programme = self.names[int(rng.choice(len(self.names), p=self.shares))]
-        draft = Draft(self, rng)
+        draft = Draft(self, rng, generator(self.config.seed, step, "parts"))
         getattr(self, f"_{programme}")(draft, rng)
         return draft.finish(programme)
 
@@ -48,8 +51,8 @@ class BatchBuilder:
         """`count` random families with their numbers; starts a new chunk every `chunk_families`."""
         chosen = rng.choice(len(families), min(count, len(families)), replace=False)
         for place, number in enumerate(chosen):
-            if self.config.chunk_families:
-                draft.chunk = place // self.config.chunk_families
+            if self.config.chunk_families and place % self.config.chunk_families == 0:
+                draft.chunk += 1
             family = families[int(number)]
             if rng.random() < self.config.mirror:
                 family = views.mirror_family(family, self.world.manifest["split"])
@@ -159,8 +162,8 @@ class BatchBuilder:
         picture = draft.picture(reference, self._cue(edit, rng))
         draft.add(role, target, words=words, media=picture, target=target_kind, facts=facts)
         if self.config.composes and parts:
-            draft.add(f"{role} picture", target, media=picture, target=target_kind)
-            draft.add(f"{role} text", target, words=words, target=target_kind)
+            draft.add(f"{role} picture", target, media=picture, target=target_kind, rng=draft.parts_rng)
+            draft.add(f"{role} text", target, words=words, target=target_kind, rng=draft.parts_rng)
         accepts = (lambda scene: edit.matches(reference.scene, scene)) if edit.kind in OPEN_KINDS else None
         asked.add(column, accepts=accepts)
 
@@ -337,14 +340,15 @@ class BatchBuilder:
                 number = draft.add(
                     kind, item.scene, words=words, media=None if kind == "passage" else draft.picture(item)
                 )
-                plans.append((kind, number, item, family))
+                plans.append((kind, number, item, family, draft.chunk))
         for number, family in self._clip_families(draft, rng, self.config.families_per_batch // 8 or 1):
             stills = self._stills(number, family)
             for item in family[:3]:
-                plans.append(("clip", draft.add("clip", item.scene, media=draft.clip(item)), item, stills))
+                row = draft.add("clip", item.scene, media=draft.clip(item))
+                plans.append(("clip", row, item, stills, draft.chunk))
         kinds = [kind for kind in ("picture", "passage", "entry", "clip") if kind in draft.roles]
         first = dict(zip(kinds, np.cumsum([0] + [len(draft.roles[kind]) for kind in kinds]), strict=False))
-        for kind, number, item, family in plans:
+        for kind, number, item, family, draft.chunk in plans:
             column = int(first[kind]) + number
             draft.add("t2all", item.scene, words=text.caption(item.scene, rng, full=True), target="all")
             asked_text.add(column)
@@ -363,6 +367,12 @@ class BatchBuilder:
         draft.contrast("t2all", "t2all", kinds, asked_text)
         draft.contrast("i2all", "i2all", kinds, asked_picture, weight=0.5)
         draft.contrast("it2all", "it2all", kinds, asked_both)
+
+
+def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
+    """The random stream of a step. A purpose has a stream of its own, so that drawing from it changes no other draw."""
+    own = [int.from_bytes(sha256(purpose.encode()).digest()[:4], "big")] if purpose else []
+    return np.random.default_rng([seed, step, *own])
 
 
 def _twin(item: Item, family: list[Item]) -> Item | None:

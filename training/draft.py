@@ -72,15 +72,15 @@ def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, ligh
 class Draft:
     """Collects the rows of one step and turns them into a TrainBatch."""
 
-    def __init__(self, builder: BatchBuilder, rng: np.random.Generator) -> None:
-        self.builder, self.rng = builder, rng
+    def __init__(self, builder: BatchBuilder, rng: np.random.Generator, parts_rng: np.random.Generator) -> None:
+        self.builder, self.rng, self.parts_rng = builder, rng, parts_rng
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number
         self.media: list[tuple[int, np.ndarray, Scene]] = []  # chunk, frames, what they show
         self.contrasts: list[Contrast] = []
         self.compositions: list[Composition] = []
         self.open_roles: set[str] = set()  # roles whose rows do not fix every attribute
-        self.chunk = 0
+        self.chunk = 0  # where rows without a picture and new pictures go; a chunk that stays empty is none
 
     def picture(self, item: Item, cue: int | None = None) -> int:
         """The media number of a still, kept once per step; `cue` draws the shortcut world's tag into it."""
@@ -109,18 +109,21 @@ class Draft:
         media: int | None = None,
         target: str | None = None,
         facts: object = None,
+        rng: np.random.Generator | None = None,
     ) -> int:
-        """One row; target: the searched modality of a query, None for a candidate. Returns its number in the role."""
+        """One row; target: the searched modality of a query, None for a candidate. Returns its number in the role.
+
+        A row with a picture is encoded in the picture's chunk. rng: what the instruction is drawn from, if not the step's."""
         rows = self.roles.setdefault(role, Rows())
         kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
         instruction, side = "", "candidate"
         if target is not None:
             asked = "text" if media is None else "image" if words is None else "image,text"
             choices = INSTRUCTIONS[asked, target]
-            instruction, side = choices[int(self.rng.integers(len(choices)))], "query"
+            instruction, side = choices[int((rng or self.rng).integers(len(choices)))], "query"
         rows.tokens.append(self.builder.tokenise(words, instruction, side, kind))
         rows.media.append(media)
-        rows.chunk.append(self.chunk)
+        rows.chunk.append(self.chunk if media is None else self.media[media][0])
         rows.scenes.append(scene)
         rows.facts.append(facts)
         return len(rows) - 1
@@ -166,7 +169,8 @@ class Draft:
     def finish(self, programme: str) -> TrainBatch:
         """Sort media and rows into chunks and collate them."""
         chunks, seen, moving = [], [], []
-        for number in range(self.chunk + 1):
+        used = {chunk for chunk, _, _ in self.media} | {chunk for rows in self.roles.values() for chunk in rows.chunk}
+        for number in sorted(used):
             own = [m for m, (chunk, _, _) in enumerate(self.media) if chunk == number]
             stills = [m for m in own if len(self.media[m][1]) == 1]
             clips = [m for m in own if len(self.media[m][1]) > 1]
@@ -197,6 +201,7 @@ class Draft:
             compositions=self.compositions,
             codes=codes,
             open_roles=frozenset(self.open_roles),
+            places={name: _places(rows.chunk) for name, rows in self.roles.items() if rows.chunk != sorted(rows.chunk)},
         )
 
     def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
@@ -209,3 +214,8 @@ class Draft:
             shown = [None if rows.media[n] is None else place[rows.media[n]] for n in chosen]
             parts.append(self.builder.encoder.collate([rows.tokens[n] for n in chosen], shown, media_tokens=tokens))
         return LengthSorted(parts=parts, order=torch.from_numpy(order))
+
+
+def _places(chunks: list[int]) -> torch.Tensor:
+    """(n,) int64: where each row of a role lies once its rows follow each other chunk by chunk."""
+    return torch.from_numpy(np.argsort(np.argsort(chunks, kind="stable")))

@@ -49,13 +49,16 @@ def cache_root() -> Path:
     return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
 
 
-def new_encoder(name: str, seed: int) -> UnifiedEncoder:
-    """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words."""
+def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
+    """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words.
+
+    sizes: of the network, where they are not build_small's."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     tokenizer = plain_tokenizer(train_tokenizer(sentences(rng)))
-    config = EncoderConfig(name=name, instructions=instructions.serving())
-    return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer), tokenizer)
+    dim = sizes.get("hidden", EncoderConfig.dim)
+    config = EncoderConfig(name=name, dim=dim, image_size=image_size, instructions=instructions.serving())
+    return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
 
 
 def schedule(config: TrainConfig, step: int) -> float:
@@ -109,7 +112,7 @@ class Trainer:
     def _embed(self, rows: LengthSorted, seen: Tensor | None) -> Tensor:
         """(n, D) unit rows of a role, in the role's own order."""
         embeddings = torch.cat([self.encoder.embed(part, seen) for part in rows.parts])
-        return embeddings[rows.order.argsort().to(embeddings.device)]
+        return embeddings[rows.order.argsort()]
 
     def step(self, number: int, batch: TrainBatch) -> dict[str, float]:
         """Forward, backward and update with batch `number`; returns the terms of the loss."""
@@ -117,7 +120,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
-        loss, _ = cached_backward(self.encode, batch.chunks, lambda outputs: self.objective(outputs, batch))
+        batch = batch.to(self.device)
+        loss, _ = cached_backward(
+            self.encode, batch.chunks, lambda outputs: self.objective(batch.in_row_order(outputs), batch)
+        )
         if not torch.isfinite(loss):
             raise UMRError(
                 f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
@@ -191,11 +197,24 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
     return time.perf_counter() - started
 
 
-def git_commit() -> str:
-    """The checkout's commit, or "" outside one."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
+def git_commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit of the code in `folder`, with "-dirty" where files differ from it; "unknown (why)" without one.
+
+    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores."""
+    try:
+        _git(folder, "ls-files", "--error-unmatch", ".")  # a folder inside somebody else's checkout is not of its commit
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        added = _git(folder, "ls-files", "--others", "--exclude-standard", "--", ":/*.py")
+    except FileNotFoundError:
+        return "unknown (git is not installed)"
+    except subprocess.CalledProcessError:
+        return "unknown (not a git checkout)"
+    return commit + ("-dirty" if changed or added else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    found = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder, check=True)
     return found.stdout.strip()
 
 
@@ -225,6 +244,7 @@ def _legal_type(value: object) -> type | UnionType:
 
 def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     """One stage, saved to `out` as an encoder folder with its train_config.json; resumes from checkpoints beside it."""
+    commit = git_commit()  # of the code that runs, before anything is written
     torch.set_num_threads(config.threads)
     encoder = load_encoder(config.init, device="cpu") if config.init else new_encoder(config.name, config.seed)
     _check_pixels(encoder, world)
@@ -245,7 +265,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     record = {
         "config": config.to_json() | {"init": config.init and Path(config.init).name},
         "seconds": round(seconds),
-        "commit": git_commit(),
+        "commit": commit,
         "world": world.manifest,
         "temperature": trainer.objective.temperature.item(),
         "torch": torch.__version__,

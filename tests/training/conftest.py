@@ -1,10 +1,22 @@
-"""A tiny rendered world, made once per test run: real scenes, real pixels."""
+"""A tiny rendered world, made once per test run: real scenes, real pixels; and small encoders of the real class."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+import torch
+
+from training.catalogue.instructions import serving
 from training.catalogue.world import World, build_world
+from training.train import new_encoder
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
+
+#: A network that steps in a moment.
+SMALL = {"hidden": 48, "layers": 1, "heads": 2, "shared_heads": 2, "inner": 64,
+         "vision_width": 32, "vision_layers": 1, "vision_heads": 2}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +24,16 @@ def tiny_world(tmp_path_factory) -> World:
     return build_world(
         tmp_path_factory.mktemp("world"), n_families=6, n_clip_families=3, seed=3, workers=1, progress=False
     )
+
+
+@pytest.fixture(scope="session")
+def small_encoder() -> Callable[[int], UnifiedEncoder]:
+    """seed -> a fresh small encoder; the tokenizer is trained once."""
+    tokenizer = new_encoder("small", 0, **SMALL).tokenizer
+    config = EncoderConfig(name="small", dim=SMALL["hidden"], instructions=serving())
+
+    def make(seed: int = 0) -> UnifiedEncoder:
+        torch.manual_seed(seed)
+        return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **SMALL), tokenizer)
+
+    return make

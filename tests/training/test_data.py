@@ -13,6 +13,7 @@ from training.catalogue.instructions import serving
 from training.config import PROGRAMMES, TrainConfig
 from training.data import BatchBuilder
 from training.draft import jittered
+from training.recipes import RECIPES
 from training.train import new_encoder
 from umr.errors import ConfigError
 
@@ -123,6 +124,36 @@ def test_shortcut_worlds_mark_pictures_and_lengthen_texts(tiny_world, encoder):
     ]
     assert length[1] > 1.3 * length[0]
     assert len(marked.chunks[0].stills) > len(plain.chunks[0].stills)  # a cued picture is another picture
+
+
+def rows_of(batch, role: str):
+    """Tokens and vision states of a role's rows, and which pixels those states are of."""
+    for chunk in batch.chunks:
+        for part in chunk.roles[role].parts if role in chunk.roles else ():
+            yield from (part.input_ids_BT, part.pool_mask_BT, part.seen_at, part.seen_rows)
+        yield from (torch.from_numpy(media) for media in (chunk.stills, chunk.clips) if media is not None)
+
+
+@pytest.mark.parametrize("programme", ["pictures", "passages", "clips", "entries", "everything"])
+def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, programme):
+    """`mca` adds the parts of its composed queries, and nothing else differs from `contrastive`."""
+    arms = [
+        BatchBuilder(tiny_world, encoder, replace(RECIPES[arm](), programmes={programme: 1.0}, families_per_batch=24))
+        for arm in ("contrastive", "mca")
+    ]
+    parts = 0
+    for step in range(4):
+        plain, with_parts = (arm.build(step) for arm in arms)
+        parts += len(set(with_parts.codes) - set(plain.codes))
+        assert set(plain.codes) <= set(with_parts.codes)
+        for role in plain.codes:
+            assert torch.equal(plain.codes[role], with_parts.codes[role])
+            for one, other in zip(rows_of(plain, role), rows_of(with_parts, role), strict=True):
+                assert torch.equal(one, other), (step, role)
+        for one, other in zip(plain.contrasts, with_parts.contrasts, strict=True):
+            assert (one.task, one.query, one.candidates) == (other.task, other.query, other.candidates)
+            assert torch.equal(one.positive, other.positive) and torch.equal(one.ignore, other.ignore)
+    assert bool(parts) == (programme != "everything")  # a mixed pool composes without parts
 
 
 def test_unknown_programmes_and_shares_are_refused():

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from training.config import TrainConfig
-from training.train import Trainer, new_encoder, run, schedule, train, with_settings
+from training.data import BatchBuilder
+from training.recipes import RECIPES
+from training.train import Trainer, git_commit, new_encoder, run, schedule, train, with_settings
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
 
@@ -32,21 +38,54 @@ def trainer(world, **changes) -> Trainer:
     return Trainer(replace(DEBUG, **changes), world, new_encoder("debug", 0))
 
 
-def test_gradient_cached_chunks_equal_the_whole_batch(tiny_world):
-    gradients = []
-    for chunk_families in (0, 2):
-        one = trainer(tiny_world, chunk_families=chunk_families)
-        one.step(0, one.builder.build(0))
-        gradients.append(
-            {
-                name: p.grad.clone()
-                for name, p in [*one.encoder.named_parameters(), *one.objective.named_parameters()]
-                if p.grad is not None
-            }
-        )
-    assert gradients[0].keys() == gradients[1].keys()
-    for name, gradient in gradients[0].items():
-        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=2e-6, msg=name)
+def step_and_gradients(world, encoder, config: TrainConfig, step: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    one = Trainer(config, world, encoder)
+    terms = one.step(0, one.builder.build(step))
+    named = [*one.encoder.named_parameters(), *one.objective.named_parameters()]
+    return terms, {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "programme"), [(recipe, programme) for recipe, make in RECIPES.items() for programme in make().programmes]
+)
+def test_gradient_cached_chunks_equal_the_whole_batch(tiny_world, small_encoder, recipe, programme):
+    config = replace(RECIPES[recipe](), programmes={programme: 1.0}, families_per_batch=6, bf16=False, clip_norm=1e9)
+    for step, chunk_families in ((0, 1), (1, 2)):
+        plain, gradients = step_and_gradients(tiny_world, small_encoder(), config, step)
+        cached_config = replace(config, chunk_families=chunk_families)
+        cached, cached_gradients = step_and_gradients(tiny_world, small_encoder(), cached_config, step)
+        assert cached == pytest.approx(plain, rel=1e-4, abs=1e-5)
+        assert gradients.keys() == cached_gradients.keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, cached_gradients[name], rtol=1e-3, atol=2e-6, msg=name)
+
+
+@pytest.mark.parametrize("batch", ["families", "random"])
+def test_chunks_hold_the_rows_of_the_whole_batch(tiny_world, small_encoder, batch):
+    """The mixed pool of many chunks: no row lost, none encoded apart from its picture."""
+    config = replace(RECIPES["unified"](), programmes={"everything": 1.0}, families_per_batch=24, batch=batch)
+    whole, parts = (
+        BatchBuilder(tiny_world, small_encoder(), replace(config, chunk_families=size)).build(3) for size in (0, 2)
+    )
+    assert len(whole.chunks) == 1 and len(parts.chunks) > 2 and parts.places
+    for role in whole.codes:
+        assert torch.equal(whole.codes[role], parts.codes[role]) or role in ("vision", "motion")
+    for role in whole.chunks[0].roles:
+        assert rows_in_order(whole, role) == rows_in_order(parts, role)
+
+
+def rows_in_order(batch, role: str) -> list[list[int]]:
+    """The tokens of a role's rows, in the order that the contrasts count in."""
+    rows = []
+    for chunk in batch.chunks:
+        if role in chunk.roles:
+            tokens = [
+                ids[real].tolist()
+                for part in chunk.roles[role].parts
+                for ids, real in zip(part.input_ids_BT, part.attention_mask_BT, strict=True)
+            ]
+            rows += [tokens[place] for place in chunk.roles[role].order.argsort().tolist()]
+    return [rows[place] for place in batch.places[role].tolist()] if role in batch.places else rows
 
 
 def test_resumed_run_has_the_same_next_loss(tiny_world, tmp_path):
@@ -76,6 +115,7 @@ def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_worl
     assert opened.fingerprint == made.fingerprint
     record = json.loads((tmp_path / "debug" / "train_config.json").read_text())
     assert record["config"]["steps"] == 20 and record["world"]["seed"] == 3
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown \(.+\)", record["commit"])
 
 
 def test_warm_start_takes_the_weights_of_the_given_encoder(tiny_world, tmp_path):
@@ -112,3 +152,46 @@ def test_run_continues_from_its_checkpoint_folder(tiny_world, tmp_path):
     run(again, tmp_path / "c")  # nothing left to do: the finished weights are restored
     for a, b in zip(first.encoder.state_dict().values(), again.encoder.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """The folder of the code in a checkout of its own."""
+    code = tmp_path / "clone" / "training"
+    code.mkdir(parents=True)
+    (code / "train.py").write_text("1\n")
+    git(code.parent, "init", "-q")
+    git(code.parent, "add", ".")
+    git(code.parent, "commit", "-qm", "first")
+    return code
+
+
+def test_the_commit_of_a_clean_checkout_is_its_head(checkout):
+    (checkout / "notes.txt").write_text("what lies beside the code is no change of it\n")
+    assert git_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+
+
+def test_a_changed_or_an_added_file_of_the_code_makes_the_commit_dirty(checkout):
+    head = git(checkout, "rev-parse", "HEAD")
+    (checkout / "more.py").write_text("2\n")
+    assert git_commit(checkout) == f"{head}-dirty"
+    (checkout / "more.py").unlink()
+    (checkout / "train.py").write_text("3\n")
+    assert git_commit(checkout) == f"{head}-dirty"
+
+
+def test_without_git_or_a_checkout_the_commit_says_so(checkout, tmp_path, monkeypatch):
+    copied = tmp_path / "copied"
+    shutil.copytree(checkout, copied)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert git_commit(copied) == "unknown (not a git checkout)"
+    stranger = checkout.parent / "environment" / "training"  # installed somewhere inside another project's checkout
+    shutil.copytree(checkout, stranger)
+    assert git_commit(stranger) == "unknown (not a git checkout)"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(checkout) == "unknown (git is not installed)"
