@@ -1,4 +1,4 @@
-"""What one training step is made of: roles to encode, contrasts between them, compositions. Not how they are drawn (data.py)."""
+"""What one training step is made of: roles to encode, contrasts between them, compositions. Not how they are drawn."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class Composition:
 
 @dataclass(frozen=True, kw_only=True)
 class LengthSorted:
-    """The rows of a role in parts of similar length, so that little padding is computed. order (n,): part row -> role row."""
+    """The rows of a role in parts of similar length, so that little padding is computed.
+
+    order: (n,), part row -> role row."""
 
     parts: list[Batch]
     order: Tensor
@@ -77,8 +79,10 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBatch:
-    """One step. codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills, "motion": of all clips.
+    """One step.
 
+    codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills,
+    "motion": of all clips.
     open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions).
     places: role -> (n,) int64, for each row its place among the role's rows in the order of the chunks; only of roles
     in which the two orders differ."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,12 +91,17 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: str | Path, modules: Mapping[str, nn.Module], optimizer: Optimizer, generators: Generators
+    folder: str | Path,
+    modules: Mapping[str, nn.Module],
+    optimizer: Optimizer,
+    generators: Generators,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Restored:
     """Fill modules, optimizer, generators and torch's global random states from the newest checkpoint of a folder.
 
     After it the next step is the one that would have followed the save. All checks come before the first change,
-    except tensor shapes, which the modules check themselves.
+    except tensor shapes, which the modules check themselves. check: called with the checkpoint's extra among them; it
+    raises where the checkpoint is of another run.
     Raises: ConfigError if the folder has no checkpoint; MismatchError if files are damaged, or the checkpoint holds
             other modules, parameters or generators than those given."""
     folder = Path(folder)
@@ -105,6 +110,8 @@ def load_checkpoint(
         raise ConfigError(f"{folder} has no checkpoint (no file 'latest'): start from step 0, or give another folder")
     where = folder / name
     state = _read_state(where)
+    if check is not None:
+        check(state["extra"])
     optimizer_tensors = load_file(where / "optimizer.safetensors")
     random_tensors = load_file(where / "random.safetensors")
     _check_same(where, "modules", state["modules"], sorted(modules))

@@ -1,4 +1,4 @@
-"""What a training run is: one frozen dataclass, saved beside its result. Recipes (recipes.py) are functions that return it."""
+"""What a training run is: one frozen dataclass, saved beside its result. Recipes (recipes.py) return it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any, Literal
 from training.mixers import MIXERS
 from umr.errors import ConfigError
 
-#: What a step is made of; each names the tasks whose losses it adds (data.py builds them).
-PROGRAMMES = ("vision", "motion", "captions", "pictures", "passages", "entries", "clips", "everything")
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Settings of one stage. Raises ConfigError for a value outside its legal ones.
 
-    programmes: share of the steps that each kind of step gets; every loss inside a step holds one task only.
+    programmes: share of the steps that each kind of step gets, by its name in data.PROGRAMMES; every loss inside a step
+    holds one task only.
     batch "families": whole families, siblings are each other's negatives; "random": one pair from each of
     `families_per_batch` families, as U-MARVEL and MCA train.
     text_shortcut / picture_shortcut: share of composed queries whose text describes the whole target / whose picture
@@ -24,6 +22,8 @@ class TrainConfig:
 
     name: str
     init: str | None = None  # an encoder folder to start from; None: random weights
+    image_size: int = 112  # px; of random weights, as `network`: an encoder to start from has its own
+    network: dict[str, int] = field(default_factory=dict)  # sizes that differ from build_small's
     seed: int = 0
     steps: int = 1000
     programmes: dict[str, float] = field(default_factory=lambda: {"pictures": 1.0})
@@ -56,9 +56,8 @@ class TrainConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        unknown = set(self.programmes) - set(PROGRAMMES)
-        if unknown or not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
-            raise ConfigError(f"programmes {self.programmes} need shares >= 0 of: {', '.join(PROGRAMMES)}")
+        if not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
+            raise ConfigError(f"programmes {self.programmes} need shares of at least 0, one of them above 0")
         if self.batch not in ("families", "random"):
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
         if self.mixer not in MIXERS:
@@ -69,11 +68,8 @@ class TrainConfig:
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for programme in ("vision", "motion"):
-            if self.programmes.get(programme) and not getattr(self, f"{programme}_weight"):
-                raise ConfigError(
-                    f"the programme {programme} learns from its own heads alone: give {programme}_weight above 0"
-                )
+        if self.init and self.network:
+            raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
 
     @property
     def composes(self) -> bool:

@@ -1,10 +1,10 @@
-"""Collects the rows of one step: tokens, pictures kept once, and which candidates are true answers. Not which rows (data.py)."""
+"""Collects the rows of one step: tokens, pictures kept once, which candidates are true answers. Not which rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -14,27 +14,70 @@ from training.batch import Chunk, Composition, Contrast, LengthSorted, TrainBatc
 from training.catalogue import shortcut
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
-from training.catalogue.world import Item
-from umr.encoders.templates import MediaKind, TokenRow
-
-if TYPE_CHECKING:
-    from training.data import BatchBuilder
+from training.catalogue.world import Item, World
+from training.config import TrainConfig
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.batch import Batch
+from umr.encoders.templates import MediaKind, Role, TokenRow
 
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tokenise:
+    """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
+
+    media_tokens: how many tokens a picture ("image") and a clip ("video") have."""
+
+    row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
+    collate: Callable[..., Batch]
+    media_tokens: Mapping[str, int]
+
+    @classmethod
+    def of(cls, encoder: UnifiedEncoder) -> Tokenise:
+        """As this encoder does it."""
+        counts = {kind: span.count for kind, span in encoder.backbone.media.items()}
+        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, media_tokens=counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row to encode, of a role: the scene that it shows or asks for, its words and its picture (a media number).
+
+    target: the searched modality of a query, None for a candidate. facts: of an entry.
+    part: a part of a composed query, which only some recipes have."""
+
+    role: str
+    scene: Scene
+    words: str | None = None
+    media: int | None = None
+    target: str | None = None
+    facts: object = None
+    part: bool = False
+
+
 @dataclass(eq=False)
 class Rows:
-    """The rows of one role, in family order: tokens, picture, and the scene that each one shows or asks for."""
+    """The rows of one role, in family order: what was asked for, its tokens, and the chunk that it is encoded in."""
 
+    rows: list[Row] = field(default_factory=list)
     tokens: list[TokenRow] = field(default_factory=list)
-    media: list[int | None] = field(default_factory=list)
     chunk: list[int] = field(default_factory=list)
-    scenes: list[Scene] = field(default_factory=list)
-    facts: list[object] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.rows)
+
+    @property
+    def scenes(self) -> list[Scene]:
+        return [row.scene for row in self.rows]
+
+    @property
+    def facts(self) -> list[object]:
+        return [row.facts for row in self.rows]
+
+    def codes(self) -> np.ndarray:
+        """(n, A) attribute codes of the scenes."""
+        return np.stack([attributes.codes(scene) for scene in self.scenes])
 
 
 @dataclass(eq=False)
@@ -54,8 +97,14 @@ class Asked:
         self.accepts.append(accepts)
 
 
+def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
+    """The random stream of a step. A purpose has a stream of its own, so that drawing from it changes no other draw."""
+    own = [int.from_bytes(sha256(purpose.encode()).digest()[:4], "big")] if purpose else []
+    return np.random.default_rng([seed, step, *own])
+
+
 def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
-    """The same frames moved by up to `shift` pixels (edges repeated) and lightened or darkened by up to the share `light`.
+    """The same frames moved by up to `shift` pixels (edges repeated), lightened or darkened by up to a share `light`.
 
     Both are nuisance in this world, so the description stays true; all frames of a clip move together."""
     if not shift and not light:
@@ -70,94 +119,70 @@ def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, ligh
 
 
 class Draft:
-    """Collects the rows of one step and turns them into a TrainBatch."""
+    """Collects the rows of one step and turns them into a TrainBatch.
 
-    def __init__(self, builder: BatchBuilder, rng: np.random.Generator, parts_rng: np.random.Generator) -> None:
-        self.builder, self.rng, self.parts_rng = builder, rng, parts_rng
+    rng: the step's stream.  chunk: where new pictures, and rows without one, go; a chunk that stays empty is none."""
+
+    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, step: int) -> None:
+        self.tokenise, self.world, self.config = tokenise, world, config
+        self.rng, self._parts_rng = generator(config.seed, step), generator(config.seed, step, "parts")
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number
         self.media: list[tuple[int, np.ndarray, Scene]] = []  # chunk, frames, what they show
         self.contrasts: list[Contrast] = []
         self.compositions: list[Composition] = []
         self.open_roles: set[str] = set()  # roles whose rows do not fix every attribute
-        self.chunk = 0  # where rows without a picture and new pictures go; a chunk that stays empty is none
+        self.chunk = 0
 
     def picture(self, item: Item, cue: int | None = None) -> int:
         """The media number of a still, kept once per step; `cue` draws the shortcut world's tag into it."""
         key = ("still", item.row, item.mirrored, cue)
         if key not in self.pictures:
-            pixels = views.frames_of(self.builder.world.pixels[item.row][None], item)
+            pixels = views.frames_of(self.world.pixels[item.row][None], item)
             self._keep(key, pixels if cue is None else shortcut.draw_cue(pixels, cue), item.scene)
         return self.pictures[key]
 
     def clip(self, item: Item) -> int:
+        """The media number of a clip, kept once per step."""
         key = ("clip", item.row, item.mirrored, None)
         if key not in self.pictures:
-            self._keep(key, views.frames_of(self.builder.world.clip_pixels[item.row], item), item.scene)
+            self._keep(key, views.frames_of(self.world.clip_pixels[item.row], item), item.scene)
         return self.pictures[key]
 
     def _keep(self, key: tuple, frames: np.ndarray, scene: Scene) -> None:
         self.pictures[key] = len(self.media)
-        self.media.append((self.chunk, jittered(frames, self.rng, self.builder.config.shift, self.builder.config.light), scene))
+        self.media.append((self.chunk, jittered(frames, self.rng, self.config.shift, self.config.light), scene))
 
-    def add(
-        self,
-        role: str,
-        scene: Scene,
-        *,
-        words: str | None = None,
-        media: int | None = None,
-        target: str | None = None,
-        facts: object = None,
-        rng: np.random.Generator | None = None,
-    ) -> int:
-        """One row; target: the searched modality of a query, None for a candidate. Returns its number in the role.
-
-        A row with a picture is encoded in the picture's chunk. rng: what the instruction is drawn from, if not the step's."""
-        rows = self.roles.setdefault(role, Rows())
+    def add(self, row: Row) -> int:
+        """One row; returns its number in the role. A row with a picture is encoded in the picture's chunk."""
+        rows, media = self.roles.setdefault(row.role, Rows()), row.media
         kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
         instruction, side = "", "candidate"
-        if target is not None:
-            asked = "text" if media is None else "image" if words is None else "image,text"
-            choices = INSTRUCTIONS[asked, target]
-            instruction, side = choices[int((rng or self.rng).integers(len(choices)))], "query"
-        rows.tokens.append(self.builder.tokenise(words, instruction, side, kind))
-        rows.media.append(media)
+        if row.target is not None:
+            asked = "text" if media is None else "image" if row.words is None else "image,text"
+            choices = INSTRUCTIONS[asked, row.target]
+            # from a stream of their own: a recipe without parts draws everything else alike
+            rng = self._parts_rng if row.part else self.rng
+            instruction, side = choices[int(rng.integers(len(choices)))], "query"
+        rows.rows.append(row)
+        rows.tokens.append(self.tokenise.row(row.words, instruction, side, kind))
         rows.chunk.append(self.chunk if media is None else self.media[media][0])
-        rows.scenes.append(scene)
-        rows.facts.append(facts)
         return len(rows) - 1
 
     def contrast(
-        self,
-        task: str,
-        query: str,
-        candidates: Sequence[str],
-        asked: Asked,
-        *,
-        weight: float = 1.0,
-        symmetric: bool = False,
+        self, task: str, candidates: Sequence[str], asked: Asked, *, weight: float = 1.0, symmetric: bool = False
     ) -> None:
-        """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives."""
+        """Close a task, whose queries are the role of its name: find the candidates that are true answers besides the
+        positive, so that they are no negatives."""
         if not asked.positive:
             return
-        rows, pool = self.roles[query], [self.roles[role] for role in candidates]
-        wanted = np.stack([attributes.codes(scene) for scene in rows.scenes])
-        found = np.concatenate([np.stack([attributes.codes(scene) for scene in part.scenes]) for part in pool])
-        true_BM = attributes.same_meaning(wanted, np.stack(asked.said), found)
-        facts = [value for part in pool for value in part.facts]
-        if any(value is not None for value in rows.facts):
-            true_BM &= np.array([[a is None or a == b for b in facts] for a in rows.facts])
-        scenes = [scene for part in pool for scene in part.scenes]
-        for b, accepts in enumerate(asked.accepts):
-            if accepts is not None:
-                true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
         positive = np.array(asked.positive)
+        true_BM = self._true_answers(self.roles[task], [self.roles[role] for role in candidates], asked)
         true_BM[np.arange(len(positive)), positive] = False
         self.contrasts.append(
             Contrast(
                 task=task,
-                query=query,
+                query=task,
                 candidates=tuple(candidates),
                 positive=torch.from_numpy(positive),
                 ignore=torch.from_numpy(true_BM),
@@ -166,43 +191,56 @@ class Draft:
             )
         )
 
+    @staticmethod
+    def _true_answers(rows: Rows, pool: list[Rows], asked: Asked) -> np.ndarray:
+        """(B, M) bool: the candidates that are what each query asks for."""
+        found = np.concatenate([part.codes() for part in pool])
+        true_BM = attributes.same_meaning(rows.codes(), np.stack(asked.said), found)
+        facts = [value for part in pool for value in part.facts]
+        if any(value is not None for value in rows.facts):
+            true_BM &= np.array([[a is None or a == b for b in facts] for a in rows.facts])
+        scenes = [scene for part in pool for scene in part.scenes]
+        for b, accepts in enumerate(asked.accepts):
+            if accepts is not None:
+                true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
+        return true_BM
+
     def finish(self, programme: str) -> TrainBatch:
         """Sort media and rows into chunks and collate them."""
-        chunks, seen, moving = [], [], []
+        chunks: list[Chunk] = []
+        seen: dict[str, list[np.ndarray]] = {"vision": [], "motion": []}
         used = {chunk for chunk, _, _ in self.media} | {chunk for rows in self.roles.values() for chunk in rows.chunk}
         for number in sorted(used):
             own = [m for m, (chunk, _, _) in enumerate(self.media) if chunk == number]
             stills = [m for m in own if len(self.media[m][1]) == 1]
             clips = [m for m in own if len(self.media[m][1]) > 1]
-            place = {m: n for n, m in enumerate(stills + clips)}
-            seen += [attributes.codes(self.media[m][2]) for m in stills]
-            moving += [attributes.codes(self.media[m][2]) for m in clips]
-            pixels = [np.stack([self.media[m][1] for m in group]) if group else None for group in (stills, clips)]
-            spans = self.builder.encoder.backbone.media
-            tokens = [spans["image"].count] * len(stills) + [spans["video"].count] * len(clips)
-            roles = {}
-            for name, rows in self.roles.items():
-                mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
-                if mine:
-                    roles[name] = self._collate(rows, mine, place, tokens)
-            chunks.append(Chunk(stills=pixels[0], clips=pixels[1], roles=roles))
-        codes = {
-            name: torch.from_numpy(np.stack([attributes.codes(scene) for scene in rows.scenes]))
-            for name, rows in self.roles.items()
-        }
-        if seen:
-            codes["vision"] = torch.from_numpy(np.stack(seen))
-        if moving:
-            codes["motion"] = torch.from_numpy(np.stack(moving))
+            for what, group in (("vision", stills), ("motion", clips)):
+                seen[what] += [attributes.codes(self.media[m][2]) for m in group]
+            chunks.append(self._chunk(number, stills, clips))
+        codes = {name: rows.codes() for name, rows in self.roles.items()}
+        codes |= {what: np.stack(found) for what, found in seen.items() if found}
         return TrainBatch(
             programme=programme,
             chunks=chunks,
             contrasts=self.contrasts,
             compositions=self.compositions,
-            codes=codes,
+            codes={name: torch.from_numpy(found) for name, found in codes.items()},
             open_roles=frozenset(self.open_roles),
             places={name: _places(rows.chunk) for name, rows in self.roles.items() if rows.chunk != sorted(rows.chunk)},
         )
+
+    def _chunk(self, number: int, stills: list[int], clips: list[int]) -> Chunk:
+        """The media of a chunk and all rows that are encoded in it."""
+        place = {m: n for n, m in enumerate(stills + clips)}
+        pixels = [np.stack([self.media[m][1] for m in group]) if group else None for group in (stills, clips)]
+        counts = self.tokenise.media_tokens
+        tokens = [counts["image"]] * len(stills) + [counts["video"]] * len(clips)
+        roles = {}
+        for name, rows in self.roles.items():
+            mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
+            if mine:
+                roles[name] = self._collate(rows, mine, place, tokens)
+        return Chunk(stills=pixels[0], clips=pixels[1], roles=roles)
 
     def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
         """The rows `mine` of a role, in at most three parts by length."""
@@ -211,8 +249,9 @@ class Draft:
         parts = []
         for part in np.array_split(order, min(3, len(mine), len(lengths))):
             chosen = [mine[n] for n in part]
-            shown = [None if rows.media[n] is None else place[rows.media[n]] for n in chosen]
-            parts.append(self.builder.encoder.collate([rows.tokens[n] for n in chosen], shown, media_tokens=tokens))
+            media = [rows.rows[n].media for n in chosen]
+            shown = [None if one is None else place[one] for one in media]
+            parts.append(self.tokenise.collate([rows.tokens[n] for n in chosen], shown, media_tokens=tokens))
         return LengthSorted(parts=parts, order=torch.from_numpy(order))
 
 

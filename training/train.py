@@ -11,13 +11,14 @@ import json
 import logging
 import math
 import os
-import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,17 +30,18 @@ from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import TrainConfig
 from training.corpus import sentences
-from training.data import BatchBuilder
+from training.data import BatchBuilder, check_programmes
 from training.grad_cache import cached_backward
 from training.objective import Objective
 from training.optimizer import MuonAdamW
+from training.provenance import git_commit, stages, weights_fingerprint
 from training.recipes import RECIPES
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, MismatchError, UMRError
 
 log = logging.getLogger("training")
 
@@ -87,10 +89,14 @@ def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.
 
 
 class Trainer:
-    """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step."""
+    """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
+
+    seconds: spent on the steps so far, by every process that worked on this run."""
 
     def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder) -> None:
         self.config, self.encoder = config, encoder.train()
+        self.world, self.start = world.fingerprint, weights_fingerprint(encoder)
+        self.seconds = 0.0
         self.device = encoder.device
         torch.manual_seed(config.seed)
         self.objective = Objective(config, encoder.dim).to(self.device)
@@ -141,34 +147,52 @@ class Trainer:
         }
 
     def save_checkpoint(self, folder: Path, step: int) -> None:
+        """Write all that the next step depends on, and which run it belongs to."""
         save_checkpoint(
             folder,
             step,
             {"encoder": self.encoder, "objective": self.objective},
             self.optimizer,
             {},
-            {"config": self.config.to_json()},
+            {"config": record_config(self.config), "world": self.world, "start": self.start, "seconds": self.seconds},
         )
 
     def load_checkpoint(self, folder: Path) -> int:
-        """Restore the newest checkpoint; returns the number of finished steps."""
-        restored = load_checkpoint(folder, {"encoder": self.encoder, "objective": self.objective}, self.optimizer, {})
-        saved = restored.extra["config"]
-        if saved != json.loads(json.dumps(self.config.to_json())):
-            changed = sorted(key for key in saved if saved[key] != self.config.to_json().get(key))
+        """Restore the newest checkpoint; returns the number of finished steps.
+
+        Raises:
+            ConfigError: it is of a run with other settings.
+            MismatchError: it is of a run in another world, or from other weights.
+        """
+        modules = {"encoder": self.encoder, "objective": self.objective}
+        restored = load_checkpoint(folder, modules, self.optimizer, {}, lambda extra: self._check_run(folder, extra))
+        self.seconds = restored.extra["seconds"]
+        return restored.step
+
+    def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
+        """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
+        now, then = ({**config, "init": None} for config in (record_config(self.config), saved["config"]))
+        if now != then:
+            changed = sorted(key for key in now | then if now.get(key) != then.get(key))
             raise ConfigError(
                 f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones"
             )
-        return restored.step
+        for what, key, mine in (("world", "world", self.world), ("weights to start from", "start", self.start)):
+            its = saved.get(key, "unknown")  # checkpoints did not always say
+            if its != mine:
+                raise MismatchError(
+                    f"{folder} belongs to the {what} {its[:12]}, but {mine[:12]} was given: go on with what the "
+                    "checkpoint belongs to, or use another --out"
+                )
 
 
 def run(trainer: Trainer, checkpoints: Path) -> float:
-    """All steps, from the newest checkpoint where there is one; returns the seconds spent."""
+    """All steps, from the newest checkpoint where there is one; returns the seconds spent on them by every process."""
     config = trainer.config
     first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
     if first:
         log.info("resumed after step %d", first)
-    started, spent, sums, count = time.perf_counter(), 0.0, {}, {}
+    started, before, sums, count = time.perf_counter(), trainer.seconds, {}, {}
     with ThreadPoolExecutor(1) as pool:  # the next batch is written while this one is computed
         waiting = pool.submit(trainer.builder.build, first)
         for number in range(first, config.steps):
@@ -179,8 +203,9 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
                 sums[term] = sums.get(term, 0.0) + value
                 count[term] = count.get(term, 0) + 1
             done = number + 1
+            spent = time.perf_counter() - started
+            trainer.seconds = before + spent
             if done % config.log_every == 0 or done == config.steps:
-                spent = time.perf_counter() - started
                 per_step = spent / (done - first)
                 terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
                 log.info(
@@ -194,28 +219,7 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
                 sums, count = {}, {}
             if done % config.checkpoint_every == 0 or done == config.steps:
                 trainer.save_checkpoint(checkpoints, done)
-    return time.perf_counter() - started
-
-
-def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit of the code in `folder`, with "-dirty" where files differ from it; "unknown (why)" without one.
-
-    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores."""
-    try:
-        _git(folder, "ls-files", "--error-unmatch", ".")  # a folder inside somebody else's checkout is not of its commit
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-        added = _git(folder, "ls-files", "--others", "--exclude-standard", "--", ":/*.py")
-    except FileNotFoundError:
-        return "unknown (git is not installed)"
-    except subprocess.CalledProcessError:
-        return "unknown (not a git checkout)"
-    return commit + ("-dirty" if changed or added else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    found = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder, check=True)
-    return found.stdout.strip()
+    return trainer.seconds
 
 
 def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
@@ -244,9 +248,13 @@ def _legal_type(value: object) -> type | UnionType:
 
 def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     """One stage, saved to `out` as an encoder folder with its train_config.json; resumes from checkpoints beside it."""
-    commit = git_commit()  # of the code that runs, before anything is written
+    check_programmes(config)
+    commit, before = git_commit(), stages(config.init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    encoder = load_encoder(config.init, device="cpu") if config.init else new_encoder(config.name, config.seed)
+    if config.init:
+        encoder = load_encoder(config.init, device="cpu")
+    else:
+        encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
     _check_pixels(encoder, world)
     encoder.config = replace(encoder.config, name=config.name, instructions=instructions.serving())
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -263,16 +271,23 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
     record = {
-        "config": config.to_json() | {"init": config.init and Path(config.init).name},
+        "config": record_config(config),
         "seconds": round(seconds),
         "commit": commit,
         "world": world.manifest,
+        "world_fingerprint": world.fingerprint,
+        "stages": before,
         "temperature": trainer.objective.temperature.item(),
         "torch": torch.__version__,
     }
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def record_config(config: TrainConfig) -> dict[str, Any]:
+    """The config as a record holds it: plain JSON values, and of the folder to start from its name alone."""
+    return json.loads(json.dumps(config.to_json() | {"init": config.init and Path(config.init).name}))
 
 
 def _check_pixels(encoder: UnifiedEncoder, world: World) -> None:

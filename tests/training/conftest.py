@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from training.catalogue.instructions import serving
-from training.catalogue.world import World, build_world
+from training.catalogue.world import World, build_world, load_world
 from training.train import new_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
@@ -20,10 +21,15 @@ SMALL = {"hidden": 48, "layers": 1, "heads": 2, "shared_heads": 2, "inner": 64,
 
 
 @pytest.fixture(scope="session")
-def tiny_world(tmp_path_factory) -> World:
-    return build_world(
-        tmp_path_factory.mktemp("world"), n_families=6, n_clip_families=3, seed=3, workers=1, progress=False
-    )
+def tiny_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    build_world(folder, n_families=6, n_clip_families=3, seed=3, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tiny_folder) -> World:
+    return load_world(tiny_folder)
 
 
 @pytest.fixture(scope="session")

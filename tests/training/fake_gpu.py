@@ -1,7 +1,7 @@
 """A GPU for tests: the machine's own, or torch's fake tensors on "cuda:0" with true values behind them. Not a speed-up.
 
-Where there is no GPU, FakeTensorMode keeps its own rules of which tensors may meet on which device, and every operation is
-computed on the CPU beside it, so that code which reads values (`.item()`, `bool(mask.any())`) runs as it would."""
+Where there is no GPU, FakeTensorMode keeps its own rules of which tensors may meet on which device, and every operation
+is computed on the CPU beside it, so that code which reads values (`.item()`, `bool(mask.any())`) runs as it would."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ def gpu() -> Iterator[torch.device]:
         return
     with (
         patch.object(FakeTensor, "__torch_dispatch__", classmethod(_dispatch)),
+        patch.object(FakeTensor, "numpy", lambda fake: fake.true.numpy()),
         patch.object(nn.Module, "_apply", _apply),
         _FakeGPU(allow_non_fake_inputs=True),
     ):

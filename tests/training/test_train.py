@@ -1,24 +1,26 @@
-"""A training run: chunks change nothing, a killed run goes on to the same loss, the loss falls, the result is an encoder."""
+"""A training run: chunks change nothing, a killed run goes on to the same loss, the loss falls, an encoder results."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import math
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from training.config import TrainConfig
 from training.data import BatchBuilder
+from training.objective import Objective
+from training.provenance import weights_fingerprint
 from training.recipes import RECIPES
-from training.train import Trainer, git_commit, new_encoder, run, schedule, train, with_settings
+from training.train import Trainer, build_optimizer, main, run, schedule, train, with_settings
 from umr.encoders import load_encoder
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MismatchError
 
 DEBUG = TrainConfig(
     name="debug",
@@ -34,30 +36,32 @@ DEBUG = TrainConfig(
 )
 
 
-def trainer(world, **changes) -> Trainer:
-    return Trainer(replace(DEBUG, **changes), world, new_encoder("debug", 0))
+#: Families of a batch and of a chunk, where (4, 2) make no two chunks: these programmes take a share of the families.
+IN_CHUNKS = {"passages": (4, 1), "motion": (4, 1), "clips": (6, 1), "everything": (18, 2)}
 
 
-def step_and_gradients(world, encoder, config: TrainConfig, step: int) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+def step_and_gradients(world, encoder, config: TrainConfig) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     one = Trainer(config, world, encoder)
-    terms = one.step(0, one.builder.build(step))
+    batch = one.builder.build(0)
+    assert bool(config.chunk_families) == (len(batch.chunks) > 1)
+    terms = one.step(0, batch)
     named = [*one.encoder.named_parameters(), *one.objective.named_parameters()]
     return terms, {name: p.grad.clone() for name, p in named if p.grad is not None}
 
 
 @pytest.mark.parametrize(
-    ("recipe", "programme"), [(recipe, programme) for recipe, make in RECIPES.items() for programme in make().programmes]
+    ("recipe", "programme"), [(recipe, kind) for recipe, make in RECIPES.items() for kind in make().programmes]
 )
 def test_gradient_cached_chunks_equal_the_whole_batch(tiny_world, small_encoder, recipe, programme):
-    config = replace(RECIPES[recipe](), programmes={programme: 1.0}, families_per_batch=6, bf16=False, clip_norm=1e9)
-    for step, chunk_families in ((0, 1), (1, 2)):
-        plain, gradients = step_and_gradients(tiny_world, small_encoder(), config, step)
-        cached_config = replace(config, chunk_families=chunk_families)
-        cached, cached_gradients = step_and_gradients(tiny_world, small_encoder(), cached_config, step)
-        assert cached == pytest.approx(plain, rel=1e-4, abs=1e-5)
-        assert gradients.keys() == cached_gradients.keys()
-        for name, gradient in gradients.items():
-            torch.testing.assert_close(gradient, cached_gradients[name], rtol=1e-3, atol=2e-6, msg=name)
+    families, size = IN_CHUNKS.get(programme, (4, 2))
+    only = {"programmes": {programme: 1.0}, "families_per_batch": families}
+    config = replace(RECIPES[recipe](), **only, bf16=False, clip_norm=1e9)
+    plain, gradients = step_and_gradients(tiny_world, small_encoder(), config)
+    cached, cached_gradients = step_and_gradients(tiny_world, small_encoder(), replace(config, chunk_families=size))
+    assert cached == pytest.approx(plain, rel=1e-4, abs=1e-5)
+    assert gradients.keys() == cached_gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, cached_gradients[name], rtol=1e-3, atol=2e-6, msg=name)
 
 
 @pytest.mark.parametrize("batch", ["families", "random"])
@@ -88,22 +92,53 @@ def rows_in_order(batch, role: str) -> list[list[int]]:
     return [rows[place] for place in batch.places[role].tolist()] if role in batch.places else rows
 
 
-def test_resumed_run_has_the_same_next_loss(tiny_world, tmp_path):
-    whole = trainer(tiny_world)
+def test_resumed_run_has_the_same_next_loss(tiny_world, small_encoder, tmp_path):
+    whole, first, second = (Trainer(DEBUG, tiny_world, small_encoder()) for _ in range(3))
     losses = [whole.step(n, whole.builder.build(n))["loss"] for n in range(4)]
-    first = trainer(tiny_world)
     for n in range(2):
         first.step(n, first.builder.build(n))
     first.save_checkpoint(tmp_path / "c", 2)
-    second = trainer(tiny_world)
     assert second.load_checkpoint(tmp_path / "c") == 2
     assert [second.step(n, second.builder.build(n))["loss"] for n in (2, 3)] == losses[2:]
 
 
-def test_checkpoint_of_other_settings_is_refused(tiny_world, tmp_path):
-    trainer(tiny_world).save_checkpoint(tmp_path / "c", 0)
+def test_checkpoint_of_another_world_or_other_starting_weights_is_refused(tiny_world, small_encoder, tmp_path):
+    first = Trainer(DEBUG, tiny_world, small_encoder(0))
+    first.save_checkpoint(tmp_path / "c", 0)
+    other_world = replace(tiny_world, manifest=tiny_world.manifest | {"seed": 4})
+    for given, mine, theirs in (
+        (Trainer(DEBUG, other_world, small_encoder(0)), other_world.fingerprint, tiny_world.fingerprint),
+        (Trainer(DEBUG, tiny_world, small_encoder(1)), weights_fingerprint(small_encoder(1)), first.start),
+    ):
+        before = weights_fingerprint(given.encoder)
+        with pytest.raises(MismatchError, match=f"{theirs[:12]}.*{mine[:12]}.*another --out"):
+            given.load_checkpoint(tmp_path / "c")
+        assert weights_fingerprint(given.encoder) == before  # refused before anything was filled
+    assert Trainer(DEBUG, tiny_world, small_encoder(0)).load_checkpoint(tmp_path / "c") == 0
+
+
+def test_a_start_that_moved_is_still_the_same_start(tiny_world, small_encoder, tmp_path):
+    Trainer(replace(DEBUG, init="here/vision"), tiny_world, small_encoder()).save_checkpoint(tmp_path / "c", 3)
+    assert Trainer(replace(DEBUG, init="there/old"), tiny_world, small_encoder()).load_checkpoint(tmp_path / "c") == 3
+
+
+def test_seconds_add_up_over_the_processes_of_a_run(tiny_world, small_encoder, tmp_path, monkeypatch):
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr("training.train.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    config = replace(DEBUG, steps=4, checkpoint_every=1)
+    killed = Trainer(config, tiny_world, small_encoder())
+    build = killed.builder.build
+    killed.builder.build = lambda step: build(step) if step < 2 else 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run(killed, tmp_path / "c")
+    again = Trainer(config, tiny_world, small_encoder())
+    assert run(again, tmp_path / "c") == killed.seconds + 20.0 and killed.seconds > 0
+
+
+def test_checkpoint_of_other_settings_is_refused(tiny_world, small_encoder, tmp_path):
+    Trainer(DEBUG, tiny_world, small_encoder()).save_checkpoint(tmp_path / "c", 0)
     with pytest.raises(ConfigError, match="learning_rate"):
-        trainer(tiny_world, learning_rate=0.5).load_checkpoint(tmp_path / "c")
+        Trainer(replace(DEBUG, learning_rate=0.5), tiny_world, small_encoder()).load_checkpoint(tmp_path / "c")
 
 
 def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_world, tmp_path, caplog):
@@ -144,54 +179,79 @@ def test_settings_change_single_fields_and_refuse_unknown_ones():
         with_settings(DEBUG, ["speed=3"])
 
 
-def test_run_continues_from_its_checkpoint_folder(tiny_world, tmp_path):
+def test_run_continues_from_its_checkpoint_folder(tiny_world, small_encoder, tmp_path):
     config = replace(DEBUG, steps=4, checkpoint_every=2)
-    first = Trainer(config, tiny_world, new_encoder("debug", 0))
+    first = Trainer(config, tiny_world, small_encoder())
     run(first, tmp_path / "c")
-    again = Trainer(config, tiny_world, new_encoder("debug", 0))
+    again = Trainer(config, tiny_world, small_encoder())
     run(again, tmp_path / "c")  # nothing left to do: the finished weights are restored
     for a, b in zip(first.encoder.state_dict().values(), again.encoder.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
-    return subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_builds_and_steps_once(tiny_world, small_encoder, recipe):
+    one = Trainer(replace(RECIPES[recipe](), families_per_batch=3, warmup_steps=0), tiny_world, small_encoder())
+    before = {name: value.clone() for name, value in one.encoder.named_parameters()}
+    terms = one.step(0, one.builder.build(0))
+    assert math.isfinite(terms["loss"]) and terms["gradient"] > 0 and terms["rate"] == 1.0
+    moved = {name for name, value in one.encoder.named_parameters() if not torch.equal(value, before[name])}
+    assert {name.split(".")[2] for name in moved} >= {"visual"}  # every programme sees something
 
 
-@pytest.fixture
-def checkout(tmp_path) -> Path:
-    """The folder of the code in a checkout of its own."""
-    code = tmp_path / "clone" / "training"
-    code.mkdir(parents=True)
-    (code / "train.py").write_text("1\n")
-    git(code.parent, "init", "-q")
-    git(code.parent, "add", ".")
-    git(code.parent, "commit", "-qm", "first")
-    return code
+@pytest.mark.parametrize("muon_rate", [0.0, 0.02])
+def test_every_weight_is_optimised_once_with_the_rate_and_decay_of_its_kind(small_encoder, muon_rate):
+    config = replace(DEBUG, muon_rate=muon_rate, vision_weight=1.0)
+    encoder = small_encoder()
+    objective = Objective(config, encoder.dim)
+    kinds = {}
+    for group in build_optimizer(config, encoder, objective).param_groups:
+        for parameter in group["params"]:
+            assert id(parameter) not in kinds
+            kinds[id(parameter)] = (group["muon"], group["weight_decay"], group["peak"])
+    matrix = (True, config.weight_decay, muon_rate) if muon_rate else (False, config.weight_decay, config.learning_rate)
+    decays, plain = (False, config.weight_decay, config.learning_rate), (False, 0.0, config.learning_rate)
+    for name, parameter in encoder.named_parameters():
+        inside = "embed" not in name and parameter.ndim > 1
+        expected = matrix if inside and parameter.ndim == 2 else decays if inside else plain
+        assert kinds.pop(id(parameter)) == expected, name
+    for name, parameter in objective.named_parameters():
+        assert kinds.pop(id(parameter)) == (decays if parameter.ndim > 1 else plain), name
+    assert not kinds
 
 
-def test_the_commit_of_a_clean_checkout_is_its_head(checkout):
-    (checkout / "notes.txt").write_text("what lies beside the code is no change of it\n")
-    assert git_commit(checkout) == git(checkout, "rev-parse", "HEAD")
+def test_a_fixed_temperature_is_not_optimised(small_encoder):
+    objective = Objective(replace(DEBUG, learn_temperature=False), small_encoder().dim)
+    optimizer = build_optimizer(DEBUG, small_encoder(), objective)
+    assert id(objective.log_temperature) not in {id(p) for group in optimizer.param_groups for p in group["params"]}
 
 
-def test_a_changed_or_an_added_file_of_the_code_makes_the_commit_dirty(checkout):
-    head = git(checkout, "rev-parse", "HEAD")
-    (checkout / "more.py").write_text("2\n")
-    assert git_commit(checkout) == f"{head}-dirty"
-    (checkout / "more.py").unlink()
-    (checkout / "train.py").write_text("3\n")
-    assert git_commit(checkout) == f"{head}-dirty"
+def test_without_muon_a_step_is_that_of_torch_adamw(tiny_world, small_encoder):
+    config = replace(DEBUG, muon_rate=0.0, warmup_steps=0, clip_norm=1e9)
+    mine, reference = (Trainer(config, tiny_world, small_encoder()) for _ in range(2))
+    groups = [
+        {"params": group["params"], "weight_decay": group["weight_decay"], "peak": group["peak"]}
+        for group in reference.optimizer.param_groups
+    ]
+    reference.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    for number in range(2):
+        batch = mine.builder.build(number)
+        mine.step(number, batch)
+        reference.step(number, batch)
+    for one, other in zip(mine.encoder.parameters(), reference.encoder.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
-def test_without_git_or_a_checkout_the_commit_says_so(checkout, tmp_path, monkeypatch):
-    copied = tmp_path / "copied"
-    shutil.copytree(checkout, copied)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    assert git_commit(copied) == "unknown (not a git checkout)"
-    stranger = checkout.parent / "environment" / "training"  # installed somewhere inside another project's checkout
-    shutil.copytree(checkout, stranger)
-    assert git_commit(stranger) == "unknown (not a git checkout)"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_commit(checkout) == "unknown (git is not installed)"
+def test_the_command_trains_a_recipe_from_a_world_on_disk(tiny_folder, tmp_path, capsys):
+    network = json.dumps({"hidden": 48, "layers": 1, "heads": 2, "shared_heads": 2, "inner": 64})
+    short = ["steps=1", "families_per_batch=2", f"network={network}"]
+    out = tmp_path / "made"
+    assert main(["captions", "--world", str(tiny_folder), "--out", str(out), "--set", *short]) == 0
+    assert load_encoder(out).dim == 48
+    places = ["--world", str(tiny_folder), "--init", str(out), "--out", str(tmp_path / "next")]
+    assert main(["vision", *places, "--set", *short[:2]]) == 0
+    record = json.loads((tmp_path / "next" / "train_config.json").read_text())
+    assert record["config"]["init"] == "made" and [stage["name"] for stage in record["stages"]] == ["captions"]
+    assert main(["vision", "--world", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x")]) == 2
+    assert "nowhere is not a finished world" in capsys.readouterr().err

@@ -46,6 +46,11 @@ class World:
     clip_pixels: np.ndarray | None
     manifest: dict
 
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the manifest, and through the hashes of its files of every scene and render seed."""
+        return sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
+
 
 def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
     """n families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.

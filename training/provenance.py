@@ -1,0 +1,86 @@
+"""Where weights come from: the commit of the code, the weights before, the chain of stages. Not training itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from umr.encoders.card import RECORD_NAME
+from umr.encoders.config import read_config
+from umr.encoders.hub import fetch, is_hub
+from umr.errors import ConfigError
+
+
+def git_commit(folder: Path = Path(__file__).parent) -> str:
+    """The commit of the code in `folder`, with "-dirty" where files differ from it; "unknown (why)" without one.
+
+    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores."""
+    try:
+        _git(folder, "ls-files", "--error-unmatch", ".")  # a folder inside another project's checkout is not of it
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        added = _git(folder, "ls-files", "--others", "--exclude-standard", "--", ":/*.py")
+    except FileNotFoundError:
+        return "unknown (git is not installed)"
+    except subprocess.CalledProcessError:
+        return "unknown (not a git checkout)"
+    return commit + ("-dirty" if changed or added else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    found = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder, check=True)
+    return found.stdout.strip()
+
+
+def weights_fingerprint(module: nn.Module) -> str:
+    """sha256 (hex) over the name, type, shape and bytes of every weight and buffer."""
+    digest = sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def stages(init: str | None) -> list[dict[str, Any]]:
+    """The stages that made an encoder, oldest first and itself last; [] for None, which is random weights.
+
+    Args:
+        init: an encoder folder, or `hub:owner/name@revision`.
+
+    Returns:
+        One row per stage: name, fingerprint of the encoder it made, config, seconds, commit and fingerprint of the
+        world. A stage that left no record has None for what nobody knows.
+
+    Raises:
+        ConfigError: the folder is no encoder, or its record is not readable JSON.
+    """
+    if init is None:
+        return []
+    folder = fetch(init) if is_hub(init) else Path(init)
+    encoder, path = read_config(folder), folder / RECORD_NAME
+    unknown = dict.fromkeys(("config", "seconds", "commit", "world"))
+    if not path.is_file():
+        return [unknown | {"name": encoder.name, "fingerprint": encoder.fingerprint(), "revision": encoder.revision}]
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        before = record.get("stages")
+        if before is None:  # written before stages were: its own start is a bare name
+            first = record["config"]["init"]
+            before = [unknown | {"name": first, "fingerprint": None}] if first else []
+        own = {
+            "name": record["config"]["name"],
+            "fingerprint": encoder.fingerprint(),
+            "config": record["config"],
+            "seconds": record["seconds"],
+            "commit": record["commit"] or None,
+            "world": record.get("world_fingerprint"),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is no record of a training run ({error!r}); copy the folder again") from error
+    return [*before, own]
