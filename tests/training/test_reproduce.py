@@ -1,0 +1,107 @@
+"""The chain of a shipped encoder runs from nothing, goes on where it was killed, redoes nothing that is finished."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training import reproduce as module
+from training.recipes import RECIPES
+from training.reproduce import SHIPPED, STAGES, WORLDS, Plan, main, plan, reproduce, settings, table
+from training.train import Trainer, with_settings
+from umr.encoders import load_encoder
+from umr.errors import ConfigError, MismatchError
+from umr.search import default_root
+
+
+def test_every_stage_starts_from_one_before_it_and_sets_only_what_its_recipe_has():
+    known: set[str] = set()
+    for stage in STAGES:
+        assert stage.recipe in RECIPES and stage.world in WORLDS
+        assert stage.init is None or stage.init in known
+        assert with_settings(RECIPES[stage.recipe](), [f"{key}={value}" for key, value in stage.changes.items()])
+        known.add(stage.name)
+    assert len(known) == len(STAGES)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_last_stage_is_what_the_shipped_encoder_says_of_itself(name):
+    """Every setting that its train_config.json holds, but the name of the start."""
+    shipped = json.loads((default_root() / name / "encoder" / "train_config.json").read_text())["config"]
+    planned = settings(plan(name).stages[-1], Path("encoders")).to_json()
+    assert {key: planned[key] for key in shipped if key != "init"} == {k: v for k, v in shipped.items() if k != "init"}
+
+
+def test_chains_are_whole_and_quick_ones_have_the_same_stages():
+    assert [stage.name for stage in plan("mca").stages] == ["captions", "vision", "vision-a", "mca"]
+    assert len(plan("unified").stages) == 9
+    for name in SHIPPED:
+        full, quick = plan(name), plan(name, quick=True)
+        assert full.name == quick.name == name
+        assert [(s.name, s.recipe, s.world, s.init) for s in full.stages] == [
+            (s.name, s.recipe, s.world, s.init) for s in quick.stages
+        ]
+
+
+def test_an_unknown_name_is_refused_with_the_legal_ones(capsys):
+    with pytest.raises(ConfigError, match="unified, contrastive, mca"):
+        plan("unifed")
+    assert main(["unifed"]) == 2
+    assert "'unifed' is no shipped encoder; legal: unified, contrastive, mca" in capsys.readouterr().err
+
+
+def smaller(one: Plan) -> Plan:
+    """The same stages in worlds that render in a moment."""
+    worlds = {key: replace(world, families=4, clip_families=1, size=28) for key, world in one.worlds.items()}
+    first, *others = one.stages
+    return replace(one, worlds=worlds, stages=(replace(first, changes={**first.changes, "image_size": 28}), *others))
+
+
+def test_a_killed_chain_goes_on_and_a_finished_one_is_only_read(tmp_path, benchmark, monkeypatch):
+    short = smaller(plan("mca", quick=True))
+    taken, step = [], Trainer.step
+
+    def counted(trainer, number, batch):
+        if len(taken) == 3:
+            raise KeyboardInterrupt
+        taken.append((trainer.config.name, number))
+        return step(trainer, number, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", counted)
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(short, tmp_path / "out", benchmark, workers=1)
+    assert taken == [("captions", 0), ("captions", 1), ("vision", 0)]
+
+    monkeypatch.setattr(Trainer, "step", lambda *given: taken.append((given[0].config.name, given[1])) or step(*given))
+    rows = reproduce(short, tmp_path / "out", benchmark, workers=1)
+    names = [stage.name for stage in short.stages]
+    assert taken == [(name, number) for name in names for number in range(2)]  # each step of each stage, once
+    record = json.loads((tmp_path / "out" / "encoders" / "mca" / "train_config.json").read_text())
+    assert [stage["name"] for stage in record["stages"]] == names[:-1]
+    assert load_encoder(tmp_path / "out" / "encoders" / "mca").name == "mca"
+    assert [(row["task"], row["split"]) for row in rows] == [("it2i", "ind")] and 0 <= rows[0]["success@1"] <= 1
+
+    def nothing(*given, **named):
+        raise AssertionError("finished work is not done again")
+
+    for function in ("build_world", "train", "build_index", "evaluate"):
+        monkeypatch.setattr(module, function, nothing)
+    assert reproduce(short, tmp_path / "out", benchmark, workers=1) == rows
+
+    longer = replace(short, stages=(replace(short.stages[0], changes={**short.stages[0].changes, "steps": 9}),))
+    with pytest.raises(MismatchError, match="captions is finished, but its config"):
+        reproduce(longer, tmp_path / "out", benchmark)
+    larger = replace(short, worlds={key: replace(world, families=5) for key, world in short.worlds.items()})
+    with pytest.raises(MismatchError, match="a world of families 4, the plan says 5"):
+        reproduce(larger, tmp_path / "out", benchmark)
+
+
+def test_the_table_sets_made_beside_stored_and_says_where_nothing_is_stored():
+    made = [{"task": "it2i", "split": "ind", "success@1": 0.5}, {"task": "t2i", "split": "ind", "success@1": 0.25}]
+    lines = table(made, [{"task": "it2i", "split": "ind", "success@1": 0.916}])
+    assert lines[1].split() == ["it2i", "ind", "50.0", "91.6", "-41.6"]
+    assert lines[2].split() == ["t2i", "ind", "25.0", "-", "-"]
