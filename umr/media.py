@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import re
 import struct
 import warnings
@@ -16,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from umr.clip_decoder import CLIPS_OF_THIS_PROCESS
+from umr.clip_limits import even_places
+from umr.decode_budget import PICTURES
 from umr.errors import MediaError, reason
-
-log = logging.getLogger(__name__)
 
 _ORIENTATION = 0x0112
 #: EXIF 2.32, tag Orientation -> what brings the picture upright.
@@ -26,8 +26,12 @@ _TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: 
           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
           8: Image.Transpose.ROTATE_90}  # fmt: skip
 MAX_PIXELS = 64_000_000  # larger pictures are refused before they are decoded (192 MB as RGB)
-MAX_FRAMES = 36_000  # 20 minutes at 30 frames a second
-MAX_FRAME_PIXELS = 3840 * 2160  # of one frame of a clip; eight of them are 200 MB as RGB
+_STRIP = 2**20  # pixels that are converted at a time
+_RGB = 4  # bytes that Pillow takes for a pixel of RGB
+_MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a decoded pixel; others: 4
+#: Bytes of a pixel that a decoder takes beside the decoded ones, measured; for JPEG2000 of each band.
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 6, "TIFF": 4, "JPEG2000": 6}
+_PROGRESSIVE = 6  # of JPEG: coefficients of the whole picture
 MAX_TEXT = 20_000  # characters
 GREY = (127, 127, 127)
 #: Formats that are read; EPS and others that run an interpreter are left out on purpose.
@@ -58,8 +62,16 @@ def open_image(
             raise MediaError(f"{name} has no pixels ({width} x {height}); choose another picture")
         if width * height > max_pixels:
             raise MediaError(_too_large(name, f"{width} x {height} px", max_pixels))
-        image.load()
-        return _to_rgb(_upright(image), name)
+        if _is_plain(image):
+            return image
+        with PICTURES.room(_cost(image), name) as share:
+            image.load()
+            if image.width * image.height > max_pixels:  # an icon may hold a larger picture than it says
+                raise MediaError(_too_large(name, f"{image.width} x {image.height} px", max_pixels))
+            image = _upright(image)  # by the same name, so that what was turned is freed
+            found = _to_rgb(image, name)
+            share.keep_for(found, _RGB * found.width * found.height)
+            return found
 
 
 def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
@@ -78,18 +90,23 @@ def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
 def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
     """n frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
 
-    source: a path, or uint8 frames (F, H, W, 3). decord reads it with one thread (VP9 fails with more), PyAV where decord
-    cannot, and where a clip is damaged: decord ends the whole process on some of these.
-    Raises MediaError if it cannot be read, has no frames, or too many or too large ones."""
+    A file is decoded in a process of its own (umr.clip_decoder), which a stranger's file may end without harm; within
+    its `stoppable` it can be cancelled.
+
+    Args:
+        source: a path, or uint8 frames (F, H, W, 3).
+        n: how many.
+
+    Returns:
+        The frames; those of a file larger than full HD come smaller.
+
+    Raises:
+        MediaError: it cannot be read, has no frames, or too many or too large ones.
+    """
     if isinstance(source, np.ndarray):
         frames = _checked(source, 4, "a clip", "(F, H, W, 3)")
-        return frames[_places(len(frames), n, "the clip")]
-    path = existing(source)
-    if path.suffix.lower() != ".gif" and _is_sound(path):
-        frames = _decord_frames(path, n)
-        if frames is not None:
-            return frames
-    return _av_frames(path, n)
+        return frames[even_places(len(frames), n, "the clip")]
+    return CLIPS_OF_THIS_PROCESS.frames(existing(source), n)
 
 
 def thumbnail(image: Image.Image | np.ndarray, size: int) -> bytes:
@@ -114,7 +131,10 @@ def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:
     if isinstance(source, (str, Path, bytes)):
         return content_hash(source)
     image = open_image(source)
-    return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+    for box in _strips(image):
+        digest.update(image.crop(box).tobytes())
+    return digest.hexdigest()
 
 
 def clean_text(text: str) -> str:
@@ -146,19 +166,64 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+def _is_plain(image: Image.Image) -> bool:
+    """Whether a picture is what open_image gives: decoded RGB that no metadata turns or makes transparent."""
+    return type(image) is Image.Image and image.mode == "RGB" and not image.info
+
+
+def _cost(image: Image.Image) -> int:
+    """Bytes that a picture takes at its peak: what its decoder needs, or the decoded pixels beside their RGB copy."""
+    mode = _MODE_BYTES.get(image.mode, 4)
+    extra = _DECODER_BYTES.get(image.format or "", 0)
+    if image.format == "JPEG2000":
+        extra *= len(image.getbands())
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+        extra = _PROGRESSIVE
+    return image.width * image.height * (mode + max(extra, _RGB))
+
+
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(image, dtype=np.float64)
+    """A new picture without metadata. What takes more than one conversion goes strip by strip, as whole copies add up."""
+    deep = image.mode in ("I", "I;16", "I;16B", "I;16L", "F")
+    clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    if not deep and not clear:
+        found = image.convert("RGB")
+        found.info = {}  # what turned it must not turn it again
+        return found
+    scale = _scale(image, name) if deep else 0.0
+    found = Image.new("RGB", image.size)
+    for box in _strips(image):
+        strip = image.crop(box)
+        found.paste(_eight_bits(strip, scale) if deep else _over_white(strip), box[:2])
+    return found
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of whole rows, about a megapixel each."""
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(image.height, top + rows)
+
+
+def _scale(image: Image.Image, name: str) -> float:
+    """What brings the values of a picture of more than eight bits to 0 to 255. Raises MediaError where one is none."""
+    top = 0.0
+    for box in _strips(image):
+        values = np.asarray(image.crop(box))
         if not np.isfinite(values).all():
             raise MediaError(f"{name} contains values that are not numbers; choose another picture")
-        top = values.max(initial=0.0)
-        scale = 255.0 if image.mode == "F" and top <= 1.0 else 1 / 257 if image.mode != "F" or top > 255.0 else 1.0
-        return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+        top = max(top, float(values.max()))
+    return 255.0 if image.mode == "F" and top <= 1.0 else 1 / 257 if image.mode != "F" or top > 255.0 else 1.0
+
+
+def _eight_bits(strip: Image.Image, scale: float) -> Image.Image:
+    values = np.asarray(strip, dtype=np.float64) * scale
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _over_white(strip: Image.Image) -> Image.Image:
+    strip = strip.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", strip.size, (255, 255, 255, 255)), strip).convert("RGB")
 
 
 def _checked(array: np.ndarray, ndim: int, what: str, shape: str) -> np.ndarray:
@@ -167,84 +232,10 @@ def _checked(array: np.ndarray, ndim: int, what: str, shape: str) -> np.ndarray:
     return array
 
 
-def _places(count: int, n: int, name: str) -> np.ndarray:
-    if count < 1:
-        raise MediaError(f"{name} has no frames; choose another clip")
-    if count > MAX_FRAMES:
-        raise MediaError(f"{name} has {count:,} frames; at most {MAX_FRAMES:,} are read, so cut it first")
-    return np.linspace(0, count - 1, n).round().astype(int)
-
-
-def _decord_frames(path: Path, n: int) -> np.ndarray | None:
-    """None where decord cannot read the file: PyAV, which reads more formats, then gives the verdict."""
-    try:
-        import decord  # heavy, and absent on some platforms
-    except ImportError:
-        return None
-    try:
-        reader = decord.VideoReader(str(path), num_threads=1)
-        places = _places(len(reader), n, path.name)
-        return reader.get_batch(places.tolist()).asnumpy()
-    except (decord.DECORDError, RuntimeError, OSError, ValueError, IndexError) as error:
-        log.debug("decord cannot read %s: %s", path.name, error)
-        return None
-
-
-def _is_sound(path: Path) -> bool:
-    """Whether every frame decodes without an error, into one size and format. A clip that is none raises MediaError."""
-    import av
-
-    try:
-        forms = {(frame.width, frame.height, frame.format.name) for frame in _decoded(path, strict=True)}
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        log.debug("%s is damaged: %s", path.name, error)
-        return False
-    return len(forms) == 1
-
-
-def _av_frames(path: Path, n: int) -> np.ndarray:
-    """Two passes, count then pick, so that memory holds n frames whatever the container claims about their number."""
-    import av  # heavy
-
-    with _reading(path.name, (av.error.FFmpegError, OSError, ValueError)):
-        places = _places(sum(1 for _ in _decoded(path)), n, path.name)
-        wanted = set(places.tolist())
-        kept = {at: frame.to_ndarray(format="rgb24") for at, frame in enumerate(_decoded(path)) if at in wanted}
-        return np.stack([kept[at] for at in places.tolist()])
-
-
-def _decoded(path: Path, strict: bool = False) -> Iterator:
-    """Frames in their order. strict: the first damaged one raises av.error.FFmpegError, instead of being patched up."""
-    import av
-
-    with av.open(str(path), metadata_errors="replace") as container:
-        if not container.streams.video:
-            raise MediaError(f"{path.name} has no pictures in it; choose another clip")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise MediaError(f"{path.name} is in a format that cannot be decoded; save it as H.264 (.mp4)")
-        _check_size(stream.width, stream.height, path.name)
-        if strict:
-            stream.codec_context.options = {"err_detect": "explode+crccheck+bitstream+buffer"}
-        for at, frame in enumerate(container.decode(stream)):
-            if at >= MAX_FRAMES:
-                raise MediaError(f"{path.name} has more than {MAX_FRAMES:,} frames; cut it first")
-            _check_size(frame.width, frame.height, path.name)
-            yield frame
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_FRAME_PIXELS:
-        raise MediaError(
-            f"{name} has frames of {width} x {height} px; at most {MAX_FRAME_PIXELS / 1e6:.0f} megapixels are read, "
-            "so make it smaller first"
-        )
-
-
 @contextmanager
-def _reading(name: str, errors: tuple[type[Exception], ...] = (), max_pixels: int = MAX_PIXELS) -> Iterator[None]:
+def _reading(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Turn what decoders raise on bad bytes into one MediaError that names the file."""
-    broken = errors or (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError,
+    broken = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, MemoryError,
                         OverflowError, RuntimeError, struct.error)  # fmt: skip
     try:
         yield

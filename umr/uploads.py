@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from umr import archive, media
 from umr.archive import ARCHIVES, Budget
+from umr.clip_decoder import stoppable
 from umr.collection import Collection, Refused
 from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
@@ -50,14 +52,22 @@ class OwnFiles:
 def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report) -> OwnFiles:
     """Takes the files in, reads and indexes them. sources: (name that the visitor gave, where it lies).
 
-    report(stage, done, total) may raise Cancelled. Raises ConfigError where nothing at all can be taken; the folder is
-    removed whenever this raises."""
+    report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded. Raises ConfigError where
+    nothing at all can be taken; the folder is removed whenever this raises."""
+    last: tuple[str, int, int] = ("Taking in", 0, len(sources))
+
+    def told(*at: Any) -> None:
+        nonlocal last
+        last = at
+        report(*at)
+
     try:
-        refused = take(sources, folder, report)
-        candidates, unread = read(folder, report)
-        collection = Collection(candidates, "Your files", "", None, [*refused, *unread])
-        index = folder / "index"
-        build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: report("Indexing", *at))
+        refused = take(sources, folder, told)
+        with stoppable(lambda: report(*last)):
+            candidates, unread = read(folder, told)
+            collection = Collection(candidates, "Your files", "", None, [*refused, *unread])
+            index = folder / "index"
+            build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: told("Indexing", *at))
         kept = Collection.open(index / "collection")
         return OwnFiles(folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept),
                         refused=collection.refused)

@@ -7,7 +7,8 @@ import os
 
 HEAPS = 2
 MALLOC_ARENA_MAX = "MALLOC_ARENA_MAX"  # glibc's own variable; who sets it has chosen
-_M_ARENA_MAX = -8  # of glibc's malloc.h
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # of glibc's malloc.h
+_LARGE = 8 * 2**20  # bytes; Pillow asks for 16 MiB at a time
 
 
 def share_heaps(heaps: int = HEAPS) -> bool:
@@ -18,4 +19,6 @@ def share_heaps(heaps: int = HEAPS) -> bool:
     libraries (musl, macOS, Windows) have no such heaps."""
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or MALLOC_ARENA_MAX in os.environ:
         return False
-    return ctypes.CDLL(None).mallopt(_M_ARENA_MAX, heaps) == 1
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_MMAP_THRESHOLD, _LARGE)  # else it grows with what is freed, and large pictures stay in a heap for good
+    return mallopt(_M_ARENA_MAX, heaps) == 1
