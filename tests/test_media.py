@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from umr import media
+from umr import decode_budget, media
 from umr.errors import MediaError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def png(image: Image.Image, **options) -> bytes:
@@ -269,3 +274,98 @@ def test_text_is_stripped_and_bad_text_refused():
     for text, reason in (("x" * 20_001, "20,001"), ("a\0b", "NUL"), ("\ud83d", "surrogate")):
         with pytest.raises(MediaError, match=reason):
             media.clean_text(text)
+
+
+SIDE = 4_000  # of pictures that are large enough to be seen in a process's memory: 16 megapixels, 61 MiB as RGB
+#: Opens a picture in several threads at once; prints by how many MiB memory grew at most, and what stayed.
+OPEN = """
+import sys, threading
+from umr import media
+from umr.decode_budget import PICTURES
+from umr.ui.heap import share_heaps
+def mib(key):
+    line = next(line for line in open("/proc/self/status") if key in line)
+    return int(line.split()[1]) // 1024
+def look(path):
+    picture = media.open_image(path)
+    media.picture_hash(picture), media.letterbox(picture, 112)
+share_heaps()
+look(sys.argv[2]), open("/proc/self/clear_refs", "w").write("5")
+before = mib("VmRSS")
+threads = [threading.Thread(target=look, args=(sys.argv[2],)) for _ in range(int(sys.argv[1]))]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+print(mib("VmHWM") - before, mib("VmRSS") - before, PICTURES.used())
+"""
+
+
+def opened_at_once(path, times: int) -> list[int]:
+    run = subprocess.run([sys.executable, "-c", OPEN, str(times), str(path)], cwd=ROOT, capture_output=True, text=True,
+                         check=True)  # fmt: skip
+    return [int(number) for number in run.stdout.split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads its memory from /proc")
+@pytest.mark.parametrize("kind", ["sixteen bits", "transparent"])
+def test_a_bomb_takes_what_its_pixels_take_and_gives_it_back(tmp_path, kind):
+    """16 bits were converted through float64 copies of the whole: 25 bytes a pixel, and transparency 16."""
+    deep = Image.fromarray(np.zeros((SIDE, SIDE), np.uint16))
+    (deep if kind == "sixteen bits" else Image.new("RGBA", (SIDE, SIDE), (9, 9, 9, 9))).save(tmp_path / "a.png")
+    peak, kept, used = opened_at_once(tmp_path / "a.png", 1)
+    assert peak < 8 * SIDE * SIDE / 2**20 + 60 and kept < 60 and used == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads its memory from /proc")
+def test_twelve_bombs_at_once_stay_within_the_budget_and_are_all_read(tmp_path):
+    """Each needs 8 bytes for each of 16 megapixels: 1,465 MiB together."""
+    Image.new("RGBA", (SIDE, SIDE), (9, 9, 9, 9)).save(tmp_path / "a.png")
+    peak, kept, used = opened_at_once(tmp_path / "a.png", 12)
+    assert peak < decode_budget.TOTAL / 2**20 + 100 and kept < 100 and used == 0
+
+
+def test_a_picture_that_is_plain_already_is_not_copied_and_never_turned_twice():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for form in ("JPEG", "PNG"):
+        out = io.BytesIO()
+        gradient(60, 40).save(out, form, exif=exif)
+        once = media.open_image(out.getvalue())
+        assert once.size == (40, 60) and media.open_image(once) is once
+
+
+#: Values that a strip holds, of each mode that is converted by strips.
+DEEP = {"I;16": ("<u2", 65_536), "I;16B": (">u2", 65_536), "I;16L": ("<u2", 65_536), "I": ("<i4", 70_000), "F": ("<f4", 1)}
+
+
+@pytest.mark.parametrize("mode", sorted(DEEP))
+def test_strips_give_the_pixels_of_the_whole(mode, monkeypatch):
+    kind, top = DEEP[mode]
+    values = (np.random.default_rng(0).random((37, 50)) * top).astype(kind)
+    scale = 255.0 if mode == "F" else 1 / 257
+    expected = np.clip(np.rint(values.astype(np.float64) * scale), 0, 255).astype(np.uint8)
+    monkeypatch.setattr(media, "_STRIP", 200)
+    found = np.asarray(media.open_image(Image.frombytes(mode, (50, 37), values.tobytes())))
+    assert all(np.array_equal(found[..., band], expected) for band in range(3))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa"])
+def test_strips_over_white_give_the_pixels_of_the_whole(mode, monkeypatch):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 4), dtype=np.uint8)).convert(mode)
+    whole = image.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", whole.size, (255, 255, 255, 255)), whole).convert("RGB")
+    monkeypatch.setattr(media, "_STRIP", 200)
+    assert np.array_equal(np.asarray(media.open_image(image)), np.asarray(expected))
+
+
+def test_a_hash_by_strips_is_that_of_all_pixels(monkeypatch):
+    image = gradient(50, 37)
+    monkeypatch.setattr(media, "_STRIP", 200)
+    assert media.picture_hash(image) == hashlib.sha256(b"50x37:" + image.tobytes()).hexdigest()
+
+
+def test_a_picture_whose_decoder_would_take_too_much_is_refused_before_it_is_decoded(monkeypatch):
+    out = io.BytesIO()
+    gradient().save(out, "WEBP")
+    monkeypatch.setattr(media, "PICTURES", decode_budget.DecodeBudget(total=60 * 40 * 16 - 1))
+    with pytest.raises(MediaError, match="the picture is too large: decoding it would take 0 MB, at most 0 MB"):
+        media.open_image(out.getvalue())
+    assert media.open_image(png(gradient())).size == (60, 40)  # of its 8 bytes a pixel
