@@ -19,8 +19,9 @@ import pytest
 
 from umr.clip_decoder import ClipDecoder, stoppable
 from umr.clip_limits import ClipLimits, even_places
+from umr.encoders.fake import FakeEncoder
 from umr.errors import MediaError
-from umr.uploads import Cancelled
+from umr.uploads import Cancelled, index_files
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = ROOT / "indexes" / "media" / "catalogue" / "files" / "clips"
@@ -297,3 +298,18 @@ def test_no_worker_outlives_a_process_that_is_killed(tmp_path):
     while Path(f"/proc/{worker}").exists() and time.monotonic() < until:
         time.sleep(0.02)
     assert not Path(f"/proc/{worker}").exists()
+
+
+def test_cancelling_a_visitors_files_is_heard_within_a_clip_and_leaves_nothing(tmp_path):
+    path, told, cancelled = repeat_packet(tmp_path / "long.mp4", 1920, 1080, 1_800, 1_800), [], threading.Event()
+
+    def report(*at: object) -> None:
+        told.append(at)
+        if len(told) > 1:  # the second time is within the clip, which alone takes seconds
+            cancelled.set()
+        if cancelled.is_set():
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        index_files([("long.mp4", path)], tmp_path / "visitor", FakeEncoder(dim=8), report)
+    assert told == [("Taking in", 1, 1)] * 2 + [("Reading", 1, 1)] and not (tmp_path / "visitor").exists()
