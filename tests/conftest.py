@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from umr.collection import Collection
-from umr.drift import Calibration, Kind, write_calibration
 from umr.encoders.config import read_config
 from umr.encoders.fake import FakeEncoder
-from umr.index import build_index
+from umr.eval.ood import Calibration, Kind, write_calibration
+from umr.index.index import build_index
 from umr.search import Searcher
 
 #: What a page must show as text, wherever it comes from.

@@ -12,17 +12,17 @@ LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
 OURS = sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
 WITHOUT_TORCH = (
     "types",
-    "index",
-    "manifest",
-    "exact",
-    "measures",
+    "index/index",
+    "index/manifest",
+    "index/flat",
+    "eval/measures",
     "collection",
     "formats",
     "ingest",
-    "evaluation",
-    "groups",
-    "vector_sum",
-    "tuning",
+    "eval/evaluate",
+    "eval/groups",
+    "eval/vector_sum",
+    "eval/tuning",
     "search",
 )
 ABSOLUTE = re.compile(r"(/(home|root|tmp|usr|work|mnt|data|opt|Users|var)/|[A-Za-z]:\\)")
@@ -46,6 +46,12 @@ def packages(path: Path, top_level: bool = False) -> set[str]:
     return {module.partition(".")[0] for module in imports(path, top_level)}
 
 
+def in_layout(path: Path) -> bool:
+    """Whether a file is one of components and their wiring: the frame's folder, shared parts, or a tab's layout.py."""
+    ui = ROOT / "umr" / "ui"
+    return path.is_relative_to(ui / "layout") or path.is_relative_to(ui / "parts") or (path.name == "layout.py" and path.parent.parent == ui)
+
+
 def test_there_is_something_to_check():
     assert len(LIBRARY) > 15 and {"app", "umr"} <= {path.stem if path.parent == ROOT else "umr" for path in OURS}
 
@@ -57,8 +63,8 @@ def test_the_library_imports_neither_training_nor_tests_nor_the_page(path):
 
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_gradio_stands_only_in_the_page(path):
-    if path != ROOT / "app.py" and not path.is_relative_to(ROOT / "umr" / "ui" / "layout"):
-        visitor = {"gradio_client"} if path == ROOT / "umr" / "load.py" else set()  # the bench that plays visitors
+    if path != ROOT / "app.py" and not in_layout(path):
+        visitor = {"gradio_client"} if path == ROOT / "umr" / "bench" / "load_test.py" else set()  # the bench that plays visitors
         assert not packages(path) & ({"gradio", "gradio_client"} - visitor)
 
 
@@ -101,10 +107,10 @@ def test_no_assert_stands_for_a_check(path):
 def test_the_command_line_and_the_package_import_nothing_heavy():
     heavy = {"torch", "transformers", "faiss", "datasets", "gradio", "numpy"}
     for path in (
-        ROOT / "umr" / "cli.py",
-        ROOT / "umr" / "arguments.py",
+        ROOT / "umr" / "cli" / "commands.py",
+        ROOT / "umr" / "cli" / "parser.py",
         ROOT / "umr" / "__init__.py",
         ROOT / "umr" / "__main__.py",
     ):
         assert not packages(path, top_level=True) & heavy
-    assert set(imports(ROOT / "umr" / "cli.py", top_level=True)) & {"umr.search", "umr.index"} == set()
+    assert set(imports(ROOT / "umr" / "cli" / "commands.py", top_level=True)) & {"umr.search", "umr.index.index"} == set()

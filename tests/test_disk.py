@@ -15,7 +15,7 @@ from umr.arrays import write_npy
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, DiskFullError
 from umr.formats import written
-from umr.index import build_index
+from umr.index.index import build_index
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from umr.cli import main
+from umr.cli.commands import main
 from umr.errors import ConfigError
-from umr.evaluation import load, run_file
+from umr.eval.evaluate import load, run_file
 from umr.formats import read_run
 from umr.query_files import query_files
 

@@ -15,7 +15,7 @@ from umr.encoders.fake import FakeEncoder
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
-from umr.index import build_index
+from umr.index.index import build_index
 from umr.search import Searcher, available, encoder_place, find_encoder, index_folder, result_row
 from umr.types import Content, Query
 

@@ -29,16 +29,16 @@ from training.config import TrainConfig
 from training.provenance import stages as stages_of
 from training.recipes import RECIPES
 from training.train import cache_root, record_config, train
+from umr.cli.progress import Progress
 from umr.collection import Collection
 from umr.encoders import load_encoder
 from umr.encoders.card import RECORD_NAME
 from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import ConfigError, MismatchError, UMRError
-from umr.evaluation import evaluate, matching, read_report
-from umr.index import build_index
-from umr.manifest import MANIFEST
-from umr.progress import Progress
-from umr.reports import reports_folder
+from umr.eval.evaluate import evaluate, matching, read_report
+from umr.eval.reports import reports_folder
+from umr.index.index import build_index
+from umr.index.manifest import MANIFEST
 from umr.search import BUNDLED, Searcher, default_root
 
 log = logging.getLogger("training")

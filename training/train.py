@@ -30,10 +30,10 @@ from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import TrainConfig
 from training.corpus import sentences
-from training.data import BatchBuilder, check_programmes
 from training.grad_cache import cached_backward
 from training.objective import Objective
 from training.optimizer import MuonAdamW
+from training.programmes import BatchBuilder, check_programmes
 from training.provenance import git_commit, stages, weights_fingerprint
 from training.recipes import RECIPES
 from umr.encoders import load_encoder

@@ -2,6 +2,6 @@
 
 import sys
 
-from umr.cli import main
+from umr.cli.commands import main
 
 sys.exit(main())

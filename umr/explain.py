@@ -1,14 +1,14 @@
 """Why a candidate stands where it stands: similarities and ranks of the query, of each part alone, and of the query
-without each of its words. Not how it is shown (umr.ui.details_html)."""
+without each of its words. Not how it is shown (umr.ui.search.details_html)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from umr import steering
+from umr import query_arithmetic
 from umr.errors import ConfigError
+from umr.query_arithmetic import UNMOVED, Steering
 from umr.search import Searcher
-from umr.steering import UNMOVED, Steering
 from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
 #: Words that are left out one by one; a longer text is explained by its first ones.
@@ -50,7 +50,7 @@ def explain(
     head = replace(made, ids=made.ids[:count], vectors=made.vectors[:count])
     run = _rank(searcher, query, head, barred)
     if moved.moves_query(query):
-        run = _rank(searcher, query, steering.encode(searcher, replace(query, query_id="tuned"), moved), barred) | run
+        run = _rank(searcher, query, query_arithmetic.encode(searcher, replace(query, query_id="tuned"), moved), barred) | run
     hits = {name: _hit(found, candidate_id) for name, found in run.items()}
     target = searcher.index.vectors([candidate_id])[0]
     losses = float(made.vectors[0] @ target) - made.vectors[count:] @ target
@@ -62,7 +62,7 @@ def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steerin
     """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
     query cannot find."""
     query, barred = searcher.decode(query)
-    return _hit(_rank(searcher, query, steering.encode(searcher, query, moved), barred)[query.query_id], candidate_id)
+    return _hit(_rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id)
 
 
 def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[str]) -> Run:

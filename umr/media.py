@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from umr.clip_decoder import CLIPS_OF_THIS_PROCESS
-from umr.clip_limits import even_places
+from umr.clips.decoder import CLIPS_OF_THIS_PROCESS
+from umr.clips.limits import even_places
 from umr.decode_budget import PICTURES
 from umr.errors import MediaError, reason
 
@@ -90,7 +90,7 @@ def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
 def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
     """n frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
 
-    A file is decoded in a process of its own (umr.clip_decoder), which a stranger's file may end without harm; within
+    A file is decoded in a process of its own (umr.clips.decoder), which a stranger's file may end without harm; within
     its `stoppable` it can be cancelled.
 
     Args:

@@ -12,8 +12,8 @@ from typing import Any
 from umr import media
 from umr.collection import Collection
 from umr.errors import ConfigError
-from umr.index import Index
-from umr.manifest import MANIFEST, IndexManifest
+from umr.index.index import Index
+from umr.index.manifest import MANIFEST, IndexManifest
 from umr.types import Content, Embeddings, Encoder, Query, Result
 
 #: The collection that the repository ships, and its folder's name under every encoder.

@@ -12,10 +12,10 @@ import pytest
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, Page, expect
 
-from umr import evaluation
-from umr.browser import open_browser
+from umr.bench.browser import open_browser
+from umr.bench.server import served_page
+from umr.eval import evaluate
 from umr.search import BUNDLED, default_root
-from umr.served import served_page
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "test-artifacts"
@@ -106,7 +106,7 @@ def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def known(served: Served) -> Known:
-    judged = evaluation.load(default_root() / "media" / BUNDLED, "it2i", "ind")
+    judged = evaluate.load(default_root() / "media" / BUNDLED, "it2i", "ind")
     client = Client(served.address, verbose=False)
     for query in judged.queries[:20]:
         rows = client.predict(image=handle_file(query.content.image), text=query.content.text, search_in="images", k=5,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.browser.conftest import ROOT, Served
-from umr.bench_page import COLUMNS, WANTED
+from umr.bench.page import COLUMNS, WANTED
 
 
 def test_the_bench_measures_every_step_of_the_running_page(served: Served):

@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served, arrive, visit
-from umr import evaluation
+from umr.eval import evaluate
 from umr.search import BUNDLED, default_root
-from umr.ui.votes import FILE
+from umr.ui.compare.votes import FILE
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_p
 
 
 def test_a_link_opens_the_comparison_of_a_benchmark_query(page: Page, served: Served):
-    query = evaluation.load(default_root() / "media" / BUNDLED, "it2i", "ind").queries[4]
+    query = evaluate.load(default_root() / "media" / BUNDLED, "it2i", "ind").queries[4]
     link = {"tab": "compare", "q": query.query_id, "task": "it2i", "split": "ind"}
     page.goto(f"{served.address}/?{urlencode(link)}")
     expect(page.locator("#compare .u-asked")).to_contain_text(query.query_id)

@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served, arrive, open_drawer, settle, visit
-from umr import unfamiliar
-from umr.familiar import UNLIKE
+from umr.eval import ood_samples
+from umr.eval.familiar import UNLIKE
 from umr.search import BUNDLED, default_root
 
 #: Stands for the device: a camera that shows an empty picture, or the browser's refusal of one.
@@ -146,7 +146,7 @@ def show(page: Page, picture: Path, text: str) -> None:
 
 def test_a_picture_unlike_the_training_is_told_beside_the_results_and_gets_no_suggestions(page: Page, served: Served,
                                                                                           tmp_path: Path):
-    Image.fromarray(unfamiliar.contents("image", 1)["landscapes"][0].image).save(tmp_path / "landscape.png")
+    Image.fromarray(ood_samples.contents("image", 1)["landscapes"][0].image).save(tmp_path / "landscape.png")
     arrive(page, served)
     show(page, tmp_path / "landscape.png", "at night")
     expect(page.locator("#results .u-notice")).to_contain_text(UNLIKE)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from umr.evaluation import load
+from umr.eval.evaluate import load
 from umr.formats import written
 from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
 from umr.types import SEARCH_IN, Query

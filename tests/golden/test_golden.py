@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.golden.rewrite import STORED, TASKS, golden
-from umr import tables
-from umr.evaluation import COLUMNS, evaluate, read_report
-from umr.manifest import IndexManifest
-from umr.reports import reports_folder
+from umr.bench import readme_tables
+from umr.eval.evaluate import COLUMNS, evaluate, read_report
+from umr.eval.reports import reports_folder
+from umr.index.manifest import IndexManifest
 from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder, repository_root
 
 MIB = 2**20
@@ -56,8 +56,8 @@ def test_a_stored_row_equals_a_fresh_evaluation(shipped, benchmark_root):
 
 def test_the_readme_states_what_is_stored():
     readme = (repository_root() / "README.md").read_text("utf-8")
-    assert readme.count("<!-- table:") == len(tables.TABLES)
-    assert tables.filled(readme) == readme, "run: python -m umr.tables"
+    assert readme.count("<!-- table:") == len(readme_tables.TABLES)
+    assert readme_tables.filled(readme) == readme, "run: python -m umr.bench.readme_tables"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from umr import media
-from umr.evaluation import load
+from umr.eval.evaluate import load
 from umr.types import Candidate, Content
 
 

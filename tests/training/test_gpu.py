@@ -9,7 +9,7 @@ import torch
 
 from tests.training.fake_gpu import GPU, gpu
 from training.config import TrainConfig
-from training.data import BatchBuilder
+from training.programmes import BatchBuilder
 from training.recipes import RECIPES
 from training.train import Trainer
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from training.config import TrainConfig
-from training.data import BatchBuilder
 from training.objective import Objective
+from training.programmes import BatchBuilder
 from training.provenance import weights_fingerprint
 from training.recipes import RECIPES
 from training.train import Trainer, build_optimizer, main, run, schedule, train, with_settings

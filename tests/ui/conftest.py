@@ -10,7 +10,7 @@ import pytest
 
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
-from umr.index import build_index
+from umr.index.index import build_index
 from umr.search import Searcher
 from umr.ui.searchers import Searchers
 

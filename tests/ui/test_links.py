@@ -9,12 +9,15 @@ import pytest
 
 from tests.conftest import MARKUP
 from umr.collection import Collection
-from umr.diagnosis import diagnosis_file
-from umr.index import build_index
-from umr.reports import FOLDER
-from umr.steering import Steering
-from umr.ui import choices, compare, links, search, search_html
+from umr.eval.diagnosis import diagnosis_file
+from umr.eval.reports import FOLDER
+from umr.index.index import build_index
+from umr.query_arithmetic import Steering
+from umr.ui import choices, links
+from umr.ui.compare import actions as compare
 from umr.ui.queries import compare_link
+from umr.ui.search import actions as search
+from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers, find_searchers
 
 

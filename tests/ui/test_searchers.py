@@ -11,7 +11,7 @@ import pytest
 
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError, UMRError
-from umr.index import build_index
+from umr.index.index import build_index
 from umr.ui import api
 from umr.ui.handlers import search_rows
 from umr.ui.searchers import Searchers, open_searcher

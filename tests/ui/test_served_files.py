@@ -13,7 +13,7 @@ from PIL import Image
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import MediaError
-from umr.index import build_index
+from umr.index.index import build_index
 from umr.ui.api import given_picture
 from umr.ui.layout.page import build_page, serve
 from umr.ui.render import media_url

@@ -22,7 +22,7 @@ from PIL import Image
 
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
-from umr.index import build_index
+from umr.index.index import build_index
 from umr.ui.render import media_url
 from umr.ui.upload_folder import VARIABLE
 
@@ -32,7 +32,7 @@ SERVER = """
 import sys, umr.encoders, umr.ui.shelves, umr.ui.visitors
 from tests.conftest import _load_fake
 umr.encoders.load_encoder = _load_fake
-umr.ui.shelves.GRACE_S = umr.ui.visitors.LEFT_S = 1.0
+umr.ui.files.visitor_collections.GRACE_S = umr.ui.visitors.LEFT_S = 1.0
 import app
 sys.exit(app.main(sys.argv[1:]))
 """

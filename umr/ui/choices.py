@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from umr.ui import benchmarks, diagnose
-from umr.ui.benchmarks_html import MEASURE
+from umr.ui.benchmarks import actions as benchmarks
+from umr.ui.benchmarks.html import MEASURE
+from umr.ui.diagnose import actions as diagnose
 from umr.ui.searchers import Searchers
 
 DIAGNOSE_KEYS = ("d-model", "d-split")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from umr import evaluation
 from umr.errors import ConfigError, UMRError
+from umr.eval import evaluate
 from umr.formats import written
 from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
 from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
@@ -69,7 +69,7 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
     Raises ConfigError where no query of a task does."""
     rows: list[dict[str, Any]] = []
     for place, (task, search_in) in enumerate(plan):
-        judged = evaluation.load(media, task, "ind")
+        judged = evaluate.load(media, task, "ind")
         begin = place * len(judged.queries) // len(plan)
         for query in [*judged.queries[begin:], *judged.queries[:begin]]:
             content = query.content

@@ -13,15 +13,15 @@ from urllib.parse import parse_qs, urlencode
 
 from umr.errors import ConfigError, UMRError
 from umr.media import clean_text, content_hash
+from umr.query_arithmetic import UNMOVED, Steering
 from umr.search import Searcher
-from umr.steering import UNMOVED, Steering
 from umr.types import SEARCH_IN
 from umr.ui.choices import benchmark_choices, diagnose_choices
-from umr.ui.comparison import judged_query, kind_of, read_models
+from umr.ui.compare.comparison import judged_query, kind_of, read_models
 from umr.ui.handlers import MAX_RESULTS
+from umr.ui.search.history import Turn
+from umr.ui.search.suggest import catalogue_item
 from umr.ui.searchers import Searchers
-from umr.ui.suggest import catalogue_item
-from umr.ui.turns import Turn
 
 TABS = ("search", "compare", "diagnose", "benchmarks", "files")
 SEARCH_KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut")

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlencode
 
-from umr import evaluation
+from umr.eval import evaluate
 from umr.types import Qrels, Query
 from umr.ui.render import escape, media_url
 
@@ -14,7 +14,7 @@ from umr.ui.render import escape, media_url
 @lru_cache(maxsize=64)
 def judged_queries(benchmark: Path, task: str, split: str) -> tuple[dict[str, Query], Qrels]:
     """Query id -> query, and the judgements, of one (task, split). Raises ConfigError where it is not there."""
-    judged = evaluation.load(benchmark, task, split)
+    judged = evaluate.load(benchmark, task, split)
     return {query.query_id: query for query in judged.queries}, judged.qrels
 
 

@@ -15,9 +15,9 @@ from PIL.Image import Image
 
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
-from umr.familiar import PictureCheck
-from umr.manifest import IndexManifest
-from umr.probe import FEWEST_ROWS
+from umr.eval.familiar import PictureCheck
+from umr.index.manifest import IndexManifest
+from umr.index.probe import FEWEST_ROWS
 from umr.search import DEFAULT_ENCODER, Outcome, Searcher, available, default_root, index_folder
 from umr.types import Candidate
 

@@ -1,5 +1,5 @@
 """Who is here, and which uploads are whose: kept while their visitor's page is open, then removed. Not how they arrive
-(umr.ui.layout.gate), and not the collections made of them (umr.ui.shelves)."""
+(umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections)."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import gradio as gr
 
 from umr.ui import api, handlers
-from umr.ui.comparison import compare_rows
-from umr.ui.layout.search import UPLOADS, shown
+from umr.ui.compare.comparison import compare_rows
+from umr.ui.search.layout import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]

@@ -9,12 +9,15 @@ from typing import Any
 
 import gradio as gr
 
-from umr.ui import choices, compare, links, search, search_html
+from umr.ui import choices, links
 from umr.ui.choices import Choice
-from umr.ui.layout import scripts
-from umr.ui.layout.bar import PRIVATE, QUIET, Chosen
-from umr.ui.layout.compare import CompareTab
-from umr.ui.layout.search import SHOWN, SearchTab
+from umr.ui.compare import actions as compare
+from umr.ui.compare.layout import CompareTab
+from umr.ui.parts import scripts
+from umr.ui.parts.bar import PRIVATE, QUIET, Chosen
+from umr.ui.search import actions as search
+from umr.ui.search import html as search_html
+from umr.ui.search.layout import SHOWN, SearchTab
 from umr.ui.searchers import Searchers
 
 #: The notices' button puts them away.

@@ -12,20 +12,20 @@ os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQU
 import gradio as gr
 from starlette.middleware import Middleware
 
+from umr.ui.benchmarks.layout import build_benchmarks
+from umr.ui.compare.layout import build_compare
+from umr.ui.diagnose.layout import build_diagnose
 from umr.ui.examples import Example
+from umr.ui.files.layout import build_files
 from umr.ui.layout.api import answer_as_json, build_api
-from umr.ui.layout.bar import VISITORS
-from umr.ui.layout.benchmarks import build_benchmarks
-from umr.ui.layout.compare import build_compare
 from umr.ui.layout.connections import limit_connections
-from umr.ui.layout.diagnose import build_diagnose
-from umr.ui.layout.files import build_files
 from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.outside import Closed, fetch_nothing
-from umr.ui.layout.search import build_search
 from umr.ui.layout.sessions import keep_sessions
+from umr.ui.parts.bar import VISITORS
 from umr.ui.ports import DEFAULT_HOST, HOST
+from umr.ui.search.layout import build_search
 from umr.ui.searchers import Searchers
 
 STYLE = Path(__file__).parent.parent / "style.css"

@@ -1,0 +1,201 @@
+"""Batches hold what they say: the right positives, no false negatives, and nothing but (seed, step) decides them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training import attributes
+from training.batch_builder import jittered
+from training.catalogue.instructions import serving
+from training.config import TrainConfig
+from training.programmes import PROGRAMMES, BatchBuilder, check_programmes
+from training.recipes import RECIPES
+from training.train import new_encoder
+from umr.errors import ConfigError
+
+CONFIG = TrainConfig(
+    name="test",
+    families_per_batch=6,
+    vision_weight=0.1,
+    motion_weight=0.1,
+    preference_weight=0.1,
+    regularisation_weight=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return new_encoder("test", 0)
+
+
+def build(world, encoder, programme: str, step: int = 0, **changes):
+    config = replace(CONFIG, programmes={programme: 1.0}, **changes)
+    return BatchBuilder(world, encoder, config).build(step)
+
+
+def tensors(batch):
+    for chunk in batch.chunks:
+        for media in (chunk.stills, chunk.clips):
+            if media is not None:
+                yield torch.from_numpy(media)
+        for rows in chunk.roles.values():
+            yield rows.order
+            for part in rows.parts:
+                yield part.input_ids_BT
+                yield part.seen_rows
+    for contrast in batch.contrasts:
+        yield contrast.positive
+        yield contrast.ignore
+
+
+@pytest.mark.parametrize("programme", PROGRAMMES)
+def test_batch_depends_on_seed_and_step_alone(tiny_world, encoder, programme):
+    one, again, other = (list(tensors(build(tiny_world, encoder, programme, step))) for step in (4, 4, 5))
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert len(one) != len(other) or not all(
+        a.shape == b.shape and torch.equal(a, b) for a, b in zip(one, other, strict=True)
+    )
+
+
+TASKS = [programme for programme in PROGRAMMES if programme not in ("vision", "motion")]
+
+
+@pytest.mark.parametrize("programme", TASKS)
+@pytest.mark.parametrize("kind", ["families", "random"])
+def test_every_positive_shows_the_scene_that_is_asked_for(tiny_world, encoder, programme, kind):
+    batch = build(tiny_world, encoder, programme, batch=kind)
+    assert batch.contrasts
+    for contrast in batch.contrasts:
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])[contrast.positive]
+        assert torch.equal(found, batch.codes[contrast.query])
+
+
+@pytest.mark.parametrize("programme", [task for task in TASKS if task != "entries"])
+def test_no_candidate_with_the_wanted_scene_stays_a_negative(tiny_world, encoder, programme):
+    """Of entries the facts decide as well; the next test holds them."""
+    batch = build(tiny_world, encoder, programme)
+    for contrast in batch.contrasts:
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])
+        same = (found[None] == batch.codes[contrast.query][:, None]).all(2)
+        same[torch.arange(len(contrast.positive)), contrast.positive] = False
+        assert not (same & ~contrast.ignore).any(), contrast.task
+
+
+def test_an_entry_with_other_facts_stays_a_negative_of_the_same_picture(tiny_world, encoder):
+    left: dict[str, list[bool]] = {}
+    for step in range(6):  # not every batch holds a scene twice with different facts
+        batch = build(tiny_world, encoder, "entries", step)
+        for contrast in batch.contrasts:
+            found = torch.cat([batch.codes[role] for role in contrast.candidates])
+            same = (found[None] == batch.codes[contrast.query][:, None]).all(2)
+            same[torch.arange(len(contrast.positive)), contrast.positive] = False
+            left.setdefault(contrast.task, []).append(bool((same & ~contrast.ignore).any()))
+    assert len(left) > 1 and not any(left.pop("i2it"))  # a picture says no facts: every entry of its scene is right
+    assert all(any(found) for found in left.values()), left
+
+
+@pytest.mark.parametrize("batch", ["families", "random"])
+def test_every_instruction_that_is_served_is_trained(tiny_world, encoder, batch):
+    batches = [build(tiny_world, encoder, programme, batch=batch) for programme in TASKS]
+    made = {contrast.task for one in batches for contrast in one.contrasts}
+    letters = {"text": "t", "image": "i", "image,text": "it", "video": "v", "all": "all"}
+    served = {"2".join(letters[side] for side in pair.split("->")) for pair in serving()}
+    assert served <= made
+
+
+def test_a_partial_caption_ignores_every_scene_that_it_is_true_of():
+    wanted, other = np.array([[1, 2, 3]]), np.array([[1, 2, 9], [1, 7, 3], [1, 2, 3]])
+    said = np.array([[True, True, False]])
+    assert attributes.same_meaning(wanted, said, other).tolist() == [[True, False, True]]
+
+
+def test_families_in_chunks_have_the_rows_of_one_chunk(tiny_world, encoder):
+    whole, parts = (build(tiny_world, encoder, "pictures", chunk_families=size) for size in (0, 2))
+    assert (len(whole.chunks), len(parts.chunks)) == (1, 3)
+    for role in whole.chunks[0].roles:
+        count = [sum(len(part) for part in chunk.roles[role].parts) for chunk in parts.chunks if role in chunk.roles]
+        assert sum(count) == sum(len(part) for part in whole.chunks[0].roles[role].parts)
+
+
+def test_shortcut_worlds_mark_pictures_and_lengthen_texts(tiny_world, encoder):
+    plain, marked = (build(tiny_world, encoder, "pictures", picture_shortcut=p, text_shortcut=p) for p in (0.0, 1.0))
+    length = [
+        sum(int(part.attention_mask_BT.sum()) for part in batch.chunks[0].roles["it2i"].parts)
+        for batch in (plain, marked)
+    ]
+    assert length[1] > 1.3 * length[0]
+    assert len(marked.chunks[0].stills) > len(plain.chunks[0].stills)  # a cued picture is another picture
+
+
+def rows_of(batch, role: str):
+    """Tokens and vision states of a role's rows, and which pixels those states are of."""
+    for chunk in batch.chunks:
+        for part in chunk.roles[role].parts if role in chunk.roles else ():
+            yield from (part.input_ids_BT, part.pool_mask_BT, part.seen_at, part.seen_rows)
+        yield from (torch.from_numpy(media) for media in (chunk.stills, chunk.clips) if media is not None)
+
+
+@pytest.mark.parametrize("programme", ["pictures", "passages", "clips", "entries", "everything"])
+def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, programme):
+    """`mca` adds the parts of its composed queries, and nothing else differs from `contrastive`."""
+    arms = [
+        BatchBuilder(tiny_world, encoder, replace(RECIPES[arm](), programmes={programme: 1.0}, families_per_batch=24))
+        for arm in ("contrastive", "mca")
+    ]
+    parts = 0
+    for step in range(4):
+        plain, with_parts = (arm.build(step) for arm in arms)
+        parts += len(set(with_parts.codes) - set(plain.codes))
+        assert set(plain.codes) <= set(with_parts.codes)
+        for role in plain.codes:
+            assert torch.equal(plain.codes[role], with_parts.codes[role])
+            for one, other in zip(rows_of(plain, role), rows_of(with_parts, role), strict=True):
+                assert torch.equal(one, other), (step, role)
+        for one, other in zip(plain.contrasts, with_parts.contrasts, strict=True):
+            assert (one.task, one.query, one.candidates) == (other.task, other.query, other.candidates)
+            assert torch.equal(one.positive, other.positive) and torch.equal(one.ignore, other.ignore)
+    assert bool(parts) == (programme != "everything")  # a mixed pool composes without parts
+
+
+def test_unknown_programmes_and_shares_are_refused(tiny_world, encoder):
+    with pytest.raises(ConfigError, match="programmes poems are unknown; legal: .*captions, pictures"):
+        BatchBuilder(tiny_world, encoder, TrainConfig(name="x", programmes={"poems": 1.0}))
+    for shares in ({}, {"pictures": 0.0}, {"pictures": 1.0, "clips": -0.5}):
+        with pytest.raises(ConfigError, match="shares of at least 0"):
+            TrainConfig(name="x", programmes=shares)
+    with pytest.raises(ConfigError, match="share from 0 to 1"):
+        TrainConfig(name="x", text_shortcut=1.5)
+
+
+def test_sizes_of_a_network_beside_weights_to_start_from_are_refused():
+    with pytest.raises(ConfigError, match="init old has its own"):
+        TrainConfig(name="x", init="old", network={"layers": 1})
+
+
+def test_a_programme_that_would_teach_nothing_is_refused():
+    for name, weight in (("vision", "vision_weight"), ("motion", "motion_weight")):
+        with pytest.raises(ConfigError, match=f"{name} learns from its own heads alone: give {weight} above 0"):
+            check_programmes(TrainConfig(name="x", programmes={name: 1.0}))
+        check_programmes(TrainConfig(name="x", programmes={name: 1.0}, **{weight: 0.1}))
+        check_programmes(TrainConfig(name="x", programmes={name: 0.0, "pictures": 1.0}))
+
+
+def test_jitter_moves_all_frames_of_a_clip_together_and_keeps_the_bytes_of_what_stays():
+    frames = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    moved = jittered(frames, np.random.default_rng(2), 4, 0.0)
+    down, right = np.random.default_rng(2).integers(-4, 5, 2)
+    assert (down, right) != (0, 0)
+    inner = slice(4, 16)
+    expected = frames[:, 4 + down : 16 + down, 4 + right : 16 + right]
+    assert np.array_equal(moved[:, inner, inner], expected)
+    assert np.array_equal(jittered(frames, np.random.default_rng(2), 0, 0.0), frames)
+
+
+def test_jitter_changes_the_light_by_at_most_its_share():
+    grey = np.full((1, 8, 8, 3), 100, np.uint8)
+    values = [int(jittered(grey, np.random.default_rng(seed), 0, 0.1)[0, 0, 0, 0]) for seed in range(50)]
+    assert 90 <= min(values) < 95 and 105 < max(values) <= 110

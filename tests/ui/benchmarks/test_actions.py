@@ -1,0 +1,131 @@
+"""The Benchmarks tab without a browser: stored numbers with their sources, differences, and the queries behind them."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from tests.conftest import MARKUP, no_model
+from umr.eval.reports import store
+from umr.ui.benchmarks import actions as benchmarks
+from umr.ui.plots import Dot, strip
+from umr.ui.queries import judged_queries
+from umr.ui.searchers import Searchers
+
+
+@pytest.fixture
+def searchers(searcher, benchmark) -> Searchers:
+    """Two encoders with the same stored reports; opening either fails the test."""
+    judged_queries.cache_clear()
+    root = benchmark.parents[1]
+    store(searcher, benchmark, root / "unified" / "reports")
+    shutil.copytree(root / "unified", root / "other")
+    return Searchers({name: root / name / "catalogue" for name in ("unified", "other")}, "unified", no_model)
+
+
+def test_every_row_has_every_model_with_its_interval(searchers):
+    page = benchmarks.tables(searchers, "success@1")
+    assert page.count('data-drill="unified|') == page.count('data-drill="other|') == 2 + 2
+    assert "picture 100.0" in page and "61.0 – 100.0" in page  # Wilson's for six of six
+    assert "6 queries of 6 families" in page
+    assert page.count('role="img"') == 4
+
+
+@pytest.mark.parametrize(("column", "variant"), [("picture_only_success@1", "picture"), ("text_only_success@1", "text"),
+                                                 ("vector_sum_success@1", "sum")])
+def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column, variant):
+    stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
+    rows = [row for row in stored["rows"] if row[column] is not None]
+    page = benchmarks.tables(searchers, column)
+    assert len(rows) == 2 and page.count('scope="row"') == 3  # "as trained" stands beside the other split again
+    assert page.count("u-whisker") == 2 * 3  # both models
+    for row in rows:
+        low, high = row["intervals"][column]
+        assert f"{100 * low:.1f} – {100 * high:.1f}" in page and f'x1="{100 * low:.2f}%" x2="{100 * high:.2f}%"' in page
+    assert f"runs/it2i.ind.{variant}.run.gz" in page and "data-drill" not in page  # such a run is too short to lead on
+
+
+def test_the_parts_beside_a_number_name_their_intervals(searchers):
+    page = benchmarks.tables(searchers, "success@1")
+    assert 'title="picture: 61.0 – 100.0, 95 % bootstrap interval">picture 100.0<' in page
+    assert "the text&#x27;s weight is 0.50. Composed minus sum: +0.0 points, +0.0 to +0.0: no clear difference" in page
+
+
+def test_every_number_names_its_run_file_and_its_command(searchers):
+    page = benchmarks.tables(searchers, "mrr")
+    command = "python -m umr evaluate --encoder unified --store --task t2t --split ind"
+    assert f"runs/t2t.ind.composed.run.gz\n{command}" in page
+    assert page.count("title=") >= page.count("u-num")
+
+
+def test_the_in_distribution_rows_come_first_and_open(searchers):
+    page = benchmarks.tables(searchers, "success@1")
+    titles = re.findall(r"<h3>([^<]+)</h3>", page)
+    assert titles == ["As trained", "Out of distribution: picture + text → images"]
+
+
+def test_a_pressed_number_shows_its_queries_hardest_first(searchers):
+    page = benchmarks.drill(searchers, "unified|it2i|ind|0")
+    assert page.count('class="u-query"') == 6
+    ranks = [int(rank) for rank in re.findall(r"right at (\d+)", page)]
+    assert ranks == sorted(ranks, reverse=True) and len(ranks) == 6
+    assert 'href="?tab=compare&amp;q=100%3A0&amp;task=it2i&amp;split=ind"' in page
+
+
+def test_pages_of_queries_are_turned(searchers, monkeypatch):
+    monkeypatch.setattr("umr.ui.benchmarks.html.PAGE", 4)
+    first, second = (benchmarks.drill(searchers, f"unified|it2i|ind|{page}") for page in (0, 1))
+    assert (first.count('class="u-query"'), second.count('class="u-query"')) == (4, 2)
+    assert 'data-drill="unified|it2i|ind|1"' in first and first.count(" disabled>") == second.count(" disabled>") == 1
+
+
+@pytest.mark.parametrize("key", [None, 3, "", "unified|it2i|ind", "nobody|it2i|ind|0", "unified|../x|ind|0",
+                                 "unified|it2i|ind|-1", "unified|it2i|ind|" + "9" * 7, {"a": 1}])
+def test_a_drill_that_names_nothing_is_answered_in_words(searchers, key):
+    assert 'role="alert"' in benchmarks.drill(searchers, key)
+
+
+@pytest.mark.parametrize("column", [None, "n", "success@2", ["mrr"], MARKUP])
+def test_an_unknown_measure_is_answered_in_words(searchers, column):
+    page = benchmarks.tables(searchers, column)
+    assert 'role="alert"' in page and "<img" not in page
+
+
+def test_a_model_against_its_copy_shows_no_clear_difference(searchers):
+    page = benchmarks.difference(searchers, "unified", "other")
+    assert "shows no clear difference on 3 of 3 rows" in page and "python -m umr compare unified other" in page
+    assert "does not differ from itself" in benchmarks.difference(searchers, "other", "other")
+    assert 'role="alert"' in benchmarks.difference(searchers, "unified", "nobody")
+
+
+def test_the_papers_pair_comes_first_where_both_are(searchers, benchmark):
+    assert benchmarks.first_pair(searchers) == ("unified", "other")
+    folder = next(iter(searchers.folders.values()))
+    both = Searchers(dict.fromkeys(("unified", "mca", "contrastive"), folder), "unified", no_model)
+    assert benchmarks.first_pair(both) == ("contrastive", "mca")
+
+
+def test_no_report_at_all_names_the_command(searcher, benchmark):
+    page = benchmarks.tables(Searchers({"unified": benchmark.parents[1] / "unified" / "catalogue"}, "unified"), "mrr")
+    assert "Nothing measured yet" in page and "python -m umr evaluate --encoder unified --store" in page
+
+
+def test_markup_in_reports_and_queries_is_shown_as_text(searchers, benchmark):
+    report = searchers.folders["other"].parent / "reports" / "report.json"
+    data = json.loads(report.read_text())
+    data["command"] = MARKUP
+    data["rows"][0] |= {"task": "it2i", "split": MARKUP}
+    report.write_text(json.dumps(data | {"encoder": MARKUP}))
+    path = benchmark / "query/test/mbeir_catalogue_it2i_ind_test.jsonl"
+    path.write_text(path.read_text().replace("edit 3", json.dumps(MARKUP)[1:-1]))
+    for page in (benchmarks.tables(searchers, "success@1"), benchmarks.drill(searchers, "unified|it2i|ind|0")):
+        assert "&lt;img src=x" in page and "<img src=x" not in page
+        assert not re.search(r"\{\{|\$\{|`", page)
+    assert "measured with other weights" in benchmarks.tables(searchers, "success@1")
+
+
+def test_a_strip_draws_the_value_and_its_whisker_in_per_cent_of_the_axis():
+    drawn = strip([Dot(0.5, (0.25, 0.75), "u-s1", "said <b>")])
+    assert 'cx="50.00%"' in drawn and 'x1="25.00%" x2="75.00%"' in drawn and "said &lt;b&gt;" in drawn
+    assert 'cx="50.00%"' in strip([Dot(0.0, None, "u-even", "x")], -0.1, 0.1, 0.0)

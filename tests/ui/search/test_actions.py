@@ -1,0 +1,260 @@
+"""The Search tab without a browser: turns, suggestions, links, examples, details, on the tiny collection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from tests.conftest import MARKUP, calibrate
+from umr.errors import ConfigError, UMRError
+from umr.eval.familiar import UNLIKE
+from umr.query_arithmetic import Steering
+from umr.types import Candidate, Content, Hit, Result
+from umr.ui import api, handlers, render
+from umr.ui.examples import Example, read_examples, stored
+from umr.ui.search import actions as search
+from umr.ui.search import details, suggest
+from umr.ui.search import html as search_html
+from umr.ui.search.history import MAX_TURNS, Answered, Turn, back_to, follow, refine
+from umr.ui.searchers import Searchers
+
+
+@pytest.fixture
+def searchers(searcher, benchmark) -> Searchers:
+    return Searchers({"unified": benchmark.parents[1] / "unified" / "catalogue"}, "unified", opener=lambda _: searcher)
+
+
+def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", **more):
+    return search.find(searchers, uploads, trail, image, text, search_in, "unified", 5, **more)
+
+
+def scene(number: int, **values) -> Candidate:
+    source = json.dumps({"scene": {"colour": "red", "category": "mug", "count": 1, "companion": None} | values})
+    return Candidate(candidate_id=f"{number}", content=Content(text="x"), title="t", source=source)
+
+
+# Find, and what a link carries
+
+def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploads):
+    page, answered, crumbs, trail, address = found(searchers, uploads, text="a red card", search_in="all")
+    assert page.count("data-details") == 5 and page.count("data-words") == 5
+    assert parse_qs(address[1:]) == {"collection": ["catalogue"], "text": ["a red card"], "in": ["all"],
+                                     "model": ["unified"], "k": ["5"]}
+    assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
+    assert answered == Answered(trail[-1], "unified")
+
+
+def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
+    before = (Turn(text="red"),)
+    page, answered, _, trail, address = found(searchers, uploads, trail=before, text=" ", balance=0.0)
+    assert 'role="alert"' in page and answered is None and trail == before and address == ""
+    assert "Balance is 7" in found(searchers, uploads, balance=7)[0]
+
+
+# A picture that is unlike the training
+
+def test_a_search_says_beside_its_results_that_the_picture_is_unlike_the_training(searchers, uploads, upload, searcher):
+    calibrate(searcher, 0.0)
+    page = found(searchers, uploads, image=upload("queries/3.bmp"))[0]
+    assert page.count(UNLIKE) == 1 and "1.2 %" in page and page.index(UNLIKE) < page.index("u-card")
+    assert UNLIKE not in found(searchers, uploads)[0]
+    assert UNLIKE not in found(searchers, uploads, image=upload("images/03.png"))[0]  # the catalogue's own
+
+
+def test_suggestions_stay_away_from_a_picture_that_is_unlike_the_training(searchers, uploads, upload, searcher):
+    calibrate(searcher, 0.0)
+    page = search.suggestions(searchers, uploads, upload("queries/3.bmp"), "images", "unified")
+    assert page == search_html.no_suggestions(unlike=True) and "data-chip" not in page and "unlike" in page
+    assert "data-chip" in search.suggestions(searchers, uploads, upload("images/03.png"), "images", "unified")
+
+
+def test_the_page_asks_once_for_a_picture_and_the_search_finds_the_verdict(searchers, uploads, upload, searcher,
+                                                                           monkeypatch):
+    calibrate(searcher, 0.0)
+    image, asked, encode = upload("queries/3.bmp"), [], searcher.encoder.encode_candidates
+    monkeypatch.setattr(searcher.encoder, "encode_candidates", lambda items: asked.append(1) or encode(items))
+    search.suggestions(searchers, uploads, image, "images", "unified")
+    assert UNLIKE in found(searchers, uploads, image=image)[0]
+    assert UNLIKE in found(searchers, uploads, image=image, text="in blue")[0] and len(asked) == 1
+
+
+def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, upload, searcher):
+    said: list[str] = []
+    ask = (searchers, uploads, upload("queries/3.bmp"), "red", "images", "unified", 5, said.append)
+    before = handlers.search_rows(*ask)
+    calibrate(searcher, 0.0)
+    searchers = Searchers(searchers.folders, "unified", opener=lambda _: searcher)
+    assert handlers.search_rows(searchers, *ask[1:]) == before
+    assert len(said) == 1 and said[0].startswith(UNLIKE)
+
+
+# Turns
+
+def test_the_same_picture_again_changes_the_turn_and_another_one_starts_anew():
+    first, again, other = Turn(key="a", text="x"), Turn(key="a", text="y"), Turn(key="b")
+    assert follow(follow((), first), again) == (again,)
+    assert follow((first, again), other) == (other,)
+
+
+def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searchers, uploads, searcher):
+    *_, trail, _ = found(searchers, uploads, text="red")
+    path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
+    assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
+    *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5,
+                                      Steering())
+    assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
+    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])
+
+
+def test_a_turn_keeps_what_the_drawer_said_and_returns_to_it(searchers, uploads):
+    *_, trail, _ = found(searchers, uploads, text="red", less_of="<b>blue", cut=0.5)
+    _, _, crumbs, longer = search.use_result(searchers, trail, "unified", "100:4")
+    assert longer[-1].steering == trail[-1].steering and crumbs.count("less of “&lt;b&gt;blue”, score cut 0.5") == 2
+    assert search.return_to(longer, "0")[3:6] == (0, "<b>blue", 0.5)
+
+
+def test_a_long_trail_forgets_its_beginning():
+    trail = ()
+    for number in range(MAX_TURNS + 3):
+        trail = refine(trail, Turn(key=str(number)))
+    assert len(trail) == MAX_TURNS and trail[-1].key == str(MAX_TURNS + 2)
+
+
+@pytest.mark.parametrize("number", ["1", "-1", 0, None, "x"])
+def test_a_turn_that_is_not_there_is_refused(number):
+    with pytest.raises(ConfigError, match="turn"):
+        back_to((Turn(),), number)
+
+
+def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
+    turns = (Turn(text=MARKUP), Turn(text=MARKUP))
+    made = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP, source=MARKUP, licence=MARKUP)
+    pages = (search_html.trail(turns), search_html.suggestions([MARKUP], made), details.details_html.facts(made),
+             render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
+             details.facts(searchers, Answered(Turn(), MARKUP), MARKUP))
+    for page in pages:
+        assert "<img" not in page and "&lt;img" in page and "{" not in page and "`" not in page
+
+
+# Suggestions
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"colour": "blue"}, "make it blue"), ({"category": "bowl"}, "a bowl instead"), ({"count": 3}, "three of them"),
+    ({"companion": {"category": "box", "colour": "orange", "side": "left"}}, "with an orange box to the left"),
+    ({"colour": "blue", "count": 2}, None), ({}, None)])
+def test_a_suggestion_names_the_one_thing_that_differs(change, words):
+    found = suggest.difference(scene(1), scene(2, **change))
+    assert (found[1] if found else None) == words
+
+
+def test_without_stated_attributes_titles_that_differ_in_a_word_suggest_it():
+    here, there = (Candidate(candidate_id=t, content=Content(text="x"), title=t) for t in ("Red card", "Blue card"))
+    assert suggest.difference(here, there) == ("title", "blue instead of red")
+
+
+def test_suggestions_are_mined_for_a_catalogue_picture_without_asking_the_model(searchers, uploads, upload, searcher,
+                                                                                 monkeypatch):
+    image = upload("images/02.png")
+    monkeypatch.setattr(type(searcher.encoder), "encode_queries", None)
+    page = search.suggestions(searchers, uploads, image, "images", "unified")
+    assert page.count("data-chip") == suggest.PER_ATTRIBUTE and "instead of yellow" in page and "nearest" not in page
+
+
+def test_a_visitors_picture_gets_those_of_its_nearest_item_and_the_page_says_so(searchers, uploads, upload):
+    page = search.suggestions(searchers, uploads, upload("queries/3.bmp"), "images", "unified")
+    assert "From the nearest catalogue picture, “green card”" in page and "data-chip" in page
+
+
+@pytest.mark.parametrize("image", [None, {"path": "/etc/hostname"}, 3])
+def test_no_picture_no_suggestions(searchers, uploads, image):
+    assert search.suggestions(searchers, uploads, image, "images", "unified") == search_html.no_suggestions()
+
+
+@pytest.mark.parametrize("suggestion", [None, "", "x" * 300, ["a"]])
+def test_what_is_no_suggestion_is_refused(suggestion):
+    with pytest.raises(ConfigError):
+        search.take_suggestion(suggestion)
+
+
+def test_a_results_words_are_added_to_the_text(searchers):
+    assert search.add_words(searchers, "unified", "100:0", "") == "red card"
+    assert search.add_words(searchers, "unified", "100:0", "two") == "two, red card"
+    assert search.add_words(searchers, "unified", "100:20", "") == "This card is red."
+    for wrong in ("100:99", None, ["100:0"]):
+        with pytest.raises(UMRError):
+            search.add_words(searchers, "unified", wrong, "")
+
+
+# Examples
+
+def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that_made_it(searchers, searcher, benchmark,
+                                                                                        tmp_path, monkeypatch):
+    results = searcher.search(search.handlers.make_query(None, "red", "all"), 24).results
+    row = {"image": "files/queries/1.bmp", "text": "red", "search_in": "all", "made_by": searcher.encoder.fingerprint,
+           "results": [stored(result, benchmark) for result in results]}
+    (tmp_path / "e.json").write_text(json.dumps([row, row | {"made_by": "another"}]))
+    examples = read_examples(benchmark, tmp_path / "e.json")
+    live = search.open_example(searchers, examples, "1", "unified", 24)
+    monkeypatch.setattr(searchers, "get", None)
+    image, text, search_in, *drawer, page, answered, _, trail, address = search.open_example(
+        searchers, examples, "0", "unified", 24)
+    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [0, "", 0]
+    assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
+    assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
+    assert live[7] == answered == Answered(trail[-1], "unified") and live[9] == trail and live[10] == address
+
+
+def test_an_example_shows_its_first_results_on_its_card(searcher):
+    results = tuple(searcher.search(search.handlers.make_query(None, "red", "images"), 6).results)
+    page = render.examples([Example(text="red", search_in="images", results=results)])
+    assert page.count("<img") == render.SHOWN_BY_EXAMPLE
+
+
+# Details
+
+def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, uploads, upload):
+    answered = found(searchers, uploads, image=upload("queries/3.bmp"), text="edit now")[1]
+    assert "files/images/03.png" in details.facts(searchers, answered, "100:3")
+    reasons = details.reasons(searchers, answered, "100:3")
+    for words in ("Your query", "Picture alone", "Words alone", "Without the picture", "Without the words",
+                  "Which words carry it", ">edit<", ">now<", "rank 1"):
+        assert words in reasons
+    assert ">unified</th><td>" in details.ranks(searchers, answered, "100:3")
+
+
+def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(searchers, uploads, upload):
+    image = upload("queries/3.bmp")
+    plain, tuned, cut = (found(searchers, uploads, image=image, text="edit now", **more)[1] for more in (
+        {}, {"balance": 0.8, "less_of": "<b>red"}, {"cut": 0.5}))
+    page = details.reasons(searchers, tuned, "100:3")
+    assert ">Fine-tuned<" in page and "(balance 0.8, less of “&lt;b&gt;red”)" in page
+    assert "Fine-tuned" not in details.reasons(searchers, plain, "100:3")
+    assert "changes no rank" in details.reasons(searchers, cut, "100:3")
+    assert "With the fine-tuning" in details.ranks(searchers, tuned, "100:3")
+    assert "fine-tuning" not in details.ranks(searchers, cut, "100:3")
+
+
+@pytest.mark.parametrize("candidate_id", ["100:99", None, ["100:1"], {"a": 1}])
+def test_details_of_what_is_not_there_are_refused_in_words(searchers, candidate_id):
+    answered = Answered(Turn(text="red"), "unified")
+    pages = (details.facts(searchers, answered, candidate_id), details.ranks(searchers, answered, candidate_id),
+             details.reasons(searchers, answered, candidate_id), details.reasons(searchers, None, "100:1"))
+    assert all('role="alert"' in page for page in pages)
+
+
+# Named endpoints
+
+def test_models_are_listed_without_opening_one(searchers, searcher, monkeypatch):
+    monkeypatch.setattr(searchers, "get", None)
+    (row,) = api.models(searchers)
+    assert row == {"name": "unified", "default": True, "fingerprint": searcher.encoder.fingerprint, "dim": 32,
+                   "precision": "float32", "collection": "catalogue", "vectors": 24}
+
+
+def test_collections_are_listed_with_what_can_be_searched(searchers):
+    (row,) = api.collections(searchers)
+    assert row["kinds"] == {"images": 12, "passages": 6, "entries": 4, "clips": 2}
+    assert (row["name"], row["count"], row["models"]) == ("catalogue", 24, ["unified"])

@@ -1,0 +1,423 @@
+"""Programmes: families of scenes become the roles and contrasts of a step (batch.py), one function per kind of step.
+
+Not pixels (catalogue/store.py) and not losses. Every contrast holds one task; the rows of all tasks of a step share
+pictures, so that each picture's vision states are computed once. A new programme is one function and its row in
+PROGRAMMES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from training import attributes, views
+from training.batch import Composition, TrainBatch
+from training.batch_builder import Asked, Draft, Row, Tokenise
+from training.catalogue import edit_text, edits, shortcut, text
+from training.catalogue.scene import Scene, with_action
+from training.catalogue.world import Item, World
+from training.config import TrainConfig
+from umr.encoders.base import UnifiedEncoder
+from umr.errors import ConfigError
+
+OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
+STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLUMNS])  # what a still picture fixes
+
+Pair = tuple[Item, Item, edits.Edit]  # reference, target, what leads from one to the other
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """A composed query: the pair's reference picture with its edit in words asks for the target, candidate `column`.
+
+    task: its role. searched: modality of the candidates. parts: whether recipes of MCA's losses add its two parts."""
+
+    task: str
+    searched: str
+    pair: Pair
+    words: str
+    column: int
+    facts: object = None
+    parts: bool = True
+
+
+def vision(draft: Draft) -> None:
+    """Pictures alone: the vision tower learns the attributes from its own heads, at a quarter of a step's cost."""
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch):
+        for item in family:
+            draft.picture(item)
+
+
+def motion(draft: Draft) -> None:
+    """Clips alone: the vision tower learns what moves from its own head."""
+    for _, family in _clip_families(draft, draft.config.families_per_batch // 2 or 1):
+        for item in family:
+            draft.clip(item)
+
+
+def captions(draft: Draft) -> None:
+    """Captions <-> pictures, in both directions."""
+    asked = Asked()
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch):
+        for item in _shown(draft, family):
+            column = draft.add(Row(role="picture", scene=item.scene, media=draft.picture(item)))
+            _caption_query(draft, asked, "t2i", "image", item.scene, column)
+    draft.open_roles.add("t2i")
+    draft.contrast("t2i", ("picture",), asked, symmetric=True)
+
+
+def pictures(draft: Draft) -> None:
+    """Composed queries, captions and same-scene pictures over one set of pictures."""
+    composed, captioned, same = Asked(), Asked(), Asked()
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch):
+        pairs = _pairs(draft, family)
+        shown = _candidates(draft, family, pairs)
+        column = {
+            item.row: draft.add(Row(role="picture", scene=item.scene, media=draft.picture(item))) for item in shown
+        }
+        for item in shown:
+            _caption_query(draft, captioned, "t2i", "image", item.scene, column[item.row])
+        for pair in pairs:
+            words = _edit_words(draft, pair, edit_text.phrase)
+            query = Composed(task="it2i", searched="image", pair=pair, words=words, column=column[pair[1].row])
+            _compose(draft, composed, query)
+        for one in shown:
+            twin = _twin(one, family)
+            if twin is not None:
+                if twin.row not in column:
+                    column[twin.row] = draft.add(Row(role="picture", scene=twin.scene, media=draft.picture(twin)))
+                draft.add(Row(role="i2i", scene=one.scene, media=draft.picture(one), target="image"))
+                same.add(column[twin.row])  # the picture itself is a true answer too, hence no negative
+    draft.open_roles.add("t2i")
+    draft.contrast("t2i", ("picture",), captioned, weight=0.7, symmetric=True)
+    draft.contrast("it2i", ("picture",), composed)
+    draft.contrast("i2i", ("picture",), same, weight=0.4)
+    _composition(draft, "it2i", "picture", composed)
+
+
+def passages(draft: Draft) -> None:
+    """Passages from pictures, from pictures with a change, and from other words."""
+    rng = draft.rng
+    by_picture, composed, by_text = Asked(), Asked(), Asked()
+    for _, family in _families(draft, draft.world.families, max(1, draft.config.families_per_batch * 2 // 3)):
+        pairs = _pairs(draft, family)
+        column: dict[Scene, int] = {}
+        for item in _candidates(draft, family, pairs):
+            if item.scene not in column:
+                words = text.passage(item.scene, rng)
+                column[item.scene] = draft.add(Row(role="passage", scene=item.scene, words=words))
+                if rng.random() < 0.3:
+                    _caption_query(draft, by_text, "t2t", "text", item.scene, column[item.scene])
+                else:
+                    words = text.paraphrase(item.scene, rng)
+                    draft.add(Row(role="t2t", scene=item.scene, words=words, target="text"))
+                    by_text.add(column[item.scene])
+            draft.add(Row(role="i2t", scene=item.scene, media=draft.picture(item), target="text"))
+            by_picture.add(column[item.scene])
+        for pair in pairs:
+            say = edit_text.question if rng.random() < 0.6 else edit_text.phrase
+            words = _edit_words(draft, pair, say)
+            query = Composed(task="it2t", searched="text", pair=pair, words=words, column=column[pair[1].scene])
+            _compose(draft, composed, query)
+    draft.open_roles.add("t2t")
+    draft.contrast("i2t", ("passage",), by_picture, symmetric=True)
+    draft.contrast("it2t", ("passage",), composed)
+    draft.contrast("t2t", ("passage",), by_text, weight=0.7)
+    _composition(draft, "it2t", "passage", composed)
+
+
+def entries(draft: Draft) -> None:
+    """Illustrated entries: the picture says one half, the words the other."""
+    rng, searched = draft.rng, "image,text"
+    by_text, by_picture, composed = Asked(), Asked(), Asked()
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch * 3 // 4 or 1):
+        column: dict[int, int] = {}
+        known: dict[int, text.EntryFacts] = {}
+        # shared by siblings: neither words nor picture suffice
+        two = (text.random_facts(rng), text.random_facts(rng))
+        pairs = _pairs(draft, family)
+        for item in _candidates(draft, family, pairs):
+            scene = item.scene
+            facts = known[item.row] = two[int(rng.integers(2))]
+            words = text.entry(scene, facts, rng)
+            column[item.row] = draft.add(
+                Row(role="entry", scene=scene, words=words, media=draft.picture(item), facts=facts)
+            )
+            words = text.entry_query(scene, facts, rng)
+            draft.add(Row(role="t2it", scene=scene, words=words, target=searched, facts=facts))
+            by_text.add(column[item.row])
+            media = draft.picture(_twin(item, family) or item)
+            draft.add(Row(role="i2it", scene=scene, media=media, target=searched))
+            by_picture.add(column[item.row])
+        for pair in pairs:
+            reference, target, edit = pair
+            facts = known[target.row]
+            words = text.with_facts(edit_text.phrase(edit, reference.scene, rng), facts, rng)
+            query = Composed(
+                task="it2it", searched=searched, pair=pair, words=words, column=column[target.row], facts=facts
+            )
+            _compose(draft, composed, query)
+    draft.contrast("t2it", ("entry",), by_text)
+    draft.contrast("i2it", ("entry",), by_picture, weight=0.4)
+    draft.contrast("it2it", ("entry",), composed)
+    _composition(draft, "it2it", "entry", composed)
+
+
+def clips(draft: Draft) -> None:
+    """Clips from words, from a still, and from a still with the action in words."""
+    rng = draft.rng
+    by_text, by_picture, composed = Asked(), Asked(), Asked()
+    for number, family in _clip_families(draft, draft.config.families_per_batch // 3 or 1):
+        stills = _stills(draft, number, family)
+        column = {item.row: draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item))) for item in family}
+        for target in family:
+            _caption_query(draft, by_text, "t2v", "video", target.scene, column[target.row])
+            still = with_action(target.scene, None)
+            shown = [item for item in stills if item.scene == still]
+            if shown:
+                edit = edits.between(still, target.scene, rng)
+                words = edit_text.phrase(edit, still, rng)
+                picture = shown[int(rng.integers(len(shown)))]
+                draft.add(Row(role="i2v", scene=target.scene, media=draft.picture(picture), target="video"))
+                by_picture.add(column[target.row], STILL_SAID)
+                pair = (picture, target, edit)
+                query = Composed(task="it2v", searched="video", pair=pair, words=words, column=column[target.row])
+                _compose(draft, composed, query)
+    draft.open_roles |= {"t2v", "i2v"}
+    draft.contrast("t2v", ("clip",), by_text, symmetric=True)
+    draft.contrast("i2v", ("clip",), by_picture, weight=0.3)
+    draft.contrast("it2v", ("clip",), composed)
+    _composition(draft, "it2v", "clip", composed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A candidate of the mixed pool: its role, its number there, what it shows, stills beside it, and its chunk."""
+
+    role: str
+    number: int
+    item: Item
+    stills: list[Item]
+    chunk: int
+
+
+def everything(draft: Draft) -> None:
+    """One mixed pool of pictures, passages, entries and clips: the kind of the answer is not said."""
+    rng = draft.rng
+    by_text, by_picture, composed = Asked(), Asked(), Asked()
+    pool = _mixed_pool(draft)
+    roles = [role for role in ("picture", "passage", "entry", "clip") if role in draft.roles]
+    first = dict(zip(roles, np.cumsum([0] + [len(draft.roles[role]) for role in roles]), strict=False))
+    for found in pool:
+        item, column = found.item, int(first[found.role]) + found.number
+        draft.chunk = found.chunk  # a query is encoded with its answer
+        words = text.caption(item.scene, rng, full=True)
+        draft.add(Row(role="t2all", scene=item.scene, words=words, target="all"))
+        by_text.add(column)
+        shown = _twin(item, found.stills) or (item if found.role == "passage" else None)
+        if shown is not None:
+            draft.add(Row(role="i2all", scene=item.scene, media=draft.picture(shown), target="all"))
+            by_picture.add(column, STILL_SAID)
+        pairs = [pair for pair in _pairs(draft, found.stills) if pair[1].scene == item.scene]
+        if pairs:
+            reference, _, edit = pairs[0]
+            words = edit_text.phrase(edit, reference.scene, rng)
+            query = Composed(task="it2all", searched="all", pair=pairs[0], words=words, column=column, parts=False)
+            _compose(draft, composed, query)
+    draft.open_roles |= {"i2all", "it2all"}
+    draft.contrast("t2all", roles, by_text)
+    draft.contrast("i2all", roles, by_picture, weight=0.5)
+    draft.contrast("it2all", roles, composed)
+
+
+def _mixed_pool(draft: Draft) -> list[_Found]:
+    """The candidates of `everything`: each item of some families as one kind, and a few clips."""
+    rng, found = draft.rng, []
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch // 3 or 1):
+        for item in _shown(draft, family):
+            role, words = ("picture", "passage", "entry")[int(rng.integers(3))], None
+            if role == "passage":
+                words = text.passage(item.scene, rng)
+            elif role == "entry":
+                words = text.entry(item.scene, text.random_facts(rng), rng)
+            media = None if role == "passage" else draft.picture(item)
+            number = draft.add(Row(role=role, scene=item.scene, words=words, media=media))
+            found.append(_Found(role=role, number=number, item=item, stills=family, chunk=draft.chunk))
+    for place, family in _clip_families(draft, draft.config.families_per_batch // 8 or 1):
+        stills = _stills(draft, place, family)
+        for item in family[:3]:
+            number = draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item)))
+            found.append(_Found(role="clip", number=number, item=item, stills=stills, chunk=draft.chunk))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    """A kind of step. draw: collects its rows. needs: the weight in TrainConfig without which it teaches nothing."""
+
+    draw: Callable[[Draft], None]
+    needs: str | None = None
+
+
+#: What a step can be made of, by the name that TrainConfig.programmes gives a share.
+PROGRAMMES: Mapping[str, Programme] = {
+    "vision": Programme(draw=vision, needs="vision_weight"),
+    "motion": Programme(draw=motion, needs="motion_weight"),
+    "captions": Programme(draw=captions),
+    "pictures": Programme(draw=pictures),
+    "passages": Programme(draw=passages),
+    "entries": Programme(draw=entries),
+    "clips": Programme(draw=clips),
+    "everything": Programme(draw=everything),
+}
+
+
+def check_programmes(config: TrainConfig) -> None:
+    """Raises ConfigError where the config names a programme that there is not, or one that would teach nothing."""
+    unknown = sorted(set(config.programmes) - set(PROGRAMMES))
+    if unknown:
+        raise ConfigError(f"programmes {', '.join(unknown)} are unknown; legal: {', '.join(PROGRAMMES)}")
+    for name, share in config.programmes.items():
+        needs = PROGRAMMES[name].needs
+        if share and needs and not getattr(config, needs):
+            raise ConfigError(f"the programme {name} learns from its own heads alone: give {needs} above 0")
+
+
+class BatchBuilder:
+    """Makes the batch of any step: batch n depends on (seed, n) alone, so a resumed run sees the same ones.
+
+    The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same."""
+
+    def __init__(self, world: World, encoder: UnifiedEncoder, config: TrainConfig) -> None:
+        check_programmes(config)
+        self.world, self.tokenise, self.config = world, Tokenise.of(encoder), config
+        self.names = [name for name, share in config.programmes.items() if share]
+        shares = np.array([config.programmes[name] for name in self.names])
+        self.shares = shares / shares.sum()
+
+    def build(self, step: int) -> TrainBatch:
+        """The batch of a step, on the CPU."""
+        draft = Draft(self.tokenise, self.world, self.config, step)
+        name = self.names[int(draft.rng.choice(len(self.names), p=self.shares))]
+        PROGRAMMES[name].draw(draft)
+        return draft.finish(name)
+
+
+def _families(draft: Draft, families: list[list[Item]], count: int) -> Iterator[tuple[int, list[Item]]]:
+    """`count` random families with their numbers; starts a new chunk every `chunk_families`."""
+    config, rng = draft.config, draft.rng
+    chosen = rng.choice(len(families), min(count, len(families)), replace=False)
+    for place, number in enumerate(chosen):
+        if config.chunk_families and place % config.chunk_families == 0:
+            draft.chunk += 1
+        family = families[int(number)]
+        if rng.random() < config.mirror:
+            family = views.mirror_family(family, draft.world.manifest["split"])
+        yield int(number), family
+
+
+def _clip_families(draft: Draft, count: int) -> Iterator[tuple[int, list[Item]]]:
+    """`count` random clip families with their numbers, some of them played backwards."""
+    for number, family in _families(draft, draft.world.clip_families, count):
+        if draft.rng.random() < draft.config.backwards:
+            family = views.reverse_family(family, draft.world.manifest["split"])
+        yield number, family
+
+
+def _stills(draft: Draft, number: int, moving: list[Item]) -> list[Item]:
+    """The pictures of the scenes of clip family `number`, mirrored where the clips are."""
+    stills = draft.world.families[number]
+    return views.mirror_family(stills, draft.world.manifest["split"]) if moving[0].mirrored else stills
+
+
+def _shown(draft: Draft, family: list[Item]) -> list[Item]:
+    """All renders of a family, or a single one where batches are of random items."""
+    return family if draft.config.batch == "families" else [family[int(draft.rng.integers(len(family)))]]
+
+
+def _caption_query(draft: Draft, asked: Asked, task: str, searched: str, scene: Scene, column: int) -> None:
+    """A full or partial caption of a scene asks for the candidate in `column`."""
+    words, said = text.caption_and_said(scene, draft.rng, full=draft.rng.random() < 0.5)
+    draft.add(Row(role=task, scene=scene, words=words, target=searched))
+    asked.add(column, attributes.columns_said(said))
+
+
+def _pairs(draft: Draft, family: list[Item]) -> list[Pair]:
+    """(reference, target, edit): every render is a target once ("families"), or one pair ("random")."""
+    rng, pairs = draft.rng, []
+    for target in family:
+        others = [item for item in family if item.scene != target.scene]
+        rng.shuffle(others)
+        for reference in others:
+            edit = edits.between(reference.scene, target.scene, rng)
+            if edit is not None:
+                pairs.append((reference, target, edit))
+                break
+    if draft.config.batch == "random" and pairs:
+        return [pairs[int(rng.integers(len(pairs)))]]
+    return pairs
+
+
+def _candidates(draft: Draft, family: list[Item], pairs: list[Pair]) -> list[Item]:
+    """The renders that are candidates: all of a family, or the one pair's target where batches are of random items."""
+    return family if draft.config.batch == "families" else [target for _, target, _ in pairs]
+
+
+def _edit_words(draft: Draft, pair: Pair, say: Callable[..., str]) -> str:
+    """The edit in words; in a text-shortcut world they may describe the whole target as well."""
+    reference, target, edit = pair
+    words = say(edit, reference.scene, draft.rng)
+    if draft.rng.random() < draft.config.text_shortcut:
+        words = shortcut.with_rest(words, target.scene, draft.rng)
+    return words
+
+
+def _cue(draft: Draft, edit: edits.Edit) -> int | None:
+    """The tag in a reference picture of a picture-shortcut world; it lies with probability 1 - strength."""
+    strength = draft.config.picture_shortcut
+    if not strength:
+        return None
+    cue = shortcut.cue_of(edit)
+    return cue if draft.rng.random() < strength else shortcut.other_cue(cue, draft.rng)
+
+
+def _compose(draft: Draft, asked: Asked, query: Composed) -> None:
+    """Add a composed query and, where MCA's losses ask for them, its picture alone and its text alone."""
+    reference, wanted, edit = query.pair
+    scene, target = wanted.scene, query.searched
+    media = draft.picture(reference, _cue(draft, edit))
+    draft.add(Row(role=query.task, scene=scene, words=query.words, media=media, target=target, facts=query.facts))
+    if draft.config.composes and query.parts:
+        draft.add(Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True))
+        draft.add(Row(role=f"{query.task} text", scene=scene, words=query.words, target=target, part=True))
+    fits = (lambda found: edit.matches(reference.scene, found)) if edit.kind in OPEN_KINDS else None
+    asked.add(query.column, accepts=fits)
+
+
+def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:
+    """Line the composed queries of a task up with their parts, where a recipe has them."""
+    if not draft.config.composes or not asked.positive:
+        return
+    parts = (f"{task} picture", f"{task} text")
+    draft.open_roles.update(parts)
+    wanted = draft.roles[task].codes()
+    same = attributes.same_meaning(wanted, np.stack(asked.said), wanted) & ~np.eye(len(wanted), dtype=bool)
+    draft.compositions.append(
+        Composition(
+            task=task,
+            roles=(task, *parts),
+            candidate=candidate,
+            positive=torch.tensor(asked.positive),
+            same=torch.from_numpy(same),
+        )
+    )
+
+
+def _twin(item: Item, family: list[Item]) -> Item | None:
+    """Another render of what the item shows, for a clip a still of it; None if the family has none."""
+    still = with_action(item.scene, None)
+    alike = (other for other in family if other.scene == still and (other.row, other.scene) != (item.row, item.scene))
+    return next(alike, None)

@@ -1,0 +1,185 @@
+"""Many visitors at once on the served page: does each get their own answer, how long does it take, does memory grow.
+
+Each user is a gradio_client of its own, in a thread, asking the named endpoint /search. Not a browser, and only this
+machine: a page of others is not loaded by it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from umr.bench.server import served_page
+from umr.errors import ConfigError, MismatchError
+from umr.eval.evaluate import Judged
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0  # between two looks at the server's memory
+SCORE_APART = 1e-3  # scores that differ by more are of another query: batching moves them by 1e-5
+K = 10
+LEAK_SHARE = 0.05  # growth of memory in the second half, as a share of what it was in the middle, that counts as a leak
+
+Answer = tuple[tuple[str, float], ...]
+Ask = Callable[[str, str | None], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query, and the answer that it had when nobody else was there."""
+
+    text: str
+    image: str | None
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the users met. Appending to a list is atomic, so they share it without a lock."""
+
+    ms: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    memory_mib: list[tuple[float, float]] = field(default_factory=list)
+
+
+def bench_load(judged: Judged, users: int, seconds: float, url: str | None = None) -> dict[str, Any]:
+    """Loads a page with `users` simultaneous visitors and returns the row of the report.
+
+    url: a page that runs already, on this machine; None starts app.py. Raises ConfigError for settings outside their
+    limits, MismatchError where the page does not answer or two queries have one answer."""
+    if not 1 <= users <= 256 or not 0 < seconds <= 3600:
+        raise ConfigError(f"{users} users for {seconds:g} s: give 1 to 256 users and up to 3600 s")
+    with served_page(url) as (address, process):
+        asks = [connect(address) for _ in range(users)]
+        asked = alone(asks[0], judged, users)
+        tally = together(asks, asked, seconds, None if process is None else process.pid)
+    return report(tally, users, seconds)
+
+
+def connect(address: str) -> Ask:
+    """A user: its own client and session. Returns what asks one query."""
+    from gradio_client import Client, handle_file  # heavy, and only this command needs it
+
+    client = Client(address, verbose=False)
+
+    def ask(text: str, image: str | None) -> Answer:
+        rows = client.predict(image=handle_file(image) if image else None, text=text, search_in="images", k=K,
+                              api_name="/search")
+        return tuple((row["id"], row["score"]) for row in rows)
+
+    return ask
+
+
+def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
+    """One query for each user, with its answer when nobody else asks; no two with the same answer.
+
+    Raises MismatchError where there are too few such queries: then a mix-up could not be seen."""
+    found: list[Asked] = []
+    for query in judged.queries:
+        if len(found) == users:
+            break
+        image = query.content.image
+        text = query.content.text or ""
+        answer = ask(text, None if image is None else str(image))
+        if answer and not any(same(answer, other.answer) for other in found):
+            found.append(Asked(text, None if image is None else str(image), answer))
+    if len(found) < users:
+        raise MismatchError(f"only {len(found)} queries of {judged.task} have answers of their own; {users} are needed")
+    return found
+
+
+def together(asks: Sequence[Ask], asked: Sequence[Asked], seconds: float, pid: int | None) -> Tally:
+    """All users at once until the time is over, each with its own query again and again, each answer compared with the
+    one that the query had alone.  pid: the server's process, None where its memory cannot be seen."""
+    tally, start = Tally(), time.monotonic()
+    threads = [threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)
+               for ask, own in zip(asks, asked)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if pid is not None:
+            tally.memory_mib.append((time.monotonic() - start, resident_mib(pid)))
+        threads[0].join(EVERY_S)
+        if not threads[0].is_alive():
+            time.sleep(0.05)
+    return tally
+
+
+def _user(ask: Ask, own: Asked, until: float, tally: Tally) -> None:
+    while time.monotonic() < until:
+        begin = time.perf_counter()
+        try:
+            answer = ask(own.text, own.image)
+        except Exception as error:  # whatever a client raises is what this bench counts
+            log.info("a user met an error", exc_info=True)
+            tally.errors.append(f"{type(error).__name__}: {error}"[:300])
+            continue
+        tally.ms.append(1000 * (time.perf_counter() - begin))
+        if not same(answer, own.answer):
+            tally.wrong.append(own.text)
+
+
+def same(a: Answer, b: Answer) -> bool:
+    """Whether two answers are of one query: the same scores, and the same ids but for ties within the tolerance."""
+    if len(a) != len(b) or any(abs(x[1] - y[1]) > SCORE_APART for x, y in zip(a, b)):
+        return False
+    return len({x[0] for x in a} & {y[0] for y in b}) >= len(a) - 1
+
+
+def report(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
+    """The row: counts, milliseconds, and memory at the start, in the middle and at the end (medians of a tenth)."""
+    p50, p95, p99 = (round(float(v), 1) for v in np.percentile(tally.ms, (50, 95, 99))) if tally.ms else (None,) * 3
+    memory = [value for _, value in tally.memory_mib]
+    tenth = max(1, len(memory) // 10)
+    start, middle, end = (_median(memory[at:at + tenth]) for at in (0, len(memory) // 2, max(0, len(memory) - tenth)))
+    growth = None if middle is None or end is None else round(end - middle, 1)
+    return {"users": users, "seconds": seconds, "searches": len(tally.ms), "errors": len(tally.errors),
+            "of_others": len(tally.wrong), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+            "per_second": round(len(tally.ms) / seconds, 1), "memory_start_mib": start, "memory_middle_mib": middle,
+            "memory_end_mib": end, "growth_second_half_mib": growth, "first_errors": tally.errors[:3]}
+
+
+def failures(row: Mapping[str, Any]) -> list[str]:
+    """What a report says against the page, in words; [] for a page that served everybody well."""
+    found = []
+    if row["errors"] or row["of_others"]:
+        found.append(f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}")
+    if not row["searches"]:
+        found.append("nobody got an answer")
+    growth, middle = row["growth_second_half_mib"], row["memory_middle_mib"]
+    if growth is not None and growth > LEAK_SHARE * middle:
+        found.append(f"memory grew by {growth} MiB in the second half, from {middle} MiB")
+    return found
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process and its children, in MiB, by /proc; nan where the system has none."""
+    total, found = 0, False
+    for one in (pid, *_children(pid)):
+        try:
+            fields = Path("/proc", str(one), "statm").read_text().split()
+        except OSError:
+            continue
+        total, found = total + int(fields[1]) * os.sysconf("SC_PAGE_SIZE"), True
+    return total / 2**20 if found else float("nan")
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path("/proc", str(pid), "task", str(pid), "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _median(values: Sequence[float]) -> float | None:
+    kept = [value for value in values if not math.isnan(value)]
+    return round(float(np.median(kept)), 1) if kept else None

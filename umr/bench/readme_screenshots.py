@@ -1,0 +1,125 @@
+"""The README's pictures of the page, taken from the real one in a real browser. Not a test of it.
+
+    python -m umr.bench.readme_screenshots [--out docs] [--url URL]"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from umr.bench.browser import open_browser
+from umr.bench.server import served_page
+from umr.errors import ConfigError, UMRError
+from umr.eval import evaluate
+from umr.search import BUNDLED, default_root, repository_root
+from umr.ui.queries import compare_link
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+MAX_BYTES = 60_000  # of one picture
+QUALITIES = range(86, 20, -6)
+PATIENCE_MS = 120_000
+TASK = ("it2i", "ind")
+#: Every picture in view is there.
+LOADED = """[...document.images].every((image) => {
+  const box = image.getBoundingClientRect(), seen = box.width && box.bottom > 0 && box.top < innerHeight;
+  return !seen || (image.complete && image.naturalWidth); })"""
+
+#: The results' beginning below the bar, which stays on top.
+TO_RESULTS = """() => { const bar = document.querySelector('#q-bar');
+  const kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);  // it may stand partly above the window
+  const top = document.querySelector('#results').getBoundingClientRect().top;
+  window.scrollBy({ top: top - kept - 16, behavior: 'instant' }); }"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture: its file's name, the window, and what is done before it is taken. show: given the page and its address."""
+
+    name: str
+    width: int
+    height: int
+    show: Callable[[Page, str], None]
+    dark: bool = False
+
+
+def _search(page: Page, address: str) -> None:
+    page.goto(address)
+    page.locator(".u-example").first.click(timeout=PATIENCE_MS)
+    page.locator("#results .u-card").first.wait_for(timeout=PATIENCE_MS)
+    page.locator("#suggestions .u-chip").first.wait_for(timeout=PATIENCE_MS)
+    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+
+
+def _results(page: Page, address: str) -> None:
+    _search(page, address)
+    page.evaluate(TO_RESULTS)
+
+
+def _compare(page: Page, address: str) -> None:
+    judged = evaluate.load(default_root() / "media" / BUNDLED, *TASK)
+    page.goto(f"{address}/{compare_link(judged.queries[0].query_id, *TASK)}")
+    page.locator("#compare .u-cell").first.wait_for(timeout=PATIENCE_MS)
+    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+
+
+def _diagnose(page: Page, address: str) -> None:
+    page.goto(f"{address}/?tab=diagnose")
+    page.locator("#diagnose svg").first.wait_for(timeout=PATIENCE_MS)
+
+
+SHOTS = (Shot("search.webp", 1280, 960, _search), Shot("compare.webp", 1280, 960, _compare),
+         Shot("diagnose.webp", 1280, 960, _diagnose), Shot("phone.webp", 390, 844, _results, dark=True))
+
+
+def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
+    """A picture as WebP of at most `limit` bytes, in the best quality that fits. Raises ConfigError if none does."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    for quality in QUALITIES:
+        out = io.BytesIO()
+        picture.save(out, "WEBP", quality=quality, method=6)
+        if out.tell() <= limit:
+            return out.getvalue()
+    raise ConfigError(f"a picture of {picture.width} x {picture.height} does not fit into {limit:,} bytes")
+
+
+def take(browser: Browser, address: str, shot: Shot) -> bytes:
+    """One picture of a running page."""
+    with browser.new_context(viewport={"width": shot.width, "height": shot.height}, reduced_motion="reduce",
+                             color_scheme="dark" if shot.dark else "light") as context:
+        page = context.new_page()
+        shot.show(page, address)
+        page.wait_for_function(LOADED, timeout=PATIENCE_MS)
+        page.wait_for_timeout(800)  # until the bars have stopped to move
+        return small_webp(page.screenshot())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Takes every picture; returns the exit status: 2 with a message where one cannot be taken."""
+    parser = argparse.ArgumentParser(description="Takes the README's pictures of the page.")
+    parser.add_argument("--out", type=Path, default=repository_root() / "docs", help="folder (default: docs)")
+    parser.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
+    options = parser.parse_args(arguments)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        with open_browser() as browser, served_page(options.url) as (address, _):
+            for shot in SHOTS:
+                content = take(browser, address, shot)
+                (options.out / shot.name).write_bytes(content)
+                print(f"{options.out / shot.name}: {len(content) / 1000:.0f} kB")
+    except UMRError as error:
+        print(f"umr: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The tables of numbers in README.md, from the stored reports: `python -m umr.bench.readme_tables` writes them between their marks.
+
+A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's. Not the numbers (reports.py)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+
+from umr.errors import ConfigError
+from umr.eval.evaluate import Row, Verdict, over_sum, verdict
+from umr.eval.reports import Stored, paired, read_stored
+from umr.formats import written
+from umr.search import DEFAULT_ENCODER, index_folder, repository_root
+
+TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
+SPLIT_TASKS = ("it2i", "it2t", "it2v")
+SPLITS = ("ind", "combination", "shortcut-text", "shortcut-picture", "rendering", "phrasing", "clutter")
+PAIR = ("contrastive", "mca")
+_BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def tasks() -> list[str]:
+    """Every task in distribution, the default encoder: success@k, and success@1 of the parts and of their sum."""
+    stored = _stored(DEFAULT_ENCODER)
+    head = ("task", "queries / families", "success@1 (95 %)", "@5", "@10", "picture only @1", "text only @1",
+            "vector sum @1 (text's weight)", "above the sum (95 %, paired)")
+    shown = over_sum(stored.report["rows"])
+    lines = []
+    for task in TASKS:
+        row = _row(stored, task, "ind")
+        columns = ("success@5", "success@10", "picture_only_success@1", "text_only_success@1")
+        rest = (_percent(row[column]) for column in columns)
+        lines.append((f"`{task}`", f"{row['n']} / {row['groups']}", _with_interval(row), *rest, _sum(row),
+                      _above_sum(row, shown.get((task, "ind")))))
+    return _table(head, lines)
+
+
+def splits() -> list[str]:
+    """success@1 of the composed tasks on every split, the default encoder; in brackets the vector sum's."""
+    stored = _stored(DEFAULT_ENCODER)
+    lines = []
+    for split in SPLITS:
+        rows = [_row(stored, task, split) for task in SPLIT_TASKS]
+        cells = (f"{_with_interval(row)}; sum {_percent(row['vector_sum_success@1'])}" for row in rows)
+        lines.append((split, " / ".join(str(row["groups"]) for row in rows), *cells))
+    return _table(("split", "families", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
+
+
+def pair() -> list[str]:
+    """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
+    rows = {(row["task"], row["split"]): row for row in paired(*map(_stored, PAIR))}
+    lines = []
+    for task in TASKS:
+        for split in SPLITS:
+            if (task, split) in rows:
+                row = rows[task, split]
+                low, high = row["ci95"]
+                word = verdict(row)
+                difference = f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+                lines.append((f"`{task}`", split, str(row["groups"]), f"{100 * row['a']:.1f}", f"{100 * row['b']:.1f}",
+                              difference, _p(row["p_holm"]), "" if word == "no clear difference" else word))
+    return _table(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
+
+
+def pair_sum() -> list[str]:
+    """The pair's composed queries beside their own vector sums, in distribution: success@1 and the paired difference."""
+    head = ("task", *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")))
+    stored = [_stored(name) for name in PAIR]
+    shown = [over_sum(one.report["rows"]) for one in stored]
+    lines = []
+    for task in (task for task in TASKS if (task, "ind") in shown[0]):
+        rows = [_row(one, task, "ind") for one in stored]
+        cells = ((f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, "ind"]))
+                 for row, words in zip(rows, shown, strict=True))
+        lines.append((f"`{task}`", *(cell for three in cells for cell in three)))
+    return _table(head, lines)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, "pair": pair, "pair-sum": pair_sum}
+
+
+def filled(text: str) -> str:
+    """The text with every marked table written anew. Raises ConfigError for a mark that names no table."""
+
+    def block(found: re.Match[str]) -> str:
+        if found[2] not in TABLES:
+            raise ConfigError(f"there is no table {found[2]!r}; there are: {', '.join(TABLES)}")
+        return f"{found[1]}{chr(10).join(TABLES[found[2]]())}\n{found[3]}"
+
+    return _BLOCK.sub(block, text)
+
+
+def _stored(name: str) -> Stored:
+    return read_stored(name, index_folder(name))
+
+
+def _row(stored: Stored, task: str, split: str) -> Row:
+    row = stored.row(task, split)
+    if row is None:
+        raise ConfigError(f"{stored.name} has no stored {task} {split}: `python -m umr evaluate --encoder {stored.name} --store`")
+    return row
+
+
+def _percent(share: float | None) -> str:
+    """Whole per cent, "" for None; with a decimal where rounding would make it all or nothing, which it is not."""
+    if share is None:
+        return ""
+    whole = f"{100 * share:.0f}"
+    return f"{min(99.9, max(0.1, 100 * share)):.1f}" if whole in ("0", "100") and share not in (0, 1) else whole
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def _sum(row: Row, decimals: int = 0) -> str:
+    """success@1 of the vector sum and the weight of the text in it; "" where the task has none."""
+    share = row["vector_sum_success@1"]
+    if share is None:
+        return ""
+    return f"{f'{100 * share:.{decimals}f}' if decimals else _percent(share)} ({row['vector_sum_weight']:.2f})"
+
+
+def _above_sum(row: Row, word: Verdict | None) -> str:
+    """The composed query minus its vector sum; in bold where it differs after Holm's correction."""
+    if word is None:
+        return ""
+    low, high = row["ci95_composed_over_sum"]
+    value = f"{100 * row['composed_over_sum']:+.1f}"
+    shown = value if word == "no clear difference" else f"**{value}**"
+    return f"{shown} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _with_interval(row: Row) -> str:
+    low, high = row["intervals"]["success@1"]
+    return f"**{100 * row['success@1']:.1f}** ({_percent(low)} to {_percent(high)})"
+
+
+def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    rows = [list(head), *map(list, lines)]
+    rows.insert(1, ["---"] * len(rows[0]))
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def main() -> int:
+    """Writes README.md's tables; says whether anything changed."""
+    path = repository_root() / "README.md"
+    text = path.read_text("utf-8")
+    new = filled(text)
+    if new != text:
+        with written(path) as file:
+            file.write(new)
+    print("README.md: tables written" if new != text else "README.md: tables are as stored", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

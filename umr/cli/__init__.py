@@ -1,0 +1,1 @@
+"""`python -m umr`: the grammar of the command line and its commands. The work itself is elsewhere."""

@@ -1,0 +1,345 @@
+"""The commands of `python -m umr`: they read arguments and print; the work is elsewhere, the grammar in umr.cli.parser.
+
+Results go to stdout, everything else to stderr; what a person can mend is one line and exit status 2. Heavy modules
+are imported by the commands that need them, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from umr.cli.parser import parser
+from umr.errors import ConfigError, UMRError, printable
+
+if TYPE_CHECKING:
+    from umr.eval.evaluate import Judged
+    from umr.search import Searcher
+    from umr.types import Encoder, Query
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 with a message, or 130 after an interrupt."""
+    options = parser().parse_args(arguments)
+    commands = {
+        "search": search,
+        "embed": embed,
+        "index": index,
+        "evaluate": evaluate,
+        "compare": compare,
+        "diagnose": diagnose,
+        "drift": drift,
+        "info": info,
+        "adopt": adopt,
+        "bench query": bench_query,
+        "bench load": bench_load,
+        "bench page": bench_page,
+    }
+    try:
+        commands[options.command](options)
+        sys.stdout.flush()
+    except UMRError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nobody left to tell
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    return 0
+
+
+def search(options: argparse.Namespace) -> None:
+    """`search`: a JSON array or a table."""
+    query = read_query(options.text, options.image, options.search_in)
+    from umr.search import DEFAULT_ENCODER, Searcher, index_folder, result_row
+
+    if options.top < 1:
+        raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
+    folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
+    searcher = Searcher.open(folder, options.dtype)
+    outcome = searcher.search(query, options.top)
+    _say(outcome.notices)
+    _say(_of_picture(folder, searcher, options.image))
+    rows = [result_row(result) for result in outcome.results]
+    _print(rows, options.json, ("rank", "score", "id", "modality", "media", "text"))
+
+
+def _of_picture(folder: Path, searcher: Searcher, image: Path | None) -> tuple[str, ...]:
+    """What is said of the query's picture: that it is unlike the encoder's training."""
+    from umr.eval.familiar import PictureCheck
+
+    check = None if image is None else PictureCheck.open(folder, searcher)
+    return () if check is None else check.notices(image)
+
+
+def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
+    """The query of the command line's arguments, checked before anything is loaded. Raises ConfigError or
+    MediaError."""
+    from umr import media
+    from umr.types import SEARCH_IN as targets
+    from umr.types import Content, Query
+
+    words = None if text is None else media.clean_text(text) or None
+    if words is None and image is None:
+        raise ConfigError("there is nothing to search for: give --image, --text, or both")
+    if image is not None and image.is_dir():
+        raise ConfigError(f"{image} is a folder; give the file of a picture")
+    if image is not None:
+        media.open_image(image, name=str(image))
+    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=targets[search_in])
+
+
+def embed(options: argparse.Namespace) -> None:
+    """`embed`: vectors of the rows, in their order, written to a .npy."""
+    from umr.arrays import npy_target, write_npy
+    from umr.cli.embed import embed_notices, embed_rows, read_embed_rows
+
+    out, rows = npy_target(options.out), read_embed_rows(options.rows)
+    encoder = _encoder(options.encoder, options.dtype)[0]
+    vectors = embed_rows(encoder, rows)
+    write_npy(out, vectors)
+    _say(embed_notices(encoder, rows))
+    print(f"{len(vectors)} vectors of {vectors.shape[1]} numbers in {out}", file=sys.stderr)
+
+
+def index(options: argparse.Namespace) -> None:
+    """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
+    encoder, place = _encoder(options.encoder, options.dtype)
+    from umr.cli.embed import cut_notice
+    from umr.cli.progress import Progress
+    from umr.index.index import build_claimed
+    from umr.lock import claimed
+
+    with claimed(options.out) as claim:
+        collection = _collection(options, Progress("reading"))
+        for refused in collection.refused:
+            print(printable(f"refused {refused.source}: {refused.reason}"), file=sys.stderr)
+        manifest = build_claimed(
+            claim, encoder, collection, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+        )
+    _say(cut_notice(encoder, (candidate.content for candidate in collection)))
+    print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
+    from umr.cli.progress import Progress
+    from umr.eval.evaluate import COLUMNS, OVER_SUM, evaluate_all
+    from umr.eval.reports import reports_folder, store
+
+    if options.runs and options.store:
+        raise ConfigError("--runs and --store write the same runs to two places; give one of them")
+    if options.index and options.store:
+        raise ConfigError("--store is for the bundled benchmark, which the page shows; give --runs with --index")
+    if options.tune_vector_sum is not None:
+        _tune_vector_sum(options)
+        return
+    searcher, root = _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
+    runs = options.runs / searcher.encoder.name if options.runs else None
+    progress = Progress("evaluating, tasks and splits:")
+    if options.store:
+        rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
+    else:
+        rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
+    baselines = ("picture_only_success@1", "text_only_success@1", "vector_sum_success@1", "vector_sum_weight", "unimodal_wins")
+    _print(rows, options.json, ("task", "split", "n", "groups", *COLUMNS, *baselines, "ci95_success@1", *OVER_SUM))
+
+
+def _tune_vector_sum(options: argparse.Namespace) -> None:
+    """`evaluate --tune-vector-sum`: writes the weights; prints what they are worth on the validation queries."""
+    from umr.cli.progress import Progress
+    from umr.eval.tuning import rows, tune
+    from umr.eval.vector_sum import write_weights
+
+    if not options.index or options.runs or options.store or options.task or options.split:
+        raise ConfigError(
+            "--tune-vector-sum needs --index with an index of validation queries, and takes no --runs, --store, --task "
+            "or --split: one weight is chosen for each task, on its ind queries"
+        )
+    searcher, root = _opened(options.index, options.dtype)
+    weights = tune(searcher, root, Progress("choosing weights, tasks:"))
+    print(f"written: {write_weights(weights, options.tune_vector_sum)}", file=sys.stderr)
+    found = rows(weights)
+    _print(found, options.json, tuple(found[0]))
+
+
+def compare(options: argparse.Namespace) -> None:
+    """`compare`: B minus A."""
+    from umr.eval.evaluate import compare_runs
+    from umr.eval.reports import reports_folder
+    from umr.search import BUNDLED, default_root
+
+    folders = [options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b)]
+    rows = compare_runs(default_root() / "media" / BUNDLED, *folders, options.task, options.split)
+    _print(rows, options.json, ("task", "split", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
+
+
+def diagnose(options: argparse.Namespace) -> None:
+    """`diagnose`: the summary; with --out also the value of every query."""
+    from umr.eval import diagnosis
+
+    searcher, root = _bundled(options.encoder, options.dtype)
+    made = diagnosis.diagnose(searcher, root, options.task, options.split)
+    if options.out is not None:
+        print(f"written: {diagnosis.write_diagnosis(options.out, made)}", file=sys.stderr)
+    row = {"task": made.task, "split": made.split, **made.summary}
+    _print([row], options.json, tuple(row))
+
+
+def drift(options: argparse.Namespace) -> None:
+    """`drift`: writes the calibration; prints the share of false alarms and of detections."""
+    from umr.eval import ood as measured
+    from umr.search import index_folder
+
+    searcher, root = _bundled(options.encoder, "float32")
+    made = measured.calibrate(searcher, root, command=f"python -m umr drift --encoder {options.encoder}")
+    print(f"written: {measured.write_calibration(made, index_folder(options.encoder))}", file=sys.stderr)
+    _print(measured.rows(made), options.json, ("kind", "shown", "n", "over"))
+
+
+def info(options: argparse.Namespace) -> None:
+    """`info`: what is here and whether it holds together."""
+    from umr.cli.info import describe
+
+    rows = describe(verify=not options.quick)
+    columns = ("encoder", "fingerprint", "parameters", "encoder_mib", "index", "count", "dim", "index_mib", "collection")
+    _print(rows, options.json, (*columns, "probe"))
+    broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
+    if broken:
+        raise ConfigError("; ".join(broken))
+
+
+def adopt(options: argparse.Namespace) -> None:
+    """`adopt`: writes the encoder folder; says that it is not trained."""
+    from umr.encoders.adopt import adopt as adopted
+
+    config = adopted(options.source, options.out, options.name, options.image_size, options.max_frames)
+    made = f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures of {config.image_size} px"
+    command = f"python -m training.train unified --init {options.out}"
+    _say([made, f"not trained for retrieval yet: `{command}` fine-tunes it"])
+
+
+def bench_query(options: argparse.Namespace) -> None:
+    """`bench query`: milliseconds."""
+    from umr.bench.latency import bench_query as timed
+    from umr.bench.latency import bench_vectors
+    from umr.eval.familiar import PictureCheck
+    from umr.search import index_folder
+
+    searcher, root = _bundled(options.encoder, options.dtype)
+    check = PictureCheck.open(index_folder(options.encoder), searcher)
+    rows = timed(searcher, _judged(root, options.task), options.top, options.repeat, check)
+    if options.vectors is not None:
+        rows += bench_vectors(options.vectors, searcher.encoder.dim, options.top, min(options.repeat, 50))
+    _print(rows, options.json, ("step", "p50_ms", "p95_ms", "n"))
+
+
+def bench_load(options: argparse.Namespace) -> None:
+    """`bench load`: one row; an error, a mix-up or a leak is a failure."""
+    from umr.bench.load_test import bench_load as loaded
+    from umr.bench.load_test import failures
+    from umr.search import BUNDLED, default_root
+
+    row = loaded(_judged(default_root() / "media" / BUNDLED, options.task), options.users, options.seconds, options.url)
+    _print([row], options.json, tuple(row))
+    if failures(row):
+        raise ConfigError("; ".join(failures(row)))
+
+
+def bench_page(options: argparse.Namespace) -> None:
+    """`bench page`: milliseconds beside what is wanted."""
+    from umr.bench.page import COLUMNS
+    from umr.bench.page import bench_page as timed
+    from umr.search import BUNDLED, default_root
+
+    rows = timed(_judged(default_root() / "media" / BUNDLED, options.task), options.repeat, options.url)
+    _print(rows, options.json, COLUMNS)
+
+
+def _judged(root: Path, task: str) -> Judged:
+    from umr.eval.evaluate import load
+
+    return load(root, task, "ind")
+
+
+def _bundled(encoder: str, dtype: str) -> tuple[Searcher, Path]:
+    """The searcher of a shipped encoder and the benchmark's folder."""
+    from umr.search import BUNDLED, Searcher, default_root, index_folder
+
+    return Searcher.open(index_folder(encoder), dtype), default_root() / "media" / BUNDLED
+
+
+def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
+    """The searcher of an index folder and the folder of its collection, which may hold queries."""
+    from umr.index.index import IndexManifest
+    from umr.search import Searcher
+
+    return Searcher.open(index, dtype), index / IndexManifest.read(index).collection_at
+
+
+def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:
+    """An encoder by shipped name, folder or Hub name, and the place to find it again."""
+    from umr.search import find_encoder
+
+    place = find_encoder(name)
+    from umr.encoders import load_encoder
+
+    return load_encoder(place, dtype=dtype), place
+
+
+def _collection(options: argparse.Namespace, progress: Any) -> Any:
+    """The collection that `index` was given: a dataset, a jsonl, a collection folder, or a folder of files."""
+    from umr.collection import CANDIDATES, POOLS, Collection
+
+    source, path = options.source, Path(options.source)
+    if (
+        source.startswith("dataset:")
+        or (path / "dataset_info.json").is_file()
+        or (path / "dataset_dict.json").is_file()
+    ):
+        columns = {column: getattr(options, f"{column}_column") for column in ("image", "text", "title", "id")}
+        return Collection.from_dataset(
+            source.removeprefix("dataset:"), options.out / "files", split=options.split, progress=progress, **columns
+        )
+    if path.is_file() and path.suffix.lower() == ".jsonl":
+        return Collection.from_jsonl(path, progress)
+    if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
+        return Collection.open(path)
+    return Collection.from_folder(path, progress)
+
+
+def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def _say(notices: Iterable[str]) -> None:
+    for notice in notices:
+        print(f"umr: {printable(notice)}", file=sys.stderr)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value))
+    text = " ".join("".join(character if character.isprintable() else " " for character in str(value)).split())
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _fail(message: str, status: int = 2) -> int:
+    print(f"umr: {printable(message)}", file=sys.stderr)
+    return status

@@ -1,0 +1,1 @@
+"""Clips decoded in worker processes that a stranger's file cannot bring down. Not pictures (umr.media)."""

@@ -1,0 +1,306 @@
+"""The process that decodes clips, `python -m umr.clips.worker MEMORY_MB`. Not the side that asks it (umr.clips.decoder).
+
+A clip of a stranger may end this process: it has little memory, no file to write, and nothing that anyone else needs.
+It imports neither numpy nor torch. A request is a line of JSON on its standard input, an answer a header and bytes.
+
+PyAV is the reader. decord is kept for who asks for it by name, and is not the first one: it aborts on damaged clips
+(`python -m umr.bench.fuzz_clips --through decord` counts them), cannot be told which formats and addresses to leave alone,
+links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import av
+
+from umr.clips.limits import FRAMES, HEADER, READY, REFUSED, SPENT, ClipLimits, even_places
+from umr.errors import MediaError, reason
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits; the clock's is kept by the side that asks
+    resource = None
+
+#: Demuxers that read the bytes of one file and nothing else: no playlists, no lists of files, no devices.
+FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "flv", "ogg", "asf",
+           "ivf", "apng", "h264", "hevc", "m4v", "mjpeg", "gif_pipe", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe",
+           "tiff_pipe")  # fmt: skip
+THREADS = 2  # of a decoder; each takes 8 MB of the address space
+_FILES = 16  # descriptors; a clip needs one
+_BROKEN = (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame as RGB bytes."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """What a clip holds, without decoding it. order: times of the frames as shown, None where some have no time."""
+
+    count: int
+    width: int
+    height: int
+    order: list[int] | None
+    keys: list[int]
+
+
+def main() -> None:
+    """Answers requests until the other side closes the pipe, or is gone."""
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what a library prints must not stand between answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the side that asks hears it, and ends this process
+    confine(int(sys.argv[1]))
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+    _send(out, HEADER.pack(READY, 0, 0, 0))
+    while True:
+        _answer(requests.get(), out)
+
+
+def confine(memory_mb: int) -> None:
+    """Takes from this process what decoding does not need. The limit of memory counts from what it has now."""
+    if resource is None:
+        return
+    limits = {"RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": _FILES}
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        limits["RLIMIT_AS"] = pages * resource.getpagesize() + memory_mb * 2**20
+    for name, most in limits.items():
+        resource.setrlimit(getattr(resource, name), (most, most))
+
+
+def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
+    """n frames of a clip, evenly spaced, by one pass of decoding. Raises MediaError in words."""
+    found = scan(path, limits)
+    places = even_places(found.count, n, path.name, limits.max_frames)
+    if found.count * found.width * found.height > limits.max_decoded_pixels:
+        return _reach(path, places, found, limits)
+    kept, count = _pick(path, set(places), limits)
+    if count != found.count:  # packets that show nothing, or that do not decode: the places are others
+        places = even_places(count, n, path.name, limits.max_frames)
+        kept, _ = _pick(path, set(places), limits)
+    return [kept[place] for place in places]
+
+
+def scan(path: Path, limits: ClipLimits) -> Packets:
+    """Counts the frames of a clip by its packets. Raises MediaError for too many or too large ones."""
+    count, times, keys = 0, [], []
+    with _opened(path, limits) as (container, stream):
+        size = stream.width, stream.height
+        for packet in container.demux(stream):
+            if not packet.size or packet.is_discard:
+                continue
+            count += 1
+            if count > limits.max_frames:
+                raise MediaError(f"{path.name} has more than {limits.max_frames:,} frames; cut it first")
+            times.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+    timed = None not in times and len(set(times)) == len(times)
+    return Packets(count, *size, sorted(times) if timed else None, sorted(keys) if timed else [])
+
+
+def _pick(path: Path, wanted: set[int], limits: ClipLimits) -> tuple[dict[int, Shot], int]:
+    """The frames at some places, and how many there are: all are decoded, in their order."""
+    kept, count, work = {}, 0, 0
+    with _opened(path, limits) as (container, stream):
+        for frame in container.decode(stream):
+            work += frame.width * frame.height
+            if count >= limits.max_frames or work > 2 * limits.max_decoded_pixels:
+                raise MediaError(f"{path.name} has more frames than it says; cut it first")
+            _check_size(frame.width, frame.height, path.name, limits)
+            if count in wanted:
+                kept[count] = _shot(frame, limits)
+            count += 1
+    return kept, count
+
+
+def _reach(path: Path, places: Sequence[int], found: Packets, limits: ClipLimits) -> list[Shot]:
+    """Frames of a clip too large to be decoded whole, each from the key frame before it.
+
+    Where even that is too much, a frame may lie up to half the spacing away from its place."""
+    targets = None
+    for slack in (0, found.count // (2 * len(places))):
+        targets = _targets(places, found, slack)
+        if targets is not None and _cost(targets) * found.width * found.height <= limits.max_decoded_pixels:
+            break
+        targets = None
+    if targets is None:
+        raise MediaError(
+            f"{path.name} is too much to decode: {found.count:,} frames of {found.width} x {found.height} px, most of "
+            "which can only be reached through others; cut it or make it smaller first"
+        )
+    shots = []
+    with _opened(path, limits) as (container, stream):
+        for key, target in targets:
+            container.seek(found.order[key], stream=stream)
+            shots.append(_forward(container, stream, found.order[target], target - key, path.name, limits))
+    return shots
+
+
+def _targets(places: Sequence[int], found: Packets, slack: int) -> list[tuple[int, int]] | None:
+    """(place of a key frame, place to decode to) for each wanted place; None where times or key frames are missing."""
+    if found.order is None or not found.keys:
+        return None
+    keys = [bisect.bisect_left(found.order, time) for time in found.keys]
+    targets = []
+    for place in places:
+        after = bisect.bisect_right(keys, place)
+        if after < len(keys) and keys[after] - place <= slack:
+            targets.append((keys[after], keys[after]))
+        elif after:
+            targets.append((keys[after - 1], max(keys[after - 1], place - slack)))
+        else:
+            return None
+    return targets
+
+
+def _cost(targets: Sequence[tuple[int, int]]) -> int:
+    return sum(target - key + 1 for key, target in targets)
+
+
+def _forward(container: Any, stream: Any, until: int, ahead: int, name: str, limits: ClipLimits) -> Shot:
+    """The frame of that time, decoding on from where the container stands; a damaged clip may have only a near one."""
+    frame = None
+    for decoded, frame in enumerate(container.decode(stream)):
+        _check_size(frame.width, frame.height, name, limits)
+        if (frame.pts is not None and frame.pts >= until) or decoded > ahead + 32:  # 32: those before an open key frame
+            break
+    if frame is None:
+        raise MediaError(f"{name} cannot be read: a part of it does not decode; it may be damaged, choose another file")
+    return _shot(frame, limits)
+
+
+@contextmanager
+def _opened(path: Path, limits: ClipLimits) -> Iterator[tuple[Any, Any]]:
+    """Container and video stream of a file. It is read through Python, so that FFmpeg opens nothing by its name."""
+    with path.open("rb") as file:
+        options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
+        with av.open(file, container_options=options, metadata_errors="replace") as container:
+            if not container.streams.video:
+                raise MediaError(f"{path.name} has no pictures in it; choose another clip")
+            stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise MediaError(f"{path.name} is in a format that cannot be decoded; save it as H.264 (.mp4)")
+            _check_size(stream.width, stream.height, path.name, limits)
+            stream.codec_context.thread_count = THREADS
+            stream.codec_context.options = {"max_pixels": str(2 * limits.max_frame_pixels)}  # it counts padding too
+            yield container, stream
+
+
+def _check_size(width: int, height: int, name: str, limits: ClipLimits) -> None:
+    if width * height > limits.max_frame_pixels:
+        raise MediaError(
+            f"{name} has frames of {width} x {height} px; at most {limits.max_frame_pixels / 1e6:.0f} megapixels are "
+            "read, so make it smaller first"
+        )
+
+
+def _shown(width: int, height: int, limits: ClipLimits) -> tuple[int, int]:
+    """The size in which a frame goes back: its own, unless that is more than anyone looks at."""
+    scale = min(1.0, (limits.max_shown_pixels / max(1, width * height)) ** 0.5)
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def _shot(frame: Any, limits: ClipLimits) -> Shot:
+    width, height = _shown(frame.width, frame.height, limits)
+    shrunk = {} if (width, height) == (frame.width, frame.height) else {"interpolation": "AREA"}
+    plane = frame.reformat(width=width, height=height, format="rgb24", **shrunk).planes[0]
+    data, row = memoryview(plane), 3 * width
+    if plane.line_size != row:  # rows end with padding
+        data = b"".join(data[at : at + row] for at in range(0, plane.line_size * height, plane.line_size))
+    return Shot(width, height, bytes(data[: row * height]))
+
+
+def read_decord(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
+    """The same by decord, after PyAV has looked at the packets; decord may end the process."""
+    found = scan(path, limits)
+    import decord  # heavy, and absent on some platforms
+
+    width, height = _shown(found.width, found.height, limits)
+    try:
+        reader = decord.VideoReader(str(path), width=width, height=height, num_threads=1)
+        places = even_places(len(reader), n, path.name, limits.max_frames)
+        frames = reader.get_batch(places).asnumpy()
+    except (decord.DECORDError, RuntimeError) as error:
+        raise ValueError(reason(error)) from error
+    return [Shot(frame.shape[1], frame.shape[0], frame.tobytes()) for frame in frames]
+
+
+def _answer(request: dict[str, Any], out: BinaryIO) -> None:
+    """Sends the frames, or why there are none."""
+    path, limits = Path(os.fsdecode(bytes.fromhex(request["path"]))), ClipLimits(**request["limits"])
+    _allow_seconds(limits.processor_s)
+    try:
+        shots = (read_decord if request["reader"] == "decord" else read)(path, request["n"], limits)
+        first = shots[0]
+        if {(shot.width, shot.height) for shot in shots} != {(first.width, first.height)}:
+            raise MediaError(f"{path.name} has frames of more than one size; save it again in one")
+    except MediaError as error:
+        _send_words(out, REFUSED, str(error))
+    except (MemoryError, av.error.MemoryError, BlockingIOError):  # the last: no room for a thread
+        _send_words(out, SPENT, f"{path.name} needs more memory than a clip may use ({limits.memory_mb:,} MB); "
+                                "make it smaller first")  # fmt: skip
+        _end()
+    except _BROKEN as error:
+        words = f"{path.name} cannot be read: {reason(error)}; it may be damaged, choose another file"
+        _send_words(out, REFUSED, words)
+    else:
+        _send(out, HEADER.pack(FRAMES, len(shots), first.height, first.width), *(shot.pixels for shot in shots))
+
+
+def _allow_seconds(seconds: float) -> None:
+    """Lets this process use so much of the processor from now; the system ends it after that."""
+    if resource is not None:
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        soft = int(time.process_time() + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
+
+
+def _send_words(out: BinaryIO, kind: bytes, words: str) -> None:
+    data = words.encode("utf-8", "replace")
+    _send(out, HEADER.pack(kind, len(data), 0, 0), data)
+
+
+def _send(out: BinaryIO, *parts: bytes) -> None:
+    try:
+        for part in parts:
+            left = memoryview(part)
+            while left:
+                left = left[out.write(left) :]
+    except BrokenPipeError:
+        _end()
+
+
+def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Takes requests; ends the process, whatever it decodes, once nobody is there to ask any more."""
+    for line in sys.stdin.buffer:
+        requests.put(json.loads(line))
+    _end()
+
+
+def _end() -> NoReturn:
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

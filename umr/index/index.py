@@ -1,0 +1,346 @@
+"""An index on disk, bound to the encoder and the collection it was built from. Not search by content (umr.search).
+
+A folder holds vectors.faiss, ids.txt (line i = row i), probe.npy and manifest.json, written last: without it there
+is no index. N rows, D numbers in a row, Q queries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from collections.abc import Collection as Group
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from umr.arrays import read_npy, write_npy
+from umr.collection import Collection
+from umr.disk import put
+from umr.errors import ConfigError, MismatchError
+from umr.formats import written
+from umr.index.flat import ExactIndex, Rows
+from umr.index.manifest import MANIFEST, IndexManifest
+from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
+from umr.index.shards import encoded_shards, keep_plan
+from umr.lock import Claim, claimed
+from umr.types import Embeddings, Encoder, Hit, Run
+
+VECTORS, IDS, PROBE = "vectors.faiss", "ids.txt", "probe.npy"
+SHARD = 512  # candidates encoded between two saves; what an interruption can cost
+_SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
+_MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
+
+
+class Index:
+    """Vectors of a collection, opened only with the encoder that made them. folder: where it lies, None in memory."""
+
+    def __init__(
+        self,
+        manifest: IndexManifest,
+        exact: ExactIndex,
+        ids: tuple[str, ...],
+        probe: np.ndarray,
+        folder: Path | None = None,
+    ) -> None:
+        self.manifest, self.ids, self._exact, self._probe = manifest, ids, exact, probe
+        self.folder = folder
+        self._rows: dict[str, int] | None = None
+        self._pools: dict[frozenset[str], Rows] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path, encoder: Encoder, collection: Collection | None = None) -> Index:
+        """Open an index after comparing encoder, files and, where given, collection with the manifest.
+
+        Raises ConfigError for an unfinished index, MismatchError naming what does not belong together."""
+        folder = Path(folder)
+        manifest = IndexManifest.read(folder)
+        if encoder.fingerprint != manifest.encoder:
+            raise MismatchError(
+                f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
+                f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
+            )
+        for name in (VECTORS, IDS, PROBE):
+            _check_file(folder / name, manifest)
+        exact, probe = ExactIndex.read(folder / VECTORS), read_npy(folder / PROBE)
+        if probe.shape != (PROBES, encoder.dim) or probe.dtype != np.float32:
+            raise MismatchError(
+                f"{folder / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {encoder.dim}). "
+                f"Rebuild: {manifest.command}"
+            )
+        ids = _read_ids(folder / IDS)
+        if not len(ids) == len(exact) == manifest.count or not exact.dim == encoder.dim == manifest.dim:
+            raise MismatchError(
+                f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says "
+                f"{manifest.count} of {manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}"
+            )
+        index = cls(manifest, exact, ids, probe, folder)
+        if collection is not None:
+            index.check_collection(collection)
+        return index
+
+    def check_collection(self, collection: Collection) -> None:
+        """Raises MismatchError unless this index was built over exactly this collection."""
+        if collection.fingerprint != self.manifest.collection or collection.ids != self.ids:
+            raise MismatchError(
+                f"the candidates of {collection.name} changed since the index was built "
+                f"({self.manifest.collection[:12]} then, {collection.fingerprint[:12]} now), "
+                f"so a hit could show the wrong thing. Rebuild: {self.manifest.command}"
+            )
+
+    def verify_probe(self, encoder: Encoder) -> float:
+        """Re-encode the eight fixed inputs; the lowest cosine with the stored ones. Raises MismatchError below 0.99."""
+        lowest = float((encode_probe(encoder) * self._probe).sum(axis=1).min())
+        if not lowest >= TOLERANCE:
+            raise MismatchError(
+                f"{encoder.name} does not make the vectors it made when the index was built (cosine {lowest:.4f}, "
+                f"at least {TOLERANCE} is needed): code or libraries changed. Rebuild: {self.manifest.command}"
+            )
+        return lowest
+
+    def verify_rows(self, encoder: Encoder, collection: Collection, most: int = MOST_ROWS) -> float:
+        """Re-encode candidates of the collection, which shows rows that another encoder made.
+
+        Args:
+            encoder: the index's.
+            collection: the index's.
+            most: candidates, chosen as umr.index.probe.sample_rows says.
+
+        Returns:
+            The lowest cosine with a stored row, 1 where no candidate can be read.
+
+        Raises:
+            MismatchError: it is below 0.99; the candidate is named.
+        """
+        sampled = sample_rows(encoder, collection, most)
+        if not len(sampled):
+            return 1.0
+        stored_MD = self.vectors(sampled.ids)
+        stored_MD /= np.linalg.norm(stored_MD, axis=1, keepdims=True).clip(min=1e-12)  # half precision is not quite unit
+        cosines = (sampled.vectors * stored_MD).sum(axis=1)
+        worst = int(cosines.argmin())
+        if not cosines[worst] >= TOLERANCE:
+            raise MismatchError(
+                f"the row of {sampled.ids[worst]!r} is not the vector that {encoder.name} makes of it (cosine "
+                f"{cosines[worst]:.4f}, at least {TOLERANCE} is needed), so others may be wrong too. "
+                f"Rebuild: {self.manifest.command}"
+            )
+        return float(cosines[worst])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def vectors(self, ids: Group[str]) -> np.ndarray:
+        """The stored vectors (M, D) of these candidates, in their order. Raises KeyError for an id that is not here."""
+        rows = self._row_of()
+        return self._exact.vectors(np.fromiter((rows[i] for i in ids), np.int64, len(ids)))
+
+    def search(
+        self,
+        embeddings: Embeddings,
+        k: int,
+        pool: Group[str] | None = None,
+        exclude: Mapping[str, Group[str]] | None = None,
+    ) -> Run:
+        """The k nearest candidates of each query by cosine, ties in the order of their ids; fewer only where there
+        are fewer.
+
+        pool: the only ids to find (give the same frozenset again: its rows are kept).  exclude: {query_id: ids it
+        never finds}.
+        Raises MismatchError for vectors of another encoder, ConfigError for a k below 1 or an unknown id in the
+        pool."""
+        if embeddings.encoder != self.manifest.encoder:
+            raise MismatchError(
+                f"these vectors were made by {embeddings.encoder[:12]}, this index by "
+                f"{self.manifest.encoder_name} {self.manifest.encoder[:12]}; encode with the index's own encoder"
+            )
+        if k < 1:
+            raise ConfigError(f"k is {k}; at least 1 result must be asked for")
+        if len(set(embeddings.ids)) != len(embeddings.ids):
+            raise MismatchError("two queries have the same id, so their results could not be told apart")
+        within = None if pool is None else self._within(pool)
+        size = len(self.ids) if within is None else len(within)
+        if not size or not len(embeddings):
+            return {query_id: [] for query_id in embeddings.ids}
+        barred = [frozenset(exclude.get(query_id, ())) for query_id in embeddings.ids] if exclude else None
+        scores_QK, rows_QK = self._fetch(embeddings.vectors, k + max(map(len, barred or [()])), size, within)
+        tied = bool((scores_QK[:, 1:] == scores_QK[:, :-1]).any())
+        run: Run = {}
+        for place, (query_id, scores, rows) in enumerate(zip(embeddings.ids, scores_QK.tolist(), rows_QK.tolist())):
+            found = [(self.ids[row], score) for score, row in zip(scores, rows)]
+            if tied:
+                found.sort(key=lambda pair: (-pair[1], pair[0]))
+            if barred and barred[place]:
+                found = [pair for pair in found if pair[0] not in barred[place]]
+            run[query_id] = [Hit(found_id, score, rank) for rank, (found_id, score) in enumerate(found[:k], 1)]
+        return run
+
+    def _fetch(
+        self, vectors_QD: np.ndarray, needed: int, size: int, within: Rows | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """At least the `needed` best, and every row that ties with the last of them."""
+        needed = min(needed, size)
+        count = min(size, needed + _SPARE)
+        while True:
+            scores_QK, rows_QK = self._exact.search(vectors_QD, count, within)
+            if count == size or not (scores_QK[:, needed - 1] == scores_QK[:, -1]).any():
+                return scores_QK, rows_QK
+            count = min(size, 4 * count)
+
+    def _within(self, pool: Group[str]) -> Rows:
+        key = pool if isinstance(pool, frozenset) else frozenset(pool)
+        found = self._pools.get(key)
+        if found is None:
+            rows = self._row_of()
+            unknown = next((i for i in key if i not in rows), None)
+            if unknown is not None:
+                raise ConfigError(
+                    f"the pool holds {unknown!r}, which is not in this index ({self.manifest.collection_name})"
+                )
+            if len(self._pools) >= _MAX_POOLS:
+                self._pools.clear()
+            found = self._pools[key] = Rows(
+                np.sort(np.fromiter((rows[i] for i in key), np.int64, len(key))), len(self.ids)
+            )
+        return found
+
+    def _row_of(self) -> dict[str, int]:
+        if self._rows is None:
+            self._rows = {candidate_id: row for row, candidate_id in enumerate(self.ids)}
+        return self._rows
+
+
+def build_index(
+    encoder: Encoder,
+    collection: Collection,
+    folder: str | Path,
+    *,
+    encoder_at: str | Path = "../encoder",
+    precision: str = "float32",
+    shard: int = SHARD,
+    progress: Callable[[int, int], None] | None = None,
+) -> IndexManifest:
+    """Encode a collection and write its index; interrupted, the next call goes on after the last shard.
+
+    Args:
+        encoder: what makes the vectors.
+        collection: what is indexed; one in memory is saved to folder/collection first.
+        folder: where the index goes; an older one there is replaced once the new one is whole.
+        encoder_at: where the encoder can be loaded from again.
+        precision: what the encoder computes in.
+        shard: candidates encoded between two saves.
+        progress: called with (done, total) after every shard.
+
+    Returns:
+        What the index says of itself.
+
+    Raises:
+        ConfigError: another build has the folder, or an id does not fit on a line.
+        MediaError: a candidate, which is named, cannot be read, or its file changed meanwhile.
+        DiskFullError: the disk is full; the next call goes on.
+    """
+    with claimed(folder) as claim:
+        return build_claimed(
+            claim, encoder, collection, encoder_at=encoder_at, precision=precision, shard=shard, progress=progress
+        )
+
+
+def build_claimed(
+    claim: Claim,
+    encoder: Encoder,
+    collection: Collection,
+    *,
+    encoder_at: str | Path = "../encoder",
+    precision: str = "float32",
+    shard: int = SHARD,
+    progress: Callable[[int, int], None] | None = None,
+) -> IndexManifest:
+    """build_index for a caller that has the folder already, as one that reads the collection for minutes does."""
+    folder = claim.folder
+    if collection.folder is None:
+        collection = collection.save(folder / "collection")
+    unfit = next((i for i in collection.ids if not i or len(i.splitlines()) != 1), None)
+    if unfit is not None:
+        raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
+    draft = keep_plan(
+        folder,
+        {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
+    )
+    exact, done = ExactIndex.empty(encoder.dim), 0
+    for vectors in encoded_shards(encoder, collection, draft, shard):
+        exact.add(vectors)
+        done += len(vectors)
+        if progress is not None:
+            progress(done, len(collection))
+    exact.write(draft / VECTORS)
+    with written(draft / IDS) as file:
+        file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
+    write_npy(draft / PROBE, encode_probe(encoder))
+    made = {name: _sha256(draft / name) for name in (VECTORS, IDS, PROBE)}  # of what was made here, whatever lies there
+    (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
+    for name in (VECTORS, IDS, PROBE):
+        put(draft / name, folder / name)
+    manifest = IndexManifest(
+        encoder=encoder.fingerprint,
+        encoder_name=encoder.name,
+        encoder_at=_place(encoder_at, folder),
+        collection=collection.fingerprint,
+        collection_name=collection.name,
+        collection_at=_place(collection.folder, folder),
+        dim=encoder.dim,
+        count=len(collection),
+        precision=precision,
+        files=made,
+        built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_command(),
+    )
+    with written(folder / MANIFEST) as file:
+        file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
+    shutil.rmtree(draft)
+    return manifest
+
+
+def _read_ids(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text("utf-8").split("\n")[:-1])
+    except UnicodeDecodeError as error:
+        raise MismatchError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); rebuild it") from error
+
+
+def _check_file(path: Path, manifest: IndexManifest) -> None:
+    if not path.is_file():
+        raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")
+    if _sha256(path) != manifest.files.get(path.name):
+        raise MismatchError(f"{path} changed since the index was built; copy it again, or rebuild: {manifest.command}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(where: str | Path, folder: Path) -> str:
+    """As it is for a Hub name or a relative place; relative where it lies near the index, so that both can move;
+    else absolute."""
+    where = str(where)
+    if where.startswith("hub:") or not Path(where).is_absolute():
+        return where
+    near = folder.parents[min(1, len(folder.parents) - 1)]
+    if near != Path(near.anchor) and Path(where).is_relative_to(near):
+        return Path(os.path.relpath(where, folder)).as_posix()
+    return where
+
+
+def _command() -> str:
+    """The command that is running, to be run again."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]])
+    return "python -m umr index FOLDER --encoder NAME --out DIR"

@@ -1,0 +1,100 @@
+"""The encoded parts of an index that is being built, kept so that an interrupted build goes on. Not the index
+(umr.index)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from umr import media
+from umr.arrays import read_npy, write_npy
+from umr.collection import Collection
+from umr.disk import clear_drafts
+from umr.errors import MediaError, MismatchError
+from umr.formats import written
+from umr.index.manifest import PARTIAL
+from umr.types import Candidate, Embeddings, Encoder
+
+log = logging.getLogger(__name__)
+
+
+def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
+    """The folder for the shards of this very plan, under a name that carries its hash, so that no other build's can be
+    in it.
+
+    Shards of an interrupted build of the same thing are kept; those of any other, or of a damaged plan, are removed, and
+    so is what processes that died left half-written. folder: the index's, held by the caller alone (umr.lock)."""
+    words = json.dumps(plan)
+    draft = folder / f"{PARTIAL}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
+    path = draft / "plan.json"
+    kept = path.is_file() and path.read_bytes() == words.encode()
+    for other in folder.glob(f"{PARTIAL}*"):
+        if not (kept and other == draft):
+            shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
+    clear_drafts(folder, folder / "collection", folder / "files", draft)
+    if kept:
+        log.info("going on with the interrupted build in %s", draft)
+        return draft
+    draft.mkdir()
+    with written(path) as file:
+        file.write(words)
+    return draft
+
+
+def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: int) -> Iterator[np.ndarray]:
+    """Vectors of every `size` candidates, read from `draft` where they are there and whole, else encoded and kept."""
+    candidates = iter(collection)
+    for number, start in enumerate(range(0, len(collection), size)):
+        ids = collection.ids[start : start + size]
+        batch = [next(candidates) for _ in ids]
+        path = draft / f"shard_{number:06}.npy"
+        vectors = _kept(path, ids, encoder)
+        if vectors is None:
+            vectors = _encoded(encoder, batch, ids)
+            write_npy(path, vectors)
+        yield vectors
+
+
+def check_unchanged(candidate: Candidate) -> None:
+    """Raises MediaError where the picture or clip is gone or no longer the one that the collection lists by its hash."""
+    content = candidate.content
+    file = content.image if content.image is not None else content.video
+    if not candidate.content_hash or not isinstance(file, (str, Path)):
+        return
+    if media.content_hash(file) != candidate.content_hash:
+        raise MediaError(
+            f"candidate {candidate.candidate_id}: {Path(file).name} changed since the collection was read; "
+            "run the same command again, or save the collection anew where it is a saved one"
+        )
+
+
+def _kept(path: Path, ids: tuple[str, ...], encoder: Encoder) -> np.ndarray | None:
+    """The vectors of a shard; None where there is none, or it is not what was written."""
+    if not path.is_file():
+        return None
+    try:
+        vectors = Embeddings(ids=ids, vectors=read_npy(path), encoder=encoder.fingerprint).vectors
+        if vectors.shape[1] != encoder.dim:
+            raise MismatchError(f"rows have {vectors.shape[1]} numbers, {encoder.name} makes {encoder.dim}")
+    except MismatchError as error:
+        log.warning("%s is damaged and is encoded again: %s", path.name, error)
+        return None
+    return vectors
+
+
+def _encoded(encoder: Encoder, batch: list[Candidate], ids: tuple[str, ...]) -> np.ndarray:
+    made = encoder.encode_candidates(batch)
+    if made.encoder != encoder.fingerprint or made.ids != ids:
+        raise MismatchError(
+            f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
+        )
+    for candidate in batch:  # now, not before: what was encoded has the bytes that a hit will show
+        check_unchanged(candidate)
+    return made.vectors

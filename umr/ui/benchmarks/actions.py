@@ -1,0 +1,93 @@
+"""What the Benchmarks tab does: tables of stored reports, two models' difference, a number's queries. No Gradio.
+
+No model is loaded: everything follows from indexes/<encoder>/reports and the benchmark's own files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from umr.errors import ConfigError, UMRError
+from umr.eval import reports
+from umr.eval.reports import Stored
+from umr.ui import render
+from umr.ui.benchmarks import html as benchmarks_html
+from umr.ui.queries import judged_queries
+from umr.ui.searchers import Searchers
+
+log = logging.getLogger(__name__)
+
+MAX_MODELS = 4  # as many series as the stylesheet has colours for
+PAPERS = ("contrastive", "mca")  # the pair that was trained to be compared
+
+
+def first_pair(searchers: Searchers) -> tuple[str, str]:
+    """The two models whose difference is shown first."""
+    names = searchers.names
+    return PAPERS if set(PAPERS) <= set(names) else (names[0], names[-1])
+
+
+def tables(searchers: Searchers, column: Any) -> str:
+    """Every stored report's numbers of one measure, as HTML."""
+    return _said(_tables, searchers, column)
+
+
+def difference(searchers: Searchers, a: Any, b: Any) -> str:
+    """The paired difference of two models, as HTML."""
+    return _said(_difference, searchers, a, b)
+
+
+def drill(searchers: Searchers, key: Any) -> str:
+    """The queries behind a pressed number ("model|task|split|page"), as HTML."""
+    return _said(_drill, searchers, key)
+
+
+def _tables(searchers: Searchers, column: Any) -> str:
+    if not isinstance(column, str) or column not in benchmarks_html.MEASURE:
+        raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
+    found = [one for name in searchers.names if (one := _stored(searchers, name, need=False)) is not None]
+    if not found:
+        return render.message("Nothing measured yet", "No model here has a stored report. Write one: "
+                              f"python -m umr evaluate --encoder {searchers.default} --store")
+    return benchmarks_html.tables(found[:MAX_MODELS], column)
+
+
+def _difference(searchers: Searchers, a: Any, b: Any) -> str:
+    if a == b:
+        return render.message("Choose two models", "A model does not differ from itself.")
+    one, other = (_stored(searchers, name) for name in (a, b))
+    return benchmarks_html.pair(one, other, reports.paired(one, other))
+
+
+def _drill(searchers: Searchers, key: Any) -> str:
+    parts = key.split("|") if isinstance(key, str) else []
+    if len(parts) != 4 or not parts[3].isdecimal() or len(parts[3]) > 6:
+        raise ConfigError(f"{key!r} names no number of a table; press one")
+    name, task, split, page = parts
+    one = _stored(searchers, name)
+    if one.row(task, split) is None:
+        raise ConfigError(f"{name} has no stored row of task {task!r}, split {split!r}")
+    known, qrels = judged_queries(one.benchmark, task, split)
+    return benchmarks_html.drill(one, task, split, known, qrels, one.run(task, split), int(page))
+
+
+def _stored(searchers: Searchers, name: Any, need: bool = True) -> Stored | None:
+    """The reports of one of the page's encoders. need: raise ConfigError where there are none, instead of None."""
+    if not isinstance(name, str) or name not in searchers.folders:
+        raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(searchers.names)}")
+    index = searchers.folders[name]
+    if not need and not (index.parent / reports.FOLDER / "report.json").is_file():
+        return None
+    return reports.read_stored(name, index)
+
+
+def _said(function: Callable[..., str], *arguments: Any) -> str:
+    """The function's HTML, or what it refused in words."""
+    try:
+        return function(*arguments)
+    except UMRError as error:
+        return render.error(str(error))
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
+        log.exception("a report cannot be shown")
+        return render.error("Something went wrong on our side; the server's log has the details.")

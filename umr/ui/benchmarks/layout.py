@@ -1,0 +1,53 @@
+"""The Benchmarks tab: measure, tables, difference of two models, the queries of a number. It loads no model."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gradio as gr
+
+from umr.ui.benchmarks import actions as benchmarks
+from umr.ui.benchmarks.html import MEASURE
+from umr.ui.choices import benchmark_choices
+from umr.ui.parts.bar import PRIVATE, Chosen, dropdown
+from umr.ui.search.layout import pressed
+from umr.ui.searchers import Searchers
+
+PRESSED = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-drill]');
+  if (button) trigger('select', { id: button.dataset.drill });
+});
+"""
+TO_DRILL = """() => { const list = document.querySelector('#bench-drill .u-drill');
+  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
+  list?.focus({ preventScroll: true }); list?.scrollIntoView({ block: 'start', behavior }); }"""
+INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
+<p>Measured on the bundled benchmark, read from stored runs. Every number says where it comes from and leads to its
+queries.</p></div>"""
+
+
+def build_benchmarks(searchers: Searchers) -> Chosen:
+    """Adds the tab to the Tabs that are being built; its content is read when it is first opened."""
+    measure, a, b = choices = benchmark_choices(searchers)
+    compared = len(searchers.names) > 1
+    with gr.Tab("Benchmarks", id="benchmarks", elem_id="tab-benchmarks") as tab:
+        gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
+        with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
+            column = dropdown(measure, "Measure", 300, MEASURE)
+        rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=PRESSED)
+        with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
+            one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
+        pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=PRESSED, visible=compared)
+        behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
+
+    def drill(event: gr.EventData) -> str:
+        return benchmarks.drill(searchers, pressed(event))
+
+    gr.on([tab.select, column.input], partial(benchmarks.tables, searchers), column, rows, **PRIVATE)
+    if compared:
+        change = partial(benchmarks.difference, searchers)
+        gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE)
+    for shown in (rows, pair, behind):
+        shown.select(drill, None, behind, **PRIVATE).then(None, js=TO_DRILL)
+    return Chosen("benchmarks", choices, [column, one, other])

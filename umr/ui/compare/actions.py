@@ -1,0 +1,114 @@
+"""What the Compare tab does with a request: compare, pick a query, vote, export, open a link. No Gradio."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from umr.errors import ConfigError, UMRError
+from umr.eval import evaluate
+from umr.eval.caveats import concerns
+from umr.index.manifest import IndexManifest
+from umr.ui import render
+from umr.ui.compare import html as compare_html
+from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, read_models
+from umr.ui.compare.export import as_json, as_png
+from umr.ui.compare.votes import CHOICES, VoteBox
+from umr.ui.handlers import OUR_FAULT, read_picture
+from umr.ui.links import CompareLink, benchmark_link, collection_of, reference_of, write_compare
+from umr.ui.queries import judged_queries
+from umr.ui.searchers import Searchers
+
+log = logging.getLogger(__name__)
+
+RANKS = 10
+#: A benchmark query for the bar: picture's path or None, text, what to search, "task split query-id".
+Asked = tuple[str | None, str, str, str]
+#: HTML, the comparison to keep for a vote and an export, the tab's part of the address ("" leaves it as it is).
+Shown = tuple[str, Comparison | None, str]
+
+
+def compare_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any,
+                 asked: Any) -> Shown:
+    """What the tab shows of a query, or what went wrong."""
+    try:
+        return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
+    except UMRError as error:
+        return render.error(str(error)), None, ""
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
+        log.exception("comparison failed")
+        return render.error(OUR_FAULT), None, ""
+
+
+def _compare(searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
+             ) -> Shown:
+    chosen = read_models(searchers, models)
+    names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
+    found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)
+    searcher = searchers.get(chosen[0])
+    reference = reference_of(searcher, picture) if isinstance(picture, Path) else ""
+    found = replace(found, own=picture is not None and not (reference or found.asked))
+    collection = collection_of(searchers, chosen[0])
+    link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
+    return compare_html.comparison(found), found, write_compare(link, collection, reference, found.own)
+
+
+def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
+    """The comparison with its names, after the vote was kept. A comparison takes one vote.  Raises UMRError."""
+    if found is None or not found.blind:
+        raise ConfigError("There is nothing to vote on. Compare blind first.")
+    if vote not in CHOICES:
+        raise ConfigError(f"there is no vote {vote!r}; there are: {', '.join(CHOICES)}")
+    box.add(found.asked, *found.models, vote)
+    found = replace(found, blind=False)
+    return compare_html.comparison(found, vote, box.tally()), found
+
+
+def random_query(searchers: Searchers, random_from: random.Random | None = None) -> Asked:
+    """Any benchmark query of picture and text, of any split. Raises ConfigError where there is no benchmark."""
+    chance, benchmark = random_from or random.Random(), benchmark_of(searchers)
+    if benchmark is None:
+        raise ConfigError("There are no benchmark queries beside this collection.")
+    pairs = evaluate.all_tasks_and_splits(benchmark)
+    task, split = chance.choice([pair for pair in pairs if pair[0].startswith("it2")] or pairs)
+    query_id = chance.choice(sorted(judged_queries(benchmark, task, split)[0]))
+    return _filled(benchmark_link(searchers, f"{task} {split} {query_id}"))
+
+
+def open_link(searchers: Searchers, link: CompareLink) -> tuple[Any, ...]:
+    """What an address puts into the bar: a query as random_query() gives it, models, whether blind."""
+    return *_filled(link), list(link.models or searchers.names[:MOST]), link.blind
+
+
+def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
+    """A comparison as a file for the browser: its name, media type, and content in base64. Raises ConfigError."""
+    if found is None:
+        raise ConfigError("There is no comparison to export. Compare first.")
+    if kind not in ("png", "json"):
+        raise ConfigError(f"there is no export as {kind!r}; there are: png, json")
+    content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
+    media_type = "image/png" if kind == "png" else "application/json"
+    return {"name": f"comparison.{kind}", "type": media_type, "content": base64.b64encode(content).decode("ascii")}
+
+
+def about_models(searchers: Searchers) -> str:
+    """What must be said of the models on offer before they are compared, as HTML; "" where there is nothing."""
+    prints = [IndexManifest.read(folder).encoder for folder in searchers.folders.values()]
+    return compare_html.unequal() if concerns(prints) else ""
+
+
+def warm(searchers: Searchers) -> None:
+    """Opens every model on offer, so that the first comparison need not wait; what fails is told by the comparison."""
+    for name in searchers.names:
+        try:
+            searchers.get(name)
+        except UMRError as error:
+            log.error("%s cannot be opened: %s", name, error)
+
+
+def _filled(link: CompareLink) -> Asked:
+    return str(link.picture) if link.picture else None, link.text, link.search_in, link.asked

@@ -1,0 +1,207 @@
+"""Several models on one query: the comparison as a value, and what is counted on it. Not the page (umr.ui.compare)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from umr import media
+from umr.errors import ConfigError, MismatchError
+from umr.eval import measures
+from umr.search import Outcome, Searcher, result_row
+from umr.types import SEARCH_IN, Query, Result
+from umr.ui.handlers import make_query, read_count, read_picture
+from umr.ui.queries import judged_queries
+from umr.ui.searchers import Searchers
+
+FEWEST, MOST = 2, 4  # models beside each other
+FIRST = 10  # ranks that overlap and recall are counted on
+DEPTH = 100  # ranks searched, so that it can be said where another model has an item
+THUMBNAIL = 320  # px, longer side of the query's picture as it is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What two to four models answered to one query.
+
+    picture: the query's picture as small WebP bytes, b"" without one.  asked: "task split query-id" of a benchmark
+    query, "" for a visitor's own.  targets: its known right answers, best grade first.  outcomes: model -> at least
+    min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden.
+    own: the picture is a visitor's, so that no link can hold it."""
+
+    text: str
+    search_in: str
+    picture: bytes
+    asked: str
+    targets: tuple[str, ...]
+    outcomes: dict[str, Outcome]
+    shown: int
+    blind: bool = False
+    own: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models, column by column."""
+        return tuple(self.outcomes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the columns are called: the names, or A, B, ... as long as they are hidden."""
+        return tuple("ABCD"[: len(self.models)]) if self.blind else self.models
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The targets that may be told: none before a blind vote, which they would decide."""
+        return () if self.blind else self.targets
+
+    def results(self, model: str, count: int | None = None) -> list[Result]:
+        """The first `count` results of a model; None: as many as are on show."""
+        return self.outcomes[model].results[: self.shown if count is None else count]
+
+    def rank_of(self, candidate_id: str, model: str) -> int | None:
+        """Where a model has an item, None if not within the ranks searched."""
+        return next((r.hit.rank for r in self.outcomes[model].results if r.hit.candidate_id == candidate_id), None)
+
+    def only_in(self, candidate_id: str, model: str) -> bool:
+        """No other column shows this item."""
+        others = (rank for name in self.models if name != model and (rank := self.rank_of(candidate_id, name)))
+        return all(rank > self.shown for rank in others)
+
+    def overlap(self, a: str, b: str) -> float:
+        """overlap@10: share of the first ten (or of the whole pool, if it is smaller) that two models have both."""
+        first = [{result.hit.candidate_id for result in self.results(name, FIRST)} for name in (a, b)]
+        return len(first[0] & first[1]) / max(1, *map(len, first))
+
+    def overlaps(self) -> dict[tuple[str, str], float]:
+        """overlap() of every two columns."""
+        return {pair: self.overlap(*pair) for pair in combinations(self.models, 2)}
+
+    def recall(self, model: str) -> float | None:
+        """recall@10: share of the known targets among the first ten; None where no target is known, or may be told."""
+        hits = [result.hit for result in self.results(model, FIRST)]
+        return measures.recall(FIRST)(hits, dict.fromkeys(self.told, 1)) if self.told else None
+
+    def best_target(self, model: str) -> int | None:
+        """Rank of the first target that may be told, None if it is not within the ranks searched."""
+        return min((rank for target in self.told if (rank := self.rank_of(target, model))), default=None)
+
+
+def compare(searchers: Searchers, picture: Path | Image | None, text: Any, search_in: Any, models: Any, k: Any,
+            asked: Any = "") -> Comparison:
+    """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
+
+    asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
+    Raises UMRError in words."""
+    names, count = read_models(searchers, models), read_count(k)
+    query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
+    opened = {name: searchers.get(name) for name in names}
+    _check_collections(opened)
+    ready, barred = opened[names[0]].decode(query)
+    ready = replace(ready, exclude=tuple(sorted(barred)))
+    seen = ready.content.image if isinstance(ready.content.image, Image) else None
+    outcomes = {name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
+                for name, searcher in opened.items()}
+    small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
+    return Comparison(text=ready.content.text or "", search_in=search_in, picture=small, targets=targets,
+                      asked=asked if targets else "", outcomes=outcomes, shown=count)
+
+
+def compare_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any,
+                 asked: Any = "") -> dict[str, Any]:
+    """A comparison as plain objects, see as_rows. Raises UMRError in words.
+
+    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is."""
+    picture = read_picture(image, uploads)
+    if picture is None and not text and isinstance(asked, str) and asked:
+        known, _ = judged_query(searchers, asked)
+        picture, text = known.content.image, known.content.text
+        search_in = kind_of(known)
+    return as_rows(compare(searchers, picture, text, search_in, models, k, asked))
+
+
+def as_rows(found: Comparison) -> dict[str, Any]:
+    """{"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike
+    the training, "results": the command line's rows, "recall"
+    where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
+    [ids]}; where targets are known, each result says in "target" whether it is one."""
+    columns = []
+    for label, name in zip(found.labels, found.models, strict=True):
+        outcome = found.outcomes[name]
+        ms = {step: round(outcome.ms[step], 3) for step in ("encode", "search", "total")}
+        column = {"name": label, "ms": ms, "notices": list(outcome.notices),
+                  "results": [_row(found, result) for result in found.results(name)]}
+        recall = found.recall(name)
+        columns.append(column if recall is None else column | {"recall": recall})
+    label_of = dict(zip(found.models, found.labels, strict=True))
+    overlaps = {f"{label_of[a]}|{label_of[b]}": share for (a, b), share in found.overlaps().items()}
+    return {"models": columns, "overlap@10": overlaps, "benchmark": found.asked or None, "targets": list(found.told)}
+
+
+def _row(found: Comparison, result: Result) -> dict[str, Any]:
+    row = result_row(result)
+    return row | {"target": result.hit.candidate_id in found.told} if found.told else row
+
+
+def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
+    """The two to four different models of a request, in its order. Raises ConfigError."""
+    if not isinstance(models, Sequence) or isinstance(models, str):
+        raise ConfigError(f"the models are {models!r}; give a list of names out of: {', '.join(searchers.names)}")
+    unknown = [name for name in models if not isinstance(name, str) or name not in searchers.folders]
+    if unknown:
+        raise ConfigError(f"there is no encoder {unknown[0]!r}; there are: {', '.join(searchers.names)}")
+    if len(set(models)) != len(models) or not FEWEST <= len(models) <= MOST:
+        verb = "is" if len(set(models)) == 1 else "are"
+        raise ConfigError(f"Choose two to four different models to compare; {len(set(models))} {verb} chosen.")
+    return tuple(models)
+
+
+def benchmark_of(searchers: Searchers) -> Path | None:
+    """The collection that is searched, if benchmark queries lie beside it. Reads one manifest, opens no model."""
+    folder = searchers.folders[searchers.default]
+    place = (folder / searchers.manifest(searchers.default).collection_at).resolve()
+    return place if (place / "query").is_dir() else None
+
+
+def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ...]]:
+    """A benchmark query by "task split query-id", and its targets, best grade first. Raises ConfigError."""
+    benchmark, parts = benchmark_of(searchers), asked.split(" ")
+    if benchmark is None or len(parts) != 3:
+        raise ConfigError(f"there is no benchmark query {asked!r} here")
+    queries, qrels = judged_queries(benchmark, parts[0], parts[1])
+    if parts[2] not in queries:
+        raise ConfigError(f"{parts[0]} {parts[1]} has no query {parts[2]!r}")
+    grades = qrels[parts[2]]
+    return queries[parts[2]], tuple(sorted(grades, key=lambda target: (-grades[target], target)))
+
+
+def kind_of(query: Query) -> str:
+    """What a query searches, as a page or a request says it."""
+    return {target: kind for kind, target in SEARCH_IN.items()}[query.target_modality]
+
+
+def _judged(searchers: Searchers, query: Query, asked: Any) -> tuple[Query, tuple[str, ...]]:
+    """The query as the benchmark asks it, and its targets; unchanged and none where it was edited meanwhile."""
+    if not isinstance(asked, str) or not asked:
+        return query, ()
+    known, targets = judged_query(searchers, asked)
+    same_text = media.clean_text(known.content.text or "") == (query.content.text or "")
+    if not same_text or known.target_modality != query.target_modality:
+        return query, ()
+    if _hash(known.content.image) != _hash(query.content.image):
+        return query, ()
+    return replace(known, content=query.content), targets
+
+
+def _hash(picture: Any) -> str:
+    return "" if picture is None else media.picture_hash(picture)
+
+
+def _check_collections(opened: dict[str, Searcher]) -> None:
+    prints = {searcher.collection.fingerprint for searcher in opened.values()}
+    if len(prints) > 1:
+        raise MismatchError(f"{', '.join(opened)} search different collections; compare models on one and the same")

@@ -1,0 +1,184 @@
+"""The Compare tab: query bar, choice of models, blind mode, benchmark queries, columns, votes, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from umr.ui import render
+from umr.ui.compare import actions as compare
+from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
+from umr.ui.compare.votes import VoteBox
+from umr.ui.parts import scripts
+from umr.ui.parts.bar import PRIVATE, UPLOADS, query_bar
+from umr.ui.search.layout import pressed
+from umr.ui.search.layout import shown as tell
+from umr.ui.searchers import Searchers
+
+KEEP_S = 3600  # how long a comparison waits for its vote or export
+
+#: One listener per kind of event for the whole result. The same item is outlined in every column; arrows move through
+#: ranks and columns; the switch chooses the column that a small screen shows.
+COLUMNS = """
+const cellOf = (event) => event.target.closest?.('.u-cell');
+const outline = (id) => element.querySelectorAll('.u-cell').forEach((cell) =>
+  cell.classList.toggle('u-same', id !== undefined && cell.dataset.id === id));
+const enter = (event) => { const cell = cellOf(event);
+  if (!cell) return;
+  outline(cell.dataset.id); cell.querySelector('video')?.play().catch(() => {}); };
+const leave = (event) => { const cell = cellOf(event);
+  if (!cell || cell.contains(event.relatedTarget)) return;
+  cell.querySelector('video')?.pause();
+  if (!event.relatedTarget?.closest?.('.u-cell')) outline(element.querySelector('.u-cell:focus')?.dataset.id); };
+element.addEventListener('pointerover', enter); element.addEventListener('pointerout', leave);
+element.addEventListener('focusin', enter); element.addEventListener('focusout', leave);
+element.addEventListener('keydown', (event) => {
+  const cell = cellOf(event), step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+  if (!cell || !step) return;
+  const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
+  const rank = [...cell.parentElement.children].indexOf(cell);
+  const next = columns[here + step[0]]?.querySelectorAll('.u-cell')[rank + step[1]];
+  if (!next || !next.offsetParent) return;
+  cell.tabIndex = -1; next.tabIndex = 0; next.focus(); event.preventDefault();
+});
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-show], [data-vote], [data-export]');
+  if (!button) return;
+  const { show, vote } = button.dataset;
+  if (show !== undefined) {
+    button.closest('.u-compare').dataset.shown = show;
+    button.parentElement.querySelectorAll('button').forEach((other) => other.setAttribute('aria-pressed', other === button));
+  } else if (vote) trigger('select', { id: vote });
+  else trigger('submit', { id: button.dataset.export });
+});
+"""
+#: Hands an export to the browser's downloads.
+SAVE = """(file) => { if (!file?.content) return;
+  const bytes = Uint8Array.from(atob(file.content), (character) => character.charCodeAt(0));
+  const link = Object.assign(document.createElement('a'), { download: file.name,
+    href: URL.createObjectURL(new Blob([bytes], { type: file.type })) });
+  link.click(); setTimeout(() => URL.revokeObjectURL(link.href), 10000); }"""
+INVITATION = render.message("One query, several models", "Ask something, or take a benchmark query, whose right answers "
+                            "are known. Every model answers in a column of its own, rank by rank.")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The tab's query bar, in the order in which a comparison takes its values."""
+
+    image: gr.Image
+    text: gr.Textbox
+    kind: gr.Radio
+    models: gr.CheckboxGroup
+    blind: gr.Checkbox
+    asked: gr.Textbox
+    go: gr.Button
+    chance: gr.Button
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What a comparison takes."""
+        return [self.image, self.text, self.kind, self.models, self.blind, self.asked]
+
+    @property
+    def query(self) -> list[Component]:
+        """What a benchmark query fills in."""
+        return [self.image, self.text, self.kind, self.asked]
+
+    @property
+    def linked(self) -> list[Component]:
+        """What a link fills in."""
+        return [*self.query, self.models, self.blind]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a comparison shows, and what it leaves for a vote, an export and the address."""
+
+    shown: gr.HTML
+    kept: gr.State
+    address: gr.Textbox
+
+    @property
+    def outputs(self) -> list[Component]:
+        """What `umr.ui.compare.compare_page` gives."""
+        return [self.shown, self.kept, self.address]
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """What a link fills in and runs. run: a comparison that keeps the page as it is while there is nothing to ask."""
+
+    bar: Bar
+    view: View
+    run: Callable[..., Any]
+
+
+def build_compare(searchers: Searchers, box: VoteBox | None = None) -> CompareTab | None:
+    """Adds the tab to the Tabs that are being built; None where there is nothing to compare."""
+    with gr.Tab("Compare", id="compare", elem_id="tab-compare") as tab:
+        if len(searchers.names) < FEWEST:
+            gr.HTML(render.message("Nothing to compare", "This page offers one model only. Start it with the index of a "
+                                   "second one to see them side by side."), js_on_load=None, apply_default_css=False)
+            return None
+        bar = _bar(searchers)
+        shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
+        view = View(shown, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
+        file = gr.JSON(visible=False)
+    tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
+    run = _wire_queries(searchers, bar, view)
+    _wire_result(box or VoteBox(), view, file)
+    return CompareTab(bar, view, run)
+
+
+def _bar(searchers: Searchers) -> Bar:
+    def take() -> gr.Button:
+        return gr.Button("Random benchmark query", elem_id="c-random", scale=0, size="sm",
+                         visible=benchmark_of(searchers) is not None)
+
+    image, text, kind, go, chance = query_bar(
+        "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take)
+    said = compare.about_models(searchers)
+    with gr.Row(elem_id="c-models-row"):
+        models = gr.CheckboxGroup(searchers.names, value=searchers.names[:MOST], label="Models, two to four",
+                                  elem_id="c-models", container=False, scale=0)
+        blind = gr.Checkbox(False, label="Blind: hide the names until I vote", elem_id="c-blind", container=False, scale=0)
+    gr.HTML(said, elem_id="c-about", js_on_load=None, apply_default_css=False, visible=bool(said))
+    return Bar(image, text, kind, models, blind, gr.Textbox(visible=False), go, chance)
+
+
+def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., Any]:
+    find = partial(compare.compare_page, searchers, UPLOADS)
+
+    def again(*values: Any) -> Any:
+        return find(*values) if values[0] or values[1] else [gr.skip()] * 3
+
+    def chance() -> Any:
+        return tell(compare.random_query, searchers)
+
+    asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
+    changed = gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE)
+    drawn = bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, view.outputs, **PRIVATE)
+    for done in (asked, changed, drawn):
+        done.then(None, view.address, js=scripts.TELL["compare"])
+    return again
+
+
+def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
+    view.shown.select(_with_event(partial(compare.vote_page, box)), view.kept, [view.shown, view.kept], **PRIVATE)
+    exported = view.shown.submit(_with_event(compare.export_file), view.kept, file, show_progress="hidden", **PRIVATE)
+    exported.success(None, file, None, js=SAVE, api_visibility="private")
+
+
+def _with_event(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """The function as a handler: of the kept comparison, and of what was pressed."""
+
+    def handler(found: Any, event: gr.EventData) -> Any:
+        return tell(function, found, pressed(event))
+
+    return handler

@@ -1,0 +1,1 @@
+"""The Diagnose tab: what it does (actions), its HTML, its components and wiring (layout)."""

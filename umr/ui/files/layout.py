@@ -1,0 +1,153 @@
+"""The tab Your files: drop, progress and cancel, then a search of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from umr.ui.files import actions as files
+from umr.ui.files import html as files_html
+from umr.ui.files.visitor_collections import Shelves
+from umr.ui.parts.bar import PRIVATE, QUIET, UPLOADS, VISITORS, claim_uploads
+from umr.ui.search.layout import pressed, shown
+from umr.ui.searchers import Searchers
+
+KINDS = [("Everything", "all"), ("Images", "images"), ("Passages", "passages"), ("Clips", "clips")]
+SHOWN = 24
+#: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
+PRESSED = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-pick]');
+  if (button) trigger('select', { id: button.dataset.pick });
+});
+const play = (event) => { event.target.closest?.('.u-card-video')?.querySelector('video')?.play().catch(() => {}); };
+const rest = (event) => { const card = event.target.closest?.('.u-card-video');
+  if (card && !card.contains(event.relatedTarget)) card.querySelector('video')?.pause(); };
+element.addEventListener('pointerover', play); element.addEventListener('pointerout', rest);
+element.addEventListener('focusin', play); element.addEventListener('focusout', rest);
+"""
+#: After a reference was chosen: back to this tab's query.
+TO_BAR = """() => { document.querySelector('#f-query')?.scrollIntoView({ block: 'center' });
+  document.querySelector('#f-text textarea')?.focus({ preventScroll: true }); }"""
+#: Gradio's own button for more files is a button within a button, without a name: it is hidden, and ours presses it.
+MORE = "() => { document.querySelector('#f-drop .icon-button .upload-container')?.click(); }"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where files are dropped and what is said of them."""
+
+    drop: gr.File
+    model: gr.Dropdown
+    go: gr.Button
+    cancel: gr.Button
+    forget: gr.Button
+    status: gr.HTML
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The search of one's own files, hidden until there are any."""
+
+    column: gr.Column
+    image: gr.Image
+    text: gr.Textbox
+    find: gr.Button
+    kind: gr.Radio
+    results: gr.HTML
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What a search takes."""
+        return [self.image, self.text, self.kind]
+
+
+def build_files(searchers: Searchers, page: gr.Blocks, elsewhere: Sequence[Component]) -> None:
+    """Adds the tab to the Tabs that are being built; `page` tells when a visitor leaves.
+
+    elsewhere: what of other tabs holds a visitor's picture, to be emptied when their files are removed."""
+    shelves = Shelves(UPLOADS, visitors=VISITORS)
+    with gr.Tab("Your files", id="files", elem_id="tab-files"):
+        gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)
+        bench, bar = _bench(searchers), _bar()
+    _wire_bench(searchers, shelves, bench, bar, elsewhere)
+    _wire_search(shelves, bar)
+
+    def own_leave(request: gr.Request) -> None:
+        shelves.leave(request.session_hash)
+
+    page.unload(own_leave)
+
+
+def _bench(searchers: Searchers) -> Bench:
+    with gr.Row(elem_id="f-bar"):  # no file_types: what the browser filters out would be dropped without a word
+        drop = gr.File(elem_id="f-drop", label="Files", file_count="multiple", show_label=False, height=168)
+        with gr.Column(elem_id="f-side", scale=0, min_width=220):
+            model = gr.Dropdown(searchers.names, value=searchers.default, label="Model", elem_id="f-model", scale=0,
+                                container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+            more = gr.Button("Add more files", elem_id="f-more")
+            go = gr.Button("Index these files", elem_id="f-go", variant="primary")
+            cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
+            forget = gr.Button("Remove my files", elem_id="f-forget", visible=False)
+    more.click(None, js=MORE, api_visibility="private")
+    return Bench(drop, model, go, cancel, forget, gr.HTML(elem_id="f-status", js_on_load=None, apply_default_css=False))
+
+
+def _bar() -> Bar:
+    with gr.Column(visible=False, elem_id="f-search") as column:
+        with gr.Row(elem_id="f-query"):
+            image = gr.Image(elem_id="f-image", label="Picture", type="filepath", image_mode=None, container=False,
+                             show_label=False, buttons=[], sources=["upload", "clipboard"], scale=0, min_width=96,
+                             placeholder="Drop an image", alt_text="The picture you search your files with")
+            text = gr.Textbox(elem_id="f-text", label="What should be found in your files", container=False,
+                              placeholder="Describe it, or say what should be different", max_lines=3, scale=1)
+            find = gr.Button("Search my files", elem_id="f-find", variant="primary", scale=0)
+        kind = gr.Radio(KINDS, value="all", label="Search in", elem_id="f-kind", container=False, show_label=False)
+        results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=PRESSED)
+    return Bar(column, image, text, find, kind, results)
+
+
+def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar, elsewhere: Sequence[Component]) -> None:
+    def own_add(given: Any, encoder: Any, request: gr.Request) -> Iterator[list[Any]]:
+        for shown in files.add(shelves, searchers, request.session_hash, UPLOADS, given, encoder):
+            yield _update(shown)
+
+    def own_stop(request: gr.Request) -> None:
+        shelves.cancel(request.session_hash)
+
+    def own_remove(request: gr.Request) -> list[Any]:
+        return [*_update(files.remove(shelves, request.session_hash)), None, None, "", "", *[None] * len(elsewhere)]
+
+    shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
+    claim_uploads(bench.drop)
+    claim_uploads(bar.image)
+    bench.go.click(own_add, [bench.drop, bench.model], shown, **ONE_AT_A_TIME, **QUIET)
+    bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
+    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere],
+                       **QUIET)
+
+
+def _wire_search(shelves: Shelves, bar: Bar) -> None:
+    def own_search(picture: Any, words: Any, where: Any, request: gr.Request) -> str:
+        return files.search(shelves, request.session_hash, UPLOADS, picture, words, where, SHOWN)
+
+    def own_again(picture: Any, words: Any, where: Any, request: gr.Request) -> Any:
+        return own_search(picture, words, where, request) if picture or words else gr.skip()
+
+    def own_pick(request: gr.Request, event: gr.EventData) -> str:
+        return shown(files.choose_picture, shelves, request.session_hash, pressed(event))
+
+    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
+    bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE)
+    bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=TO_BAR)
+
+
+def _update(shown: files.Shown) -> list[Any]:
+    busy, ready = shown.state == "busy", shown.state == "ready"
+    return [shown.html, gr.Button(visible=not busy), gr.Button(visible=busy), gr.Button(visible=ready),
+            gr.Column(visible=ready)]

@@ -1,0 +1,190 @@
+"""A visitor's own files to a temporary collection with an index, in one folder that goes as a whole. Not the page.
+
+Nothing is dropped in silence: what is refused is told with its reason, and the rest goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from umr import media
+from umr.clips.decoder import stoppable
+from umr.collection import Collection, Refused
+from umr.errors import ConfigError, MediaError, UMRError, reason
+from umr.formats import parse_object, read_lines
+from umr.index.index import Index, build_index
+from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
+from umr.search import Searcher
+from umr.types import Candidate, Content, Encoder
+from umr.ui.files import archive
+from umr.ui.files.archive import ARCHIVES, Budget
+
+#: All caps of a visitor's collection, in one place; the page states them before anything is dropped.
+MAX_FILES = 500
+MAX_BYTES = 200_000_000  # of all files, unpacked
+MAX_ONE = 20_000_000  # of one file
+MAX_ARCHIVE = 32_000_000  # of one zip as it is sent
+MAX_ROWS = 2_000  # passages in .jsonl files
+
+ROWS = ".jsonl"
+KINDS = IMAGES | TEXTS | CLIPS | {ROWS}
+SHARD = 16  # candidates encoded between two reports of progress, and so before a cancellation is heard
+
+Report = Callable[[str, int, int], None]
+
+
+class Cancelled(UMRError):
+    """The visitor stopped the work; what was made of it is removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFiles:
+    """What became of a visitor's files. folder: everything of theirs on disk."""
+
+    folder: Path
+    searcher: Searcher
+    refused: tuple[Refused, ...]
+
+
+def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report) -> OwnFiles:
+    """Takes the files in, reads and indexes them. sources: (name that the visitor gave, where it lies).
+
+    report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded. Raises ConfigError where
+    nothing at all can be taken; the folder is removed whenever this raises."""
+    last: tuple[str, int, int] = ("Taking in", 0, len(sources))
+
+    def told(*at: Any) -> None:
+        nonlocal last
+        last = at
+        report(*at)
+
+    try:
+        refused = take(sources, folder, told)
+        with stoppable(lambda: report(*last)):
+            candidates, unread = read(folder, told)
+            collection = Collection(candidates, "Your files", "", None, [*refused, *unread])
+            index = folder / "index"
+            build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: told("Indexing", *at))
+        kept = Collection.open(index / "collection")
+        return OwnFiles(folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept),
+                        refused=collection.refused)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def take(sources: Sequence[tuple[str, Path]], folder: Path, report: Report) -> list[Refused]:
+    """Brings files, and what zips hold, into folder/files and folder/rows; within the caps."""
+    budget, refused = Budget(MAX_FILES, MAX_BYTES, MAX_ONE), []
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    for number, (given, path) in enumerate(sources, 1):
+        name = Path(given.replace("\\", "/")).name
+        try:
+            if Path(name).suffix.lower() == ".zip":
+                inside = _unzip(path, _free(folder / "files" / Path(name).stem), budget)
+                refused += [Refused(f"{name}: {item.source}", item.reason) for item in inside]
+            else:
+                _take_file(name, path, folder / "files", budget)
+        except (UMRError, OSError) as error:
+            refused.append(Refused(name[:200] or "a file without a name", reason(error)))
+        report("Taking in", number, len(sources))
+    _set_rows_apart(folder)
+    return refused
+
+
+def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
+    """The candidates of a folder that `take` filled: files by umr.ingest, then the passages of .jsonl files."""
+    candidates, refused = read_folder(folder / "files", lambda *at: report("Reading", *at))
+    left = MAX_ROWS
+    for path in sorted((folder / "rows").rglob(f"*{ROWS}")):
+        passages, unread = read_passages(path, path.relative_to(folder / "rows").as_posix(), left)
+        left -= len(passages)
+        candidates += passages
+        refused += unread
+        report("Reading", len(candidates), len(candidates))
+    return candidates, refused
+
+
+def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], list[Refused]]:
+    """Rows {"text", "title"?, "id"?} of a jsonl; ids begin with the file's name, so that none stands twice.
+
+    A row that names a picture or a clip is refused: its path would be one of this machine, not of the visitor's."""
+    candidates: list[Candidate] = []
+    refused: list[Refused] = []
+    seen: set[str] = set()
+    try:
+        for place, line in read_lines(path):
+            at = f"{name}:{place.rpartition(':')[2]}"
+            try:
+                if len(candidates) >= limit:
+                    raise MediaError(f"the limit of {MAX_ROWS:,} passages is reached; this and all after it are left out")
+                candidates.append(_passage(parse_object(line, at), at, name, seen))
+            except UMRError as error:
+                refused.append(Refused(at, str(error).removeprefix(f"{at}: ")))
+                if len(candidates) >= limit or len(refused) >= archive.MAX_REASONS:
+                    break
+    except ConfigError as error:
+        refused.append(Refused(name, str(error).replace(str(path), name)))
+    return candidates, refused
+
+
+def _passage(row: dict, place: str, name: str, seen: set[str]) -> Candidate:
+    unknown = set(row) - {"text", "title", "id"}
+    if unknown:
+        raise ConfigError(f"unknown fields {', '.join(sorted(unknown))[:100]}; a row holds text, title and id, no files")
+    text, title, own = row.get("text"), row.get("title") or "", row.get("id")
+    if not isinstance(text, str) or not isinstance(title, str) or not isinstance(own, (str, int, type(None))):
+        raise ConfigError('a row is {"text": "...", "title"?: "...", "id"?: "..."}')
+    words = media.clean_text(text)
+    if not words:
+        raise MediaError("there is no text in it")
+    candidate_id = place if own is None else f"{name}:{own}"
+    if candidate_id in seen or not candidate_id.isprintable() or len(candidate_id) > 500:
+        raise ConfigError("its id stands twice, is too long, or cannot be printed")
+    seen.add(candidate_id)
+    return Candidate(candidate_id=candidate_id, content=Content(text=words), title=media.clean_text(title)[:300])
+
+
+def _take_file(name: str, path: Path, folder: Path, budget: Budget) -> None:
+    kind = Path(name).suffix.lower()
+    if kind in ARCHIVES:
+        raise MediaError("of archives only .zip is opened; make a zip of it")
+    if kind not in KINDS:
+        raise MediaError(archive.wrong_kind(kind))
+    if name.startswith("."):
+        raise MediaError("a hidden file")
+    budget.check()
+    with path.open("rb") as source, _free(folder / name).open("xb") as out:
+        try:
+            archive.copy(source, out, budget)
+        except MediaError:
+            Path(out.name).unlink()
+            raise
+    budget.files -= 1
+
+
+def _unzip(path: Path, folder: Path, budget: Budget) -> list[Refused]:
+    if path.stat().st_size > MAX_ARCHIVE:
+        raise MediaError(f"a zip may have {MAX_ARCHIVE / 1e6:.0f} MB; split it")
+    return archive.unpack(path, folder, budget, KINDS)
+
+
+def _free(path: Path) -> Path:
+    """The path, or one like it that no file has yet: two folders of a visitor may hold files of one name."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem} ({number}){path.suffix}")
+    return free
+
+
+def _set_rows_apart(folder: Path) -> None:
+    """Moves .jsonl files to folder/rows: they are read line by line, the others as one thing each."""
+    for path in [p for p in (folder / "files").rglob("*") if p.suffix.lower() == ROWS and p.is_file()]:
+        target = (folder / "rows" / path.relative_to(folder / "files")).with_suffix(ROWS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, _free(target))

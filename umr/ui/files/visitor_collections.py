@@ -1,0 +1,197 @@
+"""Which visitor has which own files, for how long, and the work on them. Not the files themselves (umr.ui.files.uploads)."""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from umr.errors import ConfigError
+from umr.search import Searcher
+from umr.types import Encoder
+from umr.ui.files.uploads import Cancelled, OwnFiles, index_files
+from umr.ui.visitors import Visitors
+
+PREFIX = "own-files-"
+KEEP_S = 3600.0  # after the last use
+GRACE_S = 30.0  # after the page was left: a connection that comes back within it keeps its files
+MAX_VISITORS = 16  # collections at a time; with umr.ui.files.uploads.MAX_BYTES this bounds the disk
+POLL_S = 0.25
+STOP_S = 10.0  # that a removal waits for work which was told to end: for the file that is being read
+CANCELLED = "Cancelled. Nothing of these files was kept."
+
+
+@dataclass(slots=True)
+class Job:
+    """Work in progress, as the visitor sees it."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    stage: str = "Taking in"
+    done: int = 0
+    total: int = 1
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Called by the work. Raises Cancelled once the visitor asked for that."""
+        if self.stop.is_set():
+            raise Cancelled(CANCELLED)
+        self.stage, self.done, self.total = stage, done, total
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One visitor's collection; it stands where handlers expect the page's searchers."""
+
+    own: OwnFiles
+
+    def get(self, name: str) -> Searcher:
+        """The one searcher that there is, whatever model the rest of the page uses."""
+        return self.own.searcher
+
+
+class Shelves:
+    """Session -> shelf. Safe to use from several threads. A shelf and its folder go together, for certain."""
+
+    def __init__(self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S, visitors: Visitors | None = None
+                 ) -> None:
+        """root: a folder that the page's server gives files from, under names that nobody can guess.
+
+        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known."""
+        self.root, self.keep_s, self.grace_s, self.visitors = root, keep_s, grace_s, visitors
+        self._shelves: dict[str, Shelf] = {}  # the one that was used longest ago first
+        self._jobs: dict[str, Job] = {}
+        self._timers: dict[str, threading.Timer] = {}
+        self._lock = threading.RLock()
+        atexit.register(self.clear)
+        if visitors is not None:
+            visitors.at_end(self.clear)
+
+    def get(self, session: str | None) -> Shelf:
+        """This visitor's shelf, kept for longer by the use. Raises ConfigError where there is none (any more)."""
+        with self._lock:
+            shelf = self._shelves.get(session or "")
+            if shelf is None:
+                raise ConfigError("There are no files of yours here (any more). Add some first.")
+            self._shelves[session] = self._shelves.pop(session)
+            self._expire(session, self.keep_s)
+            return shelf
+
+    def build(self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder) -> Iterator[Job]:
+        """Index files for a visitor, instead of those that they had; yields the job again and again until it is done.
+
+        Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once."""
+        job = self._begin(session)
+        folder = self.root / f"{PREFIX}{secrets.token_hex(16)}"
+        with ThreadPoolExecutor(1, "own-files") as pool:
+            work = pool.submit(index_files, sources, folder, encoder, job.report)
+            try:
+                while not work.done():
+                    yield job
+                    wait([work], POLL_S)
+            except GeneratorExit:
+                job.stop.set()
+                raise
+            finally:
+                wait([work])
+                self._end(session, job, work)
+        if job.stop.is_set():
+            raise Cancelled(CANCELLED)
+        work.result()
+
+    def cancel(self, session: str | None) -> None:
+        """Stops this visitor's work, if there is any."""
+        with self._lock:
+            if session in self._jobs:
+                self._jobs[session].stop.set()
+
+    def leave(self, session: str | None) -> None:
+        """The visitor closed the page: the work ends now, the files go after the grace."""
+        with self._lock:
+            self.cancel(session)
+            if session in self._shelves:
+                self._expire(session, self.grace_s)
+
+    def remove(self, session: str | None) -> bool:
+        """Ends a visitor's work and removes everything of theirs from the disk, the files as they were sent too.
+
+        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does."""
+        with self._lock:
+            job = self._jobs.get(session or "")
+            self.cancel(session)
+        ended = job is None or job.ended.wait(STOP_S)
+        self.drop(session)
+        if self.visitors is not None:
+            self.visitors.release(session)
+        return ended
+
+    def drop(self, session: str | None) -> None:
+        """Forgets a visitor's files and removes them from the disk."""
+        with self._lock:
+            timer = self._timers.pop(session or "", None)
+            shelf = self._shelves.pop(session or "", None)
+        if timer is not None:
+            timer.cancel()
+        if shelf is not None:
+            shutil.rmtree(shelf.own.folder, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Forgets everything; the end of the process."""
+        for session in list(self._jobs):
+            self.cancel(session)
+        for session in list(self._shelves):
+            self.drop(session)
+
+    def _begin(self, session: str) -> Job:
+        with self._lock:
+            if session in self._jobs:
+                raise ConfigError("Your files are being indexed already. Wait for it, or cancel it.")
+            if len({*self._shelves, *self._jobs, session}) > MAX_VISITORS:
+                self._make_room(session)
+            self._jobs[session] = Job()
+            return self._jobs[session]
+
+    def _end(self, session: str, job: Job, work: Future[OwnFiles]) -> None:
+        with self._lock:
+            self._jobs.pop(session, None)
+            if work.exception() is None and job.stop.is_set():  # too late for the work to hear it
+                shutil.rmtree(work.result().folder, ignore_errors=True)
+            elif work.exception() is None:
+                self.drop(session)
+                self._shelves[session] = Shelf(work.result())
+                self._expire(session, self.keep_s)
+            job.ended.set()
+
+    def _make_room(self, session: str) -> None:
+        """Removes the shelf that was used longest ago of those whose page is not open; else of those whose address has
+        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here."""
+        idle = [known for known in self._shelves if known not in (session, *self._jobs)]
+        gone = [known for known in idle if self.visitors is not None and not self.visitors.lives(known)]
+        if not gone and self.visitors is not None:
+            counts = Counter(map(self.visitors.address_of, self._shelves))
+            most = max(counts.values(), default=0)
+            gone = [known for known in idle if counts[self.visitors.address_of(known)] == most > 1]
+        if not gone:
+            raise ConfigError("Too many visitors have files here at the moment. Try again in a few minutes.")
+        self.drop(gone[0])
+
+    def _expire(self, session: str, after: float) -> None:
+        old = self._timers.pop(session, None)
+        if old is not None:
+            old.cancel()
+        timer = self._timers[session] = threading.Timer(after, self._end_of, (session, after))
+        timer.daemon = True
+        timer.start()
+
+    def _end_of(self, session: str, after: float) -> None:
+        """The time of a shelf is over, unless its visitor had only lost the connection and is back."""
+        with self._lock:
+            if after == self.grace_s and self.visitors is not None and self.visitors.lives(session):
+                self._expire(session, self.keep_s)
+                return
+        self.drop(session)

@@ -1,0 +1,165 @@
+"""What the Search tab does: find, refine, go back, take a suggestion, open a link. Plain functions, no Gradio, no HTML."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from umr import query_arithmetic
+from umr.errors import ConfigError, MediaError, UMRError
+from umr.media import content_hash, picture_hash
+from umr.query_arithmetic import UNMOVED, Steering
+from umr.search import Outcome, Searcher
+from umr.types import SEARCH_IN
+from umr.ui import handlers, links, render
+from umr.ui.examples import Example
+from umr.ui.search import html as search_html
+from umr.ui.search import suggest
+from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
+from umr.ui.searchers import PRECISION, Searchers
+
+log = logging.getLogger(__name__)
+
+MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
+#: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
+#: page's address ("" leaves it as it is).
+Shown = tuple[str, Answered | None, str, Trail, str]
+
+
+def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: Any, search_in: Any, model: Any, k: Any,
+         balance: Any = 0, less_of: Any = "", cut: Any = 0) -> Shown:
+    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
+    try:
+        moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
+        return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
+    except UMRError as error:
+        return render.error(str(error)), None, search_html.trail(trail), trail, ""
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
+        log.exception("search failed")
+        return render.error(handlers.OUR_FAULT), None, search_html.trail(trail), trail, ""
+
+
+def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any,
+          moved: Steering) -> Shown:
+    count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
+    searcher = searchers.get(model)
+    outcome = searchers.told(model, query_arithmetic.search(searcher, query, count, moved), picture)
+    turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
+    address = links.write(turn, links.collection_of(searchers, model), model, count)
+    return _shown(outcome, follow(trail, turn), model, address, PRECISION)
+
+
+def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any
+                 ) -> tuple[Any, ...]:
+    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
+    stored results where this very model made as many, else a search. Raises UMRError."""
+    example = choose_example(examples, number)
+    if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
+        shown = _stored(searchers, example, model)
+    else:
+        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, UNMOVED)
+    return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
+
+
+def choose_example(examples: Sequence[Example], number: Any) -> Example:
+    """The example with this number. Raises ConfigError."""
+    place = read_place(number, len(examples))
+    if place is None:
+        raise ConfigError("there is no such example; reload the page")
+    return examples[place]
+
+
+def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
+    """A result as the next reference: its picture, no words yet, the longer trail as HTML and as it is."""
+    path = Path(handlers.choose_picture(searchers, model, candidate_id))
+    last = trail[-1] if trail else Turn()
+    turn = Turn(picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in,
+                steering=last.steering)
+    longer = refine(trail, turn)
+    return str(path), "", search_html.trail(longer), longer
+
+
+def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
+    """Picture, text, searched kind and drawer settings (balance, less of, cut) of an earlier turn, and the trail up to
+    it. Raises UMRError."""
+    shorter = back_to(trail, number)
+    turn = shorter[-1]
+    if turn.picture is not None and not turn.picture.is_file():
+        raise MediaError("the picture of this turn is gone from the server; upload it again")
+    return *_asked(turn.picture, turn.text, turn.search_in, turn.steering), shorter
+
+
+def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
+    """The text of the query bar with a result's own words at its end. Raises UMRError."""
+    candidate = handlers.candidate_of(searchers, model, candidate_id)
+    words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
+    if not words:
+        raise ConfigError(f"{candidate_id} has no words to add")
+    before = handlers.read_text(text)
+    return f"{before}, {words}" if before else words
+
+
+def take_suggestion(suggestion: Any) -> str:
+    """A suggestion's text, for the query bar. Raises ConfigError for what is none."""
+    if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
+        raise ConfigError("that is no suggestion of this page")
+    return handlers.read_text(suggestion) or ""
+
+
+def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
+    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour, and
+    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it."""
+    try:
+        picture = handlers.read_picture(image, uploads)
+        if picture is None:
+            return search_html.no_suggestions()
+        searcher, target = searchers.get(model), SEARCH_IN.get(search_in, "image")
+        check = searchers.check(model)  # here, as soon as there is a picture: the search finds the verdict made
+        if check is not None and check.unlike(picture):
+            return search_html.no_suggestions(unlike=True)
+        own = suggest.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
+        item = own or suggest.nearest_item(searcher, picture)
+        texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []
+        return search_html.suggestions(texts, None if own else item)
+    except UMRError:  # the search itself says what is wrong with this picture
+        return search_html.no_suggestions()
+
+
+def open_link(link: links.SearchLink, default: str, count: int) -> tuple[Any, ...]:
+    """What an address puts into the bar: query and drawer settings (as `return_to`), model, number of results."""
+    return *_asked(link.picture, link.text, link.search_in, link.steering), link.model or default, link.k or count
+
+
+def _asked(picture: Path | None, text: str, search_in: str, moved: Steering) -> tuple[Any, ...]:
+    return (str(picture) if picture else None), text, search_in, moved.balance, moved.less_of, moved.cut
+
+
+def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: Steering) -> Turn:
+    if not isinstance(picture, Path):
+        key = "" if picture is None else picture_hash(picture)
+        return Turn(key=key, text=text, search_in=search_in, steering=moved)
+    return Turn(picture=picture, key=content_hash(picture), reference=links.reference_of(searcher, picture), text=text,
+                search_in=search_in, steering=moved)
+
+
+def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
+    turn = Turn(text=example.text, search_in=example.search_in)
+    if example.image is not None:
+        turn = Turn(picture=example.image, key=content_hash(example.image), text=example.text,
+                    reference=f"query:{example.image.name}", search_in=example.search_in)
+    outcome = Outcome(results=list(example.results), notices=(), ms={})
+    return _shown(outcome, (turn,), model,
+                  links.write(turn, links.collection_of(searchers, model), model, len(example.results)), "stored result")
+
+
+def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:
+    page = render.results(outcome, trail[-1].search_in, model, precision, actions=True)
+    return page, Answered(trail[-1], model), search_html.trail(trail), trail, address
+
+
+def _fingerprint(searchers: Searchers, model: Any) -> str:
+    if not isinstance(model, str) or model not in searchers.folders:
+        return ""
+    return searchers.manifest(model).encoder

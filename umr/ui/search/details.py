@@ -1,0 +1,64 @@
+"""What the details of a result tell: itself, why it is there, where every model ranks it. No Gradio, no HTML."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from umr.errors import ConfigError, UMRError
+from umr.explain import explain, place_of
+from umr.types import Query
+from umr.ui import handlers, render
+from umr.ui.search import details_html
+from umr.ui.search.history import Answered, Turn
+from umr.ui.searchers import Searchers
+
+log = logging.getLogger(__name__)
+
+
+def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """The id itself where the collection that was searched has it, else ""."""
+    try:
+        return "" if answered is None else handlers.candidate_of(searchers, answered.model, candidate_id).candidate_id
+    except UMRError:  # `facts` says it
+        return ""
+
+
+def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
+    return _said(answered, lambda made: details_html.facts(handlers.candidate_of(searchers, made.model, candidate_id)))
+
+
+def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
+    def told(made: Answered) -> str:
+        moved = made.turn.steering
+        found = explain(searchers.get(made.model), _query(made.turn), str(candidate_id), moved=moved)
+        return details_html.reasons(found, moved)
+    return _said(answered, told)
+
+
+def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+    """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
+    def places(made: Answered) -> str:
+        query, moved = _query(made.turn), made.turn.steering
+        return details_html.ranks({name: place_of(searchers.get(name), query, str(candidate_id), moved)
+                                   for name in searchers.names}, moved.moves_query(query))
+    return _said(answered, places)
+
+
+def _query(turn: Turn) -> Query:
+    return handlers.make_query(turn.picture, turn.text, turn.search_in)
+
+
+def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:
+    try:
+        if answered is None:
+            raise ConfigError("the search that found this is over; search again")
+        return tell(answered)
+    except UMRError as error:
+        return render.error(str(error))
+    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
+        log.exception("details failed")
+        return render.error(handlers.OUR_FAULT)

@@ -1,0 +1,81 @@
+"""The Search tab's own HTML: suggestions, the trail of turns, the link. Every supplied text goes through `escape`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from umr.query_arithmetic import Steering
+from umr.types import Candidate
+from umr.ui.render import escape, icon, media_url, name_of
+from umr.ui.search.history import Trail, Turn
+
+OWN_PICTURE = "Your own picture stays here: the link carries the rest."
+
+
+def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
+    """Suggested edits as buttons. nearest: whose edits they are, where the picture is not the collection's own."""
+    if not texts:
+        return no_suggestions()
+    label = "Try" if nearest is None else f"From the nearest catalogue picture, “{name_of(nearest)}”:"
+    chips = "".join(f'<li><button type="button" class="u-chip" data-chip="{escape(text)}">{escape(text)}</button></li>'
+                    for text in texts)
+    return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
+
+
+def no_suggestions(unlike: bool = False) -> str:
+    """What stands in the suggestions' place, so that nothing jumps when they come. unlike: why there are none."""
+    words = ("No suggestions for this picture: it is unlike what this model was trained on." if unlike else
+             "Choose a picture, and suggested changes appear here.")
+    return f'<div class="u-chips"><span class="u-muted">{words}</span></div>'
+
+
+def trail(turns: Trail) -> str:
+    """The turns so far as a breadcrumb, from the second on, and the button that copies the page's link."""
+    if not turns:
+        return ""
+    last = len(turns) - 1
+    steps = "".join(_step(turn, number, number == last) for number, turn in enumerate(turns)) if last else ""
+    nav = f'<nav class="u-trail" aria-label="Turns of this search"><ol>{steps}</ol></nav>' if steps else "<span></span>"
+    own = bool(turns[-1].key) and not turns[-1].reference
+    return f'<div class="u-trail-row">{nav}{copy_link(own)}</div>'
+
+
+def copy_link(own: bool) -> str:
+    """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
+    note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
+    return (f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
+            f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>')
+
+
+def scope() -> str:
+    """What the bundled models can be expected to know, for a visitor who brings a photograph."""
+    return ('<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
+            "with a photograph of your own, expect weak results.</p>")
+
+
+def notices(said: Sequence[str]) -> str:
+    """What of an address cannot be given, with a button that puts it away; "" where all of it can."""
+    if not said:
+        return ""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
+    return (f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
+            'data-away="1">Close</button></div>')
+
+
+def tuning(moved: Steering) -> str:
+    """The drawer's settings in words, "" where it asks for nothing; not escaped."""
+    parts = (f"balance {moved.balance:g}" if moved.balance else "",
+             f"less of “{moved.less_of}”" if moved.less_of else "",
+             f"score cut {moved.cut:g}" if moved.cut else "")
+    return ", ".join(part for part in parts if part)
+
+
+def _step(turn: Turn, number: int, current: bool) -> str:
+    picture = f'<img src="{escape(media_url(turn.picture))}" alt="" width="40" height="40">' if turn.picture else (
+        f'<span class="u-step-words">{icon("text")}</span>')
+    words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
+    mark = ' aria-current="step"' if current else ""
+    moved = f'<span class="u-step-tuned">{escape(tuning(turn.steering))}</span>' if tuning(turn.steering) else ""
+    return (f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
+            f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'
+            "</button></li>")

@@ -1,0 +1,237 @@
+"""The search tab's components and wiring: query bar, suggestions, drawers, trail, examples, results, details."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from umr.errors import UMRError
+from umr.query_arithmetic import FORMULA
+from umr.ui import handlers, render
+from umr.ui.examples import Example
+from umr.ui.parts import scripts
+from umr.ui.parts.bar import PRIVATE, QUIET, UPLOADS, query_bar
+from umr.ui.search import actions as search
+from umr.ui.search import details, details_html
+from umr.ui.search import html as search_html
+from umr.ui.searchers import Searchers
+
+SHOWN = 24  # results on the page
+MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion
+SURROGATE = re.compile("[\ud800-\udfff]")
+ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
+experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
+there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
+changed. The cut leaves out results below that share of the best score.</p>"""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The query bar's and the drawer's components, in the order in which a search takes their values."""
+
+    image: gr.Image
+    text: gr.Textbox
+    kind: gr.Radio
+    model: gr.Dropdown
+    go: gr.Button
+    count: gr.Slider
+    balance: gr.Slider
+    less: gr.Textbox
+    cut: gr.Slider
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What a search takes."""
+        return [self.image, self.text, self.kind, self.model, self.count, self.balance, self.less, self.cut]
+
+    @property
+    def asked(self) -> list[Component]:
+        """What an example, an earlier turn or a link fills in."""
+        return [self.image, self.text, self.kind, self.balance, self.less, self.cut]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a search shows, and what it leaves for the next one."""
+
+    results: gr.HTML
+    answered: gr.State
+    crumbs: gr.HTML
+    trail: gr.State
+    address: gr.Textbox
+
+    @property
+    def outputs(self) -> list[Component]:
+        """What `umr.ui.search.find` gives."""
+        return [self.results, self.answered, self.crumbs, self.trail, self.address]
+
+
+@dataclass(frozen=True)
+class SearchTab:
+    """What a link fills in and runs. run: a search that keeps the page as it is while there is nothing to ask."""
+
+    bar: Bar
+    view: View
+    run: Callable[..., Any]
+
+
+def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
+    """Adds the tab's components to the Blocks that is being built, and wires them."""
+    query = _bar(searchers)
+    gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
+    chips = gr.HTML(search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False,
+                    js_on_load=scripts.PRESSED)
+    with gr.Row(elem_id="drawers"):
+        with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
+            tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
+        bar = Bar(**query, **_tuning())
+    crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
+    results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
+    cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
+    view = View(results, gr.State(None), crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
+    _wire_search(searchers, bar, view)
+    _wire_pictures(searchers, bar, tiles, drawer, chips)
+    _wire_turns(searchers, bar, view)
+    _wire_examples(searchers, examples, bar, view, cards)
+    _details(searchers, bar, view)
+    return SearchTab(bar, view, _finders(searchers)[1])
+
+
+def _bar(searchers: Searchers) -> dict[str, Component]:
+    def choice() -> gr.Dropdown:
+        return gr.Dropdown(
+            searchers.names, value=searchers.default, label="Model", elem_id="q-model", scale=0, min_width=150,
+            container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+
+    image, text, kind, go, model = query_bar(
+        "q", "Search", "Describe it, or say what should change",
+        "The picture you search with", choice)
+    return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
+
+
+def _tuning() -> dict[str, Component]:
+    with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
+        with gr.Row(elem_id="tune-fields"):
+            count = gr.Slider(1, handlers.MAX_RESULTS, SHOWN, step=1, label="Results", elem_id="q-count")
+            cut = gr.Slider(0, 1, 0, step=0.05, label="Relative score cut", elem_id="q-cut")
+            balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
+            less = gr.Textbox(label="Less of", placeholder="glass", elem_id="q-less", max_lines=1)
+        gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
+    return {"count": count, "balance": balance, "less": less, "cut": cut}
+
+
+def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
+    find, again = _finders(searchers)
+    inputs = [view.trail, *bar.inputs]
+    gr.on([bar.go.click, bar.text.submit, bar.less.submit], find, inputs, view.outputs, show_progress_on=view.results,
+          **PRIVATE).then(None, view.address, js=scripts.TO_RESULTS)
+    changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
+    gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
+        None, view.address, js=scripts.TO_RESULTS)
+
+
+def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Accordion, chips: gr.HTML) -> None:
+    page = gr.Number(0, visible=False)
+    show = partial(handlers.browse, searchers)
+
+    def pick(model: Any, event: gr.EventData) -> Any:
+        return shown(handlers.choose_picture, searchers, model, pressed(event))
+
+    def take(event: gr.EventData) -> Any:
+        return shown(search.take_suggestion, pressed(event))
+
+    def close() -> Any:
+        return gr.Accordion(open=False)
+
+    taken = tiles.select(pick, bar.model, bar.image, **PRIVATE)
+    taken.success(close, None, drawer, **PRIVATE).then(None, js=scripts.TO_BAR)
+    drawer.expand(show, [bar.model, page], tiles, **PRIVATE)
+    tiles.submit(handlers.next_page, page, page, **PRIVATE).then(show, [bar.model, page], tiles, **PRIVATE)
+    gr.on([bar.image.change, bar.kind.change], partial(search.suggestions, searchers, UPLOADS),
+          [bar.image, bar.kind, bar.model], chips, **QUIET)
+    chips.select(take, None, bar.text, **QUIET).success(None, js="() => document.querySelector('#q-go').click()")
+
+
+def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
+    find, _ = _finders(searchers)
+
+    def use(trail: Any, model: Any, event: gr.EventData) -> Any:
+        return shown(search.use_result, searchers, trail, model, pressed(event))
+
+    def back(trail: Any, event: gr.EventData) -> Any:
+        return shown(search.return_to, trail, pressed(event))
+
+    def words(model: Any, text: Any, event: gr.EventData) -> Any:
+        return shown(search.add_words, searchers, model, pressed(event), text)
+
+    view.results.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
+        None, js=scripts.TO_BAR)
+    view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
+    returned = view.crumbs.select(back, view.trail, [*bar.asked, view.trail], **QUIET)
+    returned.success(find, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE).then(
+        None, view.address, js=scripts.TO_RESULTS)
+
+
+def _wire_examples(searchers: Searchers, examples: list[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
+    def example(model: Any, count: Any, event: gr.EventData) -> Any:
+        return shown(search.open_example, searchers, examples, pressed(event), model, count)
+
+    cards.select(example, [bar.model, bar.count], [*bar.asked, *view.outputs],
+                 show_progress_on=view.results, **PRIVATE).success(None, view.address, js=scripts.TO_RESULTS)
+
+
+def _details(searchers: Searchers, bar: Bar, view: View) -> None:
+    """The panel: the result at once, its reasons and its rank in every model as they come."""
+    with gr.Column(elem_id="details"):
+        facts = gr.HTML(elem_id="details-facts", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PANEL)
+        reasons = gr.HTML(elem_id="details-reasons", apply_default_css=False, js_on_load=None)
+        ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
+    chosen = gr.Textbox(visible=False, label="chosen")
+
+    def choose(answered: Any, event: gr.EventData) -> Any:
+        return (details.known(searchers, answered, pressed(event)), details.facts(searchers, answered, pressed(event)),
+                details_html.waiting("Looking for the reasons …"), details_html.waiting("Asking every model …"))
+
+    def use(trail: Any, model: Any, event: gr.EventData) -> Any:
+        return shown(search.use_result, searchers, trail, model, pressed(event))
+
+    opened = view.results.expand(choose, view.answered, [chosen, facts, reasons, ranks], **QUIET)
+    opened.success(None, chosen, js=scripts.OPEN_PANEL)
+    opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET).success(
+        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET)
+    facts.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
+        None, js=scripts.TO_BAR)
+
+
+def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A search, and the one that keeps the page as it is while there is nothing to search for."""
+    def find(trail: Any, *values: Any) -> Any:
+        return search.find(searchers, UPLOADS, trail, *values)
+
+    def again(trail: Any, *values: Any) -> Any:
+        return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 5
+
+    return find, again
+
+
+def pressed(event: gr.EventData) -> str:
+    """What the browser says was pressed: any short text, whose meaning the handlers check. Nothing else passes, so that
+    no answer can hold what Gradio would take for a change of a component. Raises gr.Error."""
+    value = event._data.get("id") if isinstance(event._data, dict) else None
+    if isinstance(value, str) and len(value) <= MAX_PRESSED and not SURROGATE.search(value):  # which JSON cannot say
+        return value
+    raise gr.Error("What was pressed is not of this page. Reload it, and try again.", print_exception=False)
+
+
+def shown(function: Any, *arguments: Any) -> Any:
+    """The function's value; what it refuses is shown as Gradio's own message, without a traceback."""
+    try:
+        return function(*arguments)
+    except UMRError as error:
+        raise gr.Error(str(error), print_exception=False) from error
