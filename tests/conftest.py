@@ -32,8 +32,16 @@ def calibrate(searcher: Searcher, limit: float, kind: str = "image", rate: float
     """Writes a calibration with this threshold and rate of false alarms beside a tiny index; returns its folder."""
     folder = searcher.collection.folder.parents[1] / searcher.encoder.name / "catalogue"
     made = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=rate, detected={})
-    write_calibration(Calibration(encoder=searcher.encoder.fingerprint, alpha=0.01, kinds={kind: made},
-                                  collection=searcher.collection.fingerprint, command="test"), folder)
+    write_calibration(
+        Calibration(
+            encoder=searcher.encoder.fingerprint,
+            alpha=0.01,
+            kinds={kind: made},
+            collection=searcher.collection.fingerprint,
+            command="test",
+        ),
+        folder,
+    )
     return folder
 
 

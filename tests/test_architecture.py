@@ -49,7 +49,11 @@ def packages(path: Path, top_level: bool = False) -> set[str]:
 def in_layout(path: Path) -> bool:
     """Whether a file is one of components and their wiring: the frame's folder, shared parts, or a tab's layout.py."""
     ui = ROOT / "umr" / "ui"
-    return path.is_relative_to(ui / "layout") or path.is_relative_to(ui / "parts") or (path.name == "layout.py" and path.parent.parent == ui)
+    return (
+        path.is_relative_to(ui / "layout")
+        or path.is_relative_to(ui / "parts")
+        or (path.name == "layout.py" and path.parent.parent == ui)
+    )
 
 
 def test_there_is_something_to_check():
@@ -64,7 +68,9 @@ def test_the_library_imports_neither_training_nor_tests_nor_the_page(path):
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_gradio_stands_only_in_the_page(path):
     if path != ROOT / "app.py" and not in_layout(path):
-        visitor = {"gradio_client"} if path == ROOT / "umr" / "bench" / "load_test.py" else set()  # the bench that plays visitors
+        visitor = (
+            {"gradio_client"} if path == ROOT / "umr" / "bench" / "load_test.py" else set()
+        )  # the bench that plays visitors
         assert not packages(path) & ({"gradio", "gradio_client"} - visitor)
 
 
@@ -113,4 +119,6 @@ def test_the_command_line_and_the_package_import_nothing_heavy():
         ROOT / "umr" / "__main__.py",
     ):
         assert not packages(path, top_level=True) & heavy
-    assert set(imports(ROOT / "umr" / "cli" / "commands.py", top_level=True)) & {"umr.search", "umr.index.index"} == set()
+    assert (
+        set(imports(ROOT / "umr" / "cli" / "commands.py", top_level=True)) & {"umr.search", "umr.index.index"} == set()
+    )

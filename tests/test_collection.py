@@ -133,6 +133,7 @@ def test_files_that_cannot_be_read_are_refused_one_by_one_with_reasons(files):
 @pytest.fixture
 def hurried():
     """Nothing may wait for another process: to open a pipe does."""
+
     def give_up(*_) -> None:
         raise TimeoutError("something waits")
 
@@ -168,7 +169,10 @@ def test_what_is_no_file_is_refused_and_never_opened(tmp_path, picture, monkeypa
 def test_a_pipe_in_a_row_or_as_a_pool_is_refused_and_never_opened(benchmark, tmp_path, hurried):
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "rows.jsonl").write_text('{"image": "a.png"}\n{"text": "fine"}\n{"video": "a.png"}\n')
-    assert [item.source for item in Collection.from_jsonl(tmp_path / "rows.jsonl").refused] == ["rows.jsonl:1", "rows.jsonl:3"]
+    assert [item.source for item in Collection.from_jsonl(tmp_path / "rows.jsonl").refused] == [
+        "rows.jsonl:1",
+        "rows.jsonl:3",
+    ]
     before = Collection.open(benchmark).fingerprint
     os.mkfifo(benchmark / "cand_pool" / "local" / "mbeir_pipe_cand_pool.jsonl")
     assert Collection.open(benchmark).fingerprint == before

@@ -124,7 +124,11 @@ def test_a_link_to_a_file_is_replaced_as_before(tmp_path):
 
 
 def test_the_system_is_quoted_where_nothing_more_fits(tmp_path):
-    for number, words in ((errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "your quota"), (errno.EFBIG, "that large")):
+    for number, words in (
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "your quota"),
+        (errno.EFBIG, "that large"),
+    ):
         told = rf"a\.npy cannot be written: .*{words}.*{os.strerror(number)}"
         with pytest.raises(DiskFullError, match=told), disk.told_when_full(tmp_path / "a.npy"):
             raise OSError(number, os.strerror(number))
@@ -137,7 +141,10 @@ def test_a_text_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch, name):
     (tmp_path / name).write_text("old")
     (tmp_path / "full").symlink_to("/dev/full")  # where nothing fits; the link alone is removed afterwards
     monkeypatch.setattr(formats, "draft_of", lambda target: tmp_path / "full")
-    with pytest.raises(DiskFullError, match=f"{name} cannot be written: the disk is full"), written(tmp_path / name) as file:
+    with (
+        pytest.raises(DiskFullError, match=f"{name} cannot be written: the disk is full"),
+        written(tmp_path / name) as file,
+    ):
         file.write("new")
     assert (tmp_path / name).read_text() == "old" and not (tmp_path / "full").is_symlink()
 

@@ -14,8 +14,11 @@ from umr.types import Content, Query
 def query(searcher) -> Query:
     """The picture of image 100:3 in other bytes, so that it is not barred, with words."""
     number = "files/queries/3.bmp"
-    return Query(query_id="any", content=Content(image=searcher.collection.folder / number, text="edit now"),
-                 target_modality="image")
+    return Query(
+        query_id="any",
+        content=Content(image=searcher.collection.folder / number, text="edit now"),
+        target_modality="image",
+    )
 
 
 def cosine(searcher, content: Content, candidate_id: str) -> float:
@@ -43,14 +46,16 @@ def test_the_picture_carries_its_own_image_and_the_words_do_not(searcher, query)
 def test_a_words_effect_is_the_similarity_lost_without_it(searcher, query):
     found = explain(searcher, query, "100:3")
     whole = cosine(searcher, query.content, "100:3")
-    lost = [whole - cosine(searcher, Content(image=query.content.image, text=rest), "100:3") for rest in ("now", "edit")]
+    lost = [
+        whole - cosine(searcher, Content(image=query.content.image, text=rest), "100:3") for rest in ("now", "edit")
+    ]
     assert [word for word, _ in found.words] == ["edit", "now"]
     assert [loss for _, loss in found.words] == pytest.approx(lost, abs=1e-4)
 
 
 def test_the_only_word_is_compared_with_the_picture_alone(searcher, query):
     one = Query(query_id="x", content=Content(image=query.content.image, text="edit"), target_modality="image")
-    (word, loss), = explain(searcher, one, "100:3").words
+    ((word, loss),) = explain(searcher, one, "100:3").words
     alone = cosine(searcher, Content(image=query.content.image), "100:3")
     assert word == "edit" and loss == pytest.approx(cosine(searcher, one.content, "100:3") - alone, abs=1e-4)
 
@@ -67,8 +72,9 @@ def test_a_long_text_is_explained_by_its_first_words_and_says_so(searcher):
 
 
 def test_another_kind_or_the_querys_own_picture_cannot_be_explained(searcher, query):
-    own = Query(query_id="x", content=Content(image=searcher.collection["100:3"].content.image),
-                target_modality="image")
+    own = Query(
+        query_id="x", content=Content(image=searcher.collection["100:3"].content.image), target_modality="image"
+    )
     for asked, candidate_id in ((query, "100:20"), (own, "100:3"), (query, "nothing")):
         with pytest.raises(ConfigError, match="results"):
             explain(searcher, asked, candidate_id)

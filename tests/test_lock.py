@@ -80,7 +80,11 @@ def test_nothing_is_left_behind_but_what_was_made_inside(tmp_path):
     (tmp_path / "there").mkdir()
     with claimed(tmp_path / "there"):
         pass
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["there", "used", "used/file"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "there",
+        "used",
+        "used/file",
+    ]
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path):

@@ -149,7 +149,9 @@ def test_decompression_bomb_is_refused_before_it_is_decoded():
     chunk = b"IHDR" + header
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
     data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    with pytest.raises(MediaError, match=r"is too large: 3,600 megapixels, at most 64 megapixels are read; make it smaller first$"):
+    with pytest.raises(
+        MediaError, match=r"is too large: 3,600 megapixels, at most 64 megapixels are read; make it smaller first$"
+    ):
         media.open_image(data)
     with pytest.raises(MediaError, match="60 x 40 px"):
         media.open_image(png(gradient()), max_pixels=2_399)
@@ -333,7 +335,13 @@ def test_a_picture_that_is_plain_already_is_not_copied_and_never_turned_twice():
 
 
 #: Values that a strip holds, of each mode that is converted by strips.
-DEEP = {"I;16": ("<u2", 65_536), "I;16B": (">u2", 65_536), "I;16L": ("<u2", 65_536), "I": ("<i4", 70_000), "F": ("<f4", 1)}
+DEEP = {
+    "I;16": ("<u2", 65_536),
+    "I;16B": (">u2", 65_536),
+    "I;16L": ("<u2", 65_536),
+    "I": ("<i4", 70_000),
+    "F": ("<f4", 1),
+}
 
 
 @pytest.mark.parametrize("mode", sorted(DEEP))

@@ -35,9 +35,15 @@ def test_both_requirement_files_are_equal_but_for_faiss():
     assert [item.name for item in cpu.values() if item.name.startswith("faiss")] == ["faiss-cpu"]
 
 
-@pytest.mark.parametrize(("system", "machine", "expected"), [
-    ("linux", "x86_64", ["faiss-gpu"]), ("linux", "aarch64", ["faiss-cpu"]), ("darwin", "arm64", ["faiss-cpu"]),
-    ("win32", "AMD64", ["faiss-cpu"])])
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("linux", "x86_64", ["faiss-gpu"]),
+        ("linux", "aarch64", ["faiss-cpu"]),
+        ("darwin", "arm64", ["faiss-cpu"]),
+        ("win32", "AMD64", ["faiss-cpu"]),
+    ],
+)
 def test_every_platform_gets_exactly_one_faiss(system, machine, expected):
     place = {"sys_platform": system, "platform_machine": machine}
     faiss = [item for item in requirements("requirements.txt").values() if item.name.startswith("faiss")]
@@ -54,9 +60,13 @@ def test_every_package_of_the_project_is_required():
 
 
 def test_installed_packages_are_within_the_required_ranges():
-    wrong = {item.name: version(item.name) for item in requirements("requirements-cpu.txt").values()
-             if (item.marker is None or item.marker.evaluate()) and not item.name.startswith("faiss")
-             and version(item.name) not in item.specifier}
+    wrong = {
+        item.name: version(item.name)
+        for item in requirements("requirements-cpu.txt").values()
+        if (item.marker is None or item.marker.evaluate())
+        and not item.name.startswith("faiss")
+        and version(item.name) not in item.specifier
+    }
     assert wrong == {}
 
 
@@ -99,10 +109,17 @@ def test_the_check_runs_in_a_folder_named_umr_with_or_without_history(tmp_path, 
     (place / ".venv" / "old").touch()
     make = tmp_path / "bin" / "make"
     make.parent.mkdir()
-    make.write_text('#!/bin/sh\ncd "$2" && pwd && ls -A && mkdir test-artifacts && echo shot > test-artifacts/a && exit 3\n')
+    make.write_text(
+        '#!/bin/sh\ncd "$2" && pwd && ls -A && mkdir test-artifacts && echo shot > test-artifacts/a && exit 3\n'
+    )
     make.chmod(0o755)
-    ran = subprocess.run([place / ".ci" / "run"], env=os.environ | {"PATH": f"{make.parent}:{os.environ['PATH']}"},
-                         capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [place / ".ci" / "run"],
+        env=os.environ | {"PATH": f"{make.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     where, *found = ran.stdout.splitlines()
     assert ran.returncode == 3 and Path(where).name == "umr" and not Path(where).exists()
     assert set(found) == {".ci", "umr"} | ({".git"} if history else set())
@@ -121,8 +138,14 @@ def test_make_installs_gpu_faiss_only_beside_a_driver(driver, expected, tmp_path
         (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}" if driver else "/usr/bin:/bin"
-    plan = subprocess.run(["make", "--dry-run", "--always-make", "env"], cwd=ROOT, capture_output=True, text=True,
-                          env=os.environ | {"PATH": path}, check=True)
+    plan = subprocess.run(
+        ["make", "--dry-run", "--always-make", "env"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": path},
+        check=True,
+    )
     installs = [line.split()[-1] for line in plan.stdout.splitlines() if "-m pip install" in line]
     real_driver = Path("/proc/driver/nvidia/version").exists()
     assert installs == ["requirements.txt" if real_driver else expected]

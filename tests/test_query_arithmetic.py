@@ -46,8 +46,7 @@ def test_the_ends_of_the_balance_rank_as_each_part_alone_does(searcher):
     both, own = query(searcher), {"100:0"}
     words = searcher.search(query(searcher, picture=False), 20).results
     steered = search(searcher, both, 20, Steering(balance=1.0)).results
-    assert [r.hit.candidate_id for r in steered] == [r.hit.candidate_id for r in words
-                                                     if r.hit.candidate_id not in own]
+    assert [r.hit.candidate_id for r in steered] == [r.hit.candidate_id for r in words if r.hit.candidate_id not in own]
 
 
 def test_less_of_the_best_results_own_words_pushes_it_down(searcher):
@@ -70,8 +69,10 @@ def test_a_cut_keeps_the_results_near_the_best(searcher):
     assert len(kept) == sum(score >= 0.5 * scores[0] for score in scores) < len(scores)
 
 
-@pytest.mark.parametrize("values", [{"balance": 1.1}, {"balance": float("nan")}, {"balance": "0"}, {"cut": -0.1},
-                                    {"cut": True}, {"less_of": 3}])
+@pytest.mark.parametrize(
+    "values",
+    [{"balance": 1.1}, {"balance": float("nan")}, {"balance": "0"}, {"cut": -0.1}, {"cut": True}, {"less_of": 3}],
+)
 def test_values_outside_are_refused_in_words(values):
     with pytest.raises(ConfigError, match="needed|words"):
         Steering(**values)

@@ -16,7 +16,7 @@ Generators = Mapping[str, "torch.Generator | np.random.Generator"]
 
 
 def parameter_names(modules: Mapping[str, nn.Module], optimizer: Optimizer) -> list[str]:
-    """"<module>.<parameter>" of every optimized parameter, in the optimizer's order.
+    """ "<module>.<parameter>" of every optimized parameter, in the optimizer's order.
 
     Raises: ConfigError if a parameter is in none of the modules: its value would not be saved."""
     names = {id(p): f"{module}.{name}" for module, m in modules.items() for name, p in m.named_parameters()}
@@ -54,9 +54,7 @@ def pack_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, A
     return tensors, values
 
 
-def unpack_optimizer(
-    optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
-) -> dict[str, Any]:
+def unpack_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> dict[str, Any]:
     """What optimizer.load_state_dict takes, from pack_optimizer's two parts.
 
     Raises: MismatchError if the number of parameter groups differs."""
@@ -76,7 +74,7 @@ def unpack_optimizer(
 
 
 def kinds(generators: Generators) -> list[str]:
-    """"<kind>:<name>" of every generator, so that a numpy and a torch generator are never mistaken.
+    """ "<kind>:<name>" of every generator, so that a numpy and a torch generator are never mistaken.
 
     Raises: ConfigError for any other object."""
     result = []

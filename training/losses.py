@@ -111,9 +111,10 @@ def composition_preference(
     _check_rows("composed_BD", composed_BD)
     _check_temperature(temperature)
     candidate_BD = _wide(candidate_BD)
-    score_B3 = torch.stack(
-        [(_wide(part) * candidate_BD).sum(dim=1) for part in (composed_BD, picture_BD, text_BD)], dim=1
-    ) / temperature
+    score_B3 = (
+        torch.stack([(_wide(part) * candidate_BD).sum(dim=1) for part in (composed_BD, picture_BD, text_BD)], dim=1)
+        / temperature
+    )
     if variant == "softmax":
         return -F.log_softmax(score_B3, dim=1)[:, 0].mean()
     if variant == "pairwise":

@@ -221,9 +221,7 @@ def measure(one: Plan, encoder_folder: Path, folder: Path, benchmark: Path) -> l
     manifest = index / MANIFEST
     if not manifest.is_file() or json.loads(manifest.read_text("utf-8"))["encoder"] != identity:
         encoder, collection = load_encoder(encoder_folder), Collection.open(benchmark)
-        build_index(
-            encoder, collection, index, encoder_at=encoder_folder.absolute(), progress=Progress("indexing")
-        )
+        build_index(encoder, collection, index, encoder_at=encoder_folder.absolute(), progress=Progress("indexing"))
     searcher = Searcher.open(index)
     wanted = matching(benchmark, one.task, one.split)
     known = measured_rows(runs, identity)

@@ -64,7 +64,7 @@ def check_target(target: str | Path) -> None:
 
 
 def special(path: str | Path) -> str | None:
-    """"a device", "a pipe" or "a socket", in words, at the end of all links; None for a file, a folder, or nothing.
+    """ "a device", "a pipe" or "a socket", in words, at the end of all links; None for a file, a folder, or nothing.
 
     To open one can wait for ever, and to rename a file over one takes it from everybody."""
     try:

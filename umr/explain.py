@@ -43,26 +43,38 @@ def explain(
     words = (query.content.text or "").split()
     tried = words[:MAX_WORDS] if len(words) > 1 or query.content.image is not None else []
     variants = [query, *_parts(query)]
-    lesser = [replace(query, query_id=f"word {place}", content=_without(query.content, words, place))
-              for place in range(len(tried))]
+    lesser = [
+        replace(query, query_id=f"word {place}", content=_without(query.content, words, place))
+        for place in range(len(tried))
+    ]
     made = searcher.encoder.encode_queries([*variants, *lesser])
     count = len(variants)
     head = replace(made, ids=made.ids[:count], vectors=made.vectors[:count])
     run = _rank(searcher, query, head, barred)
     if moved.moves_query(query):
-        run = _rank(searcher, query, query_arithmetic.encode(searcher, replace(query, query_id="tuned"), moved), barred) | run
+        run = (
+            _rank(searcher, query, query_arithmetic.encode(searcher, replace(query, query_id="tuned"), moved), barred)
+            | run
+        )
     hits = {name: _hit(found, candidate_id) for name, found in run.items()}
     target = searcher.index.vectors([candidate_id])[0]
     losses = float(made.vectors[0] @ target) - made.vectors[count:] @ target
-    return Explanation(candidate_id=candidate_id, hits=hits, best=_best(searcher, run, shown),
-                       words=tuple(zip(tried, losses.tolist())), cut=len(tried) < len(words) and bool(tried))
+    return Explanation(
+        candidate_id=candidate_id,
+        hits=hits,
+        best=_best(searcher, run, shown),
+        words=tuple(zip(tried, losses.tolist())),
+        cut=len(tried) < len(words) and bool(tried),
+    )
 
 
 def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
     """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
     query cannot find."""
     query, barred = searcher.decode(query)
-    return _hit(_rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id)
+    return _hit(
+        _rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id
+    )
 
 
 def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[str]) -> Run:
@@ -74,12 +86,14 @@ def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[
 def _parts(query: Query) -> list[Query]:
     if query.content.modality != "image,text":
         return []
-    return [replace(query, query_id="picture", content=Content(image=query.content.image)),
-            replace(query, query_id="text", content=Content(text=query.content.text))]
+    return [
+        replace(query, query_id="picture", content=Content(image=query.content.image)),
+        replace(query, query_id="text", content=Content(text=query.content.text)),
+    ]
 
 
 def _without(content: Content, words: list[str], place: int) -> Content:
-    rest = " ".join(words[:place] + words[place + 1:]) or None
+    rest = " ".join(words[:place] + words[place + 1 :]) or None
     return Content(text=rest, image=content.image, video=content.video)
 
 
@@ -91,5 +105,7 @@ def _hit(found: list[Hit], candidate_id: str) -> Hit:
 
 
 def _best(searcher: Searcher, run: Run, shown: int) -> dict[str, list[Result]]:
-    return {name: [Result(hit=hit, candidate=searcher.collection[hit.candidate_id]) for hit in found[:shown]]
-            for name, found in run.items()}
+    return {
+        name: [Result(hit=hit, candidate=searcher.collection[hit.candidate_id]) for hit in found[:shown]]
+        for name, found in run.items()
+    }

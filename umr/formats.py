@@ -173,7 +173,9 @@ def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, de
     with written(path) as file:
         for query_id, hits in run.items():
             for hit in hits[:depth]:
-                file.write(f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.{decimals}f} {tag}\n")
+                file.write(
+                    f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.{decimals}f} {tag}\n"
+                )
 
 
 def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:

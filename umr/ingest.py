@@ -151,7 +151,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _from_file(path: Path, name: str, folder: Path) -> Candidate:
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):  # which a loop of links does not break
+    if not Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    ):  # which a loop of links does not break
         raise MediaError("a link that leads out of the folder")
     what = special(path)
     if what is not None:

@@ -53,8 +53,9 @@ class Steering:
 UNMOVED = Steering()
 
 
-def steer(composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | None, less: np.ndarray | None,
-          balance: float) -> np.ndarray:
+def steer(
+    composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | None, less: np.ndarray | None, balance: float
+) -> np.ndarray:
     """FORMULA over unit vectors (D,): c composed, p picture, t text, n less, b balance; the composed one where all
     cancel.
 
@@ -84,10 +85,16 @@ def encode(searcher: Searcher, query: Query, steering: Steering) -> Embeddings:
     if steering.less_of:
         parts["less"] = Content(text=steering.less_of)
     made = searcher.encoder.encode_queries(
-        replace(query, query_id=name, content=content) for name, content in parts.items())
+        replace(query, query_id=name, content=content) for name, content in parts.items()
+    )
     vector = dict(zip(made.ids, made.vectors))
-    moved = steer(vector["composed"], vector.get("picture"), vector.get("text"), vector.get("less"),
-                  steering.balance if both else 0.0)
+    moved = steer(
+        vector["composed"],
+        vector.get("picture"),
+        vector.get("text"),
+        vector.get("less"),
+        steering.balance if both else 0.0,
+    )
     return replace(made, ids=(query.query_id,), vectors=moved[None])
 
 

@@ -54,13 +54,16 @@ def test_an_error_is_counted_and_the_user_goes_on():
     assert tally.errors == ["ValueError: the queue is full"] and tally.ms
 
 
-@pytest.mark.parametrize(("other", "equal"), [
-    ((("a", 0.90001), ("b", 0.79999)), True),  # another batch
-    ((("a", 0.9), ("x", 0.8)), True),  # a tie at the edge
-    ((("a", 0.9),), False),
-    ((("a", 0.9), ("b", 0.7)), False),
-    ((("x", 0.9), ("y", 0.8)), False),
-])
+@pytest.mark.parametrize(
+    ("other", "equal"),
+    [
+        ((("a", 0.90001), ("b", 0.79999)), True),  # another batch
+        ((("a", 0.9), ("x", 0.8)), True),  # a tie at the edge
+        ((("a", 0.9),), False),
+        ((("a", 0.9), ("b", 0.7)), False),
+        ((("x", 0.9), ("y", 0.8)), False),
+    ],
+)
 def test_answers_are_compared_by_scores_and_ids(other, equal):
     assert same(MINE, other) is equal
 
@@ -78,20 +81,28 @@ def test_a_report_without_any_answer_says_so():
     assert row["p50_ms"] is None and row["memory_end_mib"] is None and row["first_errors"] == ["x"]
 
 
-@pytest.mark.parametrize(("tally", "words"), [
-    (Tally(ms=[1.0], memory_mib=[(n, 100.0) for n in range(100)]), []),
-    (Tally(ms=[1.0], memory_mib=[(n, 100.0 + min(n, 50)) for n in range(100)]), []),  # it grew only while it warmed up
-    (Tally(ms=[1.0], memory_mib=[(n, 100.0 + n) for n in range(100)]), ["memory grew by 40.0 MiB"]),
-    (Tally(ms=[1.0], errors=["full"]), ["1 errors and 0 results of others; the first: ['full']"]),
-    (Tally(ms=[1.0], wrong=["red"]), ["0 errors and 1 results of others"]),
-    (Tally(), ["nobody got an answer"]),
-])
+@pytest.mark.parametrize(
+    ("tally", "words"),
+    [
+        (Tally(ms=[1.0], memory_mib=[(n, 100.0) for n in range(100)]), []),
+        (
+            Tally(ms=[1.0], memory_mib=[(n, 100.0 + min(n, 50)) for n in range(100)]),
+            [],
+        ),  # it grew only while it warmed up
+        (Tally(ms=[1.0], memory_mib=[(n, 100.0 + n) for n in range(100)]), ["memory grew by 40.0 MiB"]),
+        (Tally(ms=[1.0], errors=["full"]), ["1 errors and 0 results of others; the first: ['full']"]),
+        (Tally(ms=[1.0], wrong=["red"]), ["0 errors and 1 results of others"]),
+        (Tally(), ["nobody got an answer"]),
+    ],
+)
 def test_an_error_a_mix_up_a_leak_and_silence_speak_against_the_page(tally, words):
     found = failures(report(tally, 4, 20.0))
     assert len(found) == len(words) and all(said.startswith(word) for said, word in zip(found, words))
 
 
-@pytest.mark.parametrize("url", ["http://example.org", "http://10.0.0.1:7860", "localhost:7860", "http://127.0.0.1.example.org"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org", "http://10.0.0.1:7860", "localhost:7860", "http://127.0.0.1.example.org"]
+)
 def test_only_this_machine_is_loaded(url):
     with pytest.raises(ConfigError, match="not on this machine"):
         load_test.bench_load(judged("a"), 1, 1.0, url)
@@ -105,4 +116,6 @@ def test_settings_outside_their_limits_are_refused(users, seconds):
 
 def test_memory_is_of_the_process_and_its_children():
     held = np.ones(8_000_000)  # 61 MiB
-    assert Path("/proc", str(os.getpid()), "statm").is_file() and load_test.resident_mib(os.getpid()) > held.nbytes / 2**20
+    assert (
+        Path("/proc", str(os.getpid()), "statm").is_file() and load_test.resident_mib(os.getpid()) > held.nbytes / 2**20
+    )

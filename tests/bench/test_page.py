@@ -29,25 +29,38 @@ def test_percentiles_stand_beside_what_is_wanted():
     assert set(row) == set(COLUMNS)
 
 
-@pytest.mark.parametrize(("step", "ms", "met"), [
-    (SEARCH, [500] * 20, True), (SEARCH, [501] * 20, False), (SEARCH, [100] * 18 + [1500] * 2, False),
-    ("comparison painted", [100] * 18 + [9000] * 2, True), ("page interactive", [3001], False),
-    ("of it in the server's search", [9000], None)])
+@pytest.mark.parametrize(
+    ("step", "ms", "met"),
+    [
+        (SEARCH, [500] * 20, True),
+        (SEARCH, [501] * 20, False),
+        (SEARCH, [100] * 18 + [1500] * 2, False),
+        ("comparison painted", [100] * 18 + [9000] * 2, True),
+        ("page interactive", [3001], False),
+        ("of it in the server's search", [9000], None),
+    ],
+)
 def test_a_step_is_met_where_every_limit_holds(step, ms, met):
     assert judged_row(step, ms)["met"] is met
 
 
 def test_the_wanted_limits_are_those_of_the_page():
-    assert WANTED == {"page interactive": (3000, 3000), SEARCH: (500, 1000), "of it in the server's search": (None, None),
-                      "comparison painted": (1500, None)}
+    assert WANTED == {
+        "page interactive": (3000, 3000),
+        SEARCH: (500, 1000),
+        "of it in the server's search": (None, None),
+        "comparison painted": (1500, None),
+    }
 
 
 def queries(image: str | None, text: str | None) -> Any:
     return SimpleNamespace(queries=[SimpleNamespace(content=SimpleNamespace(image=image, text=text))])
 
 
-@pytest.mark.parametrize(("judged", "repeat"), [(queries("a.png", "b"), 0), (queries("a.png", "b"), 1001),
-                                                (queries(None, "b"), 3), (queries("a.png", None), 3)])
+@pytest.mark.parametrize(
+    ("judged", "repeat"),
+    [(queries("a.png", "b"), 0), (queries("a.png", "b"), 1001), (queries(None, "b"), 3), (queries("a.png", None), 3)],
+)
 def test_what_cannot_be_measured_is_refused_before_anything_starts(judged, repeat):
     with pytest.raises(ConfigError, match="queries of picture and text"):
         bench_page(judged, repeat)

@@ -6,15 +6,37 @@ from umr.bench import readme_tables
 from umr.bench.readme_tables import _percent
 
 
-@pytest.mark.parametrize(("share", "shown"), [(1.0, "100"), (0.996, "99.6"), (0.99999, "99.9"), (0.994, "99"), (0.5, "50"),
-                                              (0.002, "0.2"), (0.00001, "0.1"), (0.0, "0"), (None, "")])
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (1.0, "100"),
+        (0.996, "99.6"),
+        (0.99999, "99.9"),
+        (0.994, "99"),
+        (0.5, "50"),
+        (0.002, "0.2"),
+        (0.00001, "0.1"),
+        (0.0, "0"),
+        (None, ""),
+    ],
+)
 def test_rounding_never_says_all_or_nothing_of_less(share, shown):
     assert _percent(share) == shown
 
 
 def row(task: str, difference: float, p: float) -> dict:
-    return {"task": task, "split": "ind", "n": 500, "groups": 177, "a": 0.4, "b": 0.4 + difference, "difference": difference,
-            "ci95": [difference - 0.01, difference + 0.01], "p": p / 28, "p_holm": p}
+    return {
+        "task": task,
+        "split": "ind",
+        "n": 500,
+        "groups": 177,
+        "a": 0.4,
+        "b": 0.4 + difference,
+        "difference": difference,
+        "ci95": [difference - 0.01, difference + 0.01],
+        "p": p / 28,
+        "p_holm": p,
+    }
 
 
 def test_the_pair_loses_or_gains_only_after_holm_whatever_its_interval(monkeypatch):

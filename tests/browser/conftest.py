@@ -62,8 +62,12 @@ def browser() -> Iterator[Browser]:
 def visit(browser: Browser, size: str, dark: bool, shot: str | None = None, motion: bool = False) -> Iterator[Page]:
     """A visitor's empty page. shot: what a screenshot of its end is kept as.  motion: things may move."""
     width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, has_touch=size == "phone",
-                                  reduced_motion="no-preference" if motion else "reduce", color_scheme="dark" if dark else "light")
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        has_touch=size == "phone",
+        reduced_motion="no-preference" if motion else "reduce",
+        color_scheme="dark" if dark else "light",
+    )
     context.set_default_timeout(SLOW)
     opened = context.new_page()
     try:
@@ -109,8 +113,9 @@ def known(served: Served) -> Known:
     judged = evaluate.load(default_root() / "media" / BUNDLED, "it2i", "ind")
     client = Client(served.address, verbose=False)
     for query in judged.queries[:20]:
-        rows = client.predict(image=handle_file(query.content.image), text=query.content.text, search_in="images", k=5,
-                              api_name="/search")
+        rows = client.predict(
+            image=handle_file(query.content.image), text=query.content.text, search_in="images", k=5, api_name="/search"
+        )
         relevant = frozenset(judged.qrels[query.query_id])
         if relevant & {row["id"] for row in rows}:
             return Known(Path(query.content.image), query.content.text, relevant)

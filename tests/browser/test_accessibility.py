@@ -64,21 +64,31 @@ def untouched(page: Page, folder: Path) -> None:
 
 
 FILLED: dict[str, Callable[[Page, Path], None]] = {
-    "search": searched, "compare": compared, "diagnose": diagnosed, "benchmarks": measured, "files": indexed,
-    "search&text=red&k=0": untouched}
+    "search": searched,
+    "compare": compared,
+    "diagnose": diagnosed,
+    "benchmarks": measured,
+    "files": indexed,
+    "search&text=red&k=0": untouched,
+}
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 @pytest.mark.parametrize("address", list(FILLED))
-def test_axe_finds_nothing_serious(browser: Browser, served: Served, tmp_path: Path, address: str, size: str,
-                                   dark: bool):
+def test_axe_finds_nothing_serious(
+    browser: Browser, served: Served, tmp_path: Path, address: str, size: str, dark: bool
+):
     with visit(browser, size, dark) as page:
         tab, mark, query = address.partition("&")
         arrive(page, served, tab, mark + query)
         for fill in (untouched, FILLED[address]):
             fill(page, tmp_path)
             found = Axe().run(page).response["violations"]
-            told = [f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}" for one in found
-                    if one["impact"] in SERIOUS for node in one["nodes"]]
+            told = [
+                f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+                for one in found
+                if one["impact"] in SERIOUS
+                for node in one["nodes"]
+            ]
             assert not told, "\n".join(told)

@@ -78,7 +78,9 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     expect(page.locator("#compare .u-tally tbody tr").first).to_be_visible()
     expect(page.locator("#compare .u-recall")).to_have_count(2)
     rows = [json.loads(line) for line in votes.read_text("utf-8").splitlines()]
-    assert len(rows) == before + 1 and rows[-1]["vote"] == "tie" and set(rows[-1]) == {"query", "a", "b", "vote", "time"}
+    assert (
+        len(rows) == before + 1 and rows[-1]["vote"] == "tie" and set(rows[-1]) == {"query", "a", "b", "vote", "time"}
+    )
 
 
 def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_path: Path):

@@ -80,7 +80,9 @@ def test_a_found_picture_becomes_the_reference(page: Page, given: list[Path]):
     expect(page.locator("#f-results .u-card")).to_have_count(3)  # four without the reference itself
 
 
-def test_another_visitor_and_a_later_one_see_nothing_of_it(page: Page, browser: Browser, served: Served, given: list[Path]):
+def test_another_visitor_and_a_later_one_see_nothing_of_it(
+    page: Page, browser: Browser, served: Served, given: list[Path]
+):
     index(page, given)
     page.locator("#f-find").click()
     page.locator("#f-text textarea").fill("a note")

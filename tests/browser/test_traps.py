@@ -50,8 +50,11 @@ def test_the_camera_can_be_left_again(page: Page, served: Served, tab: str, bar:
 def test_a_camera_that_cannot_be_used_is_told_in_words_and_the_bar_takes_files_again(page: Page, served: Served):
     page.add_init_script(CAMERA.replace("GIVEN", "throw new DOMException('', window.refusal);"))
     arrive(page, served)
-    for refusal, words in (("NotFoundError", "No camera was found"), ("NotAllowedError", "may not use the camera"),
-                           ("NotReadableError", "cannot be used now")):
+    for refusal, words in (
+        ("NotFoundError", "No camera was found"),
+        ("NotAllowedError", "may not use the camera"),
+        ("NotReadableError", "cannot be used now"),
+    ):
         page.evaluate("(name) => { window.refusal = name; }", refusal)
         turn_on_camera(page, "q")
         expect(page.locator(".u-camera")).to_have_count(1)
@@ -144,8 +147,9 @@ def show(page: Page, picture: Path, text: str) -> None:
     expect(page.locator("#results .u-card")).to_have_count(24)
 
 
-def test_a_picture_unlike_the_training_is_told_beside_the_results_and_gets_no_suggestions(page: Page, served: Served,
-                                                                                          tmp_path: Path):
+def test_a_picture_unlike_the_training_is_told_beside_the_results_and_gets_no_suggestions(
+    page: Page, served: Served, tmp_path: Path
+):
     Image.fromarray(ood_samples.contents("image", 1)["landscapes"][0].image).save(tmp_path / "landscape.png")
     arrive(page, served)
     show(page, tmp_path / "landscape.png", "at night")

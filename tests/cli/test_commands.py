@@ -418,7 +418,8 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     done = run("-X", "importtime", "-m", "umr", "--help")
     assert done.returncode == 0
     assert all(
-        command in done.stdout for command in ("search", "embed", "index", "evaluate", "compare", "info", "adopt", "bench")
+        command in done.stdout
+        for command in ("search", "embed", "index", "evaluate", "compare", "info", "adopt", "bench")
     )
     assert not {"torch", "faiss", "numpy"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
 

@@ -57,8 +57,11 @@ def test_a_query_without_wrong_results_counts_0_and_only_ten_results_count():
 
 
 def test_the_index_is_the_mean_over_queries():
-    runs = {"composed": {"p": hits("a"), "q": hits("b")}, "picture": {"p": hits("a"), "q": hits("x")},
-            "text": {"p": hits("y"), "q": hits("y")}}
+    runs = {
+        "composed": {"p": hits("a"), "q": hits("b")},
+        "picture": {"p": hits("a"), "q": hits("x")},
+        "text": {"p": hits("y"), "q": hits("y")},
+    }
     assert shortcut_index({"p": {"r": 1}, "q": {"r": 1}}, runs)["shortcut_index"] == 0.5
 
 
@@ -91,9 +94,12 @@ def test_an_encoder_that_finds_the_target_by_the_picture_alone_is_said_to(search
 def test_the_diagnosis_agrees_with_the_evaluation(searcher, benchmark):
     row, summary = evaluate(searcher, benchmark, "it2i", "ind"), diagnose(searcher, benchmark, "it2i", "ind").summary
     assert summary["either_wins"] == row["unimodal_wins"] and summary["n"] == row["n"]
-    for ours, theirs in (("success@1", "success@1"), ("success@10", "success@10"),
-                         ("masked_text_success@1", "picture_only_success@1"),
-                         ("masked_picture_success@1", "text_only_success@1")):
+    for ours, theirs in (
+        ("success@1", "success@1"),
+        ("success@10", "success@10"),
+        ("masked_text_success@1", "picture_only_success@1"),
+        ("masked_picture_success@1", "text_only_success@1"),
+    ):
         assert summary[ours] == row[theirs]
 
 

@@ -239,24 +239,38 @@ def test_intervals_and_p_values_resample_families(searcher, benchmark):
 
 
 def test_a_gain_or_a_loss_is_named_only_after_holms_correction():
-    rows = [{"difference": 0.1, "p": 0.02, "p_holm": 0.06}, {"difference": 0.1, "p": 0.001, "p_holm": 0.003},
-            {"difference": -0.1, "p": 0.001, "p_holm": 0.049}]
+    rows = [
+        {"difference": 0.1, "p": 0.02, "p_holm": 0.06},
+        {"difference": 0.1, "p": 0.001, "p_holm": 0.003},
+        {"difference": -0.1, "p": 0.001, "p_holm": 0.049},
+    ]
     assert [verdict(row) for row in rows] == ["no clear difference", "gains", "loses"]
 
 
 def test_the_rows_of_a_report_are_corrected_together_against_their_sums():
     p_values = {"it2i": 0.01, "it2t": 0.03, "it2v": 0.04, "t2i": None}
-    rows = [{"task": task, "split": "ind", "composed_over_sum": 0.1, "p_composed_over_sum": p} for task, p in p_values.items()]
-    assert over_sum(rows) == {("it2i", "ind"): "gains", ("it2t", "ind"): "no clear difference",
-                              ("it2v", "ind"): "no clear difference"}
+    rows = [
+        {"task": task, "split": "ind", "composed_over_sum": 0.1, "p_composed_over_sum": p}
+        for task, p in p_values.items()
+    ]
+    assert over_sum(rows) == {
+        ("it2i", "ind"): "gains",
+        ("it2t", "ind"): "no clear difference",
+        ("it2v", "ind"): "no clear difference",
+    }
 
 
 def test_the_composed_query_is_tested_against_the_sum(composing, benchmark):
     row = evaluate(composing, benchmark, "it2i", "ind")
-    assert row["composed_over_sum"] == pytest.approx(row["success@1"] - row["vector_sum_success@1"]) and row["composed_over_sum"] > 0
+    assert (
+        row["composed_over_sum"] == pytest.approx(row["success@1"] - row["vector_sum_success@1"])
+        and row["composed_over_sum"] > 0
+    )
     low, high = row["ci95_composed_over_sum"]
     assert low <= row["composed_over_sum"] <= high
-    wrong = round(6 * row["composed_over_sum"])  # queries that only the composition finds: all signs alike, two patterns of 2^wrong
+    wrong = round(
+        6 * row["composed_over_sum"]
+    )  # queries that only the composition finds: all signs alike, two patterns of 2^wrong
     assert row["p_composed_over_sum"] == pytest.approx(2 / 2**wrong if wrong > 1 else 1)
 
 

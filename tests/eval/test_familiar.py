@@ -29,8 +29,7 @@ def photograph(tmp_path: Path) -> Path:
 def test_a_picture_over_the_threshold_gets_one_calm_sentence_with_the_rate(searcher, photograph):
     check = PictureCheck.open(calibrate(searcher, 0.0), searcher)
     assert check.unlike(photograph)
-    assert check.notices(photograph) == (
-        f"{UNLIKE} Of its catalogue's own pictures, 1.2 % are called so by mistake.",)
+    assert check.notices(photograph) == (f"{UNLIKE} Of its catalogue's own pictures, 1.2 % are called so by mistake.",)
     assert check.notices(None) == ()
 
 
@@ -43,9 +42,14 @@ def test_a_picture_under_the_threshold_and_one_of_the_catalogue_get_none(searche
 
 def test_the_verdict_is_the_one_of_your_files(searcher, photograph, tmp_path):
     """The distance is `drift.judge`'s, of the picture as a candidate."""
-    build_index(searcher.encoder, Collection([Candidate(candidate_id="a", content=Content(image=photograph))], "own", ""),
-                tmp_path / "own")
-    vectors = searcher.encoder.encode_candidates([Candidate(candidate_id="a", content=Content(image=photograph))]).vectors
+    build_index(
+        searcher.encoder,
+        Collection([Candidate(candidate_id="a", content=Content(image=photograph))], "own", ""),
+        tmp_path / "own",
+    )
+    vectors = searcher.encoder.encode_candidates(
+        [Candidate(candidate_id="a", content=Content(image=photograph))]
+    ).vectors
     apart = float(ood.distances(ood.reference(searcher, "image"), vectors)[0])
     for limit, far in ((apart * 0.999, True), (apart * 1.001, False)):
         folder = calibrate(searcher, limit)
@@ -89,8 +93,12 @@ def test_a_picture_that_cannot_be_read_is_refused(searcher, tmp_path):
 def own(searcher: Searcher, photograph: Path, tmp_path: Path) -> Path:
     """An index of a person's own over one picture, by the shipped encoder."""
     folder = tmp_path / "own-index"
-    build_index(searcher.encoder, Collection([Candidate(candidate_id="a", content=Content(image=photograph))], "own", ""),
-                folder, encoder_at=searcher.collection.folder.parents[1] / "unified" / "encoder")
+    build_index(
+        searcher.encoder,
+        Collection([Candidate(candidate_id="a", content=Content(image=photograph))], "own", ""),
+        folder,
+        encoder_at=searcher.collection.folder.parents[1] / "unified" / "encoder",
+    )
     return folder
 
 

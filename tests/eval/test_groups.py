@@ -21,18 +21,30 @@ def judged(*relevant: str) -> dict[str, dict[str, int]]:
 
 
 def test_queries_of_one_family_are_one_group():
-    rows = [row(f"q{place}", source=json.dumps({"scene": {}, "family": family})) for place, family in enumerate((9, 4, 9, 7))]
+    rows = [
+        row(f"q{place}", source=json.dumps({"scene": {}, "family": family}))
+        for place, family in enumerate((9, 4, 9, 7))
+    ]
     assert query_groups(rows, judged("a", "a", "b", "c"), "x") == (0, 1, 0, 2)
 
 
 def test_without_families_a_shared_picture_or_target_joins_also_through_others():
-    rows = [row("q0", "one.png"), row("q1", "two.png"), row("q2", "one.png"), row("q3"), row("q4", "two.png"), row("q5")]
+    rows = [
+        row("q0", "one.png"),
+        row("q1", "two.png"),
+        row("q2", "one.png"),
+        row("q3"),
+        row("q4", "two.png"),
+        row("q5"),
+    ]
     assert query_groups(rows, judged("a", "b", "c", "d", "c", "e"), "x") == (0, 0, 0, 1, 0, 2)
     assert query_groups(rows, judged("a", "b", "c", "d", "e", "f"), "x") == (0, 1, 0, 2, 1, 3)
     assert query_groups(rows[3:4] + rows[5:], judged("", "", "", "ab", "", "b"), "x") == (0, 0)
 
 
-@pytest.mark.parametrize("source", ["", "https://example.org/1", "{broken", "[1]", '{"family": null}', '{"family": {}}', "{" * 9999])
+@pytest.mark.parametrize(
+    "source", ["", "https://example.org/1", "{broken", "[1]", '{"family": null}', '{"family": {}}', "{" * 9999]
+)
 def test_a_source_that_names_no_family_is_read_as_text(source):
     rows = [row("q0", "one.png", source), row("q1", "one.png", source)]
     assert query_groups(rows, judged("a", "b"), "x") == (0, 0)

@@ -151,12 +151,17 @@ def test_groups_of_one_query_are_the_bootstrap_over_queries():
 def test_repeated_queries_within_their_groups_do_not_narrow_an_interval():
     values = (np.random.default_rng(4).random(60) < 0.7).astype(float)
     groups = np.arange(60) // 3
-    once, five_times = bootstrap_interval(values, groups=groups), bootstrap_interval(values.repeat(5), groups=groups.repeat(5))
+    once, five_times = (
+        bootstrap_interval(values, groups=groups),
+        bootstrap_interval(values.repeat(5), groups=groups.repeat(5)),
+    )
     assert five_times == pytest.approx(once)
     over_queries = bootstrap_interval(values.repeat(5))
     assert over_queries[1] - over_queries[0] < 0.6 * (once[1] - once[0])
     a, b = values, np.roll(values, 1)
-    assert paired_interval(a.repeat(5), b.repeat(5), groups=groups.repeat(5)) == pytest.approx(paired_interval(a, b, groups=groups))
+    assert paired_interval(a.repeat(5), b.repeat(5), groups=groups.repeat(5)) == pytest.approx(
+        paired_interval(a, b, groups=groups)
+    )
     assert paired_p(a.repeat(5), b.repeat(5), groups.repeat(5)) == pytest.approx(paired_p(a, b, groups))
 
 
@@ -178,13 +183,16 @@ def test_groups_that_are_not_one_for_each_value_are_refused():
         bootstrap_interval([1, 0, 1], groups=[0, 1])
 
 
-@pytest.mark.parametrize(("differences", "groups", "expected"), [
-    ([1, 1, 1], [0, 1, 2], 2 / 8),  # +++ and --- are as far from 0
-    ([1, 1, 1], [0, 0, 1], 2 / 4),  # totals 3, 1, -1, -3
-    ([1, 1, -1], [0, 1, 2], 1.0),  # 1 is the nearest that three signs can come to 0
-    ([0, 0, 0], [0, 1, 2], 1.0),
-    ([1, 1, 1, 1], [5, 5, 5, 5], 1.0),  # one group proves nothing
-])
+@pytest.mark.parametrize(
+    ("differences", "groups", "expected"),
+    [
+        ([1, 1, 1], [0, 1, 2], 2 / 8),  # +++ and --- are as far from 0
+        ([1, 1, 1], [0, 0, 1], 2 / 4),  # totals 3, 1, -1, -3
+        ([1, 1, -1], [0, 1, 2], 1.0),  # 1 is the nearest that three signs can come to 0
+        ([0, 0, 0], [0, 1, 2], 1.0),
+        ([1, 1, 1, 1], [5, 5, 5, 5], 1.0),  # one group proves nothing
+    ],
+)
 def test_the_p_value_counts_the_sign_patterns_of_groups(differences, groups, expected):
     assert paired_p(np.zeros(len(groups)), differences, groups) == pytest.approx(expected)
 

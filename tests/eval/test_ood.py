@@ -62,8 +62,10 @@ def test_the_chance_of_false_alarms_is_binomial():
 @pytest.fixture
 def own(searcher: Searcher, tmp_path: Path, picture) -> Searcher:
     """Six pictures of a visitor."""
-    candidates = [Candidate(candidate_id=f"{n}.png", content=Content(image=picture(f"own/{n}.png", "red", (9 + n, 5))))
-                  for n in range(6)]
+    candidates = [
+        Candidate(candidate_id=f"{n}.png", content=Content(image=picture(f"own/{n}.png", "red", (9 + n, 5))))
+        for n in range(6)
+    ]
     folder = tmp_path / "own-index"
     build_index(searcher.encoder, Collection(candidates, "own", ""), folder)
     return Searcher(searcher.encoder, Index.open(folder, searcher.encoder), Collection.open(folder / "collection"))
@@ -71,8 +73,13 @@ def own(searcher: Searcher, tmp_path: Path, picture) -> Searcher:
 
 def calibration(searcher: Searcher, limit: float) -> Calibration:
     kind = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=0.02, detected={"noise": 1.0})
-    return Calibration(encoder=searcher.encoder.fingerprint, collection=searcher.collection.fingerprint, alpha=0.01,
-                       kinds={"image": kind, "video": kind}, command="test")
+    return Calibration(
+        encoder=searcher.encoder.fingerprint,
+        collection=searcher.collection.fingerprint,
+        alpha=0.01,
+        kinds={"image": kind, "video": kind},
+        command="test",
+    )
 
 
 def test_a_set_over_the_threshold_is_far_and_one_below_is_not(searcher, own):
@@ -125,6 +132,10 @@ def test_unfamiliar_things_are_the_same_on_every_call_and_of_their_kind():
         assert len(first) >= 2
         for name, contents in first.items():
             assert {content.modality for content in contents} == {modality}
-            value = {"image": lambda c: c.image.tobytes(), "text": lambda c: c.text, "video": lambda c: c.video.tobytes()}
+            value = {
+                "image": lambda c: c.image.tobytes(),
+                "text": lambda c: c.text,
+                "video": lambda c: c.video.tobytes(),
+            }
             assert [value[modality](c) for c in contents] == [value[modality](c) for c in second[name]]
     assert ood_samples.contents("image,text") == {}

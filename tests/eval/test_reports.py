@@ -29,10 +29,15 @@ def test_one_command_writes_report_runs_and_diagnoses(searcher, benchmark, capsy
     assert [row["task"] for row in json.loads(capsys.readouterr().out)] == ["it2i", "it2i", "t2t"]
     folder = reports_folder("unified", benchmark.parents[1])
     assert {path.name for path in folder.iterdir()} == {
-        "report.json", "runs", "diagnosis.it2i.ind.json", "diagnosis.it2i.phrasing.json"}
+        "report.json",
+        "runs",
+        "diagnosis.it2i.ind.json",
+        "diagnosis.it2i.phrasing.json",
+    }
     assert len(list((folder / "runs").iterdir())) == 2 * 4 + 1
     assert json.loads((folder / "report.json").read_text())["command"] == (
-        "python -m umr evaluate --encoder unified --store")
+        "python -m umr evaluate --encoder unified --store"
+    )
 
 
 def test_runs_and_store_together_are_refused(searcher, tmp_path, capsys):
@@ -45,7 +50,8 @@ def test_the_row_follows_from_the_stored_runs(stored, benchmark):
     row = stored.row("it2i", "ind")
     again = score(load(benchmark, "it2i", "ind"), runs)
     assert {key: row[key] for key in again if key != "unimodal_wins"} == {
-        key: value for key, value in again.items() if key != "unimodal_wins"}
+        key: value for key, value in again.items() if key != "unimodal_wins"
+    }
 
 
 def test_a_stored_run_is_no_deeper_than_its_measures_look(stored):

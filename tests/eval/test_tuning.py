@@ -24,7 +24,9 @@ def validation(searcher, benchmark, tmp_path) -> Path:
     pool = folder / "cand_pool/local/mbeir_catalogue_text_cand_pool.jsonl"
     pool.write_text(pool.read_text().replace("This card", "That card"))
     (folder / "benchmark.json").write_text(json.dumps({"split": "validation"}))
-    build_index(searcher.encoder, Collection.open(folder), tmp_path / "VI", encoder_at=benchmark.parents[1] / "unified/encoder")
+    build_index(
+        searcher.encoder, Collection.open(folder), tmp_path / "VI", encoder_at=benchmark.parents[1] / "unified/encoder"
+    )
     return folder
 
 
@@ -82,7 +84,10 @@ def test_the_command_writes_weights_that_the_next_evaluation_reads(validation, b
     assert main(["evaluate", "--index", str(tmp_path / "VI"), "--tune-vector-sum", str(file), "--json"]) == 0
     chosen = json.loads(capsys.readouterr().out)
     assert [(row["task"], row["n"], row["groups"]) for row in chosen] == [("it2i", 6, 6)]
-    assert str(tmp_path) not in file.read_text() and read_weights(file).tasks["it2i"].weight == chosen[0]["vector_sum_weight"]
+    assert (
+        str(tmp_path) not in file.read_text()
+        and read_weights(file).tasks["it2i"].weight == chosen[0]["vector_sum_weight"]
+    )
     assert main(["evaluate", "--task", "it2i", "--split", "ind", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["vector_sum_weight"] == chosen[0]["vector_sum_weight"] != 0.5
 

@@ -26,8 +26,13 @@ TUNED = Tuned(weight=0.7, n=20, groups=5, success_at_1=[0.5] * len(GRID))
 def weights(searcher) -> Weights:
     """Weights of this encoder, from other queries."""
     return Weights(
-        encoder=searcher.encoder.fingerprint, encoder_name="unified", collection="validation", tasks={"it2i": TUNED},
-        built_by="", built_at="", command="choose again",
+        encoder=searcher.encoder.fingerprint,
+        encoder_name="unified",
+        collection="validation",
+        tasks={"it2i": TUNED},
+        built_by="",
+        built_at="",
+        command="choose again",
     )
 
 
@@ -42,7 +47,9 @@ def test_the_sum_is_between_its_parts_and_of_unit_length():
 
 def test_the_plain_sum_is_what_it_was_to_the_last_bit():
     rng = np.random.default_rng(0)
-    parts = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in rng.normal(size=(2, 50, 16)).astype(np.float32)]
+    parts = [
+        part / np.linalg.norm(part, axis=1, keepdims=True) for part in rng.normal(size=(2, 50, 16)).astype(np.float32)
+    ]
     total = parts[0] + parts[1]
     assert (weighted_sum(*parts, UNTUNED) == total / np.linalg.norm(total, axis=1, keepdims=True)).all()
 

@@ -73,7 +73,9 @@ def test_golden_searches_are_of_the_shipped_encoder(searches):
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_golden_searches_are_unchanged(searches, kind):
-    stored, made = ({name: hits for name, hits in run["queries"].items() if name.split()[0] == kind} for run in searches)
+    stored, made = (
+        {name: hits for name, hits in run["queries"].items() if name.split()[0] == kind} for run in searches
+    )
     assert set(stored) == set(made) and len(stored) == 6
     for name, hits in stored.items():
         assert [found for found, _ in made[name]] == [found for found, _ in hits], name

@@ -21,7 +21,9 @@ from umr.types import Candidate, Content
 @pytest.fixture(scope="module")
 def thirty_two(benchmark_root):
     """Real queries of every form, long and short, pictures of one and of several rows."""
-    asked = [query for task in ("it2i", "t2t", "i2i", "it2v") for query in load(benchmark_root, task, "ind").queries[:8]]
+    asked = [
+        query for task in ("it2i", "t2t", "i2i", "it2v") for query in load(benchmark_root, task, "ind").queries[:8]
+    ]
     assert len(asked) == 32
     return asked
 

@@ -252,7 +252,9 @@ def test_an_unfinished_index_is_not_opened(folder, encoder, tmp_path):
         Index.open(folder / "ids.txt", encoder)
 
 
-def test_a_missing_index_leads_to_the_bundled_ones_and_only_an_unfinished_one_to_building_it_again(tmp_path, monkeypatch):
+def test_a_missing_index_leads_to_the_bundled_ones_and_only_an_unfinished_one_to_building_it_again(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("umr.search.available", lambda: ["mca", "unified"])
     with pytest.raises(ConfigError, match=r"leave it out to search the bundled one of mca, unified$") as absent:
         IndexManifest.read(tmp_path / "absent")
@@ -544,7 +546,10 @@ def test_a_disk_that_fills_up_while_faiss_writes_is_said_and_the_same_call_goes_
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     rest = Stops(1)  # the probe alone
     build_index(rest, collection, tmp_path / "again", shard=10)
-    assert rest.encoded == 4 and (tmp_path / "again" / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
+    assert (
+        rest.encoded == 4
+        and (tmp_path / "again" / "vectors.faiss").read_bytes() == (folder / "vectors.faiss").read_bytes()
+    )
 
 
 def test_vectors_on_a_full_disk_and_memory_that_is_not_enough_are_sentences(tmp_path, monkeypatch):
@@ -594,7 +599,10 @@ def test_of_two_commands_into_one_folder_one_builds_and_the_other_is_refused(tmp
     assert not list((tmp_path / "out").glob(".*"))
 
     searcher = Searcher.open(tmp_path / "out")
-    assert searcher.encoder.name == "unified" and searcher.index.verify_rows(searcher.encoder, searcher.collection) > 0.9999
+    assert (
+        searcher.encoder.name == "unified"
+        and searcher.index.verify_rows(searcher.encoder, searcher.collection) > 0.9999
+    )
     build_index(searcher.encoder, Collection.from_folder(tmp_path / "mine"), tmp_path / "alone")
     alone = Index.open(tmp_path / "alone", searcher.encoder)
     assert alone.ids == searcher.index.ids and alone.manifest.collection == searcher.index.manifest.collection

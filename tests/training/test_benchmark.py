@@ -45,8 +45,13 @@ def asks(plan):
 def test_relevant_sets_are_all_candidates_that_satisfy_the_query(plan):
     for task, _, ask in asks(plan):
         modality = writer.WORDS[task.split("2")[1]]
-        right = [row.did for row in plan.rows if row.modality == modality and (ask.facts is None or row.facts == ask.facts)
-                 and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)]
+        right = [
+            row.did
+            for row in plan.rows
+            if row.modality == modality
+            and (ask.facts is None or row.facts == ask.facts)
+            and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)
+        ]
         assert right and ask.relevant == right
 
 
@@ -55,7 +60,13 @@ def test_no_scene_of_the_benchmark_can_be_trained_on(plan):
     assert {split_of(scene) for scene in shown} == {"test"}
     validation = benchmark.make_plan(3, pool.Sizes((8, 0, 0), (6, 0, 0), (2, 0, 0), 4, 8, 6), "validation")
     assert {split_of(row.scene) for row in validation.rows} == {"validation"}
-    assert {split for _, split in validation.queries} == {"ind", "shortcut-text", "shortcut-picture", "rendering", "phrasing"}
+    assert {split for _, split in validation.queries} == {
+        "ind",
+        "shortcut-text",
+        "shortcut-picture",
+        "rendering",
+        "phrasing",
+    }
 
 
 def test_every_task_and_split_has_its_queries(plan):
@@ -79,7 +90,9 @@ def test_pools_of_composed_queries_are_hard(plan):
         assert any(benchmark.matches_text(ask.edit, ask.scene, target, scene) for scene in images.values())
         assert not set(ask.hard) & set(ask.relevant)
         if ask.edit.kind in benchmark.CONTRASTED_KINDS:
-            assert any(differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values())
+            assert any(
+                differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values()
+            )
 
 
 def test_splits_are_what_their_names_say(plan):
@@ -106,7 +119,7 @@ def test_the_family_of_a_query_is_that_of_the_scenes_drawn_with_its_own(plan):
         stills[ask.family].add(replace(ask.scene, action=None))
     assert sum(map(len, stills.values())) == len(set().union(*stills.values()))
     images = [row.scene for row in plan.rows if row.modality == "image"]
-    drawn = [set(images[start:start + 8]) for start in range(0, len(images), 8)]
+    drawn = [set(images[start : start + 8]) for start in range(0, len(images), 8)]
     for scenes in stills.values():
         assert any(scenes <= together for together in drawn)
     clips = {ask.family for task, _, ask in asks(plan) if task == "t2v"}
@@ -133,22 +146,38 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
     counts = writer.write(plan, tmp_path / "one", 1)
     writer.write(benchmark.make_plan(3, TINY, "test"), tmp_path / "two", 1)
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file())
+    assert names == sorted(
+        path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()
+    )
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-    candidates = {row["did"]: row for path in (tmp_path / "one/cand_pool/local").glob("*_cand_pool.jsonl") for row in read(path)}
+    candidates = {
+        row["did"]: row for path in (tmp_path / "one/cand_pool/local").glob("*_cand_pool.jsonl") for row in read(path)
+    }
     assert len(candidates) == len(plan.rows) == sum(counts[name] for name in ("image", "passage", "entry", "clip"))
     for row in candidates.values():
         media = row["img_path"] or row.get("video_path")
-        assert (media is None) == (row["modality"] == "text") and (row["txt"] is None) == (row["modality"] in ("image", "video"))
+        assert (media is None) == (row["modality"] == "text") and (row["txt"] is None) == (
+            row["modality"] in ("image", "video")
+        )
         if media:
             assert world.file_hash(tmp_path / "one" / media) == row["content_hash"]
         Scene.from_json(json.loads(row["src_content"])["scene"])
     for path in (tmp_path / "one/query/test").glob("*.jsonl"):
-        qrels = [line.split() for line in (tmp_path / "one/qrels/test" / f"{path.stem}_qrels.txt").read_text().splitlines()]
+        qrels = [
+            line.split() for line in (tmp_path / "one/qrels/test" / f"{path.stem}_qrels.txt").read_text().splitlines()
+        ]
         for row in read(path):
-            assert set(row) == {"qid", "query_txt", "query_img_path", "query_modality", "query_src_content", "pos_cand_list",
-                                "neg_cand_list", "task_id"}
+            assert set(row) == {
+                "qid",
+                "query_txt",
+                "query_img_path",
+                "query_modality",
+                "query_src_content",
+                "pos_cand_list",
+                "neg_cand_list",
+                "task_id",
+            }
             assert [did for qid, _, did, _, _ in qrels if qid == row["qid"]] == row["pos_cand_list"]
             assert all(did in candidates for did in row["pos_cand_list"] + row["neg_cand_list"])
             source = json.loads(row["query_src_content"])
@@ -191,8 +220,11 @@ def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_numb
     assert all(items[0].scene == items[4].scene and items[0].seed != items[4].seed for items in many)
     assert {split_of(item.scene) for items in many for item in items} == {"train"}
     clips = world.plan_clips(many, 2, 9, "train")
-    assert all(replace(clip.scene, action=None) in {item.scene for item in items} for items, row in zip(many, clips, strict=False)
-               for clip in row)
+    assert all(
+        replace(clip.scene, action=None) in {item.scene for item in items}
+        for items, row in zip(many, clips, strict=False)
+        for clip in row
+    )
     with pytest.raises(ConfigError, match="stills"):
         world.plan_clips(few, 4, 9, "train")
 
@@ -214,16 +246,24 @@ def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
     made = world.build_world(tmp_path / "world", 3, 1, 5, size=16, workers=1, progress=False)
     counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
     assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
-    candidates = {row["did"]: row for path in (tmp_path / "mbeir/cand_pool/local").glob("*.jsonl") for row in read(path)}
+    candidates = {
+        row["did"]: row for path in (tmp_path / "mbeir/cand_pool/local").glob("*.jsonl") for row in read(path)
+    }
     queries = read(tmp_path / "mbeir/query/train/mbeir_catalogue_it2i_ind_train.jsonl")
     assert len(queries) > 20
     for row in queries:
         source = json.loads(row["query_src_content"])
         edit, reference = Edit.from_json(source["edit"]), Scene.from_json(source["reference"])
-        right = [did for did, other in candidates.items() if other["modality"] == "image"
-                 and edit.matches(reference, Scene.from_json(json.loads(other["src_content"])["scene"]))]
+        right = [
+            did
+            for did, other in candidates.items()
+            if other["modality"] == "image"
+            and edit.matches(reference, Scene.from_json(json.loads(other["src_content"])["scene"]))
+        ]
         assert sorted(row["pos_cand_list"]) == sorted(right)
-        assert row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
+        assert (
+            row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
+        )
         assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "negation")
     with pytest.raises(ConfigError, match="share"):
         mbeir_world.write_mbeir(made, tmp_path / "other", 5, text_shortcut=2.0)

@@ -116,7 +116,10 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
     assert (tmp_path / "latest").read_text() == "step-00000004\n"
     names = {path.name for path in (tmp_path / "step-00000004").iterdir()}
     assert names == {
-        "module.encoder.safetensors", "module.head.safetensors", "optimizer.safetensors", "random.safetensors",
+        "module.encoder.safetensors",
+        "module.head.safetensors",
+        "optimizer.safetensors",
+        "random.safetensors",
         "state.json",
     }
 
@@ -185,7 +188,10 @@ def test_a_killed_process_resumes_to_the_same_losses(tmp_path):
     reached = 0
     for lines in (4, 7):
         process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN_FOREVER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", TRAIN_FOREVER, str(tmp_path)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
         seen = [process.stdout.readline().split() for _ in range(lines)]

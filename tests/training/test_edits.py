@@ -18,17 +18,37 @@ def rng():
 
 def small_world():
     """Every scene over a few values of each attribute, companions and actions included."""
-    companions = (None, Companion("vase", "blue", "left"), Companion("vase", "blue", "behind"), Companion("lamp", "pink", "left"))
-    return [Scene(*values) for values in product(
-        ("mug", "bowl"), ("red", "green", "black"), ("matte", "glass"), ("plain", "striped", "zigzag"), ("wood", "slate"), ("small", "large"),
-        (1, 2), companions, (None, Action("spins"), Action("grows")))]
+    companions = (
+        None,
+        Companion("vase", "blue", "left"),
+        Companion("vase", "blue", "behind"),
+        Companion("lamp", "pink", "left"),
+    )
+    return [
+        Scene(*values)
+        for values in product(
+            ("mug", "bowl"),
+            ("red", "green", "black"),
+            ("matte", "glass"),
+            ("plain", "striped", "zigzag"),
+            ("wood", "slate"),
+            ("small", "large"),
+            (1, 2),
+            companions,
+            (None, Action("spins"), Action("grows")),
+        )
+    ]
 
 
 def expected(reference, edit, candidate):
     """Relevance spelt out by hand, kind by kind, without the tables of edits.py."""
+
     def same_but(*names):
-        return all(getattr(candidate, name) == getattr(reference, name) for name in (
-            "category", "colour", "finish", "pattern", "surface", "size", "count", "companion", "action") if name not in names)
+        return all(
+            getattr(candidate, name) == getattr(reference, name)
+            for name in ("category", "colour", "finish", "pattern", "surface", "size", "count", "companion", "action")
+            if name not in names
+        )
 
     if edit.kind == "two":
         middle = [replace(reference, **{part.kind: part.value}) for part in edit.parts]
@@ -38,9 +58,13 @@ def expected(reference, edit, candidate):
     if edit.kind == "remove":
         return same_but("companion") and reference.companion is not None and candidate.companion is None
     if edit.kind == "relation":
-        return (same_but("companion") and None not in (candidate.companion, reference.companion)
-                and candidate.companion.side == edit.value != reference.companion.side
-                and (candidate.companion.category, candidate.companion.colour) == (reference.companion.category, reference.companion.colour))
+        return (
+            same_but("companion")
+            and None not in (candidate.companion, reference.companion)
+            and candidate.companion.side == edit.value != reference.companion.side
+            and (candidate.companion.category, candidate.companion.colour)
+            == (reference.companion.category, reference.companion.colour)
+        )
     if edit.kind == "negation":
         return same_but(edit.attribute) and getattr(candidate, edit.attribute) != edit.value
     if edit.kind == "relative":
@@ -55,11 +79,26 @@ def expected(reference, edit, candidate):
     return same_but(edit.kind) and getattr(candidate, edit.kind) == edit.value
 
 
-ALL = [Edit("colour", "green"), Edit("pattern", "zigzag"), Edit("finish", "glass"), Edit("category", "bowl"), Edit("surface", "slate"),
-       Edit("size", "small"), Edit("count", 2), Edit("add", Companion("vase", "blue", "left")), Edit("remove"), Edit("relation", "behind"),
-       Edit("action", Action("spins")), Edit("two", parts=(Edit("colour", "green"), Edit("finish", "glass"))),
-       Edit("negation", "red", "colour"), Edit("negation", "striped", "pattern"), Edit("relative", -1, "colour"),
-       Edit("relative", 1, "colour"), Edit("relative", -1, "size"), Edit("relative", 1, "count")]
+ALL = [
+    Edit("colour", "green"),
+    Edit("pattern", "zigzag"),
+    Edit("finish", "glass"),
+    Edit("category", "bowl"),
+    Edit("surface", "slate"),
+    Edit("size", "small"),
+    Edit("count", 2),
+    Edit("add", Companion("vase", "blue", "left")),
+    Edit("remove"),
+    Edit("relation", "behind"),
+    Edit("action", Action("spins")),
+    Edit("two", parts=(Edit("colour", "green"), Edit("finish", "glass"))),
+    Edit("negation", "red", "colour"),
+    Edit("negation", "striped", "pattern"),
+    Edit("relative", -1, "colour"),
+    Edit("relative", 1, "colour"),
+    Edit("relative", -1, "size"),
+    Edit("relative", 1, "count"),
+]
 
 
 @pytest.mark.parametrize("edit", ALL, ids=lambda edit: f"{edit.kind}-{edit.attribute}")
@@ -140,7 +179,10 @@ def test_phrases_name_only_the_change(phrasing, rng):
     for _ in range(400):
         reference = random_scene(rng)
         edit = edits.propose(rng, reference)
-        for line in (edit_text.phrase(edit, reference, rng, phrasing), edit_text.question(edit, reference, rng, phrasing)):
+        for line in (
+            edit_text.phrase(edit, reference, rng, phrasing),
+            edit_text.question(edit, reference, rng, phrasing),
+        ):
             assert "{" not in line and "[" not in line and "None" not in line
             if edit.kind in ("pattern", "surface", "size", "count"):
                 assert reference.colour not in line.split() and reference.category not in line.split()

@@ -43,9 +43,11 @@ def test_the_same_scene_and_seed_give_the_same_bytes_and_another_seed_others():
 
 
 def test_another_process_renders_the_same_bytes():
-    code = ("import sys, numpy as np; from training.catalogue.render import render_image; "
-            "from training.catalogue.scene import random_scene; "
-            "sys.stdout.buffer.write(render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes())")
+    code = (
+        "import sys, numpy as np; from training.catalogue.render import render_image; "
+        "from training.catalogue.scene import random_scene; "
+        "sys.stdout.buffer.write(render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes())"
+    )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert other == render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes()
 
@@ -78,8 +80,9 @@ def test_three_large_tables_with_a_companion_leave_the_frame_nowhere():
 def test_a_small_object_covers_about_the_square_of_its_scale(category):
     ratios = []
     for seed in range(4):
-        small, large = (render_image(Scene(category, "red", surface="studio", size=size), seed, 64)
-                        for size in ("small", "large"))
+        small, large = (
+            render_image(Scene(category, "red", surface="studio", size=size), seed, 64) for size in ("small", "large")
+        )
         ratios.append(_red(small) / _red(large))
     assert 0.62**2 * 0.8 < np.mean(ratios) < 0.62**2 * 1.25
 

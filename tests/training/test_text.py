@@ -28,19 +28,28 @@ def says(line, table, value):
 def spoken(scene):
     """Per attribute of the scene, every way in which the training table says its value."""
     words = phrases.TRAIN
-    ways = {name: words.adjectives[name][getattr(scene, name)] + words.after.get(name, {}).get(getattr(scene, name), ())
-            for name in ("colour", "finish", "pattern", "size")}
+    ways = {
+        name: words.adjectives[name][getattr(scene, name)] + words.after.get(name, {}).get(getattr(scene, name), ())
+        for name in ("colour", "finish", "pattern", "size")
+    }
     ways["finish"] += tuple(detail.split()[-1] for detail in words.details[f"finish:{scene.finish}"])
-    ways["pattern"] += tuple(detail.split(" ", 1)[1].replace("{has} ", "") for detail in words.details[f"pattern:{scene.pattern}"])
+    ways["pattern"] += tuple(
+        detail.split(" ", 1)[1].replace("{has} ", "") for detail in words.details[f"pattern:{scene.pattern}"]
+    )
     ways["size"] += (scene.size,)
     ways["surface"] = words.surfaces[scene.surface]
     ways["category"] = (scene.category,)
-    ways["company"] = ((f"{scene.companion.colour} {scene.companion.category}",) if scene.companion else
-                       ("alone", "nothing else", "own", "by itself", "by themselves"))
+    ways["company"] = (
+        (f"{scene.companion.colour} {scene.companion.category}",)
+        if scene.companion
+        else ("alone", "nothing else", "own", "by itself", "by themselves")
+    )
     return ways
 
 
-@pytest.mark.parametrize("say", [lambda scene, rng: text.caption(scene, rng, full=True), text.passage], ids=["caption", "passage"])
+@pytest.mark.parametrize(
+    "say", [lambda scene, rng: text.caption(scene, rng, full=True), text.passage], ids=["caption", "passage"]
+)
 def test_full_texts_say_every_attribute(rng, say):
     for scene in scenes(rng):
         line = say(scene, rng).lower()
@@ -53,7 +62,20 @@ def test_full_texts_say_every_attribute(rng, say):
 def test_captions_never_name_a_value_that_the_scene_lacks(rng):
     for scene in scenes(rng):
         words = set(text.caption(scene, rng).lower().replace(".", " ").replace(",", " ").split())
-        others = {"red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey"}
+        others = {
+            "red",
+            "orange",
+            "yellow",
+            "green",
+            "teal",
+            "blue",
+            "purple",
+            "pink",
+            "brown",
+            "black",
+            "white",
+            "grey",
+        }
         others -= {scene.colour, scene.companion.colour if scene.companion else ""}
         assert not words & others
         assert not words & ({"striped", "dotted", "checked", "zigzag", "plain"} - {scene.pattern})
@@ -98,7 +120,10 @@ def templates(words):
 @pytest.mark.parametrize("module", ["phrases", "edit_phrases"])
 def test_unseen_phrasing_shares_no_template_with_training(module):
     source = {"phrases": phrases, "edit_phrases": edit_phrases}[module]
-    train, unseen = ({" ".join(way.lower().strip(" .,;?!").split()) for way in templates(table)} for table in (source.TRAIN, source.UNSEEN))
+    train, unseen = (
+        {" ".join(way.lower().strip(" .,;?!").split()) for way in templates(table)}
+        for table in (source.TRAIN, source.UNSEEN)
+    )
     placeholders = {"{command}", "{doing}", "{finish}", "{on}", "{any_but}", "{rel_fragment}"}
     assert train & unseen <= placeholders
     assert len(train) > 50 and len(unseen) > 30

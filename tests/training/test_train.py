@@ -189,7 +189,6 @@ def test_run_continues_from_its_checkpoint_folder(tiny_world, small_encoder, tmp
         assert torch.equal(a, b)
 
 
-
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_builds_and_steps_once(tiny_world, small_encoder, recipe):
     one = Trainer(replace(RECIPES[recipe](), families_per_batch=3, warmup_steps=0), tiny_world, small_encoder())

@@ -45,7 +45,9 @@ def test_no_view_shows_a_scene_of_another_split():
     for family in clips:
         back = views.reverse_family(family, "train")
         assert all(in_distribution(item.scene, "train") for item in back)
-        assert all(item.backwards == (one.action.kind != "light dims") for item, one in zip(back, (i.scene for i in family)))
+        assert all(
+            item.backwards == (one.action.kind != "light dims") for item, one in zip(back, (i.scene for i in family))
+        )
 
 
 def test_frames_follow_the_view():

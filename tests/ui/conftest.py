@@ -34,6 +34,8 @@ def uploads(tmp_path: Path) -> Path:
 @pytest.fixture
 def upload(uploads: Path, benchmark: Path) -> Callable[[str], dict[str, str]]:
     """Puts a file of the collection where Gradio puts what a visitor sends, as the page's value."""
+
     def put(name: str) -> dict[str, str]:
         return {"path": str(shutil.copy(benchmark / "files" / name, uploads))}
+
     return put

@@ -58,19 +58,26 @@ def test_schemas_name_each_input_with_its_type_and_default(client):
 
 
 def test_a_refusal_is_a_sentence(client):
-    for arguments, words in (({"text": " "}, "picture, a text"), ({"text": "a", "encoder": "gpt"}, "gpt"),
-                             ({"text": "a", "k": 1000}, "100")):
+    for arguments, words in (
+        ({"text": " "}, "picture, a text"),
+        ({"text": "a", "encoder": "gpt"}, "gpt"),
+        ({"text": "a", "k": 1000}, "100"),
+    ):
         with pytest.raises(Exception, match=words):
             client.predict(**arguments, api_name="/search_text")
 
 
 def mcp(address: str, ask: Any) -> Any:
     """What `ask(session)` gives on a session of a real MCP client."""
+
     async def run() -> Any:
-        async with (streamable_http_client(f"{address}gradio_api/mcp/") as (read, write, _),
-                    ClientSession(read, write) as session):
+        async with (
+            streamable_http_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
             await session.initialize()
             return await ask(session)
+
     return asyncio.run(run())
 
 
@@ -90,30 +97,45 @@ def test_mcp_tools_are_the_endpoints_with_their_types_defaults_and_descriptions(
     fields = tools["compare"].inputSchema["properties"]
     assert list(fields) == ["image", "text", "search_in", "models", "k", "benchmark_query"]
     assert {"type": "array", "items": {"type": "string"}} in fields["models"]["oneOf"]
-    assert (fields["k"]["type"], fields["k"]["default"], fields["search_in"]["enum"]) == ("integer", 10, list(SEARCH_IN))
+    assert (fields["k"]["type"], fields["k"]["default"], fields["search_in"]["enum"]) == (
+        "integer",
+        10,
+        list(SEARCH_IN),
+    )
     assert tools["search_text"].inputSchema["required"] == ["text"] and "required" not in tools["search"].inputSchema
 
 
 def test_an_mcp_client_gets_the_answers_of_the_endpoints_as_json(client, benchmark):
     failed, words = call(client, "search_text", text="This card is red.", search_in="passages", k=3)
     assert not failed
-    assert json.loads(words) == client.predict(text="This card is red.", search_in="passages", k=3, api_name="/search_text")
+    assert json.loads(words) == client.predict(
+        text="This card is red.", search_in="passages", k=3, api_name="/search_text"
+    )
     picture = benchmark / "files" / "queries" / "3.bmp"
     uri = "data:image/bmp;base64," + base64.b64encode(picture.read_bytes()).decode()
     found = json.loads(call(client, "search", image=uri, k=2)[1])
-    assert [row["id"] for row in found] == [row["id"] for row in client.predict(image=handle_file(picture), k=2,
-                                                                                api_name="/search")]
+    assert [row["id"] for row in found] == [
+        row["id"] for row in client.predict(image=handle_file(picture), k=2, api_name="/search")
+    ]
     again = json.loads(call(client, "search", image=found[0]["media"], k=1)[1])  # from a result on
     assert again[0]["id"] != found[0]["id"] and again[0]["modality"] == "image"
     both = json.loads(call(client, "compare", image=uri, text="edit", models=["unified", "other"], k=2)[1])
     assert both["overlap@10"] == {"unified|other": 1.0}
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"text": " "}, "Give a picture, a text"), ({"image": "https://example.org/a.png"}, "not fetched"),
-    ({"image": "setup.cfg"}, "neither a data URI"), ({"image": "data:image/png;base64,%%%"}, "not base64"),
-    ({"text": "a", "encoder": "gpt"}, "gpt"), ({"text": "a", "k": 1000}, "100"), ({"text": 3}, "not of type 'string'"),
-    ({"text": "a", "search_in": "cars"}, "is not one of")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"text": " "}, "Give a picture, a text"),
+        ({"image": "https://example.org/a.png"}, "not fetched"),
+        ({"image": "setup.cfg"}, "neither a data URI"),
+        ({"image": "data:image/png;base64,%%%"}, "not base64"),
+        ({"text": "a", "encoder": "gpt"}, "gpt"),
+        ({"text": "a", "k": 1000}, "100"),
+        ({"text": 3}, "not of type 'string'"),
+        ({"text": "a", "search_in": "cars"}, "is not one of"),
+    ],
+)
 def test_an_mcp_client_is_refused_in_words(client, arguments, words):
     failed, said = call(client, "search", **arguments)
     assert failed and words in said and "Traceback" not in said
@@ -125,8 +147,10 @@ def test_a_given_picture_is_looked_for_in_the_given_folders_only(tmp_path: Path)
     assert given_picture("data:image/png;base64,x", [tmp_path])[0] == {"url": "data:image/png;base64,x"}
     address = f"http://127.0.0.1:1/gradio_api/file={tmp_path}/media/a%20b.png"
     assert given_picture(address, [root, tmp_path]) == ({"path": str(inside)}, tmp_path)
-    assert given_picture("indexes/a.webp", [root / "indexes"]) == ({"path": str(root / "indexes" / "a.webp")},
-                                                                  root / "indexes")
+    assert given_picture("indexes/a.webp", [root / "indexes"]) == (
+        {"path": str(root / "indexes" / "a.webp")},
+        root / "indexes",
+    )
     for outside in (f"{tmp_path}/media/../../a.png", "/etc/passwd", "a\0b", address.replace("media/", "%2e%2e/")):
         with pytest.raises(MediaError, match="neither a data URI"):
             given_picture(outside, [tmp_path / "media"])

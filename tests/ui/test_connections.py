@@ -61,10 +61,17 @@ def test_who_asks_gets_in_however_many_wait(address, monkeypatch):
         one.close()
 
 
-@pytest.mark.parametrize(("soft", "hard", "raised", "most"), [
-    (1_024, 20_000, MOST + connections.RESERVED, MOST), (1_024, 1_024, None, 1_024 - connections.RESERVED),
-    (100_000, 100_000, None, MOST), (1_024, resource.RLIM_INFINITY, MOST + connections.RESERVED, MOST),
-    (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, MOST), (256, 256, None, FEWEST)])
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised", "most"),
+    [
+        (1_024, 20_000, MOST + connections.RESERVED, MOST),
+        (1_024, 1_024, None, 1_024 - connections.RESERVED),
+        (100_000, 100_000, None, MOST),
+        (1_024, resource.RLIM_INFINITY, MOST + connections.RESERVED, MOST),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, MOST),
+        (256, 256, None, FEWEST),
+    ],
+)
 def test_the_limit_on_descriptors_is_raised_as_far_as_it_is_needed(monkeypatch, soft, hard, raised, most):
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(Patient, "most", 0)

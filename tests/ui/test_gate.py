@@ -32,6 +32,7 @@ def visitors(tmp_path: Path) -> Visitors:
 @pytest.fixture
 def inner(visitors: Visitors) -> Starlette:
     """What stands behind the gate: it tells how much came, and keeps uploads as Gradio does."""
+
     async def tell(request: Request) -> JSONResponse:
         return JSONResponse(len(await request.body()))
 
@@ -41,7 +42,9 @@ def inner(visitors: Visitors) -> Starlette:
         path.write_bytes(body)
         return JSONResponse([str(path)])
 
-    return Starlette(routes=[Route(UPLOAD, keep, methods=["POST"]), Route("/{path:path}", tell, methods=["GET", "POST"])])
+    return Starlette(
+        routes=[Route(UPLOAD, keep, methods=["POST"]), Route("/{path:path}", tell, methods=["GET", "POST"])]
+    )
 
 
 def ask(app: Any, path: str = JOIN, host: str = "localhost:7860", method: str = "POST", **more: Any) -> httpx.Response:
@@ -49,6 +52,7 @@ def ask(app: Any, path: str = JOIN, host: str = "localhost:7860", method: str = 
         transport = httpx.ASGITransport(app=app, client=("9.9.9.9", 1))
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as http:
             return await http.request(method, path, **more)
+
     return asyncio.run(sent())
 
 
@@ -58,20 +62,26 @@ async def slowly(*parts: bytes, pause_s: float = 0.0) -> AsyncIterator[bytes]:
         yield part
 
 
-@pytest.mark.parametrize(("host", "headers", "passes"), [
-    ("localhost:7860", {}, True),  # curl, gradio_client, an MCP client
-    ("localhost:7860", {"Origin": "http://localhost:7860"}, True),
-    ("127.0.0.1:7860", {"Origin": "http://127.0.0.1:7860", "Sec-Fetch-Site": "same-origin"}, True),
-    ("localhost:7860", {"Origin": "http://evil.example"}, False),
-    ("localhost:7860", {"Origin": "http://localhost:3000"}, False),
-    ("localhost:7860", {"Origin": "null"}, False),
-    ("localhost:7860", {"Sec-Fetch-Site": "cross-site"}, False),
-    ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "X-Forwarded-Host": "me-umr.hf.space"}, True),
-    ("me-umr.hf.space", {"Origin": "https://me-umr.hf.space"}, True),
-    ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "Sec-Fetch-Site": "same-origin"}, True),
-    ("10.0.0.5:7860", {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example",
-                       "Sec-Fetch-Site": "cross-site"}, False),
-])
+@pytest.mark.parametrize(
+    ("host", "headers", "passes"),
+    [
+        ("localhost:7860", {}, True),  # curl, gradio_client, an MCP client
+        ("localhost:7860", {"Origin": "http://localhost:7860"}, True),
+        ("127.0.0.1:7860", {"Origin": "http://127.0.0.1:7860", "Sec-Fetch-Site": "same-origin"}, True),
+        ("localhost:7860", {"Origin": "http://evil.example"}, False),
+        ("localhost:7860", {"Origin": "http://localhost:3000"}, False),
+        ("localhost:7860", {"Origin": "null"}, False),
+        ("localhost:7860", {"Sec-Fetch-Site": "cross-site"}, False),
+        ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "X-Forwarded-Host": "me-umr.hf.space"}, True),
+        ("me-umr.hf.space", {"Origin": "https://me-umr.hf.space"}, True),
+        ("10.0.0.5:7860", {"Origin": "https://me-umr.hf.space", "Sec-Fetch-Site": "same-origin"}, True),
+        (
+            "10.0.0.5:7860",
+            {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example", "Sec-Fetch-Site": "cross-site"},
+            False,
+        ),
+    ],
+)
 @pytest.mark.parametrize("path", [JOIN, UPLOAD])
 def test_other_sites_pages_are_refused_and_programs_and_proxies_are_not(inner, visitors, path, host, headers, passes):
     answer = ask(Gate(inner, visitors, "0.0.0.0"), path, host, headers=headers, content=b"x")
@@ -80,10 +90,19 @@ def test_other_sites_pages_are_refused_and_programs_and_proxies_are_not(inner, v
     assert ask(Gate(inner, visitors, "0.0.0.0"), "/", host, "GET", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(("bound", "host", "passes"), [
-    ("127.0.0.1", "127.0.0.1:7860", True), ("127.0.0.1", "localhost:7860", True), ("localhost", "[::1]:7860", True),
-    ("127.0.0.1", "evil.example", False), ("::1", "evil.example:7860", False), ("127.0.0.1", "127.0.0.1.evil.example", False),
-    ("0.0.0.0", "page.example", True), ("192.168.0.7", "page.example", True)])
+@pytest.mark.parametrize(
+    ("bound", "host", "passes"),
+    [
+        ("127.0.0.1", "127.0.0.1:7860", True),
+        ("127.0.0.1", "localhost:7860", True),
+        ("localhost", "[::1]:7860", True),
+        ("127.0.0.1", "evil.example", False),
+        ("::1", "evil.example:7860", False),
+        ("127.0.0.1", "127.0.0.1.evil.example", False),
+        ("0.0.0.0", "page.example", True),
+        ("192.168.0.7", "page.example", True),
+    ],
+)
 def test_a_server_of_this_machine_alone_is_not_asked_by_a_foreign_name(inner, visitors, bound, host, passes):
     for path, method in (("/", "GET"), ("/gradio_api/mcp/", "POST")):
         assert ask(Gate(inner, visitors, bound), path, host, method).status_code == (200 if passes else 403)
@@ -91,7 +110,11 @@ def test_a_server_of_this_machine_alone_is_not_asked_by_a_foreign_name(inner, vi
 
 def test_every_answer_tells_the_browser_what_it_may_do_and_frames_stay_allowed(inner, visitors):
     app = Gate(inner, visitors, "127.0.0.1")
-    for answer in (ask(app, "/", method="GET"), ask(app, "/", "evil.example", "GET"), ask(app, "/none/none", method="PUT")):
+    for answer in (
+        ask(app, "/", method="GET"),
+        ask(app, "/", "evil.example", "GET"),
+        ask(app, "/none/none", method="PUT"),
+    ):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
         assert "frame-ancestors" not in answer.headers["Content-Security-Policy"]
         assert "X-Frame-Options" not in answer.headers
@@ -137,7 +160,9 @@ def test_an_upload_over_the_limit_is_refused_in_plain_words_while_it_comes(inner
     app = Gate(inner, visitors, "127.0.0.1")
     for content in (b"x" * (4 << 20), slowly(*[b"x" * (1 << 20)] * 4)):
         answer = ask(app, UPLOAD, content=content)
-        assert answer.status_code == 413 and answer.text.startswith("You have sent") and not list(visitors.root.iterdir())
+        assert (
+            answer.status_code == 413 and answer.text.startswith("You have sent") and not list(visitors.root.iterdir())
+        )
     assert ask(app, UPLOAD, content=b"x" * (2 << 20)).status_code == 200
 
 
@@ -166,8 +191,12 @@ def test_a_page_is_open_while_its_heartbeat_is_connected(visitors):
 @pytest.mark.parametrize(("space", "address"), [("me/umr", "2.2.2.2"), (None, "9.9.9.9")])
 def test_the_address_that_a_header_names_counts_in_a_space_alone(visitors, monkeypatch, inner, space, address):
     monkeypatch.setattr(gate, "get_space", lambda: space)
-    ask(Gate(inner, visitors, "0.0.0.0"), "/gradio_api/heartbeat/me", method="GET",
-        headers={"X-Forwarded-For": "1.1.1.1, 2.2.2.2"})
+    ask(
+        Gate(inner, visitors, "0.0.0.0"),
+        "/gradio_api/heartbeat/me",
+        method="GET",
+        headers={"X-Forwarded-For": "1.1.1.1, 2.2.2.2"},
+    )
     assert visitors.address_of("me") == address
 
 

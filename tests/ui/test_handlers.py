@@ -70,9 +70,16 @@ def searcher(media: Path) -> ScriptedSearcher:
 
 @pytest.fixture
 def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
-    manifest = IndexManifest(encoder=searcher.encoder.fingerprint, encoder_name="unified", encoder_at="../encoder",
-                             collection="0" * 64, collection_name="catalogue", dim=8, count=5,
-                             collection_at="indexes/media/catalogue")
+    manifest = IndexManifest(
+        encoder=searcher.encoder.fingerprint,
+        encoder_name="unified",
+        encoder_at="../encoder",
+        collection="0" * 64,
+        collection_name="catalogue",
+        dim=8,
+        count=5,
+        collection_at="indexes/media/catalogue",
+    )
     (tmp_path / "manifest.json").write_text(json.dumps(asdict(manifest)))
     return Searchers({"unified": tmp_path, "other": tmp_path}, "unified", opener=lambda folder: searcher)
 
@@ -133,15 +140,33 @@ def test_the_query_carries_picture_words_and_target(searchers, searcher, media):
     assert query.target_modality == "image,text"
 
 
-@pytest.mark.parametrize(("request_", "word"), [
-    ({"text": "", "image": None}, "picture, a text"), ({"text": "   "}, "picture, a text"), ({"text": "a\0b"}, "NUL"),
-    ({"text": "x" * 20_001}, "20,001"), ({"text": 7}, "int"), ({"search_in": "planets"}, "planets"),
-    ({"search_in": ["images"]}, "images"), ({"encoder": "gpt"}, "gpt"), ({"encoder": None}, "None"), ({"k": 0}, "100"),
-    ({"k": 101}, "100"), ({"k": 2.5}, "2.5"), ({"k": float("nan")}, "nan"), ({"k": float("inf")}, "inf"),
-    ({"k": "9"}, "9"), ({"k": True}, "True"), ({"image": 3}, "picture"), ({"image": {"path": None}}, "picture"),
-    ({"image": {"url": "data:image/png;base64,%%"}}, "base64"),
-    ({"image": "/etc/hostname"}, "arrive"), ({"image": {"path": "/etc/hostname"}}, "arrive"),
-    ({"image": {"path": "/nowhere/../etc/hostname"}}, "arrive")])
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        ({"text": "", "image": None}, "picture, a text"),
+        ({"text": "   "}, "picture, a text"),
+        ({"text": "a\0b"}, "NUL"),
+        ({"text": "x" * 20_001}, "20,001"),
+        ({"text": 7}, "int"),
+        ({"search_in": "planets"}, "planets"),
+        ({"search_in": ["images"]}, "images"),
+        ({"encoder": "gpt"}, "gpt"),
+        ({"encoder": None}, "None"),
+        ({"k": 0}, "100"),
+        ({"k": 101}, "100"),
+        ({"k": 2.5}, "2.5"),
+        ({"k": float("nan")}, "nan"),
+        ({"k": float("inf")}, "inf"),
+        ({"k": "9"}, "9"),
+        ({"k": True}, "True"),
+        ({"image": 3}, "picture"),
+        ({"image": {"path": None}}, "picture"),
+        ({"image": {"url": "data:image/png;base64,%%"}}, "base64"),
+        ({"image": "/etc/hostname"}, "arrive"),
+        ({"image": {"path": "/etc/hostname"}}, "arrive"),
+        ({"image": {"path": "/nowhere/../etc/hostname"}}, "arrive"),
+    ],
+)
 def test_a_bad_request_is_answered_in_words(searchers, searcher, request_, word):
     page = page_of(searchers, **request_)
     assert 'role="alert"' in page and word in page and "Traceback" not in page
@@ -208,9 +233,11 @@ def test_an_example_fills_the_query_bar(media):
 
 
 def test_examples_whose_picture_is_missing_are_left_out(media, tmp_path):
-    rows = [{"image": "files/0.png", "text": "a", "search_in": "images"},
-            {"image": None, "text": "b", "search_in": "all"},
-            {"image": "files/none.png", "text": "c", "search_in": "images"}]
+    rows = [
+        {"image": "files/0.png", "text": "a", "search_in": "images"},
+        {"image": None, "text": "b", "search_in": "all"},
+        {"image": "files/none.png", "text": "c", "search_in": "images"},
+    ]
     file = tmp_path / "examples.json"
     file.write_text(json.dumps(rows))
     assert [item.text for item in read_examples(media, file)] == ["a", "b"]
@@ -225,14 +252,18 @@ def test_the_shipped_examples_can_be_read(media):
 
 
 def test_picked_examples_are_short_and_found_first(media, searcher):
-    queries = [{"qid": f"100:{n}", "query_txt": text, "query_img_path": None, "query_modality": "text", "task_id": 0}
-               for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))]
+    queries = [
+        {"qid": f"100:{n}", "query_txt": text, "query_img_path": None, "query_modality": "text", "task_id": 0}
+        for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))
+    ]
     write_jsonl(media / "query" / "test" / "mbeir_catalogue_t2i_ind_test.jsonl", queries)
     with written(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
         qrels.writelines(f"100:{query} 0 100:{found} 1 0\n" for query, found in ((0, 1), (1, 2), (2, 1), (3, 1)))
     rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
     assert [(row["image"], row["text"], row["search_in"]) for row in rows] == [
-        (None, "found first", "images"), (None, "also first", "images")]
+        (None, "found first", "images"),
+        (None, "also first", "images"),
+    ]
     assert rows[0]["made_by"] == searcher.encoder.fingerprint
     assert rows[0]["results"][0] == {"id": "100:1", "score": 0.8, "title": "Red card", "image": "files/0.png"}
     with pytest.raises(ConfigError, match="t2i"):
@@ -292,8 +323,14 @@ def client(searchers, media):
 
 
 def test_the_endpoint_answers_with_the_command_lines_objects(client, media, searcher):
-    rows = client.predict(image=handle_file(media / "files" / "0.png"), text="in glass", search_in="all",
-                          encoder="unified", k=4, api_name="/search")
+    rows = client.predict(
+        image=handle_file(media / "files" / "0.png"),
+        text="in glass",
+        search_in="all",
+        encoder="unified",
+        k=4,
+        api_name="/search",
+    )
     assert [row["id"] for row in rows] == ["100:1", "100:2", "100:3", "100:4"]
     assert set(rows[0]) == {"rank", "score", "id", "modality", "media", "text"}
     assert (rows[0]["rank"], rows[0]["modality"], rows[0]["text"]) == (1, "image", "Red card")
@@ -301,8 +338,9 @@ def test_the_endpoint_answers_with_the_command_lines_objects(client, media, sear
     assert Path(searcher.asked[-1].content.image).read_bytes() == (media / "files" / "0.png").read_bytes()
 
 
-@pytest.mark.parametrize(("name", "data"), [("search", [None, "red", "all", "unified", 1]),
-                                            ("search_text", ["red", "all", "unified", 1])])
+@pytest.mark.parametrize(
+    ("name", "data"), [("search", [None, "red", "all", "unified", 1]), ("search_text", ["red", "all", "unified", 1])]
+)
 def test_the_endpoints_tell_the_client_and_the_log_that_a_text_was_cut(client, searcher, caplog, name, data):
     searcher.notices = ("the text was cut at 32 tokens",)
     functions = httpx.get(f"{client.src}config").json()["dependencies"]
@@ -310,7 +348,9 @@ def test_the_endpoints_tell_the_client_and_the_log_that_a_text_was_cut(client, s
     request = {"data": data, "fn_index": number, "session_hash": "cut"}
     assert httpx.post(f"{client.src}gradio_api/queue/join", json=request).is_success
     said = []
-    with httpx.stream("GET", f"{client.src}gradio_api/queue/data", params={"session_hash": "cut"}, timeout=60) as events:
+    with httpx.stream(
+        "GET", f"{client.src}gradio_api/queue/data", params={"session_hash": "cut"}, timeout=60
+    ) as events:
         for message in (json.loads(line[5:]) for line in events.iter_lines() if line.startswith("data:")):
             said.append(message)
             if message["msg"] == "process_completed":
@@ -321,8 +361,11 @@ def test_the_endpoints_tell_the_client_and_the_log_that_a_text_was_cut(client, s
 
 
 def test_the_search_tab_says_what_the_models_know(client):
-    shown = [part["props"].get("value") for part in httpx.get(f"{client.src}config").json()["components"]
-             if part["props"].get("elem_id") == "scope"]
+    shown = [
+        part["props"].get("value")
+        for part in httpx.get(f"{client.src}config").json()["components"]
+        if part["props"].get("elem_id") == "scope"
+    ]
     assert len(shown) == 1 and "learned from one rendered catalogue and know little else" in shown[0]
 
 

@@ -36,8 +36,14 @@ GLIBC = "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", {})
 
 def taken(how: str, folder: Path, **variables: str) -> tuple[str, int]:
     kept = {name: value for name, value in os.environ.items() if name != heap.MALLOC_ARENA_MAX}
-    run = subprocess.run([sys.executable, "-c", TAKE, how, str(folder / "heaps.xml")], env=kept | variables, text=True,
-                         cwd=Path(app.__file__).parent, capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", TAKE, how, str(folder / "heaps.xml")],
+        env=kept | variables,
+        text=True,
+        cwd=Path(app.__file__).parent,
+        capture_output=True,
+        check=True,
+    )
     done, heaps = run.stdout.split()
     return done, int(heaps)
 

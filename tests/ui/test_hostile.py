@@ -29,11 +29,22 @@ from umr.ui.searchers import Searchers
 SECRET = "/etc/passwd"
 #: Each stands once in the place of every input, and of what was pressed.
 HOSTILE: dict[str, Any] = {
-    "nothing": None, "huge number": 1e300, "list": [[None]], "object": {"id": {"id": []}}, "path": {"path": SECRET},
-    "climbing path": f"../../../..{SECRET}", "zero byte": "a\0b", "markup": "<img src=x onerror=alert(1)>{{value}}",
+    "nothing": None,
+    "huge number": 1e300,
+    "list": [[None]],
+    "object": {"id": {"id": []}},
+    "path": {"path": SECRET},
+    "climbing path": f"../../../..{SECRET}",
+    "zero byte": "a\0b",
+    "markup": "<img src=x onerror=alert(1)>{{value}}",
 }
 #: Addresses on other machines: by name, by number, as a Space, and on a machine next to this one.
-OUTSIDE = ("http://example.org/a.png", "https://93.184.215.14/a.png", "https://x.hf.space/a.png", "http://10.0.0.1/a.png")
+OUTSIDE = (
+    "http://example.org/a.png",
+    "https://93.184.215.14/a.png",
+    "https://x.hf.space/a.png",
+    "http://10.0.0.1/a.png",
+)
 OURS = f"{Path(umr.__file__).parent}{os.sep}"  # what frames of our own code begin with, wherever the clone lies
 AT_ONCE = 30  # requests that wait together, fewer than the page's queue takes
 
@@ -58,7 +69,10 @@ def answers(page: Any, requests: list[dict[str, Any]]) -> Iterator[Any]:
     as_json = {"Content-Type": "application/json"}
     with httpx.Client(base_url=page.local_url, timeout=120) as http:
         for start in range(0, len(requests), AT_ONCE):
-            joined = [http.post("gradio_api/queue/join", content=json.dumps(body), headers=as_json) for body in requests[start:start + AT_ONCE]]
+            joined = [
+                http.post("gradio_api/queue/join", content=json.dumps(body), headers=as_json)
+                for body in requests[start : start + AT_ONCE]
+            ]
             yield from (response.text for response in joined if response.is_error)
             waiting = {response.json()["event_id"] for response in joined if response.is_success}
             with http.stream("GET", "gradio_api/queue/data", params={"session_hash": "hostile"}) as events:
@@ -97,7 +111,9 @@ def test_no_handler_makes_the_server_fetch_an_address(page, monkeypatch):
     found = list(answers(page, [ask(page, number, file) for number in takers]))
     assert asked == [] and len(found) == len(takers)
     assert sum("not fetched" in json.dumps(output) for output in found) >= 20
-    assert not [output for output in found if re.search(r'"(path|url)": "http://example', json.dumps(output.get("data")))]
+    assert not [
+        output for output in found if re.search(r'"(path|url)": "http://example', json.dumps(output.get("data")))
+    ]
 
 
 @pytest.fixture
@@ -131,10 +147,16 @@ def test_no_answer_rebuilds_a_component_so_that_a_later_request_would_fetch(page
             return await http.get(url)
 
     monkeypatch.setattr("safehttpx.get", fetch)
-    changes = [{"__type__": "update"}, {"__type__": "update", "visible": True, "value": {"path": address}}, {"value": address}]
+    changes = [
+        {"__type__": "update"},
+        {"__type__": "update", "visible": True, "value": {"path": address}},
+        {"value": address},
+    ]
     takers = [number for number, function in page.fns.items() if function.fn is not None]
     first = [ask(page, number, change) for number in takers for change in changes]
-    echoed = [output for output in answers(page, first) if '"__type__": "update", "value": {"path"' in json.dumps(output)]
+    echoed = [
+        output for output in answers(page, first) if '"__type__": "update", "value": {"path"' in json.dumps(output)
+    ]
     file = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
     second = list(answers(page, [ask(page, number, file) for number in takers]))
     assert (asked, fetched, echoed) == ([], [], []) and len(second) == len(takers)
@@ -152,14 +174,26 @@ def test_a_component_that_a_session_has_anew_fetches_nothing_either(page, canary
 
 
 #: What was pressed -> a part of the sentence that each handler of it answers with.
-PRESSED: dict[str, Any] = {"half a character": "\ud83d", "5,000 digits": "9" * 5_000, "too long": "x" * 2_000, "number": 10**30}
-VALUES: dict[str, Any] = {"half a character": "\ud83d", "zero byte": {"path": "a\0b"}, "half a path": {"path": "\ud83d"},
-                          "huge": 10**15, "data URI": {"url": "data:image/png;base64,\u00e9"}}
+PRESSED: dict[str, Any] = {
+    "half a character": "\ud83d",
+    "5,000 digits": "9" * 5_000,
+    "too long": "x" * 2_000,
+    "number": 10**30,
+}
+VALUES: dict[str, Any] = {
+    "half a character": "\ud83d",
+    "zero byte": {"path": "a\0b"},
+    "half a path": {"path": "\ud83d"},
+    "huge": 10**15,
+    "data URI": {"url": "data:image/png;base64,\u00e9"},
+}
 
 
 def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog, capfd):
     takers = [number for number, function in page.fns.items() if "event" in str(signature(function.fn or print))]
-    pressed = [ask(page, number, None) | {"event_data": {"id": value}} for number in takers for value in PRESSED.values()]
+    pressed = [
+        ask(page, number, None) | {"event_data": {"id": value}} for number in takers for value in PRESSED.values()
+    ]
     found = list(answers(page, pressed))
     assert len(found) == len(pressed) > 40
     assert [output for output in found if "error" in output and not output["error"]] == []
@@ -167,11 +201,15 @@ def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog, c
     found += answers(page, [ask(page, number, value) for number in functions for value in VALUES.values()])
     assert OUR_FAULT[:30] not in json.dumps(found)
     assert not [record for record in caplog.records if record.name.startswith("umr")]
-    assert str(Path(umr.__file__).parent) not in capfd.readouterr().err  # what Gradio itself refuses never comes to a handler
+    assert (
+        str(Path(umr.__file__).parent) not in capfd.readouterr().err
+    )  # what Gradio itself refuses never comes to a handler
 
 
-@pytest.mark.parametrize(("name", "rest"), [("search", ["red", "images", "unified", 3]),
-                                           ("compare", ["red", "images", ["unified", "other"], 3, ""])])
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [("search", ["red", "images", "unified", 3]), ("compare", ["red", "images", ["unified", "other"], 3, ""])],
+)
 def test_a_picture_that_is_none_is_refused_in_words_by_the_public_endpoints(page, name, rest):
     number = next(number for number, function in page.fns.items() if function.api_name == name)
     images = ("\ud83d", "data:image/png;base64,\u00e9", "data:image/png;base64,\ud83d", "a\0b", "x" * 5_000)
@@ -209,12 +247,24 @@ def test_a_route_that_would_fetch_an_address_is_closed(page, looked_up, route, a
     assert set(looked_up) <= {"127.0.0.1"}
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "login"), ("POST", "login/"), ("GET", "logout"),
-                                              ("GET", "gradio_api/deep_link"), ("POST", "gradio_api/component_server"),
-                                              ("POST", "gradio_api/process_recording")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "login"),
+        ("POST", "login/"),
+        ("GET", "logout"),
+        ("GET", "gradio_api/deep_link"),
+        ("POST", "gradio_api/component_server"),
+        ("POST", "gradio_api/process_recording"),
+    ],
+)
 def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
-    answer = httpx.request(method, page.local_url + path, headers={"X-Forwarded-Host": "example.org"},
-                           files={"video": ("a.mp4", b"#EXTM3U\nhttp://example.org/a.ts")} if "record" in path else None)
+    answer = httpx.request(
+        method,
+        page.local_url + path,
+        headers={"X-Forwarded-Host": "example.org"},
+        files={"video": ("a.mp4", b"#EXTM3U\nhttp://example.org/a.ts")} if "record" in path else None,
+    )
     assert (answer.status_code, answer.json()) == (403, {"detail": REFUSED})
 
 

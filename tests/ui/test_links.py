@@ -25,8 +25,9 @@ def found(searchers, uploads, image=None, text="red", search_in="images", **more
     return search.find(searchers, uploads, (), image, text, search_in, "other", 5, **more)
 
 
-def compared(searchers, uploads, image=None, text="red", search_in="images", models=("other", "unified"), blind=False,
-             asked="") -> tuple:
+def compared(
+    searchers, uploads, image=None, text="red", search_in="images", models=("other", "unified"), blind=False, asked=""
+) -> tuple:
     return compare.compare_page(searchers, uploads, image, text, search_in, list(models), blind, asked)
 
 
@@ -37,13 +38,29 @@ def restarted(searchers: Searchers) -> Searchers:
 
 # The Search tab
 
+
 def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, upload, searcher):
-    *_, address = found(searchers, uploads, upload("images/02.png"), "in blue & more", "entries", balance=-0.3,
-                        less_of="a <b>glass</b>", cut=0.85)
+    *_, address = found(
+        searchers,
+        uploads,
+        upload("images/02.png"),
+        "in blue & more",
+        "entries",
+        balance=-0.3,
+        less_of="a <b>glass</b>",
+        cut=0.85,
+    )
     opened = links.read(restarted(searchers), address)
-    assert opened == links.Opened(search=links.SearchLink(
-        picture=Path(searcher.collection["100:2"].content.image), text="in blue & more", search_in="entries",
-        model="other", k=5, steering=Steering(balance=-0.3, less_of="a <b>glass</b>", cut=0.85)))
+    assert opened == links.Opened(
+        search=links.SearchLink(
+            picture=Path(searcher.collection["100:2"].content.image),
+            text="in blue & more",
+            search_in="entries",
+            model="other",
+            k=5,
+            steering=Steering(balance=-0.3, less_of="a <b>glass</b>", cut=0.85),
+        )
+    )
     assert opened.search.asks
     filled = search.open_link(opened.search, "unified", 24)
     assert filled[1:] == ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "other", 5)
@@ -83,12 +100,20 @@ def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(search
 
 # The Compare tab
 
+
 def test_a_comparison_is_restored_with_its_own_query(searchers, uploads, upload, searcher):
     *_, address = compared(searchers, uploads, upload("images/03.png"), "in teal", "all", blind=True)
     opened = links.read(restarted(searchers), f"{address}&tab=compare")
-    assert opened == links.Opened(tab="compare", compare=links.CompareLink(
-        picture=Path(searcher.collection["100:3"].content.image), text="in teal", search_in="all",
-        models=("other", "unified"), blind=True))
+    assert opened == links.Opened(
+        tab="compare",
+        compare=links.CompareLink(
+            picture=Path(searcher.collection["100:3"].content.image),
+            text="in teal",
+            search_in="all",
+            models=("other", "unified"),
+            blind=True,
+        ),
+    )
     picture, *rest = compare.open_link(searchers, opened.compare)
     assert Path(picture).name == "03.png" and rest == ["in teal", "all", "", ["other", "unified"], True]
 
@@ -97,8 +122,13 @@ def test_a_benchmark_query_is_linked_by_its_id_and_compared_with_its_targets(sea
     *_, address = compared(searchers, uploads, upload("queries/3.bmp"), "edit 3", asked="it2i ind 100:3")
     assert parse_qs(address[1:])["q"] == ["100:3"] and "c-text" not in address
     link = links.read(searchers, f"{address}&tab=compare").compare
-    assert link == links.CompareLink(picture=benchmark / "files/queries/3.bmp", text="edit 3", search_in="images",
-                                     models=("other", "unified"), asked="it2i ind 100:3")
+    assert link == links.CompareLink(
+        picture=benchmark / "files/queries/3.bmp",
+        text="edit 3",
+        search_in="images",
+        models=("other", "unified"),
+        asked="it2i ind 100:3",
+    )
     shown, kept, _ = compared(searchers, benchmark / "files", {"path": str(link.picture)}, link.text, asked=link.asked)
     assert kept.targets == ("100:3",) and "u-is-target" in shown
 
@@ -120,8 +150,10 @@ def test_both_tabs_live_in_one_address(searchers, uploads):
 def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uploads, picture):
     own = {"path": str(picture("uploads/own.png", "gold"))}
     plain, everything = found(searchers, uploads), found(searchers, uploads, own, balance=0.5, less_of="x", cut=0.5)
-    blind, known = compared(searchers, uploads, own, blind=True), compared(
-        searchers, uploads, text="This card is red.", search_in="passages", asked="t2t ind 100:50")
+    blind, known = (
+        compared(searchers, uploads, own, blind=True),
+        compared(searchers, uploads, text="This card is red.", search_in="passages", asked="t2t ind 100:50"),
+    )
     assert known[1].asked
     first, second = (plain[-1], everything[-1]), (blind[2], known[2])
     for addresses, keys in ((first, links.SEARCH_KEYS), (second, links.COMPARE_KEYS)):
@@ -130,6 +162,7 @@ def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uplo
 
 
 # The Diagnose and Benchmarks tabs
+
 
 @pytest.fixture
 def diagnosed(searchers) -> Searchers:
@@ -144,8 +177,10 @@ def test_what_is_chosen_in_the_tabs_that_ask_nothing_is_restored(diagnosed):
     first = choices.write(choices.diagnose_choices(diagnosed), "other", "it2i phrasing")
     second = choices.write(choices.benchmark_choices(diagnosed), "mrr", "other", "unified")
     opened = links.read(restarted(diagnosed), f"{first}&{second[1:]}&tab=diagnose")
-    assert opened == links.Opened(tab="diagnose", chosen={
-        "d-model": "other", "d-split": "it2i phrasing", "b-measure": "mrr", "b-a": "other", "b-b": "unified"})
+    assert opened == links.Opened(
+        tab="diagnose",
+        chosen={"d-model": "other", "d-split": "it2i phrasing", "b-measure": "mrr", "b-a": "other", "b-b": "unified"},
+    )
     assert set(opened.chosen) == {*choices.DIAGNOSE_KEYS, *choices.BENCHMARK_KEYS}
 
 
@@ -165,17 +200,44 @@ def test_what_is_no_choice_is_not_written(diagnosed, value):
 # What cannot be given
 
 WRONG = [
-    ("?collection=other&ref=100:1", "other"), ("?ref=100:99", "100:99"), ("?ref=100:20", "100:20"),
-    ("?ref=query:../../../etc/passwd.png", "passwd"), ("?ref=query:none.png", "none.png"), ("?in=planets", "planets"),
-    ("?model=gpt", "gpt"), ("?k=0", "1 to 100"), ("?k=9999", "1 to 100"), ("?k=1.5", "1 to 100"), ("?k=²", "1 to 100"),
-    ("?tab=admin", "admin"), ("?text=" + "x" * 9000, "too long"), (7, "read"), ("?text=a%00b", "NUL"),
-    ("?balance=2", "-1 to 1"), ("?balance=nan", "nan"), ("?cut=-0.1", "0 to 1"), ("?cut=1e-1", "0 to 1"),
-    ("?less=%00", "NUL"), ("?c-models=unified", "two to four"), ("?c-models=unified,gpt", "gpt"),
-    ("?c-models=unified,unified", "two to four"), ("?c-in=planets", "planets"), ("?c-ref=100:99", "100:99"),
-    ("?c-blind=yes", "yes"), ("?q=100:1", "benchmark query"), ("?q=100:999&task=it2i&split=ind", "100:999"),
-    ("?q=1&task=../../x&split=ind", "benchmark query"), (f"?q=1&task={'x' * 4000}&split=ind", "benchmark query"),
-    ("?q=1&task=a%00b&split=ind", "benchmark query"), ("?d-model=gpt", "gpt"), ("?d-split=it2i+none", "it2i none"),
-    ("?b-measure=speed", "speed"), ("?b-a=gpt", "gpt"), ("?b-b=%00", "model"), (f"?in={quote(MARKUP)}", "<img")]
+    ("?collection=other&ref=100:1", "other"),
+    ("?ref=100:99", "100:99"),
+    ("?ref=100:20", "100:20"),
+    ("?ref=query:../../../etc/passwd.png", "passwd"),
+    ("?ref=query:none.png", "none.png"),
+    ("?in=planets", "planets"),
+    ("?model=gpt", "gpt"),
+    ("?k=0", "1 to 100"),
+    ("?k=9999", "1 to 100"),
+    ("?k=1.5", "1 to 100"),
+    ("?k=²", "1 to 100"),
+    ("?tab=admin", "admin"),
+    ("?text=" + "x" * 9000, "too long"),
+    (7, "read"),
+    ("?text=a%00b", "NUL"),
+    ("?balance=2", "-1 to 1"),
+    ("?balance=nan", "nan"),
+    ("?cut=-0.1", "0 to 1"),
+    ("?cut=1e-1", "0 to 1"),
+    ("?less=%00", "NUL"),
+    ("?c-models=unified", "two to four"),
+    ("?c-models=unified,gpt", "gpt"),
+    ("?c-models=unified,unified", "two to four"),
+    ("?c-in=planets", "planets"),
+    ("?c-ref=100:99", "100:99"),
+    ("?c-blind=yes", "yes"),
+    ("?q=100:1", "benchmark query"),
+    ("?q=100:999&task=it2i&split=ind", "100:999"),
+    ("?q=1&task=../../x&split=ind", "benchmark query"),
+    (f"?q=1&task={'x' * 4000}&split=ind", "benchmark query"),
+    ("?q=1&task=a%00b&split=ind", "benchmark query"),
+    ("?d-model=gpt", "gpt"),
+    ("?d-split=it2i+none", "it2i none"),
+    ("?b-measure=speed", "speed"),
+    ("?b-a=gpt", "gpt"),
+    ("?b-b=%00", "model"),
+    (f"?in={quote(MARKUP)}", "<img"),
+]
 
 
 @pytest.mark.parametrize(("address", "word"), WRONG)

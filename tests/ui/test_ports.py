@@ -58,20 +58,36 @@ def test_a_port_in_use_and_a_foreign_host_are_refused(taken):
 
 
 def test_the_page_starts_with_no_traceback_where_the_number_of_ports_is_none():
-    ran = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=os.environ | {TRIED[0]: "junk"}, capture_output=True,
-                         text=True, timeout=120, check=False)
+    ran = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=os.environ | {TRIED[0]: "junk"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(f"umr: {TRIED[0]} is 'junk'") and ran.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("flags", "variable"), [(["--port", "99999"], None), ([], "abc"), ([], "99999"),
-                                                 (["--port", "TAKEN"], None), ([], "TAKEN")])
+@pytest.mark.parametrize(
+    ("flags", "variable"),
+    [(["--port", "99999"], None), ([], "abc"), ([], "99999"), (["--port", "TAKEN"], None), ([], "TAKEN")],
+)
 def test_the_page_says_in_one_line_why_it_cannot_have_its_port(flags, variable, taken):
     flags = [taken if flag == "TAKEN" else flag for flag in flags]
     environment = {name: value for name, value in os.environ.items() if name != PORT}
     if variable is not None:
         environment[PORT] = taken if variable == "TAKEN" else variable
-    ran = subprocess.run([sys.executable, "app.py", *flags], cwd=ROOT, env=environment, capture_output=True, text=True,
-                         timeout=120, check=False)
+    ran = subprocess.run(
+        [sys.executable, "app.py", *flags],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("umr: ") and ran.stderr.count("\n") == 1

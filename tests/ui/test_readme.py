@@ -38,10 +38,13 @@ def test_the_section_shows_both_clients():
     assert "import Client" in code and "import ClientSession" in code and code.count(ADDRESS.rstrip("/")) == 2
 
 
-@pytest.mark.parametrize(("place", "printed"), [(0, r"100:\d+ [\d.-]+ \{'contrastive\|mca': 1\.0\}"), (1, r"(\d 100:\d+ .+\n?){3}")])
+@pytest.mark.parametrize(
+    ("place", "printed"), [(0, r"100:\d+ [\d.-]+ \{'contrastive\|mca': 1\.0\}"), (1, r"(\d 100:\d+ .+\n?){3}")]
+)
 def test_a_snippet_runs_and_prints_what_it_found(address, place, printed):
     code = snippets()[place][1].replace(ADDRESS.rstrip("/"), address.rstrip("/"))
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120,
-                         check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert re.search(printed, ran.stdout), ran.stdout

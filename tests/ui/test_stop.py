@@ -79,9 +79,13 @@ def started(index: Path, base: Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", SERVER, "--index", str(index), "--host", "127.0.0.1", "--port", str(port)],
-                               cwd=ROOT, env=os.environ | {VARIABLE: str(base), "PYTHONPATH": str(ROOT)},
-                               stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, "--index", str(index), "--host", "127.0.0.1", "--port", str(port)],
+        cwd=ROOT,
+        env=os.environ | {VARIABLE: str(base), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert any("The page is at" in line for line in process.stdout), process.wait()
         yield Server(f"http://127.0.0.1:{port}", base, process)
@@ -175,9 +179,11 @@ def test_files_go_when_the_page_is_left_and_another_visitors_stay(server, visito
 
 def test_an_upload_that_breaks_off_leaves_nothing(server, visitor):
     with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as line:
-        line.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
-                     b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; "
-                     b'name="files"; filename="a.png"\r\n\r\n' + b"x" * 100_000)
+        line.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; "
+            b'name="files"; filename="a.png"\r\n\r\n' + b"x" * 100_000
+        )
         assert until(lambda: server.files)
     assert until(lambda: not server.files)
 

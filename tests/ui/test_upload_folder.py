@@ -29,8 +29,9 @@ def other() -> Iterator[Callable[[], tuple[subprocess.Popen, Path]]]:
     started: list[subprocess.Popen] = []
 
     def start() -> tuple[subprocess.Popen, Path]:
-        process = subprocess.Popen([sys.executable, "-c", OTHER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", OTHER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         started.append(process)
         return process, Path(process.stdout.readline().strip())
 

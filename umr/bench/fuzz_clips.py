@@ -94,7 +94,9 @@ def write_mutants(folder: Path, count: int, seed: int) -> Iterator[Path]:
     kinds = sorted(sound)
     for number in range(count):
         kind = kinds[number % len(kinds)]
-        path = folder / (f"{number:06}.gif.mp4" if kind == "gif" else f"{number:06}.{kind}")  # a .gif would be a picture
+        path = folder / (
+            f"{number:06}.gif.mp4" if kind == "gif" else f"{number:06}.{kind}"
+        )  # a .gif would be a picture
         path.write_bytes(mutate(sound[kind], rng))
         yield path
 
@@ -201,7 +203,10 @@ def main(arguments: list[str] | None = None) -> int:
     for through in options.through or ("library", "cli", "page"):
         found = fuzz(through, options.mutants, options.seed)
         died += found[DIED]
-        print(f"{through}: {options.mutants:,} clips; " + ", ".join(f"{n:,} {what}" for what, n in found.items()), flush=True)
+        print(
+            f"{through}: {options.mutants:,} clips; " + ", ".join(f"{n:,} {what}" for what, n in found.items()),
+            flush=True,
+        )
     return 1 if died else 0
 
 

@@ -22,8 +22,9 @@ STEPS = ("decode", "encode", "search", "total")
 _WARM_UP = 5
 
 
-def bench_query(searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100, check: PictureCheck | None = None
-                ) -> list[dict[str, Any]]:
+def bench_query(
+    searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100, check: PictureCheck | None = None
+) -> list[dict[str, Any]]:
     """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the
     difference.
 

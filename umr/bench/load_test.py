@@ -72,8 +72,9 @@ def connect(address: str) -> Ask:
     client = Client(address, verbose=False)
 
     def ask(text: str, image: str | None) -> Answer:
-        rows = client.predict(image=handle_file(image) if image else None, text=text, search_in="images", k=K,
-                              api_name="/search")
+        rows = client.predict(
+            image=handle_file(image) if image else None, text=text, search_in="images", k=K, api_name="/search"
+        )
         return tuple((row["id"], row["score"]) for row in rows)
 
     return ask
@@ -101,8 +102,10 @@ def together(asks: Sequence[Ask], asked: Sequence[Asked], seconds: float, pid: i
     """All users at once until the time is over, each with its own query again and again, each answer compared with the
     one that the query had alone.  pid: the server's process, None where its memory cannot be seen."""
     tally, start = Tally(), time.monotonic()
-    threads = [threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)
-               for ask, own in zip(asks, asked)]
+    threads = [
+        threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)
+        for ask, own in zip(asks, asked)
+    ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -140,19 +143,33 @@ def report(tally: Tally, users: int, seconds: float) -> dict[str, Any]:
     p50, p95, p99 = (round(float(v), 1) for v in np.percentile(tally.ms, (50, 95, 99))) if tally.ms else (None,) * 3
     memory = [value for _, value in tally.memory_mib]
     tenth = max(1, len(memory) // 10)
-    start, middle, end = (_median(memory[at:at + tenth]) for at in (0, len(memory) // 2, max(0, len(memory) - tenth)))
+    start, middle, end = (_median(memory[at : at + tenth]) for at in (0, len(memory) // 2, max(0, len(memory) - tenth)))
     growth = None if middle is None or end is None else round(end - middle, 1)
-    return {"users": users, "seconds": seconds, "searches": len(tally.ms), "errors": len(tally.errors),
-            "of_others": len(tally.wrong), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
-            "per_second": round(len(tally.ms) / seconds, 1), "memory_start_mib": start, "memory_middle_mib": middle,
-            "memory_end_mib": end, "growth_second_half_mib": growth, "first_errors": tally.errors[:3]}
+    return {
+        "users": users,
+        "seconds": seconds,
+        "searches": len(tally.ms),
+        "errors": len(tally.errors),
+        "of_others": len(tally.wrong),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "per_second": round(len(tally.ms) / seconds, 1),
+        "memory_start_mib": start,
+        "memory_middle_mib": middle,
+        "memory_end_mib": end,
+        "growth_second_half_mib": growth,
+        "first_errors": tally.errors[:3],
+    }
 
 
 def failures(row: Mapping[str, Any]) -> list[str]:
     """What a report says against the page, in words; [] for a page that served everybody well."""
     found = []
     if row["errors"] or row["of_others"]:
-        found.append(f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}")
+        found.append(
+            f"{row['errors']} errors and {row['of_others']} results of others; the first: {row['first_errors']}"
+        )
     if not row["searches"]:
         found.append("nobody got an answer")
     growth, middle = row["growth_second_half_mib"], row["memory_middle_mib"]

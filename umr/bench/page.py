@@ -31,8 +31,11 @@ SETTLE_MS = 500  # after a picture was given, for the suggestions; a visitor tak
 
 #: Step -> (p50, p95) that are wanted at most, in ms, on 2 CPU cores; None: nothing is wanted of it.
 WANTED: dict[str, tuple[float | None, float | None]] = {
-    "page interactive": (3000, 3000), f"search, {K} cards painted": (500, 1000), "of it in the server's search": (None, None),
-    "comparison painted": (1500, None)}
+    "page interactive": (3000, 3000),
+    f"search, {K} cards painted": (500, 1000),
+    "of it in the server's search": (None, None),
+    "comparison painted": (1500, None),
+}
 
 #: The first moment when the search button is there; performance.now() counts from the opening.
 INTERACTIVE = """new Promise((resolve) => { const look = () =>
@@ -80,8 +83,9 @@ def bench_page(judged: Judged, repeat: int = 30, url: str | None = None) -> list
     Raises ConfigError for settings outside their limits or a missing browser, MismatchError where nothing appears."""
     queries = [(str(q.content.image), q.content.text) for q in judged.queries if q.content.image and q.content.text]
     if not 1 <= repeat <= 1000 or not queries:
-        raise ConfigError(f"{repeat} repetitions of {len(queries)} queries of picture and text: give 1 to 1000, of a task "
-                          "with both")
+        raise ConfigError(
+            f"{repeat} repetitions of {len(queries)} queries of picture and text: give 1 to 1000, of a task with both"
+        )
     with open_browser() as browser, served_page(url) as (address, _):
         searching, inside = _searches(browser, address, list(islice(cycle(queries), repeat + WARM_UP)))
         comparing = _comparisons(browser, address, list(islice(cycle(queries), repeat + WARM_UP)))
@@ -117,8 +121,9 @@ def _searches(browser: Browser, address: str, queries: Sequence[tuple[str, str]]
         page = context.new_page()
         page.goto(address)
         inside: list[float] = []
-        painted = _all_painted(page, SEARCH, queries, K,
-                               lambda: inside.append(server_ms(page.locator("#results .u-timing").inner_text())))
+        painted = _all_painted(
+            page, SEARCH, queries, K, lambda: inside.append(server_ms(page.locator("#results .u-timing").inner_text()))
+        )
     return painted[WARM_UP:], inside[WARM_UP:]
 
 
@@ -131,14 +136,17 @@ def _comparisons(browser: Browser, address: str, queries: Sequence[tuple[str, st
         return _all_painted(page, COMPARE, queries, models, lambda: None)[WARM_UP:]
 
 
-def _all_painted(page: Page, bar: Bar, queries: Sequence[tuple[str, str]], count: int, after: Callable[[], None]
-                 ) -> list[float]:
+def _all_painted(
+    page: Page, bar: Bar, queries: Sequence[tuple[str, str]], count: int, after: Callable[[], None]
+) -> list[float]:
     page.locator(bar.button).wait_for(timeout=PATIENCE_MS)
     times = []
     for picture, text in queries:
         _give(page, bar, picture, text)
-        ms = page.evaluate(PAINTED, {"button": bar.button, "place": bar.place, "item": bar.item, "count": count,
-                                     "patience": PATIENCE_MS})
+        ms = page.evaluate(
+            PAINTED,
+            {"button": bar.button, "place": bar.place, "item": bar.item, "count": count, "patience": PATIENCE_MS},
+        )
         if ms is None:
             raise MismatchError(f"no {count} results of {text!r} within {PATIENCE_MS / 1000:.0f} s; look at the page")
         times.append(ms)

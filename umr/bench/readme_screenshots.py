@@ -1,6 +1,6 @@
 """The README's pictures of the page, taken from the real one in a real browser. Not a test of it.
 
-    python -m umr.bench.readme_screenshots [--out docs] [--url URL]"""
+python -m umr.bench.readme_screenshots [--out docs] [--url URL]"""
 
 from __future__ import annotations
 
@@ -76,8 +76,12 @@ def _diagnose(page: Page, address: str) -> None:
     page.locator("#diagnose svg").first.wait_for(timeout=PATIENCE_MS)
 
 
-SHOTS = (Shot("search.webp", 1280, 960, _search), Shot("compare.webp", 1280, 960, _compare),
-         Shot("diagnose.webp", 1280, 960, _diagnose), Shot("phone.webp", 390, 844, _results, dark=True))
+SHOTS = (
+    Shot("search.webp", 1280, 960, _search),
+    Shot("compare.webp", 1280, 960, _compare),
+    Shot("diagnose.webp", 1280, 960, _diagnose),
+    Shot("phone.webp", 390, 844, _results, dark=True),
+)
 
 
 def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
@@ -93,8 +97,11 @@ def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
 
 def take(browser: Browser, address: str, shot: Shot) -> bytes:
     """One picture of a running page."""
-    with browser.new_context(viewport={"width": shot.width, "height": shot.height}, reduced_motion="reduce",
-                             color_scheme="dark" if shot.dark else "light") as context:
+    with browser.new_context(
+        viewport={"width": shot.width, "height": shot.height},
+        reduced_motion="reduce",
+        color_scheme="dark" if shot.dark else "light",
+    ) as context:
         page = context.new_page()
         shot.show(page, address)
         page.wait_for_function(LOADED, timeout=PATIENCE_MS)

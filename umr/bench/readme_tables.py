@@ -24,16 +24,33 @@ _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 def tasks() -> list[str]:
     """Every task in distribution, the default encoder: success@k, and success@1 of the parts and of their sum."""
     stored = _stored(DEFAULT_ENCODER)
-    head = ("task", "queries / families", "success@1 (95 %)", "@5", "@10", "picture only @1", "text only @1",
-            "vector sum @1 (text's weight)", "above the sum (95 %, paired)")
+    head = (
+        "task",
+        "queries / families",
+        "success@1 (95 %)",
+        "@5",
+        "@10",
+        "picture only @1",
+        "text only @1",
+        "vector sum @1 (text's weight)",
+        "above the sum (95 %, paired)",
+    )
     shown = over_sum(stored.report["rows"])
     lines = []
     for task in TASKS:
         row = _row(stored, task, "ind")
         columns = ("success@5", "success@10", "picture_only_success@1", "text_only_success@1")
         rest = (_percent(row[column]) for column in columns)
-        lines.append((f"`{task}`", f"{row['n']} / {row['groups']}", _with_interval(row), *rest, _sum(row),
-                      _above_sum(row, shown.get((task, "ind")))))
+        lines.append(
+            (
+                f"`{task}`",
+                f"{row['n']} / {row['groups']}",
+                _with_interval(row),
+                *rest,
+                _sum(row),
+                _above_sum(row, shown.get((task, "ind"))),
+            )
+        )
     return _table(head, lines)
 
 
@@ -59,21 +76,36 @@ def pair() -> list[str]:
                 low, high = row["ci95"]
                 word = verdict(row)
                 difference = f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-                lines.append((f"`{task}`", split, str(row["groups"]), f"{100 * row['a']:.1f}", f"{100 * row['b']:.1f}",
-                              difference, _p(row["p_holm"]), "" if word == "no clear difference" else word))
+                lines.append(
+                    (
+                        f"`{task}`",
+                        split,
+                        str(row["groups"]),
+                        f"{100 * row['a']:.1f}",
+                        f"{100 * row['b']:.1f}",
+                        difference,
+                        _p(row["p_holm"]),
+                        "" if word == "no clear difference" else word,
+                    )
+                )
     return _table(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
 
 
 def pair_sum() -> list[str]:
     """The pair's composed queries beside their own vector sums, in distribution: success@1 and the paired difference."""
-    head = ("task", *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")))
+    head = (
+        "task",
+        *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")),
+    )
     stored = [_stored(name) for name in PAIR]
     shown = [over_sum(one.report["rows"]) for one in stored]
     lines = []
     for task in (task for task in TASKS if (task, "ind") in shown[0]):
         rows = [_row(one, task, "ind") for one in stored]
-        cells = ((f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, "ind"]))
-                 for row, words in zip(rows, shown, strict=True))
+        cells = (
+            (f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, "ind"]))
+            for row, words in zip(rows, shown, strict=True)
+        )
         lines.append((f"`{task}`", *(cell for three in cells for cell in three)))
     return _table(head, lines)
 
@@ -99,7 +131,9 @@ def _stored(name: str) -> Stored:
 def _row(stored: Stored, task: str, split: str) -> Row:
     row = stored.row(task, split)
     if row is None:
-        raise ConfigError(f"{stored.name} has no stored {task} {split}: `python -m umr evaluate --encoder {stored.name} --store`")
+        raise ConfigError(
+            f"{stored.name} has no stored {task} {split}: `python -m umr evaluate --encoder {stored.name} --store`"
+        )
     return row
 
 

@@ -34,8 +34,11 @@ def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen 
         probe.bind((LOOPBACK[0], 0))
         port = probe.getsockname()[1]
     address = f"http://{LOOPBACK[0]}:{port}"
-    process = subprocess.Popen([sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port)],
-                               cwd=repository_root(), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port)],
+        cwd=repository_root(),
+        stdout=subprocess.DEVNULL,
+    )
     try:
         _wait(address, process)
         yield address, process

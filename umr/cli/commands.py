@@ -140,14 +140,22 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.tune_vector_sum is not None:
         _tune_vector_sum(options)
         return
-    searcher, root = _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
+    searcher, root = (
+        _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
+    )
     runs = options.runs / searcher.encoder.name if options.runs else None
     progress = Progress("evaluating, tasks and splits:")
     if options.store:
         rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
     else:
         rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
-    baselines = ("picture_only_success@1", "text_only_success@1", "vector_sum_success@1", "vector_sum_weight", "unimodal_wins")
+    baselines = (
+        "picture_only_success@1",
+        "text_only_success@1",
+        "vector_sum_success@1",
+        "vector_sum_weight",
+        "unimodal_wins",
+    )
     _print(rows, options.json, ("task", "split", "n", "groups", *COLUMNS, *baselines, "ci95_success@1", *OVER_SUM))
 
 
@@ -208,7 +216,17 @@ def info(options: argparse.Namespace) -> None:
     from umr.cli.info import describe
 
     rows = describe(verify=not options.quick)
-    columns = ("encoder", "fingerprint", "parameters", "encoder_mib", "index", "count", "dim", "index_mib", "collection")
+    columns = (
+        "encoder",
+        "fingerprint",
+        "parameters",
+        "encoder_mib",
+        "index",
+        "count",
+        "dim",
+        "index_mib",
+        "collection",
+    )
     _print(rows, options.json, (*columns, "probe"))
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:

@@ -122,7 +122,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     _json(one)
 
-    one = _command(commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows")
+    one = _command(
+        commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows"
+    )
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
     _json(one)
 
@@ -148,7 +150,9 @@ def parser() -> argparse.ArgumentParser:
     _json(one)
     _dtype(one)
 
-    one = _command(what, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency")
+    one = _command(
+        what, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency"
+    )
     one.add_argument("--users", type=int, default=32, metavar="N", help="default: 32")
     one.add_argument("--seconds", type=float, default=120, metavar="S", help="default: 120")
     one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")

@@ -178,7 +178,9 @@ class _Worker:
         """Raises MediaError where no worker can be started at all."""
         answer = self._next(START_S, check)
         if answer is None or answer[0] != READY:
-            raise MediaError(f"clips cannot be read: the process for it does not start (status {self.end()}); try again")
+            raise MediaError(
+                f"clips cannot be read: the process for it does not start (status {self.end()}); try again"
+            )
 
     def ask(self, request: dict, name: str, check: Callable[[], object]) -> np.ndarray | Died:
         """Frames, or the end of this worker. Raises _Refusal, MediaError where it takes too long, or what check raises."""

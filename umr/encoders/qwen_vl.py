@@ -135,9 +135,7 @@ class QwenVLBackbone(nn.Module):
                 logging.enable_progress_bar()
         lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
         if lost:
-            raise MismatchError(
-                f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again"
-            )
+            raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
         return cls(model, config)
 
     def save(self, folder: str | Path) -> None:

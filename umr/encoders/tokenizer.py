@@ -61,7 +61,9 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no narrower class
-        raise MismatchError(f"{path} is no tokenizer that can be read ({error}); copy the encoder folder again") from error
+        raise MismatchError(
+            f"{path} is no tokenizer that can be read ({error}); copy the encoder folder again"
+        ) from error
     return plain_tokenizer(tokenizer)
 
 

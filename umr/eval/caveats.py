@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 #: Fingerprints of the `contrastive` and the `mca` that were trained on different rows.
-UNEQUAL = frozenset({
-    "76883ebb6a3b3c129967e116ec13f02e8ec231131a2100cd562a16cd03b193e0",
-    "b25ff1d72d4ce086a01413ca2ed361dcc3fcc2ca11f410801bf76169e588afa1",
-})
+UNEQUAL = frozenset(
+    {
+        "76883ebb6a3b3c129967e116ec13f02e8ec231131a2100cd562a16cd03b193e0",
+        "b25ff1d72d4ce086a01413ca2ed361dcc3fcc2ca11f410801bf76169e588afa1",
+    }
+)
 #: Why nothing follows from comparing them.
 UNEQUAL_DATA = (
     "contrastive and mca are meant to differ in MCA's losses alone, but their training data differed too: the parts "

@@ -121,8 +121,7 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
     unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
     if unknown is not None:
         raise MismatchError(
-            f"the judgements of {judged.task} {judged.split} name {unknown}, "
-            f"which is not in {searcher.collection.name}"
+            f"the judgements of {judged.task} {judged.split} name {unknown}, which is not in {searcher.collection.name}"
         )
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
@@ -195,7 +194,7 @@ def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNT
 
 
 def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
-    """"picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
+    """ "picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
     parts = {}
     for variant, field in (("picture", "image"), ("text", "text")):
         keys = [getattr(query.content, field) for query in judged.queries]

@@ -208,9 +208,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _by_group(
-    values: Sequence[float] | np.ndarray, groups: Sequence[int] | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _by_group(values: Sequence[float] | np.ndarray, groups: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
     """(G,) sum and (G,) number of the values of each group, float64."""
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not len(values):

@@ -133,15 +133,17 @@ def threshold(held_out: np.ndarray, alpha: float = ALPHA) -> float:
     """The ceil((n + 1)(1 - alpha))-th smallest distance. Raises ConfigError for n too small to bound the rate."""
     place = math.ceil((len(held_out) + 1) * (1 - alpha))
     if place > len(held_out):
-        raise ConfigError(f"{len(held_out)} held-out ones cannot bound a rate of {alpha:g}; "
-                          f"{math.ceil(1 / alpha) - 1} are needed")
+        raise ConfigError(
+            f"{len(held_out)} held-out ones cannot bound a rate of {alpha:g}; {math.ceil(1 / alpha) - 1} are needed"
+        )
     return float(np.sort(held_out)[place - 1])
 
 
 def chance_of(count: int, beyond: int, rate: float) -> float:
     """Probability of `beyond` or more out of `count`, each with `rate`."""
-    return min(1.0, math.fsum(math.comb(count, k) * rate**k * (1 - rate) ** (count - k)
-                              for k in range(beyond, count + 1)))
+    return min(
+        1.0, math.fsum(math.comb(count, k) * rate**k * (1 - rate) ** (count - k) for k in range(beyond, count + 1))
+    )
 
 
 def reference(searcher: Searcher, modality: str) -> np.ndarray:
@@ -167,8 +169,16 @@ def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Ve
         beyond = int((apart > kind.threshold).sum())
         rate = calibration.rate(kind)
         chance = chance_of(len(ids), beyond, rate)
-        verdicts.append(Verdict(modality=name, count=len(ids), beyond=beyond, rate=rate, chance=chance,
-                                far=beyond > 0 and chance <= rate * (1 + 1e-9)))
+        verdicts.append(
+            Verdict(
+                modality=name,
+                count=len(ids),
+                beyond=beyond,
+                rate=rate,
+                chance=chance,
+                far=beyond > 0 and chance <= rate * (1 + 1e-9),
+            )
+        )
     return sorted(verdicts, key=lambda verdict: (not verdict.far, verdict.chance))
 
 
@@ -183,14 +193,24 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
         if len(ids) < 2 * FOLDS:
             continue
         known = reference(searcher, name)
-        held_out = (distances(known, _encode(searcher, _pictures(media, HELD_OUT)[:pictures]))
-                    if name == "image" else _by_folds(known))
-        found = _kind(held_out, {what: distances(known, _encode(searcher, contents))
-                                 for what, contents in _others(name, media).items()})
+        held_out = (
+            distances(known, _encode(searcher, _pictures(media, HELD_OUT)[:pictures]))
+            if name == "image"
+            else _by_folds(known)
+        )
+        found = _kind(
+            held_out,
+            {what: distances(known, _encode(searcher, contents)) for what, contents in _others(name, media).items()},
+        )
         if found is not None:
             kinds[name] = found
-    return Calibration(encoder=searcher.encoder.fingerprint, collection=searcher.collection.fingerprint, alpha=ALPHA,
-                       kinds=kinds, command=command)
+    return Calibration(
+        encoder=searcher.encoder.fingerprint,
+        collection=searcher.collection.fingerprint,
+        alpha=ALPHA,
+        kinds=kinds,
+        command=command,
+    )
 
 
 def rows(calibration: Calibration) -> list[dict[str, Any]]:
@@ -208,9 +228,13 @@ def _kind(held_out: np.ndarray, others: Mapping[str, np.ndarray]) -> Kind | None
     if len(setting) < math.ceil(1 / ALPHA) - 1 or not len(checking):
         return None
     limit = threshold(setting)
-    return Kind(threshold=limit, calibrated=len(setting), checked=len(checking),
-                false_alarms=round(float((checking > limit).mean()), 6),
-                detected={what: round(float((apart > limit).mean()), 4) for what, apart in others.items()})
+    return Kind(
+        threshold=limit,
+        calibrated=len(setting),
+        checked=len(checking),
+        false_alarms=round(float((checking > limit).mean()), 6),
+        detected={what: round(float((apart > limit).mean()), 4) for what, apart in others.items()},
+    )
 
 
 def _by_folds(reference_ND: np.ndarray) -> np.ndarray:
@@ -227,8 +251,15 @@ def _others(name: str, media: str | Path) -> dict[str, list[Content]]:
 
 def _pictures(media: str | Path, split: str) -> list[Content]:
     """The pictures of all queries of a split, each once, in a fixed random order."""
-    paths = sorted({query.content.image for task, found in evaluate.all_tasks_and_splits(media) if found == split
-                    for query in evaluate.load(media, task, found).queries if query.content.image is not None})
+    paths = sorted(
+        {
+            query.content.image
+            for task, found in evaluate.all_tasks_and_splits(media)
+            if found == split
+            for query in evaluate.load(media, task, found).queries
+            if query.content.image is not None
+        }
+    )
     return [Content(image=paths[place]) for place in np.random.default_rng(0).permutation(len(paths))]
 
 

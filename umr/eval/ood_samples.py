@@ -13,14 +13,36 @@ COUNT = 40  # of each family
 SIDE = 160  # px
 FRAMES = 8
 
-_LAW = ("The tenant shall", "Notwithstanding clause", "In consideration of", "The parties agree to", "Subject to section")
-_LAW_ENDS = ("indemnify the landlord against all claims.", "the obligations survive termination.",
-             "arbitration takes place in the capital.", "notice is deemed served after five days.")
-_CODE = ("for item in queue:", "return self._cache[key]", "raise ValueError(name)", "import json", "while not done:",
-         "value = left ** 2 + right", "except KeyError:", "print(total / count)")
+_LAW = (
+    "The tenant shall",
+    "Notwithstanding clause",
+    "In consideration of",
+    "The parties agree to",
+    "Subject to section",
+)
+_LAW_ENDS = (
+    "indemnify the landlord against all claims.",
+    "the obligations survive termination.",
+    "arbitration takes place in the capital.",
+    "notice is deemed served after five days.",
+)
+_CODE = (
+    "for item in queue:",
+    "return self._cache[key]",
+    "raise ValueError(name)",
+    "import json",
+    "while not done:",
+    "value = left ** 2 + right",
+    "except KeyError:",
+    "print(total / count)",
+)
 _NEWS = ("Shares fell sharply", "The minister resigned", "Heavy rain is expected", "The home team won", "Talks resumed")
-_NEWS_ENDS = ("after the quarterly report on Tuesday.", "amid protests in several cities.",
-              "according to officials who spoke on condition of anonymity.", "for the first time in eleven years.")
+_NEWS_ENDS = (
+    "after the quarterly report on Tuesday.",
+    "amid protests in several cities.",
+    "according to officials who spoke on condition of anonymity.",
+    "for the first time in eleven years.",
+)
 
 
 def contents(modality: str, count: int = COUNT) -> Mapping[str, Sequence[Content]]:
@@ -31,8 +53,11 @@ def contents(modality: str, count: int = COUNT) -> Mapping[str, Sequence[Content
     if modality == "text":
         return {name: [Content(text=write(rng)) for _ in range(count)] for name, write in TEXTS.items()}
     if modality == "video":
-        return {f"moving {name}": [Content(video=_moving(draw(rng))) for _ in range(count // 2)]
-                for name, draw in PICTURES.items() if name in ("noise", "landscapes")}
+        return {
+            f"moving {name}": [Content(video=_moving(draw(rng))) for _ in range(count // 2)]
+            for name, draw in PICTURES.items()
+            if name in ("noise", "landscapes")
+        }
     return {}
 
 
@@ -55,7 +80,9 @@ def screenshot(rng: np.random.Generator) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, 240, 16), fill=tuple(int(part) for part in _colour(rng)))
     for top in range(22, 170, 13):
-        draw.text((6, top), "".join(rng.choice(list("abcdefghij klmnop qrstu"), int(rng.integers(8, 38)))), fill="black")
+        draw.text(
+            (6, top), "".join(rng.choice(list("abcdefghij klmnop qrstu"), int(rng.integers(8, 38)))), fill="black"
+        )
     return np.array(image)
 
 
@@ -65,11 +92,15 @@ def landscape(rng: np.random.Generator) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     for level in range(3):
         height = 80 + 25 * level + np.cumsum(rng.normal(0, 2.5, 240))
-        draw.polygon([(0, 180), *enumerate(height.tolist()), (240, 180)],
-                     fill=tuple(int(part) for part in rng.integers(20, 150, 3)))
+        draw.polygon(
+            [(0, 180), *enumerate(height.tolist()), (240, 180)],
+            fill=tuple(int(part) for part in rng.integers(20, 150, 3)),
+        )
     for _ in range(int(rng.integers(4, 14))):
         x, y, r = (int(part) for part in rng.integers((0, 90, 5), (240, 175, 26)))
-        draw.polygon([(x, y - 2 * r), (x - r, y), (x + r, y)], fill=tuple(int(part) for part in rng.integers(0, 120, 3)))
+        draw.polygon(
+            [(x, y - 2 * r), (x - r, y), (x + r, y)], fill=tuple(int(part) for part in rng.integers(0, 120, 3))
+        )
     return np.clip(np.array(image) + rng.normal(0, 12, (180, 240, 1)), 0, 255).astype(np.uint8)
 
 
@@ -82,13 +113,19 @@ def checks(rng: np.random.Generator) -> np.ndarray:
 
 
 PICTURES: Mapping[str, Callable[[np.random.Generator], np.ndarray]] = {
-    "noise": noise, "gradients": gradient, "screenshots": screenshot, "landscapes": landscape, "checks": checks,
+    "noise": noise,
+    "gradients": gradient,
+    "screenshots": screenshot,
+    "landscapes": landscape,
+    "checks": checks,
 }
 TEXTS: Mapping[str, Callable[[np.random.Generator], str]] = {
     "legal sentences": lambda rng: _sentences(rng, _LAW, _LAW_ENDS, 4),
     "news sentences": lambda rng: _sentences(rng, _NEWS, _NEWS_ENDS, 4),
     "program lines": lambda rng: "\n".join(rng.choice(_CODE, 8)),
-    "random letters": lambda rng: " ".join("".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(30)),
+    "random letters": lambda rng: " ".join(
+        "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 6)) for _ in range(30)
+    ),
 }
 
 

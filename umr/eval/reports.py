@@ -90,7 +90,10 @@ def intervals(judged: Judged, runs: dict[str, Run]) -> dict[str, list[float]]:
     for name, variant in SINGLE:
         if variant in runs:
             found[f"{name}_success@1"] = per_query(MEASURES["success@1"], judged.qrels, runs[variant])
-    return {name: [round(end, 5) for end in bootstrap_interval(values, groups=judged.groups)] for name, values in found.items()}
+    return {
+        name: [round(end, 5) for end in bootstrap_interval(values, groups=judged.groups)]
+        for name, values in found.items()
+    }
 
 
 def read_stored(name: str, index: Path) -> Stored:

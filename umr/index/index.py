@@ -123,7 +123,9 @@ class Index:
         if not len(sampled):
             return 1.0
         stored_MD = self.vectors(sampled.ids)
-        stored_MD /= np.linalg.norm(stored_MD, axis=1, keepdims=True).clip(min=1e-12)  # half precision is not quite unit
+        stored_MD /= np.linalg.norm(stored_MD, axis=1, keepdims=True).clip(
+            min=1e-12
+        )  # half precision is not quite unit
         cosines = (sampled.vectors * stored_MD).sum(axis=1)
         worst = int(cosines.argmin())
         if not cosines[worst] >= TOLERANCE:

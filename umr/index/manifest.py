@@ -64,7 +64,9 @@ def _why_unfinished(folder: Path) -> str:
     from umr.search import available  # which reads manifests
 
     shipped = ", ".join(available())
-    other = "name another index folder" + (f", or leave it out to search the bundled one of {shipped}" if shipped else "")
+    other = "name another index folder" + (
+        f", or leave it out to search the bundled one of {shipped}" if shipped else ""
+    )
     again = "run the same `python -m umr index ... --out` again"
     if not folder.exists():
         return f"there is no such folder; {other}"

@@ -25,9 +25,17 @@ def models(searchers: Searchers) -> list[dict[str, Any]]:
     rows = []
     for name in searchers.names:
         manifest = searchers.manifest(name)
-        rows.append({"name": name, "default": name == searchers.default, "fingerprint": manifest.encoder,
-                     "dim": manifest.dim, "precision": manifest.precision, "collection": manifest.collection_name,
-                     "vectors": manifest.count})
+        rows.append(
+            {
+                "name": name,
+                "default": name == searchers.default,
+                "fingerprint": manifest.encoder,
+                "dim": manifest.dim,
+                "precision": manifest.precision,
+                "collection": manifest.collection_name,
+                "vectors": manifest.count,
+            }
+        )
     return rows
 
 
@@ -40,8 +48,13 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
             counts = Counter(kinds[candidate.content.modality] for candidate in collection)
-            rows[manifest.collection] = {"name": collection.name, "fingerprint": collection.fingerprint,
-                                         "count": len(collection), "kinds": dict(counts), "models": []}
+            rows[manifest.collection] = {
+                "name": collection.name,
+                "fingerprint": collection.fingerprint,
+                "count": len(collection),
+                "kinds": dict(counts),
+                "models": [],
+            }
         rows[manifest.collection]["models"].append(name)
     return list(rows.values())
 

@@ -42,6 +42,9 @@ def benchmark_choices(searchers: Searchers) -> tuple[Choice, ...]:
 
 def write(choices: Sequence[Choice], *values: Any) -> str:
     """A tab's part of the address, with its question mark. What is chosen from the start, or is no choice, stays out."""
-    moved = {choice.key: value for choice, value in zip(choices, values, strict=True)
-             if value in choice.names and value != choice.first}
+    moved = {
+        choice.key: value
+        for choice, value in zip(choices, values, strict=True)
+        if value in choice.names and value != choice.first
+    }
     return "?" + urlencode(moved)

@@ -22,8 +22,16 @@ from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
 
 EXAMPLES_FILE = Path(__file__).with_name("examples.json")
 #: What the first page shows: benchmark task, and where its query searches.
-PLAN = (("it2i", "images"), ("it2t", "passages"), ("it2v", "clips"), ("t2i", "images"),
-        ("it2i", "images"), ("it2it", "entries"), ("t2v", "clips"), ("it2i", "all"))
+PLAN = (
+    ("it2i", "images"),
+    ("it2t", "passages"),
+    ("it2v", "clips"),
+    ("t2i", "images"),
+    ("it2i", "images"),
+    ("it2it", "entries"),
+    ("t2v", "clips"),
+    ("it2i", "all"),
+)
 LONGEST = 90  # characters of an example's text, so that its card stays small
 STORED = 24  # results of an example, as many as a search shows
 
@@ -51,10 +59,16 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
     Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in", "made_by"?,
     "results"?: rows of `stored`}."""
     try:
-        rows = [Example(text=row["text"], search_in=row["search_in"],
-                        image=media / row["image"] if row["image"] else None, made_by=row.get("made_by", ""),
-                        results=tuple(_result(found, rank, media) for rank, found in enumerate(row.get("results", []), 1)))
-                for row in json.loads(file.read_text("utf-8"))]
+        rows = [
+            Example(
+                text=row["text"],
+                search_in=row["search_in"],
+                image=media / row["image"] if row["image"] else None,
+                made_by=row.get("made_by", ""),
+                results=tuple(_result(found, rank, media) for rank, found in enumerate(row.get("results", []), 1)),
+            )
+            for row in json.loads(file.read_text("utf-8"))
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file} is not a list of examples: {error}") from error
     here = any(row.image and row.image.is_file() for row in rows)
@@ -79,11 +93,14 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
                 continue
             best = searcher.search(replace(query, target_modality=SEARCH_IN[search_in]), STORED).results
             if best and best[0].hit.candidate_id in judged.qrels[query.query_id]:
-                rows.append(row | {"made_by": searcher.encoder.fingerprint, "results": [stored(r, media) for r in best]})
+                rows.append(
+                    row | {"made_by": searcher.encoder.fingerprint, "results": [stored(r, media) for r in best]}
+                )
                 break
         else:
-            raise ConfigError(f"no short {task} query finds its target first; train the encoder longer, "
-                              "or change the plan")
+            raise ConfigError(
+                f"no short {task} query finds its target first; train the encoder longer, or change the plan"
+            )
     return rows
 
 
@@ -98,8 +115,12 @@ def stored(result: Result, media: Path) -> dict[str, Any]:
 
 def _result(row: dict[str, Any], rank: int, media: Path) -> Result:
     files = {key: media / row[key] for key in ("image", "video") if key in row}
-    return Result(hit=Hit(row["id"], float(row["score"]), rank), candidate=Candidate(
-        candidate_id=row["id"], content=Content(text=row.get("text"), **files), title=row.get("title", "")))
+    return Result(
+        hit=Hit(row["id"], float(row["score"]), rank),
+        candidate=Candidate(
+            candidate_id=row["id"], content=Content(text=row.get("text"), **files), title=row.get("title", "")
+        ),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

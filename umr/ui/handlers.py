@@ -49,8 +49,16 @@ def read_count(k: Any) -> int:
     return int(k)
 
 
-def search_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any,
-                notify: Callable[[str], object]) -> list[dict[str, Any]]:
+def search_rows(
+    searchers: Searchers,
+    uploads: Path,
+    image: Any,
+    text: Any,
+    search_in: Any,
+    encoder: Any,
+    k: Any,
+    notify: Callable[[str], object],
+) -> list[dict[str, Any]]:
     """The results of a search as the command line's objects. Raises UMRError in words.
 
     notify: is called with each notice of the search, so that a client learns that its text was cut, or that its picture

@@ -93,11 +93,20 @@ def collection_of(searchers: Searchers, model: str) -> str:
 def write(turn: Turn, collection: str, model: str, k: int) -> str:
     """The Search tab's part of the address, with its question mark; a visitor's own picture stays out of it."""
     moved = turn.steering
-    return _query_string({
-        "collection": collection, "ref": turn.reference, "picture": OWN if turn.key and not turn.reference else "",
-        "text": turn.text, "in": turn.search_in, "model": model, "k": str(k),
-        "balance": f"{moved.balance:g}" if moved.balance else "", "less": moved.less_of,
-        "cut": f"{moved.cut:g}" if moved.cut else ""})
+    return _query_string(
+        {
+            "collection": collection,
+            "ref": turn.reference,
+            "picture": OWN if turn.key and not turn.reference else "",
+            "text": turn.text,
+            "in": turn.search_in,
+            "model": model,
+            "k": str(k),
+            "balance": f"{moved.balance:g}" if moved.balance else "",
+            "less": moved.less_of,
+            "cut": f"{moved.cut:g}" if moved.cut else "",
+        }
+    )
 
 
 def write_compare(link: CompareLink, collection: str, reference: str, own: bool) -> str:
@@ -116,8 +125,13 @@ def read(searchers: Searchers, address: object) -> Opened:
     given = _Given({key: values[0] for key, values in parse_qs(address.lstrip("?")).items()})
     tab = given.one_of("tab", TABS, "tab") or "search"
     search, compare = _read_search(searchers, given), _read_compare(searchers, given)
-    return Opened(tab=tab, search=search, compare=compare, chosen=_read_choices(searchers, given),
-                  notices=tuple(dict.fromkeys(given.notices)))
+    return Opened(
+        tab=tab,
+        search=search,
+        compare=compare,
+        chosen=_read_choices(searchers, given),
+        notices=tuple(dict.fromkeys(given.notices)),
+    )
 
 
 def reference_of(searcher: Searcher, picture: Path) -> str:
@@ -143,8 +157,9 @@ class _Given:
         value = self.values.get(key)
         if value is None or value in choices:
             return value
-        self.notices.append(f"The link asks for the {what} {_short(value)}, which is not here. "
-                            f"There are: {', '.join(choices)}.")
+        self.notices.append(
+            f"The link asks for the {what} {_short(value)}, which is not here. There are: {', '.join(choices)}."
+        )
         return None
 
     def text(self, key: str) -> str:
@@ -160,8 +175,9 @@ class _Given:
         value = self.values.get(key, "0")
         if NUMBER.fullmatch(value) and low <= float(value) <= high:
             return float(value)
-        self.notices.append(f"The link's {what} is {_short(value)}; it must be a number from {low:g} to {high:g}, "
-                            "so it is left at 0.")
+        self.notices.append(
+            f"The link's {what} is {_short(value)}; it must be a number from {low:g} to {high:g}, so it is left at 0."
+        )
         return 0.0
 
     def count(self) -> int | None:
@@ -171,18 +187,30 @@ class _Given:
             return None
         if COUNT.fullmatch(value) and int(value) <= MAX_RESULTS:
             return int(value)
-        self.notices.append(f"The link's number of results is {_short(value)}; it must be a whole number from 1 to "
-                            f"{MAX_RESULTS}, so the usual number is shown.")
+        self.notices.append(
+            f"The link's number of results is {_short(value)}; it must be a whole number from 1 to "
+            f"{MAX_RESULTS}, so the usual number is shown."
+        )
         return None
 
 
 def _read_search(searchers: Searchers, given: _Given) -> SearchLink:
     model = given.one_of("model", searchers.names, "model")
     picture, whole = _read_picture(searchers, given, "", model or searchers.default)
-    steering = Steering(balance=given.number("balance", -1, 1, "balance"), less_of=given.text("less"),
-                        cut=given.number("cut", 0, 1, "score cut"))
-    return SearchLink(picture=picture, text=given.text("text"), model=model, k=given.count(), steering=steering,
-                      search_in=given.one_of("in", tuple(SEARCH_IN), "kind") or "images", whole=whole)
+    steering = Steering(
+        balance=given.number("balance", -1, 1, "balance"),
+        less_of=given.text("less"),
+        cut=given.number("cut", 0, 1, "score cut"),
+    )
+    return SearchLink(
+        picture=picture,
+        text=given.text("text"),
+        model=model,
+        k=given.count(),
+        steering=steering,
+        search_in=given.one_of("in", tuple(SEARCH_IN), "kind") or "images",
+        whole=whole,
+    )
 
 
 def _read_compare(searchers: Searchers, given: _Given) -> CompareLink:
@@ -195,16 +223,28 @@ def _read_compare(searchers: Searchers, given: _Given) -> CompareLink:
             given.notices.append(f"The link's benchmark query cannot be given: {_reason(error)}.")
             return CompareLink(models=models, blind=blind)
     picture, whole = _read_picture(searchers, given, "c-", models[0] if models else searchers.default)
-    return CompareLink(picture=picture, text=given.text("c-text"), models=models, blind=blind, whole=whole,
-                       search_in=given.one_of("c-in", tuple(SEARCH_IN), "kind") or "images")
+    return CompareLink(
+        picture=picture,
+        text=given.text("c-text"),
+        models=models,
+        blind=blind,
+        whole=whole,
+        search_in=given.one_of("c-in", tuple(SEARCH_IN), "kind") or "images",
+    )
 
 
 def benchmark_link(searchers: Searchers, asked: str, models: tuple[str, ...] = (), blind: bool = False) -> CompareLink:
     """A comparison on the benchmark query "task split query-id". Raises ConfigError for one that is not here."""
     query, _ = judged_query(searchers, asked)
     image = query.content.image
-    return CompareLink(picture=Path(image) if isinstance(image, (str, Path)) else None, text=query.content.text or "",
-                       search_in=kind_of(query), models=models, blind=blind, asked=asked)
+    return CompareLink(
+        picture=Path(image) if isinstance(image, (str, Path)) else None,
+        text=query.content.text or "",
+        search_in=kind_of(query),
+        models=models,
+        blind=blind,
+        asked=asked,
+    )
 
 
 def _read_models(searchers: Searchers, given: _Given) -> tuple[str, ...]:
@@ -235,8 +275,9 @@ def _read_picture(searchers: Searchers, given: _Given, part: str, model: str) ->
         given.notices.append(f"{_reason(error)}.")
         return None, False
     if given.values.get(f"{part}picture") is not None:
-        given.notices.append("The picture of this link was its owner's own and is not in it. Add a picture, "
-                             "or ask with the words alone.")
+        given.notices.append(
+            "The picture of this link was its owner's own and is not in it. Add a picture, or ask with the words alone."
+        )
         return None, False
     return None, True
 

@@ -35,14 +35,14 @@ class Point(NamedTuple):
 def strip(dots: Sequence[Dot], low: float = 0.0, high: float = 1.0, zero: float | None = None) -> str:
     """Dots with whiskers on one axis from low to high, one line for each; zero: a line to compare with."""
     height = 14 * len(dots) + 8
-    grid = "".join(
-        f'<line class="u-grid-line" x1="{at}%" x2="{at}%" y1="0" y2="100%"/>' for at in (0, 25, 50, 75, 100))
+    grid = "".join(f'<line class="u-grid-line" x1="{at}%" x2="{at}%" y1="0" y2="100%"/>' for at in (0, 25, 50, 75, 100))
     if zero is not None:
         grid += f'<line class="u-zero" x1="{_at(zero, low, high)}" x2="{_at(zero, low, high)}" y1="0" y2="100%"/>'
     marks = "".join(_dot(dot, 11 + 14 * place, low, high) for place, dot in enumerate(dots))
     said = "; ".join(dot.label for dot in dots)
-    return (f'<svg class="u-dots" role="img" aria-label="{escape(said)}" width="100%" height="{height}">'
-            f"{grid}{marks}</svg>")
+    return (
+        f'<svg class="u-dots" role="img" aria-label="{escape(said)}" width="100%" height="{height}">{grid}{marks}</svg>'
+    )
 
 
 def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str:
@@ -55,12 +55,14 @@ def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str:
     marks = "".join(_point(point, low, high, number == 0) for number, point in enumerate(points))
     x_ticks = "".join(f"<span>{tick:.1f}</span>" for tick in ticks)
     y_ticks = "".join(f"<span>{tick:.1f}</span>" for tick in reversed(ticks))
-    return (f'<div class="u-scatter"><span class="u-y-name">{escape(y_name)}</span>'
-            f'<div class="u-y-ticks" aria-hidden="true">{y_ticks}</div>'
-            f'<svg role="group" aria-label="{escape(y_name)} against {escape(x_name)}, one point for each query" '
-            f'width="100%" height="100%">{lines}<line class="u-diagonal" x1="0" y1="100%" x2="100%" y2="0"/>{marks}'
-            f'</svg><div class="u-x-ticks" aria-hidden="true">{x_ticks}</div><span class="u-x-name">{escape(x_name)}'
-            "</span></div>")
+    return (
+        f'<div class="u-scatter"><span class="u-y-name">{escape(y_name)}</span>'
+        f'<div class="u-y-ticks" aria-hidden="true">{y_ticks}</div>'
+        f'<svg role="group" aria-label="{escape(y_name)} against {escape(x_name)}, one point for each query" '
+        f'width="100%" height="100%">{lines}<line class="u-diagonal" x1="0" y1="100%" x2="100%" y2="0"/>{marks}'
+        f'</svg><div class="u-x-ticks" aria-hidden="true">{x_ticks}</div><span class="u-x-name">{escape(x_name)}'
+        "</span></div>"
+    )
 
 
 def _dot(dot: Dot, y: int, low: float, high: float) -> str:
@@ -68,22 +70,31 @@ def _dot(dot: Dot, y: int, low: float, high: float) -> str:
     if dot.interval is not None:
         start, end = (_at(edge, low, high) for edge in dot.interval)
         whisker = f'<line class="u-whisker" x1="{start}" x2="{end}" y1="{y}" y2="{y}"/>'
-    return (f'<g class="{dot.series}"><title>{escape(dot.label)}</title>{whisker}'
-            f'<circle cx="{_at(dot.value, low, high)}" cy="{y}" r="4.5"/></g>')
+    return (
+        f'<g class="{dot.series}"><title>{escape(dot.label)}</title>{whisker}'
+        f'<circle cx="{_at(dot.value, low, high)}" cy="{y}" r="4.5"/></g>'
+    )
 
 
 def _point(point: Point, low: float, high: float, first: bool) -> str:
     x, y = _at(point.x, low, high), _at(high - point.y + low, low, high)
-    shape = (f'<circle cx="{x}" cy="{y}" r="4"/>' if point.mark == "composed" else
-             f'<rect x="{x}" y="{y}" width="8" height="8" rx="1"/>')
+    shape = (
+        f'<circle cx="{x}" cy="{y}" r="4"/>'
+        if point.mark == "composed"
+        else f'<rect x="{x}" y="{y}" width="8" height="8" rx="1"/>'
+    )
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in point.data.items())
-    return (f'<a class="u-point u-win-{point.mark}" href="{escape(point.href)}" tabindex="{0 if first else -1}" '
-            f'aria-label="{escape(point.label)}"{data}>{shape}</a>')
+    return (
+        f'<a class="u-point u-win-{point.mark}" href="{escape(point.href)}" tabindex="{0 if first else -1}" '
+        f'aria-label="{escape(point.label)}"{data}>{shape}</a>'
+    )
 
 
 def _cross(at: str) -> str:
-    return (f'<line class="u-grid-line" x1="{at}" x2="{at}" y1="0" y2="100%"/>'
-            f'<line class="u-grid-line" y1="{at}" y2="{at}" x1="0" x2="100%"/>')
+    return (
+        f'<line class="u-grid-line" x1="{at}" x2="{at}" y1="0" y2="100%"/>'
+        f'<line class="u-grid-line" y1="{at}" y2="{at}" x1="0" x2="100%"/>'
+    )
 
 
 def _ticks(points: Sequence[Point]) -> list[float]:

@@ -42,5 +42,7 @@ def _check_free(host: str, port: int, name: str) -> None:
             probe.bind(address)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"{name} is {port}, and {host}:{port} cannot be listened on: {reason}; "
-                          "choose another, or end what listens there") from error
+        raise ConfigError(
+            f"{name} is {port}, and {host}:{port} cannot be listened on: {reason}; "
+            "choose another, or end what listens there"
+        ) from error

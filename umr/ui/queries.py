@@ -37,9 +37,14 @@ def picture_url(query: Query) -> str:
 def item(query: Query, task: str, split: str, facts: str) -> str:
     """A query as a list item that leads to its comparison. facts: what is said of it."""
     url = picture_url(query)
-    picture = f'<img src="{escape(url)}" alt="" width="64" height="64" loading="lazy" decoding="async">' if url else (
-        '<span class="u-no-picture" aria-hidden="true">text</span>')
-    return (f'<li><a class="u-query" href="{escape(compare_link(query.query_id, task, split))}" '
-            f'data-query="{escape(query.query_id)}">{picture}<span class="u-query-body">'
-            f'<span class="u-words">{escape(words(query))}</span><span class="u-query-facts">{escape(facts)}</span>'
-            "</span></a></li>")
+    picture = (
+        f'<img src="{escape(url)}" alt="" width="64" height="64" loading="lazy" decoding="async">'
+        if url
+        else ('<span class="u-no-picture" aria-hidden="true">text</span>')
+    )
+    return (
+        f'<li><a class="u-query" href="{escape(compare_link(query.query_id, task, split))}" '
+        f'data-query="{escape(query.query_id)}">{picture}<span class="u-query-body">'
+        f'<span class="u-words">{escape(words(query))}</span><span class="u-query-facts">{escape(facts)}</span>'
+        "</span></a></li>"
+    )

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 #: Modality -> what a person calls it.
 KIND = {"image": "Image", "text": "Passage", "image,text": "Entry", "video": "Clip"}
 #: What was searched -> (one of it, many of it).
-NOUN = {"images": ("image", "images"), "passages": ("passage", "passages"), "entries": ("entry", "entries"),
-        "clips": ("clip", "clips"), "all": ("result", "results")}
+NOUN = {
+    "images": ("image", "images"),
+    "passages": ("passage", "passages"),
+    "entries": ("entry", "entries"),
+    "clips": ("clip", "clips"),
+    "all": ("result", "results"),
+}
 SHOWN_BY_EXAMPLE = 4  # results on an example's card
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
@@ -26,9 +31,9 @@ _ICON = {
     "image": '<rect x="2.5" y="3" width="11" height="10" rx="1.5"/><path d="m3 11.5 3.2-3 2.3 2 2-1.8 2.5 2.3"/>',
     "text": '<path d="M3 4h10M3 7h10M3 10h10M3 13h6"/>',
     "image,text": '<rect x="2.5" y="2.5" width="5" height="5" rx="1"/>'
-                  '<path d="M10 3h3.5M10 6.5h3.5M2.5 10.5h11M2.5 13.5h8"/>',
+    '<path d="M10 3h3.5M10 6.5h3.5M2.5 10.5h11M2.5 13.5h8"/>',
     "link": '<path d="M6.8 9.2a2.6 2.6 0 0 0 3.7 0l2.2-2.2A2.6 2.6 0 0 0 9 3.3l-.8.8"/>'
-            '<path d="M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.3 9A2.6 2.6 0 0 0 7 12.7l.8-.8"/>',
+    '<path d="M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.3 9A2.6 2.6 0 0 0 7 12.7l.8-.8"/>',
     "video": '<rect x="2" y="3" width="12" height="10" rx="1.5"/><path d="m6.7 5.8 3.6 2.2-3.6 2.2z"/>',
 }
 #: Characters that Gradio's own templates would read, beside those of HTML.
@@ -50,16 +55,21 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions:
 
     actions: whether a card offers its words and its details too, for a page that answers to them."""
     count, (one, many) = len(outcome.results), NOUN[search_in]
-    steps = [f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
-             for step in ("decode", "encode", "search") if step in outcome.ms]
+    steps = [
+        f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
+        for step in ("decode", "encode", "search")
+        if step in outcome.ms
+    ]
     timing = escape(" · ".join([*steps, dtype, encoder]))
     notices = "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
     if not count:
         return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
     layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
     cards = "".join(card(result, actions) for result in outcome.results)
-    return (f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
-            f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>')
+    return (
+        f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
+        f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>'
+    )
 
 
 def card(result: Result, actions: bool = False) -> str:
@@ -68,24 +78,33 @@ def card(result: Result, actions: bool = False) -> str:
     kind = candidate.content.modality
     title = f'<h3 class="u-title">{escape(candidate.title)}</h3>' if candidate.title else ""
     width = max(0.0, min(1.0, hit.score)) * 100
-    use = "" if candidate.content.image is None else (
-        f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
-        f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(name_of(candidate))}'
-        "</span></button>")
+    use = (
+        ""
+        if candidate.content.image is None
+        else (
+            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
+            f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(name_of(candidate))}'
+            "</span></button>"
+        )
+    )
     more = _more(candidate) if actions else ""
-    return (f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
-            f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
-            f'<span class="u-badge">{icon(kind)}{KIND[kind]}</span>'
-            f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
-            f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
-            f"{title}{_words(candidate)}{_row(use + more)}</div></li>")
+    return (
+        f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
+        f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
+        f'<span class="u-badge">{icon(kind)}{KIND[kind]}</span>'
+        f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
+        f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
+        f"{title}{_words(candidate)}{_row(use + more)}</div></li>"
+    )
 
 
 def _more(candidate: Candidate) -> str:
     name, key = f'<span class="u-hidden">: {escape(name_of(candidate))}</span>', escape(candidate.candidate_id)
-    return (f'<button type="button" class="u-use" data-words="{key}" title="Add its words to the text">Add words{name}'
-            f'</button><button type="button" class="u-use" data-details="{key}" title="Why it is here, and its source">'
-            f"Details{name}</button>")
+    return (
+        f'<button type="button" class="u-use" data-words="{key}" title="Add its words to the text">Add words{name}'
+        f'</button><button type="button" class="u-use" data-details="{key}" title="Why it is here, and its source">'
+        f"Details{name}</button>"
+    )
 
 
 def _row(buttons: str) -> str:
@@ -96,29 +115,46 @@ def browse(candidates: Sequence[Candidate], total: int) -> str:
     """Catalogue pictures as buttons; pressing one makes it the query's picture."""
     tiles = "".join(
         f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
-        f"{image(c.content.image, name_of(c))}</button></li>" for c in candidates)
-    more = "" if total <= len(candidates) else (
-        '<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
-    return (f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one as the '
-            f'reference.</p><ul class="u-tiles">{tiles}</ul>{more}</div>')
+        f"{image(c.content.image, name_of(c))}</button></li>"
+        for c in candidates
+    )
+    more = (
+        ""
+        if total <= len(candidates)
+        else ('<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
+    )
+    return (
+        f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one as the '
+        f'reference.</p><ul class="u-tiles">{tiles}</ul>{more}</div>'
+    )
 
 
 def examples(items: Sequence[Example]) -> str:
     """Example queries as cards: picture, plus sign, text, and what is searched."""
     cards = []
     for number, item in enumerate(items):
-        picture = f'<span class="u-media">{image(item.image, "")}</span>' if item.image else (
-            f'<span class="u-media u-media-none">{icon("text")}</span>')
+        picture = (
+            f'<span class="u-media">{image(item.image, "")}</span>'
+            if item.image
+            else (f'<span class="u-media u-media-none">{icon("text")}</span>')
+        )
         words = f"“{escape(item.text)}”" if item.text else "More like this"
         found = "".join(_found(result.candidate) for result in item.results[:SHOWN_BY_EXAMPLE])
         strip = f'<span class="u-found" aria-hidden="true">{found}</span>' if found else ""
-        cards.append(f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
-                     f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
-                     f"{_arrow()}{NOUN[item.search_in][1].capitalize() if item.search_in != 'all' else 'Everything'}"
-                     f"</span></span>{strip}</button></li>")
-    return "" if not cards else (
-        '<section class="u-examples"><div class="u-head"><h2>Try one of these</h2></div>'
-        f'<ul class="u-example-grid">{"".join(cards)}</ul></section>')
+        cards.append(
+            f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
+            f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
+            f"{_arrow()}{NOUN[item.search_in][1].capitalize() if item.search_in != 'all' else 'Everything'}"
+            f"</span></span>{strip}</button></li>"
+        )
+    return (
+        ""
+        if not cards
+        else (
+            '<section class="u-examples"><div class="u-head"><h2>Try one of these</h2></div>'
+            f'<ul class="u-example-grid">{"".join(cards)}</ul></section>'
+        )
+    )
 
 
 def _found(candidate: Candidate) -> str:
@@ -141,15 +177,17 @@ def error(text: str) -> str:
 
 def message(title: str, text: str, role: str = "status") -> str:
     """A calm panel in the place of results."""
-    return (f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>')
+    return f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>'
 
 
 def media(candidate: Candidate, controls: bool = True) -> str:
     """A candidate's picture or clip in a frame; "" for words alone. controls: whether a clip can be played."""
     content = candidate.content
     if content.video is not None:
-        return (f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
-                f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>')
+        return (
+            f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
+            f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>'
+        )
     if content.image is not None:
         return f'<div class="u-media">{image(content.image, name_of(candidate))}</div>'
     return ""
@@ -157,8 +195,10 @@ def media(candidate: Candidate, controls: bool = True) -> str:
 
 def image(source: Any, alt: str) -> str:
     """A picture of the allowed folders that is loaded when it comes into view."""
-    return (f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
-            'decoding="async">')
+    return (
+        f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
+        'decoding="async">'
+    )
 
 
 def _words(candidate: Candidate) -> str:
@@ -167,8 +207,10 @@ def _words(candidate: Candidate) -> str:
         return ""
     if len(text) <= LONG_TEXT:
         return f'<p class="u-text">{escape(text)}</p>'
-    return (f'<details class="u-text"><summary><span class="u-clamp">{escape(text)}</span>'
-            '<span class="u-more"></span></summary></details>')
+    return (
+        f'<details class="u-text"><summary><span class="u-clamp">{escape(text)}</span>'
+        '<span class="u-more"></span></summary></details>'
+    )
 
 
 def name_of(candidate: Candidate) -> str:
@@ -188,5 +230,3 @@ def icon(kind: str) -> str:
 
 def _arrow() -> str:
     return '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 8h9.5M9 4.5 12.5 8 9 11.5"/></svg>'
-
-

@@ -92,8 +92,9 @@ class Searchers:
                 self._checks[name] = PictureCheck.open(self.folders[name], searcher)
             return self._checks[name]
 
-    def told(self, name: str, outcome: Outcome, picture: str | Path | Image | None, ready: Image | None = None
-             ) -> Outcome:
+    def told(
+        self, name: str, outcome: Outcome, picture: str | Path | Image | None, ready: Image | None = None
+    ) -> Outcome:
         """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
 
         picture, ready: as `PictureCheck.unlike` takes them; None for a query without a picture."""
@@ -139,8 +140,10 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
         return Searchers({name: index}, name)
     names = available(root)
     if not names:
-        raise ConfigError(f"no index under {root or default_root()}: build one with `python -m umr index`, "
-                          "or name one with --index DIR")
+        raise ConfigError(
+            f"no index under {root or default_root()}: build one with `python -m umr index`, "
+            "or name one with --index DIR"
+        )
     folders = {name: index_folder(name, root) for name in names}
     return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]))
 

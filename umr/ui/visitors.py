@@ -26,8 +26,10 @@ UNCLAIMED_S = 600.0  # after its last use, for what no open page holds
 UNUSED_S = 3600.0  # after the last use by a page that is still open
 UPLOAD_S = 600.0  # until an upload must have come whole
 FULL = "This server has no room for more uploads at the moment. Try again in a few minutes."
-ENOUGH = (f"You have sent {VISITOR_FILES:,} files or {VISITOR_BYTES // 1_000_000} MB, and no more is kept at a time. Press "
-          "Remove in Your files, or close this page's other tabs, and send it again.")
+ENOUGH = (
+    f"You have sent {VISITOR_FILES:,} files or {VISITOR_BYTES // 1_000_000} MB, and no more is kept at a time. Press "
+    "Remove in Your files, or close this page's other tabs, and send it again."
+)
 
 
 @dataclass(slots=True)

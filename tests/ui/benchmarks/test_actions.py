@@ -32,8 +32,10 @@ def test_every_row_has_every_model_with_its_interval(searchers):
     assert page.count('role="img"') == 4
 
 
-@pytest.mark.parametrize(("column", "variant"), [("picture_only_success@1", "picture"), ("text_only_success@1", "text"),
-                                                 ("vector_sum_success@1", "sum")])
+@pytest.mark.parametrize(
+    ("column", "variant"),
+    [("picture_only_success@1", "picture"), ("text_only_success@1", "text"), ("vector_sum_success@1", "sum")],
+)
 def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column, variant):
     stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
     rows = [row for row in stored["rows"] if row[column] is not None]
@@ -80,8 +82,20 @@ def test_pages_of_queries_are_turned(searchers, monkeypatch):
     assert 'data-drill="unified|it2i|ind|1"' in first and first.count(" disabled>") == second.count(" disabled>") == 1
 
 
-@pytest.mark.parametrize("key", [None, 3, "", "unified|it2i|ind", "nobody|it2i|ind|0", "unified|../x|ind|0",
-                                 "unified|it2i|ind|-1", "unified|it2i|ind|" + "9" * 7, {"a": 1}])
+@pytest.mark.parametrize(
+    "key",
+    [
+        None,
+        3,
+        "",
+        "unified|it2i|ind",
+        "nobody|it2i|ind|0",
+        "unified|../x|ind|0",
+        "unified|it2i|ind|-1",
+        "unified|it2i|ind|" + "9" * 7,
+        {"a": 1},
+    ],
+)
 def test_a_drill_that_names_nothing_is_answered_in_words(searchers, key):
     assert 'role="alert"' in benchmarks.drill(searchers, key)
 

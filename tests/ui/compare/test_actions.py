@@ -33,12 +33,24 @@ def made(ids: dict[str, str], targets: tuple[str, ...] = (), shown: int = 10, **
     """A comparison in which each model ranks passages named by single letters."""
     outcomes = {}
     for model, letters in ids.items():
-        found = [Result(hit=Hit(letter, 0.9 - rank / 100, rank),
-                        candidate=Candidate(candidate_id=letter, content=Content(text=f"Passage {letter}")))
-                 for rank, letter in enumerate(letters, 1)]
+        found = [
+            Result(
+                hit=Hit(letter, 0.9 - rank / 100, rank),
+                candidate=Candidate(candidate_id=letter, content=Content(text=f"Passage {letter}")),
+            )
+            for rank, letter in enumerate(letters, 1)
+        ]
         outcomes[model] = Outcome(results=found, notices=(), ms=MS)
-    return Comparison(text="q", search_in="passages", picture=b"", asked=more.pop("asked", ""), targets=targets,
-                      outcomes=outcomes, shown=shown, **more)
+    return Comparison(
+        text="q",
+        search_in="passages",
+        picture=b"",
+        asked=more.pop("asked", ""),
+        targets=targets,
+        outcomes=outcomes,
+        shown=shown,
+        **more,
+    )
 
 
 @pytest.fixture
@@ -46,8 +58,16 @@ def pictures(benchmark: Path) -> Path:
     return benchmark / "files" / "queries"
 
 
-def rows(searchers, uploads=Path("nowhere"), image=None, text="red", kind="images", models=("unified", "other"), k=3,
-         asked=""):
+def rows(
+    searchers,
+    uploads=Path("nowhere"),
+    image=None,
+    text="red",
+    kind="images",
+    models=("unified", "other"),
+    k=3,
+    asked="",
+):
     return compare_rows(searchers, uploads, image, text, kind, list(models), k, asked)
 
 
@@ -101,14 +121,22 @@ def test_a_blind_comparison_says_it_without_the_rate_that_would_tell_the_models_
     for name, rate in (("unified", 0.0123), ("other", 0.02)):
         calibrate(searchers.get(name), 0.0, rate=rate)
     page = compare_page(searchers, uploads, upload("queries/3.bmp"), "red", "images", ["unified", "other"], True, "")[0]
-    assert page.count(UNLIKE) == 1 and " %" not in page[page.index(UNLIKE):].partition("</p>")[0]
+    assert page.count(UNLIKE) == 1 and " %" not in page[page.index(UNLIKE) :].partition("</p>")[0]
 
 
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):
     columns = rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", k=5)["models"]
     for column in columns:
-        alone = search_rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", "images", column["name"], 5,
-                            notify=[].append)
+        alone = search_rows(
+            searchers,
+            pictures,
+            {"path": str(pictures / "2.bmp")},
+            "edit 2",
+            "images",
+            column["name"],
+            5,
+            notify=[].append,
+        )
         assert [row["id"] for row in column["results"]] == [row["id"] for row in alone]
 
 
@@ -128,10 +156,12 @@ def test_a_benchmark_query_brings_its_targets_until_it_is_edited(searchers, pict
     assert known["benchmark"] == "it2i ind 100:0"
     for row in (row for column in known["models"] for row in column["results"]):
         assert row["target"] is (row["id"] == "100:0")
-    edited = [rows(searchers, pictures, picture, "edit 1", asked="it2i ind 100:0"),
-              rows(searchers, pictures, picture, "edit 0", "passages", asked="it2i ind 100:0"),
-              rows(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 0", asked="it2i ind 100:0"),
-              rows(searchers, pictures, None, "edit 0", asked="it2i ind 100:0")]
+    edited = [
+        rows(searchers, pictures, picture, "edit 1", asked="it2i ind 100:0"),
+        rows(searchers, pictures, picture, "edit 0", "passages", asked="it2i ind 100:0"),
+        rows(searchers, pictures, {"path": str(pictures / "1.bmp")}, "edit 0", asked="it2i ind 100:0"),
+        rows(searchers, pictures, None, "edit 0", asked="it2i ind 100:0"),
+    ]
     assert [answer["targets"] for answer in edited] == [[]] * 4
     assert not any("target" in row for answer in edited for row in answer["models"][0]["results"])
 
@@ -140,22 +170,44 @@ def test_a_benchmark_query_that_is_only_named_is_asked_as_it_is(searchers, pictu
     named = rows(searchers, text="", asked="it2i ind 100:3")
     given = rows(searchers, pictures, {"path": str(pictures / "3.bmp")}, "edit 3", asked="it2i ind 100:3")
     assert named["targets"] == ["100:3"] and [c["results"] for c in named["models"]] == [
-        c["results"] for c in given["models"]]
+        c["results"] for c in given["models"]
+    ]
     passages = rows(searchers, text="", kind="images", asked="t2t ind 100:50")["models"][0]["results"]
     assert [row["modality"] for row in passages] == ["text"] * 3
 
 
-@pytest.mark.parametrize(("models", "words"), [
-    (["unified"], "two to four"), (["unified", "unified"], "two to four"), (["unified", "x"], "no encoder 'x'"),
-    ("unified", "list of names"), (None, "list of names"), ([{}, "other"], "no encoder"), ([], "two to four")])
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (["unified"], "two to four"),
+        (["unified", "unified"], "two to four"),
+        (["unified", "x"], "no encoder 'x'"),
+        ("unified", "list of names"),
+        (None, "list of names"),
+        ([{}, "other"], "no encoder"),
+        ([], "two to four"),
+    ],
+)
 def test_models_that_cannot_be_compared_are_refused_in_words(searchers, models, words):
     with pytest.raises(ConfigError, match=words):
         compare_rows(searchers, Path("nowhere"), None, "red", "images", models, 3)
 
 
-@pytest.mark.parametrize("change", [{"kind": "cars"}, {"k": 0}, {"k": "3"}, {"k": 101}, {"text": ""}, {"text": 3},
-                                    {"asked": "it2i ind"}, {"asked": "it2i ind 100:999"}, {"asked": "../x y z"},
-                                    {"image": {"path": "secret.png"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "cars"},
+        {"k": 0},
+        {"k": "3"},
+        {"k": 101},
+        {"text": ""},
+        {"text": 3},
+        {"asked": "it2i ind"},
+        {"asked": "it2i ind 100:999"},
+        {"asked": "../x y z"},
+        {"image": {"path": "secret.png"}},
+    ],
+)
 def test_a_wrong_request_is_refused(searchers, change):
     with pytest.raises(UMRError):
         rows(searchers, **change)
@@ -177,10 +229,16 @@ def test_columns_rows_targets_and_badges_are_in_the_html():
 def test_a_blind_comparison_tells_no_target_no_recall_and_no_score_before_the_vote():
     found = made({"a": "ABC", "b": "BXC"}, targets=("B",), asked="it2t ind 1:2", blind=True)
     page = compare_html.comparison(found)
-    assert not [word for word in ("u-is-target", "Target", "recall", "target at", "green frame", "u-score", " ms") if word in page]
+    assert not [
+        word
+        for word in ("u-is-target", "Target", "recall", "target at", "green frame", "u-score", " ms")
+        if word in page
+    ]
     assert "shown after your vote" in page and "Two of the chosen models" in page
     told = json.loads(as_json(found))
-    assert told["targets"] == [] and "recall" not in told["models"][0] and "target" not in told["models"][0]["results"][0]
+    assert (
+        told["targets"] == [] and "recall" not in told["models"][0] and "target" not in told["models"][0]["results"][0]
+    )
     assert as_png(found) == as_png(replace(found, targets=()))
     voted = compare_html.comparison(replace(found, blind=False), "tie", {})
     assert voted.count("u-is-target") == 2 and "recall@10 100 %" in voted and "a green frame" in voted
@@ -196,9 +254,12 @@ def test_targets_that_no_model_shows_are_said_not_to_be_there():
 def test_markup_in_names_queries_and_results_stays_text():
     found = made({MARKUP: "A", "b": "B"}, targets=("A",), asked=f"it2t ind {MARKUP.replace(' ', '')}")
     candidate = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP)
-    bad = replace(found.outcomes["b"], results=[Result(hit=Hit(MARKUP, 0.5, 1), candidate=candidate)], notices=(MARKUP,))
-    page = compare_html.comparison(replace(found, text=MARKUP, outcomes={MARKUP: found.outcomes[MARKUP], "b": bad}),
-                                   "a", {MARKUP: Counter()})
+    bad = replace(
+        found.outcomes["b"], results=[Result(hit=Hit(MARKUP, 0.5, 1), candidate=candidate)], notices=(MARKUP,)
+    )
+    page = compare_html.comparison(
+        replace(found, text=MARKUP, outcomes={MARKUP: found.outcomes[MARKUP], "b": bad}), "a", {MARKUP: Counter()}
+    )
     assert "<img" not in page and "{{" not in page and "${" not in page and "`" not in page
     assert "&lt;img src=x" in page
 
@@ -217,8 +278,10 @@ def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path)
 
 def test_the_blind_order_says_nothing_about_the_models(searchers):
     random.seed(7)
-    orders = {compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")[1].models
-              for _ in range(12)}
+    orders = {
+        compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")[1].models
+        for _ in range(12)
+    }
     assert orders == {("unified", "other"), ("other", "unified")}
 
 
@@ -236,8 +299,10 @@ def test_the_tally_counts_both_sides_of_every_vote(tmp_path):
     assert box.tally() == {}
     for a, b, vote in (("x", "y", "a"), ("y", "x", "b"), ("x", "y", "b"), ("x", "y", "tie"), ("y", "x", "bad")):
         box.add("", a, b, vote)
-    assert box.tally() == {"x": {"better": 2, "worse": 1, "tie": 1, "bad": 1},
-                           "y": {"better": 1, "worse": 2, "tie": 1, "bad": 1}}
+    assert box.tally() == {
+        "x": {"better": 2, "worse": 1, "tie": 1, "bad": 1},
+        "y": {"better": 1, "worse": 2, "tie": 1, "bad": 1},
+    }
     assert list(box.tally()) == ["x", "y"]
 
 
@@ -269,7 +334,8 @@ def test_the_json_export_is_the_endpoints_answer_with_the_query(searchers):
     told = json.loads(base64.b64decode(export["content"]))
     assert told["query"] == {"text": "red", "picture": False, "search_in": "images"} and told["benchmark"] is None
     assert [row["id"] for row in told["models"][0]["results"]] == [
-        row["id"] for row in rows(searchers)["models"][0]["results"]]
+        row["id"] for row in rows(searchers)["models"][0]["results"]
+    ]
     assert export["name"] == "comparison.json"
 
 
@@ -281,8 +347,10 @@ def test_the_png_export_draws_every_kind(searchers, pictures, kind):
 
 
 def test_the_png_frames_targets_in_green_and_writes_only_letters_when_blind():
-    plain, framed = (Image.open(io.BytesIO(as_png(made({"a": "AB", "b": "BA"}, targets=targets)))).convert("RGB")
-                     for targets in ((), ("A",)))
+    plain, framed = (
+        Image.open(io.BytesIO(as_png(made({"a": "AB", "b": "BA"}, targets=targets)))).convert("RGB")
+        for targets in ((), ("A",))
+    )
     green = (0x1A, 0x7A, 0x3C)
     assert not any(colour == green for _, colour in plain.getcolors(1 << 20))
     assert any(colour == green for _, colour in framed.getcolors(1 << 20))
@@ -290,8 +358,9 @@ def test_the_png_frames_targets_in_green_and_writes_only_letters_when_blind():
     assert names[0] == names[1]
 
 
-@pytest.mark.parametrize(("kept", "kind"), [(None, "png"), (made({"a": "A", "b": "B"}), "exe"),
-                                            (made({"a": "A", "b": "B"}), None)])
+@pytest.mark.parametrize(
+    ("kept", "kind"), [(None, "png"), (made({"a": "A", "b": "B"}), "exe"), (made({"a": "A", "b": "B"}), None)]
+)
 def test_an_export_of_nothing_or_of_an_unknown_kind_is_refused(kept, kind):
     with pytest.raises(ConfigError):
         export_file(kept, kind)

@@ -55,8 +55,17 @@ def test_a_diagnosis_of_other_weights_says_so(searchers):
     assert "other weights" in diagnose.show(searchers, "unified", "it2i ind")
 
 
-@pytest.mark.parametrize(("name", "which"), [("nobody", "it2i ind"), (None, "it2i ind"), ("unified", "../x ind"),
-                                                ("unified", None), ("unified", ["it2i ind"]), ({}, 3)])
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [
+        ("nobody", "it2i ind"),
+        (None, "it2i ind"),
+        ("unified", "../x ind"),
+        ("unified", None),
+        ("unified", ["it2i ind"]),
+        ({}, 3),
+    ],
+)
 def test_a_bad_request_is_answered_in_words(searchers, name, which):
     assert 'role="alert"' in diagnose.show(searchers, name, which)
 

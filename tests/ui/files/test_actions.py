@@ -185,8 +185,9 @@ def test_visitors_who_are_not_here_make_room_for_one_who_is(shelves, visitors, s
     assert "no files of yours" in found(shelves, uploads, "raw 1") and "red.png" in found(shelves, uploads, "raw 2")
 
 
-def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_not(shelves, visitors, searchers, uploads,
-                                                                                     given, monkeypatch):
+def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_not(
+    shelves, visitors, searchers, uploads, given, monkeypatch
+):
     monkeypatch.setattr(shelves_module, "MAX_VISITORS", 3)
     with ExitStack() as open_pages:
         for name, address in (("single", "1"), ("many 1", "2"), ("many 2", "2"), ("me", "3"), ("you", "4")):
@@ -205,7 +206,9 @@ def test_a_visitor_whose_connection_comes_back_keeps_the_files(shelves, visitors
         assert "red.png" in found(shelves, uploads)
 
 
-def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(shelves, searchers, uploads, given, monkeypatch):
+def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(
+    shelves, searchers, uploads, given, monkeypatch
+):
     report = shelves_module.Job.report
     monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (time.sleep(0.2), report(job, *at)))
     for wait_s, said in ((5.0, "no longer on this server"), (0.0, "Almost removed")):
@@ -220,8 +223,21 @@ def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(sh
         assert said in shown.html and (left == [] or wait_s == 0.0) and own_folders(uploads) == []
 
 
-@pytest.mark.parametrize("value", [None, [], "x", [None], [{}], [{"path": 3}], [{"path": "/etc/passwd"}], [{"path": "a\0"}],
-                                   [{"path": "uploads/../../secret"}], [{}] * 501])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        "x",
+        [None],
+        [{}],
+        [{"path": 3}],
+        [{"path": "/etc/passwd"}],
+        [{"path": "a\0"}],
+        [{"path": "uploads/../../secret"}],
+        [{}] * 501,
+    ],
+)
 def test_what_is_no_upload_is_refused_in_words(shelves, searchers, uploads, value):
     with pytest.raises((ConfigError, MediaError)):
         files.read_files(value, uploads)
@@ -239,8 +255,10 @@ def test_a_link_out_of_the_uploads_is_refused(uploads, shelves, tmp_path):
 def test_markup_in_names_and_texts_is_shown_as_text(shelves, searchers, uploads):
     path = uploads / "note"
     path.write_text(MARKUP)
-    sent = [{"path": str(path), "orig_name": f"{MARKUP}.txt".replace("/", "")},
-            {"path": str(path), "orig_name": f"{MARKUP}.exe"}]
+    sent = [
+        {"path": str(path), "orig_name": f"{MARKUP}.txt".replace("/", "")},
+        {"path": str(path), "orig_name": f"{MARKUP}.exe"},
+    ]
     page = added(shelves, searchers, uploads, sent)[-1].html + found(shelves, uploads)
     assert "<img src=x" not in page and "{{" not in page and "${" not in page and "`" not in page
 
@@ -256,13 +274,23 @@ def test_without_a_calibration_nothing_is_claimed(shelves, searchers, uploads, g
     assert "trained on" not in added(shelves, searchers, uploads, given)[-1].html
 
 
-@pytest.mark.parametrize(("limit", "word"), [(0.0, "These pictures are far from what the model was trained on"),
-                                             (1e9, "0 of 2 look unlike")])
-def test_files_far_from_the_training_are_called_so_with_the_false_alarm_rate(shelves, searchers, searcher, uploads, given,
-                                                                           limit, word):
+@pytest.mark.parametrize(
+    ("limit", "word"), [(0.0, "These pictures are far from what the model was trained on"), (1e9, "0 of 2 look unlike")]
+)
+def test_files_far_from_the_training_are_called_so_with_the_false_alarm_rate(
+    shelves, searchers, searcher, uploads, given, limit, word
+):
     kind = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=0.02, detected={})
-    write_calibration(Calibration(encoder=searcher.encoder.fingerprint, collection=searcher.collection.fingerprint,
-                                  alpha=0.01, kinds={"image": kind}, command="test"), searchers.folders["unified"])
+    write_calibration(
+        Calibration(
+            encoder=searcher.encoder.fingerprint,
+            collection=searcher.collection.fingerprint,
+            alpha=0.01,
+            kinds={"image": kind},
+            command="test",
+        ),
+        searchers.folders["unified"],
+    )
     page = added(shelves, searchers, uploads, given)[-1].html
     assert word in page and "2 %" in page
 

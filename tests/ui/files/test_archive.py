@@ -101,7 +101,7 @@ def test_members_that_share_the_same_bytes_are_counted_each_time(tmp_path):
     file = zipped(tmp_path / "a.zip", ("0.txt", bytes(900_000)))
     data = file.read_bytes()
     start = data.index(b"PK\x01\x02")
-    entry, end = data[start:data.index(b"PK\x05\x06")], data[data.index(b"PK\x05\x06"):]
+    entry, end = data[start : data.index(b"PK\x05\x06")], data[data.index(b"PK\x05\x06") :]
     entries = b"".join(entry.replace(b"0.txt", b"%c.txt" % (97 + n)) for n in range(20))
     end = end[:8] + struct.pack("<HHL", 20, 20, len(entries)) + end[16:]
     file.write_bytes(data[:start] + entries + end)
@@ -125,8 +125,15 @@ def test_a_table_of_contents_without_end_is_refused_before_it_is_read(tmp_path):
 
 
 def test_wrong_kinds_nested_archives_and_hidden_files_are_refused_with_reasons(tmp_path):
-    file = zipped(tmp_path / "a.zip", ("run.exe", b"MZ"), ("in.zip", b"PK"), (".env.txt", b"x"),
-                  ("__MACOSX/a.txt", b"x"), ("none", b"x"), ("good.png", b"x"))
+    file = zipped(
+        tmp_path / "a.zip",
+        ("run.exe", b"MZ"),
+        ("in.zip", b"PK"),
+        (".env.txt", b"x"),
+        ("__MACOSX/a.txt", b"x"),
+        ("none", b"x"),
+        ("good.png", b"x"),
+    )
     found = reasons(unpack(file, tmp_path / "out", budget(), KINDS))
     assert ".exe" in found["run.exe"] and "within an archive" in found["in.zip"]
     assert "hidden" in found[".env.txt"] and "hidden" in found["__MACOSX/a.txt"] and "without ending" in found["none"]

@@ -30,14 +30,25 @@ def given(tmp_path: Path, picture) -> list[tuple[str, Path]]:
     with zipfile.ZipFile(tmp_path / "in" / "4", "w") as opened:
         opened.write(picture("g.png", "green"), "deep/green.png")
         opened.writestr("run.sh", "echo")
-    return [("card.png", picture("a.png", "red")), ("card.png", picture("b.png", "blue")), ("note.txt", note),
-            ("cups.jsonl", rows), ("setup.exe", other), ("more.zip", tmp_path / "in" / "4")]
+    return [
+        ("card.png", picture("a.png", "red")),
+        ("card.png", picture("b.png", "blue")),
+        ("note.txt", note),
+        ("cups.jsonl", rows),
+        ("setup.exe", other),
+        ("more.zip", tmp_path / "in" / "4"),
+    ]
 
 
 def test_good_files_are_indexed_and_the_others_refused_with_reasons(given, tmp_path):
     own = index_files(given, tmp_path / "own", FakeEncoder(dim=16), silent)
-    assert set(own.searcher.collection.ids) == {"card.png", "card (2).png", "note.txt", "more/deep/green.png",
-                                                "cups.jsonl:1"}
+    assert set(own.searcher.collection.ids) == {
+        "card.png",
+        "card (2).png",
+        "note.txt",
+        "more/deep/green.png",
+        "cups.jsonl:1",
+    }
     refused = {item.source: item.reason for item in own.refused}
     assert set(refused) == {"setup.exe", "more.zip: run.sh", "cups.jsonl:2"}
     assert ".exe" in refused["setup.exe"] and "no files" in refused["cups.jsonl:2"]
@@ -93,8 +104,18 @@ def test_a_zip_that_is_too_large_or_none_at_all_is_refused(tmp_path, monkeypatch
     assert "split it" in take([("a.zip", tmp_path / "a")], tmp_path / "own2", silent)[0].reason
 
 
-@pytest.mark.parametrize("row", ['{"text": 3}', '{"text": " "}', '{"text": "a", "video": "/etc/hosts"}', "[1]", "{",
-                                 '{"text": "a", "id": ["x"]}', '{"text": "a", "id": "b\\u0000"}'])
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"text": 3}',
+        '{"text": " "}',
+        '{"text": "a", "video": "/etc/hosts"}',
+        "[1]",
+        "{",
+        '{"text": "a", "id": ["x"]}',
+        '{"text": "a", "id": "b\\u0000"}',
+    ],
+)
 def test_a_row_that_is_no_passage_is_refused_and_the_next_is_read(tmp_path, row):
     path = tmp_path / "rows.jsonl"
     path.write_text(row + '\n{"text": "good"}\n')

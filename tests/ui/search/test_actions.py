@@ -38,11 +38,17 @@ def scene(number: int, **values) -> Candidate:
 
 # Find, and what a link carries
 
+
 def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploads):
     page, answered, crumbs, trail, address = found(searchers, uploads, text="a red card", search_in="all")
     assert page.count("data-details") == 5 and page.count("data-words") == 5
-    assert parse_qs(address[1:]) == {"collection": ["catalogue"], "text": ["a red card"], "in": ["all"],
-                                     "model": ["unified"], "k": ["5"]}
+    assert parse_qs(address[1:]) == {
+        "collection": ["catalogue"],
+        "text": ["a red card"],
+        "in": ["all"],
+        "model": ["unified"],
+        "k": ["5"],
+    }
     assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
     assert answered == Answered(trail[-1], "unified")
 
@@ -55,6 +61,7 @@ def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):
 
 
 # A picture that is unlike the training
+
 
 def test_a_search_says_beside_its_results_that_the_picture_is_unlike_the_training(searchers, uploads, upload, searcher):
     calibrate(searcher, 0.0)
@@ -71,8 +78,9 @@ def test_suggestions_stay_away_from_a_picture_that_is_unlike_the_training(search
     assert "data-chip" in search.suggestions(searchers, uploads, upload("images/03.png"), "images", "unified")
 
 
-def test_the_page_asks_once_for_a_picture_and_the_search_finds_the_verdict(searchers, uploads, upload, searcher,
-                                                                           monkeypatch):
+def test_the_page_asks_once_for_a_picture_and_the_search_finds_the_verdict(
+    searchers, uploads, upload, searcher, monkeypatch
+):
     calibrate(searcher, 0.0)
     image, asked, encode = upload("queries/3.bmp"), [], searcher.encoder.encode_candidates
     monkeypatch.setattr(searcher.encoder, "encode_candidates", lambda items: asked.append(1) or encode(items))
@@ -93,6 +101,7 @@ def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, up
 
 # Turns
 
+
 def test_the_same_picture_again_changes_the_turn_and_another_one_starts_anew():
     first, again, other = Turn(key="a", text="x"), Turn(key="a", text="y"), Turn(key="b")
     assert follow(follow((), first), again) == (again,)
@@ -103,8 +112,7 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
     *_, trail, _ = found(searchers, uploads, text="red")
     path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
     assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
-    *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5,
-                                      Steering())
+    *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5, Steering())
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
     assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])
 
@@ -132,19 +140,31 @@ def test_a_turn_that_is_not_there_is_refused(number):
 def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
     turns = (Turn(text=MARKUP), Turn(text=MARKUP))
     made = Candidate(candidate_id=MARKUP, content=Content(text=MARKUP), title=MARKUP, source=MARKUP, licence=MARKUP)
-    pages = (search_html.trail(turns), search_html.suggestions([MARKUP], made), details.details_html.facts(made),
-             render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
-             details.facts(searchers, Answered(Turn(), MARKUP), MARKUP))
+    pages = (
+        search_html.trail(turns),
+        search_html.suggestions([MARKUP], made),
+        details.details_html.facts(made),
+        render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
+        details.facts(searchers, Answered(Turn(), MARKUP), MARKUP),
+    )
     for page in pages:
         assert "<img" not in page and "&lt;img" in page and "{" not in page and "`" not in page
 
 
 # Suggestions
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"colour": "blue"}, "make it blue"), ({"category": "bowl"}, "a bowl instead"), ({"count": 3}, "three of them"),
-    ({"companion": {"category": "box", "colour": "orange", "side": "left"}}, "with an orange box to the left"),
-    ({"colour": "blue", "count": 2}, None), ({}, None)])
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "blue"}, "make it blue"),
+        ({"category": "bowl"}, "a bowl instead"),
+        ({"count": 3}, "three of them"),
+        ({"companion": {"category": "box", "colour": "orange", "side": "left"}}, "with an orange box to the left"),
+        ({"colour": "blue", "count": 2}, None),
+        ({}, None),
+    ],
+)
 def test_a_suggestion_names_the_one_thing_that_differs(change, words):
     found = suggest.difference(scene(1), scene(2, **change))
     assert (found[1] if found else None) == words
@@ -155,8 +175,9 @@ def test_without_stated_attributes_titles_that_differ_in_a_word_suggest_it():
     assert suggest.difference(here, there) == ("title", "blue instead of red")
 
 
-def test_suggestions_are_mined_for_a_catalogue_picture_without_asking_the_model(searchers, uploads, upload, searcher,
-                                                                                 monkeypatch):
+def test_suggestions_are_mined_for_a_catalogue_picture_without_asking_the_model(
+    searchers, uploads, upload, searcher, monkeypatch
+):
     image = upload("images/02.png")
     monkeypatch.setattr(type(searcher.encoder), "encode_queries", None)
     page = search.suggestions(searchers, uploads, image, "images", "unified")
@@ -190,17 +211,25 @@ def test_a_results_words_are_added_to_the_text(searchers):
 
 # Examples
 
-def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that_made_it(searchers, searcher, benchmark,
-                                                                                        tmp_path, monkeypatch):
+
+def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that_made_it(
+    searchers, searcher, benchmark, tmp_path, monkeypatch
+):
     results = searcher.search(search.handlers.make_query(None, "red", "all"), 24).results
-    row = {"image": "files/queries/1.bmp", "text": "red", "search_in": "all", "made_by": searcher.encoder.fingerprint,
-           "results": [stored(result, benchmark) for result in results]}
+    row = {
+        "image": "files/queries/1.bmp",
+        "text": "red",
+        "search_in": "all",
+        "made_by": searcher.encoder.fingerprint,
+        "results": [stored(result, benchmark) for result in results],
+    }
     (tmp_path / "e.json").write_text(json.dumps([row, row | {"made_by": "another"}]))
     examples = read_examples(benchmark, tmp_path / "e.json")
     live = search.open_example(searchers, examples, "1", "unified", 24)
     monkeypatch.setattr(searchers, "get", None)
     image, text, search_in, *drawer, page, answered, _, trail, address = search.open_example(
-        searchers, examples, "0", "unified", 24)
+        searchers, examples, "0", "unified", 24
+    )
     assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [0, "", 0]
     assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
@@ -215,20 +244,32 @@ def test_an_example_shows_its_first_results_on_its_card(searcher):
 
 # Details
 
+
 def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, uploads, upload):
     answered = found(searchers, uploads, image=upload("queries/3.bmp"), text="edit now")[1]
     assert "files/images/03.png" in details.facts(searchers, answered, "100:3")
     reasons = details.reasons(searchers, answered, "100:3")
-    for words in ("Your query", "Picture alone", "Words alone", "Without the picture", "Without the words",
-                  "Which words carry it", ">edit<", ">now<", "rank 1"):
+    for words in (
+        "Your query",
+        "Picture alone",
+        "Words alone",
+        "Without the picture",
+        "Without the words",
+        "Which words carry it",
+        ">edit<",
+        ">now<",
+        "rank 1",
+    ):
         assert words in reasons
     assert ">unified</th><td>" in details.ranks(searchers, answered, "100:3")
 
 
 def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(searchers, uploads, upload):
     image = upload("queries/3.bmp")
-    plain, tuned, cut = (found(searchers, uploads, image=image, text="edit now", **more)[1] for more in (
-        {}, {"balance": 0.8, "less_of": "<b>red"}, {"cut": 0.5}))
+    plain, tuned, cut = (
+        found(searchers, uploads, image=image, text="edit now", **more)[1]
+        for more in ({}, {"balance": 0.8, "less_of": "<b>red"}, {"cut": 0.5})
+    )
     page = details.reasons(searchers, tuned, "100:3")
     assert ">Fine-tuned<" in page and "(balance 0.8, less of “&lt;b&gt;red”)" in page
     assert "Fine-tuned" not in details.reasons(searchers, plain, "100:3")
@@ -240,18 +281,30 @@ def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(sear
 @pytest.mark.parametrize("candidate_id", ["100:99", None, ["100:1"], {"a": 1}])
 def test_details_of_what_is_not_there_are_refused_in_words(searchers, candidate_id):
     answered = Answered(Turn(text="red"), "unified")
-    pages = (details.facts(searchers, answered, candidate_id), details.ranks(searchers, answered, candidate_id),
-             details.reasons(searchers, answered, candidate_id), details.reasons(searchers, None, "100:1"))
+    pages = (
+        details.facts(searchers, answered, candidate_id),
+        details.ranks(searchers, answered, candidate_id),
+        details.reasons(searchers, answered, candidate_id),
+        details.reasons(searchers, None, "100:1"),
+    )
     assert all('role="alert"' in page for page in pages)
 
 
 # Named endpoints
 
+
 def test_models_are_listed_without_opening_one(searchers, searcher, monkeypatch):
     monkeypatch.setattr(searchers, "get", None)
     (row,) = api.models(searchers)
-    assert row == {"name": "unified", "default": True, "fingerprint": searcher.encoder.fingerprint, "dim": 32,
-                   "precision": "float32", "collection": "catalogue", "vectors": 24}
+    assert row == {
+        "name": "unified",
+        "default": True,
+        "fingerprint": searcher.encoder.fingerprint,
+        "dim": 32,
+        "precision": "float32",
+        "collection": "catalogue",
+        "vectors": 24,
+    }
 
 
 def test_collections_are_listed_with_what_can_be_searched(searchers):

@@ -48,8 +48,11 @@ def _tables(searchers: Searchers, column: Any) -> str:
         raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
     found = [one for name in searchers.names if (one := _stored(searchers, name, need=False)) is not None]
     if not found:
-        return render.message("Nothing measured yet", "No model here has a stored report. Write one: "
-                              f"python -m umr evaluate --encoder {searchers.default} --store")
+        return render.message(
+            "Nothing measured yet",
+            "No model here has a stored report. Write one: "
+            f"python -m umr evaluate --encoder {searchers.default} --store",
+        )
     return benchmarks_html.tables(found[:MAX_MODELS], column)
 
 

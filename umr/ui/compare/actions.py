@@ -32,8 +32,9 @@ Asked = tuple[str | None, str, str, str]
 Shown = tuple[str, Comparison | None, str]
 
 
-def compare_page(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any,
-                 asked: Any) -> Shown:
+def compare_page(
+    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any, asked: Any
+) -> Shown:
     """What the tab shows of a query, or what went wrong."""
     try:
         return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
@@ -44,8 +45,9 @@ def compare_page(searchers: Searchers, uploads: Path, image: Any, text: Any, sea
         return render.error(OUR_FAULT), None, ""
 
 
-def _compare(searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
-             ) -> Shown:
+def _compare(
+    searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
+) -> Shown:
     chosen = read_models(searchers, models)
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
     found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)

@@ -91,8 +91,9 @@ class Comparison:
         return min((rank for target in self.told if (rank := self.rank_of(target, model))), default=None)
 
 
-def compare(searchers: Searchers, picture: Path | Image | None, text: Any, search_in: Any, models: Any, k: Any,
-            asked: Any = "") -> Comparison:
+def compare(
+    searchers: Searchers, picture: Path | Image | None, text: Any, search_in: Any, models: Any, k: Any, asked: Any = ""
+) -> Comparison:
     """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
 
     asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
@@ -104,15 +105,25 @@ def compare(searchers: Searchers, picture: Path | Image | None, text: Any, searc
     ready, barred = opened[names[0]].decode(query)
     ready = replace(ready, exclude=tuple(sorted(barred)))
     seen = ready.content.image if isinstance(ready.content.image, Image) else None
-    outcomes = {name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
-                for name, searcher in opened.items()}
+    outcomes = {
+        name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
+        for name, searcher in opened.items()
+    }
     small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
-    return Comparison(text=ready.content.text or "", search_in=search_in, picture=small, targets=targets,
-                      asked=asked if targets else "", outcomes=outcomes, shown=count)
+    return Comparison(
+        text=ready.content.text or "",
+        search_in=search_in,
+        picture=small,
+        targets=targets,
+        asked=asked if targets else "",
+        outcomes=outcomes,
+        shown=count,
+    )
 
 
-def compare_rows(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any,
-                 asked: Any = "") -> dict[str, Any]:
+def compare_rows(
+    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any, asked: Any = ""
+) -> dict[str, Any]:
     """A comparison as plain objects, see as_rows. Raises UMRError in words.
 
     asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is."""
@@ -133,8 +144,12 @@ def as_rows(found: Comparison) -> dict[str, Any]:
     for label, name in zip(found.labels, found.models, strict=True):
         outcome = found.outcomes[name]
         ms = {step: round(outcome.ms[step], 3) for step in ("encode", "search", "total")}
-        column = {"name": label, "ms": ms, "notices": list(outcome.notices),
-                  "results": [_row(found, result) for result in found.results(name)]}
+        column = {
+            "name": label,
+            "ms": ms,
+            "notices": list(outcome.notices),
+            "results": [_row(found, result) for result in found.results(name)],
+        }
         recall = found.recall(name)
         columns.append(column if recall is None else column | {"recall": recall})
     label_of = dict(zip(found.models, found.labels, strict=True))

@@ -18,7 +18,14 @@ RANKS = 6  # in the picture
 MARGIN, NAME, TILE, GAP, TOP, CAPTION, BELOW = 56, 264, 196, 20, 236, 34, 26  # px
 WIDTH = 2 * MARGIN + NAME + RANKS * TILE + (RANKS - 1) * GAP
 INK, MUTED, PAPER, SURFACE, LINE, ACCENT, RIGHT = (
-    "#1b1c20", "#5c5d64", "#f6f5f2", "#ffffff", "#e2e0da", "#2f4bc7", "#1a7a3c")
+    "#1b1c20",
+    "#5c5d64",
+    "#f6f5f2",
+    "#ffffff",
+    "#e2e0da",
+    "#2f4bc7",
+    "#1a7a3c",
+)
 ENTRY, LEADING = 118, 23  # px: height of an entry's picture, of a line of text
 LONGEST = 300  # characters of a text that could ever fit
 FRAMES = 8  # a clip is shown by the middle one of them
@@ -73,8 +80,9 @@ def _model(draw: ImageDraw.ImageDraw, found: Comparison, name: str, label: str, 
         draw.text((MARGIN, top + 40), f"target at {best}" if best else f"target not in {DEPTH}", MUTED, _font(22))
 
 
-def _result(canvas: Image.Image, draw: ImageDraw.ImageDraw, found: Comparison, name: str, result: Result, left: int,
-            top: int) -> None:
+def _result(
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, found: Comparison, name: str, result: Result, left: int, top: int
+) -> None:
     candidate, target = result.candidate, result.hit.candidate_id in found.told
     draw.text((left, top + 2), str(result.hit.rank), RIGHT if target else INK, _font(24))
     note = "target" if target else "only here" if found.only_in(result.hit.candidate_id, name) else ""

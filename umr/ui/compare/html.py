@@ -21,17 +21,24 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
     """The whole result. vote, tally: what was just voted, and the count so far."""
     ranks = max(len(found.results(model)) for model in found.models)
     columns = "".join(_column(found, number) for number in range(len(found.models)))
-    body = (f'<div class="u-columns">{columns}</div>' if ranks else
-            '<p class="u-muted">This collection has nothing of that kind.</p>')
-    return (f'<section class="u-compare" data-shown="0" style="--u-columns:{len(found.models)};--u-ranks:{ranks}">'
-            f"{_head(found)}{_asked(found)}{_notices(found)}{_voted(found, vote)}{_switch(found)}{body}"
-            f"{_vote_bar() if found.blind else ''}{_tally(tally) if tally else ''}</section>")
+    body = (
+        f'<div class="u-columns">{columns}</div>'
+        if ranks
+        else '<p class="u-muted">This collection has nothing of that kind.</p>'
+    )
+    return (
+        f'<section class="u-compare" data-shown="0" style="--u-columns:{len(found.models)};--u-ranks:{ranks}">'
+        f"{_head(found)}{_asked(found)}{_notices(found)}{_voted(found, vote)}{_switch(found)}{body}"
+        f"{_vote_bar() if found.blind else ''}{_tally(tally) if tally else ''}</section>"
+    )
 
 
 def unequal() -> str:
     """What the shipped models are to each other, so that nobody reads a verdict on methods from them."""
-    return ('<details class="u-origin"><summary>Three encoders, no verdict on methods</summary><p>unified was trained for far '
-            f"longer than contrastive and mca, so it is no third arm of their comparison. {escape(UNEQUAL_DATA)}</p></details>")
+    return (
+        '<details class="u-origin"><summary>Three encoders, no verdict on methods</summary><p>unified was trained for far '
+        f"longer than contrastive and mca, so it is no third arm of their comparison. {escape(UNEQUAL_DATA)}</p></details>"
+    )
 
 
 def _head(found: Comparison) -> str:
@@ -39,16 +46,23 @@ def _head(found: Comparison) -> str:
     shares = "".join(
         f'<li><span>{escape(label[a])} and {escape(label[b])}</span><span class="u-part" aria-hidden="true">'
         f'<i style="width:{share * 100:.0f}%"></i></span><b>{share * 100:.0f} %</b></li>'
-        for (a, b), share in found.overlaps().items())
+        for (a, b), share in found.overlaps().items()
+    )
     picture = base64.b64encode(found.picture).decode("ascii")
-    image = f'<img src="data:image/webp;base64,{picture}" alt="The query\'s picture" width="56" height="56">' if picture else ""
+    image = (
+        f'<img src="data:image/webp;base64,{picture}" alt="The query\'s picture" width="56" height="56">'
+        if picture
+        else ""
+    )
     words = f"“{escape(found.text)}”" if found.text else "More like this picture"
-    return (f'<div class="u-compare-head"><div class="u-compared">{image}<div><h2>{words}</h2>'
-            f'<p class="u-muted">{_models(found)} on one query · {PRECISION}</p></div></div>'
-            f'<div class="u-overlap"><p title="Share of the first {FIRST} results that both models have">overlap@{FIRST}'
-            f'</p><ul>{shares}</ul></div><div class="u-export"><button type="button" class="u-quiet" data-export="png">'
-            'Save PNG</button><button type="button" class="u-quiet" data-export="json">Save JSON</button>'
-            f"{copy_link(found.own)}</div></div>")
+    return (
+        f'<div class="u-compare-head"><div class="u-compared">{image}<div><h2>{words}</h2>'
+        f'<p class="u-muted">{_models(found)} on one query · {PRECISION}</p></div></div>'
+        f'<div class="u-overlap"><p title="Share of the first {FIRST} results that both models have">overlap@{FIRST}'
+        f'</p><ul>{shares}</ul></div><div class="u-export"><button type="button" class="u-quiet" data-export="png">'
+        'Save PNG</button><button type="button" class="u-quiet" data-export="json">Save JSON</button>'
+        f"{copy_link(found.own)}</div></div>"
+    )
 
 
 def _models(found: Comparison) -> str:
@@ -70,8 +84,10 @@ def _asked(found: Comparison) -> str:
     else:
         key = '<span class="u-key" aria-hidden="true"></span>'
         told = f"{its} {'has' if count == 1 else 'have'} a green frame{'' if shown.issuperset(found.targets) else ' where shown'}."
-    return (f'<p class="u-asked">{key}<span>Benchmark query {escape(query_id)} ({escape(task)}, {escape(split)}). '
-            f"{told}</span></p>")
+    return (
+        f'<p class="u-asked">{key}<span>Benchmark query {escape(query_id)} ({escape(task)}, {escape(split)}). '
+        f"{told}</span></p>"
+    )
 
 
 def _is(count: int) -> str:
@@ -87,8 +103,9 @@ def _notices(found: Comparison) -> str:
         for notice in outcome.notices:
             told = UNLIKE if found.blind and notice.startswith(UNLIKE) else notice
             given.setdefault(told, []).append(label)
-    return "".join(f'<p class="u-notice"><span>{_by(labels, found)}{escape(notice)}</span></p>'
-                   for notice, labels in given.items())
+    return "".join(
+        f'<p class="u-notice"><span>{_by(labels, found)}{escape(notice)}</span></p>' for notice, labels in given.items()
+    )
 
 
 def _by(labels: list[str], found: Comparison) -> str:
@@ -99,24 +116,35 @@ def _voted(found: Comparison, vote: str) -> str:
     if not vote:
         return ""
     a, b = (escape(name) for name in found.models)
-    told = {"a": f"You preferred {a} to {b}.", "b": f"You preferred {b} to {a}.", "tie": f"You found {a} and {b} equally good.",
-            "bad": f"You found both {a} and {b} bad."}
+    told = {
+        "a": f"You preferred {a} to {b}.",
+        "b": f"You preferred {b} to {a}.",
+        "tie": f"You found {a} and {b} equally good.",
+        "bad": f"You found both {a} and {b} bad.",
+    }
     return f'<p class="u-voted" role="status">{told[vote]} A was {a}, B was {b}.</p>'
 
 
 def _switch(found: Comparison) -> str:
     """The columns as tabs of a small screen; hidden on a wide one."""
-    buttons = "".join(f'<button type="button" data-show="{number}" aria-pressed="{"false" if number else "true"}">'
-                      f"{escape(label)}</button>" for number, label in enumerate(found.labels))
+    buttons = "".join(
+        f'<button type="button" data-show="{number}" aria-pressed="{"false" if number else "true"}">'
+        f"{escape(label)}</button>"
+        for number, label in enumerate(found.labels)
+    )
     return f'<div class="u-switch" role="group" aria-label="Model on show">{buttons}</div>'
 
 
 def _column(found: Comparison, number: int) -> str:
     name, label, ms = found.models[number], found.labels[number], found.outcomes[found.models[number]].ms
     cells = "".join(_cell(found, name, result) for result in found.results(name))
-    times = "" if found.blind else f'<p class="u-timing">encode {ms["encode"]:.0f} ms · search {ms["search"]:.1f} ms</p>'
-    return (f'<section class="u-column" data-column="{number}" aria-label="{escape(label)}"><header>'
-            f"<h3>{escape(label)}</h3>{_recall(found, name)}{times}</header><ol>{cells}</ol></section>")
+    times = (
+        "" if found.blind else f'<p class="u-timing">encode {ms["encode"]:.0f} ms · search {ms["search"]:.1f} ms</p>'
+    )
+    return (
+        f'<section class="u-column" data-column="{number}" aria-label="{escape(label)}"><header>'
+        f"<h3>{escape(label)}</h3>{_recall(found, name)}{times}</header><ol>{cells}</ol></section>"
+    )
 
 
 def _recall(found: Comparison, name: str) -> str:
@@ -135,30 +163,41 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
     right = '<span class="u-right">Target</span>' if target else ""
     kind = KIND[candidate.content.modality] if found.search_in == "all" else ""
     score = "" if found.blind else f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
-    return (f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
-            f'tabindex="{0 if hit.rank == 1 else -1}">{_media(candidate)}<div class="u-cell-body">'
-            f'<p class="u-facts"><span class="u-rank">{hit.rank}</span>{right}<span class="u-muted">{kind}</span>'
-            f"{score}</p>{_words(candidate)}"
-            f"{_only(found, name, hit.candidate_id)}</div></li>")
+    return (
+        f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
+        f'tabindex="{0 if hit.rank == 1 else -1}">{_media(candidate)}<div class="u-cell-body">'
+        f'<p class="u-facts"><span class="u-rank">{hit.rank}</span>{right}<span class="u-muted">{kind}</span>'
+        f"{score}</p>{_words(candidate)}"
+        f"{_only(found, name, hit.candidate_id)}</div></li>"
+    )
 
 
 def _only(found: Comparison, name: str, candidate_id: str) -> str:
     if not found.only_in(candidate_id, name):
         return ""
     label = dict(zip(found.models, found.labels, strict=True))
-    elsewhere = [f"{escape(label[other])} has it at {rank}" if (rank := found.rank_of(candidate_id, other))
-                 else f"not in the first 100 of {escape(label[other])}" for other in found.models if other != name]
+    elsewhere = [
+        f"{escape(label[other])} has it at {rank}"
+        if (rank := found.rank_of(candidate_id, other))
+        else f"not in the first 100 of {escape(label[other])}"
+        for other in found.models
+        if other != name
+    ]
     return f'<p class="u-only"><b>Only here</b> <span>{"; ".join(elsewhere)}</span></p>'
 
 
 def _media(candidate: Candidate) -> str:
     content = candidate.content
     if content.video is not None:
-        return (f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
-                f'preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>')
+        return (
+            f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
+            f'preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>'
+        )
     if content.image is not None:
-        return (f'<div class="u-media"><img src="{escape(media_url(content.image))}" alt="{escape(name_of(candidate))}" '
-                'width="96" height="96" loading="lazy" decoding="async"></div>')
+        return (
+            f'<div class="u-media"><img src="{escape(media_url(content.image))}" alt="{escape(name_of(candidate))}" '
+            'width="96" height="96" loading="lazy" decoding="async"></div>'
+        )
     return ""
 
 
@@ -170,15 +209,25 @@ def _words(candidate: Candidate) -> str:
 
 
 def _vote_bar() -> str:
-    buttons = "".join(f'<button type="button" class="u-vote" data-vote="{vote}">{words}</button>' for vote, words in VOTES)
-    return (f'<div class="u-votes" role="group" aria-label="Your vote"><p>Which ranking is better? '
-            f'<span class="u-muted">The names come after your vote.</span></p><div>{buttons}</div></div>')
+    buttons = "".join(
+        f'<button type="button" class="u-vote" data-vote="{vote}">{words}</button>' for vote, words in VOTES
+    )
+    return (
+        f'<div class="u-votes" role="group" aria-label="Your vote"><p>Which ranking is better? '
+        f'<span class="u-muted">The names come after your vote.</span></p><div>{buttons}</div></div>'
+    )
 
 
 def _tally(tally: Mapping[str, Counter[str]]) -> str:
-    rows = "".join(f'<tr><th scope="row">{escape(name)}</th>' + "".join(
-        f"<td>{count[word]}</td>" for word in ("better", "worse", "tie", "bad")) + "</tr>" for name, count in tally.items())
-    return ('<div class="u-tally"><h3>Votes on this machine</h3><table><thead><tr><th scope="col">Model</th>'
-            '<th scope="col">Better</th><th scope="col">Worse</th><th scope="col">Equal</th><th scope="col">Both bad</th>'
-            f'</tr></thead><tbody>{rows}</tbody></table><p class="u-muted">Kept: the benchmark query\'s id, the two models, '
-            "the vote, the time. Nothing of yours.</p></div>")
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{count[word]}</td>" for word in ("better", "worse", "tie", "bad"))
+        + "</tr>"
+        for name, count in tally.items()
+    )
+    return (
+        '<div class="u-tally"><h3>Votes on this machine</h3><table><thead><tr><th scope="col">Model</th>'
+        '<th scope="col">Better</th><th scope="col">Worse</th><th scope="col">Equal</th><th scope="col">Both bad</th>'
+        f'</tr></thead><tbody>{rows}</tbody></table><p class="u-muted">Kept: the benchmark query\'s id, the two models, '
+        "the vote, the time. Nothing of yours.</p></div>"
+    )

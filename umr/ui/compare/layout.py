@@ -63,8 +63,11 @@ SAVE = """(file) => { if (!file?.content) return;
   const link = Object.assign(document.createElement('a'), { download: file.name,
     href: URL.createObjectURL(new Blob([bytes], { type: file.type })) });
   link.click(); setTimeout(() => URL.revokeObjectURL(link.href), 10000); }"""
-INVITATION = render.message("One query, several models", "Ask something, or take a benchmark query, whose right answers "
-                            "are known. Every model answers in a column of its own, rank by rank.")
+INVITATION = render.message(
+    "One query, several models",
+    "Ask something, or take a benchmark query, whose right answers "
+    "are known. Every model answers in a column of its own, rank by rank.",
+)
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,15 @@ def build_compare(searchers: Searchers, box: VoteBox | None = None) -> CompareTa
     """Adds the tab to the Tabs that are being built; None where there is nothing to compare."""
     with gr.Tab("Compare", id="compare", elem_id="tab-compare") as tab:
         if len(searchers.names) < FEWEST:
-            gr.HTML(render.message("Nothing to compare", "This page offers one model only. Start it with the index of a "
-                                   "second one to see them side by side."), js_on_load=None, apply_default_css=False)
+            gr.HTML(
+                render.message(
+                    "Nothing to compare",
+                    "This page offers one model only. Start it with the index of a "
+                    "second one to see them side by side.",
+                ),
+                js_on_load=None,
+                apply_default_css=False,
+            )
             return None
         bar = _bar(searchers)
         shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
@@ -138,16 +148,30 @@ def build_compare(searchers: Searchers, box: VoteBox | None = None) -> CompareTa
 
 def _bar(searchers: Searchers) -> Bar:
     def take() -> gr.Button:
-        return gr.Button("Random benchmark query", elem_id="c-random", scale=0, size="sm",
-                         visible=benchmark_of(searchers) is not None)
+        return gr.Button(
+            "Random benchmark query",
+            elem_id="c-random",
+            scale=0,
+            size="sm",
+            visible=benchmark_of(searchers) is not None,
+        )
 
     image, text, kind, go, chance = query_bar(
-        "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take)
+        "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take
+    )
     said = compare.about_models(searchers)
     with gr.Row(elem_id="c-models-row"):
-        models = gr.CheckboxGroup(searchers.names, value=searchers.names[:MOST], label="Models, two to four",
-                                  elem_id="c-models", container=False, scale=0)
-        blind = gr.Checkbox(False, label="Blind: hide the names until I vote", elem_id="c-blind", container=False, scale=0)
+        models = gr.CheckboxGroup(
+            searchers.names,
+            value=searchers.names[:MOST],
+            label="Models, two to four",
+            elem_id="c-models",
+            container=False,
+            scale=0,
+        )
+        blind = gr.Checkbox(
+            False, label="Blind: hide the names until I vote", elem_id="c-blind", container=False, scale=0
+        )
     gr.HTML(said, elem_id="c-about", js_on_load=None, apply_default_css=False, visible=bool(said))
     return Bar(image, text, kind, models, blind, gr.Textbox(visible=False), go, chance)
 

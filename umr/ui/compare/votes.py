@@ -54,7 +54,9 @@ class VoteBox:
                 with self.file.open("ab+") as out:
                     out.write(_line_end(out) + json.dumps(row).encode() + b"\n")
         except OSError as error:
-            raise ConfigError(f"The vote cannot be kept: {error.strerror}. Set UMR_CACHE to a writable folder.") from error
+            raise ConfigError(
+                f"The vote cannot be kept: {error.strerror}. Set UMR_CACHE to a writable folder."
+            ) from error
 
     def tally(self) -> dict[str, Counter[str]]:
         """Model -> how often it was "better", "worse", "tie" or "bad" (both bad), best share of decided votes first.
@@ -82,8 +84,13 @@ class VoteBox:
             except (ConfigError, UnicodeDecodeError) as error:
                 broken.append(reason(error))
         if broken:
-            log.warning("%d of %d lines of %s are no votes and are not counted; the first: %s",
-                        len(broken), len(lines), self.file, broken[0])
+            log.warning(
+                "%d of %d lines of %s are no votes and are not counted; the first: %s",
+                len(broken),
+                len(lines),
+                self.file,
+                broken[0],
+            )
         return rows
 
 

@@ -20,7 +20,7 @@ FIRST = ("it2i", "ind")
 
 
 def choices(searchers: Searchers) -> list[str]:
-    """"task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
+    """ "task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
     found = {pair for folder in searchers.folders.values() for pair in diagnosed(folder.parent / FOLDER)} | {FIRST}
     return [" ".join(pair) for pair in sorted(found, key=lambda pair: (pair != FIRST, pair[0], pair[1] != "ind", pair))]
 
@@ -44,8 +44,11 @@ def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
     task, split = which.split()
     index = searchers.folders[encoder]
     if (task, split) not in diagnosed(index.parent / FOLDER):
-        return render.message("Not diagnosed yet", f"{encoder} has no stored diagnosis of {task} {split}. Write it: "
-                              f"python -m umr evaluate --encoder {encoder} --store --task {task} --split {split}")
+        return render.message(
+            "Not diagnosed yet",
+            f"{encoder} has no stored diagnosis of {task} {split}. Write it: "
+            f"python -m umr evaluate --encoder {encoder} --store --task {task} --split {split}",
+        )
     found, manifest = read_diagnosis(index.parent / FOLDER, task, split), searchers.manifest(encoder)
     known, _ = judged_queries((index / manifest.collection_at).resolve(), task, split)
     file = shown_path(diagnosis_file(index.parent / FOLDER, task, split))

@@ -25,8 +25,9 @@ class Shown(NamedTuple):
     state: str
 
 
-def add(shelves: Shelves, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
-        ) -> Iterator[Shown]:
+def add(
+    shelves: Shelves, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
+) -> Iterator[Shown]:
     """Indexes what was dropped; shows the progress, and at the end what became of it, or what went wrong."""
     try:
         sources = read_files(files, uploads)
@@ -66,8 +67,9 @@ def choose_picture(shelves: Shelves, session: str | None, candidate_id: Any) -> 
 def remove(shelves: Shelves, session: str | None) -> Shown:
     """Cancels the work and removes the files: the collection, and all that this visitor's page has uploaded."""
     if not shelves.remove(session):
-        return Shown(render.message("Almost removed", "Your files go as soon as the one that is being read is finished."),
-                     "idle")
+        return Shown(
+            render.message("Almost removed", "Your files go as soon as the one that is being read is finished."), "idle"
+        )
     return Shown(render.message("Removed", "Your files are no longer on this server."), "idle")
 
 

@@ -14,38 +14,50 @@ from umr.ui.files.uploads import OwnFiles
 from umr.ui.render import escape
 
 SHOWN_REASONS = 100
-_KINDS = {"image": ("picture", "pictures"), "text": ("passage", "passages"), "video": ("clip", "clips"),
-          "image,text": ("entry", "entries")}
+_KINDS = {
+    "image": ("picture", "pictures"),
+    "text": ("passage", "passages"),
+    "video": ("clip", "clips"),
+    "image,text": ("entry", "entries"),
+}
 
 
 def intro() -> str:
     """What the tab is for, and every cap, before anything is dropped."""
     return (
-        '<section class="u-own-intro"><h2>Search your own files</h2><p>Drop pictures, clips, passages or a zip of them. '
-        "They become a private collection that only this page of yours can search; nothing leaves this server, and all "
-        "of it is removed when you close the page, when you press Remove, or an hour after its last use.</p>"
-        f'<ul class="u-own-caps"><li><b>{uploads.MAX_FILES}</b> files</li>'
-        f"<li><b>{_mb(uploads.MAX_BYTES)}</b> in all, unpacked</li><li><b>{_mb(uploads.MAX_ONE)}</b> a file</li>"
-        f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li><li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
-        '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. Passages: '
-        '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each).</p></section>'
-    ).replace("{", "&#123;").replace("}", "&#125;")
+        (
+            '<section class="u-own-intro"><h2>Search your own files</h2><p>Drop pictures, clips, passages or a zip of them. '
+            "They become a private collection that only this page of yours can search; nothing leaves this server, and all "
+            "of it is removed when you close the page, when you press Remove, or an hour after its last use.</p>"
+            f'<ul class="u-own-caps"><li><b>{uploads.MAX_FILES}</b> files</li>'
+            f"<li><b>{_mb(uploads.MAX_BYTES)}</b> in all, unpacked</li><li><b>{_mb(uploads.MAX_ONE)}</b> a file</li>"
+            f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li><li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
+            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. Passages: '
+            '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each).</p></section>'
+        )
+        .replace("{", "&#123;")
+        .replace("}", "&#125;")
+    )
 
 
 def progress(stage: str, done: int, total: int) -> str:
     """How far the work is."""
     share = 100 * done / max(1, total)
-    return (f'<div class="u-own-progress" role="status"><p><b>{escape(stage)}</b> <span>{done:,} of {total:,}</span></p>'
-            f'<progress max="100" value="{share:.0f}" aria-label="{escape(stage)}">{share:.0f} %</progress></div>')
+    return (
+        f'<div class="u-own-progress" role="status"><p><b>{escape(stage)}</b> <span>{done:,} of {total:,}</span></p>'
+        f'<progress max="100" value="{share:.0f}" aria-label="{escape(stage)}">{share:.0f} %</progress></div>'
+    )
 
 
 def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> str:
     """What was taken, what was refused and why, and how far it is from what the encoder knows."""
     counts = Counter(candidate.content.modality for candidate in own.searcher.collection)
     kinds = ", ".join(_count(number, kind) for kind, number in counts.items())
-    return (f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
-            f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
-            f"{drift(verdicts)}{refusals(own.refused)}</section>")
+    return (
+        f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
+        f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
+        f"{drift(verdicts)}{refusals(own.refused)}</section>"
+    )
 
 
 def drift(verdicts: Sequence[Verdict] | None) -> str:
@@ -59,11 +71,13 @@ def drift(verdicts: Sequence[Verdict] | None) -> str:
             lines.append(
                 f'<p class="u-notice" data-drift="far"><span><b>These {noun} are far from what the model was trained on:'
                 f"</b> {_beyond(verdict)} unlike its catalogue, so expect weak results. "
-                f"Such an alarm is false for {percent(verdict.rate)} of collections of catalogue {noun}.</span></p>")
+                f"Such an alarm is false for {percent(verdict.rate)} of collections of catalogue {noun}.</span></p>"
+            )
         else:
             lines.append(
                 f'<p class="u-muted" data-drift="near">Of the {noun}, {_beyond(verdict)} '
-                f"unlike what the model was trained on; about {percent(verdict.rate)} would by chance.</p>")
+                f"unlike what the model was trained on; about {percent(verdict.rate)} would by chance.</p>"
+            )
     return "".join(lines)
 
 
@@ -75,11 +89,12 @@ def refusals(refused: Sequence[Refused]) -> str:
     """The files that were not taken, each with its reason, folded."""
     if not refused:
         return ""
-    rows = "".join(f"<li><b>{escape(item.source)}</b> <span>{escape(item.reason)}</span></li>"
-                   for item in refused[:SHOWN_REASONS])
+    rows = "".join(
+        f"<li><b>{escape(item.source)}</b> <span>{escape(item.reason)}</span></li>" for item in refused[:SHOWN_REASONS]
+    )
     more = f"<li>and {len(refused) - SHOWN_REASONS:,} more</li>" if len(refused) > SHOWN_REASONS else ""
     count = f"{len(refused)} " + ("was" if len(refused) == 1 else "were")
-    return (f'<details class="u-own-refused" open><summary>{count} not taken</summary><ul>{rows}{more}</ul></details>')
+    return f'<details class="u-own-refused" open><summary>{count} not taken</summary><ul>{rows}{more}</ul></details>'
 
 
 def _count(number: int, kind: str) -> str:

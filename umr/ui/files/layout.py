@@ -88,8 +88,17 @@ def _bench(searchers: Searchers) -> Bench:
     with gr.Row(elem_id="f-bar"):  # no file_types: what the browser filters out would be dropped without a word
         drop = gr.File(elem_id="f-drop", label="Files", file_count="multiple", show_label=False, height=168)
         with gr.Column(elem_id="f-side", scale=0, min_width=220):
-            model = gr.Dropdown(searchers.names, value=searchers.default, label="Model", elem_id="f-model", scale=0,
-                                container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+            model = gr.Dropdown(
+                searchers.names,
+                value=searchers.default,
+                label="Model",
+                elem_id="f-model",
+                scale=0,
+                container=False,
+                show_label=False,
+                filterable=False,
+                visible=len(searchers.names) > 1,
+            )
             more = gr.Button("Add more files", elem_id="f-more")
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
@@ -101,11 +110,28 @@ def _bench(searchers: Searchers) -> Bench:
 def _bar() -> Bar:
     with gr.Column(visible=False, elem_id="f-search") as column:
         with gr.Row(elem_id="f-query"):
-            image = gr.Image(elem_id="f-image", label="Picture", type="filepath", image_mode=None, container=False,
-                             show_label=False, buttons=[], sources=["upload", "clipboard"], scale=0, min_width=96,
-                             placeholder="Drop an image", alt_text="The picture you search your files with")
-            text = gr.Textbox(elem_id="f-text", label="What should be found in your files", container=False,
-                              placeholder="Describe it, or say what should be different", max_lines=3, scale=1)
+            image = gr.Image(
+                elem_id="f-image",
+                label="Picture",
+                type="filepath",
+                image_mode=None,
+                container=False,
+                show_label=False,
+                buttons=[],
+                sources=["upload", "clipboard"],
+                scale=0,
+                min_width=96,
+                placeholder="Drop an image",
+                alt_text="The picture you search your files with",
+            )
+            text = gr.Textbox(
+                elem_id="f-text",
+                label="What should be found in your files",
+                container=False,
+                placeholder="Describe it, or say what should be different",
+                max_lines=3,
+                scale=1,
+            )
             find = gr.Button("Search my files", elem_id="f-find", variant="primary", scale=0)
         kind = gr.Radio(KINDS, value="all", label="Search in", elem_id="f-kind", container=False, show_label=False)
         results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=PRESSED)
@@ -128,8 +154,7 @@ def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar, 
     claim_uploads(bar.image)
     bench.go.click(own_add, [bench.drop, bench.model], shown, **ONE_AT_A_TIME, **QUIET)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
-    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere],
-                       **QUIET)
+    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere], **QUIET)
 
 
 def _wire_search(shelves: Shelves, bar: Bar) -> None:
@@ -149,5 +174,10 @@ def _wire_search(shelves: Shelves, bar: Bar) -> None:
 
 def _update(shown: files.Shown) -> list[Any]:
     busy, ready = shown.state == "busy", shown.state == "ready"
-    return [shown.html, gr.Button(visible=not busy), gr.Button(visible=busy), gr.Button(visible=ready),
-            gr.Column(visible=ready)]
+    return [
+        shown.html,
+        gr.Button(visible=not busy),
+        gr.Button(visible=busy),
+        gr.Button(visible=ready),
+        gr.Column(visible=ready),
+    ]

@@ -70,8 +70,9 @@ def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Enco
             index = folder / "index"
             build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: told("Indexing", *at))
         kept = Collection.open(index / "collection")
-        return OwnFiles(folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept),
-                        refused=collection.refused)
+        return OwnFiles(
+            folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept), refused=collection.refused
+        )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -121,7 +122,9 @@ def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], l
             at = f"{name}:{place.rpartition(':')[2]}"
             try:
                 if len(candidates) >= limit:
-                    raise MediaError(f"the limit of {MAX_ROWS:,} passages is reached; this and all after it are left out")
+                    raise MediaError(
+                        f"the limit of {MAX_ROWS:,} passages is reached; this and all after it are left out"
+                    )
                 candidates.append(_passage(parse_object(line, at), at, name, seen))
             except UMRError as error:
                 refused.append(Refused(at, str(error).removeprefix(f"{at}: ")))
@@ -135,7 +138,9 @@ def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], l
 def _passage(row: dict, place: str, name: str, seen: set[str]) -> Candidate:
     unknown = set(row) - {"text", "title", "id"}
     if unknown:
-        raise ConfigError(f"unknown fields {', '.join(sorted(unknown))[:100]}; a row holds text, title and id, no files")
+        raise ConfigError(
+            f"unknown fields {', '.join(sorted(unknown))[:100]}; a row holds text, title and id, no files"
+        )
     text, title, own = row.get("text"), row.get("title") or "", row.get("id")
     if not isinstance(text, str) or not isinstance(title, str) or not isinstance(own, (str, int, type(None))):
         raise ConfigError('a row is {"text": "...", "title"?: "...", "id"?: "..."}')

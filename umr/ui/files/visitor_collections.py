@@ -58,8 +58,9 @@ class Shelf:
 class Shelves:
     """Session -> shelf. Safe to use from several threads. A shelf and its folder go together, for certain."""
 
-    def __init__(self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S, visitors: Visitors | None = None
-                 ) -> None:
+    def __init__(
+        self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S, visitors: Visitors | None = None
+    ) -> None:
         """root: a folder that the page's server gives files from, under names that nobody can guess.
 
         visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known."""

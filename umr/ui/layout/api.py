@@ -41,8 +41,13 @@ def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:
 
 
 def _search(searchers: Searchers, page: gr.Blocks) -> Any:
-    def search(image: str | None = None, text: str = "", search_in: SearchIn = "images",
-               encoder: str = searchers.default, k: int = 10) -> list[Row]:
+    def search(
+        image: str | None = None,
+        text: str = "",
+        search_in: SearchIn = "images",
+        encoder: str = searchers.default,
+        k: int = 10,
+    ) -> list[Row]:
         """Finds images, passages, entries or clips by a picture, a text, or both together.
 
         Args:
@@ -55,17 +60,20 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media and text of each.
         """
+
         def rows() -> list[Row]:
             picture, folder = _picture(image, page)
             return handlers.search_rows(searchers, folder, picture, text, search_in, encoder, k, gr.Warning)
+
         return shown(rows)
 
     return search
 
 
 def _search_text(searchers: Searchers) -> Any:
-    def search_text(text: str, search_in: SearchIn = "images", encoder: str = searchers.default, k: int = 10
-                    ) -> list[Row]:
+    def search_text(
+        text: str, search_in: SearchIn = "images", encoder: str = searchers.default, k: int = 10
+    ) -> list[Row]:
         """Finds images, passages, entries or clips by a text alone.
 
         Args:
@@ -83,8 +91,14 @@ def _search_text(searchers: Searchers) -> Any:
 
 
 def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
-    def compare(image: str | None = None, text: str = "", search_in: SearchIn = "images",
-                models: list[str] | None = None, k: int = 10, benchmark_query: str = "") -> Row:
+    def compare(
+        image: str | None = None,
+        text: str = "",
+        search_in: SearchIn = "images",
+        models: list[str] | None = None,
+        k: int = 10,
+        benchmark_query: str = "",
+    ) -> Row:
         """Asks two to four encoders the same question and shows how far their answers agree.
 
         Args:
@@ -101,10 +115,12 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """
+
         def found() -> Row:
             picture, folder = _picture(image, page)
             names = searchers.names[:4] if models is None else models
             return compare_rows(searchers, folder, picture, text, search_in, names, k, benchmark_query)
+
         return shown(found)
 
     return compare

@@ -42,11 +42,14 @@ CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'")
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'"
+)
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY}
 NOT_FROM_HERE = "this page takes requests from itself and from programs, not from other web pages"
-NOT_THIS_HOST = ("this server is for its own machine: ask it as localhost or 127.0.0.1, or start it with --host and the "
-                 "address that it is to be reached at")
+NOT_THIS_HOST = (
+    "this server is for its own machine: ask it as localhost or 127.0.0.1, or start it with --host and the "
+    "address that it is to be reached at"
+)
 TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a file instead"
 TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
 TOO_SLOW = "the request did not arrive in time; send it again"

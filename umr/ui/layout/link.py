@@ -29,8 +29,14 @@ element.addEventListener('click', (event) => {
 
 def head_script() -> str:
     """What keeps the address, and what the browser itself leaves unsaid, for the page's head."""
-    keys = json.dumps({"search": links.SEARCH_KEYS, "compare": links.COMPARE_KEYS,
-                       "diagnose": choices.DIAGNOSE_KEYS, "benchmarks": choices.BENCHMARK_KEYS})
+    keys = json.dumps(
+        {
+            "search": links.SEARCH_KEYS,
+            "compare": links.COMPARE_KEYS,
+            "diagnose": choices.DIAGNOSE_KEYS,
+            "benchmarks": choices.BENCHMARK_KEYS,
+        }
+    )
     return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}{scripts.VISITOR}</script>"
 
 
@@ -39,13 +45,29 @@ def build_notices() -> gr.HTML:
     return gr.HTML(elem_id="notices", apply_default_css=False, js_on_load=AWAY)
 
 
-def wire_link(searchers: Searchers, page: gr.Blocks, tabs: gr.Tabs, notices: gr.HTML, first: SearchTab,
-              second: CompareTab | None, chosen: Sequence[Chosen]) -> None:
+def wire_link(
+    searchers: Searchers,
+    page: gr.Blocks,
+    tabs: gr.Tabs,
+    notices: gr.HTML,
+    first: SearchTab,
+    second: CompareTab | None,
+    chosen: Sequence[Chosen],
+) -> None:
     """What the page does with the address that it was opened with, and when a tab, or something in one, is chosen."""
     address, tab = gr.Textbox(visible=False, label="address"), gr.Textbox(visible=False, label="tab")
     ready = [gr.State(False), gr.State(False)]
-    outputs = [tabs, tab, notices, *ready, *(part for one in chosen for part in one.dropdowns), *first.bar.asked,
-               first.bar.model, first.bar.count, *(second.bar.linked if second else [])]
+    outputs = [
+        tabs,
+        tab,
+        notices,
+        *ready,
+        *(part for one in chosen for part in one.dropdowns),
+        *first.bar.asked,
+        first.bar.model,
+        first.bar.count,
+        *(second.bar.linked if second else []),
+    ]
     read = partial(_open, searchers, [choice for one in chosen for choice in one.choices], len(outputs))
     opened = page.load(read, address, outputs, js=scripts.ADDRESS, **QUIET)
     opened.then(None, tab, js=scripts.GIVEN)
@@ -62,16 +84,24 @@ def _follow(one: Chosen) -> None:
     told = gr.Textbox(visible=False, label="address")
     write = partial(choices.write, one.choices)
     gr.on([part.input for part in one.dropdowns], write, one.dropdowns, told, **QUIET).then(
-        None, told, js=scripts.TELL[one.tab])
+        None, told, js=scripts.TELL[one.tab]
+    )
 
 
 def _open(searchers: Searchers, given: Sequence[Choice], outputs: int, address: Any) -> list[Any]:
     if not address:
         return [gr.skip()] * outputs
     link = links.read(searchers, address)
-    values = [gr.Tabs(selected=link.tab), link.tab, search_html.notices(link.notices), link.search.asks,
-              link.compare.asks, *(link.chosen.get(choice.key, choice.first) for choice in given),
-              *search.open_link(link.search, searchers.default, SHOWN), *compare.open_link(searchers, link.compare)]
+    values = [
+        gr.Tabs(selected=link.tab),
+        link.tab,
+        search_html.notices(link.notices),
+        link.search.asks,
+        link.compare.asks,
+        *(link.chosen.get(choice.key, choice.first) for choice in given),
+        *search.open_link(link.search, searchers.default, SHOWN),
+        *compare.open_link(searchers, link.compare),
+    ]
     return values[:outputs]  # without a Compare tab its part is left out
 
 

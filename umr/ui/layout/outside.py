@@ -20,8 +20,11 @@ from umr.ui import api
 #: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the host
 #: that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write what a visitor typed or sent to
 #: the disk, to stay there (deep_link, component_server). The page needs none.
-CLOSED = re.compile(r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
-                    r"|/log(?:in|out)/?$", re.IGNORECASE)
+CLOSED = re.compile(
+    r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
+    r"|/log(?:in|out)/?$",
+    re.IGNORECASE,
+)
 REFUSED = "this page fetches nothing from other machines, and sends nobody to them"
 
 
@@ -45,8 +48,13 @@ def fetch_nothing() -> None:
     if hasattr(Block.async_move_resource_to_block_cache, "__wrapped__"):
         return
     Block.async_move_resource_to_block_cache = _keeps_local(Block.async_move_resource_to_block_cache)
-    for name in ("async_ssrf_protected_get", "async_ssrf_protected_download", "ssrf_protected_download",
-                 "save_url_to_cache", "unsafe_download"):
+    for name in (
+        "async_ssrf_protected_get",
+        "async_ssrf_protected_download",
+        "ssrf_protected_download",
+        "save_url_to_cache",
+        "unsafe_download",
+    ):
         setattr(processing_utils, name, _refuse)
 
 

@@ -53,7 +53,9 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
                 first = build_search(searchers, examples)
             second = build_compare(searchers)
             chosen = [build_diagnose(searchers), build_benchmarks(searchers)]
-            build_files(searchers, page, [first.bar.image, *([second.bar.image, *second.view.outputs] if second else [])])
+            build_files(
+                searchers, page, [first.bar.image, *([second.bar.image, *second.view.outputs] if second else [])]
+            )
         wire_link(searchers, page, tabs, notices, first, second, chosen)
     return page
 
@@ -66,12 +68,27 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     page.queue(default_concurrency_limit=4, max_size=64)
     style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
-        server_name=host, server_port=port, allowed_paths=[str(path) for path in media], head=style + head_script(),
-        theme=gr.themes.Base(**FONTS), footer_links=[], run_history=False, share=False, ssr_mode=False,
-        max_file_size="32mb", quiet=True, prevent_thread_lock=True, mcp_server=True, state_session_capacity=SESSIONS,
-        enable_monitoring=False, app_kwargs={"lifespan": sweeping(VISITORS), "middleware": [
-            Middleware(Gate, visitors=VISITORS, host=host), Middleware(Closed)]},
-        _frontend=False)  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
+        server_name=host,
+        server_port=port,
+        allowed_paths=[str(path) for path in media],
+        head=style + head_script(),
+        theme=gr.themes.Base(**FONTS),
+        footer_links=[],
+        run_history=False,
+        share=False,
+        ssr_mode=False,
+        max_file_size="32mb",
+        quiet=True,
+        prevent_thread_lock=True,
+        mcp_server=True,
+        state_session_capacity=SESSIONS,
+        enable_monitoring=False,
+        app_kwargs={
+            "lifespan": sweeping(VISITORS),
+            "middleware": [Middleware(Gate, visitors=VISITORS, host=host), Middleware(Closed)],
+        },
+        _frontend=False,
+    )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
     limit_connections(page)
     keep_sessions(page, VISITORS)
     answer_as_json(page)

@@ -21,8 +21,13 @@ VISITORS = Visitors(UPLOADS)  # whose these are; for all pages of this process, 
 #: would raise where a visitor should read a sentence).
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
-KINDS = [("Images", "images"), ("Passages", "passages"), ("Entries", "entries"), ("Clips", "clips"),
-         ("Everything", "all")]
+KINDS = [
+    ("Images", "images"),
+    ("Passages", "passages"),
+    ("Entries", "entries"),
+    ("Clips", "clips"),
+    ("Everything", "all"),
+]
 Last = TypeVar("Last", bound=Component)
 
 
@@ -35,18 +40,34 @@ def query_bar(
     the component at the end of the options."""
     with gr.Row(elem_id=f"{prefix}-bar"):
         image = gr.Image(
-            elem_id=f"{prefix}-image", label="Picture", type="filepath", image_mode=None, container=False,
-            show_label=False, buttons=[], sources=["upload", "clipboard", "webcam"], scale=0, min_width=96,
-            placeholder="Drop an image", alt_text=picture)
+            elem_id=f"{prefix}-image",
+            label="Picture",
+            type="filepath",
+            image_mode=None,
+            container=False,
+            show_label=False,
+            buttons=[],
+            sources=["upload", "clipboard", "webcam"],
+            scale=0,
+            min_width=96,
+            placeholder="Drop an image",
+            alt_text=picture,
+        )
         claim_uploads(image)
         with gr.Row(elem_id=f"{prefix}-line"):
             text = gr.Textbox(
-                elem_id=f"{prefix}-text", label="What should be found, or changed", container=False, max_lines=4,
-                scale=1, placeholder=words)
+                elem_id=f"{prefix}-text",
+                label="What should be found, or changed",
+                container=False,
+                max_lines=4,
+                scale=1,
+                placeholder=words,
+            )
             go = gr.Button(action, elem_id=f"{prefix}-go", variant="primary", scale=0)
         with gr.Row(elem_id=f"{prefix}-options"):
-            kind = gr.Radio(KINDS, value="images", label="Search in", elem_id=f"{prefix}-kind",
-                            container=False, show_label=False)
+            kind = gr.Radio(
+                KINDS, value="images", label="Search in", elem_id=f"{prefix}-kind", container=False, show_label=False
+            )
             end = last()
     return image, text, kind, go, end
 
@@ -71,5 +92,12 @@ class Chosen:
 
 def dropdown(choice: Choice, label: str, min_width: int, words: Mapping[str, str] | None = None) -> gr.Dropdown:
     """A choice as a dropdown with the choice's key as its id. words: name -> what a person reads, where it differs."""
-    return gr.Dropdown([((words or {}).get(name, name), name) for name in choice.names], value=choice.first, label=label,
-                       elem_id=choice.key, filterable=False, scale=0, min_width=min_width)
+    return gr.Dropdown(
+        [((words or {}).get(name, name), name) for name in choice.names],
+        value=choice.first,
+        label=label,
+        elem_id=choice.key,
+        filterable=False,
+        scale=0,
+        min_width=min_width,
+    )

@@ -92,8 +92,10 @@ TO_RESULTS = """(address) => { window.umrAddress.tell('search', address);
 TO_BAR = """() => { window.scrollTo({ top: 0, behavior: 'instant' });
   document.querySelector('#q-text textarea')?.focus(); }"""
 #: The address tells what a tab shows.
-TELL = {tab: f"(address) => {{ window.umrAddress.tell('{tab}', address); }}"
-        for tab in ("search", "compare", "diagnose", "benchmarks")}
+TELL = {
+    tab: f"(address) => {{ window.umrAddress.tell('{tab}', address); }}"
+    for tab in ("search", "compare", "diagnose", "benchmarks")
+}
 #: What the page was opened with.
 ADDRESS = "() => [window.umrAddress.opened]"
 #: The address is being given: from now on it follows what is on show, beginning with the tab.

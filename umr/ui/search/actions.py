@@ -28,8 +28,19 @@ MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 Shown = tuple[str, Answered | None, str, Trail, str]
 
 
-def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: Any, search_in: Any, model: Any, k: Any,
-         balance: Any = 0, less_of: Any = "", cut: Any = 0) -> Shown:
+def find(
+    searchers: Searchers,
+    uploads: Path,
+    trail: Trail,
+    image: Any,
+    text: Any,
+    search_in: Any,
+    model: Any,
+    k: Any,
+    balance: Any = 0,
+    less_of: Any = "",
+    cut: Any = 0,
+) -> Shown:
     """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
     try:
         moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
@@ -41,8 +52,9 @@ def find(searchers: Searchers, uploads: Path, trail: Trail, image: Any, text: An
         return render.error(handlers.OUR_FAULT), None, search_html.trail(trail), trail, ""
 
 
-def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any,
-          moved: Steering) -> Shown:
+def _find(
+    searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any, moved: Steering
+) -> Shown:
     count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
     searcher = searchers.get(model)
     outcome = searchers.told(model, query_arithmetic.search(searcher, query, count, moved), picture)
@@ -51,8 +63,7 @@ def _find(searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
 
 
-def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any
-                 ) -> tuple[Any, ...]:
+def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
     """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
     stored results where this very model made as many, else a search. Raises UMRError."""
     example = choose_example(examples, number)
@@ -75,8 +86,9 @@ def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any
     """A result as the next reference: its picture, no words yet, the longer trail as HTML and as it is."""
     path = Path(handlers.choose_picture(searchers, model, candidate_id))
     last = trail[-1] if trail else Turn()
-    turn = Turn(picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in,
-                steering=last.steering)
+    turn = Turn(
+        picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in, steering=last.steering
+    )
     longer = refine(trail, turn)
     return str(path), "", search_html.trail(longer), longer
 
@@ -140,18 +152,34 @@ def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: St
     if not isinstance(picture, Path):
         key = "" if picture is None else picture_hash(picture)
         return Turn(key=key, text=text, search_in=search_in, steering=moved)
-    return Turn(picture=picture, key=content_hash(picture), reference=links.reference_of(searcher, picture), text=text,
-                search_in=search_in, steering=moved)
+    return Turn(
+        picture=picture,
+        key=content_hash(picture),
+        reference=links.reference_of(searcher, picture),
+        text=text,
+        search_in=search_in,
+        steering=moved,
+    )
 
 
 def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
     turn = Turn(text=example.text, search_in=example.search_in)
     if example.image is not None:
-        turn = Turn(picture=example.image, key=content_hash(example.image), text=example.text,
-                    reference=f"query:{example.image.name}", search_in=example.search_in)
+        turn = Turn(
+            picture=example.image,
+            key=content_hash(example.image),
+            text=example.text,
+            reference=f"query:{example.image.name}",
+            search_in=example.search_in,
+        )
     outcome = Outcome(results=list(example.results), notices=(), ms={})
-    return _shown(outcome, (turn,), model,
-                  links.write(turn, links.collection_of(searchers, model), model, len(example.results)), "stored result")
+    return _shown(
+        outcome,
+        (turn,),
+        model,
+        links.write(turn, links.collection_of(searchers, model), model, len(example.results)),
+        "stored result",
+    )
 
 
 def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:

@@ -32,19 +32,25 @@ def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
 
 def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
+
     def told(made: Answered) -> str:
         moved = made.turn.steering
         found = explain(searchers.get(made.model), _query(made.turn), str(candidate_id), moved=moved)
         return details_html.reasons(found, moved)
+
     return _said(answered, told)
 
 
 def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
+
     def places(made: Answered) -> str:
         query, moved = _query(made.turn), made.turn.steering
-        return details_html.ranks({name: place_of(searchers.get(name), query, str(candidate_id), moved)
-                                   for name in searchers.names}, moved.moves_query(query))
+        return details_html.ranks(
+            {name: place_of(searchers.get(name), query, str(candidate_id), moved) for name in searchers.names},
+            moved.moves_query(query),
+        )
+
     return _said(answered, places)
 
 

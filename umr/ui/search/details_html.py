@@ -23,11 +23,18 @@ def facts(candidate: Candidate) -> str:
     title = f"<h2>{escape(candidate.title or KIND[kind])}</h2>"
     text = f'<p class="u-details-text">{escape(candidate.content.text)}</p>' if candidate.content.text else ""
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _rows(candidate))
-    use = "" if candidate.content.image is None else (
-        f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">Use as reference</button>')
-    return (f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KIND[kind]}</span><button type="button" '
-            f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
-            f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>')
+    use = (
+        ""
+        if candidate.content.image is None
+        else (
+            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">Use as reference</button>'
+        )
+    )
+    return (
+        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KIND[kind]}</span><button type="button" '
+        f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
+        f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>'
+    )
 
 
 def waiting(text: str) -> str:
@@ -38,40 +45,53 @@ def waiting(text: str) -> str:
 def reasons(explanation: Explanation, moved: Steering = UNMOVED) -> str:
     """Three bars (four where the search was fine-tuned), the rankings without a part, and what each word carries."""
     bars = "".join(_bar(VARIANT[name], hit) for name, hit in explanation.hits.items())
-    without = "".join(_ranking(label, explanation.best[name]) for name, label in WITHOUT.items()
-                      if name in explanation.best)
-    return (f'<section class="u-why"><h3>Why it is here</h3><p class="u-muted">Cosine similarity to this result, and its '
-            f'rank, for the whole query and for each part alone.{_tuned(explanation, moved)}</p>'
-            f'<ul class="u-bars">{bars}</ul></section>'
-            f"{without}{_words(explanation)}")
+    without = "".join(
+        _ranking(label, explanation.best[name]) for name, label in WITHOUT.items() if name in explanation.best
+    )
+    return (
+        f'<section class="u-why"><h3>Why it is here</h3><p class="u-muted">Cosine similarity to this result, and its '
+        f"rank, for the whole query and for each part alone.{_tuned(explanation, moved)}</p>"
+        f'<ul class="u-bars">{bars}</ul></section>'
+        f"{without}{_words(explanation)}"
+    )
 
 
 def ranks(places: Mapping[str, Hit], tuned: bool = False) -> str:
     """Where each model ranks the result. tuned: the search was fine-tuned, and so are these ranks."""
-    rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{hit.rank}</td><td>{hit.score:.3f}</td></tr>'
-                   for name, hit in places.items())
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{hit.rank}</td><td>{hit.score:.3f}</td></tr>'
+        for name, hit in places.items()
+    )
     note = '<p class="u-muted">With the fine-tuning of your search.</p>' if tuned else ""
-    return (f'<section class="u-why"><h3>In every model</h3>{note}<table class="u-ranks"><thead><tr>'
-            '<th scope="col">Model</th><th scope="col">Rank</th><th scope="col">Score</th></tr></thead>'
-            f'<tbody>{rows}</tbody></table></section>')
+    return (
+        f'<section class="u-why"><h3>In every model</h3>{note}<table class="u-ranks"><thead><tr>'
+        '<th scope="col">Model</th><th scope="col">Rank</th><th scope="col">Score</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></section>"
+    )
 
 
 def _tuned(explanation: Explanation, moved: Steering) -> str:
     """What the drawer's settings have to do with the explanation."""
     if "tuned" in explanation.hits:
-        return (f" Your search was fine-tuned ({escape(tuning(moved))}): the first bar is with it. All the others, "
-                "and what follows below, are without it.")
+        return (
+            f" Your search was fine-tuned ({escape(tuning(moved))}): the first bar is with it. All the others, "
+            "and what follows below, are without it."
+        )
     return " The score cut hides results and changes no rank." if moved.cut else ""
 
 
 def _bar(label: str, hit: Hit) -> str:
     width = max(0.0, min(1.0, hit.score)) * 100
-    return (f'<li><span>{label}</span><span class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
-            f'<span class="u-number">{hit.score:.3f} · rank {hit.rank}</span></li>')
+    return (
+        f'<li><span>{label}</span><span class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
+        f'<span class="u-number">{hit.score:.3f} · rank {hit.rank}</span></li>'
+    )
 
 
 def _ranking(label: str, results: Sequence[Result]) -> str:
-    items = "".join(f'<li title="{escape(name_of(result.candidate))}">{_tile(result.candidate)}</li>' for result in results)
+    items = "".join(
+        f'<li title="{escape(name_of(result.candidate))}">{_tile(result.candidate)}</li>' for result in results
+    )
     return f'<section class="u-why"><h3>{label}</h3><ol class="u-strip">{items}</ol></section>'
 
 
@@ -88,18 +108,26 @@ def _words(explanation: Explanation) -> str:
     rows = "".join(
         f'<li class="u-{"for" if loss >= 0 else "against"}"><span>{escape(word)}</span><span class="u-bar" '
         f'aria-hidden="true"><i style="width:{100 * abs(loss) / most:.0f}%"></i></span>'
-        f'<span class="u-number">{loss:+.3f}</span></li>' for word, loss in explanation.words)
+        f'<span class="u-number">{loss:+.3f}</span></li>'
+        for word, loss in explanation.words
+    )
     more = f" The first {len(explanation.words)} words are shown." if explanation.cut else ""
-    return (f'<section class="u-why"><h3>Which words carry it</h3><p class="u-muted">Similarity that is lost when the word '
-            f'is left out; below zero, the result would be nearer without it.{more}</p>'
-            f'<ul class="u-bars u-by-word">{rows}</ul></section>')
+    return (
+        f'<section class="u-why"><h3>Which words carry it</h3><p class="u-muted">Similarity that is lost when the word '
+        f"is left out; below zero, the result would be nearer without it.{more}</p>"
+        f'<ul class="u-bars u-by-word">{rows}</ul></section>'
+    )
 
 
 def _rows(candidate: Candidate) -> list[tuple[str, str]]:
     rows = [(key, _plain(value)) for key, value in attributes(candidate).items() if value not in (None, "")]
     if not rows and candidate.source:
         rows = [("source", candidate.source)]
-    extra = (("licence", candidate.licence), ("id", candidate.candidate_id), ("content hash", candidate.content_hash[:16]))
+    extra = (
+        ("licence", candidate.licence),
+        ("id", candidate.candidate_id),
+        ("content hash", candidate.content_hash[:16]),
+    )
     return rows + [(key, value) for key, value in extra if value]
 
 

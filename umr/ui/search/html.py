@@ -17,15 +17,20 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
     if not texts:
         return no_suggestions()
     label = "Try" if nearest is None else f"From the nearest catalogue picture, “{name_of(nearest)}”:"
-    chips = "".join(f'<li><button type="button" class="u-chip" data-chip="{escape(text)}">{escape(text)}</button></li>'
-                    for text in texts)
+    chips = "".join(
+        f'<li><button type="button" class="u-chip" data-chip="{escape(text)}">{escape(text)}</button></li>'
+        for text in texts
+    )
     return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
 
 
 def no_suggestions(unlike: bool = False) -> str:
     """What stands in the suggestions' place, so that nothing jumps when they come. unlike: why there are none."""
-    words = ("No suggestions for this picture: it is unlike what this model was trained on." if unlike else
-             "Choose a picture, and suggested changes appear here.")
+    words = (
+        "No suggestions for this picture: it is unlike what this model was trained on."
+        if unlike
+        else "Choose a picture, and suggested changes appear here."
+    )
     return f'<div class="u-chips"><span class="u-muted">{words}</span></div>'
 
 
@@ -43,14 +48,18 @@ def trail(turns: Trail) -> str:
 def copy_link(own: bool) -> str:
     """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
     note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
-    return (f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
-            f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>')
+    return (
+        f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
+        f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>'
+    )
 
 
 def scope() -> str:
     """What the bundled models can be expected to know, for a visitor who brings a photograph."""
-    return ('<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
-            "with a photograph of your own, expect weak results.</p>")
+    return (
+        '<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
+        "with a photograph of your own, expect weak results.</p>"
+    )
 
 
 def notices(said: Sequence[str]) -> str:
@@ -58,24 +67,33 @@ def notices(said: Sequence[str]) -> str:
     if not said:
         return ""
     lines = "".join(f"<p>{escape(line)}</p>" for line in said)
-    return (f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
-            'data-away="1">Close</button></div>')
+    return (
+        f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
+        'data-away="1">Close</button></div>'
+    )
 
 
 def tuning(moved: Steering) -> str:
     """The drawer's settings in words, "" where it asks for nothing; not escaped."""
-    parts = (f"balance {moved.balance:g}" if moved.balance else "",
-             f"less of “{moved.less_of}”" if moved.less_of else "",
-             f"score cut {moved.cut:g}" if moved.cut else "")
+    parts = (
+        f"balance {moved.balance:g}" if moved.balance else "",
+        f"less of “{moved.less_of}”" if moved.less_of else "",
+        f"score cut {moved.cut:g}" if moved.cut else "",
+    )
     return ", ".join(part for part in parts if part)
 
 
 def _step(turn: Turn, number: int, current: bool) -> str:
-    picture = f'<img src="{escape(media_url(turn.picture))}" alt="" width="40" height="40">' if turn.picture else (
-        f'<span class="u-step-words">{icon("text")}</span>')
+    picture = (
+        f'<img src="{escape(media_url(turn.picture))}" alt="" width="40" height="40">'
+        if turn.picture
+        else (f'<span class="u-step-words">{icon("text")}</span>')
+    )
     words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
     mark = ' aria-current="step"' if current else ""
     moved = f'<span class="u-step-tuned">{escape(tuning(turn.steering))}</span>' if tuning(turn.steering) else ""
-    return (f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
-            f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'
-            "</button></li>")
+    return (
+        f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
+        f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'
+        "</button></li>"
+    )

@@ -85,8 +85,9 @@ def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
     """Adds the tab's components to the Blocks that is being built, and wires them."""
     query = _bar(searchers)
     gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
-    chips = gr.HTML(search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False,
-                    js_on_load=scripts.PRESSED)
+    chips = gr.HTML(
+        search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False, js_on_load=scripts.PRESSED
+    )
     with gr.Row(elem_id="drawers"):
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
@@ -106,12 +107,21 @@ def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
 def _bar(searchers: Searchers) -> dict[str, Component]:
     def choice() -> gr.Dropdown:
         return gr.Dropdown(
-            searchers.names, value=searchers.default, label="Model", elem_id="q-model", scale=0, min_width=150,
-            container=False, show_label=False, filterable=False, visible=len(searchers.names) > 1)
+            searchers.names,
+            value=searchers.default,
+            label="Model",
+            elem_id="q-model",
+            scale=0,
+            min_width=150,
+            container=False,
+            show_label=False,
+            filterable=False,
+            visible=len(searchers.names) > 1,
+        )
 
     image, text, kind, go, model = query_bar(
-        "q", "Search", "Describe it, or say what should change",
-        "The picture you search with", choice)
+        "q", "Search", "Describe it, or say what should change", "The picture you search with", choice
+    )
     return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
 
 
@@ -129,11 +139,18 @@ def _tuning() -> dict[str, Component]:
 def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     find, again = _finders(searchers)
     inputs = [view.trail, *bar.inputs]
-    gr.on([bar.go.click, bar.text.submit, bar.less.submit], find, inputs, view.outputs, show_progress_on=view.results,
-          **PRIVATE).then(None, view.address, js=scripts.TO_RESULTS)
+    gr.on(
+        [bar.go.click, bar.text.submit, bar.less.submit],
+        find,
+        inputs,
+        view.outputs,
+        show_progress_on=view.results,
+        **PRIVATE,
+    ).then(None, view.address, js=scripts.TO_RESULTS)
     changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
     gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
-        None, view.address, js=scripts.TO_RESULTS)
+        None, view.address, js=scripts.TO_RESULTS
+    )
 
 
 def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Accordion, chips: gr.HTML) -> None:
@@ -153,8 +170,13 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
     taken.success(close, None, drawer, **PRIVATE).then(None, js=scripts.TO_BAR)
     drawer.expand(show, [bar.model, page], tiles, **PRIVATE)
     tiles.submit(handlers.next_page, page, page, **PRIVATE).then(show, [bar.model, page], tiles, **PRIVATE)
-    gr.on([bar.image.change, bar.kind.change], partial(search.suggestions, searchers, UPLOADS),
-          [bar.image, bar.kind, bar.model], chips, **QUIET)
+    gr.on(
+        [bar.image.change, bar.kind.change],
+        partial(search.suggestions, searchers, UPLOADS),
+        [bar.image, bar.kind, bar.model],
+        chips,
+        **QUIET,
+    )
     chips.select(take, None, bar.text, **QUIET).success(None, js="() => document.querySelector('#q-go').click()")
 
 
@@ -171,19 +193,22 @@ def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
         return shown(search.add_words, searchers, model, pressed(event), text)
 
     view.results.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
-        None, js=scripts.TO_BAR)
+        None, js=scripts.TO_BAR
+    )
     view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
     returned = view.crumbs.select(back, view.trail, [*bar.asked, view.trail], **QUIET)
     returned.success(find, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE).then(
-        None, view.address, js=scripts.TO_RESULTS)
+        None, view.address, js=scripts.TO_RESULTS
+    )
 
 
 def _wire_examples(searchers: Searchers, examples: list[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
     def example(model: Any, count: Any, event: gr.EventData) -> Any:
         return shown(search.open_example, searchers, examples, pressed(event), model, count)
 
-    cards.select(example, [bar.model, bar.count], [*bar.asked, *view.outputs],
-                 show_progress_on=view.results, **PRIVATE).success(None, view.address, js=scripts.TO_RESULTS)
+    cards.select(
+        example, [bar.model, bar.count], [*bar.asked, *view.outputs], show_progress_on=view.results, **PRIVATE
+    ).success(None, view.address, js=scripts.TO_RESULTS)
 
 
 def _details(searchers: Searchers, bar: Bar, view: View) -> None:
@@ -195,8 +220,12 @@ def _details(searchers: Searchers, bar: Bar, view: View) -> None:
     chosen = gr.Textbox(visible=False, label="chosen")
 
     def choose(answered: Any, event: gr.EventData) -> Any:
-        return (details.known(searchers, answered, pressed(event)), details.facts(searchers, answered, pressed(event)),
-                details_html.waiting("Looking for the reasons …"), details_html.waiting("Asking every model …"))
+        return (
+            details.known(searchers, answered, pressed(event)),
+            details.facts(searchers, answered, pressed(event)),
+            details_html.waiting("Looking for the reasons …"),
+            details_html.waiting("Asking every model …"),
+        )
 
     def use(trail: Any, model: Any, event: gr.EventData) -> Any:
         return shown(search.use_result, searchers, trail, model, pressed(event))
@@ -204,13 +233,16 @@ def _details(searchers: Searchers, bar: Bar, view: View) -> None:
     opened = view.results.expand(choose, view.answered, [chosen, facts, reasons, ranks], **QUIET)
     opened.success(None, chosen, js=scripts.OPEN_PANEL)
     opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET).success(
-        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET)
+        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET
+    )
     facts.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
-        None, js=scripts.TO_BAR)
+        None, js=scripts.TO_BAR
+    )
 
 
 def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """A search, and the one that keeps the page as it is while there is nothing to search for."""
+
     def find(trail: Any, *values: Any) -> Any:
         return search.find(searchers, UPLOADS, trail, *values)
 

@@ -20,14 +20,22 @@ NEIGHBOURS = 250  # of the item in the index, the nearest first
 
 #: Attribute of a source -> how a change of it is asked for. What is not here is asked for as "attribute: value".
 PHRASES: Mapping[str, str] = {
-    "colour": "make it {}", "pattern": "with a {} pattern", "finish": "with a {} finish", "surface": "on {}",
-    "size": "a {} one", "category": "a {} instead",
+    "colour": "make it {}",
+    "pattern": "with a {} pattern",
+    "finish": "with a {} finish",
+    "surface": "on {}",
+    "size": "a {} one",
+    "category": "a {} instead",
 }
 #: (attribute, value) -> the words for values that the phrase does not fit.
 SPECIAL: Mapping[tuple[str, Any], str] = {
-    ("pattern", "plain"): "without a pattern", ("finish", "glass"): "made of glass",
-    ("finish", "metal"): "made of metal", ("surface", "studio"): "on a studio backdrop",
-    ("count", 1): "just one", ("count", 2): "two of them", ("count", 3): "three of them",
+    ("pattern", "plain"): "without a pattern",
+    ("finish", "glass"): "made of glass",
+    ("finish", "metal"): "made of metal",
+    ("surface", "studio"): "on a studio backdrop",
+    ("count", 1): "just one",
+    ("count", 2): "two of them",
+    ("count", 3): "three of them",
 }
 SIDES: Mapping[str, str] = {"left": "to the left", "right": "to the right", "behind": "behind"}
 
