@@ -2,7 +2,8 @@
 
     python app.py [--index DIR] [--encoder NAME] [--host H] [--port P]
 
-Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it looks umr.ui.layout."""
+Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it looks umr.ui.layout.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ def codes(scene: Scene) -> np.ndarray:
 def same_meaning(query_codes_BA: np.ndarray, said_BA: np.ndarray, candidate_codes_MA: np.ndarray) -> np.ndarray:
     """(B, M) bool: True where a candidate has every value that the query says.
 
-    query_codes_BA, candidate_codes_MA: codes of the wanted and the found scene; said_BA: bool, which columns the query says."""
+    query_codes_BA, candidate_codes_MA: codes of the wanted and the found scene; said_BA: bool, which columns the query says.
+    """
     agree_BMA = query_codes_BA[:, None, :] == candidate_codes_MA[None, :, :]
     return (agree_BMA | ~said_BA[:, None, :]).all(axis=2)
 

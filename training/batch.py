@@ -34,7 +34,8 @@ class Contrast:
 class Composition:
     """Composed queries with their parts: roles are (composed, picture alone, text alone), rows aligned.
 
-    same: (B, B) bool, off the diagonal, True where two queries want the same scene."""
+    same: (B, B) bool, off the diagonal, True where two queries want the same scene.
+    """
 
     task: str
     roles: tuple[str, str, str]
@@ -51,7 +52,8 @@ class Composition:
 class LengthSorted:
     """The rows of a role in parts of similar length, so that little padding is computed.
 
-    order: (n,), part row -> role row."""
+    order: (n,), part row -> role row.
+    """
 
     parts: list[Batch]
     order: Tensor
@@ -65,7 +67,8 @@ class LengthSorted:
 class Chunk:
     """What is encoded together. stills (n, 1, S, S, 3), clips (m, F, S, S, 3): uint8, None where there are none.
 
-    In the flattened vision states the stills come first."""
+    In the flattened vision states the stills come first.
+    """
 
     stills: np.ndarray | None
     clips: np.ndarray | None
@@ -73,7 +76,8 @@ class Chunk:
 
     def to(self, device: Device) -> Chunk:
         """The same chunk with its tensors on a device. Its pixels are no tensors yet: the encoder takes them over when
-        the chunk's turn has come, so that a device never holds those of all chunks."""
+        the chunk's turn has come, so that a device never holds those of all chunks.
+        """
         return replace(self, roles={role: rows.to(device) for role, rows in self.roles.items()})
 
 
@@ -85,7 +89,8 @@ class TrainBatch:
     "motion": of all clips.
     open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions).
     places: role -> (n,) int64, for each row its place among the role's rows in the order of the chunks; only of roles
-    in which the two orders differ."""
+    in which the two orders differ.
+    """
 
     programme: str
     chunks: list[Chunk]

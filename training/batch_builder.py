@@ -27,7 +27,8 @@ EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 class Tokenise:
     """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
 
-    media_tokens: how many tokens a picture ("image") and a clip ("video") have."""
+    media_tokens: how many tokens a picture ("image") and a clip ("video") have.
+    """
 
     row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
     collate: Callable[..., Batch]
@@ -45,7 +46,8 @@ class Row:
     """A row to encode, of a role: the scene that it shows or asks for, its words and its picture (a media number).
 
     target: the searched modality of a query, None for a candidate. facts: of an entry.
-    part: a part of a composed query, which only some recipes have."""
+    part: a part of a composed query, which only some recipes have.
+    """
 
     role: str
     scene: Scene
@@ -106,7 +108,8 @@ def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
 def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
     """The same frames moved by up to `shift` pixels (edges repeated), lightened or darkened by up to a share `light`.
 
-    Both are nuisance in this world, so the description stays true; all frames of a clip move together."""
+    Both are nuisance in this world, so the description stays true; all frames of a clip move together.
+    """
     if not shift and not light:
         return frames_FSS3
     side = frames_FSS3.shape[1]
@@ -121,7 +124,8 @@ def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, ligh
 class Draft:
     """Collects the rows of one step and turns them into a TrainBatch.
 
-    rng: the step's stream.  chunk: where new pictures, and rows without one, go; a chunk that stays empty is none."""
+    rng: the step's stream.  chunk: where new pictures, and rows without one, go; a chunk that stays empty is none.
+    """
 
     def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, step: int) -> None:
         self.tokenise, self.world, self.config = tokenise, world, config
@@ -173,7 +177,8 @@ class Draft:
         self, task: str, candidates: Sequence[str], asked: Asked, *, weight: float = 1.0, symmetric: bool = False
     ) -> None:
         """Close a task, whose queries are the role of its name: find the candidates that are true answers besides the
-        positive, so that they are no negatives."""
+        positive, so that they are no negatives.
+        """
         if not asked.positive:
             return
         positive = np.array(asked.positive)

@@ -5,7 +5,8 @@
                           /module.<name>.safetensors, optimizer.safetensors, random.safetensors
 
 Each checkpoint is written under a temporary name, synced and renamed, so a process killed at any moment leaves the
-previous one in force. One process writes to a folder at a time."""
+previous one in force. One process writes to a folder at a time.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def save_checkpoint(
     Args:   modules: every parameter of the optimizer must be in one of them.   extra: anything that JSON can hold.
     Returns: the checkpoint's folder.
     Raises: ConfigError if step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds
-            a parameter or a value that would be lost."""
+            a parameter or a value that would be lost.
+    """
     folder = Path(folder)
     if step < 0:
         raise ConfigError(f"step {step}: a checkpoint's step counts from 0")
@@ -103,7 +105,8 @@ def load_checkpoint(
     except tensor shapes, which the modules check themselves. check: called with the checkpoint's extra among them; it
     raises where the checkpoint is of another run.
     Raises: ConfigError if the folder has no checkpoint; MismatchError if files are damaged, or the checkpoint holds
-            other modules, parameters or generators than those given."""
+            other modules, parameters or generators than those given.
+    """
     folder = Path(folder)
     name = _read_latest(folder)
     if name is None:

@@ -16,9 +16,10 @@ Generators = Mapping[str, "torch.Generator | np.random.Generator"]
 
 
 def parameter_names(modules: Mapping[str, nn.Module], optimizer: Optimizer) -> list[str]:
-    """ "<module>.<parameter>" of every optimized parameter, in the optimizer's order.
+    """The "<module>.<parameter>" of every optimized parameter, in the optimizer's order.
 
-    Raises: ConfigError if a parameter is in none of the modules: its value would not be saved."""
+    Raises: ConfigError if a parameter is in none of the modules: its value would not be saved.
+    """
     names = {id(p): f"{module}.{name}" for module, m in modules.items() for name, p in m.named_parameters()}
     result = []
     for number, group in enumerate(optimizer.param_groups):
@@ -35,7 +36,8 @@ def parameter_names(modules: Mapping[str, nn.Module], optimizer: Optimizer) -> l
 def pack_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The optimizer's state as (tensors, JSON values), both keyed "state.<parameter>.<name>" or "group.<n>.<name>".
 
-    Raises: ConfigError if it holds a value that is neither a tensor nor plain."""
+    Raises: ConfigError if it holds a value that is neither a tensor nor plain.
+    """
     content = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}
@@ -57,7 +59,8 @@ def pack_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, A
 def unpack_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> dict[str, Any]:
     """What optimizer.load_state_dict takes, from pack_optimizer's two parts.
 
-    Raises: MismatchError if the number of parameter groups differs."""
+    Raises: MismatchError if the number of parameter groups differs.
+    """
     state: dict[int, dict[str, Any]] = {}
     groups: dict[int, dict[str, Any]] = {}
     for key, value in {**values, **tensors}.items():
@@ -74,9 +77,10 @@ def unpack_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values
 
 
 def kinds(generators: Generators) -> list[str]:
-    """ "<kind>:<name>" of every generator, so that a numpy and a torch generator are never mistaken.
+    """The "<kind>:<name>" of every generator, so that a numpy and a torch generator are never mistaken.
 
-    Raises: ConfigError for any other object."""
+    Raises: ConfigError for any other object.
+    """
     result = []
     for name, generator in generators.items():
         if isinstance(generator, torch.Generator):
@@ -89,7 +93,7 @@ def kinds(generators: Generators) -> list[str]:
 
 
 def pack_random(generators: Generators) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """torch's global states and every generator's: torch's as uint8 tensors, numpy's as JSON values keyed by kind."""
+    """Torch's global states and every generator's: torch's as uint8 tensors, numpy's as JSON values keyed by kind."""
     tensors = {"global.cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         for device, cuda_state in enumerate(torch.cuda.get_rng_state_all()):
@@ -119,7 +123,7 @@ def unpack_random(generators: Generators, tensors: Mapping[str, Tensor], values:
 
 
 def _to_plain(value: Any) -> Any:
-    """numpy's bit generator state as JSON: arrays (Philox, MT19937) become lists with their type."""
+    """Numpy's bit generator state as JSON: arrays (Philox, MT19937) become lists with their type."""
     if isinstance(value, dict):
         return {name: _to_plain(part) for name, part in value.items()}
     if isinstance(value, np.ndarray):

@@ -18,7 +18,8 @@ class TrainConfig:
     batch "families": whole families, siblings are each other's negatives; "random": one pair from each of
     `families_per_batch` families, as U-MARVEL and MCA train.
     text_shortcut / picture_shortcut: share of composed queries whose text describes the whole target / whose picture
-    carries a cue of the edit (training/catalogue/shortcut.py)."""
+    carries a cue of the edit (training/catalogue/shortcut.py).
+    """
 
     name: str
     init: str | None = None  # an encoder folder to start from; None: random weights

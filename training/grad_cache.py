@@ -2,7 +2,8 @@
 
 Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup" (arXiv 2101.06983),
 section 3: embed all chunks without a graph, take the loss gradient at the embeddings, embed each chunk again and push
-it through."""
+it through.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def cached_backward(
             loss: {role: (sum of n, D)} -> scalar; its own parameters (temperature, mixer) get their gradients too.
     Returns: the loss value and the embeddings of each role in chunk order, both detached.
     Raises: ValueError if there is no chunk, forward returns no embeddings, the loss is no scalar, or a chunk gives
-            another shape the second time."""
+            another shape the second time.
+    """
     if len(chunks) == 0:
         raise ValueError("chunks is empty: give at least one")
     if len(chunks) == 1:

@@ -4,7 +4,8 @@ Shapes: B queries, M candidates, D embedding, K listed candidates of one query. 
 is a cosine; temperature divides. Scores are computed in float32 at least, also under autocast.
 Sources: InfoNCE, van den Oord et al. 2018, Eq. 4; preference and regularisation, MCA (arXiv 2510.15543, Eq. 4 and
 the regularisation beside it; rebuilt from descriptions, the paper's own text was not at hand); distillation,
-U-MARVEL (arXiv 2507.14902, last stage)."""
+U-MARVEL (arXiv 2507.14902, last stage).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def info_nce(
     Args:   positive_B: (B,) int64, column of each query's positive.
             ignore_BM: (B, M) bool, True = no negative of this query (a known false negative); its score becomes -inf.
     Returns: scalar, nats.
-    Raises: ValueError if shapes do not fit, a positive is outside 0..M-1 or is itself ignored."""
+    Raises: ValueError if shapes do not fit, a positive is outside 0..M-1 or is itself ignored.
+    """
     score_BM = _scores(query_BD, candidate_MD, temperature)
     _check_positive(positive_B, score_BM)
     return F.cross_entropy(_without_ignored(score_BM, positive_B, ignore_BM), positive_B)
@@ -48,7 +50,8 @@ def symmetric_info_nce(
     Arguments as in info_nce. The second direction ranks the B queries for each of the B positives; a query that
     has the same positive, or for which the positive is ignored, is no negative there.
     Args:   weights: of the two directions; (1, 1) is the caption stage of U-MARVEL, (0.5, 0.5) the CLIP form.
-    Returns: scalar, nats.   Raises: ValueError as info_nce."""
+    Returns: scalar, nats.   Raises: ValueError as info_nce.
+    """
     score_BM = _scores(query_BD, candidate_MD, temperature)
     _check_positive(positive_B, score_BM)
     forward = F.cross_entropy(_without_ignored(score_BM, positive_B, ignore_BM), positive_B)
@@ -72,7 +75,8 @@ def multi_positive_info_nce(
 
     Args:   positive_BM: (B, M) bool, True = right answer.   ignore_BM: (B, M) bool, True = neither right nor wrong.
     Returns: scalar, nats; equal to info_nce where every query has one positive.
-    Raises: ValueError if shapes do not fit, a query has no positive, or a positive is ignored."""
+    Raises: ValueError if shapes do not fit, a query has no positive, or a positive is ignored.
+    """
     score_BM = _scores(query_BD, candidate_MD, temperature)
     _check_bool("positive_BM", positive_BM, score_BM)
     if not bool(positive_BM.any(dim=1).all()):
@@ -103,7 +107,8 @@ def composition_preference(
     over the two parts. Row b of all four belongs to one pair; pass composed items only. For a stop-gradient on the
     parts, pass them detached.
     Returns: scalar, nats; log 3 (softmax) or log 2 (pairwise) where nothing is preferred.
-    Raises: ValueError if shapes differ, or variant is unknown."""
+    Raises: ValueError if shapes differ, or variant is unknown.
+    """
     parts = {"composed_BD": composed_BD, "picture_BD": picture_BD, "text_BD": text_BD, "candidate_BD": candidate_BD}
     for name, part in parts.items():
         if part.shape != composed_BD.shape:
@@ -129,7 +134,8 @@ def composition_regularisation(
 
     Args:   prototype_BD: (B, D), a mixer's output; row b is the positive of row b, all other rows are negatives.
             ignore_BB: (B, B) bool, True = no negative (items of equal meaning).
-    Returns: scalar, nats.   Raises: ValueError if shapes differ or the diagonal is ignored."""
+    Returns: scalar, nats.   Raises: ValueError if shapes differ or the diagonal is ignored.
+    """
     if composed_BD.shape != prototype_BD.shape:
         raise ValueError(
             f"composed_BD is {tuple(composed_BD.shape)}, prototype_BD {tuple(prototype_BD.shape)}: need one shape"
@@ -148,7 +154,8 @@ def distill_kl(
 
     No gradient reaches the teacher's scores, nor the temperature through them.
     Args:   scores before the temperature, e.g. cosines.   present_BK: (B, K) bool, False = padding of a short list.
-    Returns: scalar, nats.   Raises: ValueError if shapes differ or a query has no candidate present."""
+    Returns: scalar, nats.   Raises: ValueError if shapes differ or a query has no candidate present.
+    """
     _check_rows("student_scores_BK", student_scores_BK)
     if student_scores_BK.shape != teacher_scores_BK.shape:
         raise ValueError(
@@ -178,7 +185,8 @@ def false_negative_mask(query_groups_B: Tensor, candidate_groups_M: Tensor, posi
 
     Args:   query_groups_B, candidate_groups_M: (B,), (M,) integers; equal keys = equal meaning.
             positive_B: (B,) int64, column of each query's positive; a copy of that candidate counts as right too.
-    Returns: (B, M) bool, never True at the positive.   Raises: ValueError if shapes or types do not fit."""
+    Returns: (B, M) bool, never True at the positive.   Raises: ValueError if shapes or types do not fit.
+    """
     for name, groups in (("query_groups_B", query_groups_B), ("candidate_groups_M", candidate_groups_M)):
         if groups.dim() != 1 or groups.is_floating_point() or groups.dtype == torch.bool:
             raise ValueError(f"{name} is {groups.dtype} {tuple(groups.shape)}: need one integer key per row")

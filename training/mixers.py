@@ -1,7 +1,8 @@
 """Mixers: a text and a picture embedding of one item -> its prototype for MCA's regularisation. Not used at inference.
 
 Shapes: B items, D embedding; every mixer takes (text_BD, picture_BD) and returns (B, D) unit rows, float32 at least.
-MCA (arXiv 2510.15543, Table 2) compares these three; its gate is not given there, so ours is written out below."""
+MCA (arXiv 2510.15543, Table 2) compares these three; its gate is not given there, so ours is written out below.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +65,8 @@ class GatedMixer(Mixer):
 class MFBMixer(Mixer):
     """Multimodal factorised bilinear pooling (Yu et al. 2017, arXiv 1708.01471, Eq. 3-5), then back to D.
 
-    (U t) * (V i) summed over `factor` neighbours gives `rank` numbers; signed square root, L2, one linear map."""
+    (U t) * (V i) summed over `factor` neighbours gives `rank` numbers; signed square root, L2, one linear map.
+    """
 
     def __init__(self, dim: int, factor: int = 5, rank: int = 256) -> None:
         super().__init__(dim)

@@ -33,7 +33,8 @@ Pair = tuple[Item, Item, edits.Edit]  # reference, target, what leads from one t
 class Composed:
     """A composed query: the pair's reference picture with its edit in words asks for the target, candidate `column`.
 
-    task: its role. searched: modality of the candidates. parts: whether recipes of MCA's losses add its two parts."""
+    task: its role. searched: modality of the candidates. parts: whether recipes of MCA's losses add its two parts.
+    """
 
     task: str
     searched: str
@@ -289,7 +290,8 @@ def check_programmes(config: TrainConfig) -> None:
 class BatchBuilder:
     """Makes the batch of any step: batch n depends on (seed, n) alone, so a resumed run sees the same ones.
 
-    The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same."""
+    The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same.
+    """
 
     def __init__(self, world: World, encoder: UnifiedEncoder, config: TrainConfig) -> None:
         check_programmes(config)

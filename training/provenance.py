@@ -20,7 +20,8 @@ from umr.errors import ConfigError
 def git_commit(folder: Path = Path(__file__).parent) -> str:
     """The commit of the code in `folder`, with "-dirty" where files differ from it; "unknown (why)" without one.
 
-    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores."""
+    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores.
+    """
     try:
         _git(folder, "ls-files", "--error-unmatch", ".")  # a folder inside another project's checkout is not of it
         commit = _git(folder, "rev-parse", "HEAD")

@@ -58,7 +58,8 @@ class WorldPlan:
 class Stage:
     """One run of training.train. world: a key of the plan's worlds; init: an earlier stage, None: random weights.
 
-    changes: settings that differ from the recipe's."""
+    changes: settings that differ from the recipe's.
+    """
 
     name: str
     recipe: str

@@ -54,7 +54,8 @@ def cache_root() -> Path:
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
     """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words.
 
-    sizes: of the network, where they are not build_small's."""
+    sizes: of the network, where they are not build_small's.
+    """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     tokenizer = plain_tokenizer(train_tokenizer(sentences(rng)))
@@ -72,7 +73,8 @@ def schedule(config: TrainConfig, step: int) -> float:
 
 def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.Module) -> MuonAdamW:
     """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest; embeddings, norms and the
-    temperature do not decay. Each group's "peak" is its share of the schedule."""
+    temperature do not decay. Each group's "peak" is its share of the schedule.
+    """
     named = [(name, value) for name, value in encoder.named_parameters() if value.requires_grad]
     embedding = [value for name, value in named if "embed" in name or value.ndim <= 1]
     matrices = [value for name, value in named if "embed" not in name and value.ndim > 1]
@@ -91,7 +93,8 @@ def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.
 class Trainer:
     """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
 
-    seconds: spent on the steps so far, by every process that worked on this run."""
+    seconds: spent on the steps so far, by every process that worked on this run.
+    """
 
     def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder) -> None:
         self.config, self.encoder = config, encoder.train()

@@ -30,7 +30,8 @@ def npy_target(path: str | Path) -> Path:
 def write_npy(path: str | Path, array: np.ndarray) -> None:
     """Write a .npy that replaces `path` only once it is whole and on the disk (see npy_target).
 
-    Raises ConfigError for a target that cannot be replaced, DiskFullError."""
+    Raises ConfigError for a target that cannot be replaced, DiskFullError.
+    """
     target = npy_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(target)

@@ -1,6 +1,7 @@
 """Everything that can be found: candidates in a fixed order, from M-BEIR pool rows or a person's own files.
 
-Not vectors (umr.index) and not pixels (umr.media). On disk: candidates.jsonl, or cand_pool/local/*_cand_pool.jsonl."""
+Not vectors (umr.index) and not pixels (umr.media). On disk: candidates.jsonl, or cand_pool/local/*_cand_pool.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Collection:
     """Candidates by position and by id. folder: where it lies on disk, None while it is only in memory.
 
     refused: what an ingest left out.  fingerprint: sha256 over everything a hit shows, so that an index cannot show the
-    wrong thing.  Raises MismatchError where two candidates have one id, ConfigError if there is none at all."""
+    wrong thing.  Raises MismatchError where two candidates have one id, ConfigError if there is none at all.
+    """
 
     def __init__(
         self,
@@ -100,7 +102,8 @@ class Collection:
     def save(self, folder: str | Path) -> Collection:
         """Write candidates.jsonl into the folder and open it; media stay where they are.
 
-        Their paths are relative where they lie beside or under the folder, so that both move together."""
+        Their paths are relative where they lie beside or under the folder, so that both move together.
+        """
         folder = Path(os.path.abspath(folder))
         write_jsonl(folder / CANDIDATES, (to_row(candidate, folder) for candidate in self))
         saved = Collection.open(folder)
@@ -125,7 +128,8 @@ class Collection:
     def from_dataset(cls, source: str | Path, media: str | Path, **columns: Any) -> Collection:
         """A `datasets` dataset, from disk or by name; pictures held inside it are written to the folder `media`.
 
-        columns: image, text, title, id, split (umr.ingest.read_dataset)."""
+        columns: image, text, title, id, split (umr.ingest.read_dataset).
+        """
         from umr.ingest import read_dataset
 
         return cls._taken(Path(source).name, *read_dataset(source, media, **columns))

@@ -1,6 +1,7 @@
 """How much memory all pictures being decoded may take together, in bytes. Not the decoding (umr.media).
 
-A picture waits for room before its first pixel is read; one that would need more than there is at all is refused."""
+A picture waits for room before its first pixel is read; one that would need more than there is at all is refused.
+"""
 
 from __future__ import annotations
 

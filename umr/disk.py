@@ -36,7 +36,8 @@ def put(draft: str | Path, target: str | Path) -> None:
     """Rename a finished draft, a file or a folder with all in it, to `target`; a crash leaves the old one or the new.
 
     A file replaces what is there, a folder only an empty one. Both must be on one file system. Raises ConfigError where
-    a file would replace something that is none (see check_target), DiskFullError."""
+    a file would replace something that is none (see check_target), DiskFullError.
+    """
     draft, target = Path(draft), Path(target)
     if not draft.is_dir():
         check_target(target)
@@ -64,9 +65,10 @@ def check_target(target: str | Path) -> None:
 
 
 def special(path: str | Path) -> str | None:
-    """ "a device", "a pipe" or "a socket", in words, at the end of all links; None for a file, a folder, or nothing.
+    """The "a device", "a pipe" or "a socket", in words, at the end of all links; None for a file, a folder, or nothing.
 
-    To open one can wait for ever, and to rename a file over one takes it from everybody."""
+    To open one can wait for ever, and to rename a file over one takes it from everybody.
+    """
     try:
         return _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except FileNotFoundError:

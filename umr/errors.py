@@ -24,7 +24,8 @@ class DiskFullError(ConfigError):
 def printable(text: str) -> str:
     """The text on one line, with what no terminal should be sent (control and direction characters) as \\x1b, \\u202e.
 
-    For names that strangers gave: their files', their rows'."""
+    For names that strangers gave: their files', their rows'.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

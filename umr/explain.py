@@ -1,5 +1,6 @@
 """Why a candidate stands where it stands: similarities and ranks of the query, of each part alone, and of the query
-without each of its words. Not how it is shown (umr.ui.search.details_html)."""
+without each of its words. Not how it is shown (umr.ui.search.details_html).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Explanation:
 
     hits: variant -> the candidate's place in that variant's ranking.  best: variant -> the first results of it.
     words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where the
-    candidate would be nearer without it.  cut: whether the text had more words than were tried."""
+    candidate would be nearer without it.  cut: whether the text had more words than were tried.
+    """
 
     candidate_id: str
     hits: dict[str, Hit]
@@ -38,7 +40,8 @@ def explain(
 
     The parts alone get the trained instruction of their own modality, as a person searching with them would.
     shown: results kept per variant.  moved: what the search was steered by; it makes one more variant and leaves the
-    others as they are.  Raises ConfigError for a candidate that the query cannot find."""
+    others as they are.  Raises ConfigError for a candidate that the query cannot find.
+    """
     query, barred = searcher.decode(replace(query, query_id="composed", instruction=""))
     words = (query.content.text or "").split()
     tried = words[:MAX_WORDS] if len(words) > 1 or query.content.image is not None else []
@@ -70,7 +73,8 @@ def explain(
 
 def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
     """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
-    query cannot find."""
+    query cannot find.
+    """
     query, barred = searcher.decode(query)
     return _hit(
         _rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id

@@ -1,6 +1,7 @@
 """Readers and writers of the field's files: jsonl, TREC runs and qrels, M-BEIR queries and candidates.
 
-Not which files a folder has (umr.query_files), not the collection (umr.collection) and not the measures; every error names file and line."""
+Not which files a folder has (umr.query_files), not the collection (umr.collection) and not the measures; every error names file and line.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ _MODALITIES: Mapping[str, Modality] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkQuery:
     """A query of a benchmark file with what the file says beside it. task: a key of TASKS, None where it is not
-    said."""
+    said.
+    """
 
     query: Query
     task: int | None
@@ -60,7 +62,8 @@ def written(path: str | Path) -> Iterator[IO[str]]:
     """A text file to write, that replaces `path` once it is whole and on the disk; compressed where the name ends in .gz.
 
     Compressed bytes hold neither name nor time, so that equal content makes equal files. Raises ConfigError for a target
-    that a file must not replace, DiskFullError."""
+    that a file must not replace, DiskFullError.
+    """
     target = Path(path)
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +92,8 @@ def _writer(draft: Path, compressed: bool) -> Iterator[IO[str]]:
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
     """(place as file:line, line) of each line that is not blank; a name in .gz is unpacked. Raises ConfigError if the
-    file cannot be read."""
+    file cannot be read.
+    """
     path = Path(path)
     try:
         opener = gzip.open if path.suffix == ".gz" else open
@@ -133,7 +137,8 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def read_qrels(path: str | Path) -> Qrels:
     """Judgements `qid 0 did relevance [task]` (M-BEIR has five fields, TREC four); only relevance > 0 is kept, as
-    UniIR does."""
+    UniIR does.
+    """
     qrels: Qrels = {}
     for place, line in read_lines(path):
         fields = line.split()
@@ -200,7 +205,8 @@ def read_pool(path: str | Path) -> frozenset[str]:
 def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
     """M-BEIR query rows; picture paths are relative to `folder`. Lists hold ids or {"did": id} items: both are read.
 
-    The target modality comes from task_id; without it, it is "all" and left to the caller."""
+    The target modality comes from task_id; without it, it is "all" and left to the caller.
+    """
     folder, queries, seen = Path(folder), [], set()
     for place, row in read_jsonl(path):
         query_id = row.get("qid")

@@ -1,6 +1,7 @@
 """A person's own files to candidates: a folder, a jsonl, a dataset. Not the collection (umr.collection).
 
-Nothing is dropped in silence: what cannot be taken is returned with its reason."""
+Nothing is dropped in silence: what cannot be taken is returned with its reason.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ Taken = tuple[list[Candidate], list[Refused]]
 def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
     """Pictures, texts and clips under a folder, sorted by path; every one is read once, to its end, before it is taken.
 
-    Hidden files and folders are passed over; links that lead out of the folder are refused."""
+    Hidden files and folders are passed over; links that lead out of the folder are refused.
+    """
     folder = Path(folder).absolute()
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
@@ -47,7 +49,8 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
 
 def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
     """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; paths are relative to its folder; ids default
-    to row-<line>."""
+    to row-<line>.
+    """
     path = Path(path).absolute()
     lines = list(read_lines(path))
     candidates, refused, seen = [], [], set()
@@ -79,7 +82,8 @@ def read_dataset(
 
     image, text, title, id: names of columns; without image and text, columns of those names are taken where they exist.
     Pictures inside the dataset are written to media_folder under their hash; pictures that are files stay where
-    they are."""
+    they are.
+    """
     import datasets  # heavy, and only this reader needs it
 
     try:
@@ -136,7 +140,8 @@ def read_dataset(
 
 def resolve(path: str, folder: Path) -> Path:
     """A path of a row: absolute, else under the folder of its file, else under the working folder where only that
-    exists."""
+    exists.
+    """
     if "\0" in path:
         raise MediaError("a path contains a NUL character")
     there, here = folder / path, Path(path).absolute()

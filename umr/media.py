@@ -45,7 +45,8 @@ def open_image(
 
     source: a path, the bytes of a file, a PIL picture, or a uint8 array (H, W, 3).
     name: what errors call it; by default the last part of its path, as a page must not say where on the server it lies.
-    Raises MediaError if it cannot be read to its end, or has no pixels or more than max_pixels."""
+    Raises MediaError if it cannot be read to its end, or has no pixels or more than max_pixels.
+    """
     if isinstance(source, np.ndarray):
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
     name = name or _name(source)
@@ -88,7 +89,7 @@ def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
 
 
 def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
-    """n frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
+    """N frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
 
     A file is decoded in a process of its own (umr.clips.decoder), which a stranger's file may end without harm; within
     its `stoppable` it can be cancelled.
@@ -140,7 +141,8 @@ def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:
 def clean_text(text: str) -> str:
     """The text without surrounding space ("" if it was only space).
 
-    Raises MediaError over 20,000 characters, with a NUL, or with half a surrogate pair (not encodable)."""
+    Raises MediaError over 20,000 characters, with a NUL, or with half a surrogate pair (not encodable).
+    """
     if len(text) > MAX_TEXT:
         raise MediaError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are read, so shorten it")
     if "\0" in text:

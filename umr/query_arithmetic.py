@@ -1,5 +1,6 @@
 """Leaning a composed query towards its picture or its words, and away from other words: vector arithmetic outside the
-training. Not the encoder's own composition, which it leaves as it is where nothing is asked."""
+training. Not the encoder's own composition, which it leaves as it is where nothing is asked.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Steering:
 
     balance: from -1 (the picture alone) over 0 (the encoder's own composition) to 1 (the text alone).
     less_of: words to move away from.  cut: results below cut x the best score are left out, 0 to 1.
-    Raises ConfigError for a value outside."""
+    Raises ConfigError for a value outside.
+    """
 
     balance: float = 0.0
     less_of: str = ""
@@ -59,7 +61,8 @@ def steer(
     """FORMULA over unit vectors (D,): c composed, p picture, t text, n less, b balance; the composed one where all
     cancel.
 
-    A part that is not there (None) adds nothing, and without its counterpart the balance must be 0."""
+    A part that is not there (None) adds nothing, and without its counterpart the balance must be 0.
+    """
     total = (1 - abs(balance)) * composed
     for part, weight in ((picture, max(-balance, 0.0)), (text, max(balance, 0.0)), (less, -LESS)):
         if part is not None:

@@ -1,5 +1,6 @@
 """Which (task, split) a benchmark folder has, by the names of its files: ours and M-BEIR's. Not their rows
-(umr.formats)."""
+(umr.formats).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def query_files(root: str | Path) -> list[QueryFile]:
     """Every (task, split) that a benchmark folder has, sorted; the split of M-BEIR's own files is their dataset.
 
     Raises ConfigError if there is none, for a task number that M-BEIR does not have, or where two files are of one
-    (task, split)."""
+    (task, split).
+    """
     folder = Path(root) / "query" / "test"
     found: dict[tuple[str, str], QueryFile] = {}
     for path in sorted(folder.glob("mbeir_*_test.jsonl")):

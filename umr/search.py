@@ -25,7 +25,8 @@ MAX_K = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a search gave. notices: what a person should know (a text was cut).  ms: "decode", "encode", "search",
-    "total"."""
+    "total".
+    """
 
     results: list[Result]
     notices: tuple[str, ...]
@@ -44,7 +45,8 @@ class Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
         Raises ConfigError where there is no finished index, MismatchError where something changed since it was
-        built."""
+        built.
+        """
         from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
 
         folder = Path(folder)
@@ -59,7 +61,8 @@ class Searcher:
         encode: gives the one row of the decoded query; None: the encoder's own.
 
         Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot
-        be read."""
+        be read.
+        """
         if type(k) is not int or not 1 <= k <= MAX_K:
             raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_K}")
         start = time.perf_counter()
@@ -86,7 +89,8 @@ class Searcher:
 
     def barred(self, query: Query) -> frozenset[str]:
         """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or
-        clip."""
+        clip.
+        """
         own = frozenset(query.exclude)
         if query.content.image is not None:
             own |= self.collection.with_hash(media.picture_hash(query.content.image))

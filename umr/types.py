@@ -36,7 +36,8 @@ class Content:
     """One thing to embed: text, a picture, a clip, or text with either.
 
     image: a path, a PIL picture or a uint8 array (H, W, 3).  video: a path or uint8 frames (F, H, W, 3).
-    Raises ConfigError if there is no part at all, or picture and clip together."""
+    Raises ConfigError if there is no part at all, or picture and clip together.
+    """
 
     text: str | None = None
     image: str | Path | Image | np.ndarray | None = None
@@ -62,7 +63,8 @@ class Content:
 class Query:
     """A search request. exclude: candidate ids that are never shown (the reference picture's own entry).
 
-    instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality)."""
+    instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality).
+    """
 
     query_id: str
     content: Content

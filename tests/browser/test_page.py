@@ -111,7 +111,7 @@ def test_every_tab_is_in_view(page: Page):
     expect(tabs).to_have_text(["Search", "Compare", "Diagnose", "Benchmarks", "Your files"])
     for tab in tabs.all():
         box = tab.bounding_box()
-        assert 0 <= box["x"] and box["x"] + box["width"] <= page.viewport_size["width"]
+        assert box["x"] >= 0 and box["x"] + box["width"] <= page.viewport_size["width"]
     tabs.last.click()
     expect(page.locator("#f-go")).to_be_visible()
 

@@ -437,4 +437,4 @@ def test_the_package_offers_its_public_names_lazily():
     assert done.returncode == 0 and int(done.stdout) <= 15
     assert all(getattr(umr, name) is not None and name in dir(umr) for name in umr.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        umr.nothing  # noqa: B018
+        umr.nothing

@@ -127,7 +127,7 @@ def test_proposed_edits_can_be_satisfied_and_never_by_the_reference(kind, rng):
     done = 0
     while done < 25:
         reference = random_scene(rng)
-        if kind in ("remove", "relation") and not reference.companion or kind == "add" and reference.companion:
+        if (kind in ("remove", "relation") and not reference.companion) or (kind == "add" and reference.companion):
             continue
         if kind == "add" and reference.count == 3:
             continue

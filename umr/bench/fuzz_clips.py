@@ -1,7 +1,8 @@
 """Damaged clips by the thousand, and what becomes of them: `python -m umr.bench.fuzz_clips --mutants 2000 [--through library]`.
 
 Not a test of how well clips are found. Small clips are made with PyAV and changed: bytes, extreme values in the fields
-of boxes, cuts, insertions. Exit status 1 if any of them ended a process that reads clips for others."""
+of boxes, cuts, insertions. Exit status 1 if any of them ended a process that reads clips for others.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def bench_query(
     """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the
     difference.
 
-    check: what is asked, once for each picture, whether it is unlike the training; timed beside the query."""
+    check: what is asked, once for each picture, whether it is unlike the training; timed beside the query.
+    """
     if repeat < 1:
         raise ConfigError(f"repeat is {repeat}; at least 1 query must be timed")
     queries = [judged.queries[place % len(judged.queries)] for place in range(repeat + _WARM_UP)]

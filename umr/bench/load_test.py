@@ -1,7 +1,8 @@
 """Many visitors at once on the served page: does each get their own answer, how long does it take, does memory grow.
 
 Each user is a gradio_client of its own, in a thread, asking the named endpoint /search. Not a browser, and only this
-machine: a page of others is not loaded by it."""
+machine: a page of others is not loaded by it.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def bench_load(judged: Judged, users: int, seconds: float, url: str | None = Non
     """Loads a page with `users` simultaneous visitors and returns the row of the report.
 
     url: a page that runs already, on this machine; None starts app.py. Raises ConfigError for settings outside their
-    limits, MismatchError where the page does not answer or two queries have one answer."""
+    limits, MismatchError where the page does not answer or two queries have one answer.
+    """
     if not 1 <= users <= 256 or not 0 < seconds <= 3600:
         raise ConfigError(f"{users} users for {seconds:g} s: give 1 to 256 users and up to 3600 s")
     with served_page(url) as (address, process):
@@ -83,7 +85,8 @@ def connect(address: str) -> Ask:
 def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
     """One query for each user, with its answer when nobody else asks; no two with the same answer.
 
-    Raises MismatchError where there are too few such queries: then a mix-up could not be seen."""
+    Raises MismatchError where there are too few such queries: then a mix-up could not be seen.
+    """
     found: list[Asked] = []
     for query in judged.queries:
         if len(found) == users:
@@ -100,7 +103,8 @@ def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
 
 def together(asks: Sequence[Ask], asked: Sequence[Asked], seconds: float, pid: int | None) -> Tally:
     """All users at once until the time is over, each with its own query again and again, each answer compared with the
-    one that the query had alone.  pid: the server's process, None where its memory cannot be seen."""
+    one that the query had alone.  pid: the server's process, None where its memory cannot be seen.
+    """
     tally, start = Tally(), time.monotonic()
     threads = [
         threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)

@@ -2,7 +2,8 @@
 
     python -m umr bench page [--url URL] [--repeat 30] [--json]
 
-Times are taken inside the browser. Not the search alone (umr.bench), nor many visitors at once (umr.bench.load_test)."""
+Times are taken inside the browser. Not the search alone (umr.bench), nor many visitors at once (umr.bench.load_test).
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def bench_page(judged: Judged, repeat: int = 30, url: str | None = None) -> list
     """The rows of the report: milliseconds of each step beside what is wanted.
 
     judged: queries of picture and text.  url: a page that runs already on this machine; None starts app.py.
-    Raises ConfigError for settings outside their limits or a missing browser, MismatchError where nothing appears."""
+    Raises ConfigError for settings outside their limits or a missing browser, MismatchError where nothing appears.
+    """
     queries = [(str(q.content.image), q.content.text) for q in judged.queries if q.content.image and q.content.text]
     if not 1 <= repeat <= 1000 or not queries:
         raise ConfigError(

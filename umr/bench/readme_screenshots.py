@@ -1,6 +1,7 @@
 """The README's pictures of the page, taken from the real one in a real browser. Not a test of it.
 
-python -m umr.bench.readme_screenshots [--out docs] [--url URL]"""
+python -m umr.bench.readme_screenshots [--out docs] [--url URL]
+"""
 
 from __future__ import annotations
 

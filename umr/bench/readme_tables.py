@@ -1,6 +1,7 @@
 """The tables of numbers in README.md, from the stored reports: `python -m umr.bench.readme_tables` writes them between their marks.
 
-A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's. Not the numbers (reports.py)."""
+A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's. Not the numbers (reports.py).
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen 
     """The address of a page, and its process where it was started for this; it ends with the context.
 
     url: a page that runs already; None starts app.py.  Raises ConfigError for a page that is not on this machine,
-    MismatchError for one that does not answer."""
+    MismatchError for one that does not answer.
+    """
     if url is not None:
         _check_loopback(url)
         yield url.rstrip("/"), None

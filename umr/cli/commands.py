@@ -1,7 +1,8 @@
 """The commands of `python -m umr`: they read arguments and print; the work is elsewhere, the grammar in umr.cli.parser.
 
 Results go to stdout, everything else to stderr; what a person can mend is one line and exit status 2. Heavy modules
-are imported by the commands that need them, so that --help is quick."""
+are imported by the commands that need them, so that --help is quick.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ def _of_picture(folder: Path, searcher: Searcher, image: Path | None) -> tuple[s
 
 def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
     """The query of the command line's arguments, checked before anything is loaded. Raises ConfigError or
-    MediaError."""
+    MediaError.
+    """
     from umr import media
     from umr.types import SEARCH_IN as targets
     from umr.types import Content, Query

@@ -21,7 +21,8 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
     file.
 
     Raises ConfigError or MediaError naming file and line; every row must be embeddable, as a vector's place is its
-    line."""
+    line.
+    """
     path, rows = Path(path), []
     for place, row in read_jsonl(path):
         try:
@@ -35,7 +36,8 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
 
 def embed_rows(encoder: Encoder, rows: list[Query | Candidate]) -> np.ndarray:
     """Unit vectors (N, D) float32 in the order of the rows. A query without instruction gets the trained one for
-    "all", and none where it shows a clip and none was trained."""
+    "all", and none where it shows a clip and none was trained.
+    """
     vectors = np.zeros((len(rows), encoder.dim), np.float32)
     for kind, encode in ((Query, encoder.encode_queries), (Candidate, encoder.encode_candidates)):
         places = [place for place, row in enumerate(rows) if isinstance(row, kind)]

@@ -17,7 +17,8 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
     """A row per index, and per encoder without one. verify: open it with its encoder, re-encode the probe and some rows.
 
     A row's "probe" is the lowest cosine of both, None where it was not asked for, or the message of what is wrong
-    ("problem")."""
+    ("problem").
+    """
     root = search.default_root() if root is None else Path(root)
     rows = []
     for place in sorted(root.glob(f"*/encoder/{CONFIG_NAME}")):

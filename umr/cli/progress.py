@@ -8,7 +8,8 @@ import time
 
 class Progress:
     """Callable(done, total). Writes to stderr: in place on a terminal, else one line every ten seconds and at the
-    end."""
+    end.
+    """
 
     def __init__(self, what: str) -> None:
         self.what = what

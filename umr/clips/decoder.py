@@ -1,7 +1,8 @@
 """Frames of clips from processes of their own, so that no clip can end this one. Not the decoding (umr.clips.worker).
 
 A worker is started by the first clip that needs it, kept for the next, and replaced when it dies, when it is over its
-limits, and after some hundred clips. It ends with this process, however this one ends: its pipe closes then."""
+limits, and after some hundred clips. It ends with this process, however this one ends: its pipe closes then.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ class ClipDecoder:
         self._all: set[_Worker] = set()
 
     def frames(self, path: Path, n: int, limits: ClipLimits | None = None, reader: Reader = "pyav") -> np.ndarray:
-        """n frames of a clip, evenly spaced from the first to the last, uint8 (n, H, W, 3).
+        """N frames of a clip, evenly spaced from the first to the last, uint8 (n, H, W, 3).
 
         Args:
             path: an existing file.

@@ -1,5 +1,6 @@
 """What the two sides of reading a clip agree on: its limits, which frames are taken, the form of an answer. Not the
-reading (umr.clips.worker), nor the asking (umr.clips.decoder)."""
+reading (umr.clips.worker), nor the asking (umr.clips.decoder).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class ClipLimits:
     """The limits of one clip. max_decoded_pixels: over all frames that are decoded; more and only some are reached.
 
     max_shown_pixels: larger frames come back smaller.  memory_mb: beyond what the worker takes when it starts.
-    processor_s: of computing.  wall_s: on the clock, which a busy machine lets run for longer."""
+    processor_s: of computing.  wall_s: on the clock, which a busy machine lets run for longer.
+    """
 
     max_frames: int = MAX_FRAMES
     max_frame_pixels: int = MAX_FRAME_PIXELS

@@ -5,7 +5,8 @@ It imports neither numpy nor torch. A request is a line of JSON on its standard 
 
 PyAV is the reader. decord is kept for who asks for it by name, and is not the first one: it aborts on damaged clips
 (`python -m umr.bench.fuzz_clips --through decord` counts them), cannot be told which formats and addresses to leave alone,
-links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes."""
+links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +90,7 @@ def confine(memory_mb: int) -> None:
 
 
 def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
-    """n frames of a clip, evenly spaced, by one pass of decoding. Raises MediaError in words."""
+    """N frames of a clip, evenly spaced, by one pass of decoding. Raises MediaError in words."""
     found = scan(path, limits)
     places = even_places(found.count, n, path.name, limits.max_frames)
     if found.count * found.width * found.height > limits.max_decoded_pixels:
@@ -137,7 +138,8 @@ def _pick(path: Path, wanted: set[int], limits: ClipLimits) -> tuple[dict[int, S
 def _reach(path: Path, places: Sequence[int], found: Packets, limits: ClipLimits) -> list[Shot]:
     """Frames of a clip too large to be decoded whole, each from the key frame before it.
 
-    Where even that is too much, a frame may lie up to half the spacing away from its place."""
+    Where even that is too much, a frame may lie up to half the spacing away from its place.
+    """
     targets = None
     for slack in (0, found.count // (2 * len(places))):
         targets = _targets(places, found, slack)

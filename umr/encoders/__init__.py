@@ -32,7 +32,8 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
     """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode.
 
     dtype: what is computed in, "float32" or "bfloat16".  device: None takes the GPU where there is one.
-    Raises ConfigError for what is no encoder, MismatchError when one of its files is missing or changed."""
+    Raises ConfigError for what is no encoder, MismatchError when one of its files is missing or changed.
+    """
     import torch
 
     from umr.encoders.base import UnifiedEncoder

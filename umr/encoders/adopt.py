@@ -1,6 +1,7 @@
 """A public Qwen2-VL checkpoint made an encoder folder: checked, opened once, copied, sealed. Not trained by it.
 
-Vectors of such an encoder do not retrieve yet: that is what `python -m training.train ... --init` is for."""
+Vectors of such an encoder do not retrieve yet: that is what `python -m training.train ... --init` is for.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def adopt(
 
     Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole.
     Raises ConfigError for what is no Qwen2-VL checkpoint that umr computes rightly, or an `out` that exists;
-    MismatchError for damaged or missing weights."""
+    MismatchError for damaged or missing weights.
+    """
     target = Path(out)
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} exists; choose another --out, or remove it")

@@ -5,7 +5,8 @@ pass. Here pictures of one size go as one batch, query, key and value go as one 
 matrix products with a softmax in the compute dtype. tests/test_encoders_attention.py holds both sides together.
 
 N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads, d head
-width, B rows, T tokens, H hidden."""
+width, B rows, T tokens, H hidden.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def vision_states(visual: nn.Module, patches_SPK: Tensor, cos_P1d: Tensor, sin_P
     """What `visual` gives as pooler_output, for S segments (a frame pair, or a still) of P patches each.
 
     Args: patches_SPK (S, P, K) as the image processor orders them, or (S, P, K/2) for stills: one of two equal frames.
-    cos_P1d, sin_P1d: axial rotary of the P patches.  Returns (S, P / merge^2, H)."""
+    cos_P1d, sin_P1d: axial rotary of the P patches.  Returns (S, P / merge^2, H).
+    """
     kernel = visual.patch_embed.proj.weight  # (E, C, t, p, p)
     if patches_SPK.shape[-1] * kernel.shape[2] == kernel[0].numel():
         kernel = kernel.sum(2)  # equal frames: one product of half the width
@@ -59,7 +61,8 @@ def vision_states(visual: nn.Module, patches_SPK: Tensor, cos_P1d: Tensor, sin_P
 def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
     """What is added to attention weights: 0 where a token may look, -10,000 elsewhere; (B, 1, 1 or T, T) float32.
 
-    Not -inf: a padding row that sees nothing must stay finite. None where every token may look at every other."""
+    Not -inf: a padding row that sees nothing must stay finite. None where every token may look at every other.
+    """
     if not causal and bool(mask_BT.all()):
         return None
     allowed = mask_BT[:, None, None, :]
@@ -73,7 +76,8 @@ def decoder_states(
 ) -> Tensor:
     """What `text_model` gives as last_hidden_state for these embeddings, (B, T, H).
 
-    bias: see attention_bias.  cos_BTd, sin_BTd: text_model.rotary_emb of the positions."""
+    bias: see attention_bias.  cos_BTd, sin_BTd: text_model.rotary_emb of the positions.
+    """
     rows, tokens, _ = x_BTH.shape
     x = x_BTH
     for layer in text_model.layers:

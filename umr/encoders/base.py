@@ -1,7 +1,8 @@
 """Content to unit vectors, for any backbone: batching, sorting, pooling, normalising, saving. Not prompts, not the network.
 
 N media items, F frames, S side in px, V vision tokens of an item, R vision tokens of a batch, B rows, T tokens, H hidden,
-D embedding."""
+D embedding.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ class UnifiedEncoder(nn.Module):
     ) -> Batch:
         """Pad rows to a batch. media_index: which item of the seen states a row shows (None: no media).
 
-        media_tokens: vision tokens of each item; without it all items have as many as the rows that show them."""
+        media_tokens: vision tokens of each item; without it all items have as many as the rows that show them.
+        """
         rows, width = len(token_rows), max(len(row) for row in token_rows)
         media_index = media_index if media_index is not None else [None] * rows
         ids = np.full((rows, width), self._pad_id, np.int64)
@@ -119,7 +121,8 @@ class UnifiedEncoder(nn.Module):
     def see(self, pixels_NFSS3: Tensor | np.ndarray) -> Tensor:
         """Vision states of N equal-shaped items, uint8 (N, F, S, S, 3), S = config.image_size; (N, V, H).
 
-        Raises MediaError on another dtype or shape: such an array is never embedded."""
+        Raises MediaError on another dtype or shape: such an array is never embedded.
+        """
         pixels = torch.as_tensor(pixels_NFSS3)
         side = self.config.image_size
         if pixels.dtype != torch.uint8 or pixels.ndim != 5 or tuple(pixels.shape[2:]) != (side, side, 3):
@@ -277,6 +280,7 @@ class UnifiedEncoder(nn.Module):
     def save(self, folder: str | Path, extra: Mapping[str, str] | None = None) -> EncoderConfig:
         """Write a folder that load_encoder reads; from then on this encoder has the folder's identity.
 
-        extra: {file name: text} kept and hashed beside the weights (how it was trained)."""
+        extra: {file name: text} kept and hashed beside the weights (how it was trained).
+        """
         self.config = save_encoder(self.config, self.backbone, self.tokenizer, folder, extra)
         return self.config

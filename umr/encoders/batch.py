@@ -1,6 +1,7 @@
 """Rows of tokens and their media, padded and ready for a backbone. Not how they are made (umr.encoders.base).
 
-F frames, S side in px, R vision tokens of a batch, B rows, T tokens."""
+F frames, S side in px, R vision tokens of a batch, B rows, T tokens.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ class Batch:
     pool_mask_BT (B, T) bool: neither padding nor masked instruction.  grids_B3 (B, 3): (t, h, w) of a row's vision tokens.
     media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
     seen_at (R,): places of the vision tokens in the flattened (B * T).  seen_rows (R,): their rows in the flattened
-    seen states, in which items follow each other in the order of `media`."""
+    seen states, in which items follow each other in the order of `media`.
+    """
 
     input_ids_BT: Tensor
     attention_mask_BT: Tensor

@@ -2,7 +2,8 @@
 
     python -m umr.encoders.card FOLDER...
 
-Not part of the encoder: no hash covers it, and nothing reads it."""
+Not part of the encoder: no hash covers it, and nothing reads it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _POSITIONS = {"mrope": "Qwen2-VL's own (t, h, w)", "sequential": "one count for 
 def write_card(config: EncoderConfig, folder: str | Path) -> Path:
     """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
 
-    Raises ConfigError where train_config.json is there and cannot be read."""
+    Raises ConfigError where train_config.json is there and cannot be read.
+    """
     target, record = Path(folder) / CARD_NAME, Path(folder) / RECORD_NAME
     try:
         trained = json.loads(record.read_text("utf-8")) if record.is_file() else None

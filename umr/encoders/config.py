@@ -39,7 +39,8 @@ class EncoderConfig:
     (the same id on all three axes); "mrope" is Qwen2-VL's own.  dim: length of a vector.
     max_tokens: a text is cut after so many tokens.  image_size: pictures and frames are letterboxed to this square, px.
     max_pixels: larger pictures are refused.  max_frames: frames taken from a clip.
-    instructions: {"image,text->image": the trained task sentence}.  files: {name in the folder: sha256}, set by save."""
+    instructions: {"image,text->image": the trained task sentence}.  files: {name in the folder: sha256}, set by save.
+    """
 
     name: str
     backbone: str = "qwen2_vl"

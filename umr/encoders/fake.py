@@ -18,7 +18,8 @@ class FakeEncoder:
     """Equal content gives equal vectors, on every machine; other content gives nearly orthogonal ones.
 
     A composed content is the unit sum of its parts, so that its picture and its text each pull towards it.
-    The instruction is ignored. Bad media raises the MediaError that a real encoder raises."""
+    The instruction is ignored. Bad media raises the MediaError that a real encoder raises.
+    """
 
     def __init__(self, dim: int = 32, name: str = "fake") -> None:
         self.config = EncoderConfig(name=name, backbone="fake", dim=dim)

@@ -22,7 +22,8 @@ def is_hub(where: str | Path) -> bool:
 def fetch(where: str) -> Path:
     """Download `hub:owner/name@revision` (safetensors and json only, never code) and return its local folder.
 
-    Raises ConfigError if the name has no revision or the download fails."""
+    Raises ConfigError if the name has no revision or the download fails.
+    """
     match = _NAME.fullmatch(where)
     if match is None:
         raise ConfigError(

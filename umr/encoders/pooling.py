@@ -1,6 +1,7 @@
 """Many token states to one vector: mean, last and eos, pure functions. Not normalisation, not the choice of masks.
 
-B rows, T tokens, H hidden."""
+B rows, T tokens, H hidden.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ def mean_tokens(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
     """Mean of the states where mask is True, in float32 (U-MARVEL, section 3.2).
 
     Args: hidden_BTH (B, T, H) float; mask_BT (B, T) bool.  Returns (B, H) float32.
-    Raises ValueError if a row has no True."""
+    Raises ValueError if a row has no True.
+    """
     weight_BT = mask_BT.to(torch.float32)
     count_B1 = weight_BT.sum(1, keepdim=True)
     if not bool((count_B1 > 0).all()):
@@ -24,7 +26,8 @@ def mean_tokens(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
 def last_token(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
     """State of each row's last token where mask is True, for either padding side; (B, H) float32.
 
-    Raises ValueError if a row has no True."""
+    Raises ValueError if a row has no True.
+    """
     if not bool(mask_BT.any(1).all()):
         raise ValueError("a row has no token to pool")
     places_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)

@@ -1,6 +1,7 @@
 """The Qwen2-VL backbone: transformers' real class and weights, pixels to vision states, tokens to hidden states. Not pooling.
 
-N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden."""
+N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int
     """uint8 pixels to normalised patches, ordered as Qwen2-VL's image and video processors order them.
 
     A single frame stands for `temporal` equal ones; an odd last frame is repeated, as the processor does.
-    Returns (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32."""
+    Returns (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32.
+    """
     items, frames, height, width, _ = pixels_NFSS3.shape
     missing = -frames % temporal
     if missing:
@@ -53,7 +55,8 @@ def build_small(vocab_size: int, token_ids: dict[str, int] | None = None, **size
     """A Qwen2-VL of about 3 M parameters with fresh weights (seed torch first for the same ones).
 
     token_ids: the tokenizer's ids of the vision tokens (read by QwenVLBackbone.for_tokenizer).
-    sizes: hidden, layers, heads, shared_heads, inner, vision_width, vision_layers, vision_heads replace the defaults."""
+    sizes: hidden, layers, heads, shared_heads, inner, vision_width, vision_layers, vision_heads replace the defaults.
+    """
     size = {"hidden": 192, "layers": 4, "heads": 6, "shared_heads": 6, "inner": 512,
             "vision_width": 128, "vision_layers": 4, "vision_heads": 4}  # fmt: skip
     unknown = sorted(set(sizes) - set(size))
@@ -84,7 +87,8 @@ def build_small(vocab_size: int, token_ids: dict[str, int] | None = None, **size
 class QwenVLBackbone(nn.Module):
     """Qwen2-VL as umr uses it: vision states once per media item, then hidden states of whole sequences.
 
-    fast: the equal-valued forward passes of attention.py; False: the classes' own (slow; the reference of the tests)."""
+    fast: the equal-valued forward passes of attention.py; False: the classes' own (slow; the reference of the tests).
+    """
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__()
@@ -118,7 +122,8 @@ class QwenVLBackbone(nn.Module):
         """Read config.json and the safetensors of a folder; computes in `dtype`.
 
         Raises MismatchError if a file is damaged, or a weight absent or of another shape: transformers itself would fill
-        it at random."""
+        it at random.
+        """
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
@@ -194,7 +199,8 @@ def positions_of(batch: Batch, mrope: bool) -> Tensor:
     """Position ids (3, B, T), the same for either padding side; padding has 0.
 
     mrope False: the count of real tokens before, on all axes (as U-MARVEL's release).  True: Qwen2-VL's get_rope_index:
-    vision tokens count in (t, h, w) from where they begin, and the text goes on after the largest of these."""
+    vision tokens count in (t, h, w) from where they begin, and the text goes on after the largest of these.
+    """
     mask_BT = batch.attention_mask_BT
     plain_BT = (mask_BT.long().cumsum(1) - 1).clamp(min=0) * mask_BT
     if not mrope or not len(batch.seen_at):

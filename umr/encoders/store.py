@@ -34,7 +34,8 @@ def save_encoder(
 ) -> EncoderConfig:
     """Write weights, tokenizer, extra texts and what seal adds; returns the config written.
 
-    An encoder already there is replaced. Raises ConfigError if the target exists and is no encoder folder."""
+    An encoder already there is replaced. Raises ConfigError if the target exists and is no encoder folder.
+    """
 
     def write(draft: Path) -> None:
         backbone.save(draft)
@@ -52,7 +53,8 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
     """An encoder folder of the files that `write` puts into the folder it is given; returns the config written.
 
     To them come the model card and, last, encoder.json with every file's sha256 but the card's, which may be edited.
-    Made beside the target and renamed, so that a folder is either whole or absent."""
+    Made beside the target and renamed, so that a folder is either whole or absent.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

@@ -27,7 +27,8 @@ _SPECIAL = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
 class MediaSpan:
     """How a backbone writes a picture or clip into a sequence: start, then `count` times pad, then end.
 
-    grid: (t, h, w) of the vision tokens, t * h * w = count."""
+    grid: (t, h, w) of the vision tokens, t * h * w = count.
+    """
 
     start: str
     pad: str
@@ -49,7 +50,8 @@ class Prompt:
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenRow:
     """One tokenised row. ids: (T,) int64; pool: (T,) bool, False over the instruction span when it is masked;
-    media: (T,) bool, True on the vision tokens; grid: (t, h, w) of these or None; dropped: tokens cut from the text."""
+    media: (T,) bool, True on the vision tokens; grid: (t, h, w) of these or None; dropped: tokens cut from the text.
+    """
 
     ids: np.ndarray
     pool: np.ndarray
@@ -69,7 +71,8 @@ def media_kind(content: Content) -> MediaKind | None:
 def trained_instruction(config: EncoderConfig, modality: str, target: str) -> str:
     """The task sentence this encoder was trained with for (query modality, searched modality).
 
-    "" where the encoder knows no instructions at all; ConfigError where it knows some, but not this one."""
+    "" where the encoder knows no instructions at all; ConfigError where it knows some, but not this one.
+    """
     if not config.instructions:
         return ""
     key = f"{modality}->{target}"
@@ -84,7 +87,8 @@ def trained_instruction(config: EncoderConfig, modality: str, target: str) -> st
 def query_instruction(config: EncoderConfig, query: Query) -> str:
     """The query's own task sentence, else the trained one; "" for a clip where none was trained.
 
-    Raises ConfigError where none was trained for a query without a clip."""
+    Raises ConfigError where none was trained for a query without a clip.
+    """
     if query.instruction or is_uninstructed(config, query):
         return query.instruction
     return trained_instruction(config, _asked_modality(query.content), query.target_modality)

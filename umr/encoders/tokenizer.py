@@ -26,7 +26,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 1600) -> PreTrainedT
 
     A text gets a leading space, so that a word has the same tokens at its beginning as further on.
 
-    Raises ConfigError if vocab_size has no room for the 256 bytes and the special tokens."""
+    Raises ConfigError if vocab_size has no room for the 256 bytes and the special tokens.
+    """
     least = 256 + len(SPECIAL_TOKENS)
     if vocab_size < least:
         raise ConfigError(f"vocab_size is {vocab_size}; at least {least} are needed (all bytes and the special tokens)")
@@ -70,7 +71,8 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
 def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer) -> Tokenizer:
     """A private copy that reads special tokens inside a text as plain characters, so that nobody can type one.
 
-    U-MARVEL's three tokens are added when a checkpoint lacks them. Raises ConfigError if one of Qwen's is missing."""
+    U-MARVEL's three tokens are added when a checkpoint lacks them. Raises ConfigError if one of Qwen's is missing.
+    """
     source = tokenizer.backend_tokenizer if isinstance(tokenizer, PreTrainedTokenizerFast) else tokenizer
     copy = Tokenizer.from_str(source.to_str())
     missing = [token for token in SPECIAL_TOKENS[:8] if copy.token_to_id(token) is None]

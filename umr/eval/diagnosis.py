@@ -1,6 +1,7 @@
 """Does an encoder compose, or does one part of the query answer alone? Diagnoses of a benchmark. Not the measuring.
 
-The modality shortcut of MCA (SCIENCE section B): a composed query that behaves as its picture or its text alone."""
+The modality shortcut of MCA (SCIENCE section B): a composed query that behaves as its picture or its text alone.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ NEAREST = 10  # results of each list that the shortcut index looks at
 
 class Diagnosed(NamedTuple):
     """One query. *_target: cosine of that variant's vector with the relevant candidate nearest to it; *_top: with its
-    own first result (None without results); *_rank: place of the first relevant result, 0 where none was kept."""
+    own first result (None without results); *_rank: place of the first relevant result, 0 where none was kept.
+    """
 
     query_id: str
     composed_target: float
@@ -105,7 +107,8 @@ def summarise(judged: Judged, near: Mapping[str, np.ndarray], runs: Mapping[str,
 
     success@k: composed; masked_text_, masked_picture_success@k: the same queries with that part removed.
     picture_wins, text_wins, either_wins: share of queries in which that part alone is strictly nearer to the nearest
-    relevant candidate than the composition is.  shortcut_*: `shortcut_index`."""
+    relevant candidate than the composition is.  shortcut_*: `shortcut_index`.
+    """
     row: dict[str, float] = {"n": len(judged.queries)}
     for prefix, part in (("", "composed"), ("masked_text_", "picture"), ("masked_picture_", "text")):
         for name in ("success@1", "success@10"):
@@ -125,7 +128,8 @@ def shortcut_index(qrels: Qrels, runs: Mapping[str, Run]) -> dict[str, float]:
     1: every wrong result is one that the part alone gives, so that the other part is ignored.  0: no wrong result is
     explained by a part alone.  It counts ranks, not cosines: encoders whose similarities have different spreads can be
     compared, and the stored runs are enough to check it. Relevant results are left out, since a target that both find
-    is no fault; a part's neighbours that share what the query keeps are not, so a good encoder is low, not at 0."""
+    is no fault; a part's neighbours that share what the query keeps are not, so a good encoder is low, not at 0.
+    """
     shares = {"picture": np.zeros(len(qrels)), "text": np.zeros(len(qrels))}
     for place, (query_id, relevant) in enumerate(qrels.items()):
         found = {part: {hit.candidate_id for hit in runs[part].get(query_id, ())[:NEAREST]} for part in PARTS}

@@ -1,6 +1,7 @@
 """Measures an encoder on a benchmark: composed beside picture alone, text alone and their sum. Not the measures.
 
-The same encode and search as everywhere (umr.search). A query's variants: "composed", "picture", "text", "sum"."""
+The same encode and search as everywhere (umr.search). A query's variants: "composed", "picture", "text", "sum".
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Judged:
     """One (task, split): its queries with the right target modality, and the judgements of exactly these queries.
 
     groups: of each query, those that depend on each other have one number (umr.eval.groups).
-    pool: ids that are searched; None: every candidate of the target modality."""
+    pool: ids that are searched; None: every candidate of the target modality.
+    """
 
     task: str
     split: str
@@ -74,7 +76,8 @@ def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
 
 def load(root: str | Path, task: str, split: str) -> Judged:
     """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two
-    disagree."""
+    disagree.
+    """
     root = Path(root)
     found = find_query_file(root, task, split)
     target = _TARGETS[task.partition("2")[2]]
@@ -105,7 +108,8 @@ def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: 
     the unit sum of those two vectors (late fusion), the text's weighted with vector_sum_weight, chosen on validation
     queries.  unimodal_wins: share of queries whose picture or text alone is nearer to the nearest relevant candidate than
     the composed query is.  composed_over_sum: success@1 minus the vector sum's, with its paired interval and p value (one
-    test, uncorrected).  runs: folder for the TREC run files."""
+    test, uncorrected).  runs: folder for the TREC run files.
+    """
     judged = load(root, task, split)
     measured = measure(searcher, judged)
     if runs is not None:
@@ -117,7 +121,8 @@ def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: 
 
 def measure(searcher: Searcher, judged: Judged) -> Measured:
     """Encodes and searches every variant of the queries. Raises MismatchError where the judgements are not of this
-    collection."""
+    collection.
+    """
     unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
     if unknown is not None:
         raise MismatchError(
@@ -148,7 +153,7 @@ def score(judged: Judged, found: Mapping[str, Run], text_weight: float = UNTUNED
 
 
 def _paired(judged: Judged, a: np.ndarray, b: np.ndarray) -> Row:
-    """b minus a over the same queries (values in their order), its paired 95 % interval and p value, by groups."""
+    """B minus a over the same queries (values in their order), its paired 95 % interval and p value, by groups."""
     interval = list(paired_interval(a, b, groups=judged.groups))
     return dict(zip(PAIRED, (float((b - a).mean()), interval, paired_p(a, b, judged.groups)), strict=True))
 
@@ -184,7 +189,8 @@ def matching(root: str | Path, task: str | None, split: str | None) -> list[tupl
 def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNTUNED) -> dict[str, Embeddings]:
     """The queries as they are and, where all have picture and text, each part alone and the unit sum of the two.
 
-    text_weight: of the text in the sum (umr.eval.vector_sum)."""
+    text_weight: of the text in the sum (umr.eval.vector_sum).
+    """
     composed = {"composed": searcher.encoder.encode_queries(judged.queries)}
     if not all(query.content.modality == "image,text" for query in judged.queries):
         return composed
@@ -194,7 +200,7 @@ def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNT
 
 
 def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
-    """ "picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
+    """The "picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
     parts = {}
     for variant, field in (("picture", "image"), ("text", "text")):
         keys = [getattr(query.content, field) for query in judged.queries]
@@ -216,7 +222,8 @@ def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
 def compare(judged: Judged, a: Run, b: Run) -> Row:
     """success@1 of two runs over the same queries, their difference b - a, its paired 95 % interval and its p value.
 
-    Interval: bootstrap over groups.  p: sign-flip permutation over groups (umr.eval.measures.paired_p), uncorrected."""
+    Interval: bootstrap over groups.  p: sign-flip permutation over groups (umr.eval.measures.paired_p), uncorrected.
+    """
     values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
     return {
         "task": judged.task,
@@ -237,7 +244,8 @@ def verdict(row: Row) -> Verdict:
 def over_sum(rows: Sequence[Row]) -> dict[tuple[str, str], Verdict]:
     """What the composed query shows against its vector sum on each (task, split) of a report that has one.
 
-    Holm's correction over these rows; "gains": it finds more than the sum does."""
+    Holm's correction over these rows; "gains": it finds more than the sum does.
+    """
     difference, _, p = OVER_SUM
     asked = [row for row in rows if row.get(p) is not None]
     corrected = holm([row[p] for row in asked])
@@ -256,7 +264,8 @@ def compare_runs(
     root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None, split: str | None = None
 ) -> list[Row]:
     """compare() for every (task, split) that matches and that both folders of runs have, and "p_holm": the p value after
-    Holm's correction over these rows. Raises MismatchError where the runs are of other collections."""
+    Holm's correction over these rows. Raises MismatchError where the runs are of other collections.
+    """
     reports = [read_report(folder) for folder in (runs_a, runs_b)]
     if reports[0]["collection"] != reports[1]["collection"]:
         raise MismatchError(f"{runs_a} and {runs_b} were run over different collections; evaluate both again")
@@ -289,7 +298,8 @@ def find_run(folder: str | Path, task: str, split: str, variant: str) -> Path:
 
 def read_report(folder: str | Path) -> dict[str, Any]:
     """report.json beside the runs: whose they are, over what, and their rows. Raises ConfigError where there is
-    none."""
+    none.
+    """
     path = Path(folder) / REPORT
     try:
         report = json.loads(path.read_text("utf-8"))
@@ -328,7 +338,8 @@ def nearest_relevant(searcher: Searcher, vectors: Mapping[str, Embeddings], judg
 
 def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
     """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong
-    together."""
+    together.
+    """
     report = {
         "encoder": searcher.encoder.fingerprint,
         "encoder_name": searcher.encoder.name,

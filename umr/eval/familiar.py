@@ -1,6 +1,7 @@
 """Whether the picture of one query is unlike what an encoder was trained on, and the sentence that says so.
 
-Not the calibration (umr.eval.ood): a single picture is over its threshold or not, at the rate of false alarms stated there."""
+Not the calibration (umr.eval.ood): a single picture is over its threshold or not, at the rate of false alarms stated there.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Measures of a ranking against judgements, intervals and tests over groups of queries. Pure functions; no files.
 
-A query that is judged but has no results counts 0: the judged queries define the mean (ir_measures does so too)."""
+A query that is judged but has no results counts 0: the judged queries define the mean (ir_measures does so too).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def recall(k: int) -> Measure:
 
 def reciprocal_rank(k: int | None = None) -> Measure:
     """1 / rank of the first relevant candidate among the first k (None: as deep as the run), 0 without one. Its
-    mean is MRR."""
+    mean is MRR.
+    """
     if k is not None:
         _check(k)
 
@@ -47,7 +49,8 @@ def reciprocal_rank(k: int | None = None) -> Measure:
 
 def ndcg(k: int) -> Measure:
     """Discounted cumulative gain over that of the best order; gain = relevance, discount = log2(rank + 1) (Jarvelin
-    2002)."""
+    2002).
+    """
     _check(k)
 
     def measure(hits: Sequence[Hit], judged: Mapping[str, int]) -> float:
@@ -88,7 +91,8 @@ MEASURES: Mapping[str, Measure] = {
 def per_query(measure: Measure, qrels: Qrels, run: Run) -> np.ndarray:
     """The measure of every judged query, in the order of qrels, (Q,) float64; 0 for a query without results.
 
-    Raises ConfigError for a query without any relevant candidate: no ranking can be right or wrong for it."""
+    Raises ConfigError for a query without any relevant candidate: no ranking can be right or wrong for it.
+    """
     empty = next((query_id for query_id, judged in qrels.items() if not judged), None)
     if empty is not None:
         raise ConfigError(

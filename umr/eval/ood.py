@@ -2,7 +2,8 @@
 
 Not a judgement of search quality. The distance is Mahalanobis' from the bundled collection's vectors of the same kind
 (Lee et al. 2018, arXiv 1807.03888, section 2.1, with one class); its threshold is a conformal quantile on held-out
-catalogue content (Vovk et al. 2005, section 2.2), so that a single one is over it with a rate of ALPHA at most."""
+catalogue content (Vovk et al. 2005, section 2.2), so that a single one is over it with a rate of ALPHA at most.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Kind:
     """The calibration of one modality. threshold: distance above which a single one is unlike the catalogue.
 
     false_alarms: measured share over it, of `checked` held-out ones that set no threshold.  detected: share over it,
-    by what was shown instead."""
+    by what was shown instead.
+    """
 
     threshold: float
     calibrated: int
@@ -64,7 +66,8 @@ class Verdict:
     """What can be said of a set of one modality. beyond: how many are over the threshold.
 
     rate: of false alarms of a single one, the larger of the promised and the measured.  chance: probability of so many
-    false alarms, or more, in a set of this size (binomial).  far: chance <= rate, so a claim too is wrong that often."""
+    false alarms, or more, in a set of this size (binomial).  far: chance <= rate, so a claim too is wrong that often.
+    """
 
     modality: str
     count: int
@@ -82,7 +85,8 @@ def calibration_file(index_folder: str | Path) -> Path:
 def read_calibration(index_folder: str | Path, searcher: Searcher) -> Calibration | None:
     """The calibration of this encoder over this collection; None where there is none, or one of others: no claim then.
 
-    Raises ConfigError for a file that is not a calibration."""
+    Raises ConfigError for a file that is not a calibration.
+    """
     path = calibration_file(index_folder)
     if not path.is_file():
         return None
@@ -159,7 +163,8 @@ def percent(rate: float) -> str:
 def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Verdict]:
     """A verdict for each modality of a collection that is calibrated, most alarming first.
 
-    The members count as independent: a set of copies of one thing alarms more often than stated."""
+    The members count as independent: a set of copies of one thing alarms more often than stated.
+    """
     verdicts = []
     for name, kind in calibration.kinds.items():
         ids = sorted(own.collection.pool(name))
@@ -186,7 +191,8 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
     """Thresholds from held-out content of the catalogue, and what they detect of things that are not of it.
 
     Pictures: queries' own, which no index holds.  Passages and clips: each is scored by a reference of the other folds.
-    A modality with too few to bound the rate is left out: then nothing is claimed of it."""
+    A modality with too few to bound the rate is left out: then nothing is claimed of it.
+    """
     kinds = {}
     for name in KINDS:
         ids = sorted(searcher.collection.pool(name))

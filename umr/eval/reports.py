@@ -1,6 +1,7 @@
 """What an evaluation leaves for the page and for later: indexes/<encoder>/reports. Not the measuring (umr.eval.evaluate).
 
-report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, diagnosis.<task>.<split>.json."""
+report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, diagnosis.<task>.<split>.json.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def store(
     """Measures every (task, split) that matches once, and writes its row, runs and diagnosis into the folder.
 
     Rows are those of `evaluate` and "intervals": {column: 95 % bootstrap interval}. Raises ConfigError if none
-    matches."""
+    matches.
+    """
     rows = []
     wanted = evaluate.matching(root, task, split)
     for number, (one_task, one_split) in enumerate(wanted, 1):
@@ -114,7 +116,8 @@ def diagnosed(folder: Path) -> list[tuple[str, str]]:
 def paired(a: Stored, b: Stored) -> tuple[Row, ...]:
     """success@1 of b minus a on every (task, split) that both have, with the paired interval (umr.eval.evaluate.compare).
 
-    Kept until a report changes, as it reads every run. Raises MismatchError where the collections differ."""
+    Kept until a report changes, as it reads every run. Raises MismatchError where the collections differ.
+    """
     return _paired(a.benchmark, a.folder, a.report.get("built_at"), b.folder, b.report.get("built_at"))
 
 

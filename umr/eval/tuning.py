@@ -1,6 +1,7 @@
 """Chooses the weight of the vector sum on validation queries: `python -m umr evaluate --index V --tune-vector-sum FILE`.
 
-Not the arithmetic and not the stored weights (umr.eval.vector_sum); never on queries that are reported."""
+Not the arithmetic and not the stored weights (umr.eval.vector_sum); never on queries that are reported.
+"""
 
 from __future__ import annotations
 

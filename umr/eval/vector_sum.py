@@ -1,7 +1,8 @@
 """The vector sum: a composed query's picture and text encoded apart and added, with a weight chosen on validation queries.
 
 Late fusion, the baseline that a composed query must beat. This file holds the arithmetic and the stored weights, not the
-choosing (umr.eval.tuning). The weights lie beside an encoder's indexes, in reports/vector_sum.json."""
+choosing (umr.eval.tuning). The weights lie beside an encoder's indexes, in reports/vector_sum.json.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ GRID = tuple(round(0.05 * step, 2) for step in range(21))  # weights of the text
 class Tuned:
     """The choice for one task. weight: of the text.  n, groups: of the validation queries that it was chosen on.
 
-    success_at_1: of the vector sum on them, for each weight of GRID."""
+    success_at_1: of the vector sum on them, for each weight of GRID.
+    """
 
     weight: float
     n: int

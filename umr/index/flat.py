@@ -19,7 +19,8 @@ _BLOCK = 65_536  # rows decoded at a time on their way to a GPU
 
 def gpu_count() -> int:
     """GPUs that this build of FAISS can use. Asked before anything is cloned: cloning to 0 GPUs gives an empty
-    index."""
+    index.
+    """
     return faiss.get_num_gpus() if hasattr(faiss, "StandardGpuResources") else 0
 
 

@@ -1,7 +1,8 @@
 """An index on disk, bound to the encoder and the collection it was built from. Not search by content (umr.search).
 
 A folder holds vectors.faiss, ids.txt (line i = row i), probe.npy and manifest.json, written last: without it there
-is no index. N rows, D numbers in a row, Q queries."""
+is no index. N rows, D numbers in a row, Q queries.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class Index:
     def open(cls, folder: str | Path, encoder: Encoder, collection: Collection | None = None) -> Index:
         """Open an index after comparing encoder, files and, where given, collection with the manifest.
 
-        Raises ConfigError for an unfinished index, MismatchError naming what does not belong together."""
+        Raises ConfigError for an unfinished index, MismatchError naming what does not belong together.
+        """
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
         if encoder.fingerprint != manifest.encoder:
@@ -157,7 +159,8 @@ class Index:
         pool: the only ids to find (give the same frozenset again: its rows are kept).  exclude: {query_id: ids it
         never finds}.
         Raises MismatchError for vectors of another encoder, ConfigError for a k below 1 or an unknown id in the
-        pool."""
+        pool.
+        """
         if embeddings.encoder != self.manifest.encoder:
             raise MismatchError(
                 f"these vectors were made by {embeddings.encoder[:12]}, this index by "
@@ -331,7 +334,8 @@ def _sha256(path: Path) -> str:
 
 def _place(where: str | Path, folder: Path) -> str:
     """As it is for a Hub name or a relative place; relative where it lies near the index, so that both can move;
-    else absolute."""
+    else absolute.
+    """
     where = str(where)
     if where.startswith("hub:") or not Path(where).is_absolute():
         return where

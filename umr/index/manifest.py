@@ -1,5 +1,6 @@
 """What an index says of itself in manifest.json: who made it, over what, from which files. Not the vectors
-(umr.index)."""
+(umr.index).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float3
 class IndexManifest:
     """What an index is. encoder, collection: fingerprints. encoder_at, collection_at: where they lie, relative to
     the folder
-    where they move with it.  files: {name: sha256}.  precision: what the candidates were encoded in."""
+    where they move with it.  files: {name: sha256}.  precision: what the candidates were encoded in.
+    """
 
     encoder: str
     encoder_name: str

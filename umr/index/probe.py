@@ -1,6 +1,7 @@
 """What is encoded again to see whether an index holds what its encoder makes. Not a test set.
 
-Eight fixed inputs reveal changed preprocessing, which no hash sees; rows of the collection reveal those of another encoder."""
+Eight fixed inputs reveal changed preprocessing, which no hash sees; rows of the collection reveal those of another encoder.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def sample_rows(encoder: Encoder, collection: Collection, most: int = MOST_ROWS)
     """Vectors of candidates that stand evenly over the collection, from its first to its last: always the same ones.
 
     One for every 512, at least 8 and at most `most`; fewer where files are gone or changed, as an index is searched without
-    them. Clips, which take much longer to read, are passed over where there is anything else."""
+    them. Clips, which take much longer to read, are passed over where there is anything else.
+    """
     ids = [i for i in collection.ids if collection[i].content.video is None] or list(collection.ids)
     count = min(len(ids), most, max(FEWEST_ROWS, len(ids) // STRETCH))
     wanted = [collection[ids[place]] for place in np.linspace(0, len(ids) - 1, count).round().astype(int)]

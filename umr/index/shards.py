@@ -1,5 +1,6 @@
 """The encoded parts of an index that is being built, kept so that an interrupted build goes on. Not the index
-(umr.index)."""
+(umr.index).
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
     in it.
 
     Shards of an interrupted build of the same thing are kept; those of any other, or of a damaged plan, are removed, and
-    so is what processes that died left half-written. folder: the index's, held by the caller alone (umr.lock)."""
+    so is what processes that died left half-written. folder: the index's, held by the caller alone (umr.lock).
+    """
     words = json.dumps(plan)
     draft = folder / f"{PARTIAL}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
     path = draft / "plan.json"

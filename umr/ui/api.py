@@ -21,7 +21,8 @@ FILE = "/gradio_api/file="  # what the page's server gives files out under
 def models(searchers: Searchers) -> list[dict[str, Any]]:
     """A row per model on offer, the default one first: name, default, fingerprint, dim, precision, collection, vectors.
 
-    None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now."""
+    None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now.
+    """
     rows = []
     for name in searchers.names:
         manifest = searchers.manifest(name)
@@ -63,7 +64,8 @@ def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:
     """A client's picture as `handlers.read_picture` takes it, and which of `places` it lies in or is.
 
     image: None, a data URI, the address or the media of a result, or Gradio's file value.  places: folders and files.
-    Raises MediaError for a file elsewhere, and for an address on another machine: nothing is fetched."""
+    Raises MediaError for a file elsewhere, and for an address on another machine: nothing is fetched.
+    """
     if not isinstance(image, str) or not image:
         return image or None, places[0]
     if image.startswith("data:"):

@@ -2,7 +2,8 @@
 
     python -m umr.ui.examples [--encoder NAME]      writes umr/ui/examples.json
 
-A page shows the stored results before any model runs, and only for the encoder that found them."""
+A page shows the stored results before any model runs, and only for the encoder that found them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ STORED = 24  # results of an example, as many as a search shows
 class Example:
     """A query that can be clicked. image: its picture, None for a text alone; search_in: a key of SEARCH_IN.
 
-    results: what the encoder of fingerprint `made_by` found, empty where nothing is stored."""
+    results: what the encoder of fingerprint `made_by` found, empty where nothing is stored.
+    """
 
     text: str
     search_in: str
@@ -57,7 +59,8 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
     """The examples whose pictures are in this collection's folder; none for another collection. Pictures are absolute.
 
     Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in", "made_by"?,
-    "results"?: rows of `stored`}."""
+    "results"?: rows of `stored`}.
+    """
     try:
         rows = [
             Example(
@@ -80,7 +83,8 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
     in the benchmark each time.
 
     These queries are chosen because they work: they say nothing of how often the encoder is right.
-    Raises ConfigError where no query of a task does."""
+    Raises ConfigError where no query of a task does.
+    """
     rows: list[dict[str, Any]] = []
     for place, (task, search_in) in enumerate(plan):
         judged = evaluate.load(media, task, "ind")

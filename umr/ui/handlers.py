@@ -62,7 +62,8 @@ def search_rows(
     """The results of a search as the command line's objects. Raises UMRError in words.
 
     notify: is called with each notice of the search, so that a client learns that its text was cut, or that its picture
-    is unlike what the encoder was trained on."""
+    is unlike what the encoder was trained on.
+    """
     outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
     outcome = searchers.told(encoder, outcome, read_picture(image, uploads))
     for notice in outcome.notices:
@@ -82,7 +83,8 @@ def read_picture(image: Any, uploads: Path) -> Path | Image | None:
     """The picture of a request: an uploaded file's path, a decoded data URI, or None. Raises MediaError.
 
     A path outside `uploads` is refused: Gradio checks only file values that carry its mark, which a request may leave
-    out."""
+    out.
+    """
     if image is None:
         return None
     path, url = (image.get("path"), image.get("url")) if isinstance(image, Mapping) else (None, None)

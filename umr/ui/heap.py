@@ -16,7 +16,8 @@ def share_heaps(heaps: int = HEAPS) -> bool:
 
     glibc gives threads up to 8 heaps per core, and what a search frees in one is of no use to a search in another: under
     load the process grows for thousands of searches, though what is in use does not. Returns whether it was done: other C
-    libraries (musl, macOS, Windows) have no such heaps."""
+    libraries (musl, macOS, Windows) have no such heaps.
+    """
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or MALLOC_ARENA_MAX in os.environ:
         return False
     mallopt = ctypes.CDLL(None).mallopt

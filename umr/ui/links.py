@@ -1,7 +1,8 @@
 """The page's state in its address: what it holds, and what it may ask for. Never a visitor's picture.
 
 The Search tab's part has plain keys, those of the other tabs have keys of their own (Diagnose and Benchmarks:
-umr.ui.choices); "collection" is of two tabs. What cannot be given falls to its default, and a notice says so in words."""
+umr.ui.choices); "collection" is of two tabs. What cannot be given falls to its default, and a notice says so in words.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ NUMBER = re.compile(r"-?[01](?:\.[0-9]{1,4})?")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchLink:
     """What an address asks of the Search tab. picture: the file of its reference.  model, k: None where it says
-    nothing.  whole: nothing of the query is missing, so that it can be asked at once."""
+    nothing.  whole: nothing of the query is missing, so that it can be asked at once.
+    """
 
     picture: Path | None = None
     text: str = ""
@@ -57,7 +59,8 @@ class SearchLink:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareLink:
     """What an address asks of the Compare tab. asked: "task split query-id" of a benchmark query.  models: empty where
-    it says nothing."""
+    it says nothing.
+    """
 
     picture: Path | None = None
     text: str = ""
@@ -76,7 +79,8 @@ class CompareLink:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """Everything that an address asks for. chosen: key -> value of the other tabs' choices, where it makes them.
-    notices: what of it cannot be given, in words."""
+    notices: what of it cannot be given, in words.
+    """
 
     tab: str = "search"
     search: SearchLink = SearchLink()
@@ -136,7 +140,8 @@ def read(searchers: Searchers, address: object) -> Opened:
 
 def reference_of(searcher: Searcher, picture: Path) -> str:
     """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and
-    bytes; "" for a visitor's own."""
+    bytes; "" for a visitor's own.
+    """
     item = catalogue_item(searcher, picture)
     if item is not None:
         return item.candidate_id

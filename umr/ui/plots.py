@@ -1,7 +1,8 @@
 """Small plots as inline SVG: a strip of dots with whiskers, a difference with its interval, a scatter. Not the data.
 
 Positions are per cent of the drawing and sizes are pixels, so that a plot keeps its strokes and its text on every
-screen. Colours are classes (u-s1 to u-s4, u-win-picture ...): the stylesheet names them, light and dark."""
+screen. Colours are classes (u-s1 to u-s4, u-win-picture ...): the stylesheet names them, light and dark.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def strip(dots: Sequence[Dot], low: float = 0.0, high: float = 1.0, zero: float 
 def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str:
     """Points over a square from the smallest to the largest value, with the diagonal of equality.
 
-    Each point is a link; one of them is in the tab order, the page's script moves on from it with the arrow keys."""
+    Each point is a link; one of them is in the tab order, the page's script moves on from it with the arrow keys.
+    """
     ticks = _ticks(points)
     low, high = ticks[0], ticks[-1]
     lines = "".join(_cross(_at(tick, low, high)) for tick in ticks)

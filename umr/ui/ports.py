@@ -17,7 +17,8 @@ def chosen_port(host: str | None, port: str | None, variables: Mapping[str, str]
     """The port that --port or the variable names; None where neither does, and any free one will do.
 
     Raises ConfigError where one of them is no port, or the port cannot be listened on; also where a variable of TRIED is
-    no number."""
+    no number.
+    """
     for name in TRIED:
         _number(name, variables.get(name, "1"), "number of ports")
     named = [(name, value) for name, value in (("--port", port), (PORT, variables.get(PORT))) if value is not None]

@@ -53,7 +53,8 @@ def media_url(path: str | Path) -> str:
 def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions: bool = False) -> str:
     """A search's answer: heading, timing line, notices, ranked cards.
 
-    actions: whether a card offers its words and its details too, for a page that answers to them."""
+    actions: whether a card offers its words and its details too, for a page that answers to them.
+    """
     count, (one, many) = len(outcome.results), NOUN[search_in]
     steps = [
         f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"

@@ -37,7 +37,8 @@ def open_searcher(folder: Path) -> Searcher:
     """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
-    results. Raises ConfigError or MismatchError."""
+    results. Raises ConfigError or MismatchError.
+    """
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
     return searcher
@@ -75,7 +76,8 @@ class Searchers:
     def manifest(self, name: str) -> IndexManifest:
         """What the index of this encoder says of itself: the one in memory that is searched, else the one on disk.
 
-        Raises KeyError for an unknown name, ConfigError or MismatchError where it is not there."""
+        Raises KeyError for an unknown name, ConfigError or MismatchError where it is not there.
+        """
         opened = self._opened.get(name)
         if opened is not None:
             return opened.index.manifest
@@ -85,7 +87,8 @@ class Searchers:
     def check(self, name: str) -> PictureCheck | None:
         """What tells pictures that are unlike this encoder's training; None where nothing was calibrated.
 
-        Raises as `get`, and ConfigError for a calibration that cannot be read."""
+        Raises as `get`, and ConfigError for a calibration that cannot be read.
+        """
         searcher = self.get(name)
         with self._locks[name]:
             if name not in self._checks:
@@ -97,7 +100,8 @@ class Searchers:
     ) -> Outcome:
         """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
 
-        picture, ready: as `PictureCheck.unlike` takes them; None for a query without a picture."""
+        picture, ready: as `PictureCheck.unlike` takes them; None for a query without a picture.
+        """
         check = None if picture is None else self.check(name)
         said = () if check is None else check.notices(picture, ready)
         return replace(outcome, notices=outcome.notices + said) if said else outcome
@@ -132,7 +136,8 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 
     index: an index folder; its manifest names the encoder.  encoder: the one to start with.  root: default, the
-    repository's indexes.  Raises ConfigError where there is nothing to search, MismatchError for a foreign manifest."""
+    repository's indexes.  Raises ConfigError where there is nothing to search, MismatchError for a foreign manifest.
+    """
     if index is not None:
         name = IndexManifest.read(index).encoder_name
         if encoder not in (None, name):
@@ -151,7 +156,8 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
 def media_paths(searchers: Searchers) -> list[Path]:
     """The only files and folders that the page gives out: the bundled media, and the very files of any other collection.
 
-    MANY files that make up a whole folder stand as that folder: Gradio compares every request with every path (0.1 ms)."""
+    MANY files that make up a whole folder stand as that folder: Gradio compares every request with every path (0.1 ms).
+    """
     bundled = default_root() / "media"
     files: set[Path] = set()
     for folder in searchers.folders.values():

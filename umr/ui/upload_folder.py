@@ -2,7 +2,8 @@
 they are (umr.ui.visitors).
 
 A process that is killed removes nothing. Its folder is known by a lock that the system took back, whatever the folder's
-age, and goes when the next server starts; that of a living server stays."""
+age, and goes when the next server starts; that of a living server stays.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def claim() -> Path:
 
     Returns:
         The folder, under $GRADIO_TEMP_DIR or the system's folder for temporary files. `give_up` removes it, and so does
-        the end of the interpreter."""
+        the end of the interpreter.
+    """
     base = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "gradio").resolve()
     base.mkdir(parents=True, exist_ok=True)
     _sweep(base)
@@ -61,7 +63,8 @@ def give_up(folder: Path) -> None:
 def remove_drafts(folder: Path, age_s: float) -> None:
     """Removes the files of uploads that broke off, which Gradio leaves as tmp* in the folder itself.
 
-    In a folder that is not this process's own nothing is touched: another program's upload may be on its way there."""
+    In a folder that is not this process's own nothing is touched: another program's upload may be on its way there.
+    """
     if folder not in _held:
         return
     for path in folder.glob(f"{tempfile.gettempprefix()}*"):

@@ -1,5 +1,6 @@
 """Who is here, and which uploads are whose: kept while their visitor's page is open, then removed. Not how they arrive
-(umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections)."""
+(umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ ENOUGH = (
 @dataclass(slots=True)
 class _Session:
     """One page, or a client without one. beats: its heartbeats that are connected.  paged: whether it ever had any.
-    used, left: when something was asked, when the last heartbeat ended."""
+    used, left: when something was asked, when the last heartbeat ended.
+    """
 
     address: str
     beats: int = 0
@@ -102,7 +104,8 @@ class Visitors:
     def arriving(self, address: str, announced: int = 0) -> Iterator[Arriving]:
         """While this lasts, an upload comes in; what an upload that broke off has left is removed at its end.
 
-        announced: the bytes that it says it has.  Raises ConfigError where there is no room for it."""
+        announced: the bytes that it says it has.  Raises ConfigError where there is no room for it.
+        """
         upload = Arriving(address)
         with self._lock:
             self._check(address, max(1, announced))

@@ -1,6 +1,7 @@
 """What the Benchmarks tab does: tables of stored reports, two models' difference, a number's queries. No Gradio.
 
-No model is loaded: everything follows from indexes/<encoder>/reports and the benchmark's own files."""
+No model is loaded: everything follows from indexes/<encoder>/reports and the benchmark's own files.
+"""
 
 from __future__ import annotations
 

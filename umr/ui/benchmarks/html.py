@@ -1,6 +1,7 @@
 """Stored reports as HTML: tables with a strip of intervals, a paired difference, the queries behind a number.
 
-Every number is a button that names its run file and its command, and leads to its queries. Not the reading."""
+Every number is a button that names its run file and its command, and leads to its queries. Not the reading.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ class Comparison:
     picture: the query's picture as small WebP bytes, b"" without one.  asked: "task split query-id" of a benchmark
     query, "" for a visitor's own.  targets: its known right answers, best grade first.  outcomes: model -> at least
     min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden.
-    own: the picture is a visitor's, so that no link can hold it."""
+    own: the picture is a visitor's, so that no link can hold it.
+    """
 
     text: str
     search_in: str
@@ -97,7 +98,8 @@ def compare(
     """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
 
     asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
-    Raises UMRError in words."""
+    Raises UMRError in words.
+    """
     names, count = read_models(searchers, models), read_count(k)
     query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
     opened = {name: searchers.get(name) for name in names}
@@ -126,7 +128,8 @@ def compare_rows(
 ) -> dict[str, Any]:
     """A comparison as plain objects, see as_rows. Raises UMRError in words.
 
-    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is."""
+    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
+    """
     picture = read_picture(image, uploads)
     if picture is None and not text and isinstance(asked, str) and asked:
         known, _ = judged_query(searchers, asked)
@@ -139,7 +142,8 @@ def as_rows(found: Comparison) -> dict[str, Any]:
     """{"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike
     the training, "results": the command line's rows, "recall"
     where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
-    [ids]}; where targets are known, each result says in "target" whether it is one."""
+    [ids]}; where targets are known, each result says in "target" whether it is one.
+    """
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
         outcome = found.outcomes[name]

@@ -97,7 +97,8 @@ def _is(count: int) -> str:
 def _notices(found: Comparison) -> str:
     """Each notice once; by which models it is given, where it is not by all.
 
-    While the names are hidden, without the rate of false alarms: each model has its own."""
+    While the names are hidden, without the rate of false alarms: each model has its own.
+    """
     given: dict[str, list[str]] = {}
     for label, outcome in zip(found.labels, found.outcomes.values(), strict=True):
         for notice in outcome.notices:

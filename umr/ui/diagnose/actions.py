@@ -20,7 +20,7 @@ FIRST = ("it2i", "ind")
 
 
 def choices(searchers: Searchers) -> list[str]:
-    """ "task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
+    """The "task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
     found = {pair for folder in searchers.folders.values() for pair in diagnosed(folder.parent / FOLDER)} | {FIRST}
     return [" ".join(pair) for pair in sorted(found, key=lambda pair: (pair != FIRST, pair[0], pair[1] != "ind", pair))]
 

@@ -76,7 +76,8 @@ def remove(shelves: Shelves, session: str | None) -> Shown:
 def read_files(files: Any, uploads: Path) -> list[tuple[str, Path]]:
     """(name given by the visitor, path) of Gradio's file values. Raises ConfigError or MediaError.
 
-    A path outside `uploads` is refused: Gradio checks only values that carry its mark, which a request may leave out."""
+    A path outside `uploads` is refused: Gradio checks only values that carry its mark, which a request may leave out.
+    """
     if not isinstance(files, list) or not files:
         raise ConfigError("Choose some files first: pictures, clips, passages, or a zip of them.")
     if len(files) > MAX_FILES:

@@ -1,6 +1,7 @@
 """Opens a zip that a stranger made: every member is checked and streamed with counters. Not what its files mean (ingest).
 
-Sizes that an archive states are never believed; what is not taken is returned with its reason, and the rest goes on."""
+Sizes that an archive states are never believed; what is not taken is returned with its reason, and the rest goes on.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
     paths.
 
     budget: is used up by what is read, of refused members too, so that a bomb ends the reading.  Links, members that
-    lead out of the folder, encrypted and nested ones are refused. Raises MediaError where the whole is no zip."""
+    lead out of the folder, encrypted and nested ones are refused. Raises MediaError where the whole is no zip.
+    """
     refused: list[Refused] = []
     try:
         with archive.open("rb") as raw, zipfile.ZipFile(_Bounded(raw)) as opened:

@@ -1,6 +1,7 @@
 """The tab Your files as HTML: what may be dropped, progress, what was taken and refused, how far it is from the training.
 
-Every text that a visitor supplies goes through `escape`."""
+Every text that a visitor supplies goes through `escape`.
+"""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ class Bar:
 def build_files(searchers: Searchers, page: gr.Blocks, elsewhere: Sequence[Component]) -> None:
     """Adds the tab to the Tabs that are being built; `page` tells when a visitor leaves.
 
-    elsewhere: what of other tabs holds a visitor's picture, to be emptied when their files are removed."""
+    elsewhere: what of other tabs holds a visitor's picture, to be emptied when their files are removed.
+    """
     shelves = Shelves(UPLOADS, visitors=VISITORS)
     with gr.Tab("Your files", id="files", elem_id="tab-files"):
         gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)

@@ -1,6 +1,7 @@
 """A visitor's own files to a temporary collection with an index, in one folder that goes as a whole. Not the page.
 
-Nothing is dropped in silence: what is refused is told with its reason, and the rest goes on."""
+Nothing is dropped in silence: what is refused is told with its reason, and the rest goes on.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Enco
     """Takes the files in, reads and indexes them. sources: (name that the visitor gave, where it lies).
 
     report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded. Raises ConfigError where
-    nothing at all can be taken; the folder is removed whenever this raises."""
+    nothing at all can be taken; the folder is removed whenever this raises.
+    """
     last: tuple[str, int, int] = ("Taking in", 0, len(sources))
 
     def told(*at: Any) -> None:
@@ -113,7 +115,8 @@ def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
 def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], list[Refused]]:
     """Rows {"text", "title"?, "id"?} of a jsonl; ids begin with the file's name, so that none stands twice.
 
-    A row that names a picture or a clip is refused: its path would be one of this machine, not of the visitor's."""
+    A row that names a picture or a clip is refused: its path would be one of this machine, not of the visitor's.
+    """
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     seen: set[str] = set()

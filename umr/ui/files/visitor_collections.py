@@ -63,7 +63,8 @@ class Shelves:
     ) -> None:
         """root: a folder that the page's server gives files from, under names that nobody can guess.
 
-        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known."""
+        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known.
+        """
         self.root, self.keep_s, self.grace_s, self.visitors = root, keep_s, grace_s, visitors
         self._shelves: dict[str, Shelf] = {}  # the one that was used longest ago first
         self._jobs: dict[str, Job] = {}
@@ -86,7 +87,8 @@ class Shelves:
     def build(self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder) -> Iterator[Job]:
         """Index files for a visitor, instead of those that they had; yields the job again and again until it is done.
 
-        Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once."""
+        Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once.
+        """
         job = self._begin(session)
         folder = self.root / f"{PREFIX}{secrets.token_hex(16)}"
         with ThreadPoolExecutor(1, "own-files") as pool:
@@ -121,7 +123,8 @@ class Shelves:
     def remove(self, session: str | None) -> bool:
         """Ends a visitor's work and removes everything of theirs from the disk, the files as they were sent too.
 
-        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does."""
+        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does.
+        """
         with self._lock:
             job = self._jobs.get(session or "")
             self.cancel(session)
@@ -170,7 +173,8 @@ class Shelves:
 
     def _make_room(self, session: str) -> None:
         """Removes the shelf that was used longest ago of those whose page is not open; else of those whose address has
-        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here."""
+        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here.
+        """
         idle = [known for known in self._shelves if known not in (session, *self._jobs)]
         gone = [known for known in idle if self.visitors is not None and not self.visitors.lives(known)]
         if not gone and self.visitors is not None:

@@ -1,6 +1,7 @@
 """The page's named endpoints, for gradio_client, plain HTTP and MCP: /search, /search_text, /compare, /list_models,
 /list_collections. Everything else on the page is private. A function's name is its MCP tool's name, its annotations are
-the schema, its docstring is the description."""
+the schema, its docstring is the description.
+"""
 
 # Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
 

@@ -2,7 +2,8 @@
 
 uvicorn closes what has asked once and asks no more; a connection that never asks, or never ends its headers, it keeps for
 ever. Its protocol may be another class (`http` of its Config), but Gradio's launch() makes that Config and passes none on,
-so the class is set on the running server: every connection looks it up anew."""
+so the class is set on the running server: every connection looks it up anew.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def raise_descriptor_limit() -> int:
     leaves room for.
 
     Returns:
-        The number of connections."""
+        The number of connections.
+    """
     soft = MOST + RESERVED
     if resource is not None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,8 @@
 """What reaches the page's server, before Gradio sees it: from which hosts and pages, how much, for how long, and what its
 answers tell a browser. Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections).
 
-Gradio has settings for none of this but the size of one uploaded file; a middleware of its app is its own way to add it."""
+Gradio has settings for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
+"""
 
 from __future__ import annotations
 
@@ -235,7 +236,8 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
     """A browser says which page a request is from, a program does not. Raises Refused for another site's page.
 
     Sec-Fetch-Site cannot be set by a page, and tells the same behind any proxy; where a browser leaves it out (plain HTTP)
-    the host of Origin must be the one that was asked, or that a proxy says was."""
+    the host of Origin must be the one that was asked, or that a proxy says was.
+    """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):
         return

@@ -1,5 +1,6 @@
 """Nothing outside: no request makes the server fetch an address, nor sends its visitor to another host. Gradio's own
-routes and components would do both; they are closed here. What the page's handlers refuse is theirs."""
+routes and components would do both; they are closed here. What the page's handlers refuse is theirs.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def fetch_nothing() -> None:
 
     Gradio has no setting for it. The guard is on the class of all components and on the functions that download, not on
     the page's components: of a component that an event's answer changes, Gradio makes a new one for that session. It is
-    for the whole process, and set once."""
+    for the whole process, and set once.
+    """
     if hasattr(Block.async_move_resource_to_block_cache, "__wrapped__"):
         return
     Block.async_move_resource_to_block_cache = _keeps_local(Block.async_move_resource_to_block_cache)

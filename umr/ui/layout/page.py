@@ -63,7 +63,8 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
 def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:
     """Starts serving the page and returns its address; page.block_thread() waits, page.close() ends it.
 
-    media: the only files, and folders of files, that are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT."""
+    media: the only files, and folders of files, that are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT.
+    """
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)
     style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes

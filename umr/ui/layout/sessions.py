@@ -1,7 +1,8 @@
 """The state that Gradio keeps for each visitor (trail, results, comparison): of too many, who is not here goes first.
 
 Gradio drops the one that asked longest ago, also one whose page is open, and has no setting but their number; so the
-app's holder is another one, with the same interface."""
+app's holder is another one, with the same interface.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Sessions(StateHolder):
 
     def update(self, session_id: str) -> None:
         """Notes a use. Over the capacity the state goes that was used longest ago: of those whose page is not open, if
-        there are any, and never the one in use."""
+        there are any, and never the one in use.
+        """
         with self.lock:
             if session_id in self.session_data:
                 self.session_data.move_to_end(session_id)

@@ -37,7 +37,8 @@ def query_bar(
     """The bar's components; their ids begin with the prefix.
 
     action: what the button says.  words: the text's placeholder.  picture: the picture's alternative text.  last: makes
-    the component at the end of the options."""
+    the component at the end of the options.
+    """
     with gr.Row(elem_id=f"{prefix}-bar"):
         image = gr.Image(
             elem_id=f"{prefix}-image",

@@ -65,7 +65,8 @@ def _find(
 
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
     """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
-    stored results where this very model made as many, else a search. Raises UMRError."""
+    stored results where this very model made as many, else a search. Raises UMRError.
+    """
     example = choose_example(examples, number)
     if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
         shown = _stored(searchers, example, model)
@@ -95,7 +96,8 @@ def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any
 
 def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     """Picture, text, searched kind and drawer settings (balance, less of, cut) of an earlier turn, and the trail up to
-    it. Raises UMRError."""
+    it. Raises UMRError.
+    """
     shorter = back_to(trail, number)
     turn = shorter[-1]
     if turn.picture is not None and not turn.picture.is_file():
@@ -122,7 +124,8 @@ def take_suggestion(suggestion: Any) -> str:
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
     """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour, and
-    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it."""
+    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it.
+    """
     try:
         picture = handlers.read_picture(image, uploads)
         if picture is None:

@@ -17,7 +17,8 @@ class Turn:
     """One query of a trail. picture: the file that the page holds, None for words alone.  key: its content hash.
 
     reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
-    steering: what the drawer asked for."""
+    steering: what the drawer asked for.
+    """
 
     picture: Path | None = None
     key: str = ""

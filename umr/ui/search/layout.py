@@ -254,7 +254,8 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
 
 def pressed(event: gr.EventData) -> str:
     """What the browser says was pressed: any short text, whose meaning the handlers check. Nothing else passes, so that
-    no answer can hold what Gradio would take for a change of a component. Raises gr.Error."""
+    no answer can hold what Gradio would take for a change of a component. Raises gr.Error.
+    """
     value = event._data.get("id") if isinstance(event._data, dict) else None
     if isinstance(value, str) and len(value) <= MAX_PRESSED and not SURROGATE.search(value):  # which JSON cannot say
         return value
