@@ -85,7 +85,7 @@ def test_without_a_calibration_of_pictures_nothing_is_claimed(searcher):
 def test_a_picture_that_cannot_be_read_is_refused(searcher, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG")
-    with pytest.raises(MediaError, match="broken.png"):
+    with pytest.raises(MediaError, match=r"broken.png"):
         PictureCheck.open(calibrate(searcher, 0.0), searcher).unlike(broken)
 
 
