@@ -15,7 +15,8 @@ from umr.errors import ConfigError, MediaError
 from umr.eval import ood
 from umr.eval.familiar import UNLIKE, PictureCheck
 from umr.index.index import build_index
-from umr.search import Searcher, index_folder
+from umr.search import Searcher
+from umr.shipped import index_folder
 from umr.types import Candidate, Content
 
 

@@ -257,7 +257,7 @@ def test_an_unfinished_index_is_not_opened(folder, encoder, tmp_path):
 def test_a_missing_index_leads_to_the_bundled_ones_and_only_an_unfinished_one_to_building_it_again(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("umr.search.available", lambda: ["mca", "unified"])
+    monkeypatch.setattr("umr.index.manifest.available", lambda: ["mca", "unified"])
     with pytest.raises(ConfigError, match=r"leave it out to search the bundled one of mca, unified$") as absent:
         IndexManifest.read(tmp_path / "absent")
     with pytest.raises(ConfigError, match=r"run the same `python -m umr index ... --out` again, or name") as empty:

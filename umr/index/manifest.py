@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from umr.errors import ConfigError, MismatchError
+from umr.shipped import MANIFEST, available
 
-MANIFEST, PARTIAL = "manifest.json", ".partial"
+PARTIAL = ".partial"
 FORMAT = 1
 FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float32 rows, at equal recall
 
@@ -70,8 +71,6 @@ class IndexManifest:
 
 def _why_unfinished(folder: Path) -> str:
     """What is wrong with a folder that has no manifest, and what to do about it."""
-    from umr.search import available  # which reads manifests
-
     shipped = ", ".join(available())
     other = "name another index folder" + (
         f", or leave it out to search the bundled one of {shipped}" if shipped else ""
