@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 
 from umr.errors import ConfigError
-from umr.eval.evaluate import Row, Verdict, over_sum, verdict
-from umr.eval.reports import Stored, paired, read_stored
+from umr.eval.evaluate import Verdict, compare_stored, over_sum, verdict
+from umr.eval.reports import Row, Stored, read_stored
 from umr.formats import written
 from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 
@@ -68,7 +68,7 @@ def splits() -> list[str]:
 
 def pair() -> list[str]:
     """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
-    rows = {(row["task"], row["split"]): row for row in paired(*map(_stored, PAIR))}
+    rows = {(row["task"], row["split"]): row for row in compare_stored(*map(_stored, PAIR))}
     lines = []
     for task in TASKS:
         for split in SPLITS:

@@ -134,7 +134,8 @@ def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
     from umr.cli.progress import Progress
     from umr.eval.evaluate import COLUMNS, OVER_SUM, evaluate_all
-    from umr.eval.reports import reports_folder, store
+    from umr.eval.reports import reports_folder
+    from umr.eval.store import store
 
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
