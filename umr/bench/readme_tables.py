@@ -1,6 +1,8 @@
-"""The tables of numbers in README.md, from the stored reports: `python -m umr.bench.readme_tables` writes them between their marks.
+"""The tables of numbers in README.md, from the stored reports. Not the numbers (umr.eval.reports).
 
-A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's. Not the numbers (reports.py).
+    python -m umr.bench.readme_tables       writes them between their marks
+
+A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's.
 """
 
 from __future__ import annotations
@@ -93,7 +95,7 @@ def pair() -> list[str]:
 
 
 def pair_sum() -> list[str]:
-    """The pair's composed queries beside their own vector sums, in distribution: success@1 and the paired difference."""
+    """The pair's composed queries beside their own vector sums, in distribution: success@1, paired difference."""
     head = (
         "task",
         *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")),
@@ -115,7 +117,11 @@ TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, 
 
 
 def filled(text: str) -> str:
-    """The text with every marked table written anew. Raises ConfigError for a mark that names no table."""
+    """The text with every marked table written anew.
+
+    Raises:
+        ConfigError: a mark names no table.
+    """
 
     def block(found: re.Match[str]) -> str:
         if found[2] not in TABLES:
