@@ -18,9 +18,10 @@ import faiss
 import numpy as np
 
 from umr import shipped
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.measures import DEPTH
-from umr.formats import read_run, written
+from umr.formats import read_run
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.types import Run
@@ -136,7 +137,7 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
         else:
             log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
     rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
-    with written(folder / REPORT) as file:
+    with atomic_write(folder / REPORT) as file:
         file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")
 
 
