@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from umr import query_arithmetic
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
 from umr.query_arithmetic import UNMOVED, Steering
@@ -57,7 +56,7 @@ def _find(
 ) -> Shown:
     count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
     searcher = searchers.get(model)
-    outcome = searchers.told(model, query_arithmetic.search(searcher, query, count, moved), picture)
+    outcome = searchers.told(model, searcher.search(query, count, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
     address = links.write(turn, links.collection_of(searchers, model), model, count)
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
