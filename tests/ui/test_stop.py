@@ -29,7 +29,7 @@ from umr.ui.upload_folder import VARIABLE
 ROOT = Path(__file__).resolve().parents[2]
 #: app.py itself, with an encoder that needs no weights, and a grace of no half minute.
 SERVER = """
-import sys, umr.encoders, umr.ui.shelves, umr.ui.visitors
+import sys, umr.encoders, umr.ui.files.visitor_collections, umr.ui.visitors
 from tests.conftest import _load_fake
 umr.encoders.load_encoder = _load_fake
 umr.ui.files.visitor_collections.GRACE_S = umr.ui.visitors.LEFT_S = 1.0
