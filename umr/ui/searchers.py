@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from PIL.Image import Image
 
@@ -19,7 +20,7 @@ from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
 from umr.search import DEFAULT_ENCODER, Outcome, Searcher, available, default_root, index_folder
-from umr.types import Candidate
+from umr.ui.kinds import media_file
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,13 @@ def open_searcher(folder: Path) -> Searcher:
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
     return searcher
+
+
+class Source(Protocol):
+    """Where a searcher comes from: all on offer, or a visitor's own."""
+
+    def get(self, name: str) -> Searcher:
+        """The searcher of this encoder. Raises ConfigError."""
 
 
 class Searchers:
@@ -163,7 +171,7 @@ def media_paths(searchers: Searchers) -> list[Path]:
     for folder in searchers.folders.values():
         place = (folder / IndexManifest.read(folder).collection_at).resolve()
         if not place.is_relative_to(bundled.resolve()):
-            files |= {path.resolve() for path in map(_file, Collection.open(place)) if path}
+            files |= {path.resolve() for one in Collection.open(place) if (path := media_file(one.content))}
     counts: dict[Path, int] = {}
     return [bundled, *sorted({_widest(file, files, counts) for file in files})]
 
@@ -189,9 +197,3 @@ def _count_alone(folder: Path, files: set[Path]) -> int:
             return 0
         count += len(inside)
     return count
-
-
-def _file(candidate: Candidate) -> Path | None:
-    content = candidate.content
-    file = content.image if content.image is not None else content.video
-    return Path(file) if isinstance(file, (str, Path)) else None

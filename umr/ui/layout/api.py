@@ -14,7 +14,7 @@ import gradio as gr
 
 from umr.ui import api, handlers
 from umr.ui.compare.comparison import compare_rows
-from umr.ui.search.layout import UPLOADS, shown
+from umr.ui.parts.wiring import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
