@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from umr.errors import UMRError
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 from umr.ui.layout import serve
 from umr.ui.layout.heap import share_heaps
 from umr.ui.layout.ports import chosen_port

@@ -15,9 +15,10 @@ from PIL import Image
 import app
 from tests.conftest import MARKUP
 from umr.collection import Collection
+from umr.disk import atomic_write
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.formats import write_jsonl, written
+from umr.formats import write_jsonl
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
 from umr.search import Outcome
@@ -265,7 +266,7 @@ def test_picked_examples_are_short_and_found_first(media, searcher):
         for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))
     ]
     write_jsonl(media / "query" / "test" / "mbeir_catalogue_t2i_ind_test.jsonl", queries)
-    with written(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
+    with atomic_write(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
         qrels.writelines(f"100:{query} 0 100:{found} 1 0\n" for query, found in ((0, 1), (1, 2), (2, 1), (3, 1)))
     rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
     assert [(row["image"], row["text"], row["search_in"]) for row in rows] == [

@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
-from umr.formats import written
-from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
+from umr.search import Searcher
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
 from umr.ui.kinds import media_file, picture_file
 
@@ -141,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UMRError as error:
         print(f"umr: {error}", file=sys.stderr)
         return 2
-    with written(EXAMPLES_FILE) as file:
+    with atomic_write(EXAMPLES_FILE) as file:
         file.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
     print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
     return 0
