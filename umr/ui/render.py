@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from umr.types import Candidate, Result
-from umr.ui.kinds import KINDS, choice_of, media_file, nouns
+from umr.ui.kinds import KINDS, choice_of, media_file, nouns, picture_file
 
 if TYPE_CHECKING:
     from umr.search import Outcome
@@ -108,8 +108,9 @@ def browse(candidates: Sequence[Candidate], total: int) -> str:
     """Catalogue pictures as buttons; pressing one makes it the query's picture."""
     tiles = "".join(
         f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
-        f"{image(c.content.image, name_of(c))}</button></li>"
+        f"{image(file, name_of(c))}</button></li>"
         for c in candidates
+        if (file := picture_file(c.content)) is not None
     )
     more = (
         ""

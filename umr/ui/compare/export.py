@@ -150,4 +150,7 @@ def _cut(draw: ImageDraw.ImageDraw, line: str, font: ImageFont.FreeTypeFont, wid
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise MediaError("this Pillow has no scalable font; install one that was built with FreeType")
+    return font

@@ -34,7 +34,8 @@ def answer_as_json(page: gr.Blocks) -> None:
     def contents(outputs: Sequence[Any], root_url: str) -> list[TextContent]:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
-    page.mcp_server_obj.postprocess_output_data = contents
+    if page.mcp_server_obj is not None:
+        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign]  # Gradio has no setting
 
 
 def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:
