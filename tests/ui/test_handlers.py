@@ -31,10 +31,18 @@ from umr.ui.searchers import Searchers, find_searchers, media_paths
 
 
 @dataclass
+class ScriptedIndex:
+    """What an opened index says of itself."""
+
+    manifest: IndexManifest
+
+
+@dataclass
 class ScriptedSearcher:
     """Answers with the collection's candidates in their order; remembers what it was asked."""
 
     collection: Collection
+    index: ScriptedIndex
     asked: list[Query] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
@@ -66,13 +74,8 @@ def searcher(media: Path) -> ScriptedSearcher:
         Candidate(candidate_id="100:4", content=Content(image=picture[2], text="Made in Porto."), title="Green entry"),
         Candidate(candidate_id="100:5", content=Content(video=media / "files" / "clip & more.mp4"), title="Moves"),
     ]
-    return ScriptedSearcher(Collection(candidates, "catalogue", "0" * 64, media))
-
-
-@pytest.fixture
-def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
     manifest = IndexManifest(
-        encoder=searcher.encoder.fingerprint,
+        encoder=FakeEncoder(dim=8).fingerprint,
         encoder_name="unified",
         encoder_at="../encoder",
         collection="0" * 64,
@@ -81,7 +84,12 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
         count=5,
         collection_at="indexes/media/catalogue",
     )
-    (tmp_path / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    return ScriptedSearcher(Collection(candidates, "catalogue", "0" * 64, media), ScriptedIndex(manifest))
+
+
+@pytest.fixture
+def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
+    (tmp_path / "manifest.json").write_text(json.dumps(asdict(searcher.index.manifest)))
     return Searchers({"unified": tmp_path, "other": tmp_path}, "unified", opener=lambda folder: searcher)
 
 

@@ -140,7 +140,7 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
         )
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
-    excluded = {query.query_id: searcher.barred(query) for query in judged.queries}
+    excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
     found = {variant: retrieve(searcher, embeddings, judged, excluded) for variant, embeddings in vectors.items()}
     row = score(judged, found, weight)
     if len(vectors) > 1:
