@@ -94,7 +94,9 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
 
 
 def page_of(searchers, uploads=Path("/nowhere"), image=None, text="red", search_in="all", encoder="unified", k=10):
-    return search.find(searchers, uploads, (), image, text, search_in, encoder, k)[0]
+    return search.find(
+        searchers, (), handlers.Question(uploads=uploads, image=image, text=text, search_in=search_in, k=k), encoder
+    )[0]
 
 
 def test_results_show_rank_score_kind_title_and_timing(searchers):

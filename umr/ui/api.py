@@ -1,4 +1,7 @@
-"""What the page's named endpoints need beside a search: models, collections, pictures as clients give them. No Gradio."""
+"""What the page's named endpoints need beside a search: models, collections, pictures as clients give them.
+
+No Gradio.
+"""
 
 from __future__ import annotations
 

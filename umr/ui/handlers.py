@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,38 @@ BROWSE_PAGE = 36  # pictures shown at a time
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
-def answer(searchers: Source, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
-    """One checked search. uploads: where visitors' files lie.  image: Gradio's file value.  Raises UMRError."""
-    count = read_count(k)
-    query = make_query(read_picture(image, uploads), text, search_in)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a visitor or a client asks, as it came: nothing in it is known to be what it should.
+
+    uploads: where the files of visitors lie.  image: Gradio's file value.  search_in: a key of SEARCH_IN.  k: how many
+    results.
+    """
+
+    uploads: Path
+    image: Any = None
+    text: Any = ""
+    search_in: Any = "images"
+    k: Any = MAX_RESULTS
+
+    def read(self) -> tuple[Query, int]:
+        """The query, with its picture as `read_picture` gives it, and the number of results.
+
+        Raises:
+            ConfigError: something in it is not what it should be, or there is nothing to search for.
+            MediaError: the picture is none.
+        """
+        count = read_count(self.k)
+        return make_query(self.picture(), self.text, self.search_in), count
+
+    def picture(self) -> Path | Image | None:
+        """The picture. Raises MediaError, see `read_picture`."""
+        return read_picture(self.image, self.uploads)
+
+
+def answer(searchers: Source, question: Question, encoder: Any) -> Outcome:
+    """One checked search. Raises UMRError in words."""
+    query, count = question.read()
     return searchers.get(encoder).search(query, count)
 
 
@@ -50,26 +79,26 @@ def read_count(k: Any) -> int:
 
 
 def search_rows(
-    searchers: Searchers,
-    uploads: Path,
-    image: Any,
-    text: Any,
-    search_in: Any,
-    encoder: Any,
-    k: Any,
-    notify: Callable[[str], object],
+    searchers: Searchers, question: Question, encoder: Any, notify: Callable[[str], object]
 ) -> list[dict[str, Any]]:
     """The results of a search as the command line's objects. Raises UMRError in words.
 
     notify: is called with each notice of the search, so that a client learns that its text was cut, or that its picture
     is unlike what the encoder was trained on.
     """
-    outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
-    outcome = searchers.told(encoder, outcome, read_picture(image, uploads))
+    query, count = question.read()
+    outcome = searchers.get(encoder).search(query, count)
+    outcome = searchers.told(encoder, outcome, picture_of(query))
     for notice in outcome.notices:
         log.warning("%s", notice)
         notify(notice)
     return [result_row(result) for result in outcome.results]
+
+
+def picture_of(query: Query) -> Path | Image | None:
+    """The picture of a query that was made here: a file, a decoded picture, or none."""
+    image = query.content.image
+    return image if isinstance(image, Image) else picture_file(query.content)
 
 
 def read_text(text: Any) -> str | None:

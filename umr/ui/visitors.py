@@ -1,5 +1,6 @@
-"""Who is here, and which uploads are whose: kept while their visitor's page is open, then removed. Not how they arrive
-(umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections).
+"""Who is here, and which uploads are whose: kept while their visitor's page is open, then removed.
+
+Not how they arrive (umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections).
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ ENOUGH = (
 
 @dataclass(slots=True)
 class _Session:
-    """One page, or a client without one. beats: its heartbeats that are connected.  paged: whether it ever had any.
-    used, left: when something was asked, when the last heartbeat ended.
+    """One page, or a client without one.
+
+    beats: its heartbeats that are connected.  paged: whether it ever had any. used, left: when something was asked,
+    when the last heartbeat ended.
     """
 
     address: str
@@ -124,7 +127,10 @@ class Visitors:
             upload.taken += count
 
     def keep(self, upload: Arriving, paths: Iterable[str]) -> None:
-        """An upload has come whole, and lies in these files. Raises ConfigError where they are too many: they are gone."""
+        """An upload has come whole, and lies in these files.
+
+        Raises ConfigError where they are too many: they are gone.
+        """
         with self._lock:
             upload.taken = 0
             names = {Path(path).parent.name for path in paths}

@@ -20,7 +20,7 @@ from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, r
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
-from umr.ui.handlers import read_picture
+from umr.ui.handlers import Question
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
@@ -33,28 +33,27 @@ Asked = tuple[str | None, str, str, str]
 Shown = tuple[str, Comparison | None, str]
 
 
-def compare_page(
-    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any, asked: Any
-) -> Shown:
-    """What the tab shows of a query, or what went wrong."""
+def compare_page(searchers: Searchers, question: Question, encoders: Any, blind: Any, asked: Any) -> Shown:
+    """What the tab shows of a query, or what went wrong.
+
+    asked: the benchmark query that filled in the bar, "" for none.
+    """
 
     def compared() -> Shown:
-        return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
+        return _compare(searchers, question, encoders, bool(blind), asked)
 
     return edge.answered("a comparison", compared, lambda message: (message, None, ""))
 
 
-def _compare(
-    searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
-) -> Shown:
-    chosen = read_models(searchers, models)
+def _compare(searchers: Searchers, question: Question, encoders: Any, blind: bool, asked: Any) -> Shown:
+    picture, chosen = question.picture(), read_models(searchers, encoders)
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
-    found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)
+    found = compare(searchers, picture, question.text, question.search_in, names, question.k, asked)
     searcher = searchers.get(chosen[0])
     reference = links.reference_of(searcher, picture) if isinstance(picture, Path) else ""
-    found = replace(found, own=picture is not None and not (reference or found.asked))
+    found = replace(found, blind=blind, own=picture is not None and not (reference or found.asked))
     collection = links.collection_of(searchers, chosen[0])
-    link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
+    link = CompareLink(text=found.text, search_in=question.search_in, models=chosen, blind=blind, asked=found.asked)
     return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
 
 

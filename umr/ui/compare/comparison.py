@@ -15,7 +15,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
 from umr.search import Outcome, Searcher, result_row
 from umr.types import Query, Result
-from umr.ui.handlers import make_query, read_count, read_picture
+from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
@@ -124,19 +124,17 @@ def compare(
     )
 
 
-def compare_rows(
-    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any, asked: Any = ""
-) -> dict[str, Any]:
+def compare_rows(searchers: Searchers, question: Question, encoders: Any, asked: Any = "") -> dict[str, Any]:
     """A comparison as plain objects, see as_rows. Raises UMRError in words.
 
     asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
     """
-    picture = read_picture(image, uploads)
+    picture, text, search_in = question.picture(), question.text, question.search_in
     if picture is None and not text and isinstance(asked, str) and asked:
         known, _ = judged_query(searchers, asked)
         picture, text = picture_file(known.content), known.content.text
         search_in = searched(known.target_modality)
-    return as_rows(compare(searchers, picture, text, search_in, models, k, asked))
+    return as_rows(compare(searchers, picture, text, search_in, encoders, question.k, asked))
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:

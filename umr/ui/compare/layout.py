@@ -14,6 +14,7 @@ from umr.ui import render
 from umr.ui.compare import actions as compare
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
+from umr.ui.handlers import Question
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.wiring import PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
@@ -164,7 +165,10 @@ def _bar(searchers: Searchers) -> Bar:
 
 
 def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., Any]:
-    find = partial(compare.compare_page, searchers, UPLOADS)
+    def find(*values: Any) -> Any:
+        image, text, kind, encoders, blind, asked = values
+        question = Question(uploads=UPLOADS, image=image, text=text, search_in=kind, k=compare.RANKS)
+        return compare.compare_page(searchers, question, encoders, blind, asked)
 
     def again(*values: Any) -> Any:
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3

@@ -17,8 +17,9 @@ KEYS = ("q", "task", "split", "c-ref", "c-picture", "c-text", "c-in", "c-models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareLink:
-    """What an address asks of the Compare tab. asked: "task split query-id" of a benchmark query.  models: empty where
-    it says nothing.
+    """What an address asks of the Compare tab.
+
+    asked: "task split query-id" of a benchmark query.  models: empty where it says nothing.
     """
 
     picture: Path | None = None

@@ -1,4 +1,7 @@
-"""The votes of blind comparisons: appended to one local file, as names only, and counted. Not who voted, nor on what."""
+"""The votes of blind comparisons: appended to one local file, as names only, and counted.
+
+Not who voted, nor on what.
+"""
 
 from __future__ import annotations
 

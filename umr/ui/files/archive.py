@@ -1,4 +1,6 @@
-"""Opens a zip that a stranger made: every member is checked and streamed with counters. Not what its files mean (ingest).
+"""Opens a zip that a stranger made: every member is checked and streamed with counters.
+
+Not what its files mean (ingest).
 
 Sizes that an archive states are never believed; what is not taken is returned with its reason, and the rest goes on.
 """

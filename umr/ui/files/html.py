@@ -52,11 +52,11 @@ def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> st
     return (
         f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
         f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
-        f"{drift(verdicts)}{refusals(own.refused)}</section>"
+        f"{distance(verdicts)}{refusals(own.refused)}</section>"
     )
 
 
-def drift(verdicts: Sequence[Verdict] | None) -> str:
+def distance(verdicts: Sequence[Verdict] | None) -> str:
     """What can be claimed about the distance from the training; nothing at all without a calibration."""
     if verdicts is None:
         return ""

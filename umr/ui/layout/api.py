@@ -13,7 +13,8 @@ from typing import Any, Literal
 import gradio as gr
 
 from umr.ui import api, handlers
-from umr.ui.compare.comparison import compare_rows
+from umr.ui.compare.comparison import MOST, compare_rows
+from umr.ui.handlers import Question
 from umr.ui.parts.wiring import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
@@ -35,11 +36,12 @@ def answer_as_json(page: gr.Blocks) -> None:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
     if page.mcp_server_obj is not None:
-        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign]  # Gradio has no setting
+        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign, assignment]  # no setting
 
 
-def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:
-    return api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+def _question(page: gr.Blocks, image: Any, text: Any, search_in: Any, k: Any) -> Question:
+    picture, folder = api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+    return Question(uploads=folder, image=picture, text=text, search_in=search_in, k=k)
 
 
 def _search(searchers: Searchers, page: gr.Blocks) -> Any:
@@ -64,8 +66,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         """
 
         def rows() -> list[Row]:
-            picture, folder = _picture(image, page)
-            return handlers.search_rows(searchers, folder, picture, text, search_in, encoder, k, gr.Warning)
+            question = _question(page, image, text, search_in, k)
+            return handlers.search_rows(searchers, question, encoder, gr.Warning)
 
         return shown(rows)
 
@@ -87,7 +89,8 @@ def _search_text(searchers: Searchers) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media and text of each.
         """
-        return shown(handlers.search_rows, searchers, UPLOADS, None, text, search_in, encoder, k, gr.Warning)
+        question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
+        return shown(handlers.search_rows, searchers, question, encoder, gr.Warning)
 
     return search_text
 
@@ -97,9 +100,10 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         image: str | None = None,
         text: str = "",
         search_in: SearchIn = "images",
-        models: list[str] | None = None,
+        encoders: list[str] | None = None,
         k: int = 10,
         benchmark_query: str = "",
+        models: list[str] | None = None,
     ) -> Row:
         """Asks two to four encoders the same question and shows how far their answers agree.
 
@@ -107,21 +111,22 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
-            models: names of two to four encoders; all on offer (the first four) if left out.
+            encoders: names of two to four encoders; all on offer (the first four) if left out.
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
+            models: the older name of encoders.
 
         Returns:
-            models with the results, the notices (that the text was cut, or that the picture is unlike what the model was
-            trained on) and the milliseconds of each,
+            models with the results, the notices (that the text was cut, or that the picture is unlike what the model
+            was trained on) and the milliseconds of each,
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """
 
         def found() -> Row:
-            picture, folder = _picture(image, page)
-            names = searchers.names[:4] if models is None else models
-            return compare_rows(searchers, folder, picture, text, search_in, names, k, benchmark_query)
+            given = models if encoders is None else encoders
+            names = searchers.names[:MOST] if given is None else given
+            return compare_rows(searchers, _question(page, image, text, search_in, k), names, benchmark_query)
 
         return shown(found)
 

@@ -1,4 +1,6 @@
-"""The server's connections: how many there may be, and for how long one may wait before it asks. Not what is asked (gate).
+"""The server's connections: how many there may be, and for how long one may wait before it asks.
+
+Not what is asked (gate).
 
 uvicorn closes what has asked once and asks no more; a connection that never asks, or never ends its headers, it keeps for
 ever. Its protocol may be another class (`http` of its Config), but Gradio's launch() makes that Config and passes none on,

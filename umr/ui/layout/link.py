@@ -27,7 +27,10 @@ element.addEventListener('click', (event) => {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Everything that an address asks for. filled: of each tab, in order.  notices: what of it cannot be given, in words."""
+    """Everything that an address asks for.
+
+    filled: of each tab, in order.  notices: what of it cannot be given, in words.
+    """
 
     tab: str
     filled: tuple[Filled, ...]

@@ -1,4 +1,6 @@
-"""The page served until a person or the system stops it: its folder for uploads, its end, its log. Not how it looks (page).
+"""The page served until a person or the system stops it: its folder for uploads, its end, its log.
+
+Not how it looks (page).
 
 Gradio is imported within: it reads the variables of port and folder as it is.
 """

@@ -1,4 +1,7 @@
-"""The tabs of the page, one row each: a new tab is a folder beside the others and a row here. What a tab does is its own."""
+"""The tabs of the page, one row each: a new tab is a folder beside the others and a row here.
+
+What a tab does is its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the Search tab does: find, refine, go back, take a suggestion, open a link. Plain functions, no Gradio, no HTML."""
+"""What the Search tab does: find, refine, go back, take a suggestion, open a link.
+
+Plain functions, no Gradio, no HTML.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
 from umr.query_arithmetic import UNMOVED, Steering
 from umr.search import Outcome, Searcher
-from umr.types import SEARCH_IN
+from umr.types import SEARCH_IN, Query
 from umr.ui import edge, handlers, links, render
 from umr.ui.examples import Example
+from umr.ui.handlers import Question
+from umr.ui.kinds import searched
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
 from umr.ui.search import suggest
@@ -28,36 +33,27 @@ Shown = tuple[str, Answered | None, str, Trail, str]
 
 
 def find(
-    searchers: Searchers,
-    uploads: Path,
-    trail: Trail,
-    image: Any,
-    text: Any,
-    search_in: Any,
-    model: Any,
-    k: Any,
-    balance: Any = 0,
-    less_of: Any = "",
-    cut: Any = 0,
+    searchers: Searchers, trail: Trail, question: Question, encoder: Any, tuning: Sequence[Any] = (0, "", 0)
 ) -> Shown:
-    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
+    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results.
+
+    tuning: what the drawer says: balance, less of, cut.
+    """
 
     def found() -> Shown:
+        balance, less_of, cut = tuning
         moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
-        return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
+        return _find(searchers, trail, *question.read(), encoder, moved)
 
-    return edge.answered("search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
+    return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
 
-def _find(
-    searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any, moved: Steering
-) -> Shown:
-    count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
-    searcher = searchers.get(model)
-    outcome = searchers.told(model, query_arithmetic.search(searcher, query, count, moved), picture)
-    turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
-    address = search_link.write(turn, links.collection_of(searchers, model), model, count)
-    return _shown(outcome, follow(trail, turn), model, address, PRECISION)
+def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: Steering) -> Shown:
+    searcher, picture = searchers.get(encoder), handlers.picture_of(query)
+    outcome = searchers.told(encoder, query_arithmetic.search(searcher, query, k, moved), picture)
+    turn = _turn(searcher, picture, query.content.text or "", searched(query.target_modality), moved)
+    address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k)
+    return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
 
 
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
@@ -68,7 +64,8 @@ def open_example(searchers: Searchers, examples: Sequence[Example], number: Any,
     if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
         shown = _stored(searchers, example, model)
     else:
-        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, UNMOVED)
+        query = handlers.make_query(example.image, example.text, example.search_in)
+        shown = _find(searchers, (), query, handlers.read_count(k), model, UNMOVED)
     return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
 
 

@@ -240,7 +240,9 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
     """A search, and the one that keeps the page as it is while there is nothing to search for."""
 
     def find(trail: Any, *values: Any) -> Any:
-        return search.find(searchers, UPLOADS, trail, *values)
+        image, text, kind, encoder, count, *tuning = values
+        question = handlers.Question(uploads=UPLOADS, image=image, text=text, search_in=kind, k=count)
+        return search.find(searchers, trail, question, encoder, tuning)
 
     def again(trail: Any, *values: Any) -> Any:
         return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 5
