@@ -56,8 +56,8 @@ class Read:
     """An address as the page reads it, and what the two tabs that ask something make of it."""
 
     tab: str = "search"
-    search: SearchLink = SearchLink()
-    compare: CompareLink = CompareLink()
+    search: SearchLink = field(default_factory=SearchLink)
+    compare: CompareLink = field(default_factory=CompareLink)
     diagnose: tuple = ()
     benchmarks: tuple = ()
     notices: tuple[str, ...] = ()

@@ -81,11 +81,13 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
 
 
 def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str]] = PLAN) -> list[dict[str, Any]]:
-    """Rows of examples.json: for each place of the plan a short query whose best result is right, looked for further on
-    in the benchmark each time.
+    """Rows of examples.json: for each place of the plan a short query whose best result is right.
 
+    It is looked for further on in the benchmark each time.
     These queries are chosen because they work: they say nothing of how often the encoder is right.
-    Raises ConfigError where no query of a task does.
+
+    Raises:
+        ConfigError: no query of a task does.
     """
     rows: list[dict[str, Any]] = []
     for place, (task, search_in) in enumerate(plan):

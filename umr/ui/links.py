@@ -140,8 +140,9 @@ def catalogue_item(searcher: Searcher, picture: Path) -> Candidate | None:
 
 
 def reference_of(searcher: Searcher, picture: Path) -> str:
-    """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and
-    bytes; "" for a visitor's own.
+    """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and bytes.
+
+    "" for a visitor's own.
     """
     item = catalogue_item(searcher, picture)
     if item is not None:

@@ -163,7 +163,7 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
 
 
 def media_paths(searchers: Searchers) -> list[Path]:
-    """The only files and folders that the page gives out: the bundled media, and the very files of any other collection.
+    """The only files and folders that the page gives out: the bundled media, and the files of other collections.
 
     MANY files that make up a whole folder stand as that folder: Gradio compares every request with every path (0.1 ms).
     """

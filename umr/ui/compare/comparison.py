@@ -138,10 +138,13 @@ def compare_rows(searchers: Searchers, question: Question, encoders: Any, asked:
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:
-    """{"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike
-    the training, "results": the command line's rows, "recall"
-    where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
-    [ids]}; where targets are known, each result says in "target" whether it is one.
+    """A comparison as plain objects.
+
+    Returns:
+        {"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike the training,
+        "results": the command line's rows, "recall" where targets are known}], "overlap@10": {"a|b": share},
+        "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result says in
+        "target" whether it is one.
     """
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):

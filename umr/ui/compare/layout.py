@@ -38,7 +38,8 @@ const leave = (event) => { const cell = cellOf(event);
 element.addEventListener('pointerover', enter); element.addEventListener('pointerout', leave);
 element.addEventListener('focusin', enter); element.addEventListener('focusout', leave);
 element.addEventListener('keydown', (event) => {
-  const cell = cellOf(event), step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+  const cell = cellOf(event);
+  const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
   if (!cell || !step) return;
   const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
   const rank = [...cell.parentElement.children].indexOf(cell);
@@ -52,7 +53,8 @@ element.addEventListener('click', (event) => {
   const { show, vote } = button.dataset;
   if (show !== undefined) {
     button.closest('.u-compare').dataset.shown = show;
-    button.parentElement.querySelectorAll('button').forEach((other) => other.setAttribute('aria-pressed', other === button));
+    button.parentElement.querySelectorAll('button').forEach(
+      (other) => other.setAttribute('aria-pressed', other === button));
   } else if (vote) trigger('select', { id: vote });
   else trigger('submit', { id: button.dataset.export });
 });

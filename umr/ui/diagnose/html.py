@@ -31,7 +31,8 @@ def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: 
         ""
         if current
         else (
-            '<p class="u-notice">These numbers were measured with other weights than those of the index that is searched '
+            '<p class="u-notice">These numbers were measured with other weights than those of the index '
+            "that is searched "
             "now. Run the command below again.</p>"
         )
     )

@@ -27,8 +27,8 @@ CHUNK = 1 << 16
 MAX_DIRECTORY = 4 << 20  # bytes of an archive's table of contents; enough for some 50,000 names
 MAX_REASONS = 200  # refusals told one by one; the others are counted
 MAX_DEPTH = 32  # folders within each other
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
-           IndexError)  # fmt: skip
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError,
+           ValueError, IndexError)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -48,8 +48,7 @@ class Budget:
 
 
 def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) -> list[Refused]:
-    """Writes the members of a zip whose endings are in `kinds` (lower case, with a dot) into `folder`, under their own
-    paths.
+    """Writes the members of a zip with an ending of `kinds` (lower case, with a dot) into `folder`, by their own paths.
 
     budget: is used up by what is read, of refused members too, so that a bomb ends the reading.  Links, members that
     lead out of the folder, encrypted and nested ones are refused. Raises MediaError where the whole is no zip.

@@ -178,8 +178,12 @@ class VisitorCollections:
             job.ended.set()
 
     def _make_room(self, session: str) -> None:
-        """Removes the collection that was used longest ago of those whose page is not open; else of those whose address has
-        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here.
+        """Removes the collection that was used longest ago of those whose page is not open.
+
+        Where there are none: of those whose address has more than one and at least as many as any other.
+
+        Raises:
+            ConfigError: every visitor has one and is here.
         """
         idle = [known for known in self._own if known not in (session, *self._jobs)]
         gone = [known for known in idle if self.visitors is not None and not self.visitors.lives(known)]

@@ -1,6 +1,7 @@
-"""The page's named endpoints, for gradio_client, plain HTTP and MCP: /search, /search_text, /compare, /list_models,
-/list_collections. Everything else on the page is private. A function's name is its MCP tool's name, its annotations are
-the schema, its docstring is the description.
+"""The page's named endpoints, for gradio_client, plain HTTP and MCP; everything else on the page is private.
+
+They are /search, /search_text, /compare, /list_models and /list_collections. A function's name is its MCP tool's
+name, its annotations are the schema, its docstring is the description.
 """
 
 # Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
@@ -100,10 +101,9 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         image: str | None = None,
         text: str = "",
         search_in: SearchIn = "images",
-        encoders: list[str] | None = None,
+        models: list[str] | None = None,
         k: int = 10,
         benchmark_query: str = "",
-        models: list[str] | None = None,
     ) -> Row:
         """Asks two to four encoders the same question and shows how far their answers agree.
 
@@ -111,10 +111,9 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
-            encoders: names of two to four encoders; all on offer (the first four) if left out.
+            models: names of two to four encoders; all on offer (the first four) if left out.
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
-            models: the older name of encoders.
 
         Returns:
             models with the results, the notices (that the text was cut, or that the picture is unlike what the model
@@ -124,8 +123,7 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         """
 
         def found() -> Row:
-            given = models if encoders is None else encoders
-            names = searchers.names[:MOST] if given is None else given
+            names = searchers.names[:MOST] if models is None else models
             return compare_rows(searchers, _question(page, image, text, search_in, k), names, benchmark_query)
 
         return shown(found)

@@ -1,7 +1,7 @@
-"""What reaches the page's server, before Gradio sees it: from which hosts and pages, how much, for how long, and what its
-answers tell a browser. Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections).
+"""What reaches the page's server, before Gradio sees it: from where, how much and how long, what browsers are told.
 
-Gradio has settings for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
+Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections). Gradio has settings
+for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Gate:
         self.reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -235,8 +236,8 @@ def is_loopback(host: str) -> bool:
 def _check_origin(scope: Scope, headers: Headers) -> None:
     """A browser says which page a request is from, a program does not. Raises Refused for another site's page.
 
-    Sec-Fetch-Site cannot be set by a page, and tells the same behind any proxy; where a browser leaves it out (plain HTTP)
-    the host of Origin must be the one that was asked, or that a proxy says was.
+    Sec-Fetch-Site cannot be set by a page, and tells the same behind any proxy; where a browser leaves it out (plain
+    HTTP) the host of Origin must be the one that was asked, or that a proxy says was.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):

@@ -38,6 +38,7 @@ class Closed:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
         closed = scope["type"] == "http" and CLOSED.search(scope["path"])
         await (JSONResponse({"detail": REFUSED}, 403) if closed else self.app)(scope, receive, send)
 

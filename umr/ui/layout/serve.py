@@ -80,6 +80,6 @@ def _uploads() -> Iterator[None]:
 
 
 def _stop(number: int, frame: object) -> NoReturn:
-    """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default these signals would remove nothing."""
+    """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default signals remove nothing."""
     signal.signal(number, signal.SIG_IGN)  # once is enough
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""How tabs are wired: what an event is allowed, what was pressed, whose uploads they are, what a tab gives the frame."""
+"""How tabs are wired: what an event is allowed, what was pressed, whose uploads they are, what a tab gives."""
 
 from __future__ import annotations
 

@@ -57,8 +57,9 @@ def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any
 
 
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
-    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
-    stored results where this very model made as many, else a search. Raises UMRError.
+    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows.
+
+    That is its stored results where this very model made as many, else a search. Raises UMRError.
     """
     example = choose_example(examples, number)
     if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
@@ -89,8 +90,10 @@ def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any
 
 
 def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
-    """Picture, text, searched kind and drawer settings (balance, less of, cut) of an earlier turn, and the trail up to
-    it. Raises UMRError.
+    """What an earlier turn asked, and the trail up to it. Raises UMRError.
+
+    Returns:
+        Picture, text, searched kind, drawer settings (balance, less of, cut), trail.
     """
     shorter = back_to(trail, number)
     turn = shorter[-1]
@@ -117,8 +120,10 @@ def take_suggestion(suggestion: Any) -> str:
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
-    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour, and
-    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it.
+    """Edits worth trying on the bar's picture, as HTML.
+
+    For a visitor's own picture they are those of its nearest neighbour, and there are none for one that is unlike the
+    training: its nearest neighbour shares no more than a colour with it.
     """
     try:
         picture = handlers.read_picture(image, uploads)

@@ -28,11 +28,13 @@ def facts(candidate: Candidate) -> str:
         ""
         if candidate.content.image is None
         else (
-            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">Use as reference</button>'
+            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">'
+            "Use as reference</button>"
         )
     )
     return (
-        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KINDS[kind].title}</span><button type="button" '
+        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
+        '<button type="button" '
         f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
         f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>'
     )

@@ -21,10 +21,11 @@ from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
-ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
-experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
-there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
-changed. The cut leaves out results below that share of the best score.</p>"""
+ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic
+<strong>outside the training</strong>, an experiment: <code>{FORMULA}</code>, where c is the model's own composition,
+p the picture alone, t the words alone, n what there should be less of, b the balance, and unit() brings the length
+back to 1. At b = 0 and without “less of” nothing is changed. The cut leaves out results below that share of the best
+score.</p>"""
 
 
 @dataclass(frozen=True)
