@@ -100,7 +100,10 @@ class Filled:
 class Choice:
     """One choice of a tab.
 
-    key: its name in an address.  what: what a notice calls it.  first: chosen from the start.
+    Attributes:
+        key: its name in an address.
+        what: what a notice calls it.
+        first: chosen from the start.
     """
 
     key: str

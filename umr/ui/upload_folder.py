@@ -90,7 +90,11 @@ def _sweep(base: Path) -> None:
 
 
 def _is_dead(folder: Path) -> bool:
-    """Whether the process that made the folder has ended. Raises OSError where that cannot be seen."""
+    """Whether the process that made the folder has ended.
+
+    Raises:
+        OSError: that cannot be seen.
+    """
     if not (folder / LOCK).exists():
         return time.time() - folder.stat().st_mtime > BEING_MADE_S
     handle = os.open(folder / LOCK, os.O_RDWR)

@@ -36,7 +36,12 @@ Shown = tuple[str, Comparison | None, str]
 def compare_page(searchers: Searchers, question: Question, encoders: Any, blind: Any, asked: Any) -> Shown:
     """What the tab shows of a query, or what went wrong.
 
-    asked: the benchmark query that filled in the bar, "" for none.
+    Args:
+        searchers: what the page offers.
+        question: what was asked, unread.
+        encoders: the names of two to four.
+        blind: whether the names are hidden.
+        asked: the benchmark query that filled in the bar, "" for none.
     """
 
     def compared() -> Shown:
@@ -58,7 +63,13 @@ def _compare(searchers: Searchers, question: Question, encoders: Any, blind: boo
 
 
 def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
-    """The comparison with its names, after the vote was kept. A comparison takes one vote.  Raises UMRError."""
+    """The comparison with its names, after the vote was kept.
+
+    A comparison takes one vote.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
     if found is None or not found.blind:
         raise ConfigError("There is nothing to vote on. Compare blind first.")
     if vote not in CHOICES:
@@ -70,7 +81,11 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
 
 
 def random_query(searchers: Searchers, random_from: random.Random | None = None) -> Asked:
-    """Any benchmark query of picture and text, of any split. Raises ConfigError where there is no benchmark."""
+    """Any benchmark query of picture and text, of any split.
+
+    Raises:
+        ConfigError: there is no benchmark.
+    """
     chance, benchmark = random_from or random.Random(), benchmark_of(searchers)
     if benchmark is None:
         raise ConfigError("There are no benchmark queries beside this collection.")
@@ -87,7 +102,11 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
 
 
 def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
-    """A comparison as a file for the browser: its name, media type, and content in base64. Raises ConfigError."""
+    """A comparison as a file for the browser: its name, media type, and content in base64.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     if found is None:
         raise ConfigError("There is no comparison to export. Compare first.")
     if kind not in ("png", "json"):

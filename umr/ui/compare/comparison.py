@@ -30,10 +30,14 @@ THUMBNAIL = 320  # px, longer side of the query's picture as it is kept
 class Comparison:
     """What two to four models answered to one query.
 
-    picture: the query's picture as small WebP bytes, b"" without one.  asked: "task split query-id" of a benchmark
-    query, "" for a visitor's own.  targets: its known right answers, best grade first.  outcomes: model -> at least
-    min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden.
-    own: the picture is a visitor's, so that no link can hold it.
+    Attributes:
+        picture: the query's picture as small WebP bytes, b"" without one.
+        asked: "task split query-id" of a benchmark query, "" for a visitor's own.
+        targets: its known right answers, best grade first.
+        outcomes: model -> at least min(100, pool) ranks, in the order of the columns.
+        shown: ranks on show.
+        blind: the names are hidden.
+        own: the picture is a visitor's, so that no link can hold it.
     """
 
     text: str
@@ -98,8 +102,17 @@ def compare(
 ) -> Comparison:
     """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
 
-    asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
-    Raises UMRError in words.
+    Args:
+        searchers: what the page offers.
+        picture: its file, or the picture decoded; None without one.
+        text: the words, unread.
+        search_in: a key of SEARCH_IN, unread.
+        models: the names of two to four.
+        k: how many results, unread.
+        asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
     names, count = read_models(searchers, models), read_count(k)
     query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
@@ -125,9 +138,16 @@ def compare(
 
 
 def compare_rows(searchers: Searchers, question: Question, encoders: Any, asked: Any = "") -> dict[str, Any]:
-    """A comparison as plain objects, see as_rows. Raises UMRError in words.
+    """A comparison as plain objects, see as_rows.
 
-    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
+    Args:
+        searchers: what the page offers.
+        question: what was asked, unread.
+        encoders: the names of two to four.
+        asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
     picture, text, search_in = question.picture(), question.text, question.search_in
     if picture is None and not text and isinstance(asked, str) and asked:
@@ -169,7 +189,11 @@ def _row(found: Comparison, result: Result) -> dict[str, Any]:
 
 
 def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
-    """The two to four different models of a request, in its order. Raises ConfigError."""
+    """The two to four different models of a request, in its order.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise ConfigError(f"the models are {models!r}; give a list of names out of: {', '.join(searchers.names)}")
     unknown = [name for name in models if not isinstance(name, str) or name not in searchers.folders]
@@ -189,7 +213,11 @@ def benchmark_of(searchers: Searchers) -> Path | None:
 
 
 def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ...]]:
-    """A benchmark query by "task split query-id", and its targets, best grade first. Raises ConfigError."""
+    """A benchmark query by "task split query-id", and its targets, best grade first.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     benchmark, parts = benchmark_of(searchers), asked.split(" ")
     if benchmark is None or len(parts) != 3:
         raise ConfigError(f"there is no benchmark query {asked!r} here")

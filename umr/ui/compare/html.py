@@ -18,7 +18,13 @@ VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("
 
 
 def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[str]] | None = None) -> str:
-    """The whole result. vote, tally: what was just voted, and the count so far."""
+    """The whole result.
+
+    Args:
+        found: what is shown.
+        vote: what was just voted.
+        tally: the count so far.
+    """
     ranks = max(len(found.results(model)) for model in found.models)
     columns = "".join(_column(found, number) for number in range(len(found.models)))
     body = (

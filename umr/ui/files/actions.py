@@ -16,7 +16,11 @@ from umr.ui.searchers import PRECISION, Searchers
 
 
 class Shown(NamedTuple):
-    """What the tab shows. state: "idle" before, "busy" during, "ready" after indexing."""
+    """What the tab shows.
+
+    Attributes:
+        state: "idle" before, "busy" during, "ready" after indexing.
+    """
 
     html: str
     state: str
@@ -59,7 +63,11 @@ def search(own_files: VisitorCollections, session: str | None, question: handler
 
 
 def choose_picture(own_files: VisitorCollections, session: str | None, candidate_id: Any) -> str:
-    """Path of a found picture of the visitor's own, for the query. Raises ConfigError."""
+    """Path of a found picture of the visitor's own, for the query.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     return handlers.choose_picture(own_files.get(session), "", candidate_id)
 
 
@@ -73,9 +81,13 @@ def remove(own_files: VisitorCollections, session: str | None) -> Shown:
 
 
 def read_files(files: Any, uploads: Path) -> list[tuple[str, Path]]:
-    """(name given by the visitor, path) of Gradio's file values. Raises ConfigError or MediaError.
+    """(name given by the visitor, path) of Gradio's file values.
 
     A path outside `uploads` is refused: Gradio checks only values that carry its mark, which a request may leave out.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+        MediaError: the file is refused.
     """
     if not isinstance(files, list) or not files:
         raise ConfigError("Choose some files first: pictures, clips, passages, or a zip of them.")

@@ -69,7 +69,11 @@ class VisitorCollections:
     ) -> None:
         """root: a folder that the page's server gives files from, under names that nobody can guess.
 
-        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known.
+        Args:
+            root: a folder that the page's server gives files from.
+            keep_s: seconds after the last use.
+            grace_s: seconds after the page was left.
+            visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known.
         """
         self.root, self.keep_s, self.grace_s, self.visitors = root, keep_s, grace_s, visitors
         self._own: dict[str, VisitorCollection] = {}  # the one that was used longest ago first
@@ -81,7 +85,11 @@ class VisitorCollections:
             visitors.at_end(self.clear)
 
     def get(self, session: str | None) -> VisitorCollection:
-        """This visitor's collection, kept for longer by the use. Raises ConfigError where there is none (any more)."""
+        """This visitor's collection, kept for longer by the use.
+
+        Raises:
+            ConfigError: there is none (any more).
+        """
         with self._lock:
             known = self._own.get(session or "")
             if session is None or known is None:
@@ -129,7 +137,8 @@ class VisitorCollections:
     def remove(self, session: str | None) -> bool:
         """Ends a visitor's work and removes everything of theirs from the disk, the files as they were sent too.
 
-        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does.
+        Returns:
+            Whether all of it is gone: False where the work has not ended yet, whose files go when it does.
         """
         with self._lock:
             job = self._jobs.get(session or "")

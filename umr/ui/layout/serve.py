@@ -61,7 +61,11 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
 
 
 def fail(reason: UMRError) -> int:
-    """Says why there is no page. Returns the exit status."""
+    """Says why there is no page.
+
+    Returns:
+        The exit status.
+    """
     print(f"umr: {reason}", file=sys.stderr)
     return 2
 

@@ -34,8 +34,12 @@ def _nothing(searchers: Searchers, given: Given) -> Filled:
 class Tab:
     """One tab.
 
-    name: what `?tab=` in the page's address says.  title: what a person reads.  build: fills the tab with components.
-    keys: its own part of the address.  fill: what an address makes of its fields.
+    Attributes:
+        name: what `?tab=` in the page's address says.
+        title: what a person reads.
+        build: fills the tab with components.
+        keys: its own part of the address.
+        fill: what an address makes of its fields.
     """
 
     name: str

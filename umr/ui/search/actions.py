@@ -37,7 +37,12 @@ def find(
 ) -> Shown:
     """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results.
 
-    tuning: what the drawer says: balance, less of, cut.
+    Args:
+        searchers: what the page offers.
+        trail: the turns so far.
+        question: what was asked, unread.
+        encoder: its name.
+        tuning: what the drawer says: balance, less of, cut.
     """
 
     def found() -> Shown:
@@ -59,7 +64,10 @@ def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
     """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows.
 
-    That is its stored results where this very model made as many, else a search. Raises UMRError.
+    That is its stored results where this very model made as many, else a search.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
     example = choose_example(examples, number)
     if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
@@ -71,7 +79,11 @@ def open_example(searchers: Searchers, examples: Sequence[Example], number: Any,
 
 
 def choose_example(examples: Sequence[Example], number: Any) -> Example:
-    """The example with this number. Raises ConfigError."""
+    """The example with this number.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     place = read_place(number, len(examples))
     if place is None:
         raise ConfigError("there is no such example; reload the page")
@@ -103,7 +115,11 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
 
 
 def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
-    """The text of the query bar with a result's own words at its end. Raises UMRError."""
+    """The text of the query bar with a result's own words at its end.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
     candidate = handlers.candidate_of(searchers, model, candidate_id)
     words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
     if not words:
@@ -113,7 +129,11 @@ def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) ->
 
 
 def take_suggestion(suggestion: Any) -> str:
-    """A suggestion's text, for the query bar. Raises ConfigError for what is none."""
+    """A suggestion's text, for the query bar.
+
+    Raises:
+        ConfigError: what is none.
+    """
     if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
         raise ConfigError("that is no suggestion of this page")
     return handlers.read_text(suggestion) or ""

@@ -60,7 +60,12 @@ def reasons(explanation: Explanation, moved: Steering = UNMOVED) -> str:
 
 
 def ranks(places: Mapping[str, Hit], tuned: bool = False) -> str:
-    """Where each model ranks the result. tuned: the search was fine-tuned, and so are these ranks."""
+    """Where each model ranks the result.
+
+    Args:
+        places: model -> where it is.
+        tuned: the search was fine-tuned, and so are these ranks.
+    """
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{hit.rank}</td><td>{hit.score:.3f}</td></tr>'
         for name, hit in places.items()

@@ -18,8 +18,11 @@ KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut")
 class SearchLink:
     """What an address asks of the Search tab.
 
-    picture: the file of its reference.  model, k: None where it says nothing.  whole: nothing of the query is
-    missing, so that it can be asked at once.
+    Attributes:
+        picture: the file of its reference.
+        model: None where it says nothing.
+        k: None where it says nothing.
+        whole: nothing of the query is missing, so that it can be asked at once.
     """
 
     picture: Path | None = None
