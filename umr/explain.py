@@ -1,5 +1,6 @@
-"""Why a candidate stands where it stands: similarities and ranks of the query, of each part alone, and of the query
-without each of its words. Not how it is shown (umr.ui.search.details_html).
+"""Why a candidate stands where it stands. Not how it is shown (umr.ui.search.details_html).
+
+By similarities and ranks of the query, of each part alone, and of the query without each of its words.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, Steering
-from umr.search import Searcher
+from umr.search import Searcher, decode
 from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
 #: Words that are left out one by one; a longer text is explained by its first ones.
@@ -18,12 +19,18 @@ MAX_WORDS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One candidate under one query. Variants: "composed" (the query as it is), where it has both parts "picture" and
-    "text" alone, and first of all "tuned" where a steering moved the query.
+    """One candidate under one query.
 
-    hits: variant -> the candidate's place in that variant's ranking.  best: variant -> the first results of it.
-    words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where the
-    candidate would be nearer without it.  cut: whether the text had more words than were tried.
+    Variants are "composed" (the query as it is), where it has both parts "picture" and "text" alone, and first of all
+    "tuned" where query arithmetic moved the query.
+
+    Attributes:
+        candidate_id: the candidate.
+        hits: variant -> the candidate's place in that variant's ranking.
+        best: variant -> the first results of it.
+        words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where
+            the candidate would be nearer without it.
+        cut: whether the text had more words than were tried.
     """
 
     candidate_id: str
@@ -39,10 +46,19 @@ def explain(
     """Encode the query, its parts and its text without each word in one batch, and rank the searched kind by each.
 
     The parts alone get the trained instruction of their own modality, as a person searching with them would.
-    shown: results kept per variant.  moved: what the search was steered by; it makes one more variant and leaves the
-    others as they are.  Raises ConfigError for a candidate that the query cannot find.
+
+    Args:
+        searcher: encoder, index and collection.
+        query: as the search was asked.
+        candidate_id: one of what it searches.
+        shown: results kept per variant.
+        moved: the search's arithmetic; it makes one more variant and leaves the others as they are.
+
+    Raises:
+        ConfigError: the query cannot find this candidate.
     """
-    query, barred = searcher.decode(replace(query, query_id="composed", instruction=""))
+    read = decode(replace(query, query_id="composed", instruction=""))
+    query, excluded = read.query, searcher.excluded(read)
     words = (query.content.text or "").split()
     tried = words[:MAX_WORDS] if len(words) > 1 or query.content.image is not None else []
     variants = [query, *_parts(query)]
@@ -53,10 +69,15 @@ def explain(
     made = searcher.encoder.encode_queries([*variants, *lesser])
     count = len(variants)
     head = replace(made, ids=made.ids[:count], vectors=made.vectors[:count])
-    run = _rank(searcher, query, head, barred)
+    run = _rank(searcher, query, head, excluded)
     if moved.moves_query(query):
         run = (
-            _rank(searcher, query, query_arithmetic.encode(searcher, replace(query, query_id="tuned"), moved), barred)
+            _rank(
+                searcher,
+                query,
+                query_arithmetic.encode(searcher.encoder, replace(query, query_id="tuned"), moved),
+                excluded,
+            )
             | run
         )
     hits = {name: _hit(found, candidate_id) for name, found in run.items()}
@@ -66,25 +87,29 @@ def explain(
         candidate_id=candidate_id,
         hits=hits,
         best=_best(searcher, run, shown),
-        words=tuple(zip(tried, losses.tolist())),
+        words=tuple(zip(tried, losses.tolist(), strict=True)),
         cut=len(tried) < len(words) and bool(tried),
     )
 
 
 def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
-    """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
-    query cannot find.
+    """Where this model ranks a candidate under a query that is moved as a search's is.
+
+    Raises:
+        ConfigError: the query cannot find this candidate.
     """
-    query, barred = searcher.decode(query)
+    read = decode(query)
+    query, excluded = read.query, searcher.excluded(read)
     return _hit(
-        _rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id
+        _rank(searcher, query, query_arithmetic.encode(searcher.encoder, query, moved), excluded)[query.query_id],
+        candidate_id,
     )
 
 
-def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[str]) -> Run:
+def _rank(searcher: Searcher, query: Query, made: Embeddings, excluded: frozenset[str]) -> Run:
     """Everything that the query searches, ranked by each row."""
     pool = searcher.collection.pool(query.target_modality)
-    return searcher.index.search(made, len(searcher.index), pool, dict.fromkeys(made.ids, barred))
+    return searcher.index.search(made, len(searcher.index), pool, dict.fromkeys(made.ids, excluded))
 
 
 def _parts(query: Query) -> list[Query]:

@@ -47,7 +47,7 @@ class ScriptedSearcher:
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
 
-    def search(self, query: Query, k: int, encode: object = None) -> Outcome:
+    def search(self, query: Query, k: int, steering: object = None) -> Outcome:
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]
         hits = [Result(hit=Hit(c.candidate_id, 0.9 - rank / 10, rank), candidate=c) for rank, c in enumerate(found, 1)]

@@ -131,7 +131,7 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
         )
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
-    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
+    barred = {query.query_id: searcher.excluded(query) for query in judged.queries}
     found = {variant: retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
     row = score(judged, found, weight)
     if len(vectors) > 1:

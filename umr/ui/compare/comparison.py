@@ -13,7 +13,7 @@ from PIL.Image import Image
 from umr import media
 from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
-from umr.search import Outcome, Searcher, result_row
+from umr.search import Outcome, Searcher, decode, result_row
 from umr.types import Query, Result
 from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
@@ -118,16 +118,15 @@ def compare(
     query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
     opened = {name: searchers.get(name) for name in names}
     _check_collections(opened)
-    ready, barred = opened[names[0]].decode(query)
-    ready = replace(ready, exclude=tuple(sorted(barred)))
-    seen = ready.content.image if isinstance(ready.content.image, Image) else None
+    ready = decode(query)
+    seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
     outcomes = {
         name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
         for name, searcher in opened.items()
     }
     small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
     return Comparison(
-        text=ready.content.text or "",
+        text=ready.query.content.text or "",
         search_in=search_in,
         picture=small,
         targets=targets,

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from umr import query_arithmetic
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
 from umr.query_arithmetic import UNMOVED, Steering
@@ -55,7 +54,7 @@ def find(
 
 def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: Steering) -> Shown:
     searcher, picture = searchers.get(encoder), handlers.picture_of(query)
-    outcome = searchers.told(encoder, query_arithmetic.search(searcher, query, k, moved), picture)
+    outcome = searchers.told(encoder, searcher.search(query, k, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", searched(query.target_modality), moved)
     address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k)
     return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
