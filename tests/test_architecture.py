@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from umr.bench.architecture import circles, import_graph
+from umr.bench.architecture import circles, import_graph, rooms
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
@@ -131,6 +131,10 @@ def test_the_command_line_and_the_package_import_nothing_heavy():
 def test_no_modules_import_each_other_in_a_circle():
     """Wherever in a file an import stands: one inside a function hides a circle from Python, not from a reader."""
     assert circles(import_graph(ROOT)) == []
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    assert circles(rooms(import_graph(ROOT))) == []
 
 
 def test_a_circle_would_be_found():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from umr import disk
+from umr import disk, ingest
 from umr.collection import Collection
 from umr.errors import ConfigError, DiskFullError, MismatchError
 from umr.types import Candidate, Content, Refused
@@ -286,3 +286,12 @@ def test_a_row_on_disk_is_plain_m_beir(benchmark, collection, tmp_path):
     collection.save(tmp_path / "saved")
     row = json.loads((tmp_path / "saved" / "candidates.jsonl").read_text().splitlines()[4])
     assert {"did", "txt", "img_path", "modality", "src_content"} <= set(row)
+
+
+def test_a_picture_of_a_dataset_without_bytes_and_path_is_refused_with_its_row(tmp_path):
+    rows = {"image": [{"bytes": None, "path": None}], "text": ["a"]}
+    features = datasets.Features({"image": {"bytes": datasets.Value("binary"), "path": datasets.Value("string")},
+                                  "text": datasets.Value("string")})  # fmt: skip
+    datasets.Dataset.from_dict(rows, features).save_to_disk(tmp_path / "kept")
+    candidates, refused = ingest.read_dataset(tmp_path / "kept", tmp_path / "files")
+    assert candidates == [] and refused == [("row 0", "its picture has neither bytes nor a path")]

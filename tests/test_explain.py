@@ -12,7 +12,7 @@ from umr.types import Content, Query
 
 @pytest.fixture
 def query(searcher) -> Query:
-    """The picture of image 100:3 in other bytes, so that it is not barred, with words."""
+    """The picture of image 100:3 in other bytes, so that it is not excluded, with words."""
     number = "files/queries/3.bmp"
     return Query(
         query_id="any",

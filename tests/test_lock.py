@@ -143,8 +143,8 @@ def test_without_fcntl_the_lock_is_that_of_windows(tmp_path, monkeypatch):
             raise PermissionError(errno.EACCES, "Permission denied")
         held.append(place)
 
-    monkeypatch.setattr(lock, "fcntl", None)
-    monkeypatch.setitem(sys.modules, "msvcrt", types.SimpleNamespace(LK_NBLCK=2, locking=locking))
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(lock, "msvcrt", types.SimpleNamespace(LK_NBLCK=2, locking=locking), raising=False)
     with claimed(tmp_path), pytest.raises(ConfigError, match=f"process {os.getpid()} "), claimed(tmp_path):
         raise AssertionError("two have it")
     assert len(held) == 1 and held[0] > 1 << 20  # behind what the file says, which can then be read

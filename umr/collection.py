@@ -26,10 +26,18 @@ POOLS = "cand_pool/local"
 
 
 class Collection:
-    """Candidates by position and by id. folder: where it lies on disk, None while it is only in memory.
+    """Candidates by position and by id.
 
-    refused: what an ingest left out.  fingerprint: sha256 over everything a hit shows, so that an index cannot show the
-    wrong thing.  Raises MismatchError where two candidates have one id, ConfigError if there is none at all.
+    Attributes:
+        name: what people call it.
+        fingerprint: sha256 over everything a hit shows, so that an index cannot show the wrong thing.
+        folder: where it lies on disk, None while it is only in memory.
+        refused: what an ingest left out.
+        ids: of the candidates, in their order.
+
+    Raises:
+        MismatchError: two candidates have one id.
+        ConfigError: there is none at all.
     """
 
     def __init__(
@@ -87,7 +95,11 @@ class Collection:
 
     @classmethod
     def open(cls, folder: str | Path, name: str = "") -> Collection:
-        """The collection of a folder, by the folder's name unless another is given. Raises ConfigError if there is none, or a row of it is broken (file:line)."""
+        """The collection of a folder, by the folder's name unless another is given.
+
+        Raises:
+            ConfigError: there is none, or a row of it is broken (file:line).
+        """
         folder = Path(os.path.abspath(folder))  # without "..", so that paths can be compared and shown
         files = _files(folder)
         candidates = [candidate_from_row(row, folder, place) for file in files for place, row in read_jsonl(file)]
@@ -119,14 +131,31 @@ class Collection:
         return cls._taken(Path(path).stem, *read_rows(path, progress))
 
     @classmethod
-    def from_dataset(cls, source: str | Path, media: str | Path, **columns: Any) -> Collection:
-        """A `datasets` dataset, from disk or by name; pictures held inside it are written to the folder `media`.
+    def from_dataset(
+        cls,
+        source: str | Path,
+        media: str | Path,
+        *,
+        split: str = "train",
+        progress: Callable[[int, int], None] | None = None,
+        **columns: str | None,
+    ) -> Collection:
+        """A `datasets` dataset, from disk or by name.
 
-        columns: image, text, title, id, split (umr.ingest.read_dataset).
+        Args:
+            source: a folder of `save_to_disk`, or a name that `load_dataset` knows.
+            media: pictures that the dataset holds inside are written to this folder.
+            split: which part of the dataset.
+            progress: called with (done, total) after every row.
+            columns: names of the columns image, text, title and id (umr.ingest.Columns).
+
+        Raises:
+            ConfigError: it cannot be read as a dataset, or has no such columns.
+            DiskFullError: a picture could not be written.
         """
-        from umr.ingest import read_dataset
+        from umr.ingest import Columns, read_dataset
 
-        return cls._taken(Path(source).name, *read_dataset(source, media, **columns))
+        return cls._taken(Path(source).name, *read_dataset(source, media, Columns(**columns), split, progress))
 
     @classmethod
     def _taken(cls, name: str, candidates: Sequence[Candidate], refused: Sequence[Refused]) -> Collection:

@@ -39,8 +39,11 @@ def sync(path: str | Path) -> None:
 def put(draft: str | Path, target: str | Path) -> None:
     """Rename a finished draft, a file or a folder with all in it, to `target`; a crash leaves the old one or the new.
 
-    A file replaces what is there, a folder only an empty one. Both must be on one file system. Raises ConfigError where
-    a file would replace something that is none (see check_target), DiskFullError.
+    A file replaces what is there, a folder only an empty one. Both must be on one file system.
+
+    Raises:
+        ConfigError: a file would replace something that is none (see check_target).
+        DiskFullError: nothing more fits.
     """
     draft, target = Path(draft), Path(target)
     if not draft.is_dir():
@@ -83,9 +86,10 @@ def replacing(target: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
-    """A text file to write, that replaces `path` once it is whole and on the disk; compressed where its name ends in .gz.
+    """A text file to write, that replaces `path` once it is whole and on the disk.
 
-    Compressed bytes hold neither name nor time, so that equal content makes equal files.
+    It is compressed where its name ends in .gz; compressed bytes hold neither name nor time, so that equal content
+    makes equal files.
 
     Args:
         path: the file's name.

@@ -1,8 +1,8 @@
-"""The errors a person can act on; each message says what was wrong, what is legal and the way out. Not for internal bugs."""
+"""The errors a person can act on; each says what was wrong, what is legal and the way out. Not for internal bugs."""
 
 
 class UMRError(Exception):
-    """Base of every error that umr raises on purpose; the command line and the page print its message, never a traceback."""
+    """Base of every error that umr raises on purpose; its message is printed, never a traceback."""
 
 
 class MediaError(UMRError):
@@ -18,11 +18,14 @@ class ConfigError(UMRError):
 
 
 class DiskFullError(ConfigError):
-    """Nothing more can be written where a file should go. It is of no single row or file: whoever goes on after those stops."""
+    """Nothing more can be written where a file should go.
+
+    It is of no single row or file: whoever goes on after those stops.
+    """
 
 
 def printable(text: str) -> str:
-    """The text on one line, with what no terminal should be sent (control and direction characters) as \\x1b, \\u202e.
+    r"""The text on one line, with what no terminal should be sent (control and direction characters) as \x1b, \u202e.
 
     For names that strangers gave: their files', their rows'.
     """

@@ -1,5 +1,6 @@
-"""Why a candidate stands where it stands: similarities and ranks of the query, of each part alone, and of the query
-without each of its words. Not how it is shown (umr.ui.search.details_html).
+"""Why a candidate stands where it stands. Not how it is shown (umr.ui.search.details_html).
+
+By similarities and ranks of the query, of each part alone, and of the query without each of its words.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ MAX_WORDS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One candidate under one query. Variants: "composed" (the query as it is), where it has both parts "picture" and
-    "text" alone, and first of all "tuned" where a steering moved the query.
+    """One candidate under one query.
 
-    hits: variant -> the candidate's place in that variant's ranking.  best: variant -> the first results of it.
-    words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where the
-    candidate would be nearer without it.  cut: whether the text had more words than were tried.
+    Variants are "composed" (the query as it is), where it has both parts "picture" and "text" alone, and first of all
+    "tuned" where query arithmetic moved the query.
+
+    Attributes:
+        candidate_id: the candidate.
+        hits: variant -> the candidate's place in that variant's ranking.
+        best: variant -> the first results of it.
+        words: (word, cosine similarity that is lost when it is left out), in the order of the text; negative where
+            the candidate would be nearer without it.
+        cut: whether the text had more words than were tried.
     """
 
     candidate_id: str
@@ -39,8 +46,16 @@ def explain(
     """Encode the query, its parts and its text without each word in one batch, and rank the searched kind by each.
 
     The parts alone get the trained instruction of their own modality, as a person searching with them would.
-    shown: results kept per variant.  moved: what the search was steered by; it makes one more variant and leaves the
-    others as they are.  Raises ConfigError for a candidate that the query cannot find.
+
+    Args:
+        searcher: encoder, index and collection.
+        query: as the search was asked.
+        candidate_id: one of what it searches.
+        shown: results kept per variant.
+        moved: the search's arithmetic; it makes one more variant and leaves the others as they are.
+
+    Raises:
+        ConfigError: the query cannot find this candidate.
     """
     read = decode(replace(query, query_id="composed", instruction=""))
     query, excluded = read.query, searcher.excluded(read)
@@ -72,14 +87,16 @@ def explain(
         candidate_id=candidate_id,
         hits=hits,
         best=_best(searcher, run, shown),
-        words=tuple(zip(tried, losses.tolist())),
+        words=tuple(zip(tried, losses.tolist(), strict=True)),
         cut=len(tried) < len(words) and bool(tried),
     )
 
 
 def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
-    """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
-    query cannot find.
+    """Where this model ranks a candidate under a query that is moved as a search's is.
+
+    Raises:
+        ConfigError: the query cannot find this candidate.
     """
     read = decode(query)
     query, excluded = read.query, searcher.excluded(read)

@@ -1,6 +1,7 @@
 """Readers and writers of the field's files: jsonl, TREC runs and qrels, M-BEIR queries and candidates.
 
-Not which files a folder has (umr.query_files), not the collection (umr.collection) and not the measures; every error names file and line.
+Not which files a folder has (umr.query_files), not the collection (umr.collection) and not the measures; every error
+names file and line.
 """
 
 from __future__ import annotations
@@ -44,8 +45,14 @@ _MODALITIES: Mapping[str, Modality] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkQuery:
-    """A query of a benchmark file with what the file says beside it. task: a key of TASKS, None where it is not
-    said.
+    """A query of a benchmark file with what the file says beside it.
+
+    Attributes:
+        query: what is asked.
+        task: a key of TASKS, None where it is not said.
+        positives: ids that are right.
+        negatives: ids that the file calls wrong.
+        source: where the query is from.
     """
 
     query: Query
@@ -56,8 +63,10 @@ class BenchmarkQuery:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
-    """(place as file:line, line) of each line that is not blank; a name in .gz is unpacked. Raises ConfigError if the
-    file cannot be read.
+    """(place as file:line, line) of each line that is not blank; a name in .gz is unpacked.
+
+    Raises:
+        ConfigError: the file cannot be read.
     """
     path = Path(path)
     try:
@@ -75,7 +84,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def parse_object(line: str, place: str) -> dict[str, Any]:
-    """The JSON object of one line. Raises ConfigError naming the place."""
+    """The JSON object of one line.
+
+    Raises:
+        ConfigError: it is none; the place is named.
+    """
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -88,7 +101,11 @@ def parse_object(line: str, place: str) -> dict[str, Any]:
 
 
 def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, object) of each line. Raises ConfigError naming the place."""
+    """(place, object) of each line.
+
+    Raises:
+        ConfigError: a line is no JSON object; its place is named.
+    """
     for place, line in read_lines(path):
         yield place, parse_object(line, place)
 
@@ -101,8 +118,12 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_qrels(path: str | Path) -> Qrels:
-    """Judgements `qid 0 did relevance [task]` (M-BEIR has five fields, TREC four); only relevance > 0 is kept, as
-    UniIR does.
+    """Judgements `qid 0 did relevance [task]`: M-BEIR has five fields, TREC four.
+
+    Only relevance > 0 is kept, as UniIR does.
+
+    Raises:
+        ConfigError: a line is broken; its place is named.
     """
     qrels: Qrels = {}
     for place, line in read_lines(path):
@@ -119,7 +140,11 @@ def read_qrels(path: str | Path) -> Qrels:
 
 
 def read_run(path: str | Path) -> Run:
-    """A TREC run `qid Q0 did rank score tag`, hits in the order of their ranks. Raises ConfigError on a broken line."""
+    """A TREC run `qid Q0 did rank score tag`, hits in the order of their ranks.
+
+    Raises:
+        ConfigError: a line is broken, or a query lists a candidate twice.
+    """
     run: Run = {}
     for place, line in read_lines(path):
         fields = line.split()
@@ -138,7 +163,18 @@ def read_run(path: str | Path) -> Run:
 
 
 def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, decimals: int = 6) -> None:
-    """A TREC run of each query's first `depth` hits (None: all). Raises ConfigError for ids with spaces, which the format cannot hold."""
+    """A TREC run.
+
+    Args:
+        path: the file, compressed where its name ends in .gz.
+        run: hits by query.
+        tag: the name of what made it.
+        depth: hits kept of each query; None: all.
+        decimals: of the scores.
+
+    Raises:
+        ConfigError: an id or the tag has spaces, which the format cannot hold.
+    """
     tag = _word(tag)
     with atomic_write(path) as file:
         for query_id, hits in run.items():
@@ -149,7 +185,12 @@ def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, de
 
 
 def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:
-    """A Candidate of an M-BEIR pool row; img_path and video_path are relative to `folder`."""
+    """A Candidate of an M-BEIR pool row; img_path and video_path are relative to `folder`.
+
+    Raises:
+        ConfigError: a field is missing or of another type; the place is named.
+        MediaError: a text or path holds a NUL.
+    """
     modality, did = _modality(row.get("modality"), place), _did(row, place)
     content = _content(modality, row.get("txt"), row.get("img_path"), row.get("video_path"), folder, place)
     return Candidate(
@@ -171,6 +212,9 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
     """M-BEIR query rows; picture paths are relative to `folder`. Lists hold ids or {"did": id} items: both are read.
 
     The target modality comes from task_id; without it, it is "all" and left to the caller.
+
+    Raises:
+        ConfigError: a row is broken; its place is named.
     """
     folder, queries, seen = Path(folder), [], set()
     for place, row in read_jsonl(path):
@@ -238,7 +282,7 @@ def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
 
 def _content(modality: Modality, text: Any, image: Any, video: Any, folder: Path, place: str) -> Content:
     """The parts that the modality names; others are ignored, as M-BEIR leaves them empty. A missing one is an error."""
-    parts = {
+    parts: dict[str, Any] = {
         "text": text if "text" in modality else None,
         "image": image if "image" in modality else None,
         "video": video if modality == "video" else None,
@@ -250,5 +294,5 @@ def _content(modality: Modality, text: Any, image: Any, video: Any, folder: Path
             raise ConfigError(f"{place}: modality is {modality}, but its {key} is {value!r}")
         if "\0" in value:
             raise MediaError(f"{place}: the {key} contains a NUL character; remove it")
-    files = {key: Path(os.path.normpath(folder / parts[key])) if parts[key] else None for key in ("image", "video")}
-    return Content(text=parts["text"], **files)
+    files = {key: Path(os.path.normpath(folder / parts[key])) for key in ("image", "video") if parts[key]}
+    return Content(text=parts["text"], image=files.get("image"), video=files.get("video"))

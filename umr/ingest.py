@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umr import media
 from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.types import Candidate, Content, Refused
+
+if TYPE_CHECKING:
+    import datasets
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif"))
 TEXTS = frozenset((".txt", ".md"))
@@ -29,12 +33,16 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
     """Pictures, texts and clips under a folder, sorted by path; every one is read once, to its end, before it is taken.
 
     Hidden files and folders are passed over; links that lead out of the folder are refused.
+
+    Raises:
+        ConfigError: it is no folder.
     """
     folder = Path(folder).absolute()
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
     files = list(_files(folder))
-    candidates, refused = [], []
+    candidates: list[Candidate] = []
+    refused: list[Refused] = []
     for number, path in enumerate(files, 1):
         name = path.relative_to(folder).as_posix()
         try:
@@ -47,12 +55,18 @@ def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
 
 
 def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
-    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; paths are relative to its folder; ids default
-    to row-<line>.
+    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl.
+
+    Paths are relative to its folder; ids default to row-<line>.
+
+    Raises:
+        ConfigError: the file cannot be read.
     """
     path = Path(path).absolute()
     lines = list(read_lines(path))
-    candidates, refused, seen = [], [], set()
+    candidates: list[Candidate] = []
+    refused: list[Refused] = []
+    seen: set[str] = set()
     for number, (place, line) in enumerate(lines, 1):
         try:
             row = parse_object(line, place)
@@ -66,64 +80,53 @@ def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
     return candidates, refused
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of a dataset's columns; without image and text, columns of those names are taken where they exist."""
+
+    image: str | None = None
+    text: str | None = None
+    title: str | None = None
+    id: str | None = None
+
+    def named(self) -> list[str]:
+        """Those that are asked for."""
+        return [column for column in (self.image, self.text, self.title, self.id) if column is not None]
+
+
 def read_dataset(
     source: str | Path,
     media_folder: str | Path,
-    *,
-    image: str | None = None,
-    text: str | None = None,
-    title: str | None = None,
-    id: str | None = None,
+    columns: Columns | None = None,
     split: str = "train",
     progress: Progress | None = None,
 ) -> Taken:
     """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name (with its own downloads).
 
-    image, text, title, id: names of columns; without image and text, columns of those names are taken where they exist.
-    Pictures inside the dataset are written to media_folder under their hash; pictures that are files stay where
-    they are.
-    """
-    import datasets  # heavy, and only this reader needs it
+    Args:
+        source: the folder or the name.
+        media_folder: pictures inside the dataset are written there under their hash; those that are files stay where
+            they are.
+        columns: what is read.
+        split: which part of the dataset.
+        progress: called with (done, total) after every row.
 
-    try:
-        data = (
-            datasets.load_from_disk(str(source))
-            if Path(source).is_dir()
-            else datasets.load_dataset(str(source), split=split)
-        )
-        if isinstance(data, datasets.DatasetDict):
-            data = data[split]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-    ) as error:  # what `datasets` raises for names, folders and splits it does not know
-        raise ConfigError(
-            f"{source} (split {split}) cannot be read as a dataset: {str(error).splitlines()[0]}"
-        ) from error
-    if image is None and text is None:
-        image, text = (
-            ("image" if "image" in data.column_names else None),
-            ("text" if "text" in data.column_names else None),
-        )
-    wanted = [column for column in (image, text, title, id) if column is not None]
-    missing = [column for column in wanted if column not in data.column_names]
-    if missing or not (image or text):
-        raise ConfigError(
-            f"{source} has the columns {', '.join(data.column_names)}; "
-            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
-        )
-    if image is not None and isinstance(data.features[image], datasets.Image):
-        data = data.cast_column(image, datasets.Image(decode=False))  # the file's own bytes, not re-encoded pixels
-    candidates, refused, seen = [], [], set()
-    for number, row in enumerate(data.select_columns(wanted)):
+    Raises:
+        ConfigError: it cannot be read as a dataset, or has no such columns.
+        DiskFullError: a picture could not be written.
+    """
+    data, columns = _opened(source, split, columns or Columns())
+    candidates: list[Candidate] = []
+    refused: list[Refused] = []
+    seen: set[str] = set()
+    for number, row in enumerate(data):
         try:
-            picture = None if image is None or row[image] is None else _stored(row[image], Path(media_folder))
+            value = row[columns.image] if columns.image else None
             fields = {
-                "id": str(row[id]) if id else None,
-                "text": row[text] if text else None,
-                "image": picture,
-                "title": row[title] if title else None,
+                "id": str(row[columns.id]) if columns.id else None,
+                "text": row[columns.text] if columns.text else None,
+                "image": None if value is None else _stored(value, Path(media_folder)),
+                "title": row[columns.title] if columns.title else None,
             }
             candidate = _from_row(fields, f"row-{number}", Path(media_folder))
             _claim(candidate.candidate_id, seen)
@@ -137,9 +140,41 @@ def read_dataset(
     return candidates, refused
 
 
+def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.Dataset, Columns]:
+    """The columns of a dataset that are read, with pictures as the files' own bytes, and their names."""
+    import datasets  # heavy, and only this reader needs it
+
+    try:
+        if Path(source).is_dir():
+            data = datasets.load_from_disk(str(source))
+        else:
+            data = datasets.load_dataset(str(source), split=split)
+        if isinstance(data, datasets.DatasetDict):
+            data = data[split]
+    except (OSError, ValueError, KeyError) as error:  # what it raises for names, folders and splits it does not know
+        words = str(error).splitlines()[0]
+        raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
+    if columns.image is None and columns.text is None:
+        there = {name: name for name in ("image", "text") if name in data.column_names}
+        columns = replace(columns, image=there.get("image"), text=there.get("text"))
+    missing = [column for column in columns.named() if column not in data.column_names]
+    if missing or not (columns.image or columns.text):
+        raise ConfigError(
+            f"{source} has the columns {', '.join(data.column_names)}; "
+            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
+        )
+    if columns.image is not None and isinstance(data.features[columns.image], datasets.Image):
+        data = data.cast_column(columns.image, datasets.Image(decode=False))  # not re-encoded pixels
+    return data.select_columns(columns.named()), columns
+
+
 def resolve(path: str, folder: Path) -> Path:
-    """A path of a row: absolute, else under the folder of its file, else under the working folder where only that
-    exists.
+    """The path that a row names.
+
+    It is absolute, else under the folder of its file, else under the working folder where only that exists.
+
+    Raises:
+        MediaError: it contains a NUL.
     """
     if "\0" in path:
         raise MediaError("a path contains a NUL character")
@@ -155,9 +190,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _from_file(path: Path, name: str, folder: Path) -> Candidate:
-    if not Path(os.path.realpath(path)).is_relative_to(
-        os.path.realpath(folder)
-    ):  # which a loop of links does not break
+    real = Path(os.path.realpath(path))  # which a loop of links does not break
+    if not real.is_relative_to(os.path.realpath(folder)):
         raise MediaError("a link that leads out of the folder")
     what = special(path)
     if what is not None:
@@ -176,14 +210,14 @@ def _from_row(row: dict[str, Any], default_id: str, folder: Path) -> Candidate:
     unknown = set(row) - {"id", "text", "image", "video", "title"}
     if unknown:
         raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
-    parts = {}
+    parts: dict[str, str | None] = {}
     for key in ("id", "text", "image", "video", "title"):
         value = row.get(key)
         if value is not None and not isinstance(value, str) and not (key == "id" and type(value) is int):
             raise ConfigError(f"{key} is {type(value).__name__}; a text is needed")
         parts[key] = str(value) if value is not None and str(value).strip() else None
-    paths = {key: resolve(parts[key], folder) if parts[key] else None for key in ("image", "video")}
-    return _candidate(parts["id"] or default_id, parts["title"] or "", text=parts["text"], **paths)
+    image, video = (resolve(named, folder) if named else None for named in (parts["image"], parts["video"]))
+    return _candidate(parts["id"] or default_id, parts["title"] or "", text=parts["text"], image=image, video=video)
 
 
 def _candidate(
@@ -230,8 +264,10 @@ def _stored(value: dict[str, Any] | str, folder: Path) -> str:
     if isinstance(value, str):
         return value
     data, path = value.get("bytes"), value.get("path")
+    if data is None and not path:
+        raise MediaError("its picture has neither bytes nor a path")
     if data is None:
-        return str(Path(path).absolute())
+        return str(Path(str(path)).absolute())
     kind = Path(path).suffix.lower() if path and Path(path).suffix.lower() in IMAGES else ".img"
     target = folder.absolute() / f"{media.content_hash(data)}{kind}"
     if not target.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from pathlib import Path
 from umr.disk import told_when_full
 from umr.errors import ConfigError
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LOCK = ".lock"
 _FAR = 1 << 30  # Windows locks bytes, also against reading; this one is behind what the file says
@@ -35,10 +36,12 @@ class Claim:
 def claimed(folder: str | Path) -> Iterator[Claim]:
     """The folder, made where it is missing, for the caller alone until the end of the block.
 
-    The lock is the kernel's, on folder/.lock: no crash leaves it behind. A folder made here goes again if it stays empty.
+    The lock is the kernel's, on folder/.lock: no crash leaves it behind. A folder made here goes again if it stays
+    empty.
 
     Raises:
-        ConfigError: another process, or another thread, has the folder (it is named where known), or the disk has no locks.
+        ConfigError: another process, or another thread, has the folder (it is named where known), or the disk has no
+            locks.
     """
     folder = Path(folder).absolute()
     made = not folder.exists()
@@ -79,13 +82,11 @@ def _take(folder: Path) -> int:
 def _lock(handle: int, path: Path) -> None:
     """Raises ConfigError where it is held, or cannot be."""
     try:
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt  # Windows
-
+        if sys.platform == "win32":
             os.lseek(handle, _FAR, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError) as error:
         raise ConfigError(
             f"{path.parent} is being written by {_holder(path)}: wait until it is done or stop it, "

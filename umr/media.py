@@ -1,4 +1,4 @@
-"""The one place where bytes become pixels, and typed text becomes text: formats, caps, rotation. Not tensors, not prompts."""
+"""Where bytes become pixels, and typed text becomes text: formats, caps, rotation. Not tensors, not prompts."""
 
 from __future__ import annotations
 
@@ -44,9 +44,14 @@ def open_image(
 ) -> Image.Image:
     """Any picture as RGB: EXIF rotation applied, transparency over white, 16 bits scaled to 8, first frame of several.
 
-    source: a path, the bytes of a file, a PIL picture, or a uint8 array (H, W, 3).
-    name: what errors call it; by default the last part of its path, as a page must not say where on the server it lies.
-    Raises MediaError if it cannot be read to its end, or has no pixels or more than max_pixels.
+    Args:
+        source: a path, the bytes of a file, a PIL picture, or a uint8 array (H, W, 3).
+        max_pixels: larger pictures are refused before they are decoded.
+        name: what errors call it; by default the last part of its path, as a page must not say where on the server
+            it lies.
+
+    Raises:
+        MediaError: it cannot be read to its end, or has no pixels or more than max_pixels.
     """
     if isinstance(source, np.ndarray):
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
@@ -77,15 +82,18 @@ def open_image(
 
 
 def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
-    """The whole picture in a square, aspect kept, grey around it; uint8 (size, size, 3). Fitting pixels stay untouched."""
+    """The whole picture in a square, aspect kept, grey around it; uint8 (size, size, 3).
+
+    Pixels of a picture that fits stay untouched.
+    """
     if isinstance(image, np.ndarray):
         image = Image.fromarray(_checked(image, 3, "a picture", "(H, W, 3)"))
     if image.size != (size, size):
         scale = size / max(image.size)
-        fitted = tuple(min(size, max(1, round(side * scale))) for side in image.size)
-        small = image.resize(fitted, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        width, height = (min(size, max(1, round(side * scale))) for side in image.size)
+        small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
         image = Image.new("RGB", (size, size), GREY)
-        image.paste(small, ((size - fitted[0]) // 2, (size - fitted[1]) // 2))
+        image.paste(small, ((size - width) // 2, (size - height) // 2))
     return np.array(image, dtype=np.uint8)
 
 
@@ -121,14 +129,22 @@ def thumbnail(image: Image.Image | np.ndarray, size: int) -> bytes:
 
 
 def content_hash(source: str | Path | bytes) -> str:
-    """sha256 (hex) of a file's bytes. Raises MediaError if the file is absent."""
+    """sha256 (hex) of a file's bytes.
+
+    Raises:
+        MediaError: the file is absent.
+    """
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     return file_sha256(existing(source))
 
 
 def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:
-    """content_hash of a file or its bytes; for a picture in memory, that has no file, sha256 of its RGB pixels and size."""
+    """content_hash of a file or its bytes; for a picture in memory, sha256 of its RGB pixels and size.
+
+    Raises:
+        MediaError: the file is absent, or the picture cannot be read.
+    """
     if isinstance(source, (str, Path, bytes)):
         return content_hash(source)
     image = open_image(source)
@@ -141,7 +157,8 @@ def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:
 def clean_text(text: str) -> str:
     """The text without surrounding space ("" if it was only space).
 
-    Raises MediaError over 20,000 characters, with a NUL, or with half a surrogate pair (not encodable).
+    Raises:
+        MediaError: it has over 20,000 characters, a NUL, or half a surrogate pair (not encodable).
     """
     if len(text) > MAX_TEXT:
         raise MediaError(f"the text has {len(text):,} characters; at most {MAX_TEXT:,} are read, so shorten it")
@@ -162,7 +179,7 @@ def _formats() -> tuple[str, ...]:
 def _upright(image: Image.Image) -> Image.Image:
     """Turned as EXIF says. Not ImageOps.exif_transpose, which also rewrites the metadata and fails where it is odd."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except (OSError, SyntaxError, ValueError, struct.error):  # metadata alone is broken: the pixels are as they are
         turn = None
     return image if turn is None else image.transpose(turn)
@@ -185,7 +202,10 @@ def _cost(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    """A new picture without metadata. What takes more than one conversion goes strip by strip, as whole copies add up."""
+    """A new picture without metadata.
+
+    What takes more than one conversion goes strip by strip, as whole copies add up.
+    """
     deep = image.mode in ("I", "I;16", "I;16B", "I;16L", "F")
     clear = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
     if not deep and not clear:
@@ -258,7 +278,11 @@ def _too_large(name: str, size: str, max_pixels: int) -> str:
 
 
 def existing(source: str | Path, name: str | None = None) -> Path:
-    """The path of a file that is there. Raises MediaError by `name`, as open_image does."""
+    """The path of a file that is there.
+
+    Raises:
+        MediaError: it is not; called by `name`, as open_image does.
+    """
     path = Path(source)
     if "\0" in str(source) or not path.is_file():
         raise MediaError(f"{name or path.name!r} is not a file that exists; check its path")

@@ -1,5 +1,6 @@
-"""Leaning a composed query towards its picture or its words, and away from other words: vector arithmetic outside the
-training. Not the encoder's own composition, which it leaves as it is where nothing is asked.
+"""Leaning a composed query towards its picture or its words, and away from other words, by vector arithmetic.
+
+It is outside the training. Not the encoder's own composition, which it leaves as it is where nothing is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from umr.types import Content, Embeddings, Encoder, Hit, Query
 
 #: How strongly "less of" pushes: the factor of its vector before the sum is brought back to length 1.
 LESS = 0.5
-FORMULA = "q = unit( (1 − |b|)·c + max(−b, 0)·p + max(b, 0)·t − 0.5·n )"
+FORMULA = "q = unit( (1 − |b|)·c + max(−b, 0)·p + max(b, 0)·t − 0.5·n )"  # noqa: RUF001 - the sign of mathematics
 ONE_PART = "The balance needs a picture and a text together: it was left out."
 
 
@@ -23,9 +24,14 @@ ONE_PART = "The balance needs a picture and a text together: it was left out."
 class Steering:
     """What a person asks for beyond the query.
 
-    balance: from -1 (the picture alone) over 0 (the encoder's own composition) to 1 (the text alone).
-    less_of: words to move away from.  cut: results below cut x the best score are left out, 0 to 1.
-    Raises ConfigError for a value outside.
+    Attributes:
+        balance: from -1 (the picture alone) over 0 (the encoder's own composition) to 1 (the text alone).
+        less_of: words to move away from.
+        cut: results below cut x the best score are left out, 0 to 1.
+
+    Raises:
+        ConfigError: a value lies outside.
+        MediaError: the words are too long, or no text.
     """
 
     balance: float = 0.0
@@ -52,10 +58,17 @@ UNMOVED = Steering()
 def steer(
     composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | None, less: np.ndarray | None, balance: float
 ) -> np.ndarray:
-    """FORMULA over unit vectors (D,): c composed, p picture, t text, n less, b balance; the composed one where all
-    cancel.
+    """FORMULA over unit vectors (D,); the composed one where all cancel.
 
-    A part that is not there (None) adds nothing, and without its counterpart the balance must be 0.
+    Args:
+        composed: c, the query as the encoder composes it.
+        picture: p, its picture alone; None adds nothing.
+        text: t, its text alone; None adds nothing.
+        less: n, words to move away from; None adds nothing.
+        balance: b, 0 where a part is missing.
+
+    Returns:
+        A unit vector (D,), float32.
     """
     total = (1 - abs(balance)) * composed
     for part, weight in ((picture, max(-balance, 0.0)), (text, max(balance, 0.0)), (less, -LESS)):

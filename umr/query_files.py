@@ -1,6 +1,4 @@
-"""Which (task, split) a benchmark folder has, by the names of its files: ours and M-BEIR's. Not their rows
-(umr.formats).
-"""
+"""Which (task, split) a benchmark folder has, by the names of its files: ours and M-BEIR's. Not their rows."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ _MBEIR = re.compile(r"mbeir_(?P<name>.+)_task(?P<number>\d+)_test\.jsonl")
 
 @dataclass(frozen=True, slots=True, order=True)
 class QueryFile:
-    """One (task, split) of a benchmark: names are "it2i", "ind"; the path's stem leads to what belongs together."""
+    """One (task, split) of a benchmark, as "it2i", "ind"; the path's stem leads to what belongs together."""
 
     task: str
     split: str
@@ -43,8 +41,8 @@ class QueryFile:
 def query_files(root: str | Path) -> list[QueryFile]:
     """Every (task, split) that a benchmark folder has, sorted; the split of M-BEIR's own files is their dataset.
 
-    Raises ConfigError if there is none, for a task number that M-BEIR does not have, or where two files are of one
-    (task, split).
+    Raises:
+        ConfigError: there is none, a task number is not M-BEIR's, or two files are of one (task, split).
     """
     folder = Path(root) / "query" / "test"
     found: dict[tuple[str, str], QueryFile] = {}
@@ -67,7 +65,11 @@ def query_files(root: str | Path) -> list[QueryFile]:
 
 
 def find_query_file(root: str | Path, task: str, split: str) -> QueryFile:
-    """The file of one (task, split). Raises ConfigError naming those that exist."""
+    """The file of one (task, split).
+
+    Raises:
+        ConfigError: there is none; those that exist are named.
+    """
     files = query_files(root)
     for found in files:
         if (found.task, found.split) == (task, split):

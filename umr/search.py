@@ -21,8 +21,12 @@ MAX_K = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a search gave. notices: what a person should know (a text was cut).  ms: "decode", "encode", "search",
-    "total".
+    """What a search gave.
+
+    Attributes:
+        results: the best first.
+        notices: what a person should know (a text was cut).
+        ms: milliseconds of "decode", "encode", "search" and "total".
     """
 
     results: list[Result]
@@ -34,8 +38,9 @@ class Outcome:
 class DecodedQuery:
     """A query that was read once, for every searcher that it goes to.
 
-    query: with its text cleaned and its picture in memory.  content_hash: of the picture or clip as it was given, by
-    which a collection knows its own; "" without.
+    Attributes:
+        query: with its text cleaned and its picture in memory.
+        content_hash: of the picture or clip as it was given, by which a collection knows its own; "" without.
     """
 
     query: Query
@@ -119,7 +124,7 @@ class Searcher:
         return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
 
     def excluded(self, query: Query | DecodedQuery) -> frozenset[str]:
-        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or clip.
+        """Ids that a query must not find: its `exclude`, and candidates with the very bytes of its picture or clip.
 
         Raises:
             MediaError: the file of its picture or clip is gone.

@@ -1,4 +1,4 @@
-"""Where things lie that this repository ships, and how a name of an encoder or an index is resolved. Nothing is opened."""
+"""Where what this repository ships lies, and how the name of an encoder or an index is resolved. Nothing is opened."""
 
 from __future__ import annotations
 

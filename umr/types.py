@@ -1,4 +1,4 @@
-"""The nouns of the library: content, queries, candidates, embeddings, runs. Not behaviour: only checks of their own form."""
+"""The nouns of the library: content, queries, candidates, embeddings, runs. No behaviour but checks of their form."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ SEARCH_IN: Mapping[str, Target] = {kind.many: kind.modality for kind in KINDS} |
 class Content:
     """One thing to embed: text, a picture, a clip, or text with either.
 
-    image: a path, a PIL picture or a uint8 array (H, W, 3).  video: a path or uint8 frames (F, H, W, 3).
-    Raises ConfigError if there is no part at all, or picture and clip together.
+    Attributes:
+        text: words.
+        image: a path, a PIL picture or a uint8 array (H, W, 3).
+        video: a path or uint8 frames (F, H, W, 3).
+
+    Raises:
+        ConfigError: there is no part at all, or picture and clip together.
     """
 
     text: str | None = None
@@ -69,9 +74,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A search request. exclude: candidate ids that are never shown (the reference picture's own entry).
+    """A search request.
 
-    instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality).
+    Attributes:
+        query_id: names it in runs and judgements.
+        content: what it shows.
+        instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality).
+        target_modality: what it searches.
+        exclude: candidate ids that are never shown (the reference picture's own entry).
     """
 
     query_id: str
@@ -83,7 +93,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Something that can be found. content_hash: sha256 of the picture's or clip's bytes ("" for text alone)."""
+    """Something that can be found.
+
+    Attributes:
+        candidate_id: names it in runs and judgements.
+        content: what it shows.
+        title: what a person calls it.
+        source: where it is from.
+        licence: of the picture, clip or text.
+        content_hash: sha256 of the picture's or clip's bytes ("" for text alone).
+    """
 
     candidate_id: str
     content: Content
@@ -102,7 +121,16 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
-    """Unit rows and who made them. vectors: (N, D) float32; encoder: the encoder's fingerprint."""
+    """Unit rows and who made them.
+
+    Attributes:
+        ids: of the rows (N).
+        vectors: (N, D) float32.
+        encoder: the encoder's fingerprint.
+
+    Raises:
+        MismatchError: the vectors are of another form, number or length.
+    """
 
     ids: tuple[str, ...]
     vectors: np.ndarray
@@ -148,23 +176,32 @@ class Encoder(Protocol):
     """Anything that turns queries and candidates into comparable unit vectors."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What people call it."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Equal for encoders that give equal vectors."""
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """D, the length of a vector."""
 
     @property
-    def max_tokens(self) -> int: ...
+    def max_tokens(self) -> int:
+        """So many tokens of a text are read."""
 
-    def encode_queries(self, queries: Iterable[Query]) -> Embeddings: ...
+    def encode_queries(self, queries: Iterable[Query]) -> Embeddings:
+        """Vectors (N, D) of the queries, in their order. Content that cannot be read is a MediaError."""
 
-    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings: ...
+    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings:
+        """Vectors (N, D) of the candidates, in their order. Content that cannot be read is a MediaError."""
 
-    def uninstructed(self, query: Query) -> bool: ...
+    def uninstructed(self, query: Query) -> bool:
+        """Whether the query is asked without a task sentence, for want of a trained one."""
 
-    def dropped_tokens(self, content: Content) -> int: ...
+    def dropped_tokens(self, content: Content) -> int:
+        """How many tokens of the text are not read."""
 
-    def notices(self, query: Query) -> tuple[str, ...]: ...
+    def notices(self, query: Query) -> tuple[str, ...]:
+        """What a person should know about how this query was read."""

@@ -1,4 +1,4 @@
-"""The page's edge: refusals are told in words, faults are told without their traceback, work that shows its steps ends."""
+"""The page's edge: refusals are told in words, faults without their traceback, work that shows its steps ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches the page's server: from where, how much and how slowly; asked of the middleware alone, without a page."""
+"""What reaches the page's server: from where, how much, how slowly; asked of the middleware alone, without a page."""
 
 from __future__ import annotations
 

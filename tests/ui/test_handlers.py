@@ -47,7 +47,7 @@ class ScriptedSearcher:
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
 
-    def search(self, query: Query, k: int, encode: object = None) -> Outcome:
+    def search(self, query: Query, k: int, steering: object = None) -> Outcome:
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]
         hits = [Result(hit=Hit(c.candidate_id, 0.9 - rank / 10, rank), candidate=c) for rank, c in enumerate(found, 1)]
@@ -94,7 +94,9 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
 
 
 def page_of(searchers, uploads=Path("/nowhere"), image=None, text="red", search_in="all", encoder="unified", k=10):
-    return search.find(searchers, uploads, (), image, text, search_in, encoder, k)[0]
+    return search.find(
+        searchers, (), handlers.Question(uploads=uploads, image=image, text=text, search_in=search_in, k=k), encoder
+    )[0]
 
 
 def test_results_show_rank_score_kind_title_and_timing(searchers):

@@ -269,7 +269,7 @@ def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
 
 
 def test_no_route_of_the_server_asks_or_names_another_host(page, looked_up):
-    """Every route that the server has, with an address in each place of its path, its query, its headers and its body."""
+    """Every route that the server has, with an address in each place of path, query, headers and body."""
     address, routes = OUTSIDE[0], page.app.openapi()["paths"]
     with httpx.Client(base_url=page.local_url, headers={"X-Forwarded-Host": "example.org"}, timeout=60) as http:
         for path, method in ((path, method) for path, methods in routes.items() for method in methods):

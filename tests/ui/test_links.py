@@ -21,6 +21,7 @@ from umr.ui.compare import actions as compare
 from umr.ui.compare import link as in_compare
 from umr.ui.compare.link import CompareLink
 from umr.ui.diagnose import actions as diagnose
+from umr.ui.handlers import Question, make_query
 from umr.ui.layout import link as page_link
 from umr.ui.layout.tabs import TABS
 from umr.ui.links import Choice, Filled, Given
@@ -31,14 +32,23 @@ from umr.ui.search.link import SearchLink
 from umr.ui.searchers import Searchers, find_searchers
 
 
-def found(searchers, uploads, image=None, text="red", search_in="images", **more) -> tuple:
-    return search.find(searchers, uploads, (), image, text, search_in, "other", 5, **more)
+def found(searchers, uploads, image=None, text="red", search_in="images", balance=0, less_of="", cut=0) -> tuple:
+    tuning = (balance, less_of, cut)
+    return search.find(
+        searchers, (), Question(uploads=uploads, image=image, text=text, search_in=search_in, k=5), "other", tuning
+    )
 
 
 def compared(
     searchers, uploads, image=None, text="red", search_in="images", models=("other", "unified"), blind=False, asked=""
 ) -> tuple:
-    return compare.compare_page(searchers, uploads, image, text, search_in, list(models), blind, asked)
+    return compare.compare_page(
+        searchers,
+        Question(uploads=uploads, image=image, text=text, search_in=search_in, k=10),
+        list(models),
+        blind,
+        asked,
+    )
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,8 @@ class Read:
     """An address as the page reads it, and what the two tabs that ask something make of it."""
 
     tab: str = "search"
-    search: SearchLink = SearchLink()
-    compare: CompareLink = CompareLink()
+    search: SearchLink = field(default_factory=SearchLink)
+    compare: CompareLink = field(default_factory=CompareLink)
     diagnose: tuple = ()
     benchmarks: tuple = ()
     notices: tuple[str, ...] = ()
@@ -116,7 +126,9 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
 def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
     page, _, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
     link = read(searchers, address).search
-    again = search._find(searchers, (), link.picture, link.text, link.search_in, link.model, link.k, link.steering)
+    again = search._find(
+        searchers, (), make_query(link.picture, link.text, link.search_in), link.k, link.model, link.steering
+    )
     assert again[4] == address and again[3][-1].steering == trail[-1].steering
     assert again[0].count("data-id") == page.count("data-id") == 5
 
@@ -322,7 +334,7 @@ def test_a_link_to_an_own_index_is_opened_by_the_page_that_wrote_it(encoder, pic
     encoder.save(tmp_path / "encoder")
     build_index(encoder, Collection.from_folder(tmp_path / "d"), tmp_path / "index", encoder_at=tmp_path / "encoder")
     own = find_searchers(index=tmp_path / "index")
-    address = search.find(own, tmp_path, (), None, "red", "images", own.default, 5)[-1]
+    address = search.find(own, (), Question(uploads=tmp_path, text="red", k=5), own.default)[-1]
     assert "collection=d&" in address and read(own, address).notices == ()
     assert own.get(own.default).collection.name == "d"
     assert "this page shows 'd'" in read(own, address.replace("=d&", "=other&")).notices[0]

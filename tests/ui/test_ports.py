@@ -27,7 +27,7 @@ def taken() -> Iterator[str]:
 
 @pytest.mark.parametrize("value", ["abc", "99999", "0", "-1", "", "80.5", "\N{SUPERSCRIPT TWO}", "9" * 5000])
 def test_what_is_no_port_is_refused_from_either_source(value):
-    with pytest.raises(ConfigError, match="--port is .* from 1 to 65535"):
+    with pytest.raises(ConfigError, match=r"--port is .* from 1 to 65535"):
         chosen_port(None, value, {})
     with pytest.raises(ConfigError, match=f"{PORT} is .* from 1 to 65535"):
         chosen_port(None, None, {PORT: value})
@@ -53,7 +53,7 @@ def test_the_flag_goes_before_the_variable_and_without_both_any_port_will_do(tak
 def test_a_port_in_use_and_a_foreign_host_are_refused(taken):
     with pytest.raises(ConfigError, match="address already in use"):
         chosen_port(None, taken, {})
-    with pytest.raises(ConfigError, match="192.0.2.1:8000 cannot be listened on"):
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1:8000 cannot be listened on"):
         chosen_port("192.0.2.1", "8000", {})
 
 

@@ -13,7 +13,7 @@ from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.index.index import build_index
 from umr.ui import api
-from umr.ui.handlers import search_rows
+from umr.ui.handlers import Question, search_rows
 from umr.ui.searchers import Searchers, open_searcher
 
 
@@ -26,7 +26,7 @@ def test_a_model_that_is_open_is_told_as_it_is_searched_after_its_index_was_rebu
     (folder / "manifest.json").unlink()
     assert api.models(searchers) == before
     assert [row["models"] for row in api.collections(searchers)] == [["unified", "other"]]
-    assert search_rows(searchers, folder, None, "red", "images", "unified", 3, lambda told: None)
+    assert search_rows(searchers, Question(uploads=folder, text="red", k=3), "unified", lambda told: None)
 
 
 @pytest.mark.parametrize("damage", ["no manifest", "broken manifest", "no vectors", "no collection", "no encoder"])

@@ -1,4 +1,4 @@
-"""The real server in a process of its own: what visitors sent is gone when it says so, when they leave and when it ends."""
+"""The real server in a process of its own: what visitors sent goes when they say so, leave, or it ends."""
 
 from __future__ import annotations
 

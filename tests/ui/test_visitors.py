@@ -123,8 +123,8 @@ def test_a_disk_that_is_nearly_full_takes_no_upload(visitors, monkeypatch):
 
 def test_the_end_of_the_server_removes_everything(visitors):
     ended: list[str] = []
-    visitors.at_end(lambda: ended.append("shelves"))
+    visitors.at_end(lambda: ended.append("files"))
     send(visitors, "one"), send(visitors, "two")
     visitors.use("me", ["one"], "a")
     visitors.clear()
-    assert list(visitors.root.iterdir()) == [] and ended == ["shelves"]
+    assert list(visitors.root.iterdir()) == [] and ended == ["files"]

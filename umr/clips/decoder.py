@@ -7,6 +7,7 @@ limits, and after some hundred clips. It ends with this process, however this on
 from __future__ import annotations
 
 import atexit
+import io
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -45,6 +46,15 @@ class Died(NamedTuple):
     status: int
 
 
+class _Request(TypedDict):
+    """One clip, as the worker is asked for it. path: its bytes in hexadecimal."""
+
+    path: str
+    n: int
+    reader: Reader
+    limits: dict[str, Any]
+
+
 @contextmanager
 def stoppable(check: Callable[[], object]) -> Iterator[None]:
     """Within it, reading a clip calls `check` again and again, and ends with whatever that raises."""
@@ -59,9 +69,18 @@ class ClipDecoder:
     """A few workers, shared by all threads. Nothing is started before the first clip."""
 
     def __init__(self, limits: ClipLimits | None = None, workers: int = WORKERS, clips: int = CLIPS) -> None:
-        """clips: how many one worker reads before another takes its place."""
-        self.limits, self._clips = limits or ClipLimits(), clips
-        self._room = threading.BoundedSemaphore(workers)
+        """Start nothing yet.
+
+        Args:
+            limits: of each clip; None: the usual ones.
+            workers: processes at a time.
+            clips: how many one worker reads before another takes its place.
+        """
+        self.limits, self._workers, self._clips = limits or ClipLimits(), workers, clips
+        self._begin()
+
+    def _begin(self) -> None:
+        self._room = threading.BoundedSemaphore(self._workers)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -81,8 +100,8 @@ class ClipDecoder:
         Raises:
             MediaError: it cannot be read, is over a limit, or ends the worker twice.
         """
-        request = {"path": os.fsencode(path.absolute()).hex(), "n": n, "reader": reader,
-                   "limits": asdict(limits or self.limits)}  # fmt: skip
+        within = limits or self.limits
+        request = _Request(path=os.fsencode(path.absolute()).hex(), n=n, reader=reader, limits=asdict(within))
         check = _stopping.get() or _nothing
         while not self._room.acquire(timeout=_HEED_S):
             check()
@@ -93,13 +112,13 @@ class ClipDecoder:
                     return answer
                 log.warning("the reader of clips ended at %s with status %d", path.name, answer.status)
                 if answer.status in _OVER_TIME:
-                    raise MediaError(_too_long(path.name, request["limits"]["processor_s"]))
+                    raise MediaError(_too_long(path.name, within.processor_s))
         finally:
             self._room.release()
         raise MediaError(f"{path.name} cannot be read: it stops the decoder; it may be damaged, choose another file")
 
     def close(self) -> None:
-        """Ends all workers. The next clip starts new ones."""
+        """End all workers. The next clip starts new ones."""
         with self._lock:
             workers, self._all, self._idle = self._all, set(), []
         for worker in workers:
@@ -107,14 +126,14 @@ class ClipDecoder:
 
     def forget(self) -> None:
         """For the child of a fork: the workers are the parent's, so it starts its own."""
-        self.__init__(self.limits, WORKERS, self._clips)
+        self._begin()
 
     def pids(self) -> list[int]:
         """The processes that run now."""
         with self._lock:
             return sorted(worker.pid for worker in self._all)
 
-    def _ask(self, request: dict, name: str, check: Callable[[], object]) -> np.ndarray | Died:
+    def _ask(self, request: _Request, name: str, check: Callable[[], object]) -> np.ndarray | Died:
         worker = self._take(check)
         fit = False  # to be kept: it answered, and nothing stopped it halfway
         try:
@@ -170,24 +189,34 @@ class _Worker:
             [sys.executable, "-m", "umr.clips.worker", str(memory_mb)], env=kept, bufsize=0,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        self._in, self._out = _pipe(self._process.stdin), _pipe(self._process.stdout)
         self.pid, self.asked = self._process.pid, 0
         self._answers: queue.SimpleQueue[tuple[bytes, np.ndarray] | None] = queue.SimpleQueue()
         self._reading = threading.Thread(target=self._read, daemon=True, name=f"clip-worker-{self.pid}")
         self._reading.start()
 
     def wait_until_ready(self, check: Callable[[], object]) -> None:
-        """Raises MediaError where no worker can be started at all."""
+        """Wait for its first word.
+
+        Raises:
+            MediaError: no worker can be started at all.
+        """
         answer = self._next(START_S, check)
         if answer is None or answer[0] != READY:
             raise MediaError(
                 f"clips cannot be read: the process for it does not start (status {self.end()}); try again"
             )
 
-    def ask(self, request: dict, name: str, check: Callable[[], object]) -> np.ndarray | Died:
-        """Frames, or the end of this worker. Raises _Refusal, MediaError where it takes too long, or what check raises."""
+    def ask(self, request: _Request, name: str, check: Callable[[], object]) -> np.ndarray | Died:
+        """Frames, or the end of this worker.
+
+        Raises:
+            _Refusal: the worker says why there are none.
+            MediaError: it takes too long; and whatever `check` raises.
+        """
         self.asked += 1
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._in.write(json.dumps(request).encode() + b"\n")
         except OSError:  # it is gone since the last clip
             return Died(self.end())
         seconds = request["limits"]["wall_s"]
@@ -203,13 +232,17 @@ class _Worker:
         raise _Refusal(data.tobytes().decode("utf-8", "replace"), kind == SPENT)
 
     def end(self) -> int:
-        """Kills the process and waits for it. Returns its exit status, negative for a signal."""
+        """Kill the process and wait for it.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
         self._process.kill()
         status = self._process.wait()
         if threading.current_thread() is not self._reading:
             self._reading.join()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._in.close()
+        self._out.close()
         return status
 
     def _next(self, seconds: float, check: Callable[[], object]) -> tuple[bytes, np.ndarray] | None:
@@ -240,13 +273,20 @@ class _Worker:
 
     def _bytes(self, size: int) -> np.ndarray | None:
         data = np.empty(size, np.uint8)
-        left = memoryview(data)
+        left = data.data
         while left:
-            got = self._process.stdout.readinto(left)
+            got = self._out.readinto(left)
             if not got:
                 return None
             left = left[got:]
         return data
+
+
+def _pipe(end: IO[bytes] | None) -> io.FileIO:
+    """An end of a process's pipe, unbuffered, as bufsize=0 makes it."""
+    if not isinstance(end, io.FileIO):
+        raise TypeError(f"a pipe is {type(end).__name__}; the process was started without it")
+    return end
 
 
 def _nothing() -> None:

@@ -1,5 +1,6 @@
-"""What the two sides of reading a clip agree on: its limits, which frames are taken, the form of an answer. Not the
-reading (umr.clips.worker), nor the asking (umr.clips.decoder).
+"""What the two sides of reading a clip agree on: its limits, which frames are taken, the form of an answer.
+
+Not the reading (umr.clips.worker), nor the asking (umr.clips.decoder).
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ MAX_FRAME_PIXELS = 3840 * 2160  # of one frame of a clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLimits:
-    """The limits of one clip. max_decoded_pixels: over all frames that are decoded; more and only some are reached.
+    """The limits of one clip.
 
-    max_shown_pixels: larger frames come back smaller.  memory_mb: beyond what the worker takes when it starts.
-    processor_s: of computing.  wall_s: on the clock, which a busy machine lets run for longer.
+    Attributes:
+        max_frames: that a clip has.
+        max_frame_pixels: of one frame.
+        max_decoded_pixels: over all frames that are decoded; more and only some are reached.
+        max_shown_pixels: larger frames come back smaller.
+        memory_mb: beyond what the worker takes when it starts.
+        processor_s: of computing.
+        wall_s: on the clock, which a busy machine lets run for longer.
     """
 
     max_frames: int = MAX_FRAMES
@@ -36,7 +43,17 @@ class ClipLimits:
 
 
 def even_places(count: int, n: int, name: str, max_frames: int = MAX_FRAMES) -> list[int]:
-    """Places of n frames of `count`, evenly spaced from the first to the last. Raises MediaError for none or too many."""
+    """Places of n frames of `count`, evenly spaced from the first to the last.
+
+    Args:
+        count: frames that there are.
+        n: frames that are wanted; places repeat where there are fewer.
+        name: what errors call the clip.
+        max_frames: that a clip may have.
+
+    Raises:
+        MediaError: there is none, or there are too many.
+    """
     if count < 1:
         raise MediaError(f"{name} has no frames; choose another clip")
     if count > max_frames:

@@ -1,11 +1,11 @@
-"""The process that decodes clips, `python -m umr.clips.worker MEMORY_MB`. Not the side that asks it (umr.clips.decoder).
+"""The process that decodes clips: `python -m umr.clips.worker MEMORY_MB`. Not the side that asks (umr.clips.decoder).
 
 A clip of a stranger may end this process: it has little memory, no file to write, and nothing that anyone else needs.
 It imports neither numpy nor torch. A request is a line of JSON on its standard input, an answer a header and bytes.
 
 PyAV is the reader. decord is kept for who asks for it by name, and is not the first one: it aborts on damaged clips
-(`python -m umr.bench.fuzz_clips --through decord` counts them), cannot be told which formats and addresses to leave alone,
-links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes.
+(`python -m umr.bench.fuzz_clips --through decord` counts them), cannot be told which formats and addresses to leave
+alone, links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ import av
 from umr.clips.limits import FRAMES, HEADER, READY, REFUSED, SPENT, ClipLimits, even_places
 from umr.errors import MediaError, reason
 
-try:
+if sys.platform != "win32":  # which has no such limits; the clock's is kept by the side that asks
     import resource
-except ImportError:  # Windows has no such limits; the clock's is kept by the side that asks
-    resource = None
 
 #: Demuxers that read the bytes of one file and nothing else: no playlists, no lists of files, no devices.
 FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "flv", "ogg", "asf",
@@ -45,7 +43,7 @@ _BROKEN = (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError, Over
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One frame as RGB bytes."""
+    """One frame as RGB bytes, width and height in px."""
 
     width: int
     height: int
@@ -54,17 +52,25 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """What a clip holds, without decoding it. order: times of the frames as shown, None where some have no time."""
+    """What a clip holds, without decoding it.
+
+    Attributes:
+        count: of its frames.
+        width: of a frame, px.
+        height: of a frame, px.
+        order: times of the frames as shown; empty where some have no time.
+        keys: times of the key frames.
+    """
 
     count: int
     width: int
     height: int
-    order: list[int] | None
+    order: list[int]
     keys: list[int]
 
 
 def main() -> None:
-    """Answers requests until the other side closes the pipe, or is gone."""
+    """Answer requests until the other side closes the pipe, or is gone."""
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)  # what a library prints must not stand between answers
@@ -78,8 +84,8 @@ def main() -> None:
 
 
 def confine(memory_mb: int) -> None:
-    """Takes from this process what decoding does not need. The limit of memory counts from what it has now."""
-    if resource is None:
+    """Take from this process what decoding does not need. The limit of memory counts from what it has now."""
+    if sys.platform == "win32":
         return
     limits = {"RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": _FILES}
     if sys.platform == "linux":
@@ -90,7 +96,11 @@ def confine(memory_mb: int) -> None:
 
 
 def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
-    """N frames of a clip, evenly spaced, by one pass of decoding. Raises MediaError in words."""
+    """N frames of a clip, evenly spaced, by one pass of decoding.
+
+    Raises:
+        MediaError: it cannot be read, or is over a limit.
+    """
     found = scan(path, limits)
     places = even_places(found.count, n, path.name, limits.max_frames)
     if found.count * found.width * found.height > limits.max_decoded_pixels:
@@ -103,7 +113,11 @@ def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
 
 
 def scan(path: Path, limits: ClipLimits) -> Packets:
-    """Counts the frames of a clip by its packets. Raises MediaError for too many or too large ones."""
+    """Count the frames of a clip by its packets.
+
+    Raises:
+        MediaError: there are too many, or too large ones.
+    """
     count, times, keys = 0, [], []
     with _opened(path, limits) as (container, stream):
         size = stream.width, stream.height
@@ -117,7 +131,7 @@ def scan(path: Path, limits: ClipLimits) -> Packets:
             if packet.is_keyframe:
                 keys.append(packet.pts)
     timed = None not in times and len(set(times)) == len(times)
-    return Packets(count, *size, sorted(times) if timed else None, sorted(keys) if timed else [])
+    return Packets(count, *size, sorted(times) if timed else [], sorted(keys) if timed else [])
 
 
 def _pick(path: Path, wanted: set[int], limits: ClipLimits) -> tuple[dict[int, Shot], int]:
@@ -161,7 +175,7 @@ def _reach(path: Path, places: Sequence[int], found: Packets, limits: ClipLimits
 
 def _targets(places: Sequence[int], found: Packets, slack: int) -> list[tuple[int, int]] | None:
     """(place of a key frame, place to decode to) for each wanted place; None where times or key frames are missing."""
-    if found.order is None or not found.keys:
+    if not found.order or not found.keys:
         return None
     keys = [bisect.bisect_left(found.order, time) for time in found.keys]
     targets = []
@@ -226,6 +240,7 @@ def _shown(width: int, height: int, limits: ClipLimits) -> tuple[int, int]:
 def _shot(frame: Any, limits: ClipLimits) -> Shot:
     width, height = _shown(frame.width, frame.height, limits)
     shrunk = {} if (width, height) == (frame.width, frame.height) else {"interpolation": "AREA"}
+    data: bytes | memoryview
     plane = frame.reformat(width=width, height=height, format="rgb24", **shrunk).planes[0]
     data, row = memoryview(plane), 3 * width
     if plane.line_size != row:  # rows end with padding
@@ -234,7 +249,7 @@ def _shot(frame: Any, limits: ClipLimits) -> Shot:
 
 
 def read_decord(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
-    """The same by decord, after PyAV has looked at the packets; decord may end the process."""
+    """As read, by decord, after PyAV has looked at the packets; decord may end the process."""
     found = scan(path, limits)
     import decord  # heavy, and absent on some platforms
 
@@ -272,7 +287,7 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> None:
 
 def _allow_seconds(seconds: float) -> None:
     """Lets this process use so much of the processor from now; the system ends it after that."""
-    if resource is not None:
+    if sys.platform != "win32":
         hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
         soft = int(time.process_time() + seconds) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))

@@ -1,4 +1,7 @@
-"""What the page's named endpoints need beside a search: models, collections, pictures as clients give them. No Gradio."""
+"""What the page's named endpoints need beside a search: models, collections, pictures as clients give them.
+
+No Gradio.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +65,12 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
 def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:
     """A client's picture as `handlers.read_picture` takes it, and which of `places` it lies in or is.
 
-    image: None, a data URI, the address or the media of a result, or Gradio's file value.  places: folders and files.
-    Raises MediaError for a file elsewhere, and for an address on another machine: nothing is fetched.
+    Args:
+        image: None, a data URI, the address or the media of a result, or Gradio's file value.
+        places: folders and files.
+
+    Raises:
+        MediaError: a file elsewhere, and for an address on another machine: nothing is fetched.
     """
     if not isinstance(image, str) or not image:
         return image or None, places[0]

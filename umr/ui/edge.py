@@ -1,4 +1,7 @@
-"""The page's edge: what a request asked for, or a message in its place. A visitor reads a sentence, the log keeps the rest."""
+"""The page's edge: what a request asked for, or a message in its place.
+
+A visitor reads a sentence, the log keeps the rest.
+"""
 
 from __future__ import annotations
 

@@ -41,9 +41,12 @@ STORED = 24  # results of an example, as many as a search shows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A query that can be clicked. image: its picture, None for a text alone; search_in: a key of SEARCH_IN.
+    """A query that can be clicked.
 
-    results: what the encoder of fingerprint `made_by` found, empty where nothing is stored.
+    Attributes:
+        search_in: a key of SEARCH_IN.
+        image: its picture, None for a text alone.
+        results: what the encoder of fingerprint `made_by` found, empty where nothing is stored.
     """
 
     text: str
@@ -58,10 +61,13 @@ class Example:
 
 
 def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
-    """The examples whose pictures are in this collection's folder; none for another collection. Pictures are absolute.
+    """The examples whose pictures are in this collection's folder; none for another collection.
 
-    Raises ConfigError for a file that is not a list of {"image": path | null, "text", "search_in", "made_by"?,
-    "results"?: rows of `stored`}.
+    Pictures are absolute.
+
+    Raises:
+        ConfigError: a file that is not a list of {"image": path | null, "text", "search_in", "made_by"?, "results"?:
+            rows of `stored`}.
     """
     try:
         rows = [
@@ -81,11 +87,13 @@ def read_examples(media: Path, file: Path = EXAMPLES_FILE) -> list[Example]:
 
 
 def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str]] = PLAN) -> list[dict[str, Any]]:
-    """Rows of examples.json: for each place of the plan a short query whose best result is right, looked for further on
-    in the benchmark each time.
+    """Rows of examples.json: for each place of the plan a short query whose best result is right.
 
+    It is looked for further on in the benchmark each time.
     These queries are chosen because they work: they say nothing of how often the encoder is right.
-    Raises ConfigError where no query of a task does.
+
+    Raises:
+        ConfigError: no query of a task does.
     """
     rows: list[dict[str, Any]] = []
     for place, (task, search_in) in enumerate(plan):
@@ -133,7 +141,11 @@ def _result(row: dict[str, Any], rank: int, media: Path) -> Result:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Writes examples.json from the bundled benchmark. Returns the exit status."""
+    """Writes examples.json from the bundled benchmark.
+
+    Returns:
+        The exit status.
+    """
     parser = argparse.ArgumentParser(description="Picks eight example queries from the bundled benchmark.")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER)
     options = parser.parse_args(arguments)

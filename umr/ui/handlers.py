@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,58 @@ BROWSE_PAGE = 36  # pictures shown at a time
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
-def answer(searchers: Source, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
-    """One checked search. uploads: where visitors' files lie.  image: Gradio's file value.  Raises UMRError."""
-    count = read_count(k)
-    query = make_query(read_picture(image, uploads), text, search_in)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a visitor or a client asks, as it came: nothing in it is known to be what it should.
+
+    Attributes:
+        uploads: where the files of visitors lie.
+        image: Gradio's file value.
+        search_in: a key of SEARCH_IN.
+        k: how many results.
+    """
+
+    uploads: Path
+    image: Any = None
+    text: Any = ""
+    search_in: Any = "images"
+    k: Any = MAX_RESULTS
+
+    def read(self) -> tuple[Query, int]:
+        """The query, with its picture as `read_picture` gives it, and the number of results.
+
+        Raises:
+            ConfigError: something in it is not what it should be, or there is nothing to search for.
+            MediaError: the picture is none.
+        """
+        count = read_count(self.k)
+        return make_query(self.picture(), self.text, self.search_in), count
+
+    def picture(self) -> Path | Image | None:
+        """The picture.
+
+        Raises:
+            MediaError: see `read_picture`.
+        """
+        return read_picture(self.image, self.uploads)
+
+
+def answer(searchers: Source, question: Question, encoder: Any) -> Outcome:
+    """One checked search.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
+    query, count = question.read()
     return searchers.get(encoder).search(query, count)
 
 
 def make_query(picture: Path | Image | None, text: Any, search_in: Any) -> Query:
-    """A query from a picture that was checked and a request's words. Raises UMRError where there is nothing to ask."""
+    """A query from a picture that was checked and a request's words.
+
+    Raises:
+        UMRError: there is nothing to ask.
+    """
     if not isinstance(search_in, str) or search_in not in SEARCH_IN:
         raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
     words = read_text(text)
@@ -43,47 +87,65 @@ def make_query(picture: Path | Image | None, text: Any, search_in: Any) -> Query
 
 
 def read_count(k: Any) -> int:
-    """The number of results that a request asks for. Raises ConfigError unless it is a whole number in the limits."""
+    """The number of results that a request asks for.
+
+    Raises:
+        ConfigError: unless it is a whole number in the limits.
+    """
     if isinstance(k, bool) or not isinstance(k, (int, float)) or not 1 <= k <= MAX_RESULTS or k != int(k):
         raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_RESULTS}")
     return int(k)
 
 
 def search_rows(
-    searchers: Searchers,
-    uploads: Path,
-    image: Any,
-    text: Any,
-    search_in: Any,
-    encoder: Any,
-    k: Any,
-    notify: Callable[[str], object],
+    searchers: Searchers, question: Question, encoder: Any, notify: Callable[[str], object]
 ) -> list[dict[str, Any]]:
-    """The results of a search as the command line's objects. Raises UMRError in words.
+    """The results of a search as the command line's objects.
 
-    notify: is called with each notice of the search, so that a client learns that its text was cut, or that its picture
-    is unlike what the encoder was trained on.
+    Args:
+        searchers: what the page offers.
+        question: what was asked, unread.
+        encoder: its name.
+        notify: is called with each notice of the search, so that a client learns that its text was cut, or that its
+            picture is unlike what the encoder was trained on.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
-    outcome = answer(searchers, uploads, image, text, search_in, encoder, k)
-    outcome = searchers.told(encoder, outcome, read_picture(image, uploads))
+    query, count = question.read()
+    outcome = searchers.get(encoder).search(query, count)
+    outcome = searchers.told(encoder, outcome, picture_of(query))
     for notice in outcome.notices:
         log.warning("%s", notice)
         notify(notice)
     return [result_row(result) for result in outcome.results]
 
 
+def picture_of(query: Query) -> Path | Image | None:
+    """The picture of a query that was made here: a file, a decoded picture, or none."""
+    image = query.content.image
+    return image if isinstance(image, Image) else picture_file(query.content)
+
+
 def read_text(text: Any) -> str | None:
-    """The words of a request, None where there are only spaces. Raises UMRError for what cannot be a text."""
+    """The words of a request, None where there are only spaces.
+
+    Raises:
+        UMRError: what cannot be a text.
+    """
     if text is not None and not isinstance(text, str):
         raise ConfigError(f"the text is a {type(text).__name__}; give words")
     return clean_text(text or "") or None
 
 
 def read_picture(image: Any, uploads: Path) -> Path | Image | None:
-    """The picture of a request: an uploaded file's path, a decoded data URI, or None. Raises MediaError.
+    """The picture of a request: an uploaded file's path, a decoded data URI, or None.
 
     A path outside `uploads` is refused: Gradio checks only file values that carry its mark, which a request may leave
     out.
+
+    Raises:
+        MediaError: the file is refused.
     """
     if image is None:
         return None
@@ -114,7 +176,11 @@ def lies_in(path: str | Path, folder: Path) -> bool:
 
 
 def choose_picture(searchers: Source, encoder: Any, candidate_id: Any) -> str:
-    """Path of a found or browsed candidate's picture, for the query bar. Raises ConfigError if it has none."""
+    """Path of a found or browsed candidate's picture, for the query bar.
+
+    Raises:
+        ConfigError: it has none.
+    """
     candidate = candidate_of(searchers, encoder, candidate_id)
     file = picture_file(candidate.content)
     if file is None:
@@ -140,7 +206,11 @@ def next_page(page: Any) -> int:
 
 
 def candidate_of(searchers: Source, encoder: Any, candidate_id: Any) -> Candidate:
-    """The candidate that a request names. Raises ConfigError if the encoder's collection has none of this id."""
+    """The candidate that a request names.
+
+    Raises:
+        ConfigError: the encoder's collection has none of this id.
+    """
     try:
         return searchers.get(encoder).collection[candidate_id]
     except (KeyError, TypeError) as error:

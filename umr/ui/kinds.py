@@ -11,7 +11,15 @@ from umr.types import SEARCH_IN, Content
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of candidate. title: on a badge.  one, many: of results.  file, files: of what a visitor drops."""
+    """One kind of candidate.
+
+    Attributes:
+        title: on a badge.
+        one: of results.
+        many: of results.
+        file: of what a visitor drops.
+        files: of what a visitor drops.
+    """
 
     title: str
     one: str
@@ -35,7 +43,11 @@ def searched(target: str) -> str:
 
 
 def nouns(search_in: str) -> tuple[str, str]:
-    """(one, many) of what a search finds. search_in: a key of SEARCH_IN."""
+    """(one, many) of what a search finds.
+
+    Args:
+        search_in: a key of SEARCH_IN.
+    """
     if SEARCH_IN[search_in] == "all":
         return "result", "results"
     kind = KINDS[SEARCH_IN[search_in]]

@@ -1,4 +1,6 @@
-"""What the tabs' parts of the page's address have in common: values read one by one, pictures by name. Never a visitor's.
+"""What the tabs' parts of the page's address have in common: values read one by one, pictures by name.
+
+Never a visitor's.
 
 What each tab's part holds is that tab's own (its link.py, or its choices); "collection" is of two tabs. What cannot be
 given falls to its default, and a notice says so in words.
@@ -96,7 +98,13 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice of a tab. key: its name in an address.  what: what a notice calls it.  first: chosen from the start."""
+    """One choice of a tab.
+
+    Attributes:
+        key: its name in an address.
+        what: what a notice calls it.
+        first: chosen from the start.
+    """
 
     key: str
     what: str
@@ -105,7 +113,10 @@ class Choice:
 
 
 def write_choices(choices: Sequence[Choice], *values: Any) -> str:
-    """A tab's part of the address, with its question mark. What is chosen from the start, or is no choice, stays out."""
+    """A tab's part of the address, with its question mark.
+
+    What is chosen from the start, or is no choice, stays out.
+    """
     moved = {
         choice.key: value
         for choice, value in zip(choices, values, strict=True)
@@ -132,8 +143,9 @@ def catalogue_item(searcher: Searcher, picture: Path) -> Candidate | None:
 
 
 def reference_of(searcher: Searcher, picture: Path) -> str:
-    """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and
-    bytes; "" for a visitor's own.
+    """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and bytes.
+
+    "" for a visitor's own.
     """
     item = catalogue_item(searcher, picture)
     if item is not None:

@@ -23,7 +23,12 @@ class Dot(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One point of a scatter. mark: "composed", "picture" or "text".  data: what the page's script shows of it."""
+    """One point of a scatter.
+
+    Attributes:
+        mark: "composed", "picture" or "text".
+        data: what the page's script shows of it.
+    """
 
     x: float
     y: float

@@ -14,7 +14,11 @@ from umr.ui.render import escape, media_url
 
 @lru_cache(maxsize=64)
 def judged_queries(benchmark: Path, task: str, split: str) -> tuple[dict[str, Query], Qrels]:
-    """Query id -> query, and the judgements, of one (task, split). Raises ConfigError where it is not there."""
+    """Query id -> query, and the judgements, of one (task, split).
+
+    Raises:
+        ConfigError: it is not there.
+    """
     judged = evaluate.load(benchmark, task, split)
     return {query.query_id: query for query in judged.queries}, judged.qrels
 
@@ -36,7 +40,14 @@ def picture_url(query: Query) -> str:
 
 
 def item(query: Query, task: str, split: str, facts: str) -> str:
-    """A query as a list item that leads to its comparison. facts: what is said of it."""
+    """A query as a list item that leads to its comparison.
+
+    Args:
+        query: a benchmark query.
+        task: its task.
+        split: its split.
+        facts: what is said of it.
+    """
     url = picture_url(query)
     picture = (
         f'<img src="{escape(url)}" alt="" width="64" height="64" loading="lazy" decoding="async">'

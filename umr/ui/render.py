@@ -45,7 +45,12 @@ def media_url(path: str | Path) -> str:
 def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions: bool = False) -> str:
     """A search's answer: heading, timing line, notices, ranked cards.
 
-    actions: whether a card offers its words and its details too, for a page that answers to them.
+    Args:
+        outcome: what was found.
+        search_in: a key of SEARCH_IN.
+        encoder: its name.
+        dtype: the precision that is named.
+        actions: whether a card offers its words and its details too, for a page that answers to them.
     """
     count, (one, many) = len(outcome.results), nouns(search_in)
     steps = [
@@ -175,7 +180,11 @@ def message(title: str, text: str, role: str = "status") -> str:
 
 
 def copy_link(own: bool) -> str:
-    """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
+    """The button that copies the page's address.
+
+    Args:
+        own: the picture is the visitor's own, so the address lacks it.
+    """
     note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
     return (
         f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
@@ -195,7 +204,12 @@ def notices(said: Sequence[str]) -> str:
 
 
 def media(candidate: Candidate, controls: bool = True) -> str:
-    """A candidate's picture or clip in a frame; "" for words alone. controls: whether a clip can be played."""
+    """A candidate's picture or clip in a frame; "" for words alone.
+
+    Args:
+        candidate: what is shown.
+        controls: whether a clip can be played.
+    """
     file, name = media_file(candidate.content), name_of(candidate)
     if file is None:
         return ""

@@ -39,7 +39,11 @@ def open_searcher(folder: Path) -> Searcher:
     """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
-    results. Raises ConfigError or MismatchError.
+    results.
+
+    Raises:
+        ConfigError: the index or its encoder cannot be opened.
+        MismatchError: they do not belong together, or to these rows.
     """
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
@@ -50,14 +54,22 @@ class Source(Protocol):
     """Where a searcher comes from: all on offer, or a visitor's own."""
 
     def get(self, name: str) -> Searcher:
-        """The searcher of this encoder. Raises ConfigError."""
+        """The searcher of this encoder.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
 
 
 class Searchers:
     """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock."""
 
     def __init__(self, folders: Mapping[str, Path], default: str, opener: Callable[[Path], Searcher] = open_searcher):
-        """folders: name -> index folder. Raises ConfigError if there is none or `default` is not among them."""
+        """folders: name -> index folder.
+
+        Raises:
+            ConfigError: there is none or `default` is not among them.
+        """
         if default not in folders:
             raise ConfigError(f"no index of encoder {default!r}; there are: {', '.join(folders) or 'none'}")
         self.folders = dict(folders)
@@ -73,7 +85,12 @@ class Searchers:
         return sorted(self.folders, key=lambda name: (name != self.default, name))
 
     def get(self, name: str) -> Searcher:
-        """The searcher of this encoder. Raises ConfigError for an unknown name, MismatchError from opening it."""
+        """The searcher of this encoder.
+
+        Raises:
+            ConfigError: an unknown name.
+            MismatchError: its index is another encoder's.
+        """
         if not isinstance(name, str) or name not in self.folders:
             raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(self.names)}")
         with self._locks[name]:
@@ -85,7 +102,10 @@ class Searchers:
     def manifest(self, name: str) -> IndexManifest:
         """What the index of this encoder says of itself: the one in memory that is searched, else the one on disk.
 
-        Raises KeyError for an unknown name, ConfigError or MismatchError where it is not there.
+        Raises:
+            KeyError: an unknown name.
+            ConfigError: it is not there.
+            MismatchError: it is not there.
         """
         opened = self._opened.get(name)
         if opened is not None:
@@ -109,7 +129,11 @@ class Searchers:
     ) -> Outcome:
         """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
 
-        picture, ready: as `PictureCheck.unlike` takes them; None for a query without a picture.
+        Args:
+            name: the encoder's.
+            outcome: what was found.
+            picture: as `PictureCheck.unlike` takes them; None for a query without a picture.
+            ready: as `PictureCheck.unlike` takes them; None for a query without a picture.
         """
         check = None if picture is None else self.check(name)
         said = () if check is None else check.notices(picture, ready)
@@ -144,8 +168,14 @@ def _without_places(name: str, folder: Path) -> Iterator[None]:
 def find_searchers(index: Path | None = None, encoder: str | None = None, root: Path | None = None) -> Searchers:
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 
-    index: an index folder; its manifest names the encoder.  encoder: the one to start with.  root: default, the
-    repository's indexes.  Raises ConfigError where there is nothing to search, MismatchError for a foreign manifest.
+    Args:
+        index: an index folder; its manifest names the encoder.
+        encoder: the one to start with.
+        root: default, the repository's indexes.
+
+    Raises:
+        ConfigError: there is nothing to search.
+        MismatchError: a foreign manifest.
     """
     if index is not None:
         name = IndexManifest.read(index).encoder_name
@@ -163,7 +193,7 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
 
 
 def media_paths(searchers: Searchers) -> list[Path]:
-    """The only files and folders that the page gives out: the bundled media, and the very files of any other collection.
+    """The only files and folders that the page gives out: the bundled media, and the files of other collections.
 
     MANY files that make up a whole folder stand as that folder: Gradio compares every request with every path (0.1 ms).
     """
@@ -178,7 +208,13 @@ def media_paths(searchers: Searchers) -> list[Path]:
 
 
 def _widest(file: Path, files: set[Path], counts: dict[Path, int]) -> Path:
-    """The file, or the widest folder around it that holds MANY of the files and nothing else. counts: those known."""
+    """The file, or the widest folder around it that holds MANY of the files and nothing else.
+
+    Args:
+        file: one of them.
+        files: all that may be given out.
+        counts: those known.
+    """
     widest = file
     for folder in file.parents:
         if folder not in counts:

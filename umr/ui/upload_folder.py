@@ -1,5 +1,6 @@
-"""The folder that a page's server keeps its visitors' files in: its own, and gone with it, however it ends. Not whose
-they are (umr.ui.visitors).
+"""The folder that a page's server keeps its visitors' files in: its own, and gone with it, however it ends.
+
+Not whose they are (umr.ui.visitors).
 
 A process that is killed removes nothing. Its folder is known by a lock that the system took back, whatever the folder's
 age, and goes when the next server starts; that of a living server stays.
@@ -29,8 +30,9 @@ _held: dict[Path, int] = {}
 
 
 def claim() -> Path:
-    """Makes this process's folder, and has Gradio use it; to be called before Gradio is imported. Removes what dead
-    processes left beside it.
+    """Makes this process's folder, and has Gradio use it; to be called before Gradio is imported.
+
+    Removes what dead processes left beside it.
 
     Returns:
         The folder, under $GRADIO_TEMP_DIR or the system's folder for temporary files. `give_up` removes it, and so does
@@ -88,7 +90,11 @@ def _sweep(base: Path) -> None:
 
 
 def _is_dead(folder: Path) -> bool:
-    """Whether the process that made the folder has ended. Raises OSError where that cannot be seen."""
+    """Whether the process that made the folder has ended.
+
+    Raises:
+        OSError: that cannot be seen.
+    """
     if not (folder / LOCK).exists():
         return time.time() - folder.stat().st_mtime > BEING_MADE_S
     handle = os.open(folder / LOCK, os.O_RDWR)

@@ -1,5 +1,6 @@
-"""Who is here, and which uploads are whose: kept while their visitor's page is open, then removed. Not how they arrive
-(umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections).
+"""Who is here, and which uploads are whose: kept while their visitor's page is open, then removed.
+
+Not how they arrive (umr.ui.layout.gate), and not the collections made of them (umr.ui.files.visitor_collections).
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ ENOUGH = (
 
 @dataclass(slots=True)
 class _Session:
-    """One page, or a client without one. beats: its heartbeats that are connected.  paged: whether it ever had any.
-    used, left: when something was asked, when the last heartbeat ended.
+    """One page, or a client without one.
+
+    Attributes:
+        beats: its heartbeats that are connected.
+        paged: whether it ever had any.
+        used: when something was asked.
+        left: when the last heartbeat ended.
     """
 
     address: str
@@ -59,7 +65,11 @@ class _Upload:
 
 @dataclass(slots=True)
 class Arriving:
-    """An upload on its way. taken: its bytes so far."""
+    """An upload on its way.
+
+    Attributes:
+        taken: its bytes so far.
+    """
 
     address: str
     taken: int = 0
@@ -104,7 +114,12 @@ class Visitors:
     def arriving(self, address: str, announced: int = 0) -> Iterator[Arriving]:
         """While this lasts, an upload comes in; what an upload that broke off has left is removed at its end.
 
-        announced: the bytes that it says it has.  Raises ConfigError where there is no room for it.
+        Args:
+            address: who sends it.
+            announced: the bytes that it says it has.
+
+        Raises:
+            ConfigError: there is no room for it.
         """
         upload = Arriving(address)
         with self._lock:
@@ -118,13 +133,21 @@ class Visitors:
                 upload_folder.remove_drafts(self.root, UPLOAD_S if self._arriving else 0.0)
 
     def take(self, upload: Arriving, count: int) -> None:
-        """Counts bytes of an upload that came. Raises ConfigError over a limit."""
+        """Counts bytes of an upload that came.
+
+        Raises:
+            ConfigError: over a limit.
+        """
         with self._lock:
             self._check(upload.address, count)
             upload.taken += count
 
     def keep(self, upload: Arriving, paths: Iterable[str]) -> None:
-        """An upload has come whole, and lies in these files. Raises ConfigError where they are too many: they are gone."""
+        """An upload has come whole, and lies in these files.
+
+        Raises:
+            ConfigError: they are too many: they are gone.
+        """
         with self._lock:
             upload.taken = 0
             names = {Path(path).parent.name for path in paths}
@@ -162,7 +185,11 @@ class Visitors:
                 self._let_go(name)
 
     def sweep(self, now: float | None = None) -> None:
-        """Removes the uploads of pages that were left, or that were not used for long. now: time.monotonic()."""
+        """Removes the uploads of pages that were left, or that were not used for long.
+
+        Args:
+            now: time.monotonic().
+        """
         now = time.monotonic() if now is None else now
         with self._lock:
             for session, known in list(self._sessions.items()):

@@ -24,7 +24,7 @@ from umr.ui.compare.actions import compare_page, export_file, random_query, vote
 from umr.ui.compare.comparison import Comparison, benchmark_of, compare, compare_rows, judged_query
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.votes import VoteBox, votes_file
-from umr.ui.handlers import search_rows
+from umr.ui.handlers import Question, search_rows
 
 MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}
 
@@ -68,7 +68,14 @@ def rows(
     k=3,
     asked="",
 ):
-    return compare_rows(searchers, uploads, image, text, kind, list(models), k, asked)
+    return compare_rows(
+        searchers, Question(uploads=uploads, image=image, text=text, search_in=kind, k=k), list(models), asked
+    )
+
+
+def shown_page(searchers, uploads, image=None, text="red", blind=False):
+    question = Question(uploads=uploads, image=image, text=text, k=10)
+    return compare_page(searchers, question, ["unified", "other"], blind, "")
 
 
 def test_overlap_counts_the_items_that_both_have_among_the_first_ten():
@@ -113,30 +120,22 @@ def test_a_picture_unlike_the_training_is_told_for_each_model_and_named_once_on_
         calibrate(searchers.get(name), 0.0, rate=rate)
     told = [column["notices"] for column in rows(searchers, uploads, image)["models"]]
     assert [len(notices) for notices in told] == [1, 1] and "1.2 %" in told[0][0] and "2 %" in told[1][0]
-    page = compare_page(searchers, uploads, image, "red", "images", ["unified", "other"], False, "")[0]
+    page = shown_page(searchers, uploads, image)[0]
     assert page.count(UNLIKE) == 2 and "<b>unified:</b>" in page and "<b>other:</b>" in page
 
 
 def test_a_blind_comparison_says_it_without_the_rate_that_would_tell_the_models_apart(searchers, uploads, upload):
     for name, rate in (("unified", 0.0123), ("other", 0.02)):
         calibrate(searchers.get(name), 0.0, rate=rate)
-    page = compare_page(searchers, uploads, upload("queries/3.bmp"), "red", "images", ["unified", "other"], True, "")[0]
+    page = shown_page(searchers, uploads, upload("queries/3.bmp"), blind=True)[0]
     assert page.count(UNLIKE) == 1 and " %" not in page[page.index(UNLIKE) :].partition("</p>")[0]
 
 
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):
     columns = rows(searchers, pictures, {"path": str(pictures / "2.bmp")}, "edit 2", k=5)["models"]
     for column in columns:
-        alone = search_rows(
-            searchers,
-            pictures,
-            {"path": str(pictures / "2.bmp")},
-            "edit 2",
-            "images",
-            column["name"],
-            5,
-            notify=[].append,
-        )
+        question = Question(uploads=pictures, image={"path": str(pictures / "2.bmp")}, text="edit 2", k=5)
+        alone = search_rows(searchers, question, column["name"], notify=[].append)
         assert [row["id"] for row in column["results"]] == [row["id"] for row in alone]
 
 
@@ -190,7 +189,7 @@ def test_a_benchmark_query_that_is_only_named_is_asked_as_it_is(searchers, pictu
 )
 def test_models_that_cannot_be_compared_are_refused_in_words(searchers, models, words):
     with pytest.raises(ConfigError, match=words):
-        compare_rows(searchers, Path("nowhere"), None, "red", "images", models, 3)
+        compare_rows(searchers, Question(uploads=Path("nowhere"), text="red", k=3), models)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ def test_a_wrong_request_is_refused(searchers, change):
 
 
 def test_the_page_shows_an_error_as_a_sentence_and_keeps_nothing(searchers):
-    shown, *kept = compare_page(searchers, Path("nowhere"), None, "", "images", ["unified", "other"], False, "")
+    shown, *kept = shown_page(searchers, Path("nowhere"), text="")
     assert 'role="alert"' in shown and "Give a picture, a text, or both" in shown and kept == [None, ""]
 
 
@@ -265,7 +264,7 @@ def test_markup_in_names_queries_and_results_stays_text():
 
 
 def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path):
-    page, kept, _ = compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")
+    page, kept, _ = shown_page(searchers, Path("nowhere"), blind=True)
     assert kept.labels == ("A", "B") and "data-vote" in page
     assert "unified" not in page and "other" not in page and "encode" not in page
     assert "unified" not in as_json(kept)
@@ -278,10 +277,7 @@ def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path)
 
 def test_the_blind_order_says_nothing_about_the_models(searchers):
     random.seed(7)
-    orders = {
-        compare_page(searchers, Path("nowhere"), None, "red", "images", ["unified", "other"], True, "")[1].models
-        for _ in range(12)
-    }
+    orders = {shown_page(searchers, Path("nowhere"), blind=True)[1].models for _ in range(12)}
     assert orders == {("unified", "other"), ("other", "unified")}
 
 

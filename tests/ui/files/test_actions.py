@@ -15,9 +15,10 @@ from umr.eval.ood import Calibration, Kind, write_calibration
 from umr.search import Searcher
 from umr.ui.files import actions as files
 from umr.ui.files import html as files_html
-from umr.ui.files import visitor_collections as shelves_module
+from umr.ui.files import visitor_collections as module
 from umr.ui.files.uploads import Cancelled
-from umr.ui.files.visitor_collections import Shelves
+from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.handlers import Question
 from umr.ui.searchers import Searchers
 from umr.ui.visitors import Visitors
 
@@ -35,9 +36,9 @@ def uploads(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shelves(uploads: Path):
+def own_files(uploads: Path):
     uploads.mkdir()
-    made = Shelves(uploads, grace_s=0.05)
+    made = VisitorCollections(uploads, grace_s=0.05)
     yield made
     made.clear()
 
@@ -48,59 +49,61 @@ def given(uploads: Path, picture) -> list[dict]:
     return [{"path": str(picture(f"uploads/{name}.png", name)), "orig_name": f"{name}.png"} for name in ("red", "blue")]
 
 
-def added(shelves, searchers, uploads, given, session="me") -> list[files.Shown]:
-    return list(files.add(shelves, searchers, session, uploads, given, "unified"))
+def added(own_files, searchers, uploads, given, session="me") -> list[files.Shown]:
+    return list(files.add(own_files, searchers, session, uploads, given, "unified"))
 
 
 def own_folders(uploads: Path) -> list[Path]:
-    return list(uploads.glob(f"{shelves_module.PREFIX}*"))
+    return list(uploads.glob(f"{module.PREFIX}*"))
 
 
-def found(shelves, uploads, session="me", text="red", image=None, search_in="all") -> str:
-    return files.search(shelves, session, uploads, image, text, search_in, 24)
+def found(own_files, uploads, session="me", text="red", image=None, search_in="all") -> str:
+    return files.search(
+        own_files, session, Question(uploads=uploads, image=image, text=text, search_in=search_in, k=24)
+    )
 
 
-def test_files_are_indexed_with_progress_and_then_searched(shelves, searchers, uploads, given):
-    shown = added(shelves, searchers, uploads, given)
+def test_files_are_indexed_with_progress_and_then_searched(own_files, searchers, uploads, given):
+    shown = added(own_files, searchers, uploads, given)
     assert shown[0].state == "busy" and "<progress" in shown[0].html
     assert shown[-1].state == "ready" and "Ready to search: 2 pictures" in shown[-1].html
-    page = found(shelves, uploads, image=given[0], text=None)
+    page = found(own_files, uploads, image=given[0], text=None)
     assert 'data-id="blue.png"' in page and 'data-id="red.png"' not in page  # the query's own bytes are left out
-    page = found(shelves, uploads, text="red", search_in="images")
+    page = found(own_files, uploads, text="red", search_in="images")
     assert "own-files-" in page and 'data-id="red.png"' in page
 
 
-def test_a_kind_that_is_not_there_is_said_in_words(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given)
-    assert "Nothing found" in found(shelves, uploads, search_in="clips")
+def test_a_kind_that_is_not_there_is_said_in_words(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
+    assert "Nothing found" in found(own_files, uploads, search_in="clips")
 
 
-def test_another_visitor_sees_nothing_of_it(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given, "me")
+def test_another_visitor_sees_nothing_of_it(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given, "me")
     for stranger in ("you", None, "", "../me"):
-        assert "no files of yours" in found(shelves, uploads, stranger)
+        assert "no files of yours" in found(own_files, uploads, stranger)
         with pytest.raises(ConfigError):
-            files.choose_picture(shelves, stranger, "red.png")
-    assert 'data-id="red.png"' in found(shelves, uploads, "me")
+            files.choose_picture(own_files, stranger, "red.png")
+    assert 'data-id="red.png"' in found(own_files, uploads, "me")
 
 
-def test_two_visitors_find_only_their_own(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given[:1], "me")
-    added(shelves, searchers, uploads, given[1:], "you")
-    assert "red.png" in found(shelves, uploads, "me") and "blue.png" not in found(shelves, uploads, "me")
-    assert "blue.png" in found(shelves, uploads, "you") and "red.png" not in found(shelves, uploads, "you")
+def test_two_visitors_find_only_their_own(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given[:1], "me")
+    added(own_files, searchers, uploads, given[1:], "you")
+    assert "red.png" in found(own_files, uploads, "me") and "blue.png" not in found(own_files, uploads, "me")
+    assert "blue.png" in found(own_files, uploads, "you") and "red.png" not in found(own_files, uploads, "you")
 
 
-def test_removed_files_are_gone_from_the_disk(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given)
+def test_removed_files_are_gone_from_the_disk(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
     assert len(own_folders(uploads)) == 1
-    assert files.remove(shelves, "me").state == "idle"
-    assert own_folders(uploads) == [] and "no files of yours" in found(shelves, uploads)
+    assert files.remove(own_files, "me").state == "idle"
+    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, uploads)
 
 
-def test_leaving_the_page_removes_the_files_after_the_grace(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given)
-    shelves.leave("me")
+def test_leaving_the_page_removes_the_files_after_the_grace(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
+    own_files.leave("me")
     until = time.monotonic() + 5
     while own_folders(uploads) and time.monotonic() < until:
         time.sleep(0.02)
@@ -108,116 +111,118 @@ def test_leaving_the_page_removes_the_files_after_the_grace(shelves, searchers, 
 
 
 def test_files_that_nobody_uses_go_by_themselves(uploads, searchers, given):
-    shelves = Shelves(uploads, keep_s=0.2)
-    added(shelves, searchers, uploads, given)
+    own_files = VisitorCollections(uploads, keep_s=0.2)
+    added(own_files, searchers, uploads, given)
     until = time.monotonic() + 5
     while own_folders(uploads) and time.monotonic() < until:
         time.sleep(0.02)
-    assert own_folders(uploads) == [] and "no files of yours" in found(shelves, uploads)
+    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, uploads)
 
 
-def test_new_files_take_the_place_of_the_old_ones(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given[:1])
-    added(shelves, searchers, uploads, given[1:])
-    assert len(own_folders(uploads)) == 1 and "blue.png" in found(shelves, uploads)
+def test_new_files_take_the_place_of_the_old_ones(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given[:1])
+    added(own_files, searchers, uploads, given[1:])
+    assert len(own_folders(uploads)) == 1 and "blue.png" in found(own_files, uploads)
 
 
-def test_a_failed_second_time_keeps_the_first_files(shelves, searchers, uploads, given):
-    added(shelves, searchers, uploads, given)
+def test_a_failed_second_time_keeps_the_first_files(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
     (uploads / "x.exe").write_bytes(b"MZ")
-    last = added(shelves, searchers, uploads, [{"path": str(uploads / "x.exe"), "orig_name": "x.exe"}])[-1]
-    assert last.state == "ready" and ".exe" in last.html and "red.png" in found(shelves, uploads)
+    last = added(own_files, searchers, uploads, [{"path": str(uploads / "x.exe"), "orig_name": "x.exe"}])[-1]
+    assert last.state == "ready" and ".exe" in last.html and "red.png" in found(own_files, uploads)
 
 
-def test_cancelling_leaves_nothing(shelves, searchers, uploads, given, monkeypatch):
+def test_cancelling_leaves_nothing(own_files, searchers, uploads, given, monkeypatch):
     def slow(stage: str, done: int, total: int) -> None:
         time.sleep(0.05)
 
-    report = shelves_module.Job.report
-    monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (slow(*at), report(job, *at)))
-    steps = files.add(shelves, searchers, "me", uploads, given * 20, "unified")
+    report = module.Job.report
+    monkeypatch.setattr(module.Job, "report", lambda job, *at: (slow(*at), report(job, *at)))
+    steps = files.add(own_files, searchers, "me", uploads, given * 20, "unified")
     next(steps), next(steps)
-    shelves.cancel("me")
+    own_files.cancel("me")
     last = list(steps)[-1]
     assert last.state == "idle" and "Cancelled" in last.html and own_folders(uploads) == []
     assert 'role="alert"' not in last.html and "did not work" not in last.html and "was kept" in last.html
 
 
-def test_an_iterator_that_is_closed_cancels_the_work(shelves, searchers, uploads, given, monkeypatch):
-    report = shelves_module.Job.report
-    monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (time.sleep(0.05), report(job, *at)))
-    steps = shelves.build("me", files.read_files(given * 20, uploads), searchers.get("unified").encoder)
+def test_an_iterator_that_is_closed_cancels_the_work(own_files, searchers, uploads, given, monkeypatch):
+    report = module.Job.report
+    monkeypatch.setattr(module.Job, "report", lambda job, *at: (time.sleep(0.05), report(job, *at)))
+    steps = own_files.build("me", files.read_files(given * 20, uploads), searchers.get("unified").encoder)
     next(steps)
     steps.close()
     assert own_folders(uploads) == []
     with pytest.raises(ConfigError):
-        shelves.get("me")
+        own_files.get("me")
 
 
-def test_one_visitor_cannot_index_twice_at_a_time(shelves, searchers, uploads, given, monkeypatch):
-    report = shelves_module.Job.report
-    monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (time.sleep(0.05), report(job, *at)))
-    steps = files.add(shelves, searchers, "me", uploads, given * 10, "unified")
+def test_one_visitor_cannot_index_twice_at_a_time(own_files, searchers, uploads, given, monkeypatch):
+    report = module.Job.report
+    monkeypatch.setattr(module.Job, "report", lambda job, *at: (time.sleep(0.05), report(job, *at)))
+    steps = files.add(own_files, searchers, "me", uploads, given * 10, "unified")
     next(steps), next(steps)
-    assert "already" in added(shelves, searchers, uploads, given)[-1].html
+    assert "already" in added(own_files, searchers, uploads, given)[-1].html
     assert list(steps)[-1].state == "ready"
 
 
-def test_the_number_of_visitors_is_limited(shelves, searchers, uploads, given, monkeypatch):
-    monkeypatch.setattr(shelves_module, "MAX_VISITORS", 1)
-    added(shelves, searchers, uploads, given, "me")
-    assert "Too many visitors" in added(shelves, searchers, uploads, given, "you")[-1].html
-    assert added(shelves, searchers, uploads, given, "me")[-1].state == "ready"
+def test_the_number_of_visitors_is_limited(own_files, searchers, uploads, given, monkeypatch):
+    monkeypatch.setattr(module, "MAX_VISITORS", 1)
+    added(own_files, searchers, uploads, given, "me")
+    assert "Too many visitors" in added(own_files, searchers, uploads, given, "you")[-1].html
+    assert added(own_files, searchers, uploads, given, "me")[-1].state == "ready"
 
 
 @pytest.fixture
-def visitors(uploads, shelves) -> Visitors:
-    shelves.visitors = Visitors(uploads)
-    return shelves.visitors
+def visitors(uploads, own_files) -> Visitors:
+    own_files.visitors = Visitors(uploads)
+    return own_files.visitors
 
 
-def test_visitors_who_are_not_here_make_room_for_one_who_is(shelves, visitors, searchers, uploads, given, monkeypatch):
-    monkeypatch.setattr(shelves_module, "MAX_VISITORS", 2)
+def test_visitors_who_are_not_here_make_room_for_one_who_is(
+    own_files, visitors, searchers, uploads, given, monkeypatch
+):
+    monkeypatch.setattr(module, "MAX_VISITORS", 2)
     for stranger in ("raw 1", "raw 2"):
-        added(shelves, searchers, uploads, given[:1], stranger)
+        added(own_files, searchers, uploads, given[:1], stranger)
     with visitors.beat("me", "1"):
-        assert added(shelves, searchers, uploads, given, "me")[-1].state == "ready"
-    assert "no files of yours" in found(shelves, uploads, "raw 1") and "red.png" in found(shelves, uploads, "raw 2")
+        assert added(own_files, searchers, uploads, given, "me")[-1].state == "ready"
+    assert "no files of yours" in found(own_files, uploads, "raw 1") and "red.png" in found(own_files, uploads, "raw 2")
 
 
 def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_not(
-    shelves, visitors, searchers, uploads, given, monkeypatch
+    own_files, visitors, searchers, uploads, given, monkeypatch
 ):
-    monkeypatch.setattr(shelves_module, "MAX_VISITORS", 3)
+    monkeypatch.setattr(module, "MAX_VISITORS", 3)
     with ExitStack() as open_pages:
         for name, address in (("single", "1"), ("many 1", "2"), ("many 2", "2"), ("me", "3"), ("you", "4")):
             open_pages.enter_context(visitors.beat(name, address))
         for name in ("single", "many 1", "many 2", "me"):
-            assert added(shelves, searchers, uploads, given[:1], name)[-1].state == "ready"
-        assert "no files of yours" in found(shelves, uploads, "many 1")
-        assert "Too many visitors" in added(shelves, searchers, uploads, given[:1], "you")[-1].html
+            assert added(own_files, searchers, uploads, given[:1], name)[-1].state == "ready"
+        assert "no files of yours" in found(own_files, uploads, "many 1")
+        assert "Too many visitors" in added(own_files, searchers, uploads, given[:1], "you")[-1].html
 
 
-def test_a_visitor_whose_connection_comes_back_keeps_the_files(shelves, visitors, searchers, uploads, given):
-    added(shelves, searchers, uploads, given)
+def test_a_visitor_whose_connection_comes_back_keeps_the_files(own_files, visitors, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
     with visitors.beat("me", "1"):
-        shelves.leave("me")
-        time.sleep(4 * shelves.grace_s)
-        assert "red.png" in found(shelves, uploads)
+        own_files.leave("me")
+        time.sleep(4 * own_files.grace_s)
+        assert "red.png" in found(own_files, uploads)
 
 
 def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(
-    shelves, searchers, uploads, given, monkeypatch
+    own_files, searchers, uploads, given, monkeypatch
 ):
-    report = shelves_module.Job.report
-    monkeypatch.setattr(shelves_module.Job, "report", lambda job, *at: (time.sleep(0.2), report(job, *at)))
+    report = module.Job.report
+    monkeypatch.setattr(module.Job, "report", lambda job, *at: (time.sleep(0.2), report(job, *at)))
     for wait_s, said in ((5.0, "no longer on this server"), (0.0, "Almost removed")):
-        monkeypatch.setattr(shelves_module, "STOP_S", wait_s)
-        steps = files.add(shelves, searchers, "me", uploads, given * 10, "unified")
+        monkeypatch.setattr(module, "STOP_S", wait_s)
+        steps = files.add(own_files, searchers, "me", uploads, given * 10, "unified")
         next(steps), next(steps)
         other = Thread(target=lambda steps=steps: list(steps))
         other.start()
-        shown = files.remove(shelves, "me")
+        shown = files.remove(own_files, "me")
         left = own_folders(uploads)
         other.join()
         assert said in shown.html and (left == [] or wait_s == 0.0) and own_folders(uploads) == []
@@ -238,28 +243,28 @@ def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(
         [{}] * 501,
     ],
 )
-def test_what_is_no_upload_is_refused_in_words(shelves, searchers, uploads, value):
+def test_what_is_no_upload_is_refused_in_words(own_files, searchers, uploads, value):
     with pytest.raises((ConfigError, MediaError)):
         files.read_files(value, uploads)
-    last = added(shelves, searchers, uploads, value)[-1]
+    last = added(own_files, searchers, uploads, value)[-1]
     assert last.state == "idle" and 'role="alert"' in last.html
 
 
-def test_a_link_out_of_the_uploads_is_refused(uploads, shelves, tmp_path):
+def test_a_link_out_of_the_uploads_is_refused(uploads, own_files, tmp_path):
     (tmp_path / "secret.txt").write_text("secret")
     (uploads / "a.txt").symlink_to(tmp_path / "secret.txt")
     with pytest.raises(MediaError):
         files.read_files([{"path": str(uploads / "a.txt"), "orig_name": "a.txt"}], uploads)
 
 
-def test_markup_in_names_and_texts_is_shown_as_text(shelves, searchers, uploads):
+def test_markup_in_names_and_texts_is_shown_as_text(own_files, searchers, uploads):
     path = uploads / "note"
     path.write_text(MARKUP)
     sent = [
         {"path": str(path), "orig_name": f"{MARKUP}.txt".replace("/", "")},
         {"path": str(path), "orig_name": f"{MARKUP}.exe"},
     ]
-    page = added(shelves, searchers, uploads, sent)[-1].html + found(shelves, uploads)
+    page = added(own_files, searchers, uploads, sent)[-1].html + found(own_files, uploads)
     assert "<img src=x" not in page and "{{" not in page and "${" not in page and "`" not in page
 
 
@@ -270,15 +275,15 @@ def test_the_caps_and_the_removal_are_said_beforehand():
     assert "{" not in page
 
 
-def test_without_a_calibration_nothing_is_claimed(shelves, searchers, uploads, given):
-    assert "trained on" not in added(shelves, searchers, uploads, given)[-1].html
+def test_without_a_calibration_nothing_is_claimed(own_files, searchers, uploads, given):
+    assert "trained on" not in added(own_files, searchers, uploads, given)[-1].html
 
 
 @pytest.mark.parametrize(
     ("limit", "word"), [(0.0, "These pictures are far from what the model was trained on"), (1e9, "0 of 2 look unlike")]
 )
 def test_files_far_from_the_training_are_called_so_with_the_false_alarm_rate(
-    shelves, searchers, searcher, uploads, given, limit, word
+    own_files, searchers, searcher, uploads, given, limit, word
 ):
     kind = Kind(threshold=limit, calibrated=100, checked=100, false_alarms=0.02, detected={})
     write_calibration(
@@ -291,12 +296,12 @@ def test_files_far_from_the_training_are_called_so_with_the_false_alarm_rate(
         ),
         searchers.folders["unified"],
     )
-    page = added(shelves, searchers, uploads, given)[-1].html
+    page = added(own_files, searchers, uploads, given)[-1].html
     assert word in page and "2 %" in page
 
 
 def test_a_cancelled_work_says_that_nothing_was_kept():
-    job = shelves_module.Job()
+    job = module.Job()
     job.report("Reading", 1, 2)
     job.stop.set()
     with pytest.raises(Cancelled, match="Nothing"):

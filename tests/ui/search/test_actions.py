@@ -15,6 +15,7 @@ from umr.query_arithmetic import Steering
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import api, handlers, render
 from umr.ui.examples import Example, read_examples, stored
+from umr.ui.handlers import Question, make_query
 from umr.ui.search import actions as search
 from umr.ui.search import details, suggest
 from umr.ui.search import html as search_html
@@ -27,8 +28,9 @@ def searchers(searcher, benchmark) -> Searchers:
     return Searchers({"unified": benchmark.parents[1] / "unified" / "catalogue"}, "unified", opener=lambda _: searcher)
 
 
-def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", **more):
-    return search.find(searchers, uploads, trail, image, text, search_in, "unified", 5, **more)
+def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", balance=0, less_of="", cut=0):
+    question = Question(uploads=uploads, image=image, text=text, search_in=search_in, k=5)
+    return search.find(searchers, trail, question, "unified", (balance, less_of, cut))
 
 
 def scene(number: int, **values) -> Candidate:
@@ -91,11 +93,11 @@ def test_the_page_asks_once_for_a_picture_and_the_search_finds_the_verdict(
 
 def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, upload, searcher):
     said: list[str] = []
-    ask = (searchers, uploads, upload("queries/3.bmp"), "red", "images", "unified", 5, said.append)
-    before = handlers.search_rows(*ask)
+    question = Question(uploads=uploads, image=upload("queries/3.bmp"), text="red", k=5)
+    before = handlers.search_rows(searchers, question, "unified", said.append)
     calibrate(searcher, 0.0)
     searchers = Searchers(searchers.folders, "unified", opener=lambda _: searcher)
-    assert handlers.search_rows(searchers, *ask[1:]) == before
+    assert handlers.search_rows(searchers, question, "unified", said.append) == before
     assert len(said) == 1 and said[0].startswith(UNLIKE)
 
 
@@ -112,7 +114,9 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
     *_, trail, _ = found(searchers, uploads, text="red")
     path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
     assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
-    *_, trail, address = search._find(searchers, trail, Path(path), "in blue", "images", "unified", 5, Steering())
+    *_, trail, address = search._find(
+        searchers, trail, make_query(Path(path), "in blue", "images"), 5, "unified", Steering()
+    )
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
     assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])
 

@@ -87,7 +87,11 @@ def _drill(searchers: Searchers, key: Any) -> str:
 
 
 def _stored(searchers: Searchers, name: Any) -> Stored:
-    """The reports of one of the page's encoders. Raises ConfigError where there are none."""
+    """The reports of one of the page's encoders.
+
+    Raises:
+        ConfigError: there are none.
+    """
     if not isinstance(name, str) or name not in searchers.folders:
         raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(searchers.names)}")
     return reports.read_stored(name, searchers.folders[name])

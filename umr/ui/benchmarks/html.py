@@ -186,10 +186,12 @@ def _row(stored: Sequence[Stored], task: str, split: str, column: str, above: Ab
     rows = [one.row(task, split) for one in stored]
     dots = [
         Dot(row[column], _interval(row, column), f"u-s{place}", f"{one.name} {_percent(row[column])}")
-        for place, (one, row) in enumerate(zip(stored, rows), 1)
+        for place, (one, row) in enumerate(zip(stored, rows, strict=True), 1)
         if row is not None and row.get(column) is not None
     ]
-    cells = "".join(_cell(one, row, column, above[one.name].get((task, split))) for one, row in zip(stored, rows))
+    cells = "".join(
+        _cell(one, row, column, above[one.name].get((task, split))) for one, row in zip(stored, rows, strict=True)
+    )
     label = _label(task, split, next(row for row in rows if row))
     return f'<tr>{label}<td class="u-dots-cell">{strip(dots)}</td>{cells}</tr>'
 
@@ -240,7 +242,8 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
     return (
         f'<tr>{_label(row["task"], row["split"], row)}<td class="u-dots-cell">'
         f'{strip(dots, -reach, reach, 0.0)}</td>{numbers}<td data-label="Difference">'
-        f"<b>{100 * row['difference']:+.1f}</b><small>{100 * low:+.1f} to {100 * high:+.1f} · p {row['p_holm']:.3f} · {word}</small>"
+        f"<b>{100 * row['difference']:+.1f}</b>"
+        f"<small>{100 * low:+.1f} to {100 * high:+.1f} · p {row['p_holm']:.3f} · {word}</small>"
         "</td></tr>"
     )
 
@@ -309,7 +312,8 @@ def _sources(stored: Sequence[Stored]) -> str:
     return (
         f'<details class="u-origin"><summary>Where these numbers come from</summary><ul>{lines}</ul><p>Intervals: '
         "95 % percentile bootstrap over families of scenes, 2,000 draws; Wilson's interval where all are right or all "
-        "wrong. picture, text, sum: success@1 of the same queries with their picture only, with their text only, and of "
+        "wrong. picture, text, sum: success@1 of the same queries with their picture only, with their text only, and "
+        "of "
         "the sum of those two vectors, weighted as was best on validation queries "
         f"(<code>{escape(vector_sum.FILE)}</code> beside each report).</p></details>"
     )

@@ -20,7 +20,7 @@ from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, r
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
-from umr.ui.handlers import read_picture
+from umr.ui.handlers import Question
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
@@ -33,33 +33,43 @@ Asked = tuple[str | None, str, str, str]
 Shown = tuple[str, Comparison | None, str]
 
 
-def compare_page(
-    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any, asked: Any
-) -> Shown:
-    """What the tab shows of a query, or what went wrong."""
+def compare_page(searchers: Searchers, question: Question, encoders: Any, blind: Any, asked: Any) -> Shown:
+    """What the tab shows of a query, or what went wrong.
+
+    Args:
+        searchers: what the page offers.
+        question: what was asked, unread.
+        encoders: the names of two to four.
+        blind: whether the names are hidden.
+        asked: the benchmark query that filled in the bar, "" for none.
+    """
 
     def compared() -> Shown:
-        return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
+        return _compare(searchers, question, encoders, bool(blind), asked)
 
     return edge.answered("a comparison", compared, lambda message: (message, None, ""))
 
 
-def _compare(
-    searchers: Searchers, picture: Any, text: Any, search_in: Any, models: Any, blind: bool, asked: Any
-) -> Shown:
-    chosen = read_models(searchers, models)
+def _compare(searchers: Searchers, question: Question, encoders: Any, blind: bool, asked: Any) -> Shown:
+    picture, chosen = question.picture(), read_models(searchers, encoders)
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
-    found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)
+    found = compare(searchers, picture, question.text, question.search_in, names, question.k, asked)
     searcher = searchers.get(chosen[0])
     reference = links.reference_of(searcher, picture) if isinstance(picture, Path) else ""
-    found = replace(found, own=picture is not None and not (reference or found.asked))
+    found = replace(found, blind=blind, own=picture is not None and not (reference or found.asked))
     collection = links.collection_of(searchers, chosen[0])
-    link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
+    link = CompareLink(text=found.text, search_in=question.search_in, models=chosen, blind=blind, asked=found.asked)
     return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
 
 
 def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
-    """The comparison with its names, after the vote was kept. A comparison takes one vote.  Raises UMRError."""
+    """The comparison with its names, after the vote was kept.
+
+    A comparison takes one vote.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
     if found is None or not found.blind:
         raise ConfigError("There is nothing to vote on. Compare blind first.")
     if vote not in CHOICES:
@@ -71,7 +81,11 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
 
 
 def random_query(searchers: Searchers, random_from: random.Random | None = None) -> Asked:
-    """Any benchmark query of picture and text, of any split. Raises ConfigError where there is no benchmark."""
+    """Any benchmark query of picture and text, of any split.
+
+    Raises:
+        ConfigError: there is no benchmark.
+    """
     chance, benchmark = random_from or random.Random(), benchmark_of(searchers)
     if benchmark is None:
         raise ConfigError("There are no benchmark queries beside this collection.")
@@ -88,7 +102,11 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
 
 
 def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
-    """A comparison as a file for the browser: its name, media type, and content in base64. Raises ConfigError."""
+    """A comparison as a file for the browser: its name, media type, and content in base64.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     if found is None:
         raise ConfigError("There is no comparison to export. Compare first.")
     if kind not in ("png", "json"):

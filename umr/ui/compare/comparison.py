@@ -15,7 +15,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
 from umr.search import Outcome, Searcher, decode, result_row
 from umr.types import Query, Result
-from umr.ui.handlers import make_query, read_count, read_picture
+from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
@@ -30,10 +30,14 @@ THUMBNAIL = 320  # px, longer side of the query's picture as it is kept
 class Comparison:
     """What two to four models answered to one query.
 
-    picture: the query's picture as small WebP bytes, b"" without one.  asked: "task split query-id" of a benchmark
-    query, "" for a visitor's own.  targets: its known right answers, best grade first.  outcomes: model -> at least
-    min(100, pool) ranks, in the order of the columns.  shown: ranks on show.  blind: the names are hidden.
-    own: the picture is a visitor's, so that no link can hold it.
+    Attributes:
+        picture: the query's picture as small WebP bytes, b"" without one.
+        asked: "task split query-id" of a benchmark query, "" for a visitor's own.
+        targets: its known right answers, best grade first.
+        outcomes: model -> at least min(100, pool) ranks, in the order of the columns.
+        shown: ranks on show.
+        blind: the names are hidden.
+        own: the picture is a visitor's, so that no link can hold it.
     """
 
     text: str
@@ -98,8 +102,17 @@ def compare(
 ) -> Comparison:
     """One checked query to every model; its text and its picture (umr.ui.handlers.read_picture) are read once.
 
-    asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
-    Raises UMRError in words.
+    Args:
+        searchers: what the page offers.
+        picture: its file, or the picture decoded; None without one.
+        text: the words, unread.
+        search_in: a key of SEARCH_IN, unread.
+        models: the names of two to four.
+        k: how many results, unread.
+        asked: "task split query-id"; it counts only while picture, text and kind are still that query's.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
     names, count = read_models(searchers, models), read_count(k)
     query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
@@ -123,26 +136,34 @@ def compare(
     )
 
 
-def compare_rows(
-    searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, k: Any, asked: Any = ""
-) -> dict[str, Any]:
-    """A comparison as plain objects, see as_rows. Raises UMRError in words.
+def compare_rows(searchers: Searchers, question: Question, encoders: Any, asked: Any = "") -> dict[str, Any]:
+    """A comparison as plain objects, see as_rows.
 
-    asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
+    Args:
+        searchers: what the page offers.
+        question: what was asked, unread.
+        encoders: the names of two to four.
+        asked: a benchmark query, "task split query-id"; without an image and a text of one's own it is asked as it is.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
-    picture = read_picture(image, uploads)
+    picture, text, search_in = question.picture(), question.text, question.search_in
     if picture is None and not text and isinstance(asked, str) and asked:
         known, _ = judged_query(searchers, asked)
         picture, text = picture_file(known.content), known.content.text
         search_in = searched(known.target_modality)
-    return as_rows(compare(searchers, picture, text, search_in, models, k, asked))
+    return as_rows(compare(searchers, picture, text, search_in, encoders, question.k, asked))
 
 
 def as_rows(found: Comparison) -> dict[str, Any]:
-    """{"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike
-    the training, "results": the command line's rows, "recall"
-    where targets are known}], "overlap@10": {"a|b": share}, "benchmark": "task split query-id" or None, "targets":
-    [ids]}; where targets are known, each result says in "target" whether it is one.
+    """A comparison as plain objects.
+
+    Returns:
+        {"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike the training,
+        "results": the command line's rows, "recall" where targets are known}], "overlap@10": {"a|b": share},
+        "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result says in
+        "target" whether it is one.
     """
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
@@ -167,7 +188,11 @@ def _row(found: Comparison, result: Result) -> dict[str, Any]:
 
 
 def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
-    """The two to four different models of a request, in its order. Raises ConfigError."""
+    """The two to four different models of a request, in its order.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise ConfigError(f"the models are {models!r}; give a list of names out of: {', '.join(searchers.names)}")
     unknown = [name for name in models if not isinstance(name, str) or name not in searchers.folders]
@@ -187,7 +212,11 @@ def benchmark_of(searchers: Searchers) -> Path | None:
 
 
 def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ...]]:
-    """A benchmark query by "task split query-id", and its targets, best grade first. Raises ConfigError."""
+    """A benchmark query by "task split query-id", and its targets, best grade first.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     benchmark, parts = benchmark_of(searchers), asked.split(" ")
     if benchmark is None or len(parts) != 3:
         raise ConfigError(f"there is no benchmark query {asked!r} here")

@@ -18,7 +18,13 @@ VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("
 
 
 def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[str]] | None = None) -> str:
-    """The whole result. vote, tally: what was just voted, and the count so far."""
+    """The whole result.
+
+    Args:
+        found: what is shown.
+        vote: what was just voted.
+        tally: the count so far.
+    """
     ranks = max(len(found.results(model)) for model in found.models)
     columns = "".join(_column(found, number) for number in range(len(found.models)))
     body = (
@@ -36,8 +42,10 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
 def unequal() -> str:
     """What the shipped models are to each other, so that nobody reads a verdict on methods from them."""
     return (
-        '<details class="u-origin"><summary>Three encoders, no verdict on methods</summary><p>unified was trained for far '
-        f"longer than contrastive and mca, so it is no third arm of their comparison. {escape(UNEQUAL_DATA)}</p></details>"
+        '<details class="u-origin"><summary>Three encoders, no verdict on methods</summary>'
+        "<p>unified was trained for far "
+        f"longer than contrastive and mca, so it is no third arm of their comparison. "
+        f"{escape(UNEQUAL_DATA)}</p></details>"
     )
 
 
@@ -83,7 +91,8 @@ def _asked(found: Comparison) -> str:
         told = f"{its} {_is(count)} not among the ranks on show."
     else:
         key = '<span class="u-key" aria-hidden="true"></span>'
-        told = f"{its} {'has' if count == 1 else 'have'} a green frame{'' if shown.issuperset(found.targets) else ' where shown'}."
+        where = "" if shown.issuperset(found.targets) else " where shown"
+        told = f"{its} {'has' if count == 1 else 'have'} a green frame{where}."
     return (
         f'<p class="u-asked">{key}<span>Benchmark query {escape(query_id)} ({escape(task)}, {escape(split)}). '
         f"{told}</span></p>"
@@ -229,6 +238,7 @@ def _tally(tally: Mapping[str, Counter[str]]) -> str:
     return (
         '<div class="u-tally"><h3>Votes on this machine</h3><table><thead><tr><th scope="col">Model</th>'
         '<th scope="col">Better</th><th scope="col">Worse</th><th scope="col">Equal</th><th scope="col">Both bad</th>'
-        f'</tr></thead><tbody>{rows}</tbody></table><p class="u-muted">Kept: the benchmark query\'s id, the two models, '
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+        f'<p class="u-muted">Kept: the benchmark query\'s id, the two models, '
         "the vote, the time. Nothing of yours.</p></div>"
     )

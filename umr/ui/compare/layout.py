@@ -14,6 +14,7 @@ from umr.ui import render
 from umr.ui.compare import actions as compare
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
+from umr.ui.handlers import Question
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.wiring import PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
@@ -37,7 +38,8 @@ const leave = (event) => { const cell = cellOf(event);
 element.addEventListener('pointerover', enter); element.addEventListener('pointerout', leave);
 element.addEventListener('focusin', enter); element.addEventListener('focusout', leave);
 element.addEventListener('keydown', (event) => {
-  const cell = cellOf(event), step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+  const cell = cellOf(event);
+  const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
   if (!cell || !step) return;
   const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
   const rank = [...cell.parentElement.children].indexOf(cell);
@@ -51,7 +53,8 @@ element.addEventListener('click', (event) => {
   const { show, vote } = button.dataset;
   if (show !== undefined) {
     button.closest('.u-compare').dataset.shown = show;
-    button.parentElement.querySelectorAll('button').forEach((other) => other.setAttribute('aria-pressed', other === button));
+    button.parentElement.querySelectorAll('button').forEach(
+      (other) => other.setAttribute('aria-pressed', other === button));
   } else if (vote) trigger('select', { id: vote });
   else trigger('submit', { id: button.dataset.export });
 });
@@ -164,7 +167,10 @@ def _bar(searchers: Searchers) -> Bar:
 
 
 def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., Any]:
-    find = partial(compare.compare_page, searchers, UPLOADS)
+    def find(*values: Any) -> Any:
+        image, text, kind, encoders, blind, asked = values
+        question = Question(uploads=UPLOADS, image=image, text=text, search_in=kind, k=compare.RANKS)
+        return compare.compare_page(searchers, question, encoders, blind, asked)
 
     def again(*values: Any) -> Any:
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3

@@ -17,8 +17,11 @@ KEYS = ("q", "task", "split", "c-ref", "c-picture", "c-text", "c-in", "c-models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareLink:
-    """What an address asks of the Compare tab. asked: "task split query-id" of a benchmark query.  models: empty where
-    it says nothing.
+    """What an address asks of the Compare tab.
+
+    Attributes:
+        models: empty where it says nothing.
+        asked: "task split query-id" of a benchmark query.
     """
 
     picture: Path | None = None
@@ -36,7 +39,14 @@ class CompareLink:
 
 
 def write(link: CompareLink, collection: str, reference: str, own: bool) -> str:
-    """The Compare tab's part of the address; a benchmark query is named as such. own: its picture is a visitor's."""
+    """The Compare tab's part of the address; a benchmark query is named as such.
+
+    Args:
+        link: what it holds.
+        collection: what links call it.
+        reference: the picture's id, "" for a visitor's own.
+        own: its picture is a visitor's.
+    """
     state = {"collection": collection, "c-models": ",".join(link.models), "c-blind": "1" if link.blind else ""}
     if link.asked:
         return query_string(dict(zip(("task", "split", "q"), link.asked.split(" "), strict=True)) | state)
@@ -66,7 +76,11 @@ def read(searchers: Searchers, given: Given) -> CompareLink:
 
 
 def benchmark_link(searchers: Searchers, asked: str, models: tuple[str, ...] = (), blind: bool = False) -> CompareLink:
-    """A comparison on the benchmark query "task split query-id". Raises ConfigError for one that is not here."""
+    """A comparison on the benchmark query "task split query-id".
+
+    Raises:
+        ConfigError: one that is not here.
+    """
     query, _ = judged_query(searchers, asked)
     return CompareLink(
         picture=picture_file(query.content),

@@ -1,4 +1,7 @@
-"""The votes of blind comparisons: appended to one local file, as names only, and counted. Not who voted, nor on what."""
+"""The votes of blind comparisons: appended to one local file, as names only, and counted.
+
+Not who voted, nor on what.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,8 @@ class VoteBox:
     def add(self, asked: str, a: str, b: str, vote: str) -> None:
         """Keep one vote: benchmark query ("" for a visitor's own), model of A, model of B, and which is better.
 
-        Raises ConfigError for an unknown vote, or where it cannot be kept.
+        Raises:
+            ConfigError: an unknown vote, or where it cannot be kept.
         """
         if vote not in CHOICES:
             raise ConfigError(f"there is no vote {vote!r}; there are: {', '.join(CHOICES)}")
@@ -62,8 +66,10 @@ class VoteBox:
     def tally(self) -> dict[str, Counter[str]]:
         """Model -> how often it was "better", "worse", "tie" or "bad" (both bad), best share of decided votes first.
 
-        A broken line is passed over, as one vote should not cost all the others; how many are is in the log. Raises
-        ConfigError where the file cannot be read.
+        A broken line is passed over, as one vote should not cost all the others; how many are is in the log.
+
+        Raises:
+            ConfigError: the file cannot be read.
         """
         counts: dict[str, Counter[str]] = {}
         for row in self._rows():

@@ -21,15 +21,21 @@ _FIND = {"2i": "image", "2t": "passage", "2it": "entry", "2v": "clip"}
 
 
 def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: bool) -> str:
-    """The whole tab. known: the benchmark's queries by id.  file: where the diagnosis is stored.  current: it is of
-    the weights that the index was built with.
+    """The whole tab.
+
+    Args:
+        found: what is shown.
+        known: the benchmark's queries by id.
+        file: where the diagnosis is stored.
+        current: it is of the weights that the index was built with.
     """
     points = [_point(found, one, known[one.query_id]) for one in found.queries if one.query_id in known]
     stale = (
         ""
         if current
         else (
-            '<p class="u-notice">These numbers were measured with other weights than those of the index that is searched '
+            '<p class="u-notice">These numbers were measured with other weights than those of the index '
+            "that is searched "
             "now. Run the command below again.</p>"
         )
     )

@@ -11,61 +11,69 @@ from umr.eval.ood import Verdict, judge, read_calibration
 from umr.ui import edge, handlers, render
 from umr.ui.files import html as files_html
 from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
-from umr.ui.files.visitor_collections import Shelves
+from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.searchers import PRECISION, Searchers
 
 
 class Shown(NamedTuple):
-    """What the tab shows. state: "idle" before, "busy" during, "ready" after indexing."""
+    """What the tab shows.
+
+    Attributes:
+        state: "idle" before, "busy" during, "ready" after indexing.
+    """
 
     html: str
     state: str
 
 
 def add(
-    shelves: Shelves, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
+    own_files: VisitorCollections, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
 ) -> Iterator[Shown]:
     """Indexes what was dropped; shows the progress, and at the end what became of it, or what went wrong."""
 
     def steps() -> Generator[Shown, None, None]:
         try:
-            yield from _add(shelves, searchers, _session(session), read_files(files, uploads), encoder)
+            yield from _add(own_files, searchers, _session(session), read_files(files, uploads), encoder)
         except Cancelled as done:
-            yield _after(shelves, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
+            yield _after(own_files, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
 
-    return edge.each_answered("indexing a visitor's files", steps(), lambda said: _after(shelves, session, said))
+    return edge.each_answered("indexing a visitor's files", steps(), lambda said: _after(own_files, session, said))
 
 
 def _add(
-    shelves: Shelves, searchers: Searchers, session: str, sources: list[tuple[str, Path]], encoder: Any
+    own_files: VisitorCollections, searchers: Searchers, session: str, sources: list[tuple[str, Path]], encoder: Any
 ) -> Iterator[Shown]:
     bundled = searchers.get(encoder)
     yield Shown(files_html.progress("Taking in", 0, len(sources)), "busy")
-    for job in shelves.build(session, sources, bundled.encoder):
+    for job in own_files.build(session, sources, bundled.encoder):
         yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
-    own = shelves.get(session).own
+    own = own_files.get(session).own
     yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), encoder), "ready")
 
 
-def search(shelves: Shelves, session: str | None, uploads: Path, image: Any, text: Any, search_in: Any, k: Any) -> str:
+def search(own_files: VisitorCollections, session: str | None, question: handlers.Question) -> str:
     """The results of a search in this visitor's own files, as HTML."""
 
     def found() -> str:
-        shelf = shelves.get(session)
-        outcome = handlers.answer(shelf, uploads, image, text, search_in, "", k)
-        return render.results(outcome, search_in, shelf.own.searcher.encoder.name, PRECISION)
+        collection = own_files.get(session)
+        outcome = handlers.answer(collection, question, "")
+        return render.results(outcome, question.search_in, collection.own.searcher.encoder.name, PRECISION)
 
     return edge.answered_html("a search of a visitor's files", found)
 
 
-def choose_picture(shelves: Shelves, session: str | None, candidate_id: Any) -> str:
-    """Path of a found picture of the visitor's own, for the query. Raises ConfigError."""
-    return handlers.choose_picture(shelves.get(session), "", candidate_id)
+def choose_picture(own_files: VisitorCollections, session: str | None, candidate_id: Any) -> str:
+    """Path of a found picture of the visitor's own, for the query.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
+    return handlers.choose_picture(own_files.get(session), "", candidate_id)
 
 
-def remove(shelves: Shelves, session: str | None) -> Shown:
+def remove(own_files: VisitorCollections, session: str | None) -> Shown:
     """Cancels the work and removes the files: the collection, and all that this visitor's page has uploaded."""
-    if not shelves.remove(session):
+    if not own_files.remove(session):
         return Shown(
             render.message("Almost removed", "Your files go as soon as the one that is being read is finished."), "idle"
         )
@@ -73,9 +81,13 @@ def remove(shelves: Shelves, session: str | None) -> Shown:
 
 
 def read_files(files: Any, uploads: Path) -> list[tuple[str, Path]]:
-    """(name given by the visitor, path) of Gradio's file values. Raises ConfigError or MediaError.
+    """(name given by the visitor, path) of Gradio's file values.
 
     A path outside `uploads` is refused: Gradio checks only values that carry its mark, which a request may leave out.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+        MediaError: the file is refused.
     """
     if not isinstance(files, list) or not files:
         raise ConfigError("Choose some files first: pictures, clips, passages, or a zip of them.")
@@ -104,10 +116,10 @@ def _session(session: str | None) -> str:
     return session
 
 
-def _after(shelves: Shelves, session: str | None, html: str) -> Shown:
+def _after(own_files: VisitorCollections, session: str | None, html: str) -> Shown:
     """What became of work that did not end; files that were there before are still there."""
     try:
-        shelves.get(session)
+        own_files.get(session)
     except UMRError:
         return Shown(html, "idle")
     return Shown(html, "ready")

@@ -1,4 +1,6 @@
-"""Opens a zip that a stranger made: every member is checked and streamed with counters. Not what its files mean (ingest).
+"""Opens a zip that a stranger made: every member is checked and streamed with counters.
+
+Not what its files mean (ingest).
 
 Sizes that an archive states are never believed; what is not taken is returned with its reason, and the rest goes on.
 """
@@ -25,8 +27,8 @@ CHUNK = 1 << 16
 MAX_DIRECTORY = 4 << 20  # bytes of an archive's table of contents; enough for some 50,000 names
 MAX_REASONS = 200  # refusals told one by one; the others are counted
 MAX_DEPTH = 32  # folders within each other
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError,
-           IndexError)  # fmt: skip
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError,
+           ValueError, IndexError)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -46,11 +48,18 @@ class Budget:
 
 
 def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) -> list[Refused]:
-    """Writes the members of a zip whose endings are in `kinds` (lower case, with a dot) into `folder`, under their own
-    paths.
+    """Writes the members of a zip with an ending of `kinds` (lower case, with a dot) into `folder`, by their own paths.
 
-    budget: is used up by what is read, of refused members too, so that a bomb ends the reading.  Links, members that
-    lead out of the folder, encrypted and nested ones are refused. Raises MediaError where the whole is no zip.
+    Links, members that lead out of the folder, encrypted and nested ones are refused.
+
+    Args:
+        archive: the file.
+        folder: where it goes.
+        budget: is used up by what is read, of refused members too, so that a bomb ends the reading.
+        kinds: endings, lower case, with a dot.
+
+    Raises:
+        MediaError: the whole is no zip.
     """
     refused: list[Refused] = []
     try:
@@ -72,7 +81,11 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
 
 
 def safe_path(name: str) -> PurePosixPath:
-    """A member's name as a relative path. Raises MediaError for one that leads out, or that no file should have."""
+    """A member's name as a relative path.
+
+    Raises:
+        MediaError: one that leads out, or that no file should have.
+    """
     path = PurePosixPath(name)
     if "\\" in name or path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
         raise MediaError("its path leads out of the archive")
@@ -142,7 +155,11 @@ def _take(
 
 
 def copy(source: IO[bytes], out: IO[bytes], budget: Budget) -> None:
-    """Copies a stream, counting what really comes. Raises MediaError over the limit of one file or of all together."""
+    """Copies a stream, counting what really comes.
+
+    Raises:
+        MediaError: over the limit of one file or of all together.
+    """
     taken = 0
     while chunk := source.read(CHUNK):
         taken += len(chunk)

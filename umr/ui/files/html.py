@@ -1,7 +1,4 @@
-"""The tab Your files as HTML: what may be dropped, progress, what was taken and refused, how far it is from the training.
-
-Every text that a visitor supplies goes through `escape`.
-"""
+"""The tab Your files as HTML: what may be dropped, progress, what was taken and refused, how far from the training."""
 
 from __future__ import annotations
 
@@ -22,13 +19,17 @@ def intro() -> str:
     """What the tab is for, and every cap, before anything is dropped."""
     return (
         (
-            '<section class="u-own-intro"><h2>Search your own files</h2><p>Drop pictures, clips, passages or a zip of them. '
-            "They become a private collection that only this page of yours can search; nothing leaves this server, and all "
+            '<section class="u-own-intro"><h2>Search your own files</h2>'
+            "<p>Drop pictures, clips, passages or a zip of them. "
+            "They become a private collection that only this page of yours can search; nothing leaves this server, "
+            "and all "
             "of it is removed when you close the page, when you press Remove, or an hour after its last use.</p>"
             f'<ul class="u-own-caps"><li><b>{uploads.MAX_FILES}</b> files</li>'
             f"<li><b>{_mb(uploads.MAX_BYTES)}</b> in all, unpacked</li><li><b>{_mb(uploads.MAX_ONE)}</b> a file</li>"
-            f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li><li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
-            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. Passages: '
+            f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li>"
+            f"<li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
+            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. '
+            "Passages: "
             '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each).</p></section>'
         )
         .replace("{", "&#123;")
@@ -52,11 +53,11 @@ def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> st
     return (
         f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
         f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
-        f"{drift(verdicts)}{refusals(own.refused)}</section>"
+        f"{distance(verdicts)}{refusals(own.refused)}</section>"
     )
 
 
-def drift(verdicts: Sequence[Verdict] | None) -> str:
+def distance(verdicts: Sequence[Verdict] | None) -> str:
     """What can be claimed about the distance from the training; nothing at all without a calibration."""
     if verdicts is None:
         return ""
@@ -65,7 +66,8 @@ def drift(verdicts: Sequence[Verdict] | None) -> str:
         noun = KINDS[verdict.modality].files
         if verdict.far:
             lines.append(
-                f'<p class="u-notice" data-drift="far"><span><b>These {noun} are far from what the model was trained on:'
+                f'<p class="u-notice" data-drift="far"><span>'
+                f"<b>These {noun} are far from what the model was trained on:"
                 f"</b> {_beyond(verdict)} unlike its catalogue, so expect weak results. "
                 f"Such an alarm is false for {percent(verdict.rate)} of collections of catalogue {noun}.</span></p>"
             )

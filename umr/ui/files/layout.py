@@ -11,7 +11,8 @@ from gradio.components import Component
 
 from umr.ui.files import actions as files
 from umr.ui.files import html as files_html
-from umr.ui.files.visitor_collections import Shelves
+from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
 from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
@@ -69,14 +70,14 @@ class Bar:
 
 def build_files(frame: Frame, tab: gr.Tab) -> Built:
     """Fills the tab that is being built; what other tabs hold of a visitor's pictures is emptied with their files."""
-    shelves = Shelves(UPLOADS, visitors=VISITORS)
+    own_files = VisitorCollections(UPLOADS, visitors=VISITORS)
     gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)
     bench, bar = _bench(frame.searchers), _bar()
-    _wire_bench(frame.searchers, shelves, bench, bar, frame.pictures)
-    _wire_search(shelves, bar)
+    _wire_bench(frame.searchers, own_files, bench, bar, frame.pictures)
+    _wire_search(own_files, bar)
 
     def own_leave(request: gr.Request) -> None:
-        shelves.leave(request.session_hash)
+        own_files.leave(request.session_hash)
 
     frame.page.unload(own_leave)
     return Built()
@@ -136,16 +137,18 @@ def _bar() -> Bar:
     return Bar(column, image, text, find, kind, results)
 
 
-def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar, elsewhere: Sequence[Component]) -> None:
+def _wire_bench(
+    searchers: Searchers, own_files: VisitorCollections, bench: Bench, bar: Bar, elsewhere: Sequence[Component]
+) -> None:
     def own_add(given: Any, encoder: Any, request: gr.Request) -> Iterator[list[Any]]:
-        for shown in files.add(shelves, searchers, request.session_hash, UPLOADS, given, encoder):
+        for shown in files.add(own_files, searchers, request.session_hash, UPLOADS, given, encoder):
             yield _update(shown)
 
     def own_stop(request: gr.Request) -> None:
-        shelves.cancel(request.session_hash)
+        own_files.cancel(request.session_hash)
 
     def own_remove(request: gr.Request) -> list[Any]:
-        return [*_update(files.remove(shelves, request.session_hash)), None, None, "", "", *[None] * len(elsewhere)]
+        return [*_update(files.remove(own_files, request.session_hash)), None, None, "", "", *[None] * len(elsewhere)]
 
     shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
     claim_uploads(bench.drop)
@@ -155,15 +158,16 @@ def _wire_bench(searchers: Searchers, shelves: Shelves, bench: Bench, bar: Bar, 
     bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere], **QUIET)
 
 
-def _wire_search(shelves: Shelves, bar: Bar) -> None:
+def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
     def own_search(picture: Any, words: Any, where: Any, request: gr.Request) -> str:
-        return files.search(shelves, request.session_hash, UPLOADS, picture, words, where, SHOWN)
+        question = Question(uploads=UPLOADS, image=picture, text=words, search_in=where, k=SHOWN)
+        return files.search(own_files, request.session_hash, question)
 
     def own_again(picture: Any, words: Any, where: Any, request: gr.Request) -> Any:
         return own_search(picture, words, where, request) if picture or words else gr.skip()
 
     def own_pick(request: gr.Request, event: gr.EventData) -> str:
-        return shown(files.choose_picture, shelves, request.session_hash, pressed(event))
+        return shown(files.choose_picture, own_files, request.session_hash, pressed(event))
 
     gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
     bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE)

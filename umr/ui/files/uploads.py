@@ -44,7 +44,11 @@ class Cancelled(UMRError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnFiles:
-    """What became of a visitor's files. folder: everything of theirs on disk."""
+    """What became of a visitor's files.
+
+    Attributes:
+        folder: everything of theirs on disk.
+    """
 
     folder: Path
     searcher: Searcher
@@ -52,10 +56,18 @@ class OwnFiles:
 
 
 def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report) -> OwnFiles:
-    """Takes the files in, reads and indexes them. sources: (name that the visitor gave, where it lies).
+    """Takes the files in, reads and indexes them.
 
-    report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded. Raises ConfigError where
-    nothing at all can be taken; the folder is removed whenever this raises.
+    report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded.
+
+    Args:
+        sources: (name that the visitor gave, where it lies).
+        folder: is made, and holds everything of theirs.
+        encoder: what embeds them.
+        report: report(stage, done, total) is told the progress.
+
+    Raises:
+        ConfigError: nothing at all can be taken; the folder is removed whenever this raises.
     """
     last: tuple[str, int, int] = ("Taking in", 0, len(sources))
 

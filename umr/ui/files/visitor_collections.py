@@ -1,4 +1,7 @@
-"""Which visitor has which own files, for how long, and the work on them. Not the files themselves (umr.ui.files.uploads)."""
+"""Which visitor has which own files, for how long, and the work on them.
+
+Not the files themselves (umr.ui.files.uploads).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class VisitorCollection:
     """One visitor's collection; it stands where handlers expect the page's searchers."""
 
     own: OwnFiles
@@ -55,18 +58,25 @@ class Shelf:
         return self.own.searcher
 
 
-class Shelves:
-    """Session -> shelf. Safe to use from several threads. A shelf and its folder go together, for certain."""
+class VisitorCollections:
+    """Session -> its collection.
+
+    Safe to use from several threads. A collection and its folder go together, for certain.
+    """
 
     def __init__(
         self, root: Path, keep_s: float = KEEP_S, grace_s: float = GRACE_S, visitors: Visitors | None = None
     ) -> None:
         """root: a folder that the page's server gives files from, under names that nobody can guess.
 
-        visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known.
+        Args:
+            root: a folder that the page's server gives files from.
+            keep_s: seconds after the last use.
+            grace_s: seconds after the page was left.
+            visitors: whose pages are open, and whose uploads are whose; None: nobody's and nothing is known.
         """
         self.root, self.keep_s, self.grace_s, self.visitors = root, keep_s, grace_s, visitors
-        self._shelves: dict[str, Shelf] = {}  # the one that was used longest ago first
+        self._own: dict[str, VisitorCollection] = {}  # the one that was used longest ago first
         self._jobs: dict[str, Job] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.RLock()
@@ -74,15 +84,19 @@ class Shelves:
         if visitors is not None:
             visitors.at_end(self.clear)
 
-    def get(self, session: str | None) -> Shelf:
-        """This visitor's shelf, kept for longer by the use. Raises ConfigError where there is none (any more)."""
+    def get(self, session: str | None) -> VisitorCollection:
+        """This visitor's collection, kept for longer by the use.
+
+        Raises:
+            ConfigError: there is none (any more).
+        """
         with self._lock:
-            shelf = self._shelves.get(session or "")
-            if session is None or shelf is None:
+            known = self._own.get(session or "")
+            if session is None or known is None:
                 raise ConfigError("There are no files of yours here (any more). Add some first.")
-            self._shelves[session] = self._shelves.pop(session)
+            self._own[session] = self._own.pop(session)
             self._expire(session, self.keep_s)
-            return shelf
+            return known
 
     def build(self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder) -> Iterator[Job]:
         """Index files for a visitor, instead of those that they had; yields the job again and again until it is done.
@@ -117,13 +131,14 @@ class Shelves:
         """The visitor closed the page: the work ends now, the files go after the grace."""
         with self._lock:
             self.cancel(session)
-            if session in self._shelves:
+            if session in self._own:
                 self._expire(session, self.grace_s)
 
     def remove(self, session: str | None) -> bool:
         """Ends a visitor's work and removes everything of theirs from the disk, the files as they were sent too.
 
-        Returns whether all of it is gone: False where the work has not ended yet, whose files go when it does.
+        Returns:
+            Whether all of it is gone: False where the work has not ended yet, whose files go when it does.
         """
         with self._lock:
             job = self._jobs.get(session or "")
@@ -138,24 +153,24 @@ class Shelves:
         """Forgets a visitor's files and removes them from the disk."""
         with self._lock:
             timer = self._timers.pop(session or "", None)
-            shelf = self._shelves.pop(session or "", None)
+            known = self._own.pop(session or "", None)
         if timer is not None:
             timer.cancel()
-        if shelf is not None:
-            shutil.rmtree(shelf.own.folder, ignore_errors=True)
+        if known is not None:
+            shutil.rmtree(known.own.folder, ignore_errors=True)
 
     def clear(self) -> None:
         """Forgets everything; the end of the process."""
         for session in list(self._jobs):
             self.cancel(session)
-        for session in list(self._shelves):
+        for session in list(self._own):
             self.drop(session)
 
     def _begin(self, session: str) -> Job:
         with self._lock:
             if session in self._jobs:
                 raise ConfigError("Your files are being indexed already. Wait for it, or cancel it.")
-            if len({*self._shelves, *self._jobs, session}) > MAX_VISITORS:
+            if len({*self._own, *self._jobs, session}) > MAX_VISITORS:
                 self._make_room(session)
             self._jobs[session] = Job()
             return self._jobs[session]
@@ -167,18 +182,22 @@ class Shelves:
                 shutil.rmtree(work.result().folder, ignore_errors=True)
             elif work.exception() is None:
                 self.drop(session)
-                self._shelves[session] = Shelf(work.result())
+                self._own[session] = VisitorCollection(work.result())
                 self._expire(session, self.keep_s)
             job.ended.set()
 
     def _make_room(self, session: str) -> None:
-        """Removes the shelf that was used longest ago of those whose page is not open; else of those whose address has
-        more than one and at least as many as any other. Raises ConfigError where every visitor has one and is here.
+        """Removes the collection that was used longest ago of those whose page is not open.
+
+        Where there are none: of those whose address has more than one and at least as many as any other.
+
+        Raises:
+            ConfigError: every visitor has one and is here.
         """
-        idle = [known for known in self._shelves if known not in (session, *self._jobs)]
+        idle = [known for known in self._own if known not in (session, *self._jobs)]
         gone = [known for known in idle if self.visitors is not None and not self.visitors.lives(known)]
         if not gone and self.visitors is not None:
-            counts = Counter(map(self.visitors.address_of, self._shelves))
+            counts = Counter(map(self.visitors.address_of, self._own))
             most = max(counts.values(), default=0)
             gone = [known for known in idle if counts[self.visitors.address_of(known)] == most > 1]
         if not gone:
@@ -194,7 +213,7 @@ class Shelves:
         timer.start()
 
     def _end_of(self, session: str, after: float) -> None:
-        """The time of a shelf is over, unless its visitor had only lost the connection and is back."""
+        """The time of a collection is over, unless its visitor had only lost the connection and is back."""
         with self._lock:
             if after == self.grace_s and self.visitors is not None and self.visitors.lives(session):
                 self._expire(session, self.keep_s)

@@ -1,6 +1,7 @@
-"""The page's named endpoints, for gradio_client, plain HTTP and MCP: /search, /search_text, /compare, /list_models,
-/list_collections. Everything else on the page is private. A function's name is its MCP tool's name, its annotations are
-the schema, its docstring is the description.
+"""The page's named endpoints, for gradio_client, plain HTTP and MCP; everything else on the page is private.
+
+They are /search, /search_text, /compare, /list_models and /list_collections. A function's name is its MCP tool's
+name, its annotations are the schema, its docstring is the description.
 """
 
 # Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
@@ -13,7 +14,8 @@ from typing import Any, Literal
 import gradio as gr
 
 from umr.ui import api, handlers
-from umr.ui.compare.comparison import compare_rows
+from umr.ui.compare.comparison import MOST, compare_rows
+from umr.ui.handlers import Question
 from umr.ui.parts.wiring import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
@@ -35,11 +37,12 @@ def answer_as_json(page: gr.Blocks) -> None:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
     if page.mcp_server_obj is not None:
-        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign]  # Gradio has no setting
+        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign, assignment]  # no setting
 
 
-def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:
-    return api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+def _question(page: gr.Blocks, image: Any, text: Any, search_in: Any, k: Any) -> Question:
+    picture, folder = api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+    return Question(uploads=folder, image=picture, text=text, search_in=search_in, k=k)
 
 
 def _search(searchers: Searchers, page: gr.Blocks) -> Any:
@@ -64,8 +67,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         """
 
         def rows() -> list[Row]:
-            picture, folder = _picture(image, page)
-            return handlers.search_rows(searchers, folder, picture, text, search_in, encoder, k, gr.Warning)
+            question = _question(page, image, text, search_in, k)
+            return handlers.search_rows(searchers, question, encoder, gr.Warning)
 
         return shown(rows)
 
@@ -87,7 +90,8 @@ def _search_text(searchers: Searchers) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media and text of each.
         """
-        return shown(handlers.search_rows, searchers, UPLOADS, None, text, search_in, encoder, k, gr.Warning)
+        question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
+        return shown(handlers.search_rows, searchers, question, encoder, gr.Warning)
 
     return search_text
 
@@ -112,16 +116,15 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
 
         Returns:
-            models with the results, the notices (that the text was cut, or that the picture is unlike what the model was
-            trained on) and the milliseconds of each,
+            models with the results, the notices (that the text was cut, or that the picture is unlike what the model
+            was trained on) and the milliseconds of each,
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """
 
         def found() -> Row:
-            picture, folder = _picture(image, page)
-            names = searchers.names[:4] if models is None else models
-            return compare_rows(searchers, folder, picture, text, search_in, names, k, benchmark_query)
+            names = searchers.names[:MOST] if models is None else models
+            return compare_rows(searchers, _question(page, image, text, search_in, k), names, benchmark_query)
 
         return shown(found)
 

@@ -1,8 +1,10 @@
-"""The server's connections: how many there may be, and for how long one may wait before it asks. Not what is asked (gate).
+"""The server's connections: how many there may be, and for how long one may wait before it asks.
 
-uvicorn closes what has asked once and asks no more; a connection that never asks, or never ends its headers, it keeps for
-ever. Its protocol may be another class (`http` of its Config), but Gradio's launch() makes that Config and passes none on,
-so the class is set on the running server: every connection looks it up anew.
+Not what is asked (gate).
+
+uvicorn closes what has asked once and asks no more; a connection that never asks, or never ends its headers, it keeps
+for ever. Its protocol may be another class (`http` of its Config), but Gradio's launch() makes that Config and passes
+none on, so the class is set on the running server: every connection looks it up anew.
 """
 
 from __future__ import annotations
@@ -68,8 +70,9 @@ def limit_connections(page: Blocks) -> None:
 
 
 def raise_descriptor_limit() -> int:
-    """Lets this process open as many files and connections as it may need, or as it may; no more connections than that
-    leaves room for.
+    """Lets this process open as many files and connections as it may need, or as it may.
+
+    There are no more connections than that leaves room for.
 
     Returns:
         The number of connections.

@@ -1,7 +1,7 @@
-"""What reaches the page's server, before Gradio sees it: from which hosts and pages, how much, for how long, and what its
-answers tell a browser. Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections).
+"""What reaches the page's server, before Gradio sees it: from where, how much and how long, what browsers are told.
 
-Gradio has settings for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
+Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections). Gradio has settings
+for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Gate:
         self.reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -105,7 +106,11 @@ class Gate:
             await self.app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
-        """A name that a stranger's page has brought to this machine is none of it. Raises Refused."""
+        """A name that a stranger's page has brought to this machine is none of it.
+
+        Raises:
+            Refused: it must not pass.
+        """
         name = urlsplit(f"//{headers.get('host', LOOPBACK)}").hostname or ""
         if self.local and name != self.bound and not is_loopback(name):
             raise Refused(403, NOT_THIS_HOST)
@@ -123,7 +128,11 @@ class Gate:
 
     @asynccontextmanager
     async def _body(self, receive: Receive, headers: Headers) -> AsyncIterator[bytes]:
-        """The whole body. Raises Refused for one that is too large, too slow, or too much work."""
+        """The whole body.
+
+        Raises:
+            Refused: one that is too large, too slow, or too much work.
+        """
         if _length(headers) > MAX_BODY:
             raise Refused(413, TOO_LARGE)
         parts: list[bytes] = []
@@ -144,7 +153,11 @@ class Gate:
             self.reading -= size
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
-        """Gradio's own upload, counted; its answer tells where the files lie. Raises Refused."""
+        """Gradio's own upload, counted; its answer tells where the files lie.
+
+        Raises:
+            Refused: it must not pass.
+        """
         try:
             with self.visitors.arriving(address, _length(Headers(scope=scope))) as upload:
                 counted, answer = _Counted(receive, self.visitors, upload), _Kept()
@@ -233,10 +246,13 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_origin(scope: Scope, headers: Headers) -> None:
-    """A browser says which page a request is from, a program does not. Raises Refused for another site's page.
+    """A browser says which page a request is from, a program does not.
 
-    Sec-Fetch-Site cannot be set by a page, and tells the same behind any proxy; where a browser leaves it out (plain HTTP)
-    the host of Origin must be the one that was asked, or that a proxy says was.
+    Sec-Fetch-Site cannot be set by a page, and tells the same behind any proxy; where a browser leaves it out (plain
+    HTTP) the host of Origin must be the one that was asked, or that a proxy says was.
+
+    Raises:
+        Refused: another site's page.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):
@@ -278,7 +294,12 @@ async def _in_time(receive: Receive, until: float) -> Message:
 
 
 async def _chunks(receive: Receive, limit_s: float) -> AsyncIterator[bytes]:
-    """A body, part by part. Raises Refused where it takes longer, ClientDisconnect where the client left."""
+    """A body, part by part.
+
+    Raises:
+        Refused: it takes longer.
+        ClientDisconnect: the client left.
+    """
     until = asyncio.get_running_loop().time() + limit_s
     while True:
         message = await _in_time(receive, until)

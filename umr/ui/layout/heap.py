@@ -14,9 +14,11 @@ _LARGE = 8 * 2**20  # bytes; Pillow asks for 16 MiB at a time
 def share_heaps(heaps: int = HEAPS) -> bool:
     """Has all threads of this process share at most `heaps` heaps; to be called before there are threads.
 
-    glibc gives threads up to 8 heaps per core, and what a search frees in one is of no use to a search in another: under
-    load the process grows for thousands of searches, though what is in use does not. Returns whether it was done: other C
-    libraries (musl, macOS, Windows) have no such heaps.
+    glibc gives threads up to 8 heaps per core, and what a search frees in one is of no use to a search in another:
+    under load the process grows for thousands of searches, though what is in use does not.
+
+    Returns:
+        Whether it was done: other C libraries (musl, macOS, Windows) have no such heaps.
     """
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}) or MALLOC_ARENA_MAX in os.environ:
         return False

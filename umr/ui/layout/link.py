@@ -27,7 +27,12 @@ element.addEventListener('click', (event) => {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Everything that an address asks for. filled: of each tab, in order.  notices: what of it cannot be given, in words."""
+    """Everything that an address asks for.
+
+    Attributes:
+        filled: of each tab, in order.
+        notices: what of it cannot be given, in words.
+    """
 
     tab: str
     filled: tuple[Filled, ...]
@@ -56,7 +61,12 @@ def build_notices() -> gr.HTML:
 def wire_link(searchers: Searchers, page: gr.Blocks, tabs: gr.Tabs, notices: gr.HTML, built: Sequence[Built]) -> None:
     """What the page does with the address that it was opened with, and when something is chosen in a tab.
 
-    built: what each tab gave, in the order of TABS.
+    Args:
+        searchers: what the page offers.
+        page: the Blocks that is being built.
+        tabs: the tabs themselves.
+        notices: where they are shown.
+        built: what each tab gave, in the order of TABS.
     """
     address, tab = gr.Textbox(visible=False, label="address"), gr.Textbox(visible=False, label="tab")
     ready = [gr.State(False) for _ in built]

@@ -1,5 +1,6 @@
-"""Nothing outside: no request makes the server fetch an address, nor sends its visitor to another host. Gradio's own
-routes and components would do both; they are closed here. What the page's handlers refuse is theirs.
+"""Nothing outside: no request makes the server fetch an address, nor sends its visitor to another host.
+
+Gradio's own routes and components would do both; they are closed here. What the page's handlers refuse is theirs.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from umr.ui import api
 
-#: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the host
-#: that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write what a visitor typed or sent to
-#: the disk, to stay there (deep_link, component_server). The page needs none.
+#: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the
+#: host that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write
+#: what a visitor typed or sent to the disk, to stay there (deep_link, component_server). The page needs none.
 CLOSED = re.compile(
     r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
     r"|/log(?:in|out)/?$",
@@ -37,6 +38,7 @@ class Closed:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
         closed = scope["type"] == "http" and CLOSED.search(scope["path"])
         await (JSONResponse({"detail": REFUSED}, 403) if closed else self.app)(scope, receive, send)
 
@@ -51,7 +53,7 @@ def fetch_nothing() -> None:
     if hasattr(Block.async_move_resource_to_block_cache, "__wrapped__"):
         return
     keep = Block.async_move_resource_to_block_cache
-    Block.async_move_resource_to_block_cache = _keeps_local(keep)  # type: ignore[method-assign]  # no setting, see above
+    Block.async_move_resource_to_block_cache = _keeps_local(keep)  # type: ignore[method-assign, assignment]  # see above
     for name in (
         "async_ssrf_protected_get",
         "async_ssrf_protected_download",

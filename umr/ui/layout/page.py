@@ -56,9 +56,16 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
 
 
 def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:
-    """Starts serving the page and returns its address; page.block_thread() waits, page.close() ends it.
+    """Starts serving the page; page.block_thread() waits, page.close() ends it.
 
-    media: the only files, and folders of files, that are given out.  host, port: None leaves them to GRADIO_SERVER_NAME and _PORT.
+    Args:
+        page: of `build_page`.
+        media: the only files, and folders of files, that are given out.
+        host: None leaves it to GRADIO_SERVER_NAME.
+        port: None leaves it to GRADIO_SERVER_PORT.
+
+    Returns:
+        The page's address.
     """
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)

@@ -16,8 +16,8 @@ DEFAULT_HOST = "127.0.0.1"
 def chosen_port(host: str | None, port: str | None, variables: Mapping[str, str] = os.environ) -> int | None:
     """The port that --port or the variable names; None where neither does, and any free one will do.
 
-    Raises ConfigError where one of them is no port, or the port cannot be listened on; also where a variable of TRIED is
-    no number.
+    Raises:
+        ConfigError: one of them is no port, the port cannot be listened on, or a variable of TRIED is no number.
     """
     for name in TRIED:
         _number(name, variables.get(name, "1"), "number of ports")

@@ -1,4 +1,6 @@
-"""The page served until a person or the system stops it: its folder for uploads, its end, its log. Not how it looks (page).
+"""The page served until a person or the system stops it: its folder for uploads, its end, its log.
+
+Not how it looks (page).
 
 Gradio is imported within: it reads the variables of port and folder as it is.
 """
@@ -59,7 +61,11 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
 
 
 def fail(reason: UMRError) -> int:
-    """Says why there is no page. Returns the exit status."""
+    """Says why there is no page.
+
+    Returns:
+        The exit status.
+    """
     print(f"umr: {reason}", file=sys.stderr)
     return 2
 
@@ -78,6 +84,6 @@ def _uploads() -> Iterator[None]:
 
 
 def _stop(number: int, frame: object) -> NoReturn:
-    """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default these signals would remove nothing."""
+    """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default signals remove nothing."""
     signal.signal(number, signal.SIG_IGN)  # once is enough
     sys.exit(0)

@@ -20,8 +20,10 @@ class Sessions(StateHolder):
         self._visitors = visitors
 
     def update(self, session_id: str) -> None:
-        """Notes a use. Over the capacity the state goes that was used longest ago: of those whose page is not open, if
-        there are any, and never the one in use.
+        """Notes a use.
+
+        Over the capacity the state goes that was used longest ago: of those whose page is not open, if there are any,
+        and never the one in use.
         """
         with self.lock:
             if session_id in self.session_data:

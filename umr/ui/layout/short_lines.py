@@ -16,7 +16,11 @@ class ShortLines(io.TextIOBase):
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Writes the text, of each line the beginning. Returns the length of the text that was given."""
+        """Writes the text, of each line the beginning.
+
+        Returns:
+            The length of the text that was given.
+        """
         self.stream.write("".join(map(_cut, text.splitlines(keepends=True))) if len(text) > LONGEST else text)
         return len(text)
 

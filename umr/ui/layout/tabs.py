@@ -1,4 +1,7 @@
-"""The tabs of the page, one row each: a new tab is a folder beside the others and a row here. What a tab does is its own."""
+"""The tabs of the page, one row each: a new tab is a folder beside the others and a row here.
+
+What a tab does is its own.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,12 @@ def _nothing(searchers: Searchers, given: Given) -> Filled:
 class Tab:
     """One tab.
 
-    name: what `?tab=` in the page's address says.  title: what a person reads.  build: fills the tab with components.
-    keys: its own part of the address.  fill: what an address makes of its fields.
+    Attributes:
+        name: what `?tab=` in the page's address says.
+        title: what a person reads.
+        build: fills the tab with components.
+        keys: its own part of the address.
+        fill: what an address makes of its fields.
     """
 
     name: str

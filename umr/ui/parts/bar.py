@@ -21,8 +21,12 @@ def query_bar(
 ) -> tuple[gr.Image, gr.Textbox, gr.Radio, gr.Button, Last]:
     """The bar's components; their ids begin with the prefix.
 
-    action: what the button says.  words: the text's placeholder.  picture: the picture's alternative text.  last: makes
-    the component at the end of the options.
+    Args:
+        prefix: how ids begin.
+        action: what the button says.
+        words: the text's placeholder.
+        picture: the picture's alternative text.
+        last: makes the component at the end of the options.
     """
     with gr.Row(elem_id=f"{prefix}-bar"):
         image = gr.Image(
@@ -64,7 +68,14 @@ def query_bar(
 
 
 def dropdown(choice: Choice, label: str, min_width: int, words: Mapping[str, str] | None = None) -> gr.Dropdown:
-    """A choice as a dropdown with the choice's key as its id. words: name -> what a person reads, where it differs."""
+    """A choice as a dropdown with the choice's key as its id.
+
+    Args:
+        choice: what there is to choose.
+        label: what a person reads.
+        min_width: px.
+        words: name -> what a person reads, where it differs.
+    """
     return gr.Dropdown(
         [((words or {}).get(name, name), name) for name in choice.names],
         value=choice.first,

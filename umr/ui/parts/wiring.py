@@ -1,4 +1,4 @@
-"""How tabs are wired: what an event is allowed, what was pressed, whose uploads they are, what a tab gives the frame."""
+"""How tabs are wired: what an event is allowed, what was pressed, whose uploads they are, what a tab gives."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What the page gives a tab. pictures: what holds a visitor's picture in the tabs before it."""
+    """What the page gives a tab.
+
+    Attributes:
+        pictures: what holds a visitor's picture in the tabs before it.
+    """
 
     searchers: Searchers
     examples: Sequence[Example]
@@ -55,8 +59,11 @@ class Run:
 class Built:
     """What a tab gives the page.
 
-    fields: what an address fills in, in the order of the registry's `fill`.  run: what is done where it asks.  choices:
-    of a tab that asks nothing, one for each field.  pictures: what holds a visitor's picture, or what came of it.
+    Attributes:
+        fields: what an address fills in, in the order of the registry's `fill`.
+        run: what is done where it asks.
+        choices: of a tab that asks nothing, one for each field.
+        pictures: what holds a visitor's picture, or what came of it.
     """
 
     fields: Sequence[Component] = ()

@@ -1,4 +1,7 @@
-"""What the Search tab does: find, refine, go back, take a suggestion, open a link. Plain functions, no Gradio, no HTML."""
+"""What the Search tab does: find, refine, go back, take a suggestion, open a link.
+
+Plain functions, no Gradio, no HTML.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
 from umr.query_arithmetic import UNMOVED, Steering
 from umr.search import Outcome, Searcher
-from umr.types import SEARCH_IN
+from umr.types import SEARCH_IN, Query
 from umr.ui import edge, handlers, links, render
 from umr.ui.examples import Example
+from umr.ui.handlers import Question
+from umr.ui.kinds import searched
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
 from umr.ui.search import suggest
@@ -27,52 +32,57 @@ Shown = tuple[str, Answered | None, str, Trail, str]
 
 
 def find(
-    searchers: Searchers,
-    uploads: Path,
-    trail: Trail,
-    image: Any,
-    text: Any,
-    search_in: Any,
-    model: Any,
-    k: Any,
-    balance: Any = 0,
-    less_of: Any = "",
-    cut: Any = 0,
+    searchers: Searchers, trail: Trail, question: Question, encoder: Any, tuning: Sequence[Any] = (0, "", 0)
 ) -> Shown:
-    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
+    """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results.
+
+    Args:
+        searchers: what the page offers.
+        trail: the turns so far.
+        question: what was asked, unread.
+        encoder: its name.
+        tuning: what the drawer says: balance, less of, cut.
+    """
 
     def found() -> Shown:
+        balance, less_of, cut = tuning
         moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
-        return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
+        return _find(searchers, trail, *question.read(), encoder, moved)
 
-    return edge.answered("search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
+    return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
 
-def _find(
-    searchers: Searchers, trail: Trail, picture: Any, text: Any, search_in: Any, model: Any, k: Any, moved: Steering
-) -> Shown:
-    count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
-    searcher = searchers.get(model)
-    outcome = searchers.told(model, searcher.search(query, count, moved), picture)
-    turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
-    address = search_link.write(turn, links.collection_of(searchers, model), model, count)
-    return _shown(outcome, follow(trail, turn), model, address, PRECISION)
+def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: Steering) -> Shown:
+    searcher, picture = searchers.get(encoder), handlers.picture_of(query)
+    outcome = searchers.told(encoder, searcher.search(query, k, moved), picture)
+    turn = _turn(searcher, picture, query.content.text or "", searched(query.target_modality), moved)
+    address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k)
+    return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
 
 
 def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
-    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows: its
-    stored results where this very model made as many, else a search. Raises UMRError.
+    """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows.
+
+    That is its stored results where this very model made as many, else a search.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
     """
     example = choose_example(examples, number)
     if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
         shown = _stored(searchers, example, model)
     else:
-        shown = _find(searchers, (), example.image, example.text, example.search_in, model, k, UNMOVED)
+        query = handlers.make_query(example.image, example.text, example.search_in)
+        shown = _find(searchers, (), query, handlers.read_count(k), model, UNMOVED)
     return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
 
 
 def choose_example(examples: Sequence[Example], number: Any) -> Example:
-    """The example with this number. Raises ConfigError."""
+    """The example with this number.
+
+    Raises:
+        ConfigError: what is asked cannot be given, in words.
+    """
     place = read_place(number, len(examples))
     if place is None:
         raise ConfigError("there is no such example; reload the page")
@@ -91,8 +101,10 @@ def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any
 
 
 def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
-    """Picture, text, searched kind and drawer settings (balance, less of, cut) of an earlier turn, and the trail up to
-    it. Raises UMRError.
+    """What an earlier turn asked, and the trail up to it. Raises UMRError.
+
+    Returns:
+        Picture, text, searched kind, drawer settings (balance, less of, cut), trail.
     """
     shorter = back_to(trail, number)
     turn = shorter[-1]
@@ -102,7 +114,11 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
 
 
 def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
-    """The text of the query bar with a result's own words at its end. Raises UMRError."""
+    """The text of the query bar with a result's own words at its end.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
     candidate = handlers.candidate_of(searchers, model, candidate_id)
     words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
     if not words:
@@ -112,15 +128,21 @@ def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) ->
 
 
 def take_suggestion(suggestion: Any) -> str:
-    """A suggestion's text, for the query bar. Raises ConfigError for what is none."""
+    """A suggestion's text, for the query bar.
+
+    Raises:
+        ConfigError: what is none.
+    """
     if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
         raise ConfigError("that is no suggestion of this page")
     return handlers.read_text(suggestion) or ""
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
-    """Edits worth trying on the bar's picture, as HTML; for a visitor's own picture those of its nearest neighbour, and
-    none for one that is unlike the training: its nearest neighbour shares no more than a colour with it.
+    """Edits worth trying on the bar's picture, as HTML.
+
+    For a visitor's own picture they are those of its nearest neighbour, and there are none for one that is unlike the
+    training: its nearest neighbour shares no more than a colour with it.
     """
     try:
         picture = handlers.read_picture(image, uploads)

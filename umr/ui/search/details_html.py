@@ -28,11 +28,13 @@ def facts(candidate: Candidate) -> str:
         ""
         if candidate.content.image is None
         else (
-            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">Use as reference</button>'
+            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">'
+            "Use as reference</button>"
         )
     )
     return (
-        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KINDS[kind].title}</span><button type="button" '
+        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
+        '<button type="button" '
         f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
         f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>'
     )
@@ -58,7 +60,12 @@ def reasons(explanation: Explanation, moved: Steering = UNMOVED) -> str:
 
 
 def ranks(places: Mapping[str, Hit], tuned: bool = False) -> str:
-    """Where each model ranks the result. tuned: the search was fine-tuned, and so are these ranks."""
+    """Where each model ranks the result.
+
+    Args:
+        places: model -> where it is.
+        tuned: the search was fine-tuned, and so are these ranks.
+    """
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{hit.rank}</td><td>{hit.score:.3f}</td></tr>'
         for name, hit in places.items()

@@ -14,10 +14,13 @@ MAX_TURNS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One query of a trail. picture: the file that the page holds, None for words alone.  key: its content hash.
+    """One query of a trail.
 
-    reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
-    steering: what the drawer asked for.
+    Attributes:
+        picture: the file that the page holds, None for words alone.
+        key: its content hash.
+        reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
+        steering: what the drawer asked for.
     """
 
     picture: Path | None = None
@@ -59,7 +62,11 @@ def read_place(value: Any, count: int) -> int | None:
 
 
 def back_to(trail: Trail, number: Any) -> Trail:
-    """The trail up to the turn with this number. Raises ConfigError if there is none."""
+    """The trail up to the turn with this number.
+
+    Raises:
+        ConfigError: there is none.
+    """
     place = read_place(number, len(trail))
     if place is None:
         raise ConfigError("there is no such turn (any more); search again")

@@ -11,7 +11,12 @@ from umr.ui.search.history import Trail, Turn
 
 
 def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
-    """Suggested edits as buttons. nearest: whose edits they are, where the picture is not the collection's own."""
+    """Suggested edits as buttons.
+
+    Args:
+        texts: the edits.
+        nearest: whose edits they are, where the picture is not the collection's own.
+    """
     if not texts:
         return no_suggestions()
     label = "Try" if nearest is None else f"From the nearest catalogue picture, “{name_of(nearest)}”:"
@@ -23,7 +28,11 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
 
 
 def no_suggestions(unlike: bool = False) -> str:
-    """What stands in the suggestions' place, so that nothing jumps when they come. unlike: why there are none."""
+    """What stands in the suggestions' place, so that nothing jumps when they come.
+
+    Args:
+        unlike: why there are none.
+    """
     words = (
         "No suggestions for this picture: it is unlike what this model was trained on."
         if unlike

@@ -21,10 +21,11 @@ from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
-ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
-experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
-there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
-changed. The cut leaves out results below that share of the best score.</p>"""
+ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic
+<strong>outside the training</strong>, an experiment: <code>{FORMULA}</code>, where c is the model's own composition,
+p the picture alone, t the words alone, n what there should be less of, b the balance, and unit() brings the length
+back to 1. At b = 0 and without “less of” nothing is changed. The cut leaves out results below that share of the best
+score.</p>"""
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,9 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
     """A search, and the one that keeps the page as it is while there is nothing to search for."""
 
     def find(trail: Any, *values: Any) -> Any:
-        return search.find(searchers, UPLOADS, trail, *values)
+        image, text, kind, encoder, count, *tuning = values
+        question = handlers.Question(uploads=UPLOADS, image=image, text=text, search_in=kind, k=count)
+        return search.find(searchers, trail, question, encoder, tuning)
 
     def again(trail: Any, *values: Any) -> Any:
         return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 5

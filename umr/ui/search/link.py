@@ -16,8 +16,13 @@ KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchLink:
-    """What an address asks of the Search tab. picture: the file of its reference.  model, k: None where it says
-    nothing.  whole: nothing of the query is missing, so that it can be asked at once.
+    """What an address asks of the Search tab.
+
+    Attributes:
+        picture: the file of its reference.
+        model: None where it says nothing.
+        k: None where it says nothing.
+        whole: nothing of the query is missing, so that it can be asked at once.
     """
 
     picture: Path | None = None

@@ -1,5 +1,6 @@
-"""Edits worth trying on a picture, mined from its neighbours in the collection that differ in one thing. No model is
-asked, unless the picture is a visitor's own: then its nearest neighbour is found first.
+"""Edits worth trying on a picture, mined from its neighbours in the collection that differ in one thing.
+
+No model is asked, unless the picture is a visitor's own: then its nearest neighbour is found first.
 """
 
 from __future__ import annotations
