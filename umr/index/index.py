@@ -388,4 +388,6 @@ def _command() -> str:
     """The command that is running, to be run again."""
     if Path(sys.argv[0]).name == "__main__.py":
         return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]])
+    if Path(sys.argv[0]).stem == "umr":  # the script that an installation makes
+        return shlex.join(["umr", *sys.argv[1:]])
     return "python -m umr index FOLDER --encoder NAME --out DIR"

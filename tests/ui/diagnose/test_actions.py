@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import MARKUP, no_model
 from umr.eval.diagnosis import diagnosis_file
-from umr.eval.reports import store
+from umr.eval.store import store
 from umr.ui.diagnose import actions as diagnose
 from umr.ui.plots import Point, scatter
 from umr.ui.queries import compare_link, judged_queries

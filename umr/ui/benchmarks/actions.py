@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from umr.errors import ConfigError
-from umr.eval import reports
+from umr.eval import evaluate, reports
 from umr.eval.reports import Stored
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
@@ -71,7 +71,7 @@ def _difference(searchers: Searchers, a: Any, b: Any) -> str:
     if a == b:
         return render.message("Choose two models", "A model does not differ from itself.")
     one, other = (_stored(searchers, name) for name in (a, b))
-    return benchmarks_html.pair(one, other, reports.paired(one, other))
+    return benchmarks_html.pair(one, other, evaluate.compare_stored(one, other))
 
 
 def _drill(searchers: Searchers, key: Any) -> str:
