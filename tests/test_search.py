@@ -224,4 +224,6 @@ def test_a_query_that_was_read_is_neither_decoded_nor_hashed_again(searcher, ben
 def test_a_moved_search_leaves_out_weak_results_and_says_what_it_could_not_do(searcher):
     plain = searcher.search(ask("image", text="a red card"), 12).results
     found = searcher.search(ask("image", text="a red card"), 12, Steering(cut=0.5, balance=0.5))
-    assert found.results == [r for r in plain if r.hit.score >= 0.5 * plain[0].hit.score] and found.notices == (ONE_PART,)
+    assert found.results == [r for r in plain if r.hit.score >= 0.5 * plain[0].hit.score] and found.notices == (
+        ONE_PART,
+    )

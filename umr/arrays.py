@@ -19,7 +19,11 @@ _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, I
 
 
 def npy_target(path: str | Path) -> Path:
-    """The path, where a file can be written. Raises ConfigError where it is a folder, a device, a pipe or a socket."""
+    """The path, where a file can be written.
+
+    Raises:
+        ConfigError: it is a folder, a device, a pipe or a socket.
+    """
     target = Path(path)
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; name the file to write, such as {target / 'vectors.npy'}")
@@ -30,7 +34,9 @@ def npy_target(path: str | Path) -> Path:
 def write_npy(path: str | Path, array: np.ndarray) -> None:
     """Write a .npy that replaces `path` only once it is whole and on the disk (see npy_target).
 
-    Raises ConfigError for a target that cannot be replaced, DiskFullError.
+    Raises:
+        ConfigError: the target cannot be replaced.
+        DiskFullError: nothing more fits.
     """
     # "w+b": into a file open for writing alone numpy writes past Python, and says only "992 written" when it is full
     with replacing(npy_target(path)) as draft, draft.open("w+b") as file:
@@ -38,7 +44,11 @@ def write_npy(path: str | Path, array: np.ndarray) -> None:
 
 
 def read_npy(path: str | Path) -> np.ndarray:
-    """The array of a .npy file. Raises MismatchError if it is cut off or no array."""
+    """The array of a .npy file.
+
+    Raises:
+        MismatchError: it is cut off, or no array.
+    """
     try:
         array = np.load(path, allow_pickle=False)
     except _BROKEN as error:

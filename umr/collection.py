@@ -67,7 +67,11 @@ class Collection:
         return iter(self._candidates)
 
     def __getitem__(self, candidate_id: str) -> Candidate:
-        """Raises KeyError for an id that is not here."""
+        """The candidate of an id.
+
+        Raises:
+            KeyError: it is not here.
+        """
         return self._candidates[self._rows[candidate_id]]
 
     def __contains__(self, candidate_id: object) -> bool:

@@ -80,7 +80,7 @@ def _take(folder: Path) -> int:
 
 
 def _lock(handle: int, path: Path) -> None:
-    """Raises ConfigError where it is held, or cannot be."""
+    """Lock the open file, or raise ConfigError: it is held, or cannot be locked."""
     try:
         if sys.platform == "win32":
             os.lseek(handle, _FAR, os.SEEK_SET)
