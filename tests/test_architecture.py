@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
-OURS = sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
+OURS = [*sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
 WITHOUT_TORCH = (
     "types",
     "index/index",

@@ -48,10 +48,21 @@ def save_checkpoint(
     """Write everything that the next step depends on; keep this checkpoint and the one before.
 
     torch's global random states (CPU and CUDA) are saved as well; Python's `random` is not.
-    Args:   modules: every parameter of the optimizer must be in one of them.   extra: anything that JSON can hold.
-    Returns: the checkpoint's folder.
-    Raises: ConfigError if step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds
-            a parameter or a value that would be lost.
+
+    Args:
+        folder: of the run; made where it is absent.
+        step: how many are finished, from 0.
+        modules: every parameter of the optimizer must be in one of them.
+        optimizer: with the state of its parameters.
+        generators: random streams that the next step draws from.
+        extra: anything that JSON can hold.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        ConfigError: step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds a
+            parameter or a value that would be lost.
     """
     folder = Path(folder)
     if step < 0:
@@ -102,10 +113,22 @@ def load_checkpoint(
     """Fill modules, optimizer, generators and torch's global random states from the newest checkpoint of a folder.
 
     After it the next step is the one that would have followed the save. All checks come before the first change,
-    except tensor shapes, which the modules check themselves. check: called with the checkpoint's extra among them; it
-    raises where the checkpoint is of another run.
-    Raises: ConfigError if the folder has no checkpoint; MismatchError if files are damaged, or the checkpoint holds
-            other modules, parameters or generators than those given.
+    except tensor shapes, which the modules check themselves.
+
+    Args:
+        folder: of the run.
+        modules: those of save_checkpoint, to be filled.
+        optimizer: built as in the run that wrote the checkpoint.
+        generators: those of save_checkpoint, to be set.
+        check: called with the checkpoint's extra, before anything is filled; raises where it is of another run.
+
+    Returns:
+        The step, and the extra.
+
+    Raises:
+        ConfigError: the folder has no checkpoint.
+        MismatchError: files are damaged, or the checkpoint holds other modules, parameters or generators than those
+            given.
     """
     folder = Path(folder)
     name = _read_latest(folder)

@@ -1,4 +1,6 @@
-"""Damaged clips by the thousand, and what becomes of them: `python -m umr.bench.fuzz_clips --mutants 2000 [--through library]`.
+"""Damaged clips by the thousand, and what becomes of them.
+
+    python -m umr.bench.fuzz_clips --mutants 2000 [--through library]
 
 Not a test of how well clips are found. Small clips are made with PyAV and changed: bytes, extreme values in the fields
 of boxes, cuts, insertions. Exit status 1 if any of them ended a process that reads clips for others.
@@ -29,12 +31,13 @@ from umr.errors import MediaError, UMRError
 #: What is changed: ending -> (codec, pixel format).
 KINDS = {"mp4": ("h264", "yuv420p"), "webm": ("libvpx-vp9", "yuv420p"), "avi": ("mpeg4", "yuv420p"),
          "mkv": ("h264", "yuv420p"), "gif": ("gif", "rgb8")}  # fmt: skip
-#: libx264's macroblock tree reads memory that it has not filled: frames this small come out in other bytes now and then.
+#: libx264's macroblock tree reads memory that it has not filled: now and then small frames come out in other bytes.
 ENCODING = {"h264": {"x264-params": "mbtree=0"}}
 #: Where containers keep numbers: names of boxes and chunks, and ids of EBML elements.
 FIELDS = (b"stts", b"stsz", b"stsc", b"stco", b"stss", b"ctts", b"mdhd", b"mvhd", b"tkhd", b"elst", b"avc1", b"avcC",
           b"moov", b"trak", b"mdat", b"avih", b"strh", b"strf", b"idx1", b"movi", b"00dc", b"\x1f\x43\xb6\x75",
-          b"\x16\x54\xae\x6b", b"\x15\x49\xa9\x66", b"\x1c\x53\xbb\x6b", b"\xb0", b"\xba", b"\x21\xf9", b"\x2c\x00")  # fmt: skip
+          b"\x16\x54\xae\x6b", b"\x15\x49\xa9\x66", b"\x1c\x53\xbb\x6b", b"\xb0", b"\xba", b"\x21\xf9",
+          b"\x2c\x00")  # fmt: skip
 EXTREMES = (0, 1, 0x7F, 0xFFFF, 0x10000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 BATCH = 500  # files of one `umr index`, and of one visitor's drop
 DIED, REFUSED, VECTORS = "deaths", "refused", "vectors"
