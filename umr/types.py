@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from umr.encoders.config import EncoderConfig
-
 Modality = Literal["text", "image", "image,text", "video"]
 Target = Literal["text", "image", "image,text", "video", "all"]
 
@@ -85,6 +83,13 @@ class Candidate:
     content_hash: str = ""
 
 
+class Refused(NamedTuple):
+    """Something that was offered to a collection and not taken, and why."""
+
+    source: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
     """Unit rows and who made them. vectors: (N, D) float32; encoder: the encoder's fingerprint."""
@@ -130,10 +135,17 @@ class Result:
 class Encoder(Protocol):
     """Anything that turns queries and candidates into comparable unit vectors."""
 
-    fingerprint: str
-    name: str
-    dim: int
-    config: EncoderConfig
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
 
     def encode_queries(self, queries: Iterable[Query]) -> Embeddings: ...
 

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from umr.encoders import load_encoder
 from umr.encoders.card import card, main
 from umr.encoders.config import read_config
-from umr.search import available, default_root
+from umr.shipped import available, default_root
 
 RECORD = {
     "config": {"name": "unified", "init": None, "steps": 7, "seed": 3, "programmes": {"pictures": 0.75, "clips": 0.25},

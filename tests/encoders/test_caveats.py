@@ -8,11 +8,11 @@ import pytest
 
 from umr.bench.readme_tables import PAIR
 from umr.encoders.card import CARD_NAME, card
+from umr.encoders.caveats import CIRCULAR, UNEQUAL, UNEQUAL_DATA, concerns
 from umr.encoders.config import read_config
-from umr.eval.caveats import CIRCULAR, UNEQUAL, UNEQUAL_DATA, concerns
 from umr.eval.reports import read_stored
 from umr.index.manifest import IndexManifest
-from umr.search import default_root, index_folder, repository_root
+from umr.shipped import default_root, index_folder, repository_root
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import actions as compare
 from umr.ui.compare import html as compare_html
