@@ -91,6 +91,7 @@ def request(address: str, endpoint: str, picture: Path) -> Send:
     """What sends the picture to a named endpoint, as a client of its own would."""
     from gradio_client import Client, handle_file  # heavy, and only this command needs it
     from gradio_client.exceptions import AppError
+    from httpx import HTTPError
 
     client = Client(address, verbose=False)
 
@@ -100,7 +101,7 @@ def request(address: str, endpoint: str, picture: Path) -> Send:
         except AppError as error:
             print(f"{endpoint}: {error}", file=sys.stderr)
             return REFUSED
-        except (OSError, ValueError) as error:  # the page is gone, or what it says is no answer
+        except (HTTPError, OSError, ValueError) as error:  # the page is gone, or what it says is no answer
             print(f"{endpoint}: {type(error).__name__}: {error}", file=sys.stderr)
             return LOST
         return ANSWERED
@@ -123,12 +124,11 @@ def bench_bombs(searches: int = SEARCHES, compares: int = COMPARES, side: int = 
         MismatchError: the page does not start.
     """
     with tempfile.TemporaryDirectory() as folder, served_page() as (address, process):
-        assert process is not None  # started here, as no address was given
         picture = Path(folder) / "bomb.png"
         picture.write_bytes(bomb(side))
         sends = [request(address, name, picture) for name in ["/search"] * searches + ["/compare"] * compares]
-        pid = process.pid
-        return watched(sends, lambda: resident_mib(pid))
+        pids = [] if process is None else [process.pid]  # one, as the page was started here
+        return watched(sends, lambda: sum(map(resident_mib, pids)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
