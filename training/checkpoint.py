@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import checkpoint_state as flat
@@ -79,23 +79,13 @@ def save_checkpoint(
         "optimizer": optimizer_values,
         "random": random_values,
     }
-    try:
-        json.dumps(state)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"this state cannot be written as JSON: {error}. Give plain numbers, texts, lists") from error
+    _check_json(state)
 
     folder.mkdir(parents=True, exist_ok=True)
     previous = _read_latest(folder)
     name = _free_name(folder, step)
     temporary = folder / f".{name}.writing"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    for module_name, module in modules.items():
-        save_model(module, str(temporary / f"module.{module_name}.safetensors"))
-    save_file(optimizer_tensors, temporary / "optimizer.safetensors")
-    save_file(random_tensors, temporary / "random.safetensors")
-    state["files"] = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
-    (temporary / "state.json").write_text(json.dumps(state, indent=1), "utf-8")
+    _write(temporary, modules, {"optimizer": optimizer_tensors, "random": random_tensors}, state)
     put(temporary, folder / name)
     (folder / ".latest.writing").write_text(name + "\n", "utf-8")
     put(folder / ".latest.writing", folder / "latest")
@@ -157,6 +147,27 @@ def load_checkpoint(
 def has_checkpoint(folder: str | Path) -> bool:
     """Whether load_checkpoint would find something there."""
     return _read_latest(Path(folder)) is not None
+
+
+def _write(
+    temporary: Path, modules: Mapping[str, nn.Module], tensors: Mapping[str, dict[str, Tensor]], state: dict[str, Any]
+) -> None:
+    """The files of a checkpoint, in a new folder; the state, with their hashes, last."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    for name, module in modules.items():
+        save_model(module, str(temporary / f"module.{name}.safetensors"))
+    for name, named in tensors.items():
+        save_file(named, temporary / f"{name}.safetensors")
+    files = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+    (temporary / "state.json").write_text(json.dumps(state | {"files": files}, indent=1), "utf-8")
+
+
+def _check_json(state: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(state)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"this state cannot be written as JSON: {error}. Give plain numbers, texts, lists") from error
 
 
 def _read_latest(folder: Path) -> str | None:
