@@ -8,7 +8,8 @@ from PIL import Image
 
 from umr.cli.commands import main
 from umr.errors import ConfigError
-from umr.eval.evaluate import load, run_file
+from umr.eval.evaluate import load
+from umr.eval.reports import run_file
 from umr.formats import read_run
 from umr.query_files import query_files
 

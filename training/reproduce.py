@@ -35,8 +35,8 @@ from umr.encoders import load_encoder
 from umr.encoders.card import RECORD_NAME
 from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import ConfigError, MismatchError, UMRError
-from umr.eval.evaluate import evaluate, matching, read_report
-from umr.eval.reports import reports_folder
+from umr.eval.evaluate import evaluate, matching
+from umr.eval.reports import read_report, reports_folder
 from umr.index.index import build_index
 from umr.index.manifest import MANIFEST
 from umr.search import Searcher

@@ -42,7 +42,7 @@ def row(task: str, difference: float, p: float) -> dict:
 def test_the_pair_loses_or_gains_only_after_holm_whatever_its_interval(monkeypatch):
     rows = (row("it2i", -0.05, 0.2), row("it2t", 0.05, 0.01), row("t2t", -0.05, 0.0004))
     monkeypatch.setattr(readme_tables, "_stored", lambda name: name)
-    monkeypatch.setattr(readme_tables, "paired", lambda a, b: rows)
+    monkeypatch.setattr(readme_tables, "compare_stored", lambda a, b: rows)
     assert readme_tables.pair()[2:] == [
         "| `it2i` | ind | 177 | 40.0 | 35.0 | -5.0 (-6.0 to -4.0) | .200 |  |",
         "| `it2t` | ind | 177 | 40.0 | 45.0 | +5.0 (+4.0 to +6.0) | .010 | gains |",

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import datasets
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import umr
+import umr.cli
 from umr.bench import latency as bench
 from umr.cli.commands import main
 from umr.eval.evaluate import load
@@ -367,8 +369,7 @@ def test_info_lists_what_is_shipped(searcher, capsys):
     assert row["fingerprint"] == searcher.encoder.fingerprint
 
 
-def test_info_re_encodes_the_probe_and_reports_a_broken_index(searcher, benchmark, monkeypatch, capsys):
-    monkeypatch.setattr(type(searcher.encoder), "parameters", lambda self: [], raising=False)
+def test_info_re_encodes_the_probe_and_reports_a_broken_index(searcher, benchmark, capsys):
     assert main(["info", "--json"]) == 0
     assert rows(capsys)[0]["probe"] == pytest.approx(1, abs=1e-4)
     (benchmark.parents[1] / "unified" / "catalogue" / "ids.txt").write_text("")
@@ -424,6 +425,28 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     assert not {"torch", "faiss", "numpy"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
 
 
+def test_the_entry_point_of_an_installation_works_from_any_folder(tmp_path):
+    script = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]["umr"]
+    code = (
+        f"import sys; from importlib.metadata import EntryPoint; sys.exit(EntryPoint('umr', {script!r}, 'x').load()())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "info", "--quick", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert {"contrastive", "mca", "unified"} <= {row["encoder"] for row in json.loads(done.stdout)}
+
+
+def test_the_room_of_the_command_line_hands_over_its_main(searcher, capsys):
+    assert umr.cli.main(["info", "--quick", "--json"]) == 0
+    assert rows(capsys)[0]["encoder"] == "unified"
+
+
 def test_a_bad_request_in_its_own_process_prints_one_line_and_ends_with_2():
     done = run("-m", "umr", "search", "--text", " ")
     assert (
@@ -436,5 +459,6 @@ def test_the_package_offers_its_public_names_lazily():
     done = run("-c", code)
     assert done.returncode == 0 and int(done.stdout) <= 15
     assert all(getattr(umr, name) is not None and name in dir(umr) for name in umr.__all__)
+    missing = "nothing"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        umr.nothing
+        getattr(umr, missing)

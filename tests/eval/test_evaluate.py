@@ -7,25 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from umr.cli.commands import main
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import (
-    DEPTH,
     OVER_SUM,
     all_tasks_and_splits,
     compare,
     compare_runs,
+    compare_stored,
     encode_variants,
     evaluate,
     evaluate_all,
     load,
     over_sum,
-    read_report,
-    run_file,
     score,
     verdict,
 )
-from umr.eval.measures import holm, wilson_interval
+from umr.eval.measures import DEPTH, holm, wilson_interval
+from umr.eval.reports import read_report, run_file
 from umr.formats import read_run
 from umr.index.index import Index, build_index
 from umr.search import Searcher
@@ -294,14 +294,6 @@ def test_runs_over_other_collections_are_not_compared(searcher, benchmark):
         compare_runs(benchmark, benchmark / "a", benchmark / "b")
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[]", None])
-def test_a_report_that_is_none_is_refused(tmp_path, text):
-    if text is not None:
-        (tmp_path / "report.json").write_text(text)
-    with pytest.raises(ConfigError, match="is no report"):
-        read_report(tmp_path)
-
-
 def test_opposite_parts_have_a_sum_that_is_still_a_vector(searcher, benchmark, monkeypatch):
     def opposed(queries):
         ids = tuple(query.query_id for query in queries)
@@ -312,3 +304,10 @@ def test_opposite_parts_have_a_sum_that_is_still_a_vector(searcher, benchmark, m
     monkeypatch.setattr(searcher.encoder, "encode_queries", opposed)
     vectors = encode_variants(searcher, load(benchmark, "it2i", "ind"))
     assert (vectors["sum"].vectors == vectors["picture"].vectors).all()
+
+
+def test_compare_reads_the_stored_reports_where_no_folder_is_given(stored, capsys):
+    assert main(["compare", "unified", "unified", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["task"], row["difference"]) for row in rows] == [("it2i", 0), ("it2i", 0), ("t2t", 0)]
+    assert list(compare_stored(stored, stored)) == rows

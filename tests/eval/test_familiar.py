@@ -42,7 +42,7 @@ def test_a_picture_under_the_threshold_and_one_of_the_catalogue_get_none(searche
 
 
 def test_the_verdict_is_the_one_of_your_files(searcher, photograph, tmp_path):
-    """The distance is `drift.judge`'s, of the picture as a candidate."""
+    """The distance is `ood.judge`'s, of the picture as a candidate."""
     build_index(
         searcher.encoder,
         Collection([Candidate(candidate_id="a", content=Content(image=photograph))], "own", ""),

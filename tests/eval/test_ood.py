@@ -1,4 +1,4 @@
-"""Drift: the distance, its threshold, the claim about a set, and the file that carries the calibration."""
+"""Out of distribution: the distance, its threshold, the claim about a set, and the calibration's file."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def test_a_calibration_is_read_back_and_only_for_its_own_encoder_and_collection(
     assert read_calibration(folder, other) is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kinds": {"image": {}}}', '{"kinds": 3}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"kinds": {"image": {}}}', '{"kinds": {"smell": {}}}', '{"kinds": 3}']
+)
 def test_a_broken_calibration_is_an_error_in_words(searcher, text):
     folder = index_folder("unified", searcher.collection.folder.parents[1])
     ood.calibration_file(folder).parent.mkdir()
@@ -124,7 +126,7 @@ def test_calibration_states_its_false_alarms_and_what_it_detects():
     assert kind.detected["far"] > 0.7
     table = ood.rows(Calibration(encoder="", collection="", alpha=0.01, kinds={"image": kind}, command=""))
     assert [line["shown"] for line in table] == ["catalogue, held out", "far"]
-    json.dumps(table)
+    assert json.loads(json.dumps(table)) == table  # as `umr drift --json` prints it
 
 
 def test_unfamiliar_things_are_the_same_on_every_call_and_of_their_kind():

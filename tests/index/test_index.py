@@ -374,6 +374,20 @@ def test_shards_of_another_encoder_are_not_used(folder, encoder, collection, tmp
     )
 
 
+@pytest.mark.parametrize(
+    ("started", "command"),
+    [
+        ("/a b/umr/__main__.py", "python -m umr index 'my pictures' --out x"),
+        ("/a b/bin/umr", "umr index 'my pictures' --out x"),
+        ("/a b/umr.exe", "umr index 'my pictures' --out x"),
+        ("/a b/notebook.py", "python -m umr index FOLDER --encoder NAME --out DIR"),
+    ],
+)
+def test_the_manifest_names_the_command_that_made_it(encoder, collection, tmp_path, monkeypatch, started, command):
+    monkeypatch.setattr(sys, "argv", [started, "index", "my pictures", "--out", "x"])
+    assert build_index(encoder, collection, tmp_path / "index").command == command
+
+
 def test_a_rebuild_that_fails_leaves_the_old_index_whole(folder, encoder, collection):
     with pytest.raises(KeyboardInterrupt):
         build_index(Stops(1), collection, folder, shard=10)

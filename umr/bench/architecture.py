@@ -1,10 +1,10 @@
-"""The rooms of this repository and the arrows between them, read from the imports, and the picture of them. Not the rules.
+"""The rooms of this repository and the arrows between them, read from the imports, and the picture of them.
 
     python -m umr.bench.architecture            writes docs/architecture.svg
     python -m umr.bench.architecture --list     prints every room with what it imports, and the circles
 
-A room is a module or package directly under umr/, umr/ui/ or training/; an arrow is an import, wherever in a file it stands.
-tests/test_architecture.py holds the rules over the same graph.
+A room is a module or package directly under umr/ or umr/ui/, or all of training/; an arrow is an import, wherever in a
+file it stands. Not the rules over this graph (tests/test_architecture.py).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def imported(path: Path) -> Iterator[str]:
 def import_graph(root: Path) -> Graph:
     """Module -> the modules of this repository that it imports.
 
-    A package counts as imported only where something of its own __init__.py is asked for, since a name that is a module of
-    it is an arrow to that module.
+    A package counts as imported only where something of its own __init__.py is asked for, since a name that is a module
+    of it is an arrow to that module.
     """
     files = modules(root)
     graph: Graph = {}
@@ -136,8 +136,10 @@ def reduced(graph: Mapping[str, set[str]]) -> Graph:
     def below(node: str) -> set[str]:
         return graph[node].union(*(below(other) for other in graph[node]))
 
-    return {node: {one for one in others if not any(one in below(two) for two in others - {one})}
-            for node, others in graph.items()}  # fmt: skip
+    return {
+        node: {one for one in others if not any(one in below(two) for two in others - {one})}
+        for node, others in graph.items()
+    }
 
 
 def picture(graph: Mapping[str, set[str]]) -> str:
@@ -153,7 +155,8 @@ def picture(graph: Mapping[str, set[str]]) -> str:
         for number, room in enumerate(row):
             place[room] = (left + number * (WIDTH + GAP_X), MARGIN + level * (HEIGHT + GAP_Y))
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" font-family="system-ui, sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+        'font-family="system-ui, sans-serif">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 L8 4 L0 8 z" fill="#667"/></marker></defs>',
         f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>',
@@ -184,8 +187,14 @@ def _colour(room: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draws or lists the rooms of the repository that this file lies in. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m umr.bench.architecture", description=__doc__.partition("\n")[0])
+    """Draws or lists the rooms of the repository that this file lies in.
+
+    Returns:
+        The exit status: 1 where modules or rooms import each other in a circle, which cannot be drawn.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m umr.bench.architecture", description="Draws the rooms of this repository and their arrows."
+    )
     parser.add_argument("--list", action="store_true", help="print rooms, arrows and circles instead of drawing them")
     options = parser.parse_args(arguments)
     root = Path(__file__).resolve().parents[2]

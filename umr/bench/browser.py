@@ -26,7 +26,11 @@ FLAGS = (
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """The system's Chromium without a window. Raises ConfigError naming what is not installed."""
+    """The system's Chromium without a window.
+
+    Raises:
+        ConfigError: it, or what drives it, is not installed.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:

@@ -25,10 +25,20 @@ _WARM_UP = 5
 def bench_query(
     searcher: Searcher, judged: Judged, k: int = 24, repeat: int = 100, check: PictureCheck | None = None
 ) -> list[dict[str, Any]]:
-    """Milliseconds (p50, p95) of each step of warm single queries, of FAISS alone on the same vectors, and the
-    difference.
+    """Milliseconds of each step of warm single queries, of FAISS alone on the same vectors, and the difference.
 
-    check: what is asked, once for each picture, whether it is unlike the training; timed beside the query.
+    Args:
+        searcher: what is timed.
+        judged: whose queries are asked.
+        k: results of each.
+        repeat: queries that are timed.
+        check: what is asked, once for each picture, whether it is unlike the training; timed beside the query.
+
+    Returns:
+        A row for each step: p50 and p95.
+
+    Raises:
+        ConfigError: repeat is below 1.
     """
     if repeat < 1:
         raise ConfigError(f"repeat is {repeat}; at least 1 query must be timed")
@@ -44,7 +54,11 @@ def bench_query(
 
 
 def bench_vectors(count: int, dim: int, k: int = 24, repeat: int = 50) -> list[dict[str, Any]]:
-    """The same comparison over `count` made-up unit vectors: what umr adds to FAISS at that size."""
+    """The same comparison over `count` made-up unit vectors: what umr adds to FAISS at that size.
+
+    Raises:
+        ConfigError: there is nothing to search.
+    """
     if count < 1 or dim < 1:
         raise ConfigError(f"{count} vectors of {dim} numbers cannot be searched; give at least 1 of 1")
     rng = np.random.default_rng(0)

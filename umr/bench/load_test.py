@@ -44,7 +44,14 @@ class Asked:
 
 @dataclass(slots=True)
 class Tally:
-    """What the users met. Appending to a list is atomic, so they share it without a lock."""
+    """What the users met. Appending to a list is atomic, so they share it without a lock.
+
+    Attributes:
+        ms: of each answer.
+        errors: in words.
+        wrong: texts of queries that got another's answer.
+        memory_mib: (seconds since the start, MiB) of the server.
+    """
 
     ms: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -53,10 +60,20 @@ class Tally:
 
 
 def bench_load(judged: Judged, users: int, seconds: float, url: str | None = None) -> dict[str, Any]:
-    """Loads a page with `users` simultaneous visitors and returns the row of the report.
+    """Load a page with simultaneous visitors.
 
-    url: a page that runs already, on this machine; None starts app.py. Raises ConfigError for settings outside their
-    limits, MismatchError where the page does not answer or two queries have one answer.
+    Args:
+        judged: whose queries are asked, one for each visitor.
+        users: visitors, 1 to 256.
+        seconds: how long, up to 3600.
+        url: a page that runs already, on this machine; None starts app.py.
+
+    Returns:
+        The row of the report.
+
+    Raises:
+        ConfigError: a setting is outside its limits.
+        MismatchError: the page does not answer, or too few queries have answers of their own.
     """
     if not 1 <= users <= 256 or not 0 < seconds <= 3600:
         raise ConfigError(f"{users} users for {seconds:g} s: give 1 to 256 users and up to 3600 s")
@@ -85,7 +102,8 @@ def connect(address: str) -> Ask:
 def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
     """One query for each user, with its answer when nobody else asks; no two with the same answer.
 
-    Raises MismatchError where there are too few such queries: then a mix-up could not be seen.
+    Raises:
+        MismatchError: there are too few such queries: then a mix-up could not be seen.
     """
     found: list[Asked] = []
     for query in judged.queries:
@@ -102,13 +120,18 @@ def alone(ask: Ask, judged: Judged, users: int) -> list[Asked]:
 
 
 def together(asks: Sequence[Ask], asked: Sequence[Asked], seconds: float, pid: int | None) -> Tally:
-    """All users at once until the time is over, each with its own query again and again, each answer compared with the
-    one that the query had alone.  pid: the server's process, None where its memory cannot be seen.
+    """All users at once until the time is over, each with its own query again and again.
+
+    Args:
+        asks: of each user.
+        asked: the query of each; every answer is compared with the one that it had alone.
+        seconds: how long.
+        pid: the server's process; None where its memory cannot be seen.
     """
     tally, start = Tally(), time.monotonic()
     threads = [
         threading.Thread(target=_user, args=(ask, own, start + seconds, tally), daemon=True)
-        for ask, own in zip(asks, asked)
+        for ask, own in zip(asks, asked, strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -137,7 +160,7 @@ def _user(ask: Ask, own: Asked, until: float, tally: Tally) -> None:
 
 def same(a: Answer, b: Answer) -> bool:
     """Whether two answers are of one query: the same scores, and the same ids but for ties within the tolerance."""
-    if len(a) != len(b) or any(abs(x[1] - y[1]) > SCORE_APART for x, y in zip(a, b)):
+    if len(a) != len(b) or any(abs(x[1] - y[1]) > SCORE_APART for x, y in zip(a, b, strict=True)):
         return False
     return len({x[0] for x in a} & {y[0] for y in b}) >= len(a) - 1
 

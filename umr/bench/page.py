@@ -20,13 +20,13 @@ from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import Judged
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 COLUMNS = ("step", "n", "p50_ms", "p95_ms", "wanted_p50_ms", "wanted_p95_ms", "met")
 K = 24  # cards that the page shows
 OPENINGS = 5
 WARM_UP = 2
-TALL = {"width": 1440, "height": 2400}  # so that all cards are in view: pictures out of view are not loaded
+TALL: ViewportSize = {"width": 1440, "height": 2400}  # all cards are in view: pictures out of view are not loaded
 PATIENCE_MS = 60_000
 SETTLE_MS = 500  # after a picture was given, for the suggestions; a visitor takes longer to type
 
@@ -40,8 +40,9 @@ WANTED: dict[str, tuple[float | None, float | None]] = {
 
 #: The first moment when the search button is there; performance.now() counts from the opening.
 INTERACTIVE = """new Promise((resolve) => { const look = () =>
-  document.querySelector('#q-go')?.offsetParent ? resolve(performance.now()) : requestAnimationFrame(look); look(); })"""
-#: Presses a button; tells the time until new items are there, every picture in view is decoded, and a frame has passed.
+  document.querySelector('#q-go')?.offsetParent ? resolve(performance.now()) : requestAnimationFrame(look);
+  look(); })"""
+#: Presses a button; tells the time until new items are there, all pictures in view are decoded, and a frame has passed.
 PAINTED = """async ({ button, place, item, count, patience }) => {
   const frame = () => new Promise(requestAnimationFrame);
   document.querySelectorAll(`${place} ${item}`).forEach((old) => { old.dataset.old = ''; });
@@ -78,10 +79,19 @@ COMPARE = Bar("#c-image", "#c-text textarea", "#c-go", "#compare", ".u-cell")
 
 
 def bench_page(judged: Judged, repeat: int = 30, url: str | None = None) -> list[dict[str, Any]]:
-    """The rows of the report: milliseconds of each step beside what is wanted.
+    """Time each step of a visit.
 
-    judged: queries of picture and text.  url: a page that runs already on this machine; None starts app.py.
-    Raises ConfigError for settings outside their limits or a missing browser, MismatchError where nothing appears.
+    Args:
+        judged: queries of picture and text.
+        repeat: searches, and comparisons, that are timed.
+        url: a page that runs already on this machine; None starts app.py.
+
+    Returns:
+        The rows of the report: milliseconds of each step beside what is wanted.
+
+    Raises:
+        ConfigError: a setting is outside its limits, or there is no browser.
+        MismatchError: nothing appears.
     """
     queries = [(str(q.content.image), q.content.text) for q in judged.queries if q.content.image and q.content.text]
     if not 1 <= repeat <= 1000 or not queries:
@@ -98,13 +108,19 @@ def bench_page(judged: Judged, repeat: int = 30, url: str | None = None) -> list
 def judged_row(step: str, ms: Sequence[float]) -> dict[str, Any]:
     """A step's percentiles beside what is wanted of them; met: None where nothing is."""
     measured, wanted = row(step, list(ms)), WANTED[step]
-    pairs = [(measured[name], limit) for name, limit in zip(("p50_ms", "p95_ms"), wanted) if limit is not None]
+    pairs = [
+        (measured[name], limit) for name, limit in zip(("p50_ms", "p95_ms"), wanted, strict=True) if limit is not None
+    ]
     met = all(value <= limit for value, limit in pairs) if pairs else None
     return measured | {"wanted_p50_ms": wanted[0], "wanted_p95_ms": wanted[1], "met": met}
 
 
 def server_ms(timing: str) -> float:
-    """The sum of a result's timing line, "decode 3.1 ms · encode 40 ms · …". Raises MismatchError if it has none."""
+    """The sum of a result's timing line, "decode 3.1 ms · encode 40 ms · …".
+
+    Raises:
+        MismatchError: it names no milliseconds.
+    """
     found = re.findall(r"[a-z]+ (\d+(?:\.\d+)?) ms", timing)
     if not found:
         raise MismatchError(f"the page's timing line {timing!r} names no milliseconds")

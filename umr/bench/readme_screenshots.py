@@ -43,7 +43,14 @@ TO_RESULTS = """() => { const bar = document.querySelector('#q-bar');
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture: its file's name, the window, and what is done before it is taken. show: given the page and its address."""
+    """A picture of the page.
+
+    Attributes:
+        name: of the file.
+        width, height: of the window.
+        show: what is done before it is taken, given the page and its address.
+        dark: in dark colours.
+    """
 
     name: str
     width: int
@@ -86,7 +93,11 @@ SHOTS = (
 
 
 def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
-    """A picture as WebP of at most `limit` bytes, in the best quality that fits. Raises ConfigError if none does."""
+    """A picture as WebP of at most `limit` bytes, in the best quality that fits.
+
+    Raises:
+        ConfigError: none does.
+    """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     for quality in QUALITIES:
         out = io.BytesIO()

@@ -1,6 +1,8 @@
-"""The tables of numbers in README.md, from the stored reports: `python -m umr.bench.readme_tables` writes them between their marks.
+"""The tables of numbers in README.md, from the stored reports. Not the numbers (umr.eval.reports).
 
-A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's. Not the numbers (reports.py).
+    python -m umr.bench.readme_tables       writes them between their marks
+
+A mark is `<!-- table: NAME -->`; everything up to `<!-- end -->` is this module's.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
-from umr.eval.evaluate import Row, Verdict, over_sum, verdict
-from umr.eval.reports import Stored, paired, read_stored
-from umr.formats import written
+from umr.eval.evaluate import Verdict, compare_stored, over_sum, verdict
+from umr.eval.reports import Row, Stored, read_stored
 from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 
 TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
@@ -68,7 +70,7 @@ def splits() -> list[str]:
 
 def pair() -> list[str]:
     """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
-    rows = {(row["task"], row["split"]): row for row in paired(*map(_stored, PAIR))}
+    rows = {(row["task"], row["split"]): row for row in compare_stored(*map(_stored, PAIR))}
     lines = []
     for task in TASKS:
         for split in SPLITS:
@@ -93,7 +95,7 @@ def pair() -> list[str]:
 
 
 def pair_sum() -> list[str]:
-    """The pair's composed queries beside their own vector sums, in distribution: success@1 and the paired difference."""
+    """The pair's composed queries beside their own vector sums, in distribution: success@1, paired difference."""
     head = (
         "task",
         *(part for name in PAIR for part in (name, "its vector sum (text's weight)", "composed above the sum")),
@@ -115,7 +117,11 @@ TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, 
 
 
 def filled(text: str) -> str:
-    """The text with every marked table written anew. Raises ConfigError for a mark that names no table."""
+    """The text with every marked table written anew.
+
+    Raises:
+        ConfigError: a mark names no table.
+    """
 
     def block(found: re.Match[str]) -> str:
         if found[2] not in TABLES:
@@ -185,7 +191,7 @@ def main() -> int:
     text = path.read_text("utf-8")
     new = filled(text)
     if new != text:
-        with written(path) as file:
+        with atomic_write(path) as file:
             file.write(new)
     print("README.md: tables written" if new != text else "README.md: tables are as stored", file=sys.stderr)
     return 0

@@ -21,11 +21,15 @@ STOP_S = 30.0  # until it must have ended
 
 
 @contextmanager
-def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen | None]]:
+def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
-    url: a page that runs already; None starts app.py.  Raises ConfigError for a page that is not on this machine,
-    MismatchError for one that does not answer.
+    Args:
+        url: a page that runs already; None starts app.py.
+
+    Raises:
+        ConfigError: the page is not on this machine.
+        MismatchError: it does not answer.
     """
     if url is not None:
         _check_loopback(url)
@@ -54,7 +58,7 @@ def _check_loopback(url: str) -> None:
         raise ConfigError(f"{url} is not on this machine; only {', '.join(LOOPBACK)} are loaded")
 
 
-def _wait(address: str, process: subprocess.Popen) -> None:
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         if process.poll() is not None:

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 with a message, or 130 after an interrupt."""
+    """Run one command.
+
+    Args:
+        arguments: the words of the command line; None: those of this process.
+
+    Returns:
+        The exit status: 0, 2 with a message, or 130 after an interrupt.
+    """
     options = parser().parse_args(arguments)
     commands = {
         "search": search,
@@ -81,12 +88,14 @@ def _of_picture(folder: Path, searcher: Searcher, image: Path | None) -> tuple[s
 
 
 def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
-    """The query of the command line's arguments, checked before anything is loaded. Raises ConfigError or
-    MediaError.
+    """The query of the command line's arguments, checked before anything is loaded.
+
+    Raises:
+        ConfigError: there is nothing to search for.
+        MediaError: the picture or the text cannot be read.
     """
     from umr import media
-    from umr.types import SEARCH_IN as targets
-    from umr.types import Content, Query
+    from umr.types import SEARCH_IN, Content, Query
 
     words = None if text is None else media.clean_text(text) or None
     if words is None and image is None:
@@ -95,7 +104,7 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
         raise ConfigError(f"{image} is a folder; give the file of a picture")
     if image is not None:
         media.open_image(image, name=str(image))
-    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=targets[search_in])
+    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=SEARCH_IN[search_in])
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -134,7 +143,8 @@ def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
     from umr.cli.progress import Progress
     from umr.eval.evaluate import COLUMNS, OVER_SUM, evaluate_all
-    from umr.eval.reports import reports_folder, store
+    from umr.eval.reports import reports_folder
+    from umr.eval.store import store
 
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
@@ -186,8 +196,8 @@ def compare(options: argparse.Namespace) -> None:
     from umr.eval.reports import reports_folder
     from umr.shipped import BUNDLED, default_root
 
-    folders = [options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b)]
-    rows = compare_runs(default_root() / "media" / BUNDLED, *folders, options.task, options.split)
+    a, b = (options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b))
+    rows = compare_runs(default_root() / "media" / BUNDLED, a, b, options.task, options.split)
     _print(rows, options.json, ("task", "split", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
 
 
@@ -343,7 +353,7 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[s
     cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
     for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _say(notices: Iterable[str]) -> None:

@@ -17,11 +17,15 @@ _FIELDS = ("text", "image", "video", "instruction", "role")
 
 
 def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
-    """Rows {"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"}; paths are relative to the
-    file.
+    """Rows {"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"}.
 
-    Raises ConfigError or MediaError naming file and line; every row must be embeddable, as a vector's place is its
-    line.
+    Args:
+        path: a jsonl; paths in it are relative to it.
+
+    Raises:
+        ConfigError: a row, named by file and line, is none; every one must be embeddable, as a vector's place is its
+            line.
+        MediaError: its picture or clip is not there.
     """
     path, rows = Path(path), []
     for place, row in read_jsonl(path):
@@ -35,14 +39,17 @@ def read_embed_rows(path: str | Path) -> list[Query | Candidate]:
 
 
 def embed_rows(encoder: Encoder, rows: list[Query | Candidate]) -> np.ndarray:
-    """Unit vectors (N, D) float32 in the order of the rows. A query without instruction gets the trained one for
-    "all", and none where it shows a clip and none was trained.
+    """Unit vectors (N, D) float32 in the order of the rows.
+
+    A query without instruction gets the trained one for "all", and none where it shows a clip and none was trained.
     """
     vectors = np.zeros((len(rows), encoder.dim), np.float32)
-    for kind, encode in ((Query, encoder.encode_queries), (Candidate, encoder.encode_candidates)):
-        places = [place for place, row in enumerate(rows) if isinstance(row, kind)]
-        if places:
-            vectors[places] = encode([rows[place] for place in places]).vectors
+    queries = {place: row for place, row in enumerate(rows) if isinstance(row, Query)}
+    candidates = {place: row for place, row in enumerate(rows) if isinstance(row, Candidate)}
+    if queries:
+        vectors[list(queries)] = encoder.encode_queries(list(queries.values())).vectors
+    if candidates:
+        vectors[list(candidates)] = encoder.encode_candidates(list(candidates.values())).vectors
     return vectors
 
 
@@ -50,7 +57,8 @@ def cut_notice(encoder: Encoder, contents: Iterable[Content]) -> list[str]:
     """One line where texts are longer than the encoder reads: how many of them, and the limit."""
     dropped = [encoder.dropped_tokens(content) for content in contents if content.text is not None]
     cut = sum(count > 0 for count in dropped)
-    return [f"{cut} of {len(dropped)} texts were cut: {encoder.name} reads the first {encoder.max_tokens} tokens"] if cut else []
+    said = f"{cut} of {len(dropped)} texts were cut: {encoder.name} reads the first {encoder.max_tokens} tokens"
+    return [said] if cut else []
 
 
 def embed_notices(encoder: Encoder, rows: list[Query | Candidate]) -> list[str]:

@@ -10,15 +10,21 @@ from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import UMRError
 from umr.index.manifest import MANIFEST, IndexManifest
 from umr.search import Searcher
+from umr.types import Encoder
 
 _MIB = 2**20
 
 
 def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[str, Any]]:
-    """A row per index, and per encoder without one. verify: open it with its encoder, re-encode the probe and some rows.
+    """What is here, and whether it holds together.
 
-    A row's "probe" is the lowest cosine of both, None where it was not asked for, or the message of what is wrong
-    ("problem").
+    Args:
+        root: the folder of encoders; None: the repository's.
+        verify: open each index with its encoder, re-encode the probe and some rows.
+
+    Returns:
+        A row for each index, and for each encoder without one. Its "probe" is the lowest cosine of both, None where it
+        was not asked for, or the message of what is wrong ("problem").
     """
     root = shipped.default_root() if root is None else Path(root)
     rows = []
@@ -57,12 +63,19 @@ def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
         }
         if verify:
             searcher = Searcher.open(index)
-            row["parameters"] = sum(weights.numel() for weights in searcher.encoder.parameters())
+            row["parameters"] = _parameters(searcher.encoder)
             probe = searcher.index.verify_probe(searcher.encoder)
             row["probe"] = round(min(probe, searcher.index.verify_rows(searcher.encoder, searcher.collection)), 5)
     except UMRError as error:
         row |= {"probe": str(error), "problem": True}
     return row
+
+
+def _parameters(encoder: Encoder) -> int | None:
+    """How many weights it has; None where it has none to count."""
+    from torch import nn  # which only an opened encoder needs
+
+    return sum(weights.numel() for weights in encoder.parameters()) if isinstance(encoder, nn.Module) else None
 
 
 def _size(folder: Path) -> float:

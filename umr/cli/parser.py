@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-SEARCH_IN = ("images", "passages", "entries", "clips", "all")
+from umr.types import SEARCH_IN
+
 DTYPES = ("float32", "bfloat16")
 
 
@@ -14,7 +15,15 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
     top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_search, _embed, _index, _evaluate, _compare, _diagnose, _drift, _info, _adopt):
+        add(commands)
+    what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
+    for add in (_bench_query, _bench_load, _bench_page):
+        add(what)
+    return top
 
+
+def _search(commands: Any) -> None:
     one = _command(
         commands, "search", "search", "find images, passages, entries or clips with a picture, a text, or both"
     )
@@ -23,11 +32,13 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--index", type=Path, metavar="DIR", help="an index folder; its manifest names the encoder")
     one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
     one.add_argument("--text", help="the query's text")
-    one.add_argument("--in", dest="search_in", choices=SEARCH_IN, default="all", help="what to find (default: all)")
+    one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     one.add_argument("--top", type=int, default=10, metavar="K", help="how many results, 1 to 1000 (default: 10)")
     _json(one)
     _dtype(one)
 
+
+def _embed(commands: Any) -> None:
     one = _command(commands, "embed", "embed", "one unit vector for each row of a jsonl")
     one.add_argument(
         "rows",
@@ -41,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, metavar="V.npy", help="float32 (rows, dim)")
     _dtype(one)
 
+
+def _index(commands: Any) -> None:
     one = _command(
         commands, "index", "index", "index a folder, a jsonl or a dataset; started again, it goes on where it stopped"
     )
@@ -56,13 +69,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--split", default="train", help="split of a dataset (default: train)")
     _dtype(one)
 
+
+def _evaluate(commands: Any) -> None:
     one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark, or on another")
     one.epilog = (
-        "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high], over "
-        "groups: queries of one family of scenes, or that share a picture or a relevant candidate; unimodal_wins the share "
-        "of queries whose picture or text alone is nearer to the target than both together; vector_sum_weight the weight "
-        "of the text in the sum, chosen on validation queries (0.5 where none was chosen); composed_over_sum is success@1 "
-        "minus that of the sum, with its paired interval and p value."
+        "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high], "
+        "over groups: queries of one family of scenes, or that share a picture or a relevant candidate; unimodal_wins "
+        "the share of queries whose picture or text alone is nearer to the target than both together; "
+        "vector_sum_weight the weight of the text in the sum, chosen on validation queries (0.5 where none was "
+        "chosen); composed_over_sum is success@1 minus that of the sum, with its paired interval and p value."
     )
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
@@ -83,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     _tasks(one)
     _dtype(one)
 
+
+def _compare(commands: Any) -> None:
     one = _command(
         commands,
         "compare",
@@ -90,8 +107,8 @@ def parser() -> argparse.ArgumentParser:
         "success@1 of two evaluated encoders, with the paired interval of the difference",
     )
     one.epilog = (
-        "ci95: paired 95 % bootstrap interval over groups of queries (evaluate --help); p: two-sided sign-flip permutation "
-        "over groups; p_holm: the same after Holm's correction over the rows printed."
+        "ci95: paired 95 % bootstrap interval over groups of queries (evaluate --help); p: two-sided sign-flip "
+        "permutation over groups; p_holm: the same after Holm's correction over the rows printed."
     )
     one.add_argument("a", metavar="A", help="an encoder's name")
     one.add_argument("b", metavar="B", help="another's")
@@ -100,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     )
     _tasks(one)
 
+
+def _diagnose(commands: Any) -> None:
     one = _command(
         commands,
         "diagnose",
@@ -113,21 +132,28 @@ def parser() -> argparse.ArgumentParser:
     _json(one)
     _dtype(one)
 
+
+def _drift(commands: Any) -> None:
     one = _command(
         commands,
         "drift",
         "drift",
-        "calibrate how unlike the training something is: writes indexes/NAME/reports/drift.json, prints what it detects",
+        "calibrate how unlike the training something is: writes indexes/NAME/reports/drift.json, "
+        "prints what it detects",
     )
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     _json(one)
 
+
+def _info(commands: Any) -> None:
     one = _command(
         commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows"
     )
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
     _json(one)
 
+
+def _adopt(commands: Any) -> None:
     one = _command(
         commands, "adopt", "adopt", "make an encoder folder of a public Qwen2-VL checkpoint; it is not trained by this"
     )
@@ -135,13 +161,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
     one.add_argument("--name", help="what the encoder is called (default: the checkpoint's name)")
     one.add_argument(
-        "--image-size", type=int, default=448, metavar="PX",
+        "--image-size",
+        type=int,
+        default=448,
+        metavar="PX",
         help="side of the square that it sees, a multiple of 28; the catalogue's world has 112 (default: 448)",
-    )  # fmt: skip
+    )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
 
-    what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
-    one = _command(what, "query", "bench query", "milliseconds per step of a query, p50 and p95, beside FAISS alone")
+
+def _bench_query(commands: Any) -> None:
+    one = _command(
+        commands, "query", "bench query", "milliseconds per step of a query, p50 and p95, beside FAISS alone"
+    )
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
     one.add_argument("--top", type=int, default=24, metavar="K", help="default: 24")
@@ -150,8 +182,10 @@ def parser() -> argparse.ArgumentParser:
     _json(one)
     _dtype(one)
 
+
+def _bench_load(commands: Any) -> None:
     one = _command(
-        what, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency"
+        commands, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency"
     )
     one.add_argument("--users", type=int, default=32, metavar="N", help="default: 32")
     one.add_argument("--seconds", type=float, default=120, metavar="S", help="default: 120")
@@ -159,12 +193,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
     _json(one)
 
-    one = _command(what, "page", "bench page", "what a visitor waits, in a real browser: opening, search, comparison")
+
+def _bench_page(commands: Any) -> None:
+    one = _command(
+        commands, "page", "bench page", "what a visitor waits, in a real browser: opening, search, comparison"
+    )
     one.add_argument("--repeat", type=int, default=30, metavar="N", help="searches and comparisons timed (default: 30)")
     one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
     one.add_argument("--task", default="it2i", help="whose queries of picture and text are asked (default: it2i)")
     _json(one)
-    return top
 
 
 def _command(commands: Any, name: str, command: str, text: str) -> argparse.ArgumentParser:

@@ -7,8 +7,10 @@ import time
 
 
 class Progress:
-    """Callable(done, total). Writes to stderr: in place on a terminal, else one line every ten seconds and at the
-    end.
+    """Callable(done, total) that writes to stderr: in place on a terminal, else a line every ten seconds, and the last.
+
+    Args:
+        what: is going on; the line begins with it.
     """
 
     def __init__(self, what: str) -> None:
@@ -18,6 +20,7 @@ class Progress:
         self._shown = 0.0
 
     def __call__(self, done: int, total: int) -> None:
+        """Say how far it is, where it is time to."""
         now = time.monotonic()
         if self._start is None:
             self._start = (now, done)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from umr.disk import put
+from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_NAME = "tokenizer.json"
@@ -48,9 +48,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 1600) -> PreTrainedT
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, folder: str | Path) -> Path:
     """Write tokenizer.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / TOKENIZER_NAME
-    draft = target.with_suffix(".json.part")
-    plain_tokenizer(tokenizer).save(str(draft))
-    put(draft, target)
+    with replacing(target) as draft:
+        plain_tokenizer(tokenizer).save(str(draft))
     return target
 
 

@@ -1,6 +1,6 @@
 """Does an encoder compose, or does one part of the query answer alone? Diagnoses of a benchmark. Not the measuring.
 
-The modality shortcut of MCA (SCIENCE section B): a composed query that behaves as its picture or its text alone.
+The modality shortcut that MCA is to prevent: a composed query that behaves as its picture or its text alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.evaluate import Judged, Measured, load, measure, nearest_relevant
 from umr.eval.measures import MEASURES, mean
-from umr.formats import written
 from umr.search import Searcher
 from umr.types import Hit, Qrels, Run
 
@@ -26,8 +26,13 @@ NEAREST = 10  # results of each list that the shortcut index looks at
 
 
 class Diagnosed(NamedTuple):
-    """One query. *_target: cosine of that variant's vector with the relevant candidate nearest to it; *_top: with its
-    own first result (None without results); *_rank: place of the first relevant result, 0 where none was kept.
+    """One query, composed, and its picture and its text alone.
+
+    Attributes:
+        query_id: which.
+        composed_target, picture_target, text_target: cosine of that vector with the relevant candidate nearest to it.
+        composed_top, picture_top, text_top: cosine with its own first result, None without results.
+        composed_rank, picture_rank, text_rank: place of the first relevant result, 0 where none was kept.
     """
 
     query_id: str
@@ -54,7 +59,14 @@ class Diagnosed(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """One encoder on one (task, split). encoder: its fingerprint.  summary: what `summarise` says."""
+    """One encoder on one (task, split).
+
+    Attributes:
+        encoder: its fingerprint.
+        summary: what `summarise` says.
+        queries: the values of each.
+        command: what makes it again.
+    """
 
     task: str
     split: str
@@ -67,25 +79,35 @@ class Diagnosis:
 
 
 def diagnose(searcher: Searcher, root: str | Path, task: str, split: str) -> Diagnosis:
-    """Encodes, searches and diagnoses one (task, split). Raises ConfigError where its queries have one part only."""
+    """Encode, search and diagnose one (task, split).
+
+    Raises:
+        ConfigError: its queries have one part only.
+    """
     if not task.startswith("it2"):
         raise ConfigError(f"{task} queries have one part; only it2i, it2t, it2it and it2v can be diagnosed")
     return diagnose_measured(searcher, measure(searcher, load(root, task, split)))
 
 
 def diagnose_measured(searcher: Searcher, measured: Measured) -> Diagnosis:
-    """The diagnosis of what an evaluation measured already."""
+    """The diagnosis of what an evaluation measured already.
+
+    Raises:
+        ConfigError: its queries have one part only.
+    """
     judged, runs = measured.judged, measured.runs
     missing = next((part for part in PARTS if part not in runs), None)
     if missing is not None:
         raise ConfigError(f"{judged.task} {judged.split} has no {missing} run: only queries of picture and text do")
     near = nearest_relevant(searcher, {part: measured.vectors[part] for part in PARTS}, judged)
     queries = [
-        Diagnosed(
-            query_id,
-            *(round(float(near[part][place]), 4) for part in PARTS),
-            *(_top(runs[part].get(query_id, ())) for part in PARTS),
-            *(first_relevant(runs[part].get(query_id, ()), relevant) for part in PARTS),
+        Diagnosed._make(
+            (
+                query_id,
+                *(round(float(near[part][place]), 4) for part in PARTS),
+                *(_top(runs[part].get(query_id, ())) for part in PARTS),
+                *(first_relevant(runs[part].get(query_id, ()), relevant) for part in PARTS),
+            )
         )
         for place, (query_id, relevant) in enumerate(judged.qrels.items())
     ]
@@ -103,11 +125,17 @@ def diagnose_measured(searcher: Searcher, measured: Measured) -> Diagnosis:
 
 
 def summarise(judged: Judged, near: Mapping[str, np.ndarray], runs: Mapping[str, Run]) -> dict[str, float]:
-    """The encoder's headline numbers, shares from 0 to 1.
+    """The encoder's headline numbers.
 
-    success@k: composed; masked_text_, masked_picture_success@k: the same queries with that part removed.
-    picture_wins, text_wins, either_wins: share of queries in which that part alone is strictly nearer to the nearest
-    relevant candidate than the composition is.  shortcut_*: `shortcut_index`.
+    Args:
+        judged: Q queries.
+        near: part -> (Q,) cosine with the nearest relevant candidate.
+        runs: part -> its run.
+
+    Returns:
+        Shares from 0 to 1. success@k: composed; masked_text_, masked_picture_success@k: the same queries with that part
+        removed. picture_wins, text_wins, either_wins: share of queries in which that part alone is strictly nearer to
+        the nearest relevant candidate than the composition is. shortcut_*: `shortcut_index`.
     """
     row: dict[str, float] = {"n": len(judged.queries)}
     for prefix, part in (("", "composed"), ("masked_text_", "picture"), ("masked_picture_", "text")):
@@ -122,13 +150,21 @@ def summarise(judged: Judged, near: Mapping[str, np.ndarray], runs: Mapping[str,
 def shortcut_index(qrels: Qrels, runs: Mapping[str, Run]) -> dict[str, float]:
     """How much of what a composed query finds wrongly is what one part of it finds alone.
 
-    For a query with relevant set R and first ten results C (composed), P (picture only), T (text only):
-        picture = |C and P without R| / |C without R|, text likewise, index = max(picture, text),
-    0 where C without R is empty; "shortcut_picture", "shortcut_text" and "shortcut_index" are means over all queries.
-    1: every wrong result is one that the part alone gives, so that the other part is ignored.  0: no wrong result is
-    explained by a part alone.  It counts ranks, not cosines: encoders whose similarities have different spreads can be
-    compared, and the stored runs are enough to check it. Relevant results are left out, since a target that both find
-    is no fault; a part's neighbours that share what the query keeps are not, so a good encoder is low, not at 0.
+    For a query with relevant set R and first ten results C (composed), P (picture only), T (text only), the share of
+    the picture is |C and P without R| / |C without R|, 0 where C without R is empty; that of the text likewise, and the
+    index is the larger of the two. 1: every wrong result is one that the part alone gives, so that the other part is
+    ignored. 0: no wrong result is explained by a part alone.
+
+    It counts ranks, not cosines: encoders whose similarities have different spreads can be compared, and the stored
+    runs are enough to check it. Relevant results are left out, since a target that both find is no fault; a part's
+    neighbours that share what the query keeps are not, so a good encoder is low, not at 0.
+
+    Args:
+        qrels: the relevant candidates of each query.
+        runs: part -> its run.
+
+    Returns:
+        "shortcut_picture", "shortcut_text" and "shortcut_index", means over all queries.
     """
     shares = {"picture": np.zeros(len(qrels)), "text": np.zeros(len(qrels))}
     for place, (query_id, relevant) in enumerate(qrels.items()):
@@ -163,13 +199,17 @@ def write_diagnosis(folder: str | Path, diagnosis: Diagnosis) -> Path:
     path = diagnosis_file(folder, diagnosis.task, diagnosis.split)
     data = asdict(diagnosis) | {"columns": list(Diagnosed._fields)}
     queries = ",\n".join(json.dumps(list(query), separators=(",", ":")) for query in data.pop("queries"))
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(f'{json.dumps(data, indent=1)[:-2]},\n "queries": [\n{queries}\n]}}\n')
     return path
 
 
 def read_diagnosis(folder: str | Path, task: str, split: str) -> Diagnosis:
-    """A stored diagnosis. Raises ConfigError naming the command that writes it where there is none."""
+    """A stored diagnosis.
+
+    Raises:
+        ConfigError: there is none; the command that writes it is named.
+    """
     path = diagnosis_file(folder, task, split)
     try:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))

@@ -1,35 +1,29 @@
 """Measures an encoder on a benchmark: composed beside picture alone, text alone and their sum. Not the measures.
 
 The same encode and search as everywhere (umr.search). A query's variants: "composed", "picture", "text", "sum".
+Where a stored evaluation lies is said in umr.eval.reports.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import faiss
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
 from umr.eval.groups import query_groups
-from umr.eval.measures import MEASURES, bootstrap_interval, holm, mean, paired_interval, paired_p, per_query
+from umr.eval.measures import DEPTH, MEASURES, bootstrap_interval, holm, mean, paired_interval, paired_p, per_query
+from umr.eval.reports import Row, Stored, add_to_report, find_run, read_report, run_file
 from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
-from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run, written
+from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run
 from umr.query_files import find_query_file, names, query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
 
-log = logging.getLogger(__name__)
-
-DEPTH = 10  # hits kept per query, as deep as the deepest measure; MRR counts a first hit below it as 0 (MRR@10)
-REPORT = "report.json"
 COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
 ALPHA = 0.05  # chance of any false "gains" or "loses" among the rows of a comparison
 _TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
@@ -39,7 +33,6 @@ _BATCH = 512  # queries searched at a time
 PAIRED = ("difference", "ci95", "p")
 OVER_SUM = ("composed_over_sum", "ci95_composed_over_sum", "p_composed_over_sum")
 
-Row = dict[str, Any]
 Verdict = Literal["gains", "loses", "no clear difference"]
 
 
@@ -47,8 +40,12 @@ Verdict = Literal["gains", "loses", "no clear difference"]
 class Judged:
     """One (task, split): its queries with the right target modality, and the judgements of exactly these queries.
 
-    groups: of each query, those that depend on each other have one number (umr.eval.groups).
-    pool: ids that are searched; None: every candidate of the target modality.
+    Attributes:
+        task, split: which.
+        queries: Q queries.
+        qrels: the relevant candidates of each.
+        groups: (Q,) those that depend on each other have one number (umr.eval.groups).
+        pool: ids that are searched; None: every candidate of the target modality.
     """
 
     task: str
@@ -75,8 +72,10 @@ def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
 
 
 def load(root: str | Path, task: str, split: str) -> Judged:
-    """Queries and judgements of one (task, split). Raises ConfigError naming those that exist, or where the two
-    disagree.
+    """Queries and judgements of one (task, split) of a benchmark folder.
+
+    Raises:
+        ConfigError: there is none (those that exist are named), or queries and judgements disagree.
     """
     root = Path(root)
     found = find_query_file(root, task, split)
@@ -101,14 +100,23 @@ def load(root: str | Path, task: str, split: str) -> Judged:
 
 
 def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None) -> Row:
-    """One row of the report: fractions from 0 to 1, None where a column does not apply to the task.
+    """Measure one (task, split).
 
-    groups: of queries that depend on each other; every interval and p value resamples them.  success@k: any relevant in
-    the first k; recall@10: share found.  *_only_, vector_sum_: success@1 of the same query with one part removed, and of
-    the unit sum of those two vectors (late fusion), the text's weighted with vector_sum_weight, chosen on validation
-    queries.  unimodal_wins: share of queries whose picture or text alone is nearer to the nearest relevant candidate than
-    the composed query is.  composed_over_sum: success@1 minus the vector sum's, with its paired interval and p value (one
-    test, uncorrected).  runs: folder for the TREC run files.
+    Args:
+        searcher: what is measured.
+        root: the benchmark's folder.
+        task: such as it2i.
+        split: such as ind.
+        runs: folder for the TREC run files and report.json; None: nothing is written.
+
+    Returns:
+        One row of the report: fractions from 0 to 1, None where a column does not apply to the task. groups: number of
+        groups of queries that depend on each other; every interval and p value resamples them. success@k: any relevant
+        in the first k. recall@10: share found. *_only_, vector_sum_: success@1 of the same query with one part removed,
+        and of the unit sum of those two vectors (late fusion), the text's weighted with vector_sum_weight, chosen on
+        validation queries. unimodal_wins: share of queries whose picture or text alone is nearer to the nearest
+        relevant candidate than the composed query is. composed_over_sum: success@1 minus the vector sum's, with its
+        paired interval and p value (one test, uncorrected).
     """
     judged = load(root, task, split)
     measured = measure(searcher, judged)
@@ -120,8 +128,10 @@ def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: 
 
 
 def measure(searcher: Searcher, judged: Judged) -> Measured:
-    """Encodes and searches every variant of the queries. Raises MismatchError where the judgements are not of this
-    collection.
+    """Encode and search every variant of the queries.
+
+    Raises:
+        MismatchError: the judgements are not of this collection.
     """
     unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
     if unknown is not None:
@@ -130,8 +140,8 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
         )
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
-    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
-    found = {variant: retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
+    excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
+    found = {variant: retrieve(searcher, embeddings, judged, excluded) for variant, embeddings in vectors.items()}
     row = score(judged, found, weight)
     if len(vectors) > 1:
         near = nearest_relevant(searcher, vectors, judged)
@@ -140,7 +150,13 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
 
 
 def score(judged: Judged, found: Mapping[str, Run], text_weight: float = UNTUNED) -> Row:
-    """The report's row from runs alone (unimodal_wins needs vectors: None here). text_weight: of the vector sum's run."""
+    """The report's row from runs alone (unimodal_wins needs vectors: None here).
+
+    Args:
+        judged: the queries.
+        found: the run of each variant.
+        text_weight: of the text in the vector sum's run.
+    """
     first = {variant: per_query(MEASURES["success@1"], judged.qrels, run) for variant, run in found.items()}
     row: Row = {"task": judged.task, "split": judged.split, "n": len(judged.queries), "groups": len(set(judged.groups))}
     row |= {name: mean(MEASURES[name], judged.qrels, found["composed"]) for name in COLUMNS}
@@ -166,7 +182,22 @@ def evaluate_all(
     runs: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """A row for every (task, split) that matches. Raises ConfigError if none does."""
+    """Measure every (task, split) that matches.
+
+    Args:
+        searcher: what is measured.
+        root: the benchmark's folder.
+        task: None: any.
+        split: None: any.
+        runs: as in `evaluate`.
+        progress: called with the pairs done and their number.
+
+    Returns:
+        A row for each, in the order of their names.
+
+    Raises:
+        ConfigError: none matches.
+    """
     wanted = matching(root, task, split)
     rows = []
     for number, (one_task, one_split) in enumerate(wanted, 1):
@@ -177,7 +208,11 @@ def evaluate_all(
 
 
 def matching(root: str | Path, task: str | None, split: str | None) -> list[tuple[str, str]]:
-    """The (task, split) pairs that match, None matching any. Raises ConfigError if none does."""
+    """The (task, split) pairs that match, None matching any.
+
+    Raises:
+        ConfigError: none does; those that exist are named.
+    """
     wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
     if not wanted:
         raise ConfigError(
@@ -189,7 +224,13 @@ def matching(root: str | Path, task: str | None, split: str | None) -> list[tupl
 def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNTUNED) -> dict[str, Embeddings]:
     """The queries as they are and, where all have picture and text, each part alone and the unit sum of the two.
 
-    text_weight: of the text in the sum (umr.eval.vector_sum).
+    Args:
+        searcher: whose encoder is asked.
+        judged: the queries.
+        text_weight: of the text in the sum (umr.eval.vector_sum).
+
+    Returns:
+        Variant -> (Q, D) vectors.
     """
     composed = {"composed": searcher.encoder.encode_queries(judged.queries)}
     if not all(query.content.modality == "image,text" for query in judged.queries):
@@ -200,7 +241,7 @@ def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNT
 
 
 def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
-    """The "picture" and "text" of the queries, each encoded alone; a part that several queries share is encoded once."""
+    """The "picture" and "text" of the queries, each encoded alone; a part that several share is encoded once."""
     parts = {}
     for variant, field in (("picture", "image"), ("text", "text")):
         keys = [getattr(query.content, field) for query in judged.queries]
@@ -222,7 +263,8 @@ def encode_parts(searcher: Searcher, judged: Judged) -> dict[str, Embeddings]:
 def compare(judged: Judged, a: Run, b: Run) -> Row:
     """success@1 of two runs over the same queries, their difference b - a, its paired 95 % interval and its p value.
 
-    Interval: bootstrap over groups.  p: sign-flip permutation over groups (umr.eval.measures.paired_p), uncorrected.
+    The interval is a bootstrap over groups, p a sign-flip permutation over groups (umr.eval.measures.paired_p),
+    uncorrected.
     """
     values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
     return {
@@ -263,8 +305,21 @@ def _verdict(difference: float, corrected_p: float) -> Verdict:
 def compare_runs(
     root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None, split: str | None = None
 ) -> list[Row]:
-    """compare() for every (task, split) that matches and that both folders of runs have, and "p_holm": the p value after
-    Holm's correction over these rows. Raises MismatchError where the runs are of other collections.
+    """`compare` for every (task, split) that matches and that both folders of runs have.
+
+    Args:
+        root: the benchmark's folder.
+        runs_a: one encoder's report.json and runs.
+        runs_b: the other's.
+        task: None: any.
+        split: None: any.
+
+    Returns:
+        The rows, with "p_holm": the p value after Holm's correction over them.
+
+    Raises:
+        MismatchError: the runs are of different collections.
+        ConfigError: a report is missing, or none matches.
     """
     reports = [read_report(folder) for folder in (runs_a, runs_b)]
     if reports[0]["collection"] != reports[1]["collection"]:
@@ -284,37 +339,29 @@ def compare_runs(
     return [row | {"p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]
 
 
-def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
-    """Where the run of one (task, split, variant) lies."""
-    return Path(folder) / f"{task}.{split}.{variant}.run"
+def compare_stored(a: Stored, b: Stored) -> tuple[Row, ...]:
+    """`compare_runs` of two stored reports; kept until one of them changes, as it reads every run.
 
-
-def find_run(folder: str | Path, task: str, split: str, variant: str) -> Path:
-    """The run as it is there: runs/*.run.gz, as umr.eval.reports stores it, else as `evaluate --runs` wrote it."""
-    plain = run_file(folder, task, split, variant)
-    packed = plain.parent / "runs" / f"{plain.name}.gz"
-    return packed if packed.is_file() else plain
-
-
-def read_report(folder: str | Path) -> dict[str, Any]:
-    """report.json beside the runs: whose they are, over what, and their rows. Raises ConfigError where there is
-    none.
+    Raises:
+        MismatchError: the collections differ.
     """
-    path = Path(folder) / REPORT
-    try:
-        report = json.loads(path.read_text("utf-8"))
-        if {"encoder", "collection", "rows"} - set(report):
-            raise ValueError("encoder, collection or rows is missing")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(
-            f"{path} is no report ({error}); write one: "
-            f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}"
-        ) from error
-    return report
+    return _compare_stored(a.benchmark, a.folder, a.report.get("built_at"), b.folder, b.report.get("built_at"))
 
 
-def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred: Mapping[str, frozenset[str]]) -> Run:
-    """The first DEPTH candidates of each query in its pool. barred: {query_id: ids that it must not find}."""
+@lru_cache(maxsize=8)
+def _compare_stored(benchmark: Path, a: Path, _a_at: str | None, b: Path, _b_at: str | None) -> tuple[Row, ...]:
+    return tuple(compare_runs(benchmark, a, b))
+
+
+def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, excluded: Mapping[str, frozenset[str]]) -> Run:
+    """The first DEPTH candidates of each query in its pool.
+
+    Args:
+        searcher: what is searched.
+        embeddings: of the queries.
+        judged: whose pool is searched.
+        excluded: {query_id: ids that it must not find}.
+    """
     pool = judged.pool
     if pool is None:
         pool = searcher.collection.pool(judged.queries[0].target_modality)
@@ -322,7 +369,7 @@ def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, barred:
     for start in range(0, len(embeddings), _BATCH):
         part = slice(start, start + _BATCH)
         chunk = Embeddings(ids=embeddings.ids[part], vectors=embeddings.vectors[part], encoder=embeddings.encoder)
-        run |= searcher.index.search(chunk, DEPTH, pool, barred)
+        run |= searcher.index.search(chunk, DEPTH, pool, excluded)
     return run
 
 
@@ -334,28 +381,3 @@ def nearest_relevant(searcher: Searcher, vectors: Mapping[str, Embeddings], judg
         for variant, embeddings in vectors.items():
             near[variant][place] = float((relevant_RD @ embeddings.vectors[place]).max())
     return near
-
-
-def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
-    """Add the row to report.json; rows of another encoder or collection are dropped, as they would not belong
-    together.
-    """
-    report = {
-        "encoder": searcher.encoder.fingerprint,
-        "encoder_name": searcher.encoder.name,
-        "collection": searcher.collection.fingerprint,
-        "depth": DEPTH,
-        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m umr evaluate --encoder {searcher.encoder.name} {flag}",
-    }
-    rows = []
-    if (folder / REPORT).is_file():
-        old = read_report(folder)
-        if all(old.get(key) == report[key] for key in ("encoder", "collection", "depth")):
-            rows = [kept for kept in old["rows"] if (kept["task"], kept["split"]) != (row["task"], row["split"])]
-        else:
-            log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
-    rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
-    with written(folder / REPORT) as file:
-        file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")

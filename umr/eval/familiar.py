@@ -1,6 +1,7 @@
 """Whether the picture of one query is unlike what an encoder was trained on, and the sentence that says so.
 
-Not the calibration (umr.eval.ood): a single picture is over its threshold or not, at the rate of false alarms stated there.
+Not the calibration (umr.eval.ood): a single picture is over its threshold or not, at the rate of false alarms stated
+there.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ class PictureCheck:
     """Tells pictures that are unlike a bundled catalogue from those that are not. Safe to use from several threads."""
 
     def __init__(self, calibration: Calibration, bundled: Searcher) -> None:
-        """calibration: with the kind "image".  bundled: the encoder over the collection that it was calibrated on."""
+        """Measure the catalogue's spread once.
+
+        Args:
+            calibration: with the kind "image".
+            bundled: the encoder over the collection that it was calibrated on.
+        """
         self._bundled = bundled
         self._threshold = calibration.kinds["image"].threshold
         self._spread = Spread.of(ood.reference(bundled, "image"))
@@ -42,7 +48,7 @@ class PictureCheck:
         """The check of an index folder's encoder.
 
         Args:
-            folder: an index folder; one of a person's own is checked by the catalogue that its encoder was shipped with.
+            folder: an index folder; a person's own is checked by the catalogue that its encoder was shipped with.
             searcher: what was opened from it.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Which queries of a benchmark depend on each other: the groups that an interval resamples. Not the resampling (umr.eval.measures)."""
+"""Which queries of a benchmark depend on each other: the groups that an interval resamples. Not the resampling."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FAMILY = "family"  # key in a query's source (M-BEIR's query_src_content) of the
 def query_groups(rows: Sequence[BenchmarkQuery], qrels: Qrels, name: str) -> tuple[int, ...]:
     """The group of each query, numbered from 0 in the order of their first queries.
 
-    Where the source of every query names its "family" (as training.catalogue writes it), a group is a family: scenes that
-    were drawn together, so that their queries share references, targets and near neighbours. Where none does, as in M-BEIR's
-    own files, two queries are of one group if they share their picture, their clip or a relevant candidate, directly or
-    through other queries (connected components).
+    Where the source of every query names its "family" (as training.catalogue writes it), a group is a family: scenes
+    that were drawn together, so that their queries share references, targets and near neighbours. Where none does, as
+    in M-BEIR's own files, two queries are of one group if they share their picture, their clip or a relevant candidate,
+    directly or through other queries (connected components).
 
     Args:
         rows: Q queries.

@@ -14,6 +14,7 @@ from umr.errors import ConfigError
 from umr.types import Hit, Qrels, Run
 
 Measure = Callable[[Sequence[Hit], Mapping[str, int]], float]
+DEPTH = 10  # hits kept per query, as deep as the deepest measure; MRR counts a first hit below it as 0 (MRR@10)
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -35,8 +36,10 @@ def recall(k: int) -> Measure:
 
 
 def reciprocal_rank(k: int | None = None) -> Measure:
-    """1 / rank of the first relevant candidate among the first k (None: as deep as the run), 0 without one. Its
-    mean is MRR.
+    """1 / rank of the first relevant candidate among the first k, 0 without one; its mean is MRR.
+
+    Args:
+        k: None: as deep as the run.
     """
     if k is not None:
         _check(k)
@@ -48,8 +51,9 @@ def reciprocal_rank(k: int | None = None) -> Measure:
 
 
 def ndcg(k: int) -> Measure:
-    """Discounted cumulative gain over that of the best order; gain = relevance, discount = log2(rank + 1) (Jarvelin
-    2002).
+    """Discounted cumulative gain over that of the best order (Jarvelin 2002).
+
+    The gain is the relevance, the discount log2(rank + 1).
     """
     _check(k)
 
@@ -91,7 +95,8 @@ MEASURES: Mapping[str, Measure] = {
 def per_query(measure: Measure, qrels: Qrels, run: Run) -> np.ndarray:
     """The measure of every judged query, in the order of qrels, (Q,) float64; 0 for a query without results.
 
-    Raises ConfigError for a query without any relevant candidate: no ranking can be right or wrong for it.
+    Raises:
+        ConfigError: a query has no relevant candidate: no ranking can be right or wrong for it.
     """
     empty = next((query_id for query_id, judged in qrels.items() if not judged), None)
     if empty is not None:
@@ -102,7 +107,11 @@ def per_query(measure: Measure, qrels: Qrels, run: Run) -> np.ndarray:
 
 
 def mean(measure: Measure, qrels: Qrels, run: Run) -> float:
-    """The mean over all judged queries. Raises ConfigError if there are none."""
+    """The mean over all judged queries.
+
+    Raises:
+        ConfigError: there are none.
+    """
     if not qrels:
         raise ConfigError("there is no judged query to measure; check the qrels file")
     return float(per_query(measure, qrels, run).mean())
@@ -113,10 +122,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95 % interval of the mean of shares by a bootstrap over independent groups of queries.
 
-    Whole groups are drawn with replacement, as many as there are, and the mean over their queries is taken; the ends are
-    percentiles (Efron and Tibshirani 1993, section 13; for groups Field and Welsh 2007). Queries that share pictures,
-    clips or scenes repeat each other: drawn one by one, they pretend to more evidence than there is. With ten groups the
-    percentiles are still about a fifth too narrow, which is why the number of groups stands beside every interval.
+    Whole groups are drawn with replacement, as many as there are, and the mean over their queries is taken; the ends
+    are percentiles (Efron and Tibshirani 1993, section 13; for groups Field and Welsh 2007). Queries that share
+    pictures, clips or scenes repeat each other: drawn one by one, they pretend to more evidence than there is. With ten
+    groups the percentiles are still about a fifth too narrow, which is why the number of groups stands beside every
+    interval.
 
     Where all groups have the same mean (all right, all wrong, or a single group), drawing says nothing; then it is
     Wilson's interval with the groups as the count.
@@ -171,9 +181,9 @@ def paired_p(
 ) -> float:
     """Two-sided p value of mean(b) - mean(a) by exchanging a and b in whole groups (sign-flip permutation).
 
-    Where a and b are alike, exchanging them in a group changes nothing but the sign of its difference. p is the share of
-    sign patterns whose total is at least as far from 0 as the one seen: of all 2^G patterns where they are at most n,
-    else of n random ones and the one seen (Phipson and Smyth 2010), so that it is never 0. G groups cannot give less
+    Where a and b are alike, exchanging them in a group changes nothing but the sign of its difference. p is the share
+    of sign patterns whose total is at least as far from 0 as the one seen: of all 2^G patterns where they are at most
+    n, else of n random ones and the one seen (Phipson and Smyth 2010), so that it is never 0. G groups cannot give less
     than 2^(1 - G).
 
     Args:

@@ -16,27 +16,33 @@ from typing import Any
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval import evaluate, ood_samples
-from umr.formats import written
+from umr.eval.reports import beside
 from umr.search import Searcher
-from umr.types import Candidate, Content
+from umr.types import Candidate, Content, Modality
 
 ALPHA = 0.01  # rate of a single false alarm, and of a false claim about a set
 RIDGE = 0.01  # added to the covariance, as a share of its mean variance
 FOLDS = 5
 PICTURES = 1200  # held-out pictures that are encoded
-KINDS = ("image", "text", "video")
+KINDS: tuple[Modality, ...] = ("image", "text", "video")
+FILE = "drift.json"
 HELD_OUT = "ind"  # split whose queries' pictures neither training nor any index has seen
 SHIFTED = "rendering"  # split whose pictures are drawn in another style: the nearest thing that is not the catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """The calibration of one modality. threshold: distance above which a single one is unlike the catalogue.
+    """The calibration of one modality.
 
-    false_alarms: measured share over it, of `checked` held-out ones that set no threshold.  detected: share over it,
-    by what was shown instead.
+    Attributes:
+        threshold: distance above which a single one is unlike the catalogue.
+        calibrated: held-out ones that set the threshold.
+        checked: held-out ones that did not.
+        false_alarms: measured share of `checked` that is over the threshold.
+        detected: share over it, by what was shown instead.
     """
 
     threshold: float
@@ -48,12 +54,19 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """encoder, collection: the fingerprints it holds for."""
+    """What was measured of an encoder over a collection.
+
+    Attributes:
+        encoder, collection: the fingerprints it holds for.
+        alpha: the promised rate of false alarms.
+        kinds: by modality.
+        command: what makes it again.
+    """
 
     encoder: str
     collection: str
     alpha: float
-    kinds: dict[str, Kind]
+    kinds: dict[Modality, Kind]
     command: str
 
     def rate(self, kind: Kind) -> float:
@@ -63,13 +76,18 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What can be said of a set of one modality. beyond: how many are over the threshold.
+    """What can be said of a set of one modality.
 
-    rate: of false alarms of a single one, the larger of the promised and the measured.  chance: probability of so many
-    false alarms, or more, in a set of this size (binomial).  far: chance <= rate, so a claim too is wrong that often.
+    Attributes:
+        modality: which.
+        count: how many there are.
+        beyond: how many are over the threshold.
+        rate: of false alarms of a single one, the larger of the promised and the measured.
+        chance: probability of so many false alarms, or more, in a set of this size (binomial).
+        far: chance <= rate, so a claim too is wrong that often.
     """
 
-    modality: str
+    modality: Modality
     count: int
     beyond: int
     rate: float
@@ -79,21 +97,24 @@ class Verdict:
 
 def calibration_file(index_folder: str | Path) -> Path:
     """Where the calibration of a bundled index lies: beside it, in reports/drift.json."""
-    return Path(index_folder).parent / "reports" / "drift.json"
+    return beside(index_folder) / FILE
 
 
 def read_calibration(index_folder: str | Path, searcher: Searcher) -> Calibration | None:
     """The calibration of this encoder over this collection; None where there is none, or one of others: no claim then.
 
-    Raises ConfigError for a file that is not a calibration.
+    Raises:
+        ConfigError: the file is not a calibration.
     """
     path = calibration_file(index_folder)
     if not path.is_file():
         return None
     try:
         row = json.loads(path.read_text("utf-8"))
-        kinds = {name: Kind(**kind) for name, kind in row.pop("kinds").items()}
-        found = Calibration(kinds=kinds, **row)
+        kinds = row.pop("kinds")
+        if set(kinds) - set(KINDS):
+            raise ValueError(f"its kinds are {', '.join(kinds)}, not of {', '.join(KINDS)}")
+        found = Calibration(kinds={name: Kind(**kinds[name]) for name in KINDS if name in kinds}, **row)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a calibration ({error}); write it again: python -m umr drift") from error
     same = found.encoder == searcher.encoder.fingerprint and found.collection == searcher.collection.fingerprint
@@ -103,7 +124,7 @@ def read_calibration(index_folder: str | Path, searcher: Searcher) -> Calibratio
 def write_calibration(calibration: Calibration, index_folder: str | Path) -> Path:
     """Writes reports/drift.json beside the index and returns its path."""
     path = calibration_file(index_folder)
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(asdict(calibration), indent=1) + "\n")
     return path
 
@@ -134,7 +155,11 @@ def distances(reference_ND: np.ndarray, vectors_MD: np.ndarray) -> np.ndarray:
 
 
 def threshold(held_out: np.ndarray, alpha: float = ALPHA) -> float:
-    """The ceil((n + 1)(1 - alpha))-th smallest distance. Raises ConfigError for n too small to bound the rate."""
+    """The ceil((n + 1)(1 - alpha))-th smallest of (n,) distances.
+
+    Raises:
+        ConfigError: n is too small to bound the rate.
+    """
     place = math.ceil((len(held_out) + 1) * (1 - alpha))
     if place > len(held_out):
         raise ConfigError(
@@ -150,9 +175,9 @@ def chance_of(count: int, beyond: int, rate: float) -> float:
     )
 
 
-def reference(searcher: Searcher, modality: str) -> np.ndarray:
+def reference(searcher: Searcher, modality: Modality) -> np.ndarray:
     """(N, D) vectors of everything of one modality in the bundled collection: what distances are measured from."""
-    return searcher.index.vectors(sorted(searcher.collection.pool(modality)))
+    return searcher.index.vectors(_ids(searcher, modality))
 
 
 def percent(rate: float) -> str:
@@ -167,7 +192,7 @@ def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Ve
     """
     verdicts = []
     for name, kind in calibration.kinds.items():
-        ids = sorted(own.collection.pool(name))
+        ids = _ids(own, name)
         if not ids:
             continue
         apart = distances(reference(bundled, name), own.index.vectors(ids))
@@ -190,13 +215,18 @@ def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Ve
 def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, command: str = "") -> Calibration:
     """Thresholds from held-out content of the catalogue, and what they detect of things that are not of it.
 
-    Pictures: queries' own, which no index holds.  Passages and clips: each is scored by a reference of the other folds.
-    A modality with too few to bound the rate is left out: then nothing is claimed of it.
+    Of pictures, queries' own are held out, which no index holds. Passages and clips are each scored by a reference of
+    the other folds. A modality with too few to bound the rate is left out: then nothing is claimed of it.
+
+    Args:
+        searcher: an encoder over the bundled collection.
+        media: the benchmark's folder.
+        pictures: how many held-out ones are encoded at most.
+        command: what the calibration says makes it again.
     """
     kinds = {}
     for name in KINDS:
-        ids = sorted(searcher.collection.pool(name))
-        if len(ids) < 2 * FOLDS:
+        if len(_ids(searcher, name)) < 2 * FOLDS:
             continue
         known = reference(searcher, name)
         held_out = (
@@ -221,11 +251,15 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
 
 def rows(calibration: Calibration) -> list[dict[str, Any]]:
     """The calibration as lines of a table: one for held-out content and one for each other thing."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, kind in calibration.kinds.items():
         lines.append({"kind": name, "shown": "catalogue, held out", "n": kind.checked, "over": kind.false_alarms})
         lines += [{"kind": name, "shown": what, "n": None, "over": share} for what, share in kind.detected.items()]
     return lines
+
+
+def _ids(searcher: Searcher, modality: Modality) -> list[str]:
+    return sorted(searcher.collection.pool(modality) or ())
 
 
 def _kind(held_out: np.ndarray, others: Mapping[str, np.ndarray]) -> Kind | None:
@@ -263,7 +297,7 @@ def _pictures(media: str | Path, split: str) -> list[Content]:
             for task, found in evaluate.all_tasks_and_splits(media)
             if found == split
             for query in evaluate.load(media, task, found).queries
-            if query.content.image is not None
+            if isinstance(query.content.image, Path)
         }
     )
     return [Content(image=paths[place]) for place in np.random.default_rng(0).permutation(len(paths))]

@@ -1,4 +1,4 @@
-"""Pictures, texts and clips that no catalogue of objects holds, made by code: what drift detection is measured on."""
+"""Pictures, texts and clips that no catalogue of objects holds, made by code: what umr.eval.ood must detect."""
 
 from __future__ import annotations
 

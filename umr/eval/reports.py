@@ -1,35 +1,49 @@
-"""What an evaluation leaves for the page and for later: indexes/<encoder>/reports. Not the measuring (umr.eval.evaluate).
+"""Where and how a stored evaluation lies: report.json and run files. Not the measuring (umr.eval.evaluate).
 
-report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, diagnosis.<task>.<split>.json.
+`evaluate --runs DIR` leaves DIR/NAME/report.json with plain run files; `evaluate --store` leaves indexes/NAME/reports,
+which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, and the diagnoses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import logging
+import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import faiss
+import numpy as np
+
 from umr import shipped
-from umr.eval import diagnosis, evaluate
-from umr.eval.evaluate import COLUMNS, Judged, Measured, Row
-from umr.eval.measures import MEASURES, bootstrap_interval, per_query
-from umr.formats import read_run, write_run
+from umr.disk import atomic_write
+from umr.errors import ConfigError
+from umr.eval.measures import DEPTH
+from umr.formats import read_run
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.types import Run
 
-FOLDER = "reports"
-#: Hits kept of each variant: at least as deep as the columns of the report look.
-DEPTHS = {"composed": evaluate.DEPTH, "picture": 5, "text": 5, "sum": 1}
-DECIMALS = 4  # of stored scores, for their size; the ranks that the measures read are written beside them
-SINGLE = (("picture_only", "picture"), ("text_only", "text"), ("vector_sum", "sum"))
+log = logging.getLogger(__name__)
+
+FOLDER, REPORT = "reports", "report.json"
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The stored reports of one encoder. current: they were measured with the encoder and collection of its index."""
+    """The stored reports of one encoder.
+
+    Attributes:
+        name: the encoder's.
+        folder: where they lie.
+        benchmark: the folder of the queries.
+        report: what report.json holds.
+        current: they were measured with the encoder and collection of its index.
+    """
 
     name: str
     folder: Path
@@ -42,66 +56,99 @@ class Stored:
         return next((row for row in self.report["rows"] if (row["task"], row["split"]) == (task, split)), None)
 
     def run(self, task: str, split: str, variant: str = "composed") -> Run:
-        """A stored run. Raises ConfigError where it is not there."""
-        return read_run(evaluate.find_run(self.folder, task, split, variant))
+        """A stored run.
+
+        Raises:
+            ConfigError: it is not there.
+        """
+        return read_run(find_run(self.folder, task, split, variant))
 
 
 def reports_folder(encoder: str, root: Path | None = None) -> Path:
-    """Where the reports of a bundled encoder lie."""
+    """Where the reports of a bundled encoder lie. root: the folder of encoders; None: the repository's."""
     return (shipped.default_root() if root is None else root) / encoder / FOLDER
 
 
-def store(
-    searcher: Searcher,
-    root: str | Path,
-    folder: str | Path,
-    task: str | None = None,
-    split: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Row]:
-    """Measures every (task, split) that matches once, and writes its row, runs and diagnosis into the folder.
+def beside(index_folder: str | Path) -> Path:
+    """Where the reports of an index lie, with all else that is measured of its encoder."""
+    return Path(index_folder).parent / FOLDER
 
-    Rows are those of `evaluate` and "intervals": {column: 95 % bootstrap interval}. Raises ConfigError if none
-    matches.
+
+def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
+    """Where the plain run of one (task, split, variant) lies."""
+    return Path(folder) / f"{task}.{split}.{variant}.run"
+
+
+def stored_run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
+    """Where the compressed run of one (task, split, variant) lies."""
+    plain = run_file(Path(folder) / "runs", task, split, variant)
+    return plain.with_name(f"{plain.name}.gz")
+
+
+def find_run(folder: str | Path, task: str, split: str, variant: str) -> Path:
+    """The run as it is there: compressed, as `--store` leaves it, else plain, as `--runs` does."""
+    packed = stored_run_file(folder, task, split, variant)
+    return packed if packed.is_file() else run_file(folder, task, split, variant)
+
+
+def read_report(folder: str | Path) -> dict[str, Any]:
+    """report.json beside the runs: whose they are, over what, and their rows.
+
+    Raises:
+        ConfigError: there is none; the command that writes it is named.
     """
-    rows = []
-    wanted = evaluate.matching(root, task, split)
-    for number, (one_task, one_split) in enumerate(wanted, 1):
-        measured = evaluate.measure(searcher, evaluate.load(root, one_task, one_split))
-        rows.append(_store_one(searcher, Path(folder), measured))
-        if progress is not None:
-            progress(number, len(wanted))
-    return rows
+    path = Path(folder) / REPORT
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        if {"encoder", "collection", "rows"} - set(report):
+            raise ValueError("encoder, collection or rows is missing")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} is no report ({error}); write one: "
+            f"python -m umr evaluate --encoder NAME --runs {Path(folder).parent}"
+        ) from error
+    found: dict[str, Any] = report
+    return found
 
 
-def _store_one(searcher: Searcher, folder: Path, measured: Measured) -> Row:
-    task, split = measured.judged.task, measured.judged.split
-    for variant, run in measured.runs.items():
-        path = evaluate.run_file(folder / "runs", task, split, variant)
-        write_run(path.with_name(f"{path.name}.gz"), run, searcher.encoder.name, DEPTHS[variant], DECIMALS)
-    if len(measured.runs) > 1:
-        diagnosis.write_diagnosis(folder, diagnosis.diagnose_measured(searcher, measured))
-    row = measured.row | {"intervals": intervals(measured.judged, measured.runs)}
-    evaluate.add_to_report(folder, searcher, row, "--store")
-    return row
+def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
+    """Add a row to report.json; rows of another encoder or collection are dropped: they would not belong together.
 
-
-def intervals(judged: Judged, runs: dict[str, Run]) -> dict[str, list[float]]:
-    """Column -> its 95 % bootstrap interval over groups of queries, for every column that follows from the runs."""
-    found = {name: per_query(MEASURES[name], judged.qrels, runs["composed"]) for name in COLUMNS}
-    for name, variant in SINGLE:
-        if variant in runs:
-            found[f"{name}_success@1"] = per_query(MEASURES["success@1"], judged.qrels, runs[variant])
-    return {
-        name: [round(end, 5) for end in bootstrap_interval(values, groups=judged.groups)]
-        for name, values in found.items()
+    Args:
+        folder: where report.json lies, or will.
+        searcher: what was measured.
+        row: replaces the one of its task and split.
+        flag: of `umr evaluate`, for the command that the report names.
+    """
+    report = {
+        "encoder": searcher.encoder.fingerprint,
+        "encoder_name": searcher.encoder.name,
+        "collection": searcher.collection.fingerprint,
+        "depth": DEPTH,
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": f"python -m umr evaluate --encoder {searcher.encoder.name} {flag}",
     }
+    rows = []
+    if (folder / REPORT).is_file():
+        old = read_report(folder)
+        if all(old.get(key) == report[key] for key in ("encoder", "collection", "depth")):
+            rows = [kept for kept in old["rows"] if (kept["task"], kept["split"]) != (row["task"], row["split"])]
+        else:
+            log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
+    rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
+    with atomic_write(folder / REPORT) as file:
+        file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")
 
 
 def read_stored(name: str, index: Path) -> Stored:
-    """The reports beside an index folder. Raises ConfigError where there are none."""
-    folder, manifest = index.parent / FOLDER, IndexManifest.read(index)
-    report = evaluate.read_report(folder)
+    """The reports beside an index folder.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    folder, manifest = beside(index), IndexManifest.read(index)
+    report = read_report(folder)
     current = (report["encoder"], report["collection"]) == (manifest.encoder, manifest.collection)
     benchmark = (index / manifest.collection_at).resolve()
     return Stored(name=name, folder=folder, benchmark=benchmark, report=report, current=current)
@@ -111,16 +158,3 @@ def diagnosed(folder: Path) -> list[tuple[str, str]]:
     """(task, split) of the diagnoses in a folder of reports, sorted; reads only names."""
     found = (path.name.split(".") for path in folder.glob("diagnosis.*.*.json"))
     return sorted((parts[1], parts[2]) for parts in found if len(parts) == 4)
-
-
-def paired(a: Stored, b: Stored) -> tuple[Row, ...]:
-    """success@1 of b minus a on every (task, split) that both have, with the paired interval (umr.eval.evaluate.compare).
-
-    Kept until a report changes, as it reads every run. Raises MismatchError where the collections differ.
-    """
-    return _paired(a.benchmark, a.folder, a.report.get("built_at"), b.folder, b.report.get("built_at"))
-
-
-@lru_cache(maxsize=8)
-def _paired(benchmark: Path, a: Path, _a_at: str | None, b: Path, _b_at: str | None) -> tuple[Row, ...]:
-    return tuple(evaluate.compare_runs(benchmark, a, b))

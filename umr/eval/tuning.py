@@ -1,4 +1,4 @@
-"""Chooses the weight of the vector sum on validation queries: `python -m umr evaluate --index V --tune-vector-sum FILE`.
+"""Chooses the weight of the vector sum on validation queries: `umr evaluate --index V --tune-vector-sum FILE`.
 
 Not the arithmetic and not the stored weights (umr.eval.vector_sum); never on queries that are reported.
 """
@@ -16,9 +16,10 @@ import faiss
 import numpy as np
 
 from umr.errors import ConfigError
-from umr.eval.evaluate import Judged, Row, all_tasks_and_splits, encode_parts, load, retrieve
+from umr.eval.evaluate import Judged, all_tasks_and_splits, encode_parts, load, retrieve
 from umr.eval.measures import MEASURES, mean
-from umr.eval.vector_sum import GRID, UNTUNED, Tuned, Weights, weighted_sum
+from umr.eval.reports import FOLDER, Row
+from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.shipped import available, index_folder
@@ -59,13 +60,17 @@ def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], No
         command=(
             "python -m training.catalogue validation --out V && "
             f"python -m umr index V --encoder {searcher.encoder.name} --out VI && "
-            f"python -m umr evaluate --index VI --tune-vector-sum indexes/{searcher.encoder.name}/reports/vector_sum.json"
+            f"python -m umr evaluate --index VI --tune-vector-sum indexes/{searcher.encoder.name}/{FOLDER}/{FILE}"
         ),
     )
 
 
 def refuse_test(searcher: Searcher, root: Path) -> None:
-    """Raises ConfigError where the collection is a bundled one, or says itself that its scenes are of the test split."""
+    """Look whether these queries may be chosen on.
+
+    Raises:
+        ConfigError: the collection is a bundled one, or says itself that its scenes are of the test split.
+    """
     bundled = {IndexManifest.read(index_folder(name)).collection for name in available()}
     if searcher.collection.fingerprint in bundled or _scenes_of(root) == "test":
         raise ConfigError(
@@ -80,9 +85,10 @@ def _scenes_of(root: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text("utf-8")).get("split")
+        split: str | None = json.loads(path.read_text("utf-8")).get("split")
     except (ValueError, AttributeError) as error:
         raise ConfigError(f"{path} is not what the benchmark's builder wrote ({error}); build it again") from error
+    return split
 
 
 def choose(scores: list[float]) -> float:
@@ -111,10 +117,10 @@ def _tune_one(searcher: Searcher, judged: Judged) -> Tuned:
         raise ConfigError(f"{judged.task} {judged.split} has queries without picture or without text; it has no sum")
     parts = encode_parts(searcher, judged)
     picture, text = parts["picture"], parts["text"]
-    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
+    excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
     scores = []
     for weight in GRID:
         summed = weighted_sum(picture.vectors, text.vectors, weight)
-        run = retrieve(searcher, replace(text, vectors=summed), judged, barred)
+        run = retrieve(searcher, replace(text, vectors=summed), judged, excluded)
         scores.append(round(mean(MEASURES["success@1"], judged.qrels, run), 4))
     return Tuned(weight=choose(scores), n=len(judged.queries), groups=len(set(judged.groups)), success_at_1=scores)

@@ -1,7 +1,7 @@
-"""The vector sum: a composed query's picture and text encoded apart and added, with a weight chosen on validation queries.
+"""The vector sum: a composed query's picture and text encoded apart and added, weighted. Not the choice of the weight.
 
-Late fusion, the baseline that a composed query must beat. This file holds the arithmetic and the stored weights, not the
-choosing (umr.eval.tuning). The weights lie beside an encoder's indexes, in reports/vector_sum.json.
+Late fusion, the baseline that a composed query must beat: the arithmetic and the stored weights. They are chosen on
+validation queries (umr.eval.tuning) and lie beside an encoder's indexes, in reports/vector_sum.json.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
-from umr.formats import written
+from umr.eval.reports import beside
 from umr.search import Searcher
 
 FILE = "vector_sum.json"
@@ -23,9 +24,12 @@ GRID = tuple(round(0.05 * step, 2) for step in range(21))  # weights of the text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """The choice for one task. weight: of the text.  n, groups: of the validation queries that it was chosen on.
+    """The choice for one task.
 
-    success_at_1: of the vector sum on them, for each weight of GRID.
+    Attributes:
+        weight: of the text.
+        n, groups: of the validation queries that it was chosen on.
+        success_at_1: of the vector sum on them, for each weight of GRID.
     """
 
     weight: float
@@ -36,7 +40,12 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The choices for one encoder, by task. encoder: its fingerprint.  collection: that of the validation candidates."""
+    """The choices for one encoder, by task.
+
+    Attributes:
+        encoder: its fingerprint.
+        collection: the fingerprint of the validation candidates.
+    """
 
     encoder: str
     encoder_name: str
@@ -65,7 +74,7 @@ def weighted_sum(picture_QD: np.ndarray, text_QD: np.ndarray, weight: float) -> 
 
 def weights_file(index_folder: str | Path) -> Path:
     """Where the weights of the encoder of an index lie: beside it, with its other reports."""
-    return Path(index_folder).parent / "reports" / FILE
+    return beside(index_folder) / FILE
 
 
 def weight_of(searcher: Searcher, task: str) -> float:
@@ -94,7 +103,11 @@ def weight_of(searcher: Searcher, task: str) -> float:
 
 
 def read_weights(path: str | Path) -> Weights:
-    """Stored weights. Raises ConfigError naming the file where it holds none."""
+    """Stored weights.
+
+    Raises:
+        ConfigError: the file, which is named, holds none.
+    """
     try:
         data = json.loads(Path(path).read_text("utf-8"))
         tasks = {task: Tuned(**tuned) for task, tuned in data.pop("tasks").items()}
@@ -113,6 +126,6 @@ def write_weights(weights: Weights, path: str | Path) -> Path:
     """One small JSON file, a line for each task; returns its path."""
     data = asdict(weights)
     rows = ",\n".join(f"  {json.dumps(task)}: {json.dumps(tuned)}" for task, tuned in data.pop("tasks").items())
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(f'{json.dumps(data, indent=1)[:-2]},\n "tasks": {{\n{rows}\n }}\n}}\n')
     return Path(path)

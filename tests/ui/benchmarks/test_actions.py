@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tests.conftest import MARKUP, no_model
-from umr.eval.reports import store
+from umr.eval.store import store
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.plots import Dot, strip
 from umr.ui.queries import judged_queries

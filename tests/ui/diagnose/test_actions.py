@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import MARKUP, no_model
 from umr.eval.diagnosis import diagnosis_file
-from umr.eval.reports import store
+from umr.eval.store import store
 from umr.ui.diagnose import actions as diagnose
 from umr.ui.plots import Point, scatter
 from umr.ui.queries import compare_link, judged_queries
@@ -26,7 +26,7 @@ def searchers(searcher, benchmark) -> Searchers:
 
 
 def test_the_choices_are_what_is_stored_with_it2i_ind_first(searchers):
-    assert diagnose.choices(searchers) == ["it2i ind", "it2i phrasing"]
+    assert diagnose.diagnosed_pairs(searchers) == ["it2i ind", "it2i phrasing"]
 
 
 def test_the_headlines_say_the_stored_numbers(searchers):

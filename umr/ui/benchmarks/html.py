@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr.encoders.caveats import UNEQUAL_DATA, concerns
-from umr.eval import evaluate, vector_sum
+from umr.eval import evaluate, reports, vector_sum
 from umr.eval.diagnosis import first_relevant
-from umr.eval.evaluate import Row, Verdict, over_sum, verdict
-from umr.eval.reports import Stored
+from umr.eval.evaluate import Verdict, over_sum, verdict
+from umr.eval.reports import Row, Stored
 from umr.shipped import shown_path
 from umr.types import Qrels, Query, Run
 from umr.ui import queries
@@ -144,7 +144,7 @@ def drill(one: Stored, task: str, split: str, known: Mapping[str, Query], qrels:
             f"<span>{page + 1} of {pages}</span>{_turn(one, task, split, page + 1, pages, 'Easier')}</nav>"
         )
     )
-    file = shown_path(evaluate.find_run(one.folder, task, split, "composed"))
+    file = shown_path(reports.find_run(one.folder, task, split, "composed"))
     return (
         f'<section class="u-drill" tabindex="-1" aria-label="Queries"><div class="u-head"><h3>{escape(one.name)} '
         f"on {escape(_name(task))}, {escape(_SPLIT.get(split, split))}</h3>{turn}</div>"
@@ -247,7 +247,7 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
 
 def _number(one: Stored, task: str, split: str, value: str, variant: str = "composed") -> str:
     """A number that names its run and its command. Only the whole queries' runs are deep enough to lead to them."""
-    file = shown_path(evaluate.find_run(one.folder, task, split, variant))
+    file = shown_path(reports.find_run(one.folder, task, split, variant))
     title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}"
     if variant != "composed":
         return f'<b class="u-num-plain" title="{escape(title)}">{value}</b>'
@@ -301,7 +301,7 @@ def _legend(stored: Sequence[Stored]) -> str:
 
 def _sources(stored: Sequence[Stored]) -> str:
     lines = "".join(
-        f"<li><b>{escape(one.name)}</b>: <code>{escape(shown_path(one.folder / evaluate.REPORT))}</code> and its "
+        f"<li><b>{escape(one.name)}</b>: <code>{escape(shown_path(one.folder / reports.REPORT))}</code> and its "
         f"<code>runs/TASK.SPLIT.VARIANT.run.gz</code>, written {escape(str(one.report.get('built_at', ''))[:10])} by "
         f"<code>{escape(one.report.get('command', ''))}</code>, encoder {escape(one.report['encoder'][:12])}</li>"
         for one in stored
