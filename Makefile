@@ -1,6 +1,6 @@
-# make env | demo | test | lint | clean      Everything happens in .venv; the second call of each is quick.
+# make env | demo | test | coverage | lint | clean      Everything happens in .venv; the second call of each is quick.
 .DEFAULT_GOAL := demo
-.PHONY: env env-dev demo test lint clean
+.PHONY: env env-dev demo test coverage lint clean
 
 # Python 3.11 or newer; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -38,6 +38,11 @@ test: env-dev lint
 		$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 	$(PY) -m pytest -q --ignore=tests/browser --ignore=tests/golden
 	$(PY) -m pytest -q tests/browser $(wildcard tests/golden)
+
+# Branch coverage of the model-free tests, without the processes that they start. The last line has the total.
+coverage: env-dev
+	$(PY) -m coverage run -m pytest -q --ignore=tests/browser --ignore=tests/golden
+	$(PY) -m coverage report
 
 lint: env-dev
 	.venv/bin/ruff check .

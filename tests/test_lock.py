@@ -19,7 +19,13 @@ from umr.errors import ConfigError
 from umr.lock import LOCK, claimed
 
 ROOT = Path(__file__).resolve().parents[1]
-HOLD = "import sys, time\nfrom umr.lock import claimed\nwith claimed(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
+HOLD = """
+import sys, time
+from umr.lock import claimed
+with claimed(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 #: Claims the folder again and again; a marker that only one process can make shows whoever else is in there.
 HAMMER = """
 import os, sys
@@ -116,12 +122,34 @@ def test_processes_that_come_and_go_are_never_two_in_a_folder(tmp_path):
         one.stdout.close()
 
 
+def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    """pathlib's mkdir says that a folder exists when it is removed before it can see that it is one."""
+    calls, mkdir = [], Path.mkdir
+
+    def gone_in_between(path: Path, **how: bool) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        mkdir(path, **how)
+
+    monkeypatch.setattr(Path, "mkdir", gone_in_between)
+    with claimed(tmp_path / "out") as claim:
+        assert claim.folder.is_dir() and calls == [tmp_path / "out"] * 2
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_as_such(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(FileExistsError), claimed(tmp_path / "out"):
+        raise AssertionError("a file was taken for a folder")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_a_disk_without_locks_is_refused_in_words(tmp_path, monkeypatch):
     def refuse(handle: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
-    with pytest.raises(ConfigError, match="cannot be locked .No locks available.*choose a folder"), claimed(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot be locked .No locks available.*choose a folder"), claimed(tmp_path):
         raise AssertionError("it is not locked")
 
 

@@ -40,7 +40,7 @@ _CODES = [{value: code for code, value in enumerate(values)} for values in COLUM
 
 
 def codes(scene: Scene) -> np.ndarray:
-    """The scene's values as (A,) int64 positions in COLUMNS."""
+    """The scene's values as (A,) int64 positions in COLUMNS, A attributes."""
     companion, action = scene.companion, scene.action
     values = (
         scene.category,
@@ -60,9 +60,15 @@ def codes(scene: Scene) -> np.ndarray:
 
 
 def same_meaning(query_codes_BA: np.ndarray, said_BA: np.ndarray, candidate_codes_MA: np.ndarray) -> np.ndarray:
-    """(B, M) bool: True where a candidate has every value that the query says.
+    """Which candidates have every value that a query says.
 
-    query_codes_BA, candidate_codes_MA: codes of the wanted and the found scene; said_BA: bool, which columns the query says.
+    Args:
+        query_codes_BA: (B, A) codes of the wanted scenes.
+        said_BA: (B, A) bool, the columns that each query says.
+        candidate_codes_MA: (M, A) codes of the found scenes.
+
+    Returns:
+        (B, M) bool.
     """
     agree_BMA = query_codes_BA[:, None, :] == candidate_codes_MA[None, :, :]
     return (agree_BMA | ~said_BA[:, None, :]).all(axis=2)

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from umr.encoders.base import Batch
 
-Device = torch.device | str
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One InfoNCE: positive (B,) columns of the concatenated candidate roles; ignore (B, M): other true answers."""
+    """One InfoNCE of B queries over the M rows of the candidate roles, one role after the other.
+
+    Attributes:
+        positive: (B,) int64, the column of each query's positive.
+        ignore: (B, M) bool, other true answers of a query, which are no negatives.
+    """
 
     task: str
     query: str
@@ -25,16 +28,19 @@ class Contrast:
     weight: float = 1.0
     symmetric: bool = False
 
-    def to(self, device: Device) -> Contrast:
+    def to(self, device: torch.device) -> Contrast:
         """The same contrast with its tensors on a device."""
         return replace(self, positive=self.positive.to(device), ignore=self.ignore.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """Composed queries with their parts: roles are (composed, picture alone, text alone), rows aligned.
+    """B composed queries with their parts, rows aligned.
 
-    same: (B, B) bool, off the diagonal, True where two queries want the same scene.
+    Attributes:
+        roles: composed, picture alone, text alone.
+        positive: (B,) int64, the row of each query's target in the role `candidate`.
+        same: (B, B) bool, off the diagonal, True where two queries want the same scene.
     """
 
     task: str
@@ -43,40 +49,45 @@ class Composition:
     positive: Tensor
     same: Tensor
 
-    def to(self, device: Device) -> Composition:
+    def to(self, device: torch.device) -> Composition:
         """The same composition with its tensors on a device."""
         return replace(self, positive=self.positive.to(device), same=self.same.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LengthSorted:
-    """The rows of a role in parts of similar length, so that little padding is computed.
+    """The n rows of a role in parts of similar length, so that little padding is computed.
 
-    order: (n,), part row -> role row.
+    Attributes:
+        order: (n,) int64, part row -> role row.
     """
 
     parts: list[Batch]
     order: Tensor
 
-    def to(self, device: Device) -> LengthSorted:
+    def to(self, device: torch.device) -> LengthSorted:
         """The same rows with their tensors on a device."""
         return replace(self, parts=[part.to(device) for part in self.parts], order=self.order.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """What is encoded together. stills (n, 1, S, S, 3), clips (m, F, S, S, 3): uint8, None where there are none.
+    """What is encoded together. In the flattened vision states the stills come first.
 
-    In the flattened vision states the stills come first.
+    Attributes:
+        stills: (n, 1, S, S, 3) uint8, None where there are none.
+        clips: (m, F, S, S, 3) uint8, None where there are none.
     """
 
     stills: np.ndarray | None
     clips: np.ndarray | None
     roles: dict[str, LengthSorted]
 
-    def to(self, device: Device) -> Chunk:
-        """The same chunk with its tensors on a device. Its pixels are no tensors yet: the encoder takes them over when
-        the chunk's turn has come, so that a device never holds those of all chunks.
+    def to(self, device: torch.device) -> Chunk:
+        """The same chunk with its tensors on a device.
+
+        Its pixels are no tensors yet: the encoder takes them over when the chunk's turn has come, so that a device
+        never holds those of all chunks.
         """
         return replace(self, roles={role: rows.to(device) for role, rows in self.roles.items()})
 
@@ -85,11 +96,12 @@ class Chunk:
 class TrainBatch:
     """One step.
 
-    codes: role -> (n, A) attribute codes of the scene that each row shows or asks for; "vision": of all stills,
-    "motion": of all clips.
-    open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions).
-    places: role -> (n,) int64, for each row its place among the role's rows in the order of the chunks; only of roles
-    in which the two orders differ.
+    Attributes:
+        codes: role -> (n, A) int64 attribute codes of the scene that each row shows or asks for; "vision": of all
+            stills, "motion": of all clips.
+        open_roles: roles whose rows do not fix every attribute (partial captions, parts of compositions).
+        places: role -> (n,) int64, for each row its place among the role's rows in the order of the chunks; only of
+            roles in which the two orders differ.
     """
 
     programme: str
@@ -100,7 +112,7 @@ class TrainBatch:
     open_roles: frozenset[str]
     places: dict[str, Tensor] = field(default_factory=dict)
 
-    def to(self, device: Device) -> TrainBatch:
+    def to(self, device: torch.device) -> TrainBatch:
         """The same step with every tensor on a device: targets, masks, codes, tokens."""
         return replace(
             self,

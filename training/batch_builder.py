@@ -19,6 +19,7 @@ from training.config import TrainConfig
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.encoders.templates import MediaKind, Role, TokenRow
+from umr.errors import ConfigError
 
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
@@ -27,7 +28,10 @@ EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 class Tokenise:
     """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
 
-    media_tokens: how many tokens a picture ("image") and a clip ("video") have.
+    Attributes:
+        row: words, instruction, role and kind of media -> the tokens of a row.
+        collate: rows, and which item of the media each shows -> a padded batch.
+        media_tokens: how many tokens a picture ("image") and a clip ("video") have.
     """
 
     row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
@@ -43,10 +47,16 @@ class Tokenise:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row to encode, of a role: the scene that it shows or asks for, its words and its picture (a media number).
+    """A row to encode.
 
-    target: the searched modality of a query, None for a candidate. facts: of an entry.
-    part: a part of a composed query, which only some recipes have.
+    Attributes:
+        role: what it is encoded as.
+        scene: what it shows or asks for.
+        words: its text.
+        media: the number of its picture or clip.
+        target: the searched modality of a query, None for a candidate.
+        facts: of an entry.
+        part: a part of a composed query, which only some recipes have.
     """
 
     role: str
@@ -71,10 +81,12 @@ class Rows:
 
     @property
     def scenes(self) -> list[Scene]:
+        """What each row shows or asks for."""
         return [row.scene for row in self.rows]
 
     @property
     def facts(self) -> list[object]:
+        """The facts of each row, None where it has none."""
         return [row.facts for row in self.rows]
 
     def codes(self) -> np.ndarray:
@@ -93,7 +105,13 @@ class Asked:
     def add(
         self, column: int, said: np.ndarray = EVERYTHING_SAID, accepts: Callable[[Scene], bool] | None = None
     ) -> None:
-        """The next query: the column of its positive, the attributes its words fix, and what else satisfies it."""
+        """The next query.
+
+        Args:
+            column: of its positive.
+            said: (A,) bool, the attributes that its words fix.
+            accepts: whether a scene satisfies it, besides by having those attributes.
+        """
         self.positive.append(column)
         self.said.append(said)
         self.accepts.append(accepts)
@@ -106,9 +124,16 @@ def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
 
 
 def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float) -> np.ndarray:
-    """The same frames moved by up to `shift` pixels (edges repeated), lightened or darkened by up to a share `light`.
+    """The same frames, moved and in other light: nuisance in this world, so that the description stays true.
 
-    Both are nuisance in this world, so the description stays true; all frames of a clip move together.
+    Args:
+        frames_FSS3: (F, S, S, 3) uint8; all frames of a clip move together.
+        rng: decides how far.
+        shift: px, at most, down and right or up and left; edges are repeated.
+        light: the share by which they are lightened or darkened, at most.
+
+    Returns:
+        (F, S, S, 3) uint8.
     """
     if not shift and not light:
         return frames_FSS3
@@ -124,7 +149,9 @@ def jittered(frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, ligh
 class Draft:
     """Collects the rows of one step and turns them into a TrainBatch.
 
-    rng: the step's stream.  chunk: where new pictures, and rows without one, go; a chunk that stays empty is none.
+    Attributes:
+        rng: the step's stream.
+        chunk: where new pictures, and rows without one, go; a chunk that stays empty is none.
     """
 
     def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, step: int) -> None:
@@ -147,10 +174,17 @@ class Draft:
         return self.pictures[key]
 
     def clip(self, item: Item) -> int:
-        """The media number of a clip, kept once per step."""
+        """The media number of a clip, kept once per step.
+
+        Raises:
+            ConfigError: the world has no clips.
+        """
+        pixels = self.world.clip_pixels
+        if pixels is None:
+            raise ConfigError("this world has no clips: render one with --clip-families, or train without clips")
         key = ("clip", item.row, item.mirrored, None)
         if key not in self.pictures:
-            self._keep(key, views.frames_of(self.world.clip_pixels[item.row], item), item.scene)
+            self._keep(key, views.frames_of(pixels[item.row], item), item.scene)
         return self.pictures[key]
 
     def _keep(self, key: tuple, frames: np.ndarray, scene: Scene) -> None:
@@ -161,7 +195,8 @@ class Draft:
         """One row; returns its number in the role. A row with a picture is encoded in the picture's chunk."""
         rows, media = self.roles.setdefault(row.role, Rows()), row.media
         kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
-        instruction, side = "", "candidate"
+        instruction = ""
+        side: Role = "candidate"
         if row.target is not None:
             asked = "text" if media is None else "image" if row.words is None else "image,text"
             choices = INSTRUCTIONS[asked, row.target]
@@ -176,8 +211,14 @@ class Draft:
     def contrast(
         self, task: str, candidates: Sequence[str], asked: Asked, *, weight: float = 1.0, symmetric: bool = False
     ) -> None:
-        """Close a task, whose queries are the role of its name: find the candidates that are true answers besides the
-        positive, so that they are no negatives.
+        """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives.
+
+        Args:
+            task: its name, which is the role of its queries too.
+            candidates: the roles that are searched.
+            asked: what each query asks for; without any there is no contrast.
+            weight: of the task in the step's loss.
+            symmetric: candidates search their queries as well.
         """
         if not asked.positive:
             return

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import checkpoint_state as flat
@@ -47,10 +47,21 @@ def save_checkpoint(
     """Write everything that the next step depends on; keep this checkpoint and the one before.
 
     torch's global random states (CPU and CUDA) are saved as well; Python's `random` is not.
-    Args:   modules: every parameter of the optimizer must be in one of them.   extra: anything that JSON can hold.
-    Returns: the checkpoint's folder.
-    Raises: ConfigError if step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds
-            a parameter or a value that would be lost.
+
+    Args:
+        folder: of the run; made where it is absent.
+        step: how many are finished, from 0.
+        modules: every parameter of the optimizer must be in one of them.
+        optimizer: with the state of its parameters.
+        generators: random streams that the next step draws from.
+        extra: anything that JSON can hold.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        ConfigError: step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds a
+            parameter or a value that would be lost.
     """
     folder = Path(folder)
     if step < 0:
@@ -67,23 +78,13 @@ def save_checkpoint(
         "optimizer": optimizer_values,
         "random": random_values,
     }
-    try:
-        json.dumps(state)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"this state cannot be written as JSON: {error}. Give plain numbers, texts, lists") from error
+    _check_json(state)
 
     folder.mkdir(parents=True, exist_ok=True)
     previous = _read_latest(folder)
     name = _free_name(folder, step)
     temporary = folder / f".{name}.writing"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    for module_name, module in modules.items():
-        save_model(module, str(temporary / f"module.{module_name}.safetensors"))
-    save_file(optimizer_tensors, temporary / "optimizer.safetensors")
-    save_file(random_tensors, temporary / "random.safetensors")
-    state["files"] = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
-    (temporary / "state.json").write_text(json.dumps(state, indent=1), "utf-8")
+    _write(temporary, modules, {"optimizer": optimizer_tensors, "random": random_tensors}, state)
     put(temporary, folder / name)
     with atomic_write(folder / "latest") as file:
         file.write(f"{name}\n")
@@ -101,10 +102,22 @@ def load_checkpoint(
     """Fill modules, optimizer, generators and torch's global random states from the newest checkpoint of a folder.
 
     After it the next step is the one that would have followed the save. All checks come before the first change,
-    except tensor shapes, which the modules check themselves. check: called with the checkpoint's extra among them; it
-    raises where the checkpoint is of another run.
-    Raises: ConfigError if the folder has no checkpoint; MismatchError if files are damaged, or the checkpoint holds
-            other modules, parameters or generators than those given.
+    except tensor shapes, which the modules check themselves.
+
+    Args:
+        folder: of the run.
+        modules: those of save_checkpoint, to be filled.
+        optimizer: built as in the run that wrote the checkpoint.
+        generators: those of save_checkpoint, to be set.
+        check: called with the checkpoint's extra, before anything is filled; raises where it is of another run.
+
+    Returns:
+        The step, and the extra.
+
+    Raises:
+        ConfigError: the folder has no checkpoint.
+        MismatchError: files are damaged, or the checkpoint holds other modules, parameters or generators than those
+            given.
     """
     folder = Path(folder)
     name = _read_latest(folder)
@@ -133,6 +146,27 @@ def load_checkpoint(
 def has_checkpoint(folder: str | Path) -> bool:
     """Whether load_checkpoint would find something there."""
     return _read_latest(Path(folder)) is not None
+
+
+def _write(
+    temporary: Path, modules: Mapping[str, nn.Module], tensors: Mapping[str, dict[str, Tensor]], state: dict[str, Any]
+) -> None:
+    """The files of a checkpoint, in a new folder; the state, with their hashes, last."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    for name, module in modules.items():
+        save_model(module, str(temporary / f"module.{name}.safetensors"))
+    for name, named in tensors.items():
+        save_file(named, temporary / f"{name}.safetensors")
+    files = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
+    (temporary / "state.json").write_text(json.dumps(state | {"files": files}, indent=1), "utf-8")
+
+
+def _check_json(state: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(state)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"this state cannot be written as JSON: {error}. Give plain numbers, texts, lists") from error
 
 
 def _read_latest(folder: Path) -> str | None:

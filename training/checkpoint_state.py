@@ -18,7 +18,8 @@ Generators = Mapping[str, "torch.Generator | np.random.Generator"]
 def parameter_names(modules: Mapping[str, nn.Module], optimizer: Optimizer) -> list[str]:
     """The "<module>.<parameter>" of every optimized parameter, in the optimizer's order.
 
-    Raises: ConfigError if a parameter is in none of the modules: its value would not be saved.
+    Raises:
+        ConfigError: a parameter is in none of the modules: its value would not be saved.
     """
     names = {id(p): f"{module}.{name}" for module, m in modules.items() for name, p in m.named_parameters()}
     result = []
@@ -36,7 +37,8 @@ def parameter_names(modules: Mapping[str, nn.Module], optimizer: Optimizer) -> l
 def pack_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The optimizer's state as (tensors, JSON values), both keyed "state.<parameter>.<name>" or "group.<n>.<name>".
 
-    Raises: ConfigError if it holds a value that is neither a tensor nor plain.
+    Raises:
+        ConfigError: it holds a value that is neither a tensor nor plain.
     """
     content = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
@@ -59,7 +61,8 @@ def pack_optimizer(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, A
 def unpack_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> dict[str, Any]:
     """What optimizer.load_state_dict takes, from pack_optimizer's two parts.
 
-    Raises: MismatchError if the number of parameter groups differs.
+    Raises:
+        MismatchError: the number of parameter groups differs.
     """
     state: dict[int, dict[str, Any]] = {}
     groups: dict[int, dict[str, Any]] = {}
@@ -79,7 +82,8 @@ def unpack_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor], values
 def kinds(generators: Generators) -> list[str]:
     """The "<kind>:<name>" of every generator, so that a numpy and a torch generator are never mistaken.
 
-    Raises: ConfigError for any other object.
+    Raises:
+        ConfigError: it is another object.
     """
     result = []
     for name, generator in generators.items():

@@ -11,14 +11,18 @@ from umr.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Settings of one stage. Raises ConfigError for a value outside its legal ones.
+    """Settings of one stage.
 
-    programmes: share of the steps that each kind of step gets, by its name in data.PROGRAMMES; every loss inside a step
-    holds one task only.
-    batch "families": whole families, siblings are each other's negatives; "random": one pair from each of
-    `families_per_batch` families, as U-MARVEL and MCA train.
-    text_shortcut / picture_shortcut: share of composed queries whose text describes the whole target / whose picture
-    carries a cue of the edit (training/catalogue/shortcut.py).
+    Attributes:
+        programmes: share of the steps that each kind of step gets, by its name in programmes.PROGRAMMES; every loss
+            inside a step holds one task only.
+        batch: "families": whole families, siblings are each other's negatives; "random": one pair from each of
+            `families_per_batch` families, as U-MARVEL and MCA train.
+        text_shortcut: share of composed queries whose text describes the whole target.
+        picture_shortcut: share of them whose picture carries a cue of the edit (training/catalogue/shortcut.py).
+
+    Raises:
+        ConfigError: a value is outside its legal ones.
     """
 
     name: str
@@ -78,4 +82,5 @@ class TrainConfig:
         return self.preference_weight > 0 or self.regularisation_weight > 0
 
     def to_json(self) -> dict[str, Any]:
+        """The settings by their names."""
         return asdict(self)

@@ -27,12 +27,17 @@ def cached_backward(
     of each chunk is replayed, and left as the plain run would leave it. forward runs twice for each chunk, so its only
     randomness may be torch's, and it must not count its calls (batch norm does). loss runs once.
 
-    Args:   forward: chunk -> {role: (n, D)}; n may differ between roles and chunks, and a role may be missing.
-            chunks: at least one; a single one runs plain, without the second forward.
-            loss: {role: (sum of n, D)} -> scalar; its own parameters (temperature, mixer) get their gradients too.
-    Returns: the loss value and the embeddings of each role in chunk order, both detached.
-    Raises: ValueError if there is no chunk, forward returns no embeddings, the loss is no scalar, or a chunk gives
-            another shape the second time.
+    Args:
+        forward: chunk -> {role: (n, D)}; n may differ between roles and chunks, and a role may be missing.
+        chunks: at least one; a single one runs plain, without the second forward.
+        loss: {role: (sum of n, D)} -> scalar; its own parameters (temperature, mixer) get their gradients too.
+
+    Returns:
+        The loss value and the embeddings of each role in chunk order, both detached.
+
+    Raises:
+        ValueError: there is no chunk, forward returns no embeddings, the loss is no scalar, or a chunk gives another
+            shape the second time.
     """
     if len(chunks) == 0:
         raise ValueError("chunks is empty: give at least one")
@@ -61,8 +66,9 @@ def cached_backward(
     for chunk, state, part in zip(chunks, states, parts, strict=True):
         cached = {}
         for role, rows in part.items():
-            if leaves[role].grad is not None:
-                cached[role] = leaves[role].grad[begin[role] : begin[role] + len(rows)]
+            gradient = leaves[role].grad
+            if gradient is not None:
+                cached[role] = gradient[begin[role] : begin[role] + len(rows)]
             begin[role] += len(rows)
         state.restore()
         _push_through(forward(chunk), cached)

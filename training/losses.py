@@ -2,14 +2,12 @@
 
 Shapes: B queries, M candidates, D embedding, K listed candidates of one query. Rows are unit vectors, so a dot product
 is a cosine; temperature divides. Scores are computed in float32 at least, also under autocast.
-Sources: InfoNCE, van den Oord et al. 2018, Eq. 4; preference and regularisation, MCA (arXiv 2510.15543, Eq. 4 and
-the regularisation beside it; rebuilt from descriptions, the paper's own text was not at hand); distillation,
-U-MARVEL (arXiv 2507.14902, last stage).
+Sources: InfoNCE, van den Oord et al. 2018 (arXiv 1807.03748), Eq. 4; preference and regularisation, MCA (arXiv
+2510.15543, Eq. 4 and the regularisation beside it; rebuilt from descriptions, the paper's own text was not at hand);
+distillation, U-MARVEL (arXiv 2507.14902, last stage).
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +25,18 @@ def info_nce(
 ) -> Tensor:
     """Mean of -log softmax(cosine / temperature) at each query's positive, over all candidates of the batch.
 
-    Args:   positive_B: (B,) int64, column of each query's positive.
-            ignore_BM: (B, M) bool, True = no negative of this query (a known false negative); its score becomes -inf.
-    Returns: scalar, nats.
-    Raises: ValueError if shapes do not fit, a positive is outside 0..M-1 or is itself ignored.
+    Args:
+        query_BD: (B, D) unit rows.
+        candidate_MD: (M, D) unit rows.
+        positive_B: (B,) int64, column of each query's positive.
+        temperature: above 0; divides the cosines.
+        ignore_BM: (B, M) bool, True = no negative of this query (a known false negative); its score becomes -inf.
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: shapes do not fit, a positive is outside 0..M-1 or is itself ignored.
     """
     score_BM = _scores(query_BD, candidate_MD, temperature)
     _check_positive(positive_B, score_BM)
@@ -43,14 +49,24 @@ def symmetric_info_nce(
     positive_B: Tensor,
     temperature: Temperature,
     ignore_BM: Tensor | None = None,
-    weights: tuple[float, float] = (0.5, 0.5),
 ) -> Tensor:
-    """InfoNCE in both directions: query -> candidates, and each positive candidate -> queries.
+    """InfoNCE in both directions, their mean: query -> candidates, and each positive candidate -> queries.
 
-    Arguments as in info_nce. The second direction ranks the B queries for each of the B positives; a query that
-    has the same positive, or for which the positive is ignored, is no negative there.
-    Args:   weights: of the two directions; (1, 1) is the caption stage of U-MARVEL, (0.5, 0.5) the CLIP form.
-    Returns: scalar, nats.   Raises: ValueError as info_nce.
+    The second direction ranks the B queries for each of the B positives; a query that has the same positive, or for
+    which the positive is ignored, is no negative there (CLIP, Radford et al. 2021, arXiv 2103.00020, Figure 3).
+
+    Args:
+        query_BD: (B, D) unit rows.
+        candidate_MD: (M, D) unit rows.
+        positive_B: (B,) int64, column of each query's positive.
+        temperature: above 0; divides the cosines.
+        ignore_BM: (B, M) bool, True = no negative of this query.
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: as info_nce.
     """
     score_BM = _scores(query_BD, candidate_MD, temperature)
     _check_positive(positive_B, score_BM)
@@ -61,36 +77,7 @@ def symmetric_info_nce(
         same_BB = same_BB | ignore_BM[:, positive_B].T
     same_BB = same_BB & (row_B[:, None] != row_B[None, :])
     backward = F.cross_entropy(score_BM[:, positive_B].T.masked_fill(same_BB, -torch.inf), row_B)
-    return weights[0] * forward + weights[1] * backward
-
-
-def multi_positive_info_nce(
-    query_BD: Tensor,
-    candidate_MD: Tensor,
-    positive_BM: Tensor,
-    temperature: Temperature,
-    ignore_BM: Tensor | None = None,
-) -> Tensor:
-    """InfoNCE for queries with several positives: each against the negatives only, mean per query, then over queries.
-
-    Args:   positive_BM: (B, M) bool, True = right answer.   ignore_BM: (B, M) bool, True = neither right nor wrong.
-    Returns: scalar, nats; equal to info_nce where every query has one positive.
-    Raises: ValueError if shapes do not fit, a query has no positive, or a positive is ignored.
-    """
-    score_BM = _scores(query_BD, candidate_MD, temperature)
-    _check_bool("positive_BM", positive_BM, score_BM)
-    if not bool(positive_BM.any(dim=1).all()):
-        row = int((~positive_BM.any(dim=1)).nonzero()[0])
-        raise ValueError(f"query row {row} has no positive in positive_BM: leave that query out of the batch")
-    not_negative_BM = positive_BM
-    if ignore_BM is not None:
-        _check_bool("ignore_BM", ignore_BM, score_BM)
-        if bool((ignore_BM & positive_BM).any()):
-            raise ValueError("ignore_BM marks a positive: an entry is a positive, ignored or a negative, only one")
-        not_negative_BM = positive_BM | ignore_BM
-    negatives_B = score_BM.masked_fill(not_negative_BM, -torch.inf).logsumexp(dim=1)
-    loss_BM = torch.logaddexp(score_BM, negatives_B[:, None]) - score_BM
-    return ((loss_BM * positive_BM).sum(dim=1) / positive_BM.sum(dim=1)).mean()
+    return 0.5 * forward + 0.5 * backward
 
 
 def composition_preference(
@@ -99,15 +86,24 @@ def composition_preference(
     text_BD: Tensor,
     candidate_BD: Tensor,
     temperature: Temperature,
-    variant: Literal["softmax", "pairwise"] = "softmax",
 ) -> Tensor:
     """The paired item should be nearer to the composed embedding than to either part alone (MCA's preference loss).
 
-    softmax: -log of the composed score's share among the three scores.  pairwise: mean of softplus(part - composed)
-    over the two parts. Row b of all four belongs to one pair; pass composed items only. For a stop-gradient on the
-    parts, pass them detached.
-    Returns: scalar, nats; log 3 (softmax) or log 2 (pairwise) where nothing is preferred.
-    Raises: ValueError if shapes differ, or variant is unknown.
+    -log of the composed score's share among the three scores (MCA, arXiv 2510.15543, Eq. 4, rebuilt). Row b of all
+    four belongs to one pair; pass composed items only. For a stop-gradient on the parts, pass them detached.
+
+    Args:
+        composed_BD: (B, D) unit rows of picture and text together.
+        picture_BD: (B, D) of the picture alone.
+        text_BD: (B, D) of the text alone.
+        candidate_BD: (B, D) of what each of them should find.
+        temperature: above 0; divides the cosines.
+
+    Returns:
+        Scalar, nats; log 3 where nothing is preferred.
+
+    Raises:
+        ValueError: shapes differ.
     """
     parts = {"composed_BD": composed_BD, "picture_BD": picture_BD, "text_BD": text_BD, "candidate_BD": candidate_BD}
     for name, part in parts.items():
@@ -120,11 +116,7 @@ def composition_preference(
         torch.stack([(_wide(part) * candidate_BD).sum(dim=1) for part in (composed_BD, picture_BD, text_BD)], dim=1)
         / temperature
     )
-    if variant == "softmax":
-        return -F.log_softmax(score_B3, dim=1)[:, 0].mean()
-    if variant == "pairwise":
-        return F.softplus(score_B3[:, 1:] - score_B3[:, :1]).mean()
-    raise ValueError(f"variant {variant!r} is unknown: 'softmax' or 'pairwise'")
+    return -F.log_softmax(score_B3, dim=1)[:, 0].mean()
 
 
 def composition_regularisation(
@@ -132,9 +124,17 @@ def composition_regularisation(
 ) -> Tensor:
     """InfoNCE from each composed embedding to the mixed prototype of its own parts (MCA's regularisation loss).
 
-    Args:   prototype_BD: (B, D), a mixer's output; row b is the positive of row b, all other rows are negatives.
-            ignore_BB: (B, B) bool, True = no negative (items of equal meaning).
-    Returns: scalar, nats.   Raises: ValueError if shapes differ or the diagonal is ignored.
+    Args:
+        composed_BD: (B, D) unit rows.
+        prototype_BD: (B, D), a mixer's output; row b is the positive of row b, all other rows are negatives.
+        temperature: above 0; divides the cosines.
+        ignore_BB: (B, B) bool, True = no negative (items of equal meaning).
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: shapes differ or the diagonal is ignored.
     """
     if composed_BD.shape != prototype_BD.shape:
         raise ValueError(
@@ -152,9 +152,19 @@ def distill_kl(
 ) -> Tensor:
     """KL(softmax(teacher / temperature) || softmax(student / temperature)), mean over queries.
 
-    No gradient reaches the teacher's scores, nor the temperature through them.
-    Args:   scores before the temperature, e.g. cosines.   present_BK: (B, K) bool, False = padding of a short list.
-    Returns: scalar, nats.   Raises: ValueError if shapes differ or a query has no candidate present.
+    No gradient reaches the teacher's scores, nor the temperature through them (U-MARVEL, arXiv 2507.14902, last stage).
+
+    Args:
+        student_scores_BK: (B, K) scores before the temperature, e.g. cosines.
+        teacher_scores_BK: (B, K) of the same candidates.
+        temperature: above 0; divides both.
+        present_BK: (B, K) bool, False = padding of a short list.
+
+    Returns:
+        Scalar, nats.
+
+    Raises:
+        ValueError: shapes differ or a query has no candidate present.
     """
     _check_rows("student_scores_BK", student_scores_BK)
     if student_scores_BK.shape != teacher_scores_BK.shape:
@@ -183,9 +193,16 @@ def distill_kl(
 def false_negative_mask(query_groups_B: Tensor, candidate_groups_M: Tensor, positive_B: Tensor) -> Tensor:
     """Which candidates are right answers of a query besides its own positive; made for `ignore_BM`.
 
-    Args:   query_groups_B, candidate_groups_M: (B,), (M,) integers; equal keys = equal meaning.
-            positive_B: (B,) int64, column of each query's positive; a copy of that candidate counts as right too.
-    Returns: (B, M) bool, never True at the positive.   Raises: ValueError if shapes or types do not fit.
+    Args:
+        query_groups_B: (B,) integers; equal keys = equal meaning.
+        candidate_groups_M: (M,) integers, the candidates' keys.
+        positive_B: (B,) int64, column of each query's positive; a copy of that candidate counts as right too.
+
+    Returns:
+        (B, M) bool, never True at the positive.
+
+    Raises:
+        ValueError: shapes or types do not fit.
     """
     for name, groups in (("query_groups_B", query_groups_B), ("candidate_groups_M", candidate_groups_M)):
         if groups.dim() != 1 or groups.is_floating_point() or groups.dtype == torch.bool:

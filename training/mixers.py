@@ -29,7 +29,11 @@ class Mixer(nn.Module):
         raise NotImplementedError
 
     def forward(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:
-        """(B, D) unit rows.   Raises: ValueError if the two shapes differ or are not (B, dim)."""
+        """The prototypes, (B, D) unit rows.
+
+        Raises:
+            ValueError: the two shapes differ or are not (B, dim).
+        """
         for name, part in (("text_BD", text_BD), ("picture_BD", picture_BD)):
             if part.dim() != 2 or part.shape[1] != self.dim or len(part) != len(text_BD):
                 raise ValueError(f"{name} is {tuple(part.shape)}: need ({len(text_BD)}, {self.dim})")
@@ -45,6 +49,7 @@ class MeanMixer(Mixer):
     """p = (t + i) / 2; nothing to learn."""
 
     def mix(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:
+        """(B, D), half of each."""
         return (text_BD + picture_BD) / 2
 
 
@@ -58,6 +63,7 @@ class GatedMixer(Mixer):
         nn.init.zeros_(self.gate.bias)
 
     def mix(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:
+        """(B, D), each coordinate by its own gate."""
         gate_BD = torch.sigmoid(self.gate(torch.cat([text_BD, picture_BD], dim=1)))
         return gate_BD * text_BD + (1 - gate_BD) * picture_BD
 
@@ -78,6 +84,7 @@ class MFBMixer(Mixer):
         self.out = nn.Linear(rank, dim, bias=False)
 
     def mix(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:
+        """(B, D) by the pooled products."""
         product_BP = self.text(text_BD) * self.picture(picture_BD)
         pooled_BR = product_BP.view(len(product_BP), self.rank, self.factor).sum(dim=2)
         # z / sqrt(|z| + eps) is the signed square root with a finite slope at 0.
@@ -89,7 +96,11 @@ MIXERS: Mapping[str, type[Mixer]] = {"mean": MeanMixer, "gated": GatedMixer, "mf
 
 
 def build_mixer(name: str, dim: int) -> Mixer:
-    """The mixer of that name for D = dim.   Raises: ConfigError for an unknown name."""
+    """The mixer of that name for D = dim.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
     if name not in MIXERS:
         raise ConfigError(f"mixer {name!r} is unknown: choose one of {', '.join(MIXERS)}")
     return MIXERS[name](dim)

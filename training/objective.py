@@ -1,4 +1,4 @@
-"""The sum of a step's losses: contrast per task, MCA's two terms, auxiliary attribute heads. Not the losses themselves."""
+"""The sum of a step's losses: contrast per task, MCA's two terms, auxiliary heads. Not the losses themselves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AttributeHeads(nn.Module):
         self.linear = nn.Linear(dim, sum(CARDINALITIES))
 
     def forward(self, embeddings_ND: Tensor, codes_NA: Tensor) -> Tensor:
-        """Mean cross-entropy over the attributes, nats."""
+        """Mean cross-entropy over the A attributes, nats, of (N, D) unit rows and (N, A) int64 codes."""
         logits = self.linear(embeddings_ND * self.scale).split(CARDINALITIES, dim=1)
         return torch.stack([F.cross_entropy(column, codes_NA[:, a]) for a, column in enumerate(logits)]).mean()
 
@@ -48,6 +48,7 @@ class Objective(nn.Module):
 
     @property
     def temperature(self) -> Tensor:
+        """What every score is divided by; held as a logarithm (U-MARVEL, arXiv 2507.14902: it is learned)."""
         return self.log_temperature.exp()
 
     @torch.no_grad()
@@ -56,8 +57,17 @@ class Objective(nn.Module):
         self.log_temperature.clamp_(math.log(TEMPERATURE_RANGE[0]), math.log(TEMPERATURE_RANGE[1]))
 
     def forward(self, outputs: dict[str, Tensor], batch: TrainBatch) -> Tensor:
-        """Scalar loss in nats; `terms` then holds every part, unweighted. outputs: role -> (n, D) unit rows."""
-        temperature, terms = self.temperature, {}
+        """The loss of a step; `terms` then holds every part, unweighted.
+
+        Args:
+            outputs: role -> (n, D) unit rows.
+            batch: whose contrasts, compositions and codes say what the rows should be.
+
+        Returns:
+            Scalar, nats.
+        """
+        temperature = self.temperature
+        terms: dict[str, Tensor] = {}
         for contrast in batch.contrasts:
             candidates = torch.cat([outputs[role] for role in contrast.candidates])
             loss_of = symmetric_info_nce if contrast.symmetric else info_nce

@@ -1,15 +1,15 @@
 """Muon for the matrices of the network, AdamW for everything else, as one optimizer. Not the schedule (train.py).
 
-Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers"): the momentum of a matrix is orthogonalised before the
-step, so that all its directions learn at one speed. Here with Nesterov momentum and steps scaled to AdamW's usual size
-(Liu et al. 2025, arXiv 2502.16982, section 2.2). torch has it from 2.9 on; this class also runs on older ones, keeps one
-state for checkpoints, and tests/training/test_optimizer.py holds both halves equal to torch's own.
+Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers"): the momentum of a matrix is orthogonalised before
+the step, so that all its directions learn at one speed. Here with Nesterov momentum and steps scaled to AdamW's usual
+size (Liu et al. 2025, arXiv 2502.16982, section 2.2). torch has it from 2.9 on; this class also runs on older ones,
+keeps one state for checkpoints, and tests/training/test_optimizer.py holds both halves equal to torch's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -33,7 +33,11 @@ def orthogonalised(matrix_RC: Tensor) -> Tensor:
 
 
 class MuonAdamW(Optimizer):
-    """Groups with "muon": True take Muon's step (all parameters 2-D), the others AdamW's. Decay is decoupled in both."""
+    """Groups with "muon": True take Muon's step (all parameters 2-D), the others AdamW's; both decay decoupled.
+
+    Raises:
+        ValueError: a group of Muon's holds what is no matrix.
+    """
 
     def __init__(
         self,
@@ -51,15 +55,33 @@ class MuonAdamW(Optimizer):
             if group["muon"] and flat:
                 raise ValueError(f"Muon steps matrices; {flat[0]} is none: put it into a group of AdamW")
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """One update of every parameter that has a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every parameter that has a gradient.
+
+        Args:
+            closure: computes the gradients anew first, as torch's optimizers allow.
+
+        Returns:
+            What the closure gives, the loss.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             update = self._muon if group["muon"] else self._adamw
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     update(parameter, parameter.grad, group)
+        return loss
 
     def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, beta = self.state[parameter], group["momentum"]
@@ -67,9 +89,8 @@ class MuonAdamW(Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         state["momentum"].lerp_(gradient, 1 - beta)
         direction = orthogonalised(gradient.lerp(state["momentum"], beta))
-        scale = (
-            0.2 * max(parameter.shape) ** 0.5
-        )  # an orthogonal matrix's entries, brought to the size of AdamW's updates
+        # an orthogonal matrix's entries, brought to the size of AdamW's updates
+        scale = 0.2 * max(parameter.shape) ** 0.5
         parameter.add_(direction.to(parameter.dtype), alpha=-group["lr"] * scale)
 
     def _adamw(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Programmes: families of scenes become the roles and contrasts of a step (batch.py), one function per kind of step.
 
-Not pixels (catalogue/store.py) and not losses. Every contrast holds one task; the rows of all tasks of a step share
+Not pixels (catalogue/world.py) and not losses. Every contrast holds one task; the rows of all tasks of a step share
 pictures, so that each picture's vision states are computed once. A new programme is one function and its row in
 PROGRAMMES.
 """
@@ -20,7 +20,6 @@ from training.catalogue import edit_text, edits, shortcut, text
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.world import Item, World
 from training.config import TrainConfig
-from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
@@ -31,9 +30,15 @@ Pair = tuple[Item, Item, edits.Edit]  # reference, target, what leads from one t
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
-    """A composed query: the pair's reference picture with its edit in words asks for the target, candidate `column`.
+    """A composed query: the pair's reference picture with its edit in words asks for the target.
 
-    task: its role. searched: modality of the candidates. parts: whether recipes of MCA's losses add its two parts.
+    Attributes:
+        task: its role.
+        searched: modality of the candidates.
+        words: the edit, as it is asked for.
+        column: of the target among the candidates.
+        facts: of the wanted entry.
+        parts: whether recipes of MCA's losses add its two parts.
     """
 
     task: str
@@ -178,8 +183,8 @@ def clips(draft: Draft) -> None:
             _caption_query(draft, by_text, "t2v", "video", target.scene, column[target.row])
             still = with_action(target.scene, None)
             shown = [item for item in stills if item.scene == still]
-            if shown:
-                edit = edits.between(still, target.scene, rng)
+            edit = edits.between(still, target.scene, rng) if shown else None
+            if edit is not None:
                 words = edit_text.phrase(edit, still, rng)
                 picture = shown[int(rng.integers(len(shown)))]
                 draft.add(Row(role="i2v", scene=target.scene, media=draft.picture(picture), target="video"))
@@ -211,7 +216,8 @@ def everything(draft: Draft) -> None:
     by_text, by_picture, composed = Asked(), Asked(), Asked()
     pool = _mixed_pool(draft)
     roles = [role for role in ("picture", "passage", "entry", "clip") if role in draft.roles]
-    first = dict(zip(roles, np.cumsum([0] + [len(draft.roles[role]) for role in roles]), strict=False))
+    sizes = [len(draft.roles[role]) for role in roles]
+    first = dict(zip(roles, np.cumsum(sizes) - sizes, strict=True))
     for found in pool:
         item, column = found.item, int(first[found.role]) + found.number
         draft.chunk = found.chunk  # a query is encoded with its answer
@@ -257,7 +263,12 @@ def _mixed_pool(draft: Draft) -> list[_Found]:
 
 @dataclass(frozen=True, kw_only=True)
 class Programme:
-    """A kind of step. draw: collects its rows. needs: the weight in TrainConfig without which it teaches nothing."""
+    """A kind of step.
+
+    Attributes:
+        draw: collects its rows.
+        needs: the weight in TrainConfig without which it teaches nothing.
+    """
 
     draw: Callable[[Draft], None]
     needs: str | None = None
@@ -277,7 +288,11 @@ PROGRAMMES: Mapping[str, Programme] = {
 
 
 def check_programmes(config: TrainConfig) -> None:
-    """Raises ConfigError where the config names a programme that there is not, or one that would teach nothing."""
+    """See that every programme is there and teaches something.
+
+    Raises:
+        ConfigError: the config names a programme that there is not, or one without the weight that it needs.
+    """
     unknown = sorted(set(config.programmes) - set(PROGRAMMES))
     if unknown:
         raise ConfigError(f"programmes {', '.join(unknown)} are unknown; legal: {', '.join(PROGRAMMES)}")
@@ -293,9 +308,9 @@ class BatchBuilder:
     The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same.
     """
 
-    def __init__(self, world: World, encoder: UnifiedEncoder, config: TrainConfig) -> None:
+    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig) -> None:
         check_programmes(config)
-        self.world, self.tokenise, self.config = world, Tokenise.of(encoder), config
+        self.tokenise, self.world, self.config = tokenise, world, config
         self.names = [name for name, share in config.programmes.items() if share]
         shares = np.array([config.programmes[name] for name in self.names])
         self.shares = shares / shares.sum()

@@ -1,4 +1,4 @@
-"""The stages that make the bundled encoders, as functions returning a complete TrainConfig. training/README.md says how long."""
+"""The stages that make the bundled encoders, as functions that return a TrainConfig. Not how they are chained."""
 
 from __future__ import annotations
 
@@ -77,7 +77,11 @@ def contrastive() -> TrainConfig:
 
 
 def mca() -> TrainConfig:
-    """`contrastive` with MCA's two losses, all else equal: data, steps, seed."""
+    """`contrastive` with MCA's two losses; settings, steps and seed are the same.
+
+    So are the rows of every step, of what is trained from now on: tests/training/test_programmes.py compares them. Of
+    the stored pair they are not: its two encoders saw the same families, but different rows of them.
+    """
     return replace(contrastive(), name="mca", preference_weight=0.1, regularisation_weight=0.3)
 
 

@@ -57,9 +57,12 @@ class WorldPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One run of training.train. world: a key of the plan's worlds; init: an earlier stage, None: random weights.
+    """One run of training.train.
 
-    changes: settings that differ from the recipe's.
+    Attributes:
+        world: a key of the plan's worlds.
+        init: an earlier stage, None: random weights.
+        changes: settings that differ from the recipe's.
     """
 
     name: str
@@ -71,7 +74,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What makes one encoder: stages in their order, the last is the encoder itself. task, split: what is measured."""
+    """What makes one encoder.
+
+    Attributes:
+        worlds: by their names.
+        stages: in their order; the last is the encoder itself.
+        task: of the benchmark that is measured, None: every one.
+        split: the same.
+    """
 
     worlds: Mapping[str, WorldPlan]
     stages: tuple[Stage, ...]
@@ -80,6 +90,7 @@ class Plan:
 
     @property
     def name(self) -> str:
+        """The encoder's."""
         return self.stages[-1].name
 
 
@@ -138,13 +149,17 @@ def plan(name: str, quick: bool = False) -> Plan:
         name: one of SHIPPED.
         quick: the same chain at tiny size.
 
+    Returns:
+        Its worlds and stages.
+
     Raises:
         ConfigError: no encoder of this name is shipped.
     """
     if name not in SHIPPED:
         raise ConfigError(f"{name!r} is no shipped encoder; legal: {', '.join(SHIPPED)}")
     known = {stage.name: stage for stage in STAGES}
-    chain, at = [], name
+    chain: list[Stage] = []
+    at: str | None = name
     while at is not None:
         chain.insert(0, known[at])
         at = known[at].init
@@ -178,7 +193,11 @@ def reproduce(one: Plan, out: Path, benchmark: Path, workers: int = 2) -> list[d
 
 
 def made_world(wanted: WorldPlan, folder: Path, workers: int) -> World:
-    """The world of a plan, built where it is not finished. Raises MismatchError where another one lies there."""
+    """The world of a plan, built where it is not finished.
+
+    Raises:
+        MismatchError: another one lies there.
+    """
     if not (folder / "world.json").is_file():
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
         return build_world(folder, wanted.families, wanted.clip_families, wanted.seed, wanted.size, workers)
@@ -199,7 +218,11 @@ def settings(stage: Stage, encoders: Path) -> TrainConfig:
 
 
 def make_stage(stage: Stage, world: World, encoders: Path) -> None:
-    """Train a stage where it is not finished. Raises MismatchError where an encoder of its name was made otherwise."""
+    """Train a stage where it is not finished.
+
+    Raises:
+        MismatchError: an encoder of its name was made otherwise.
+    """
     config, folder = settings(stage, encoders), encoders / stage.name
     if not (folder / CONFIG_NAME).is_file():
         log.info("stage %s", stage.name)

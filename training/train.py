@@ -1,4 +1,4 @@
-"""Runs one recipe: build, loop, checkpoint, save. Not the recipes (recipes.py), the batches (data.py) or the losses.
+"""Runs one recipe: build, loop, checkpoint, save. Not recipes (recipes.py), batches (programmes.py) or losses.
 
 python -m training.train unified --world DIR --out DIR [--init ENCODER] [--set steps=2000 learning_rate=5e-4]
 The result is an encoder folder that umr.encoders.load_encoder reads, with train_config.json beside the weights.
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import Chunk, LengthSorted, TrainBatch
+from training.batch_builder import Tokenise
 from training.catalogue import instructions
 from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
@@ -54,7 +55,14 @@ def cache_root() -> Path:
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
     """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words.
 
-    sizes: of the network, where they are not build_small's.
+    Args:
+        name: of the encoder.
+        seed: of the weights and of the sentences.
+        image_size: px.
+        sizes: of the network, where they are not build_small's.
+
+    Returns:
+        The encoder, on the CPU.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -65,15 +73,16 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
 
 
 def schedule(config: TrainConfig, step: int) -> float:
-    """The share of a group's peak rate: linear warm-up, then a cosine to final_learning_rate."""
+    """The share of a group's peak rate at a step: linear warm-up, then a cosine to final_learning_rate."""
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
     return warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
 
 
 def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.Module) -> MuonAdamW:
-    """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest; embeddings, norms and the
-    temperature do not decay. Each group's "peak" is its share of the schedule.
+    """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest.
+
+    Embeddings, norms and the temperature do not decay. A group's "peak" is its rate where the schedule is 1.
     """
     named = [(name, value) for name, value in encoder.named_parameters() if value.requires_grad]
     embedding = [value for name, value in named if "embed" in name or value.ndim <= 1]
@@ -93,7 +102,8 @@ def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.
 class Trainer:
     """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
 
-    seconds: spent on the steps so far, by every process that worked on this run.
+    Attributes:
+        seconds: spent on the steps so far, by every process that worked on this run.
     """
 
     def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder) -> None:
@@ -104,10 +114,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(config, encoder.dim).to(self.device)
         self.optimizer = build_optimizer(config, encoder, self.objective)
-        self.builder = BatchBuilder(world, encoder, config)
+        self.builder = BatchBuilder(Tokenise.of(encoder), world, config)
 
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
-        """Every role of a chunk; the vision states of a picture are computed once and shared by all its rows."""
+        """Role -> (n, D) unit rows; the vision states of a picture are computed once and shared by all its rows."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             states = [self.encoder.see(media) for media in (chunk.stills, chunk.clips) if media is not None]
             seen = torch.cat([part.flatten(0, 1) for part in states]) if states else None
@@ -124,7 +134,14 @@ class Trainer:
         return embeddings[rows.order.argsort()]
 
     def step(self, number: int, batch: TrainBatch) -> dict[str, float]:
-        """Forward, backward and update with batch `number`; returns the terms of the loss."""
+        """Forward, backward and update with batch `number`.
+
+        Returns:
+            The loss, its terms (nats), the gradient's norm before clipping, the rate's share and the temperature.
+
+        Raises:
+            UMRError: the loss is not finite.
+        """
         share = schedule(self.config, number)
         for group in self.optimizer.param_groups:
             group["lr"] = share * group["peak"]
@@ -161,7 +178,10 @@ class Trainer:
         )
 
     def load_checkpoint(self, folder: Path) -> int:
-        """Restore the newest checkpoint; returns the number of finished steps.
+        """Restore the newest checkpoint.
+
+        Returns:
+            The number of finished steps.
 
         Raises:
             ConfigError: it is of a run with other settings.
@@ -195,7 +215,9 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
     first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
     if first:
         log.info("resumed after step %d", first)
-    started, before, sums, count = time.perf_counter(), trainer.seconds, {}, {}
+    started, before = time.perf_counter(), trainer.seconds
+    sums: dict[str, float] = {}
+    count: dict[str, int] = {}
     with ThreadPoolExecutor(1) as pool:  # the next batch is written while this one is computed
         waiting = pool.submit(trainer.builder.build, first)
         for number in range(first, config.steps):
@@ -226,7 +248,11 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
 
 
 def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
-    """The config with `field=value` overrides; values are JSON, or plain words."""
+    """The config with `field=value` overrides; values are JSON, or plain words.
+
+    Raises:
+        ConfigError: a field is unknown, or a value is not of its type.
+    """
     known = {f.name for f in fields(TrainConfig)}
     changes = {}
     for setting in settings:
@@ -250,7 +276,20 @@ def _legal_type(value: object) -> type | UnionType:
 
 
 def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
-    """One stage, saved to `out` as an encoder folder with its train_config.json; resumes from checkpoints beside it."""
+    """One stage; resumes from the checkpoints beside `out`.
+
+    Args:
+        config: what to do.
+        world: what to see.
+        out: the encoder folder that is written, with its train_config.json.
+
+    Returns:
+        The encoder, as it was saved.
+
+    Raises:
+        ConfigError: the config does not fit itself, the weights to start from, or the world.
+        MismatchError: the checkpoints are of another world, or of other weights to start from.
+    """
     check_programmes(config)
     commit, before = git_commit(), stages(config.init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
@@ -306,6 +345,7 @@ def _check_pixels(encoder: UnifiedEncoder, world: World) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, or 2 with a message."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", choices=sorted(RECIPES))
     parser.add_argument(

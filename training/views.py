@@ -1,6 +1,6 @@
 """Views of rendered families that cost no rendering: seen in a mirror, played backwards. The words follow the picture.
 
-Not nuisance (data.jittered): a view may show another scene, and is used only where training may see that scene.
+Not nuisance (batch_builder.jittered): a view may show another scene, and is used only where training may see it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def backwards(scene: Scene) -> Scene | None:
     action = scene.action
     if action is None or action.kind in _EITHER_WAY:
         return scene
-    if action.kind == "changes colour":
+    if action.kind == "changes colour" and action.colour is not None:
         return replace(scene, colour=action.colour, action=Action("changes colour", scene.colour))
     kind = _BACKWARDS.get(action.kind)
-    return kind and replace(scene, action=Action(kind))
+    return None if kind is None else replace(scene, action=Action(kind))
 
 
 def mirror_family(family: list[Item], split: Split) -> list[Item]:
@@ -49,8 +49,10 @@ def reverse_family(family: list[Item], split: Split) -> list[Item]:
     turned = []
     for item in family:
         scene = backwards(item.scene)
-        fits = scene is not None and in_distribution(scene, split)
-        turned.append(replace(item, scene=scene, backwards=not item.backwards) if fits else item)
+        if scene is None or not in_distribution(scene, split):
+            turned.append(item)
+        else:
+            turned.append(replace(item, scene=scene, backwards=not item.backwards))
     return turned
 
 

@@ -62,10 +62,12 @@ def _take(folder: Path) -> int:
     """The handle of the locked file."""
     path = folder / LOCK
     for _ in range(_TRIES):
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-        except FileNotFoundError:  # the last holder took the folder with it
+        except (FileExistsError, FileNotFoundError):  # the last holder took the folder with it, in either call
+            if folder.is_file():
+                raise
             continue
         try:
             _lock(handle, path)

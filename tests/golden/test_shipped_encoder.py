@@ -33,7 +33,9 @@ def test_a_query_has_one_vector_whatever_its_batch(shipped, thirty_two, padding)
     encoder = shipped.encoder
     contents, told = [query.content for query in thirty_two], [encoder.instruction(query) for query in thirty_two]
     with torch.inference_mode():
-        alone_BD = torch.cat([encoder.embed(encoder.prepare([one], [said])) for one, said in zip(contents, told)])
+        alone_BD = torch.cat(
+            [encoder.embed(encoder.prepare([one], [said])) for one, said in zip(contents, told, strict=True)]
+        )
         together_BD = encoder.embed(encoder.prepare(contents, told, padding=padding))
     assert (alone_BD * together_BD).sum(1).min() >= 0.9999
     served = encoder.encode_queries(thirty_two, batch_size=5).vectors
@@ -73,7 +75,7 @@ def actions(shipped, benchmark_root):
     judged = load(benchmark_root, "it2v", "ind")
     asked = [
         (query, target)
-        for query, kind in zip(judged.queries, edit_kinds(benchmark_root))
+        for query, kind in zip(judged.queries, edit_kinds(benchmark_root), strict=True)
         for target in judged.qrels[query.query_id]
         if kind == "action" and target in families
     ]
@@ -81,7 +83,7 @@ def actions(shipped, benchmark_root):
 
 
 def test_an_action_is_not_visible_in_one_frame(shipped, actions):
-    """Every clip becomes eight times one frame of an unknown moment; the wanted one competes with those of its family."""
+    """Every clip becomes eight times one frame of an unknown moment; the wanted one competes with its family's."""
     asked, families = actions
     wanted = [target for _, target in asked]
     queries_QD = shipped.encoder.encode_queries([query for query, _ in asked]).vectors
@@ -89,10 +91,13 @@ def test_an_action_is_not_visible_in_one_frame(shipped, actions):
     clips = [media.sample_frames(shipped.collection[i].content.video, shipped.encoder.config.max_frames) for i in ids]
 
     def found(shown: list[np.ndarray]) -> float:
-        items = [Candidate(candidate_id=i, content=Content(video=frames)) for i, frames in zip(ids, shown)]
-        row = dict(zip(ids, shipped.encoder.encode_candidates(items).vectors))
-        best = [max(families[target], key=lambda i: float(row[i] @ query)) for query, target in zip(queries_QD, wanted)]
-        return float(np.mean([one == target for one, target in zip(best, wanted)]))
+        items = [Candidate(candidate_id=i, content=Content(video=frames)) for i, frames in zip(ids, shown, strict=True)]
+        row = dict(zip(ids, shipped.encoder.encode_candidates(items).vectors, strict=True))
+        best = [
+            max(families[target], key=lambda i: float(row[i] @ query))
+            for query, target in zip(queries_QD, wanted, strict=True)
+        ]
+        return float(np.mean([one == target for one, target in zip(best, wanted, strict=True)]))
 
     rng = np.random.default_rng(0)
     frozen = [

@@ -71,5 +71,5 @@ def test_an_optimizer_value_without_an_exact_form_is_refused():
     layer = nn.Linear(2, 2)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
     optimizer.state[layer.weight]["history"] = {1, 2}
-    with pytest.raises(ConfigError, match="state.0.history is a set"):
+    with pytest.raises(ConfigError, match=r"state\.0\.history is a set"):
         pack_optimizer(optimizer)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.training.fake_gpu import GPU, gpu
+from training.batch_builder import Tokenise
 from training.config import TrainConfig
 from training.programmes import BatchBuilder
 from training.recipes import RECIPES
@@ -39,7 +40,7 @@ def state_devices(trainer: Trainer) -> set[torch.device]:
 @pytest.mark.parametrize(("recipe", "chunk_families"), [*((recipe, 0) for recipe in RECIPES), ("contrastive", 1)])
 def test_one_step_of_every_recipe_runs_on_a_gpu(tiny_world, small_encoder, recipe, chunk_families):
     config = settings(recipe, chunk_families=chunk_families)
-    batch = BatchBuilder(tiny_world, small_encoder(), config).build(0)
+    batch = BatchBuilder(Tokenise.of(small_encoder()), tiny_world, config).build(0)
     expected = Trainer(config, tiny_world, small_encoder()).step(0, batch)
     encoder = small_encoder()
     with gpu() as device:
@@ -52,7 +53,7 @@ def test_one_step_of_every_recipe_runs_on_a_gpu(tiny_world, small_encoder, recip
 
 def test_a_batch_moves_with_every_tensor_it_holds(tiny_world, small_encoder):
     config = settings("mca", chunk_families=1)
-    batch = BatchBuilder(tiny_world, small_encoder(), config).build(0)
+    batch = BatchBuilder(Tokenise.of(small_encoder()), tiny_world, config).build(0)
     batch = replace(batch, places={"t2i": torch.arange(2)})
     with gpu() as device:
         moved = batch.to(device)

@@ -14,7 +14,6 @@ from training.losses import (
     distill_kl,
     false_negative_mask,
     info_nce,
-    multi_positive_info_nce,
     symmetric_info_nce,
 )
 
@@ -75,24 +74,29 @@ def test_learned_temperature_gets_the_analytic_gradient():
     assert temperature.grad.item() == pytest.approx(share / 0.25)
 
 
+def second_direction(query, candidate, positive, ignore=None):
+    """The part of symmetric_info_nce that info_nce is not."""
+    return 2 * symmetric_info_nce(query, candidate, positive, 0.1, ignore) - info_nce(
+        query, candidate, positive, 0.1, ignore
+    )
+
+
 def test_symmetric_is_the_mean_of_both_directions():
     query, candidate, all_four = unit_rows(4, seed=1), unit_rows(4, seed=2), column(0, 1, 2, 3)
     forward, backward = info_nce(query, candidate, all_four, 0.1), info_nce(candidate, query, all_four, 0.1)
     both = symmetric_info_nce(query, candidate, all_four, 0.1)
     torch.testing.assert_close(both, (forward + backward) / 2)
-    summed = symmetric_info_nce(query, candidate, all_four, 0.1, weights=(1.0, 1.0))
-    torch.testing.assert_close(summed, forward + backward)
 
 
 def test_symmetric_ranks_only_queries_in_the_second_direction():
     query, candidate, positive = unit_rows(3, seed=1), unit_rows(8, seed=2), column(4, 0, 6)
     backward = info_nce(candidate[positive], query, column(0, 1, 2), 0.1)
-    torch.testing.assert_close(symmetric_info_nce(query, candidate, positive, 0.1, weights=(0.0, 1.0)), backward)
+    torch.testing.assert_close(second_direction(query, candidate, positive), backward)
 
 
 def test_symmetric_takes_no_query_with_the_same_or_an_ignored_positive_as_negative():
     query, candidate = unit_rows(3, seed=1), unit_rows(2, seed=2)
-    shared = symmetric_info_nce(query, candidate, column(0, 0, 1), 0.1, weights=(0.0, 1.0))
+    shared = second_direction(query, candidate, column(0, 0, 1))
     score = query @ candidate.T / 0.1
     first = -torch.log_softmax(score[[0, 2], 0], dim=0)[0]
     second = -torch.log_softmax(score[[1, 2], 0], dim=0)[0]
@@ -100,41 +104,14 @@ def test_symmetric_takes_no_query_with_the_same_or_an_ignored_positive_as_negati
     torch.testing.assert_close(shared, (first + second + third) / 3)
     # Query 0 ignores candidate 1, so query 0 is no negative of candidate 1 either.
     ignore = torch.tensor([[False, True], [False, False], [False, False]])
-    masked = symmetric_info_nce(query, candidate, column(0, 0, 1), 0.1, ignore, weights=(0.0, 1.0))
+    masked = second_direction(query, candidate, column(0, 0, 1), ignore)
     third = -torch.log_softmax(score[1:, 1], dim=0)[1]
     torch.testing.assert_close(masked, (first + second + third) / 3)
 
 
-def test_multi_positive_equals_info_nce_with_one_positive():
-    query, candidate, positive = unit_rows(4, seed=1), unit_rows(6, seed=2), column(5, 0, 2, 2)
-    many = F.one_hot(positive, 6).bool()
-    ignore = torch.zeros(4, 6, dtype=torch.bool)
-    ignore[0, 1] = ignore[3, 4] = True
-    torch.testing.assert_close(
-        multi_positive_info_nce(query, candidate, many, 0.1, ignore), info_nce(query, candidate, positive, 0.1, ignore)
-    )
-
-
-def test_positives_of_one_query_do_not_compete():
-    query, candidate = unit_rows(1, seed=1), unit_rows(4, seed=2)
-    many = torch.tensor([[True, True, False, False]])
-    score = (query @ candidate.T / 0.1)[0]
-    each = [-torch.log_softmax(score[[place, 2, 3]], dim=0)[0] for place in (0, 1)]
-    torch.testing.assert_close(multi_positive_info_nce(query, candidate, many, 0.1), sum(each) / 2)
-
-
-def test_multi_positive_without_negatives_is_zero_with_zero_gradient():
-    query, candidate = unit_rows(2, seed=1).requires_grad_(), unit_rows(3, seed=2)
-    loss = multi_positive_info_nce(query, candidate, torch.ones(2, 3, dtype=torch.bool), 0.1)
-    loss.backward()
-    assert loss.item() == 0
-    assert query.grad.abs().max() == 0
-
-
-def test_preference_of_equal_similarities_is_log_three_and_pairwise_log_two():
+def test_preference_of_equal_similarities_is_log_three():
     row = unit_rows(4)
     assert composition_preference(row, row, row, row, 0.1).item() == pytest.approx(math.log(3))
-    assert composition_preference(row, row, row, row, 0.1, "pairwise").item() == pytest.approx(math.log(2))
 
 
 def test_preference_by_hand():
@@ -142,15 +119,12 @@ def test_preference_by_hand():
     right, up = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     softmax = composition_preference(right, up, -right, right, 1.0)
     assert softmax.item() == pytest.approx(math.log(1 + math.exp(-1) + math.exp(-2)))
-    pairwise = composition_preference(right, up, -right, right, 1.0, "pairwise")
-    assert pairwise.item() == pytest.approx((math.log1p(math.exp(-1)) + math.log1p(math.exp(-2))) / 2)
 
 
-@pytest.mark.parametrize("variant", ["softmax", "pairwise"])
-def test_preference_pulls_the_composed_and_pushes_the_parts(variant):
+def test_preference_pulls_the_composed_and_pushes_the_parts():
     rows = [unit_rows(3, seed=seed).requires_grad_() for seed in (1, 2, 3)]
     candidate = unit_rows(3, seed=4)
-    composition_preference(*rows, candidate, 0.1, variant).backward()
+    composition_preference(*rows, candidate, 0.1).backward()
     along = [(row.grad * candidate).sum(dim=1) for row in rows]
     assert (along[0] < 0).all() and (along[1] > 0).all() and (along[2] > 0).all()
 
@@ -235,14 +209,8 @@ def test_refusals_name_what_is_wrong():
     for loss in (info_nce, symmetric_info_nce):
         with pytest.raises(ValueError, match=r"positive of query row 0 \(column 0\)"):
             loss(rows, rows, good, 0.1, torch.eye(3).bool())
-    with pytest.raises(ValueError, match="row 1 has no positive"):
-        multi_positive_info_nce(rows[:2], rows, torch.tensor([[True, False, False], [False] * 3]), 0.1)
-    with pytest.raises(ValueError, match="marks a positive"):
-        multi_positive_info_nce(rows, rows, torch.eye(3).bool(), 0.1, torch.eye(3).bool())
     with pytest.raises(ValueError, match="text_BD"):
         composition_preference(rows, rows, rows[:2], rows, 0.1)
-    with pytest.raises(ValueError, match="'hinge' is unknown"):
-        composition_preference(rows, rows, rows, rows, 0.1, "hinge")
     with pytest.raises(ValueError, match="prototype_BD"):
         composition_regularisation(rows, rows[:2], 0.1)
     with pytest.raises(ValueError, match="teacher_scores_BK"):

@@ -51,3 +51,16 @@ def test_direction_has_singular_values_near_one_and_keeps_the_subspaces():
 def test_muon_refuses_what_is_no_matrix():
     with pytest.raises(ValueError, match=r"\(7,\)"):
         MuonAdamW([{"params": [start(7)], "muon": True}])
+
+
+def test_a_closure_computes_the_gradients_of_the_step_and_its_loss_comes_back():
+    weight = torch.nn.Parameter(torch.tensor([2.0]))
+    optimizer = MuonAdamW([{"params": [weight]}])
+
+    def closure() -> float:
+        loss = (weight**2).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    assert optimizer.step(closure) == 4.0 and weight.item() < 2.0
+    assert optimizer.step() is None

@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from training import attributes
-from training.batch_builder import jittered
+from training.batch_builder import Tokenise, jittered
 from training.catalogue.instructions import serving
 from training.config import TrainConfig
 from training.programmes import PROGRAMMES, BatchBuilder, check_programmes
 from training.recipes import RECIPES
-from training.train import new_encoder
 from umr.errors import ConfigError
 
 CONFIG = TrainConfig(
@@ -28,13 +27,13 @@ CONFIG = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return new_encoder("test", 0)
+def encoder(small_encoder):
+    return small_encoder()
 
 
 def build(world, encoder, programme: str, step: int = 0, **changes):
     config = replace(CONFIG, programmes={programme: 1.0}, **changes)
-    return BatchBuilder(world, encoder, config).build(step)
+    return BatchBuilder(Tokenise.of(encoder), world, config).build(step)
 
 
 def tensors(batch):
@@ -142,8 +141,9 @@ def rows_of(batch, role: str):
 @pytest.mark.parametrize("programme", ["pictures", "passages", "clips", "entries", "everything"])
 def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, programme):
     """`mca` adds the parts of its composed queries, and nothing else differs from `contrastive`."""
+    only = {"programmes": {programme: 1.0}, "families_per_batch": 24}
     arms = [
-        BatchBuilder(tiny_world, encoder, replace(RECIPES[arm](), programmes={programme: 1.0}, families_per_batch=24))
+        BatchBuilder(Tokenise.of(encoder), tiny_world, replace(RECIPES[arm](), **only))
         for arm in ("contrastive", "mca")
     ]
     parts = 0
@@ -162,8 +162,8 @@ def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, prog
 
 
 def test_unknown_programmes_and_shares_are_refused(tiny_world, encoder):
-    with pytest.raises(ConfigError, match="programmes poems are unknown; legal: .*captions, pictures"):
-        BatchBuilder(tiny_world, encoder, TrainConfig(name="x", programmes={"poems": 1.0}))
+    with pytest.raises(ConfigError, match=r"programmes poems are unknown; legal: .*captions, pictures"):
+        BatchBuilder(Tokenise.of(encoder), tiny_world, TrainConfig(name="x", programmes={"poems": 1.0}))
     for shares in ({}, {"pictures": 0.0}, {"pictures": 1.0, "clips": -0.5}):
         with pytest.raises(ConfigError, match="shares of at least 0"):
             TrainConfig(name="x", programmes=shares)
@@ -199,3 +199,9 @@ def test_jitter_changes_the_light_by_at_most_its_share():
     grey = np.full((1, 8, 8, 3), 100, np.uint8)
     values = [int(jittered(grey, np.random.default_rng(seed), 0, 0.1)[0, 0, 0, 0]) for seed in range(50)]
     assert 90 <= min(values) < 95 and 105 < max(values) <= 110
+
+
+def test_a_clip_of_a_world_without_clips_is_refused(tiny_world, encoder):
+    without = replace(tiny_world, clip_pixels=None)
+    with pytest.raises(ConfigError, match="this world has no clips: render one with --clip-families"):
+        build(without, encoder, "motion")

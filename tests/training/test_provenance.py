@@ -75,7 +75,7 @@ def test_a_fingerprint_of_weights_tells_values_names_and_types_apart():
 
 def test_every_stage_of_a_chain_is_recorded_with_its_settings_and_its_seconds(tiny_world, small_encoder, tmp_path):
     small_encoder().save(tmp_path / "adopted")
-    config = TrainConfig(name="one", init=str(tmp_path / "adopted"), steps=1, families_per_batch=2, warmup_steps=0)
+    config = TrainConfig(name="one", init=str(tmp_path / "adopted"), steps=1, families_per_batch=2, threads=1)
     one = train(config, tiny_world, tmp_path / "one")
     train(replace(config, name="two", init=str(tmp_path / "one")), tiny_world, tmp_path / "two")
     record = json.loads((tmp_path / "two" / "train_config.json").read_text())

@@ -56,7 +56,7 @@ def test_an_unknown_name_is_refused_with_the_legal_ones(capsys):
 def smaller(one: Plan) -> Plan:
     """The same stages in worlds that render in a moment."""
     worlds = {key: replace(world, families=4, clip_families=1, size=28) for key, world in one.worlds.items()}
-    first, *others = one.stages
+    first, *others = (replace(stage, changes={**stage.changes, "threads": 1}) for stage in one.stages)
     return replace(one, worlds=worlds, stages=(replace(first, changes={**first.changes, "image_size": 28}), *others))
 
 

@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.training.conftest import SIZE, SMALL
+from training.batch_builder import Tokenise
 from training.config import TrainConfig
 from training.objective import Objective
 from training.programmes import BatchBuilder
@@ -33,8 +35,11 @@ DEBUG = TrainConfig(
     regularisation_weight=0.1,
     programmes={"pictures": 1.0},
     log_every=1,
+    threads=1,
 )
 
+#: The same from random weights, which `train` makes by itself.
+FRESH = replace(DEBUG, image_size=SIZE, network=SMALL)
 
 #: Families of a batch and of a chunk, where (4, 2) make no two chunks: these programmes take a share of the families.
 IN_CHUNKS = {"passages": (4, 1), "motion": (4, 1), "clips": (6, 1), "everything": (18, 2)}
@@ -68,8 +73,9 @@ def test_gradient_cached_chunks_equal_the_whole_batch(tiny_world, small_encoder,
 def test_chunks_hold_the_rows_of_the_whole_batch(tiny_world, small_encoder, batch):
     """The mixed pool of many chunks: no row lost, none encoded apart from its picture."""
     config = replace(RECIPES["unified"](), programmes={"everything": 1.0}, families_per_batch=24, batch=batch)
+    tokenise = Tokenise.of(small_encoder())
     whole, parts = (
-        BatchBuilder(tiny_world, small_encoder(), replace(config, chunk_families=size)).build(3) for size in (0, 2)
+        BatchBuilder(tokenise, tiny_world, replace(config, chunk_families=size)).build(3) for size in (0, 2)
     )
     assert len(whole.chunks) == 1 and len(parts.chunks) > 2 and parts.places
     for role in whole.codes:
@@ -143,7 +149,7 @@ def test_checkpoint_of_other_settings_is_refused(tiny_world, small_encoder, tmp_
 
 def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_world, tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="training"):
-        made = train(DEBUG, tiny_world, tmp_path / "debug")
+        made = train(FRESH, tiny_world, tmp_path / "debug")
     losses = [float(line.split("  loss ")[1].split()[0]) for line in caplog.messages if "  loss " in line]
     assert len(losses) == 20 and sum(losses[-4:]) < 0.8 * sum(losses[:4])
     opened = load_encoder(tmp_path / "debug")
@@ -154,7 +160,7 @@ def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_worl
 
 
 def test_warm_start_takes_the_weights_of_the_given_encoder(tiny_world, tmp_path):
-    first = train(replace(DEBUG, steps=1), tiny_world, tmp_path / "first")
+    first = train(replace(FRESH, steps=1), tiny_world, tmp_path / "first")
     second = train(
         replace(DEBUG, steps=1, learning_rate=0.0, muon_rate=0.0, init=str(tmp_path / "first")),
         tiny_world,
@@ -243,8 +249,7 @@ def test_without_muon_a_step_is_that_of_torch_adamw(tiny_world, small_encoder):
 
 
 def test_the_command_trains_a_recipe_from_a_world_on_disk(tiny_folder, tmp_path, capsys):
-    network = json.dumps({"hidden": 48, "layers": 1, "heads": 2, "shared_heads": 2, "inner": 64})
-    short = ["steps=1", "families_per_batch=2", f"network={network}"]
+    short = ["steps=1", "families_per_batch=2", f"image_size={SIZE}", f"network={json.dumps(SMALL)}"]
     out = tmp_path / "made"
     assert main(["captions", "--world", str(tiny_folder), "--out", str(out), "--set", *short]) == 0
     assert load_encoder(out).dim == 48

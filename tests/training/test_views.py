@@ -1,4 +1,4 @@
-"""Facts about views: they show what their scene says, undo themselves, and never show a scene that training may not see."""
+"""Views show what their scene says, undo themselves, and never show a scene that training may not see."""
 
 from dataclasses import replace
 
@@ -46,7 +46,8 @@ def test_no_view_shows_a_scene_of_another_split():
         back = views.reverse_family(family, "train")
         assert all(in_distribution(item.scene, "train") for item in back)
         assert all(
-            item.backwards == (one.action.kind != "light dims") for item, one in zip(back, (i.scene for i in family))
+            item.backwards == (one.action.kind != "light dims")
+            for item, one in zip(back, (i.scene for i in family), strict=True)
         )
 
 
