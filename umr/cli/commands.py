@@ -18,6 +18,8 @@ from umr.cli.parser import parser
 from umr.errors import ConfigError, UMRError, printable
 
 if TYPE_CHECKING:
+    from umr.cli.progress import Progress
+    from umr.collection import Collection
     from umr.eval.evaluate import Judged
     from umr.search import Searcher
     from umr.types import Encoder, Query
@@ -309,7 +311,7 @@ def _bundled(encoder: str, dtype: str) -> tuple[Searcher, Path]:
 
 def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
     """The searcher of an index folder and the folder of its collection, which may hold queries."""
-    from umr.index.index import IndexManifest
+    from umr.index.manifest import IndexManifest
     from umr.search import Searcher
 
     return Searcher.open(index, dtype), index / IndexManifest.read(index).collection_at
@@ -325,7 +327,7 @@ def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:
     return load_encoder(place, dtype=dtype), place
 
 
-def _collection(options: argparse.Namespace, progress: Any) -> Any:
+def _collection(options: argparse.Namespace, progress: Progress) -> Collection:
     """The collection that `index` was given: a dataset, a jsonl, a collection folder, or a folder of files."""
     from umr.collection import CANDIDATES, POOLS, Collection
 

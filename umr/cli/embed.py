@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def embed_notices(encoder: Encoder, rows: list[Query | Candidate]) -> list[str]:
     return cut_notice(encoder, (row.content for row in rows)) + ([f"{asked} for them"] if bare else [])
 
 
-def _row(row: dict, row_id: str, folder: Path) -> Query | Candidate:
+def _row(row: Mapping[str, Any], row_id: str, folder: Path) -> Query | Candidate:
     unknown = sorted(set(row) - set(_FIELDS))
     if unknown:
         raise ConfigError(f"unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from umr import shipped
-from umr.encoders.config import CONFIG_NAME, read_config
+from umr.encoders.config import read_config
 from umr.errors import UMRError
-from umr.index.manifest import MANIFEST, IndexManifest
+from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.types import Encoder
 
@@ -28,9 +28,9 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
     """
     root = shipped.default_root() if root is None else Path(root)
     rows = []
-    for place in sorted(root.glob(f"*/encoder/{CONFIG_NAME}")):
+    for place in sorted(root.glob(f"*/encoder/{shipped.CONFIG_NAME}")):
         folder = place.parents[1]
-        manifests = sorted(folder.glob(f"*/{MANIFEST}"))
+        manifests = sorted(folder.glob(f"*/{shipped.MANIFEST}"))
         rows += [_row(folder, manifest.parent, verify) for manifest in manifests] or [_row(folder, None, verify)]
     return rows
 

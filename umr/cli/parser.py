@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 from umr.types import SEARCH_IN
 
@@ -23,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _search(commands: Any) -> None:
+def _search(commands: Commands) -> None:
     one = _command(
         commands, "search", "search", "find images, passages, entries or clips with a picture, a text, or both"
     )
@@ -38,7 +41,7 @@ def _search(commands: Any) -> None:
     _dtype(one)
 
 
-def _embed(commands: Any) -> None:
+def _embed(commands: Commands) -> None:
     one = _command(commands, "embed", "embed", "one unit vector for each row of a jsonl")
     one.add_argument(
         "rows",
@@ -53,7 +56,7 @@ def _embed(commands: Any) -> None:
     _dtype(one)
 
 
-def _index(commands: Any) -> None:
+def _index(commands: Commands) -> None:
     one = _command(
         commands, "index", "index", "index a folder, a jsonl or a dataset; started again, it goes on where it stopped"
     )
@@ -70,7 +73,7 @@ def _index(commands: Any) -> None:
     _dtype(one)
 
 
-def _evaluate(commands: Any) -> None:
+def _evaluate(commands: Commands) -> None:
     one = _command(commands, "evaluate", "evaluate", "measure an encoder on the bundled benchmark, or on another")
     one.epilog = (
         "Measures are fractions from 0 to 1. ci95_success@1 is the 95 % bootstrap interval of success@1, [low, high], "
@@ -99,7 +102,7 @@ def _evaluate(commands: Any) -> None:
     _dtype(one)
 
 
-def _compare(commands: Any) -> None:
+def _compare(commands: Commands) -> None:
     one = _command(
         commands,
         "compare",
@@ -118,7 +121,7 @@ def _compare(commands: Any) -> None:
     _tasks(one)
 
 
-def _diagnose(commands: Any) -> None:
+def _diagnose(commands: Commands) -> None:
     one = _command(
         commands,
         "diagnose",
@@ -133,7 +136,7 @@ def _diagnose(commands: Any) -> None:
     _dtype(one)
 
 
-def _drift(commands: Any) -> None:
+def _drift(commands: Commands) -> None:
     one = _command(
         commands,
         "drift",
@@ -145,7 +148,7 @@ def _drift(commands: Any) -> None:
     _json(one)
 
 
-def _info(commands: Any) -> None:
+def _info(commands: Commands) -> None:
     one = _command(
         commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows"
     )
@@ -153,7 +156,7 @@ def _info(commands: Any) -> None:
     _json(one)
 
 
-def _adopt(commands: Any) -> None:
+def _adopt(commands: Commands) -> None:
     one = _command(
         commands, "adopt", "adopt", "make an encoder folder of a public Qwen2-VL checkpoint; it is not trained by this"
     )
@@ -170,7 +173,7 @@ def _adopt(commands: Any) -> None:
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
 
 
-def _bench_query(commands: Any) -> None:
+def _bench_query(commands: Commands) -> None:
     one = _command(
         commands, "query", "bench query", "milliseconds per step of a query, p50 and p95, beside FAISS alone"
     )
@@ -183,7 +186,7 @@ def _bench_query(commands: Any) -> None:
     _dtype(one)
 
 
-def _bench_load(commands: Any) -> None:
+def _bench_load(commands: Commands) -> None:
     one = _command(
         commands, "load", "bench load", "many simultaneous visitors of the page: errors, mix-ups, memory, latency"
     )
@@ -194,7 +197,7 @@ def _bench_load(commands: Any) -> None:
     _json(one)
 
 
-def _bench_page(commands: Any) -> None:
+def _bench_page(commands: Commands) -> None:
     one = _command(
         commands, "page", "bench page", "what a visitor waits, in a real browser: opening, search, comparison"
     )
@@ -204,7 +207,7 @@ def _bench_page(commands: Any) -> None:
     _json(one)
 
 
-def _command(commands: Any, name: str, command: str, text: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     one.set_defaults(command=command)
     return one

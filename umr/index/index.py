@@ -26,10 +26,11 @@ from umr.collection import Collection
 from umr.disk import atomic_write, file_sha256, put
 from umr.errors import ConfigError, MismatchError
 from umr.index.flat import FlatIndex, Rows
-from umr.index.manifest import MANIFEST, IndexManifest
+from umr.index.manifest import IndexManifest
 from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
 from umr.index.shards import encoded_shards, keep_plan
 from umr.lock import Claim, claimed
+from umr.shipped import MANIFEST
 from umr.types import Embeddings, Encoder, Hit, Run
 
 FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
