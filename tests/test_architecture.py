@@ -11,7 +11,7 @@ from umr.bench.architecture import circles, import_graph, rooms
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted((ROOT / "umr").rglob("*.py"))
-OURS = sorted(path for folder in ("umr", "training") for path in (ROOT / folder).rglob("*.py")) + [ROOT / "app.py"]
+OURS = [*sorted(path for top in ("umr", "training") for path in (ROOT / top).rglob("*.py")), ROOT / "app.py"]
 WITHOUT_TORCH = (
     "types",
     "shipped",

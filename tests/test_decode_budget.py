@@ -48,7 +48,7 @@ def test_a_small_result_is_not_counted():
 
 def test_who_finds_no_room_waits_in_order_and_says_so_in_the_end():
     budget = DecodeBudget(100, wait_s=0.1)
-    with budget.room(60, "a"), pytest.raises(MediaError, match="b.png cannot be read now"), budget.room(60, "b.png"):
+    with budget.room(60, "a"), pytest.raises(MediaError, match=r"b.png cannot be read now"), budget.room(60, "b.png"):
         pass
     budget.wait_s = 30
     entered, first = [], threading.Event()

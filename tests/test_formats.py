@@ -25,7 +25,7 @@ def file(folder: Path, text: str, name: str = "file.txt") -> Path:
 
 
 def test_jsonl_round_trip_keeps_every_script(tmp_path):
-    rows = [{"a": "花瓶 – é"}, {"b": [1, None]}]
+    rows = [{"a": "花瓶 – é"}, {"b": [1, None]}]  # noqa: RUF001 - the dash is what is tested
     write_jsonl(tmp_path / "rows.jsonl", rows)
     assert [row for _, row in read_jsonl(tmp_path / "rows.jsonl")] == rows
 

@@ -19,7 +19,13 @@ from umr.errors import ConfigError
 from umr.lock import LOCK, claimed
 
 ROOT = Path(__file__).resolve().parents[1]
-HOLD = "import sys, time\nfrom umr.lock import claimed\nwith claimed(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)"
+HOLD = """
+import sys, time
+from umr.lock import claimed
+with claimed(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(60)
+"""
 #: Claims the folder again and again; a marker that only one process can make shows whoever else is in there.
 HAMMER = """
 import os, sys
@@ -121,7 +127,7 @@ def test_a_disk_without_locks_is_refused_in_words(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
-    with pytest.raises(ConfigError, match="cannot be locked .No locks available.*choose a folder"), claimed(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot be locked .No locks available.*choose a folder"), claimed(tmp_path):
         raise AssertionError("it is not locked")
 
 

@@ -74,7 +74,7 @@ def test_a_cut_keeps_the_results_near_the_best(searcher):
     [{"balance": 1.1}, {"balance": float("nan")}, {"balance": "0"}, {"cut": -0.1}, {"cut": True}, {"less_of": 3}],
 )
 def test_values_outside_are_refused_in_words(values):
-    with pytest.raises(ConfigError, match="needed|words"):
+    with pytest.raises(ConfigError, match=r"needed|words"):
         Steering(**values)
 
 

@@ -158,7 +158,7 @@ def test_a_clip_that_ends_every_worker_costs_one_sentence(tmp_path, decoder, mon
 
     ask = clip_decoder._Worker.ask
     monkeypatch.setattr(clip_decoder._Worker, "ask", lambda worker, *rest: (write(worker, b""), ask(worker, *rest))[1])
-    with pytest.raises(MediaError, match="00000.mp4 cannot be read: it stops the decoder"):
+    with pytest.raises(MediaError, match=r"00000.mp4 cannot be read: it stops the decoder"):
         decoder.frames(BUNDLED / "00000.mp4", 8)
     assert len(set(ended)) == 2
 
@@ -168,7 +168,7 @@ def test_a_clip_over_the_clock_is_refused_and_the_next_is_read():
     decoder.frames(BUNDLED / "00000.mp4", 2)
     (pid,) = decoder.pids()
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(MediaError, match="00000.mp4 takes more than 0.3 s to decode"):
+    with pytest.raises(MediaError, match=r"00000.mp4 takes more than 0.3 s to decode"):
         decoder.frames(BUNDLED / "00000.mp4", 2, ClipLimits(wall_s=0.3))
     assert decoder.frames(BUNDLED / "00000.mp4", 2).shape[0] == 2 and pid not in decoder.pids()
     decoder.close()
@@ -177,14 +177,14 @@ def test_a_clip_over_the_clock_is_refused_and_the_next_is_read():
 def test_a_clip_over_the_time_of_the_processor_is_refused(decoder, tmp_path):
     path = repeat_packet(tmp_path / "long.mp4", 1920, 1080, 3_000, 3_000)
     limits = ClipLimits(processor_s=0, max_decoded_pixels=10**12)
-    with pytest.raises(MediaError, match="long.mp4 takes more than 0 s to decode"):
+    with pytest.raises(MediaError, match=r"long.mp4 takes more than 0 s to decode"):
         decoder.frames(path, 8, limits)
 
 
 def test_a_clip_over_the_memory_is_refused_and_the_next_is_read(tmp_path):
     decoder = ClipDecoder(ClipLimits(memory_mb=72))
     path = repeat_packet(tmp_path / "wide.mp4", 3840, 2160, 20, 1)
-    with pytest.raises(MediaError, match="wide.mp4 needs more memory than a clip may use"):
+    with pytest.raises(MediaError, match=r"wide.mp4 needs more memory than a clip may use"):
         decoder.frames(path, 8)
     assert decoder.frames(BUNDLED / "00000.mp4", 2).shape[0] == 2
     decoder.close()
@@ -210,9 +210,9 @@ def test_keys_and_tokens_of_the_environment_stay_out_of_the_worker(monkeypatch):
 
 def test_frames_larger_or_more_than_the_cap_are_refused(decoder, tmp_path):
     path = write_clip(tmp_path / "a.mp4")
-    with pytest.raises(MediaError, match="a.mp4 has frames of 64 x 48 px"):
+    with pytest.raises(MediaError, match=r"a.mp4 has frames of 64 x 48 px"):
         decoder.frames(path, 4, ClipLimits(max_frame_pixels=48 * 64 - 1))
-    with pytest.raises(MediaError, match="a.mp4 has more than 24 frames"):
+    with pytest.raises(MediaError, match=r"a.mp4 has more than 24 frames"):
         decoder.frames(path, 4, ClipLimits(max_frames=24))
 
 
@@ -237,13 +237,13 @@ def test_a_clip_too_large_to_decode_whole_is_reached_by_its_key_frames(decoder, 
     assert np.array_equal(exact, one_pass(stepped, 8))
     near = decoder.frames(stepped, 8, ClipLimits(max_decoded_pixels=30 * pixels))
     assert np.abs(near.astype(int).mean((1, 2, 3)) - exact.mean((1, 2, 3))).max() <= 9 * 6 + 4  # half of 99 / 8 frames
-    with pytest.raises(MediaError, match="a.mp4 is too much to decode: 100 frames of 64 x 48 px"):
+    with pytest.raises(MediaError, match=r"a.mp4 is too much to decode: 100 frames of 64 x 48 px"):
         decoder.frames(path, 8, ClipLimits(max_decoded_pixels=30 * pixels))
 
 
 def test_a_long_clip_of_4k_is_refused_in_a_sentence(decoder, tmp_path):
     path = repeat_packet(tmp_path / "long.mp4", 3840, 2160, 3_000, 3_000)
-    with pytest.raises(MediaError, match="long.mp4 is too much to decode: 3,000 frames of 3840 x 2160 px"):
+    with pytest.raises(MediaError, match=r"long.mp4 is too much to decode: 3,000 frames of 3840 x 2160 px"):
         decoder.frames(path, 8)
 
 
@@ -264,7 +264,7 @@ def test_threads_share_a_few_workers(decoder):
     expected = [one_pass(path, 4) for path in paths]
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda path: decoder.frames(path, 4), paths))
-    assert all(np.array_equal(one, other) for one, other in zip(found, expected))
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
     assert 1 <= len(decoder.pids()) <= 2
 
 
