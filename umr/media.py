@@ -228,7 +228,7 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _scale(image: Image.Image, name: str) -> float:
-    """What brings the values of a picture of more than eight bits to 0 to 255; one that is no number is a MediaError."""
+    """What brings the values of a picture of more than eight bits to 0 to 255; others are a MediaError."""
     top = 0.0
     for box in _strips(image):
         values = np.asarray(image.crop(box))
