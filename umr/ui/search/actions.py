@@ -60,7 +60,9 @@ def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any
     return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
 
 
-def open_example(searchers: Searchers, examples: Sequence[Example], number: Any, model: Any, k: Any) -> tuple[Any, ...]:
+def open_example(
+    searchers: Searchers, examples: Sequence[Example], number: Any, encoder: Any, k: Any
+) -> tuple[Any, ...]:
     """Query and drawer settings of an example (as `return_to`: an example is asked with none), and what it shows.
 
     That is its stored results where this very model made as many, else a search.
@@ -69,11 +71,11 @@ def open_example(searchers: Searchers, examples: Sequence[Example], number: Any,
         UMRError: what is asked cannot be given, in words.
     """
     example = choose_example(examples, number)
-    if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, model):
-        shown = _stored(searchers, example, model)
+    if example.results and len(example.results) == k and example.made_by == _fingerprint(searchers, encoder):
+        shown = _stored(searchers, example, encoder)
     else:
         query = handlers.make_query(example.image, example.text, example.search_in)
-        shown = _find(searchers, (), query, handlers.read_count(k), model, UNMOVED)
+        shown = _find(searchers, (), query, handlers.read_count(k), encoder, UNMOVED)
     return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
 
 
@@ -89,9 +91,9 @@ def choose_example(examples: Sequence[Example], number: Any) -> Example:
     return examples[place]
 
 
-def use_result(searchers: Searchers, trail: Trail, model: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
+def use_result(searchers: Searchers, trail: Trail, encoder: Any, candidate_id: Any) -> tuple[str, str, str, Trail]:
     """A result as the next reference: its picture, no words yet, the longer trail as HTML and as it is."""
-    path = Path(handlers.choose_picture(searchers, model, candidate_id))
+    path = Path(handlers.choose_picture(searchers, encoder, candidate_id))
     last = trail[-1] if trail else Turn()
     turn = Turn(
         picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in, steering=last.steering
@@ -113,13 +115,13 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     return *_asked(turn.picture, turn.text, turn.search_in, turn.steering), shorter
 
 
-def add_words(searchers: Searchers, model: Any, candidate_id: Any, text: Any) -> str:
+def add_words(searchers: Searchers, encoder: Any, candidate_id: Any, text: Any) -> str:
     """The text of the query bar with a result's own words at its end.
 
     Raises:
         UMRError: what is asked cannot be given, in words.
     """
-    candidate = handlers.candidate_of(searchers, model, candidate_id)
+    candidate = handlers.candidate_of(searchers, encoder, candidate_id)
     words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
     if not words:
         raise ConfigError(f"{candidate_id} has no words to add")
@@ -138,7 +140,7 @@ def take_suggestion(suggestion: Any) -> str:
     return handlers.read_text(suggestion) or ""
 
 
-def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, model: Any) -> str:
+def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, encoder: Any) -> str:
     """Edits worth trying on the bar's picture, as HTML.
 
     For a visitor's own picture they are those of its nearest neighbour, and there are none for one that is unlike the
@@ -148,8 +150,8 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         picture = handlers.read_picture(image, uploads)
         if picture is None:
             return search_html.no_suggestions()
-        searcher, target = searchers.get(model), SEARCH_IN.get(search_in, "image")
-        check = searchers.check(model)  # here, as soon as there is a picture: the search finds the verdict made
+        searcher, target = searchers.get(encoder), SEARCH_IN.get(search_in, "image")
+        check = searchers.check(encoder)  # here, as soon as there is a picture: the search finds the verdict made
         if check is not None and check.unlike(picture):
             return search_html.no_suggestions(unlike=True)
         own = links.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
@@ -185,7 +187,7 @@ def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: St
     )
 
 
-def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
+def _stored(searchers: Searchers, example: Example, encoder: str) -> Shown:
     turn = Turn(text=example.text, search_in=example.search_in)
     if example.image is not None:
         turn = Turn(
@@ -199,18 +201,18 @@ def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
     return _shown(
         outcome,
         (turn,),
-        model,
-        search_link.write(turn, links.collection_of(searchers, model), model, len(example.results)),
+        encoder,
+        search_link.write(turn, links.collection_of(searchers, encoder), encoder, len(example.results)),
         "stored result",
     )
 
 
-def _shown(outcome: Outcome, trail: Trail, model: str, address: str, precision: str) -> Shown:
-    page = render.results(outcome, trail[-1].search_in, model, precision, actions=True)
-    return page, Answered(trail[-1], model), search_html.trail(trail), trail, address
+def _shown(outcome: Outcome, trail: Trail, encoder: str, address: str, precision: str) -> Shown:
+    page = render.results(outcome, trail[-1].search_in, encoder, precision, actions=True)
+    return page, Answered(trail[-1], encoder), search_html.trail(trail), trail, address
 
 
-def _fingerprint(searchers: Searchers, model: Any) -> str:
-    if not isinstance(model, str) or model not in searchers.folders:
+def _fingerprint(searchers: Searchers, encoder: Any) -> str:
+    if not isinstance(encoder, str) or encoder not in searchers.folders:
         return ""
-    return searchers.manifest(model).encoder
+    return searchers.manifest(encoder).encoder
