@@ -130,17 +130,42 @@ class Result:
 class Encoder(Protocol):
     """Anything that turns queries and candidates into comparable unit vectors."""
 
-    fingerprint: str
-    name: str
-    dim: int
-    config: EncoderConfig
+    @property
+    def fingerprint(self) -> str:
+        """Which vectors these are: settings and weights in one text."""
+        ...
 
-    def encode_queries(self, queries: Iterable[Query]) -> Embeddings: ...
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
 
-    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings: ...
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        ...
 
-    def uninstructed(self, query: Query) -> bool: ...
+    @property
+    def config(self) -> EncoderConfig:
+        """Its settings."""
+        ...
 
-    def dropped_tokens(self, content: Content) -> int: ...
+    def encode_queries(self, queries: Iterable[Query]) -> Embeddings:
+        """Vectors of the queries, in their order."""
+        ...
 
-    def notices(self, query: Query) -> tuple[str, ...]: ...
+    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings:
+        """Vectors of the candidates, in their order."""
+        ...
+
+    def uninstructed(self, query: Query) -> bool:
+        """Whether the query is asked without a task sentence for want of a trained one."""
+        ...
+
+    def dropped_tokens(self, content: Content) -> int:
+        """How many tokens of the text are not read, as they lie beyond the limit."""
+        ...
+
+    def notices(self, query: Query) -> tuple[str, ...]:
+        """What a person should know about how this query was read."""
+        ...
