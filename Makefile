@@ -1,4 +1,4 @@
-# make env | demo | test | lint      Everything happens in .venv; the second call of each is quick.
+# make env | demo | test | lint | clean      Everything happens in .venv; the second call of each is quick.
 .DEFAULT_GOAL := demo
 .PHONY: env env-dev demo test lint clean
 
@@ -32,8 +32,8 @@ $(STAMP): $(REQUIREMENTS)
 demo: env
 	$(PY) app.py
 
-# Model-free tests first; then the ones that need the bundled encoder and a browser.
-test: env-dev
+# Rules first, then model-free tests; then the ones that need the bundled encoder and a browser.
+test: env-dev lint
 	@command -v chromium >/dev/null || { $(ROOT) apt-get update -qq && \
 		$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 	$(PY) -m pytest -q --ignore=tests/browser --ignore=tests/golden
@@ -41,6 +41,8 @@ test: env-dev
 
 lint: env-dev
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 
 clean:
-	rm -rf .venv test-artifacts .pytest_cache .ruff_cache
+	rm -rf .venv test-artifacts .pytest_cache .ruff_cache .mypy_cache .coverage

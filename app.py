@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from umr.errors import UMRError
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 from umr.ui.examples import read_examples
 from umr.ui.heap import share_heaps
 from umr.ui.ports import chosen_port

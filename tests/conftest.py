@@ -177,7 +177,7 @@ def searcher(
     encoder.save(root / "unified" / "encoder")
     build_index(encoder, collection, root / "unified" / "catalogue", encoder_at=root / "unified" / "encoder")
     monkeypatch.setattr("umr.encoders.load_encoder", _load_fake)
-    monkeypatch.setattr("umr.search.default_root", lambda: root)
+    monkeypatch.setattr("umr.shipped.default_root", lambda: root)
     return Searcher.open(root / "unified" / "catalogue")
 
 

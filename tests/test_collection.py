@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from umr import ingest
-from umr.collection import Collection, Refused
+from umr.collection import Collection
 from umr.errors import ConfigError, DiskFullError, MismatchError
-from umr.types import Candidate, Content
+from umr.types import Candidate, Content, Refused
 
 
 def clip(path: Path) -> Path:

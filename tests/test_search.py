@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from umr import search as search_module
+from umr import shipped
 from umr.collection import Collection
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
@@ -16,7 +16,8 @@ from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.index.index import build_index
-from umr.search import Searcher, available, encoder_place, find_encoder, index_folder, result_row
+from umr.search import Searcher, result_row
+from umr.shipped import find_encoder
 from umr.types import Content, Query
 
 
@@ -188,28 +189,8 @@ def test_an_encoder_that_is_gone_is_asked_for(searcher, benchmark):
         Searcher.open(benchmark.parents[1] / "unified" / "catalogue")
 
 
-def test_an_encoder_of_the_hub_is_left_to_the_loader(searcher):
-    manifest = searcher.index.manifest
-    object.__setattr__(manifest, "encoder_at", "hub:owner/name@1")
-    assert encoder_place(Path("anywhere"), manifest) == find_encoder("hub:owner/name@1") == "hub:owner/name@1"
-
-
-def test_available_lists_finished_indexes_only(searcher, benchmark):
-    root = benchmark.parents[1]
-    (root / "half" / "catalogue").mkdir(parents=True)
-    assert available(root) == available() == ["unified"]
-    assert index_folder("unified") == root / "unified" / "catalogue"
-    with pytest.raises(ConfigError, match="no index of an encoder 'half'; there are: unified"):
-        index_folder("half")
-
-
-def test_an_unknown_encoder_is_answered_with_the_shipped_ones(searcher):
-    with pytest.raises(ConfigError, match="shipped are: unified"):
-        find_encoder("nobody")
-
-
 def test_result_rows_have_the_fields_that_scripts_rely_on(searcher, benchmark, monkeypatch):
-    monkeypatch.setattr(search_module, "repository_root", lambda: benchmark.parents[2])
+    monkeypatch.setattr(shipped, "repository_root", lambda: benchmark.parents[2])
     rows = {row["id"]: row for row in map(result_row, searcher.search(ask(text="This card is red."), 50).results)}
     assert rows["100:20"] == {
         "rank": 1,
@@ -225,10 +206,6 @@ def test_result_rows_have_the_fields_that_scripts_rely_on(searcher, benchmark, m
 
 
 def test_media_outside_the_repository_are_shown_absolute(searcher, benchmark, monkeypatch):
-    monkeypatch.setattr(search_module, "repository_root", lambda: benchmark / "elsewhere")
+    monkeypatch.setattr(shipped, "repository_root", lambda: benchmark / "elsewhere")
     row = result_row(searcher.search(ask("image", image=Image.new("RGB", (4, 4))), 1).results[0])
     assert Path(row["media"]).is_absolute() and Path(row["media"]).is_file()
-
-
-def test_the_default_root_is_the_indexes_folder_of_the_repository():
-    assert search_module.default_root() == Path(search_module.__file__).resolve().parents[1] / "indexes"

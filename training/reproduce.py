@@ -39,7 +39,8 @@ from umr.eval.evaluate import evaluate, matching, read_report
 from umr.eval.reports import reports_folder
 from umr.index.index import build_index
 from umr.index.manifest import MANIFEST
-from umr.search import BUNDLED, Searcher, default_root
+from umr.search import Searcher
+from umr.shipped import BUNDLED, default_root
 
 log = logging.getLogger("training")
 

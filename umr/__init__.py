@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+__version__ = "0.2.0"
+
 #: Public name -> the module that defines it.
 _NAMES = {
     "Content": "umr.types",

@@ -11,24 +11,17 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from umr.errors import ConfigError, MismatchError
 from umr.formats import candidate_from_row, read_jsonl, write_jsonl
-from umr.types import Candidate, Target
+from umr.types import Candidate, Refused, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CANDIDATES = "candidates.jsonl"
 POOLS = "cand_pool/local"
-
-
-class Refused(NamedTuple):
-    """Something that was offered and not taken, and why."""
-
-    source: str
-    reason: str
 
 
 class Collection:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from umr import media
-from umr.collection import Refused
 from umr.disk import draft_of, put, special, told_when_full
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
-from umr.types import Candidate, Content
+from umr.types import Candidate, Content, Refused
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif"))
 TEXTS = frozenset((".txt", ".md"))

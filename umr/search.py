@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +12,10 @@ from umr import media
 from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.index.index import Index
-from umr.index.manifest import MANIFEST, IndexManifest
+from umr.index.manifest import IndexManifest
+from umr.shipped import encoder_of_index, shown_path
 from umr.types import Content, Embeddings, Encoder, Query, Result
 
-#: The collection that the repository ships, and its folder's name under every encoder.
-BUNDLED = "catalogue"
-DEFAULT_ENCODER = "unified"
 MAX_K = 1000
 
 
@@ -51,7 +48,7 @@ class Searcher:
 
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
-        encoder = load_encoder(encoder_place(folder, manifest), dtype=dtype)
+        encoder = load_encoder(encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name), dtype=dtype)
         collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
         return cls(encoder, Index.open(folder, encoder), collection)
 
@@ -99,48 +96,6 @@ class Searcher:
         return own
 
 
-def encoder_place(folder: Path, manifest: IndexManifest) -> str:
-    """Where the encoder of an index is: as its manifest says, else the shipped one of the same name."""
-    if manifest.encoder_at.startswith("hub:"):
-        return manifest.encoder_at
-    shipped = default_root() / manifest.encoder_name / "encoder"
-    for place in (folder / manifest.encoder_at, shipped):
-        if (place / "encoder.json").is_file():
-            return str(place)
-    raise ConfigError(
-        f"the encoder of {folder} is neither at {folder / manifest.encoder_at} nor at {shipped}; "
-        f"copy {manifest.encoder_name} there, or rebuild the index"
-    )
-
-
-def repository_root() -> Path:
-    """The folder that holds umr/ and indexes/."""
-    return Path(__file__).resolve().parents[1]
-
-
-def default_root() -> Path:
-    """The repository's indexes/."""
-    return repository_root() / "indexes"
-
-
-def available(root: str | Path | None = None) -> list[str]:
-    """Names of the encoders that have a finished index of the bundled collection, sorted."""
-    root = default_root() if root is None else Path(root)
-    return sorted(path.parents[1].name for path in root.glob(f"*/{BUNDLED}/{MANIFEST}"))
-
-
-def index_folder(encoder: str, root: str | Path | None = None) -> Path:
-    """The bundled index of an encoder. Raises ConfigError naming those that exist."""
-    root = default_root() if root is None else Path(root)
-    names = available(root)
-    if encoder not in names:
-        raise ConfigError(
-            f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
-            "Build one with `python -m umr index`, or name its folder with --index"
-        )
-    return root / encoder / BUNDLED
-
-
 def result_row(result: Result) -> dict[str, Any]:
     """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text."""
     content, hit = result.candidate.content, result.hit
@@ -153,24 +108,3 @@ def result_row(result: Result) -> dict[str, Any]:
         "media": shown_path(file) if isinstance(file, (str, Path)) else None,
         "text": content.text or result.candidate.title,
     }
-
-
-def shown_path(path: str | Path) -> str:
-    """A path from the repository's root where it lies in it, else absolute."""
-    path = Path(os.path.abspath(path))
-    return (path.relative_to(repository_root()) if path.is_relative_to(repository_root()) else path).as_posix()
-
-
-def find_encoder(name: str, root: str | Path | None = None) -> str:
-    """Where load_encoder finds a shipped encoder's name, an encoder folder, or hub:owner/name@revision."""
-    root = default_root() if root is None else Path(root)
-    if name.startswith("hub:"):
-        return name
-    for place in (root / name / "encoder", Path(name)):
-        if (place / "encoder.json").is_file():
-            return str(place.absolute())
-    shipped = sorted(path.parents[1].name for path in root.glob("*/encoder/encoder.json"))
-    raise ConfigError(
-        f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
-        "A folder that holds encoder.json or hub:owner/name@revision will do too"
-    )

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from umr.encoders.config import EncoderConfig
-
 Modality = Literal["text", "image", "image,text", "video"]
 Target = Literal["text", "image", "image,text", "video", "all"]
 
@@ -85,6 +83,13 @@ class Candidate:
     content_hash: str = ""
 
 
+class Refused(NamedTuple):
+    """Something that was offered to a collection and not taken, and why."""
+
+    source: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings:
     """Unit rows and who made them. vectors: (N, D) float32; encoder: the encoder's fingerprint."""
@@ -131,13 +136,13 @@ class Encoder(Protocol):
     """Anything that turns queries and candidates into comparable unit vectors."""
 
     @property
-    def fingerprint(self) -> str:
-        """Which vectors these are: settings and weights in one text."""
+    def name(self) -> str:
+        """What people call it."""
         ...
 
     @property
-    def name(self) -> str:
-        """What people call it."""
+    def fingerprint(self) -> str:
+        """Which vectors these are: settings and weights in one text."""
         ...
 
     @property
@@ -146,8 +151,8 @@ class Encoder(Protocol):
         ...
 
     @property
-    def config(self) -> EncoderConfig:
-        """Its settings."""
+    def max_tokens(self) -> int:
+        """So many tokens of a text are read."""
         ...
 
     def encode_queries(self, queries: Iterable[Query]) -> Embeddings:

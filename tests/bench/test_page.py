@@ -80,7 +80,7 @@ def test_a_missing_playwright_is_named_with_the_way_out(monkeypatch):
         return real(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match="pip install -r requirements-dev.txt"), browser.open_browser():
+    with pytest.raises(ConfigError, match=r"pip install -r requirements-dev.txt"), browser.open_browser():
         raise AssertionError("opened")
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from umr.bench.browser import open_browser
 from umr.bench.server import served_page
 from umr.eval import evaluate
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "test-artifacts"

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served, arrive, visit
 from umr.eval import evaluate
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 from umr.ui.compare.votes import FILE
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive, settle, visit
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Served, arrive, visit
 from umr.eval import ood_samples
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 from umr.ui.searchers import find_searchers
 
 COUNT = 12

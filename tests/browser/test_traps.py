@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Served, arrive, open_drawer, settle, visit
 from umr.eval import ood_samples
 from umr.eval.familiar import UNLIKE
-from umr.search import BUNDLED, default_root
+from umr.shipped import BUNDLED, default_root
 
 #: Stands for the device: a camera that shows an empty picture, or the browser's refusal of one.
 CAMERA = """(() => { const canvas = document.createElement('canvas'); canvas.getContext('2d').fillRect(0, 0, 300, 150);

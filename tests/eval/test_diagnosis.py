@@ -125,7 +125,7 @@ def test_a_diagnosis_is_read_as_it_was_written(searcher, benchmark, tmp_path):
 def test_a_file_that_is_no_diagnosis_is_refused_with_the_command_that_writes_one(tmp_path, text):
     if text is not None:
         diagnosis_file(tmp_path, "it2i", "ind").write_text(text)
-    with pytest.raises(ConfigError, match="is no diagnosis.*umr diagnose --encoder NAME --task it2i --split ind --out"):
+    with pytest.raises(ConfigError, match=r"is no diagnosis.*umr diagnose --encoder NAME --task it2i --split ind --out"):
         read_diagnosis(tmp_path, "it2i", "ind")
 
 

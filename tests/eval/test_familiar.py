@@ -15,7 +15,8 @@ from umr.errors import ConfigError, MediaError
 from umr.eval import ood
 from umr.eval.familiar import UNLIKE, PictureCheck
 from umr.index.index import build_index
-from umr.search import Searcher, index_folder
+from umr.search import Searcher
+from umr.shipped import index_folder
 from umr.types import Candidate, Content
 
 
@@ -85,7 +86,7 @@ def test_without_a_calibration_of_pictures_nothing_is_claimed(searcher):
 def test_a_picture_that_cannot_be_read_is_refused(searcher, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG")
-    with pytest.raises(MediaError, match="broken.png"):
+    with pytest.raises(MediaError, match=r"broken.png"):
         PictureCheck.open(calibrate(searcher, 0.0), searcher).unlike(broken)
 
 

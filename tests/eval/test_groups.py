@@ -52,5 +52,5 @@ def test_a_source_that_names_no_family_is_read_as_text(source):
 
 def test_families_of_some_queries_alone_are_refused():
     rows = [row("q0", source='{"family": 1}'), row("q1")]
-    with pytest.raises(ConfigError, match="it2i.jsonl: 1 of 2 queries name their family"):
+    with pytest.raises(ConfigError, match=r"it2i.jsonl: 1 of 2 queries name their family"):
         query_groups(rows, judged("a", "b"), "it2i.jsonl")

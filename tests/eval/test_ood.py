@@ -14,7 +14,8 @@ from umr.errors import ConfigError
 from umr.eval import ood, ood_samples
 from umr.eval.ood import Calibration, Kind, calibrate, chance_of, distances, judge, read_calibration, threshold
 from umr.index.index import Index, build_index
-from umr.search import Searcher, index_folder
+from umr.search import Searcher
+from umr.shipped import index_folder
 from umr.types import Candidate, Content
 
 

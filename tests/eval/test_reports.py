@@ -77,7 +77,7 @@ def test_a_report_of_other_weights_is_not_current(stored, benchmark):
 
 
 def test_an_index_without_reports_is_answered_with_the_command(searcher, benchmark):
-    with pytest.raises(ConfigError, match="is no report.*umr evaluate"):
+    with pytest.raises(ConfigError, match=r"is no report.*umr evaluate"):
         read_stored("unified", benchmark.parents[1] / "unified" / "catalogue")
 
 

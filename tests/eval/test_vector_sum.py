@@ -72,7 +72,7 @@ def test_the_stored_weight_is_used_and_stated(searcher, benchmark, weights):
 
 def test_weights_of_another_encoder_are_refused(searcher, weights):
     write_weights(replace(weights, encoder="other"), weights_file(searcher.index.folder))
-    with pytest.raises(MismatchError, match="was chosen for unified other.*choose again"):
+    with pytest.raises(MismatchError, match=r"was chosen for unified other.*choose again"):
         weight_of(searcher, "it2i")
 
 
@@ -92,5 +92,5 @@ def test_a_file_that_holds_no_weights_is_named(tmp_path, text):
 
 def test_a_weight_that_was_never_tried_is_refused(weights, tmp_path):
     path = write_weights(replace(weights, tasks={"it2i": replace(TUNED, weight=0.33)}), tmp_path / "w.json")
-    with pytest.raises(ConfigError, match="0.33 is none of 0, 0.05"):
+    with pytest.raises(ConfigError, match=r"0.33 is none of 0, 0.05"):
         read_weights(path)

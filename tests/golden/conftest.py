@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
+from umr.search import Searcher
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from typing import Any
 
 from umr.eval.evaluate import load
 from umr.formats import written
-from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
+from umr.search import Searcher
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 from umr.types import SEARCH_IN, Query
 
 STORED = Path(__file__).with_name("search.json")

@@ -13,7 +13,8 @@ from umr.bench import readme_tables
 from umr.eval.evaluate import COLUMNS, evaluate, read_report
 from umr.eval.reports import reports_folder
 from umr.index.manifest import IndexManifest
-from umr.search import DEFAULT_ENCODER, Searcher, available, default_root, index_folder, repository_root
+from umr.search import Searcher
+from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder, repository_root
 
 MIB = 2**20
 ENCODERS = available()

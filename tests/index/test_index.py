@@ -21,8 +21,8 @@ from umr import media
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, DiskFullError, MediaError, MismatchError
-from umr.index import flat as exact_module
-from umr.index.flat import ExactIndex, Rows
+from umr.index import flat as flat_module
+from umr.index.flat import FlatIndex, Rows
 from umr.index.index import Index, build_index
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS, sample_rows
@@ -75,9 +75,11 @@ def brute_force(index: Index, asked: Embeddings, k: int, allowed) -> dict[str, l
     scores = asked.vectors @ index.vectors(index.ids).T
     return {
         query_id: [
-            found for _, found in sorted((-score, found) for score, found in zip(row, index.ids) if found in allowed)
+            found
+            for found, _ in sorted(zip(index.ids, row, strict=True), key=lambda pair: (-pair[1], pair[0]))
+            if found in allowed
         ][:k]
-        for query_id, row in zip(asked.ids, scores)
+        for query_id, row in zip(asked.ids, scores, strict=True)
     }
 
 
@@ -137,8 +139,8 @@ def test_k_is_capped_at_what_is_there(index, encoder, collection):
 def test_an_excluded_candidate_is_replaced_by_the_next(index, encoder):
     asked = queries(encoder)
     full = found(index.search(asked, 8))
-    barred = {"q0": set(full["q0"][:4]), "q3": {full["q3"][1]}}
-    left_out = found(index.search(asked, 4, exclude=barred))
+    excluded = {"q0": set(full["q0"][:4]), "q3": {full["q3"][1]}}
+    left_out = found(index.search(asked, 4, exclude=excluded))
     assert left_out["q0"] == full["q0"][4:8]
     assert left_out["q3"] == [full["q3"][0], *full["q3"][2:5]]
     assert left_out["q1"] == full["q1"][:4]
@@ -244,7 +246,7 @@ def test_index_refuses_changed_candidates(folder, encoder, benchmark):
 
 def test_an_unfinished_index_is_not_opened(folder, encoder, tmp_path):
     (folder / "manifest.json").unlink()
-    with pytest.raises(ConfigError, match="not a finished index: it has no manifest.json, so it is half-written"):
+    with pytest.raises(ConfigError, match=r"not a finished index: it has no manifest.json, so it is half-written"):
         Index.open(folder, encoder)
     with pytest.raises(ConfigError, match="not a finished index: there is no such folder; name another"):
         Index.open(tmp_path / "absent", encoder)
@@ -255,10 +257,10 @@ def test_an_unfinished_index_is_not_opened(folder, encoder, tmp_path):
 def test_a_missing_index_leads_to_the_bundled_ones_and_only_an_unfinished_one_to_building_it_again(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("umr.search.available", lambda: ["mca", "unified"])
+    monkeypatch.setattr("umr.index.manifest.available", lambda: ["mca", "unified"])
     with pytest.raises(ConfigError, match=r"leave it out to search the bundled one of mca, unified$") as absent:
         IndexManifest.read(tmp_path / "absent")
-    with pytest.raises(ConfigError, match="run the same `python -m umr index ... --out` again, or name") as empty:
+    with pytest.raises(ConfigError, match=r"run the same `python -m umr index ... --out` again, or name") as empty:
         IndexManifest.read(tmp_path)
     assert "run the same" not in str(absent.value) and "bundled one of mca, unified" in str(empty.value)
 
@@ -296,9 +298,9 @@ def test_another_kind_of_faiss_index_is_refused(tmp_path):
     faiss.write_index(faiss.IndexFlatL2(4), str(tmp_path / "flat"))
     (tmp_path / "noise").write_bytes(b"noise" * 100)
     with pytest.raises(MismatchError, match="IndexFlatL2, not SQfp16"):
-        ExactIndex.read(tmp_path / "flat")
+        FlatIndex.read(tmp_path / "flat")
     with pytest.raises(MismatchError, match="cannot be read by FAISS"):
-        ExactIndex.read(tmp_path / "noise")
+        FlatIndex.read(tmp_path / "noise")
 
 
 # Building
@@ -427,9 +429,9 @@ def crafted(folder: Path, encoder: FakeEncoder, collection: Collection, rows: ra
     vectors = index.vectors(index.ids)
     other = OtherPooling(dim=encoder.dim, name=encoder.name)
     vectors[rows.start : rows.stop] = other.encode_candidates(list(collection)).vectors[rows.start : rows.stop]
-    exact = ExactIndex.empty(encoder.dim)
-    exact.add(vectors)
-    exact.write(folder / "vectors.faiss")
+    flat = FlatIndex.empty(encoder.dim)
+    flat.add(vectors)
+    flat.write(folder / "vectors.faiss")
     vouch(folder, "vectors.faiss")
     return Index.open(folder, encoder, collection)
 
@@ -443,7 +445,9 @@ def test_rows_of_the_encoder_itself_are_as_they_were_made(index, encoder, collec
 def test_a_stretch_of_rows_that_another_encoder_made_is_caught(folder, encoder, collection, start):
     mixed = crafted(folder, encoder, collection, range(start, start + 5))
     assert mixed.verify_probe(encoder) == pytest.approx(1)  # which is all that was looked at before
-    with pytest.raises(MismatchError, match="the row of '100:.*' is not the vector that unified makes of it .*Rebuild"):
+    with pytest.raises(
+        MismatchError, match=r"the row of '100:.*' is not the vector that unified makes of it .*Rebuild"
+    ):
         mixed.verify_rows(encoder, collection)
 
 
@@ -527,7 +531,7 @@ class Replaced(FakeEncoder):
 def test_a_picture_that_is_replaced_before_it_is_encoded_is_noticed(tmp_path, picture):
     picture("mine/a.png", "red")
     replaced = Replaced(picture("mine/b.png", "blue"))
-    with pytest.raises(MediaError, match="candidate b.png: b.png changed since the collection was read; run the same"):
+    with pytest.raises(MediaError, match=r"candidate b.png: b.png changed since the collection was read; run the same"):
         build_index(replaced, Collection.from_folder(tmp_path / "mine"), tmp_path / "index")
     assert not (tmp_path / "index" / "manifest.json").exists()
     build_index(replaced, Collection.from_folder(tmp_path / "mine"), tmp_path / "index")
@@ -553,25 +557,25 @@ def test_a_disk_that_fills_up_while_faiss_writes_is_said_and_the_same_call_goes_
 
 
 def test_vectors_on_a_full_disk_and_memory_that_is_not_enough_are_sentences(tmp_path, monkeypatch):
-    exact = ExactIndex.empty(8)
-    exact.add(np.eye(8, dtype=np.float32))
+    flat = FlatIndex.empty(8)
+    flat.add(np.eye(8, dtype=np.float32))
     (tmp_path / "vectors.faiss").symlink_to("/dev/full")
-    with pytest.raises(DiskFullError, match="vectors.faiss cannot be written: the disk is full"):
-        exact.write(tmp_path / "vectors.faiss")
+    with pytest.raises(DiskFullError, match=r"vectors.faiss cannot be written: the disk is full"):
+        flat.write(tmp_path / "vectors.faiss")
 
     def greedy(name: str) -> None:
         raise MemoryError("std::bad_alloc")
 
     monkeypatch.setattr(faiss, "read_index", greedy)
-    with pytest.raises(MismatchError, match="cannot be read by FAISS .std::bad_alloc.; rebuild it"):
-        ExactIndex.read(tmp_path / "vectors.faiss")
+    with pytest.raises(MismatchError, match=r"cannot be read by FAISS .std::bad_alloc.; rebuild it"):
+        FlatIndex.read(tmp_path / "vectors.faiss")
 
 
 def test_faiss_reads_what_is_written_through_python_and_the_bytes_are_its_own(tmp_path):
-    exact = ExactIndex.empty(16)
-    exact.add(np.random.default_rng(0).standard_normal((40_000, 16)).astype(np.float32))  # more than one block of it
-    exact.write(tmp_path / "ours")
-    faiss.write_index(exact._cpu, str(tmp_path / "theirs"))
+    flat = FlatIndex.empty(16)
+    flat.add(np.random.default_rng(0).standard_normal((40_000, 16)).astype(np.float32))  # more than one block of it
+    flat.write(tmp_path / "ours")
+    faiss.write_index(flat._cpu, str(tmp_path / "theirs"))
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
@@ -634,22 +638,23 @@ def gpu(monkeypatch):
 def test_no_gpu_is_counted_where_faiss_has_no_gpu_code(monkeypatch):
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 8)
-    assert exact_module.gpu_count() == 0
+    assert flat_module.gpu_count() == 0
 
 
-def test_search_on_a_gpu_equals_search_on_the_cpu(gpu, index, folder, encoder, collection):
+def test_search_on_a_gpu_equals_search_on_the_cpu(index, gpu, folder, encoder, collection):
     on_gpu = Index.open(folder, encoder, collection)
-    assert isinstance(on_gpu._exact._gpu, PlayedFlat)
-    assert index._exact._gpu is None or isinstance(index._exact._gpu, PlayedFlat)
+    assert isinstance(on_gpu._flat._gpu, PlayedFlat) and not isinstance(index._flat._gpu, PlayedFlat)
     asked = queries(encoder)
     for pool in (None, collection.pool("image"), collection.pool("video")):
-        assert found(on_gpu.search(asked, 5, pool)) == brute_force(on_gpu, asked, 5, pool or on_gpu.ids)
+        on_cpu = found(index.search(asked, 5, pool))
+        assert found(on_gpu.search(asked, 5, pool)) == on_cpu
+        assert on_cpu == brute_force(index, asked, 5, pool or index.ids)
 
 
 def test_more_results_than_a_gpu_can_give_come_from_the_cpu(gpu):
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((3000, 8)).astype(np.float32)
-    exact = ExactIndex.empty(8)
-    exact.add(vectors)
-    scores, rows = exact.search(vectors[:1], 2500, Rows(np.arange(0, 3000), 3000))
+    flat = FlatIndex.empty(8)
+    flat.add(vectors)
+    scores, rows = flat.search(vectors[:1], 2500, Rows(np.arange(0, 3000), 3000))
     assert len(set(rows[0].tolist())) == 2500 and (np.diff(scores[0]) <= 0).all()

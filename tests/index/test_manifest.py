@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -23,6 +21,7 @@ def test_any_damage_to_a_manifest_is_a_sentence(encoder, collection, tmp_path):
     build_index(encoder, collection, tmp_path)
     path, rng = tmp_path / "manifest.json", np.random.default_rng(0)
     data, refused = path.read_bytes(), 0
+    kinds = {name: type(value) for name, value in vars(IndexManifest.read(tmp_path)).items()}
     words = [b"[", b"{", b'"', b",", b"null", b"-1e999", b"\\ud800", b"\xff", b"\x00", b"9" * 400, b"NaN"]
     for _ in range(400):
         changed = bytearray(data)
@@ -32,7 +31,7 @@ def test_any_damage_to_a_manifest_is_a_sentence(encoder, collection, tmp_path):
         path.write_bytes(changed)
         try:
             manifest = IndexManifest.read(tmp_path)
-            assert json.dumps(manifest.count)
+            assert {name: type(value) for name, value in vars(manifest).items()} == kinds
         except MismatchError:
             refused += 1
     assert 200 < refused < 400

@@ -14,7 +14,7 @@ from training.reproduce import SHIPPED, STAGES, WORLDS, Plan, main, plan, reprod
 from training.train import Trainer, with_settings
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
-from umr.search import default_root
+from umr.shipped import default_root
 
 
 def test_every_stage_starts_from_one_before_it_and_sets_only_what_its_recipe_has():

@@ -15,7 +15,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from umr.errors import MediaError
-from umr.search import repository_root
+from umr.shipped import repository_root
 from umr.types import SEARCH_IN
 from umr.ui.api import given_picture
 from umr.ui.layout.api import SearchIn

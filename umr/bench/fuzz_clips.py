@@ -155,7 +155,8 @@ def through_cli(paths: list[Path]) -> Counter[str]:
 
 def through_page(paths: list[Path]) -> Counter[str]:
     """Taken in and indexed by the functions behind the page's own files, one visitor's drop."""
-    from umr.search import DEFAULT_ENCODER, Searcher, index_folder
+    from umr.search import Searcher
+    from umr.shipped import DEFAULT_ENCODER, index_folder
     from umr.ui.files.uploads import index_files
 
     encoder = Searcher.open(index_folder(DEFAULT_ENCODER)).encoder

@@ -12,7 +12,7 @@ import numpy as np
 from umr.errors import ConfigError
 from umr.eval.evaluate import Judged
 from umr.eval.familiar import PictureCheck
-from umr.index.flat import ExactIndex
+from umr.index.flat import FlatIndex
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
@@ -48,9 +48,9 @@ def bench_vectors(count: int, dim: int, k: int = 24, repeat: int = 50) -> list[d
     if count < 1 or dim < 1:
         raise ConfigError(f"{count} vectors of {dim} numbers cannot be searched; give at least 1 of 1")
     rng = np.random.default_rng(0)
-    exact = ExactIndex.empty(dim)
+    flat = FlatIndex.empty(dim)
     for start in range(0, count, 50_000):
-        exact.add(_unit(rng, min(50_000, count - start), dim))
+        flat.add(_unit(rng, min(50_000, count - start), dim))
     ids = tuple(f"{row:08}" for row in range(count))
     manifest = IndexManifest(
         encoder="bench",
@@ -62,7 +62,7 @@ def bench_vectors(count: int, dim: int, k: int = 24, repeat: int = 50) -> list[d
         dim=dim,
         count=count,
     )
-    index = Index(manifest, exact, ids, np.zeros((0, dim), np.float32))
+    index = Index(manifest, flat, ids, np.zeros((0, dim), np.float32))
     queries = Embeddings(ids=tuple(map(str, range(repeat))), vectors=_unit(rng, repeat, dim), encoder="bench")
     return _against_raw(index, queries, k, repeat, None)
 

@@ -19,7 +19,7 @@ from umr.bench.browser import open_browser
 from umr.bench.server import served_page
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
-from umr.search import BUNDLED, default_root, repository_root
+from umr.shipped import BUNDLED, default_root, repository_root
 from umr.ui.queries import compare_link
 
 if TYPE_CHECKING:

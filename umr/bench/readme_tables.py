@@ -13,7 +13,7 @@ from umr.errors import ConfigError
 from umr.eval.evaluate import Row, Verdict, over_sum, verdict
 from umr.eval.reports import Stored, paired, read_stored
 from umr.formats import written
-from umr.search import DEFAULT_ENCODER, index_folder, repository_root
+from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 
 TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
 SPLIT_TASKS = ("it2i", "it2t", "it2v")

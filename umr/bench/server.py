@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from umr.errors import ConfigError, MismatchError
-from umr.search import repository_root
+from umr.shipped import repository_root
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_S = 120.0  # until a page that was started must answer

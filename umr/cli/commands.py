@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def search(options: argparse.Namespace) -> None:
     """`search`: a JSON array or a table."""
     query = read_query(options.text, options.image, options.search_in)
-    from umr.search import DEFAULT_ENCODER, Searcher, index_folder, result_row
+    from umr.search import Searcher, result_row
+    from umr.shipped import DEFAULT_ENCODER, index_folder
 
     if options.top < 1:
         raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
@@ -183,7 +184,7 @@ def compare(options: argparse.Namespace) -> None:
     """`compare`: B minus A."""
     from umr.eval.evaluate import compare_runs
     from umr.eval.reports import reports_folder
-    from umr.search import BUNDLED, default_root
+    from umr.shipped import BUNDLED, default_root
 
     folders = [options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b)]
     rows = compare_runs(default_root() / "media" / BUNDLED, *folders, options.task, options.split)
@@ -205,7 +206,7 @@ def diagnose(options: argparse.Namespace) -> None:
 def drift(options: argparse.Namespace) -> None:
     """`drift`: writes the calibration; prints the share of false alarms and of detections."""
     from umr.eval import ood as measured
-    from umr.search import index_folder
+    from umr.shipped import index_folder
 
     searcher, root = _bundled(options.encoder, "float32")
     made = measured.calibrate(searcher, root, command=f"python -m umr drift --encoder {options.encoder}")
@@ -250,7 +251,7 @@ def bench_query(options: argparse.Namespace) -> None:
     from umr.bench.latency import bench_query as timed
     from umr.bench.latency import bench_vectors
     from umr.eval.familiar import PictureCheck
-    from umr.search import index_folder
+    from umr.shipped import index_folder
 
     searcher, root = _bundled(options.encoder, options.dtype)
     check = PictureCheck.open(index_folder(options.encoder), searcher)
@@ -264,7 +265,7 @@ def bench_load(options: argparse.Namespace) -> None:
     """`bench load`: one row; an error, a mix-up or a leak is a failure."""
     from umr.bench.load_test import bench_load as loaded
     from umr.bench.load_test import failures
-    from umr.search import BUNDLED, default_root
+    from umr.shipped import BUNDLED, default_root
 
     row = loaded(_judged(default_root() / "media" / BUNDLED, options.task), options.users, options.seconds, options.url)
     _print([row], options.json, tuple(row))
@@ -276,7 +277,7 @@ def bench_page(options: argparse.Namespace) -> None:
     """`bench page`: milliseconds beside what is wanted."""
     from umr.bench.page import COLUMNS
     from umr.bench.page import bench_page as timed
-    from umr.search import BUNDLED, default_root
+    from umr.shipped import BUNDLED, default_root
 
     rows = timed(_judged(default_root() / "media" / BUNDLED, options.task), options.repeat, options.url)
     _print(rows, options.json, COLUMNS)
@@ -290,7 +291,8 @@ def _judged(root: Path, task: str) -> Judged:
 
 def _bundled(encoder: str, dtype: str) -> tuple[Searcher, Path]:
     """The searcher of a shipped encoder and the benchmark's folder."""
-    from umr.search import BUNDLED, Searcher, default_root, index_folder
+    from umr.search import Searcher
+    from umr.shipped import BUNDLED, default_root, index_folder
 
     return Searcher.open(index_folder(encoder), dtype), default_root() / "media" / BUNDLED
 
@@ -305,7 +307,7 @@ def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
 
 def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:
     """An encoder by shipped name, folder or Hub name, and the place to find it again."""
-    from umr.search import find_encoder
+    from umr.shipped import find_encoder
 
     place = find_encoder(name)
     from umr.encoders import load_encoder

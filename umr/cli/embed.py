@@ -50,8 +50,7 @@ def cut_notice(encoder: Encoder, contents: Iterable[Content]) -> list[str]:
     """One line where texts are longer than the encoder reads: how many of them, and the limit."""
     dropped = [encoder.dropped_tokens(content) for content in contents if content.text is not None]
     cut = sum(count > 0 for count in dropped)
-    limit = encoder.config.max_tokens
-    return [f"{cut} of {len(dropped)} texts were cut: {encoder.name} reads the first {limit} tokens"] if cut else []
+    return [f"{cut} of {len(dropped)} texts were cut: {encoder.name} reads the first {encoder.max_tokens} tokens"] if cut else []
 
 
 def embed_notices(encoder: Encoder, rows: list[Query | Candidate]) -> list[str]:

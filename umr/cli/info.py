@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from umr import search
+from umr import shipped
 from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import UMRError
 from umr.index.manifest import MANIFEST, IndexManifest
+from umr.search import Searcher
 
 _MIB = 2**20
 
@@ -19,7 +20,7 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
     A row's "probe" is the lowest cosine of both, None where it was not asked for, or the message of what is wrong
     ("problem").
     """
-    root = search.default_root() if root is None else Path(root)
+    root = shipped.default_root() if root is None else Path(root)
     rows = []
     for place in sorted(root.glob(f"*/encoder/{CONFIG_NAME}")):
         folder = place.parents[1]
@@ -55,7 +56,7 @@ def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
             "collection": manifest.collection,
         }
         if verify:
-            searcher = search.Searcher.open(index)
+            searcher = Searcher.open(index)
             row["parameters"] = sum(weights.numel() for weights in searcher.encoder.parameters())
             probe = searcher.index.verify_probe(searcher.encoder)
             row["probe"] = round(min(probe, searcher.index.verify_rows(searcher.encoder, searcher.collection)), 5)

@@ -82,6 +82,11 @@ class UnifiedEncoder(nn.Module):
         return self.config.dim
 
     @property
+    def max_tokens(self) -> int:
+        """So many tokens of a text are read."""
+        return self.config.max_tokens
+
+    @property
     def fingerprint(self) -> str:
         """The config's sha256 once saved or loaded; "unsaved:..." while the weights have no hashes of their own."""
         return self.config.fingerprint() if self.config.files else f"unsaved:{self.config.fingerprint()}"

@@ -15,9 +15,9 @@ from typing import Any
 
 from umr.disk import put
 from umr.encoders.backbone import Backbone, backbone_class
+from umr.encoders.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 from umr.encoders.config import EncoderConfig, read_config
 from umr.errors import ConfigError, UMRError
-from umr.eval.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 
 CARD_NAME, RECORD_NAME = "README.md", "train_config.json"
 

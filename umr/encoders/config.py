@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 from umr.disk import put
 from umr.errors import ConfigError
+from umr.shipped import CONFIG_NAME
 
-CONFIG_NAME = "encoder.json"
 FORMAT = 1
 
 Pooling = Literal["mean", "last", "eos"]

@@ -39,6 +39,11 @@ class FakeEncoder:
         return self.config.dim
 
     @property
+    def max_tokens(self) -> int:
+        """So many tokens of a text are read."""
+        return self.config.max_tokens
+
+    @property
     def fingerprint(self) -> str:
         """That of its settings: there are no weights."""
         return self.config.fingerprint()

@@ -9,15 +9,15 @@ from typing import TypeGuard
 import huggingface_hub
 
 from umr.errors import ConfigError
+from umr.shipped import HUB
 
-PREFIX = "hub:"
 ALLOWED = ("*.safetensors", "*.json")
 _NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
 def is_hub(where: str | Path) -> TypeGuard[str]:
     """Whether this names a Hub repository rather than a folder."""
-    return isinstance(where, str) and where.startswith(PREFIX)
+    return isinstance(where, str) and where.startswith(HUB)
 
 
 def fetch(where: str) -> Path:

@@ -17,7 +17,8 @@ from umr.eval import ood
 from umr.eval.ood import Calibration, Spread
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
-from umr.search import Searcher, available, index_folder
+from umr.search import Searcher
+from umr.shipped import available, index_folder
 from umr.types import Candidate, Content
 
 UNLIKE = "This picture is unlike what this model was trained on, so expect weak results."

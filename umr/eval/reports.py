@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from umr import search
+from umr import shipped
 from umr.eval import diagnosis, evaluate
 from umr.eval.evaluate import COLUMNS, Judged, Measured, Row
 from umr.eval.measures import MEASURES, bootstrap_interval, per_query
@@ -48,7 +48,7 @@ class Stored:
 
 def reports_folder(encoder: str, root: Path | None = None) -> Path:
     """Where the reports of a bundled encoder lie."""
-    return (search.default_root() if root is None else root) / encoder / FOLDER
+    return (shipped.default_root() if root is None else root) / encoder / FOLDER
 
 
 def store(

@@ -20,7 +20,8 @@ from umr.eval.evaluate import Judged, Row, all_tasks_and_splits, encode_parts, l
 from umr.eval.measures import MEASURES, mean
 from umr.eval.vector_sum import GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.index.manifest import IndexManifest
-from umr.search import Searcher, available, index_folder
+from umr.search import Searcher
+from umr.shipped import available, index_folder
 
 SPLIT = "ind"  # the other splits stay unseen: a weight fitted to a shift would know it
 

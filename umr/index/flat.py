@@ -18,45 +18,53 @@ _BLOCK = 65_536  # rows decoded at a time on their way to a GPU
 
 
 def gpu_count() -> int:
-    """GPUs that this build of FAISS can use. Asked before anything is cloned: cloning to 0 GPUs gives an empty
-    index.
-    """
+    """GPUs that this build of FAISS can use. Asked before anything is cloned: cloning to 0 gives an empty index."""
     return faiss.get_num_gpus() if hasattr(faiss, "StandardGpuResources") else 0
 
 
 class Rows:
-    """A set of rows that a search is restricted to; kept by the caller, as making one takes time. rows: (M,) sorted."""
+    """A set of rows that a search is restricted to; kept by the caller, as making one takes time.
+
+    Args:
+        rows: (M,) sorted.
+        count: rows of the whole index.
+    """
 
     def __init__(self, rows: np.ndarray, count: int) -> None:
         self.rows = rows
         member = np.zeros(count, bool)
         member[rows] = True
         self._bits = np.packbits(member, bitorder="little")  # FAISS reads this memory: it must outlive the selector
-        self._selector = faiss.IDSelectorBitmap(self._bits)
-        self.parameters = faiss.SearchParameters(sel=self._selector)
-        self.gpu = None
+        # The stubs give the constructors of C++; FAISS's Python takes an array alone, and fields as keywords.
+        self._selector = faiss.IDSelectorBitmap(self._bits)  # type: ignore[call-arg, arg-type]
+        self.parameters = faiss.SearchParameters(sel=self._selector)  # type: ignore[call-arg]
+        self.gpu: faiss.Index | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-class ExactIndex:
+class FlatIndex:
     """N unit rows of D numbers in fp16; inner product, every row compared."""
 
     def __init__(self, index: faiss.IndexScalarQuantizer) -> None:
         self._cpu = index
         self._lock = threading.Lock()  # one GPU resource serves one thread at a time
         self._resources = faiss.StandardGpuResources() if gpu_count() else None
-        self._gpu = self._to_gpu(None) if self._resources is not None else None
+        self._gpu = None if self._resources is None else self._to_gpu(self._resources, None)
 
     @classmethod
-    def empty(cls, dim: int) -> ExactIndex:
+    def empty(cls, dim: int) -> FlatIndex:
         """An index without rows."""
         return cls(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
 
     @classmethod
-    def read(cls, path: str | Path) -> ExactIndex:
-        """Raises MismatchError if the file is no fp16 inner-product index."""
+    def read(cls, path: str | Path) -> FlatIndex:
+        """Read what `write` wrote.
+
+        Raises:
+            MismatchError: the file is no fp16 inner-product index.
+        """
         try:
             index = faiss.read_index(str(path))
         except (RuntimeError, MemoryError) as error:  # the second for a damaged count of rows
@@ -70,9 +78,13 @@ class ExactIndex:
         return cls(index)
 
     def write(self, path: str | Path) -> None:
-        """Write FAISS's own file format. Raises DiskFullError."""
+        """Write FAISS's own file format.
+
+        Raises:
+            DiskFullError: nothing more fits.
+        """
         with told_when_full(path), Path(path).open("wb") as file:  # FAISS by itself tells no error of the system
-            faiss.write_index(self._cpu, faiss.PyCallbackIOWriter(file.write))
+            faiss.write_index(self._cpu, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]  # no stub
 
     def add(self, vectors: np.ndarray) -> None:
         """Append float32 rows (N, D)."""
@@ -85,6 +97,7 @@ class ExactIndex:
 
     @property
     def dim(self) -> int:
+        """Numbers in a row."""
         return self._cpu.d
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
@@ -92,26 +105,32 @@ class ExactIndex:
         return self._cpu.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
 
     def search(self, queries: np.ndarray, k: int, within: Rows | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k best rows of each query: scores (Q, k) float32 descending, rows (Q, k) int64. k <= rows searched."""
-        if self._gpu is not None and k <= _GPU_MAX_K:
-            return self._search_gpu(queries, k, within)
+        """The k best rows of each query.
+
+        Args:
+            queries: (Q, D) float32.
+            k: at most the rows that are searched.
+            within: the rows that are searched; None: all.
+
+        Returns:
+            Scores (Q, k) float32, descending, and rows (Q, k) int64.
+        """
+        if k <= _GPU_MAX_K and self._resources is not None and self._gpu is not None:
+            with self._lock:
+                if within is None:
+                    return self._gpu.search(queries, k)
+                if within.gpu is None:  # GPU indexes take no selector: the pool gets an index of its own, once
+                    within.gpu = self._to_gpu(self._resources, within.rows)
+                scores, places = within.gpu.search(queries, k)
+                return scores, within.rows[places]
         if within is None:
             return self._cpu.search(queries, k)
         return self._cpu.search(queries, k, params=within.parameters)
 
-    def _search_gpu(self, queries: np.ndarray, k: int, within: Rows | None) -> tuple[np.ndarray, np.ndarray]:
-        with self._lock:
-            if within is None:
-                return self._gpu.search(queries, k)
-            if within.gpu is None:  # GPU indexes take no selector: the pool gets an index of its own, once
-                within.gpu = self._to_gpu(within.rows)
-            scores, places = within.gpu.search(queries, k)
-            return scores, within.rows[places]
-
-    def _to_gpu(self, rows: np.ndarray | None) -> faiss.Index:
+    def _to_gpu(self, resources: faiss.StandardGpuResources, rows: np.ndarray | None) -> faiss.Index:
         config = faiss.GpuIndexFlatConfig()
         config.useFloat16, config.device = True, 0
-        index = faiss.GpuIndexFlatIP(self._resources, self.dim, config)
+        index = faiss.GpuIndexFlatIP(resources, self.dim, config)
         for block in _blocks(np.arange(len(self)) if rows is None else rows):
             index.add(self.vectors(block))
         return index

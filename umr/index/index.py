@@ -13,7 +13,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Collection as Group
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -27,32 +27,40 @@ from umr.collection import Collection
 from umr.disk import put
 from umr.errors import ConfigError, MismatchError
 from umr.formats import written
-from umr.index.flat import ExactIndex, Rows
+from umr.index.flat import FlatIndex, Rows
 from umr.index.manifest import MANIFEST, IndexManifest
 from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
 from umr.index.shards import encoded_shards, keep_plan
 from umr.lock import Claim, claimed
 from umr.types import Embeddings, Encoder, Hit, Run
 
-VECTORS, IDS, PROBE = "vectors.faiss", "ids.txt", "probe.npy"
+FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
 _SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
 _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
 
 
 class Index:
-    """Vectors of a collection, opened only with the encoder that made them. folder: where it lies, None in memory."""
+    """Vectors of a collection, opened only with the encoder that made them.
+
+    Args:
+        manifest: what the index says of itself.
+        flat: the vectors.
+        ids: (N,) candidate of each row.
+        probe: what `encode_probe` gave when the index was built.
+        folder: where it lies; None: in memory.
+    """
 
     def __init__(
         self,
         manifest: IndexManifest,
-        exact: ExactIndex,
+        flat: FlatIndex,
         ids: tuple[str, ...],
         probe: np.ndarray,
         folder: Path | None = None,
     ) -> None:
-        self.manifest, self.ids, self._exact, self._probe = manifest, ids, exact, probe
-        self.folder = folder
+        self.manifest, self.ids, self.folder = manifest, ids, folder
+        self._flat, self._probe = flat, probe
         self._rows: dict[str, int] | None = None
         self._pools: dict[frozenset[str], Rows] = {}
 
@@ -60,7 +68,9 @@ class Index:
     def open(cls, folder: str | Path, encoder: Encoder, collection: Collection | None = None) -> Index:
         """Open an index after comparing encoder, files and, where given, collection with the manifest.
 
-        Raises ConfigError for an unfinished index, MismatchError naming what does not belong together.
+        Raises:
+            ConfigError: the index is unfinished.
+            MismatchError: two things do not belong together; they are named.
         """
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
@@ -69,27 +79,31 @@ class Index:
                 f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
                 f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
             )
-        for name in (VECTORS, IDS, PROBE):
+        for name in FILES:
             _check_file(folder / name, manifest)
-        exact, probe = ExactIndex.read(folder / VECTORS), read_npy(folder / PROBE)
+        flat, probe = FlatIndex.read(folder / VECTORS), read_npy(folder / PROBE)
         if probe.shape != (PROBES, encoder.dim) or probe.dtype != np.float32:
             raise MismatchError(
                 f"{folder / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {encoder.dim}). "
                 f"Rebuild: {manifest.command}"
             )
         ids = _read_ids(folder / IDS)
-        if not len(ids) == len(exact) == manifest.count or not exact.dim == encoder.dim == manifest.dim:
+        if not len(ids) == len(flat) == manifest.count or not flat.dim == encoder.dim == manifest.dim:
             raise MismatchError(
-                f"{folder}: {len(ids)} ids, {len(exact)} rows of {exact.dim} numbers; the manifest says "
+                f"{folder}: {len(ids)} ids, {len(flat)} rows of {flat.dim} numbers; the manifest says "
                 f"{manifest.count} of {manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}"
             )
-        index = cls(manifest, exact, ids, probe, folder)
+        index = cls(manifest, flat, ids, probe, folder)
         if collection is not None:
             index.check_collection(collection)
         return index
 
     def check_collection(self, collection: Collection) -> None:
-        """Raises MismatchError unless this index was built over exactly this collection."""
+        """Compare a collection with the one that this index was built over.
+
+        Raises:
+            MismatchError: it is another.
+        """
         if collection.fingerprint != self.manifest.collection or collection.ids != self.ids:
             raise MismatchError(
                 f"the candidates of {collection.name} changed since the index was built "
@@ -98,7 +112,14 @@ class Index:
             )
 
     def verify_probe(self, encoder: Encoder) -> float:
-        """Re-encode the eight fixed inputs; the lowest cosine with the stored ones. Raises MismatchError below 0.99."""
+        """Re-encode the eight fixed inputs.
+
+        Returns:
+            The lowest cosine with the stored ones.
+
+        Raises:
+            MismatchError: it is below 0.99.
+        """
         lowest = float((encode_probe(encoder) * self._probe).sum(axis=1).min())
         if not lowest >= TOLERANCE:
             raise MismatchError(
@@ -125,9 +146,8 @@ class Index:
         if not len(sampled):
             return 1.0
         stored_MD = self.vectors(sampled.ids)
-        stored_MD /= np.linalg.norm(stored_MD, axis=1, keepdims=True).clip(
-            min=1e-12
-        )  # half precision is not quite unit
+        length_M1 = np.linalg.norm(stored_MD, axis=1, keepdims=True)
+        stored_MD /= length_M1.clip(min=1e-12)  # half precision is not quite unit
         cosines = (sampled.vectors * stored_MD).sum(axis=1)
         worst = int(cosines.argmin())
         if not cosines[worst] >= TOLERANCE:
@@ -142,9 +162,13 @@ class Index:
         return len(self.ids)
 
     def vectors(self, ids: Group[str]) -> np.ndarray:
-        """The stored vectors (M, D) of these candidates, in their order. Raises KeyError for an id that is not here."""
+        """The stored vectors (M, D) of these candidates, in their order.
+
+        Raises:
+            KeyError: an id is not here.
+        """
         rows = self._row_of()
-        return self._exact.vectors(np.fromiter((rows[i] for i in ids), np.int64, len(ids)))
+        return self._flat.vectors(np.fromiter((rows[i] for i in ids), np.int64, len(ids)))
 
     def search(
         self,
@@ -153,13 +177,20 @@ class Index:
         pool: Group[str] | None = None,
         exclude: Mapping[str, Group[str]] | None = None,
     ) -> Run:
-        """The k nearest candidates of each query by cosine, ties in the order of their ids; fewer only where there
-        are fewer.
+        """The k nearest candidates of each query by cosine, ties in the order of their ids.
 
-        pool: the only ids to find (give the same frozenset again: its rows are kept).  exclude: {query_id: ids it
-        never finds}.
-        Raises MismatchError for vectors of another encoder, ConfigError for a k below 1 or an unknown id in the
-        pool.
+        Args:
+            embeddings: the queries.
+            k: results of each; fewer only where there are fewer.
+            pool: the only ids to find (give the same frozenset again: its rows are kept); None: all.
+            exclude: {query_id: ids it never finds}.
+
+        Returns:
+            The hits of each query, best first.
+
+        Raises:
+            MismatchError: the vectors are another encoder's, or two queries have one id.
+            ConfigError: k is below 1, or an id of the pool is not here.
         """
         if embeddings.encoder != self.manifest.encoder:
             raise MismatchError(
@@ -174,16 +205,17 @@ class Index:
         size = len(self.ids) if within is None else len(within)
         if not size or not len(embeddings):
             return {query_id: [] for query_id in embeddings.ids}
-        barred = [frozenset(exclude.get(query_id, ())) for query_id in embeddings.ids] if exclude else None
-        scores_QK, rows_QK = self._fetch(embeddings.vectors, k + max(map(len, barred or [()])), size, within)
+        excluded = {query_id: frozenset(exclude.get(query_id, ())) for query_id in embeddings.ids} if exclude else {}
+        spare = max(map(len, excluded.values()), default=0)
+        scores_QK, rows_QK = self._fetch(embeddings.vectors, k + spare, size, within)
         tied = bool((scores_QK[:, 1:] == scores_QK[:, :-1]).any())
         run: Run = {}
-        for place, (query_id, scores, rows) in enumerate(zip(embeddings.ids, scores_QK.tolist(), rows_QK.tolist())):
-            found = [(self.ids[row], score) for score, row in zip(scores, rows)]
+        for query_id, scores, rows in zip(embeddings.ids, scores_QK.tolist(), rows_QK.tolist(), strict=True):
+            found = [(self.ids[row], score) for score, row in zip(scores, rows, strict=True)]
             if tied:
                 found.sort(key=lambda pair: (-pair[1], pair[0]))
-            if barred and barred[place]:
-                found = [pair for pair in found if pair[0] not in barred[place]]
+            if unwanted := excluded.get(query_id):
+                found = [pair for pair in found if pair[0] not in unwanted]
             run[query_id] = [Hit(found_id, score, rank) for rank, (found_id, score) in enumerate(found[:k], 1)]
         return run
 
@@ -194,7 +226,7 @@ class Index:
         needed = min(needed, size)
         count = min(size, needed + _SPARE)
         while True:
-            scores_QK, rows_QK = self._exact.search(vectors_QD, count, within)
+            scores_QK, rows_QK = self._flat.search(vectors_QD, count, within)
             if count == size or not (scores_QK[:, needed - 1] == scores_QK[:, -1]).any():
                 return scores_QK, rows_QK
             count = min(size, 4 * count)
@@ -269,8 +301,10 @@ def build_claimed(
 ) -> IndexManifest:
     """build_index for a caller that has the folder already, as one that reads the collection for minutes does."""
     folder = claim.folder
-    if collection.folder is None:
-        collection = collection.save(folder / "collection")
+    saved_at = collection.folder
+    if saved_at is None:
+        saved_at = Path(os.path.abspath(folder / "collection"))
+        collection = collection.save(saved_at)
     unfit = next((i for i in collection.ids if not i or len(i.splitlines()) != 1), None)
     if unfit is not None:
         raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
@@ -278,19 +312,10 @@ def build_claimed(
         folder,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
-    exact, done = ExactIndex.empty(encoder.dim), 0
-    for vectors in encoded_shards(encoder, collection, draft, shard):
-        exact.add(vectors)
-        done += len(vectors)
-        if progress is not None:
-            progress(done, len(collection))
-    exact.write(draft / VECTORS)
-    with written(draft / IDS) as file:
-        file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
-    write_npy(draft / PROBE, encode_probe(encoder))
-    made = {name: _sha256(draft / name) for name in (VECTORS, IDS, PROBE)}  # of what was made here, whatever lies there
+    _write_files(draft, encoder, collection, encoded_shards(encoder, collection, draft, shard), progress)
+    made = {name: _sha256(draft / name) for name in FILES}  # of what was made here, whatever lies in the folder
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
-    for name in (VECTORS, IDS, PROBE):
+    for name in FILES:
         put(draft / name, folder / name)
     manifest = IndexManifest(
         encoder=encoder.fingerprint,
@@ -298,7 +323,7 @@ def build_claimed(
         encoder_at=_place(encoder_at, folder),
         collection=collection.fingerprint,
         collection_name=collection.name,
-        collection_at=_place(collection.folder, folder),
+        collection_at=_place(saved_at, folder),
         dim=encoder.dim,
         count=len(collection),
         precision=precision,
@@ -311,6 +336,26 @@ def build_claimed(
         file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
     shutil.rmtree(draft)
     return manifest
+
+
+def _write_files(
+    draft: Path,
+    encoder: Encoder,
+    collection: Collection,
+    shards: Iterable[np.ndarray],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Every file of the index but its manifest, into `draft`."""
+    flat, done = FlatIndex.empty(encoder.dim), 0
+    for vectors in shards:
+        flat.add(vectors)
+        done += len(vectors)
+        if progress is not None:
+            progress(done, len(collection))
+    flat.write(draft / VECTORS)
+    with written(draft / IDS) as file:
+        file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
+    write_npy(draft / PROBE, encode_probe(encoder))
 
 
 def _read_ids(path: Path) -> tuple[str, ...]:
@@ -333,8 +378,9 @@ def _sha256(path: Path) -> str:
 
 
 def _place(where: str | Path, folder: Path) -> str:
-    """As it is for a Hub name or a relative place; relative where it lies near the index, so that both can move;
-    else absolute.
+    """As it is for a Hub name or a relative place; relative where it lies near the index, to move with it.
+
+    Else it is absolute.
     """
     where = str(where)
     if where.startswith("hub:") or not Path(where).is_absolute():

@@ -1,6 +1,4 @@
-"""What an index says of itself in manifest.json: who made it, over what, from which files. Not the vectors
-(umr.index).
-"""
+"""What an index says of itself in manifest.json: who made it, over what, of which files. Not the vectors."""
 
 from __future__ import annotations
 
@@ -9,17 +7,22 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from umr.errors import ConfigError, MismatchError
+from umr.shipped import MANIFEST, available
 
-MANIFEST, PARTIAL = "manifest.json", ".partial"
+PARTIAL = ".partial"
 FORMAT = 1
 FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float32 rows, at equal recall
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexManifest:
-    """What an index is. encoder, collection: fingerprints. encoder_at, collection_at: where they lie, relative to
-    the folder
-    where they move with it.  files: {name: sha256}.  precision: what the candidates were encoded in.
+    """What an index is.
+
+    Attributes:
+        encoder, collection: fingerprints.
+        encoder_at, collection_at: where they lie, relative to the folder where they move with it.
+        files: {name: sha256}.
+        precision: what the candidates were encoded in.
     """
 
     encoder: str
@@ -41,7 +44,12 @@ class IndexManifest:
 
     @classmethod
     def read(cls, folder: str | Path) -> IndexManifest:
-        """Raises ConfigError where there is no finished index, MismatchError where the manifest is not ours."""
+        """The manifest of an index folder.
+
+        Raises:
+            ConfigError: there is no finished index.
+            MismatchError: the manifest is not ours.
+        """
         path = Path(folder) / MANIFEST
         if not path.is_file():
             raise ConfigError(f"{folder} is not a finished index: {_why_unfinished(Path(folder))}")
@@ -63,8 +71,6 @@ class IndexManifest:
 
 def _why_unfinished(folder: Path) -> str:
     """What is wrong with a folder that has no manifest, and what to do about it."""
-    from umr.search import available  # which reads manifests
-
     shipped = ", ".join(available())
     other = "name another index folder" + (
         f", or leave it out to search the bundled one of {shipped}" if shipped else ""

@@ -1,6 +1,7 @@
 """What is encoded again to see whether an index holds what its encoder makes. Not a test set.
 
-Eight fixed inputs reveal changed preprocessing, which no hash sees; rows of the collection reveal those of another encoder.
+Eight fixed inputs reveal changed preprocessing, which no hash sees; rows of the collection reveal those of another
+encoder.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def encode_probe(encoder: Encoder) -> np.ndarray:
         Content(text="A large glass vase. It stands on grey slate, 24 cm high."),
         Content(image=tall),
         Content(text="Hand made in small numbers.", image=wide),
-        Content(text="Über 20 € – 花瓶, naïve café"),
+        Content(text="Über 20 € \u2013 花瓶, naïve café"),
     ]
     queries = [
         Query(query_id=f"probe-{n}", content=content, instruction=_INSTRUCTION) for n, content in enumerate(asked)
@@ -54,8 +55,8 @@ def encode_probe(encoder: Encoder) -> np.ndarray:
 def sample_rows(encoder: Encoder, collection: Collection, most: int = MOST_ROWS) -> Embeddings:
     """Vectors of candidates that stand evenly over the collection, from its first to its last: always the same ones.
 
-    One for every 512, at least 8 and at most `most`; fewer where files are gone or changed, as an index is searched without
-    them. Clips, which take much longer to read, are passed over where there is anything else.
+    One for every 512, at least 8 and at most `most`; fewer where files are gone or changed, as an index is searched
+    without them. Clips, which take much longer to read, are passed over where there is anything else.
     """
     ids = [i for i in collection.ids if collection[i].content.video is None] or list(collection.ids)
     count = min(len(ids), most, max(FEWEST_ROWS, len(ids) // STRETCH))

@@ -1,6 +1,4 @@
-"""The encoded parts of an index that is being built, kept so that an interrupted build goes on. Not the index
-(umr.index).
-"""
+"""The encoded parts of an index that is being built, kept so that an interrupted build goes on. Not the index."""
 
 from __future__ import annotations
 
@@ -27,11 +25,17 @@ log = logging.getLogger(__name__)
 
 
 def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
-    """The folder for the shards of this very plan, under a name that carries its hash, so that no other build's can be
-    in it.
+    """The folder for the shards of this very plan; its name carries the plan's hash, so that no other's can be in it.
 
-    Shards of an interrupted build of the same thing are kept; those of any other, or of a damaged plan, are removed, and
-    so is what processes that died left half-written. folder: the index's, held by the caller alone (umr.lock).
+    Shards of an interrupted build of the same thing are kept; those of any other, or of a damaged plan, are removed,
+    and so is what processes that died left half-written.
+
+    Args:
+        folder: the index's, held by the caller alone (umr.lock).
+        plan: what decides the vectors, as JSON can hold it.
+
+    Returns:
+        The folder, which holds plan.json.
     """
     words = json.dumps(plan)
     draft = folder / f"{PARTIAL}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
@@ -65,7 +69,11 @@ def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: 
 
 
 def check_unchanged(candidate: Candidate) -> None:
-    """Raises MediaError where the picture or clip is gone or no longer the one that the collection lists by its hash."""
+    """Compare the bytes of a candidate's picture or clip with the hash that its collection lists.
+
+    Raises:
+        MediaError: it is gone, or no longer the one that was listed.
+    """
     content = candidate.content
     file = content.image if content.image is not None else content.video
     if not candidate.content_hash or not isinstance(file, (str, Path)):

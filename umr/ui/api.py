@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from umr.errors import MediaError
-from umr.search import repository_root
+from umr.shipped import repository_root
 from umr.types import SEARCH_IN
 from umr.ui.handlers import real_path
 from umr.ui.searchers import Searchers

@@ -18,7 +18,8 @@ from typing import Any
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
 from umr.formats import written
-from umr.search import BUNDLED, DEFAULT_ENCODER, Searcher, default_root, index_folder
+from umr.search import Searcher
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
 
 EXAMPLES_FILE = Path(__file__).with_name("examples.json")

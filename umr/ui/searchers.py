@@ -18,7 +18,8 @@ from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
-from umr.search import DEFAULT_ENCODER, Outcome, Searcher, available, default_root, index_folder
+from umr.search import Outcome, Searcher
+from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.types import Candidate
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from umr.encoders.caveats import UNEQUAL_DATA, concerns
 from umr.eval import evaluate, vector_sum
-from umr.eval.caveats import UNEQUAL_DATA, concerns
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Row, Verdict, over_sum, verdict
 from umr.eval.reports import Stored
-from umr.search import shown_path
+from umr.shipped import shown_path
 from umr.types import Qrels, Query, Run
 from umr.ui import queries
 from umr.ui.plots import Dot, strip

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from umr.encoders.caveats import concerns
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
-from umr.eval.caveats import concerns
 from umr.index.manifest import IndexManifest
 from umr.ui import render
 from umr.ui.compare import html as compare_html

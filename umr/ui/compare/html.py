@@ -6,7 +6,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping
 
-from umr.eval.caveats import UNEQUAL_DATA
+from umr.encoders.caveats import UNEQUAL_DATA
 from umr.eval.familiar import UNLIKE
 from umr.types import Candidate, Result
 from umr.ui.compare.comparison import FIRST, Comparison

@@ -8,7 +8,7 @@ from typing import Any
 from umr.errors import ConfigError, UMRError
 from umr.eval.diagnosis import diagnosis_file, read_diagnosis
 from umr.eval.reports import FOLDER, diagnosed
-from umr.search import shown_path
+from umr.shipped import shown_path
 from umr.ui import render
 from umr.ui.diagnose import html as diagnose_html
 from umr.ui.queries import judged_queries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from umr.eval.caveats import CIRCULAR
+from umr.encoders.caveats import CIRCULAR
 from umr.eval.diagnosis import Diagnosed, Diagnosis, worst
 from umr.types import Query
 from umr.ui import queries

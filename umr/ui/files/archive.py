@@ -15,8 +15,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from umr.collection import Refused
 from umr.errors import ConfigError, MediaError, UMRError, reason
+from umr.types import Refused
 
 #: Endings of archives; one inside another is not opened, so that nothing can nest without end.
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar", ".iso", ".cab"))

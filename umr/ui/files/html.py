@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from umr.collection import Refused
 from umr.eval.ood import Verdict, percent
+from umr.types import Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
 from umr.ui.render import escape

@@ -14,13 +14,13 @@ from typing import Any
 
 from umr import media
 from umr.clips.decoder import stoppable
-from umr.collection import Collection, Refused
+from umr.collection import Collection
 from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.index.index import Index, build_index
 from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
 from umr.search import Searcher
-from umr.types import Candidate, Content, Encoder
+from umr.types import Candidate, Content, Encoder, Refused
 from umr.ui.files import archive
 from umr.ui.files.archive import ARCHIVES, Budget
 

@@ -8,11 +8,11 @@ import pytest
 
 from umr.bench.readme_tables import PAIR
 from umr.encoders.card import CARD_NAME, card
+from umr.encoders.caveats import CIRCULAR, UNEQUAL, UNEQUAL_DATA, concerns
 from umr.encoders.config import read_config
-from umr.eval.caveats import CIRCULAR, UNEQUAL, UNEQUAL_DATA, concerns
 from umr.eval.reports import read_stored
 from umr.index.manifest import IndexManifest
-from umr.search import default_root, index_folder, repository_root
+from umr.shipped import default_root, index_folder, repository_root
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import actions as compare
 from umr.ui.compare import html as compare_html
@@ -57,7 +57,7 @@ def test_benchmarks_compare_and_diagnose_say_it_with_the_stored_numbers():
 def test_the_readme_says_it_with_the_stored_numbers_and_claims_nothing_more():
     text = " ".join((repository_root() / "README.md").read_text("utf-8").split())
     rows = [read_stored(name, index_folder(name)).row("it2i", "ind") for name in PAIR]
-    for name, row in zip(PAIR, rows):
+    for name, row in zip(PAIR, rows, strict=True):
         numbers = f"{100 * row['success@1']:.1f} against {100 * row['vector_sum_success@1']:.1f}"
         assert (f"`{name}` {numbers}" in text) is shipped(*PAIR)
     assert "only 14 %" in text or not shipped(*PAIR)

@@ -1,0 +1,58 @@
+"""Names and places of what the repository ships: what is found, and what is said where nothing is."""
+
+from pathlib import Path
+
+import pytest
+
+from umr import shipped
+from umr.errors import ConfigError
+from umr.shipped import available, default_root, encoder_of_index, find_encoder, index_folder, shown_path
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch) -> Path:
+    """A root with one finished encoder, `one`, and its finished index."""
+    for file in ("one/encoder/encoder.json", "one/catalogue/manifest.json"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("{}")
+    monkeypatch.setattr(shipped, "default_root", lambda: tmp_path)
+    return tmp_path
+
+
+def test_the_default_root_is_the_indexes_folder_of_the_repository():
+    assert default_root() == Path(shipped.__file__).resolve().parents[1] / "indexes"
+
+
+def test_available_lists_finished_indexes_only(root):
+    (root / "half" / "catalogue").mkdir(parents=True)
+    assert available(root) == available() == ["one"]
+    assert index_folder("one") == root / "one" / "catalogue"
+    with pytest.raises(ConfigError, match="no index of an encoder 'half'; there are: one"):
+        index_folder("half")
+
+
+def test_an_unknown_encoder_is_answered_with_the_shipped_ones(root):
+    with pytest.raises(ConfigError, match="shipped are: one"):
+        find_encoder("nobody")
+
+
+def test_an_encoder_is_found_by_name_by_folder_and_on_the_hub(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = str(root / "one" / "encoder")
+    assert find_encoder("one") == find_encoder(place) == find_encoder("one/encoder") == place
+    assert find_encoder("hub:owner/name@1") == "hub:owner/name@1"
+
+
+def test_an_index_names_its_encoder_by_place_then_by_name(root):
+    index, moved = root / "one" / "catalogue", root / "far" / "index"
+    assert encoder_of_index(index, "../encoder", "one") == str(index / "../encoder")
+    assert encoder_of_index(moved, "../encoder", "one") == str(root / "one" / "encoder")
+    assert encoder_of_index(moved, "hub:owner/name@1", "one") == "hub:owner/name@1"
+    with pytest.raises(ConfigError, match="copy two there, or rebuild the index"):
+        encoder_of_index(moved, "../encoder", "two")
+
+
+def test_paths_are_shown_from_the_repository_where_they_lie_in_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "repository_root", lambda: tmp_path)
+    assert shown_path(tmp_path / "a" / ".." / "b.png") == "b.png"
+    assert Path(shown_path(tmp_path.parent / "b.png")).is_absolute()

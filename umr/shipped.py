@@ -1,0 +1,112 @@
+"""Where things lie that this repository ships, and how a name of an encoder or an index is resolved. Nothing is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from umr.errors import ConfigError
+
+#: The collection that the repository ships, and its folder's name under every encoder.
+BUNDLED = "catalogue"
+DEFAULT_ENCODER = "unified"
+#: The file that makes a folder a finished index, and the one that makes it an encoder; each is written last.
+MANIFEST, CONFIG_NAME = "manifest.json", "encoder.json"
+#: How a name starts that is a repository of the Hugging Face Hub.
+HUB = "hub:"
+
+
+def repository_root() -> Path:
+    """The folder that holds umr/ and indexes/."""
+    return Path(__file__).resolve().parents[1]
+
+
+def default_root() -> Path:
+    """The repository's indexes/."""
+    return repository_root() / "indexes"
+
+
+def shown_path(path: str | Path) -> str:
+    """A path from the repository's root where it lies in it, else absolute."""
+    path = Path(os.path.abspath(path))
+    return (path.relative_to(repository_root()) if path.is_relative_to(repository_root()) else path).as_posix()
+
+
+def available(root: str | Path | None = None) -> list[str]:
+    """Names of the encoders that have a finished index of the bundled collection, sorted.
+
+    Args:
+        root: the folder of encoders; None: the repository's.
+    """
+    root = default_root() if root is None else Path(root)
+    return sorted(path.parents[1].name for path in root.glob(f"*/{BUNDLED}/{MANIFEST}"))
+
+
+def index_folder(encoder: str, root: str | Path | None = None) -> Path:
+    """The bundled index of an encoder.
+
+    Args:
+        encoder: its name.
+        root: the folder of encoders; None: the repository's.
+
+    Raises:
+        ConfigError: there is none; those that exist are named.
+    """
+    root = default_root() if root is None else Path(root)
+    names = available(root)
+    if encoder not in names:
+        raise ConfigError(
+            f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
+            "Build one with `python -m umr index`, or name its folder with --index"
+        )
+    return root / encoder / BUNDLED
+
+
+def find_encoder(name: str, root: str | Path | None = None) -> str:
+    """Where load_encoder finds what a person names.
+
+    Args:
+        name: a shipped encoder's name, an encoder folder, or hub:owner/name@revision.
+        root: the folder of encoders; None: the repository's.
+
+    Raises:
+        ConfigError: there is no such encoder; the shipped ones are named.
+    """
+    root = default_root() if root is None else Path(root)
+    found = _resolved(name, (root.absolute() / name / "encoder", Path(name).absolute()))
+    if found is not None:
+        return found
+    shipped = sorted(path.parents[1].name for path in root.glob(f"*/encoder/{CONFIG_NAME}"))
+    raise ConfigError(
+        f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
+        f"A folder that holds {CONFIG_NAME} or hub:owner/name@revision will do too"
+    )
+
+
+def encoder_of_index(folder: Path, encoder_at: str, encoder_name: str) -> str:
+    """Where load_encoder finds the encoder of an index: as its manifest says, else the shipped one of the same name.
+
+    Args:
+        folder: the index's.
+        encoder_at: the manifest's place, relative to the folder, or a name of the Hub.
+        encoder_name: the manifest's name of it.
+
+    Raises:
+        ConfigError: it is at neither place.
+    """
+    shipped = default_root() / encoder_name / "encoder"
+    found = _resolved(encoder_at, (folder / encoder_at, shipped))
+    if found is not None:
+        return found
+    raise ConfigError(
+        f"the encoder of {folder} is neither at {folder / encoder_at} nor at {shipped}; "
+        f"copy {encoder_name} there, or rebuild the index"
+    )
+
+
+def _resolved(name: str, places: Iterable[Path]) -> str | None:
+    """A name of the Hub as it is, else the first place that holds an encoder; None where none does."""
+    if name.startswith(HUB):
+        return name
+    return next((str(place) for place in places if (place / CONFIG_NAME).is_file()), None)
