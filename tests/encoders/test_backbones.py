@@ -1,12 +1,14 @@
 """The contract of a backbone, over every row of BACKBONES: what the encoder relies on, whatever the network is.
 
-A backbone gives its own tiny settings; what is peculiar to one stands in its own tests.
+A backbone gives its own tiny settings; what is peculiar to one stands in its own tests. A second family, with tokens of
+its own, shows that a row is all that one needs.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,22 +16,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.encoders import other_backbone
 from tests.encoders.conftest import TEXTS
 from tests.training.fake_gpu import gpu
 from umr.encoders import load_encoder
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
-from umr.encoders.tokenizer import EMBED, plain_tokenizer, token_id, train_tokenizer
+from umr.encoders.tokenizer import EMBED, SpecialTokens, plain_tokenizer, token_id, train_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.types import Candidate, Content
 
 Build = Callable[..., UnifiedEncoder]
 
 
-@pytest.fixture(scope="module", params=sorted(BACKBONES))
-def kind(request) -> type[Backbone]:
-    return backbone_class(request.param)
+@pytest.fixture(scope="module", params=[*sorted(BACKBONES), other_backbone.NAME])
+def kind(request) -> Iterator[type[Backbone]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, other_backbone.NAME, f"{other_backbone.__name__}:OtherBackbone")
+        yield backbone_class(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +161,22 @@ def test_a_saved_backbone_loads_with_the_same_vectors_and_saves_the_same_bytes(k
     assert first.config == encoder.config and np.array_equal(
         load_encoder(tmp_path / "two", device="cpu").encode_candidates(items).vectors, vectors
     )
+
+
+def test_prompts_and_the_card_have_the_familys_own_words(kind, build, tmp_path):
+    encoder = build(pooling="eos")
+    assert encoder.tokenise("red").ids[-1] == token_id(encoder.tokenizer, kind.special.end)
+    encoder.save(tmp_path / "saved")
+    card = (tmp_path / "saved" / "README.md").read_text()
+    assert f"| {kind.implementation} |" in card and f"{kind.special.family}'s own (t, h, w)" in card
+    assert f"the hidden state of the last `{kind.special.end}`" in card
+
+
+def test_a_tokenizer_of_another_family_is_refused(kind, build):
+    encoder = build()
+    foreign = SpecialTokens(family="Foreign", own=("[A]", "[B]"), pad="[A]", end="[B]")
+    with pytest.raises(ConfigError, match=f"has no {re.escape(kind.special.own[0])}.*the {kind.special.family} family"):
+        UnifiedEncoder(encoder.config, encoder.backbone, plain_tokenizer(train_tokenizer(TEXTS, foreign, 320), foreign))
 
 
 def test_a_folder_without_weights_is_refused(kind, build, tmp_path):
