@@ -137,3 +137,10 @@ def test_a_circle_would_be_found():
     """The check itself: of two circles that share no node, both are named, and a node that only leads to one is not."""
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"f"}, "f": {"e"}}
     assert sorted(circles(graph)) == [["a", "b", "c"], ["e", "f"]]
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_one_module_hashes_files_and_renames_drafts(path):
+    """A second way to write a file whole was, each time, one that a power cut could empty."""
+    text = path.read_text("utf-8")
+    assert path == ROOT / "umr" / "disk.py" or not re.search(r"file_digest|\.json\.part|\.md\.part", text)

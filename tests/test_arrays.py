@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from umr import arrays
+from umr import disk
 from umr.arrays import npy_target, read_npy, write_npy
 from umr.errors import ConfigError, DiskFullError, MismatchError
 
@@ -71,7 +71,7 @@ def test_an_array_is_written_in_the_bytes_of_numpy(tmp_path):
 
 def test_a_full_disk_is_said_with_the_place_and_the_way_out(tmp_path, monkeypatch):
     (tmp_path / "full").symlink_to("/dev/full")  # where nothing fits; the link alone is removed afterwards
-    monkeypatch.setattr(arrays, "draft_of", lambda target: tmp_path / "full")
+    monkeypatch.setattr(disk, "draft_of", lambda target: tmp_path / "full")
     with pytest.raises(DiskFullError, match=r"vectors\.npy cannot be written: the disk is full .*same command again"):
         write_npy(tmp_path / "vectors.npy", np.zeros((500, 500)))
     assert not (tmp_path / "vectors.npy").exists()

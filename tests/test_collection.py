@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from umr import ingest
+from umr import disk
 from umr.collection import Collection
 from umr.errors import ConfigError, DiskFullError, MismatchError
 from umr.types import Candidate, Content, Refused
@@ -249,7 +249,7 @@ def test_a_dataset_on_disk_is_read_with_the_bytes_of_its_pictures(dataset, tmp_p
 
 def test_a_disk_that_fills_up_stops_a_dataset_instead_of_refusing_its_rows(dataset, tmp_path, monkeypatch):
     (tmp_path / "full").symlink_to("/dev/full")
-    monkeypatch.setattr(ingest, "draft_of", lambda target: tmp_path / "full")
+    monkeypatch.setattr(disk, "draft_of", lambda target: tmp_path / "full")
     with pytest.raises(DiskFullError, match="the disk is full"):
         Collection.from_dataset(dataset, tmp_path / "files", image="image", text="text")
 

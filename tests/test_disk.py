@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from umr import disk, formats
+from umr import disk
 from umr.arrays import write_npy
+from umr.disk import atomic_write
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, DiskFullError
-from umr.formats import written
 from umr.index.index import build_index
 
 
@@ -63,7 +63,7 @@ def test_a_folder_is_flushed_with_all_in_it(tmp_path, operations):
 
 
 def test_texts_and_arrays_are_flushed_first(tmp_path, operations):
-    with written(tmp_path / "a.jsonl.gz") as file:
+    with atomic_write(tmp_path / "a.jsonl.gz") as file:
         file.write("{}\n")
     write_npy(tmp_path / "a.npy", np.zeros(3))
     assert len([what for what, _ in operations if what == "replace"]) == 2 and unsynced(operations) == []
@@ -109,7 +109,7 @@ def test_a_file_replaces_only_a_file(special, tmp_path, name, what):
     (tmp_path / "draft").write_text("new")
     with pytest.raises(ConfigError, match=f"is {what}, which a file must not replace; name a file to write"):
         disk.put(tmp_path / "draft", special / name)
-    with pytest.raises(ConfigError, match=f"is {what}"), written(special / name) as file:
+    with pytest.raises(ConfigError, match=f"is {what}"), atomic_write(special / name) as file:
         raise AssertionError(f"{file} is open")
     after = os.lstat(special / name)
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode) and not list(special.glob(".*"))
@@ -118,7 +118,7 @@ def test_a_file_replaces_only_a_file(special, tmp_path, name, what):
 def test_a_link_to_a_file_is_replaced_as_before(tmp_path):
     (tmp_path / "far").write_text("far")
     (tmp_path / "link").symlink_to("far")
-    with written(tmp_path / "link") as file:
+    with atomic_write(tmp_path / "link") as file:
         file.write("new")
     assert (tmp_path / "link").read_text() == "new" and (tmp_path / "far").read_text() == "far"
 
@@ -140,10 +140,10 @@ def test_the_system_is_quoted_where_nothing_more_fits(tmp_path):
 def test_a_text_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch, name):
     (tmp_path / name).write_text("old")
     (tmp_path / "full").symlink_to("/dev/full")  # where nothing fits; the link alone is removed afterwards
-    monkeypatch.setattr(formats, "draft_of", lambda target: tmp_path / "full")
+    monkeypatch.setattr(disk, "draft_of", lambda target: tmp_path / "full")
     with (
         pytest.raises(DiskFullError, match=f"{name} cannot be written: the disk is full"),
-        written(tmp_path / name) as file,
+        atomic_write(tmp_path / name) as file,
     ):
         file.write("new")
     assert (tmp_path / name).read_text() == "old" and not (tmp_path / "full").is_symlink()

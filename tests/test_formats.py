@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.formats import (
     candidate_from_row,
@@ -13,7 +14,6 @@ from umr.formats import (
     read_run,
     write_jsonl,
     write_run,
-    written,
 )
 from umr.types import Hit
 
@@ -139,7 +139,7 @@ def test_a_broken_candidate_row_is_refused(tmp_path, row):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = file(tmp_path, "old")
-    with pytest.raises(RuntimeError, match="stop"), written(path) as opened:
+    with pytest.raises(RuntimeError, match="stop"), atomic_write(path) as opened:
         opened.write("half")
         raise RuntimeError("stop")
     assert path.read_text() == "old"

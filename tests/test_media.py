@@ -284,7 +284,7 @@ OPEN = """
 import sys, threading
 from umr import media
 from umr.decode_budget import PICTURES
-from umr.ui.heap import share_heaps
+from umr.ui.layout.heap import share_heaps
 def mib(key):
     line = next(line for line in open("/proc/self/status") if key in line)
     return int(line.split()[1]) // 1024

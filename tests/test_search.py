@@ -16,7 +16,8 @@ from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.index.index import build_index
-from umr.search import Searcher, result_row
+from umr.query_arithmetic import ONE_PART, Steering
+from umr.search import Searcher, decode, result_row
 from umr.shipped import find_encoder
 from umr.types import Content, Query
 
@@ -209,3 +210,19 @@ def test_media_outside_the_repository_are_shown_absolute(searcher, benchmark, mo
     monkeypatch.setattr(shipped, "repository_root", lambda: benchmark / "elsewhere")
     row = result_row(searcher.search(ask("image", image=Image.new("RGB", (4, 4))), 1).results[0])
     assert Path(row["media"]).is_absolute() and Path(row["media"]).is_file()
+
+
+def test_a_query_that_was_read_is_neither_decoded_nor_hashed_again(searcher, benchmark):
+    asked = ask("all", image=benchmark / "files/images/02.png", text=" a \n")
+    plain, read = searcher.search(asked, 50), decode(asked)
+    assert read.query.content.text == "a" and read.content_hash == searcher.collection["100:2"].content_hash
+    (benchmark / "files/images/02.png").unlink()
+    for _ in range(2):
+        assert searcher.search(read, 50).results == plain.results
+    assert searcher.excluded(read) == {"100:2", "100:32"}
+
+
+def test_a_moved_search_leaves_out_weak_results_and_says_what_it_could_not_do(searcher):
+    plain = searcher.search(ask("image", text="a red card"), 12).results
+    found = searcher.search(ask("image", text="a red card"), 12, Steering(cut=0.5, balance=0.5))
+    assert found.results == [r for r in plain if r.hit.score >= 0.5 * plain[0].hit.score] and found.notices == (ONE_PART,)

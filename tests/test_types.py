@@ -1,10 +1,14 @@
 """The nouns check their own form."""
 
+import subprocess
+import sys
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from umr.errors import ConfigError, MismatchError
-from umr.types import Content, Embeddings
+from umr.types import KIND_OF, KINDS, SEARCH_IN, Content, Embeddings, Modality
 
 
 def unit(rows: int, dim: int = 4) -> np.ndarray:
@@ -53,3 +57,17 @@ def test_embeddings_refuse_other_types_shapes_and_counts(vectors):
 
 def test_no_embeddings_are_embeddings():
     assert len(Embeddings(ids=(), vectors=unit(0), encoder="x")) == 0
+
+
+def test_every_modality_of_a_candidate_has_one_name():
+    assert sorted(KIND_OF) == sorted(get_args(Modality))
+    assert len({word for kind in KINDS for word in (kind.one, kind.many)}) == 2 * len(KINDS)
+    assert list(SEARCH_IN) == ["images", "passages", "entries", "clips", "all"]
+    assert all(KIND_OF[target].many == asked for asked, target in SEARCH_IN.items() if asked != "all")
+
+
+def test_the_grammar_of_the_command_line_loads_nothing_heavy():
+    """In a process of its own: here, everything is loaded already."""
+    said = "import sys, umr.cli.parser as p; p.parser(); print(*{'numpy', 'PIL', 'torch', 'faiss'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

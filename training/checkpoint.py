@@ -10,7 +10,6 @@ previous one in force. One process writes to a folder at a time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from torch.optim import Optimizer
 
 from training import checkpoint_state as flat
 from training.checkpoint_state import Generators
-from umr.disk import put
+from umr.disk import atomic_write, file_sha256, put
 from umr.errors import ConfigError, MismatchError
 
 FORMAT = 1
@@ -83,11 +82,11 @@ def save_checkpoint(
         save_model(module, str(temporary / f"module.{module_name}.safetensors"))
     save_file(optimizer_tensors, temporary / "optimizer.safetensors")
     save_file(random_tensors, temporary / "random.safetensors")
-    state["files"] = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+    state["files"] = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
     (temporary / "state.json").write_text(json.dumps(state, indent=1), "utf-8")
     put(temporary, folder / name)
-    (folder / ".latest.writing").write_text(name + "\n", "utf-8")
-    put(folder / ".latest.writing", folder / "latest")
+    with atomic_write(folder / "latest") as file:
+        file.write(f"{name}\n")
     _prune(folder, keep={name, previous})
     return folder / name
 
@@ -153,7 +152,7 @@ def _read_state(where: Path) -> dict[str, Any]:
         raise MismatchError(f"{where} has format {state.get('format')}, this code reads {FORMAT}. {way_out}")
     for file_name, expected in state["files"].items():
         path = where / file_name
-        if not path.is_file() or _sha256(path) != expected:
+        if not path.is_file() or file_sha256(path) != expected:
             raise MismatchError(f"{path} is missing or differs from its sha256 {expected[:12]}. {way_out}")
     return state
 
@@ -184,8 +183,3 @@ def _prune(folder: Path, keep: set[str | None]) -> None:
     for path in [*folder.glob("step-*"), *folder.glob(".step-*.writing")]:
         if path.name not in keep:
             shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

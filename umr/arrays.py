@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umr.disk import check_target, draft_of, put, told_when_full
+from umr.disk import check_target, replacing
 from umr.errors import ConfigError, MismatchError
 
 #: What numpy raises on bytes that are no array: it reads the header as Python's own words, and zips as archives.
@@ -32,16 +32,9 @@ def write_npy(path: str | Path, array: np.ndarray) -> None:
 
     Raises ConfigError for a target that cannot be replaced, DiskFullError.
     """
-    target = npy_target(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(target)
-    try:
-        # "w+b": into a file open for writing alone numpy writes past Python, and says only "992 written" when it is full
-        with told_when_full(target), draft.open("w+b") as file:
-            np.save(file, array)
-        put(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+    # "w+b": into a file open for writing alone numpy writes past Python, and says only "992 written" when it is full
+    with replacing(npy_target(path)) as draft, draft.open("w+b") as file:
+        np.save(file, array)
 
 
 def read_npy(path: str | Path) -> np.ndarray:

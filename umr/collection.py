@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.formats import candidate_from_row, read_jsonl, write_jsonl
 from umr.types import Candidate, Refused, Target
@@ -181,6 +182,5 @@ def _fingerprint(files: list[Path]) -> str:
     """sha256 over names and bytes of the candidate files."""
     digest = hashlib.sha256()
     for file in files:
-        with file.open("rb") as opened:
-            digest.update(f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+        digest.update(f"{file.name}\0{file_sha256(file)}\n".encode())
     return digest.hexdigest()

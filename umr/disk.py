@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from umr.errors import ConfigError, DiskFullError
 
@@ -47,6 +51,74 @@ def put(draft: str | Path, target: str | Path) -> None:
         sync(draft)
         os.replace(draft, target)
         sync(target.parent)
+
+
+@contextmanager
+def replacing(target: str | Path) -> Iterator[Path]:
+    """A draft to write in the block, that replaces `target` once it is whole and on the disk.
+
+    For what opens its file by itself; texts are written by atomic_write. The target's folder is made where it is not.
+
+    Args:
+        target: the file's name.
+
+    Yields:
+        The draft, which is not there yet.
+
+    Raises:
+        ConfigError: the target is something that a file must not replace (see check_target).
+        DiskFullError: nothing more fits; what was there stays.
+    """
+    target = Path(target)
+    check_target(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_of(target)
+    try:
+        with told_when_full(target):
+            yield draft
+        put(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[str]]:
+    """A text file to write, that replaces `path` once it is whole and on the disk; compressed where its name ends in .gz.
+
+    Compressed bytes hold neither name nor time, so that equal content makes equal files.
+
+    Args:
+        path: the file's name.
+
+    Yields:
+        The open file: UTF-8, lines end in a line feed on every system.
+
+    Raises:
+        ConfigError: the target is something that a file must not replace (see check_target).
+        DiskFullError: nothing more fits; what was there stays.
+    """
+    with replacing(path) as draft, _text_file(draft, Path(path).suffix == ".gz") as file:
+        yield file
+
+
+@contextmanager
+def _text_file(draft: Path, compressed: bool) -> Iterator[IO[str]]:
+    if not compressed:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        return
+    with (
+        draft.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=9, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text,
+    ):
+        yield text
+
+
+def file_sha256(path: str | Path) -> str:
+    """The sha256 (hex) of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_target(target: str | Path) -> None:

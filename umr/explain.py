@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, Steering
-from umr.search import Searcher
+from umr.search import Searcher, decode
 from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
 #: Words that are left out one by one; a longer text is explained by its first ones.
@@ -42,7 +42,8 @@ def explain(
     shown: results kept per variant.  moved: what the search was steered by; it makes one more variant and leaves the
     others as they are.  Raises ConfigError for a candidate that the query cannot find.
     """
-    query, barred = searcher.decode(replace(query, query_id="composed", instruction=""))
+    read = decode(replace(query, query_id="composed", instruction=""))
+    query, excluded = read.query, searcher.excluded(read)
     words = (query.content.text or "").split()
     tried = words[:MAX_WORDS] if len(words) > 1 or query.content.image is not None else []
     variants = [query, *_parts(query)]
@@ -53,10 +54,15 @@ def explain(
     made = searcher.encoder.encode_queries([*variants, *lesser])
     count = len(variants)
     head = replace(made, ids=made.ids[:count], vectors=made.vectors[:count])
-    run = _rank(searcher, query, head, barred)
+    run = _rank(searcher, query, head, excluded)
     if moved.moves_query(query):
         run = (
-            _rank(searcher, query, query_arithmetic.encode(searcher, replace(query, query_id="tuned"), moved), barred)
+            _rank(
+                searcher,
+                query,
+                query_arithmetic.encode(searcher.encoder, replace(query, query_id="tuned"), moved),
+                excluded,
+            )
             | run
         )
     hits = {name: _hit(found, candidate_id) for name, found in run.items()}
@@ -75,16 +81,18 @@ def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steerin
     """Where this model ranks a candidate under a query, steered as a search is. Raises ConfigError for one that the
     query cannot find.
     """
-    query, barred = searcher.decode(query)
+    read = decode(query)
+    query, excluded = read.query, searcher.excluded(read)
     return _hit(
-        _rank(searcher, query, query_arithmetic.encode(searcher, query, moved), barred)[query.query_id], candidate_id
+        _rank(searcher, query, query_arithmetic.encode(searcher.encoder, query, moved), excluded)[query.query_id],
+        candidate_id,
     )
 
 
-def _rank(searcher: Searcher, query: Query, made: Embeddings, barred: frozenset[str]) -> Run:
+def _rank(searcher: Searcher, query: Query, made: Embeddings, excluded: frozenset[str]) -> Run:
     """Everything that the query searches, ranked by each row."""
     pool = searcher.collection.pool(query.target_modality)
-    return searcher.index.search(made, len(searcher.index), pool, dict.fromkeys(made.ids, barred))
+    return searcher.index.search(made, len(searcher.index), pool, dict.fromkeys(made.ids, excluded))
 
 
 def _parts(query: Query) -> list[Query]:

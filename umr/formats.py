@@ -6,17 +6,15 @@ Not which files a folder has (umr.query_files), not the collection (umr.collecti
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from umr.disk import check_target, draft_of, put, told_when_full
+from umr.disk import atomic_write
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Target
 
@@ -55,39 +53,6 @@ class BenchmarkQuery:
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
     source: str = ""
-
-
-@contextmanager
-def written(path: str | Path) -> Iterator[IO[str]]:
-    """A text file to write, that replaces `path` once it is whole and on the disk; compressed where the name ends in .gz.
-
-    Compressed bytes hold neither name nor time, so that equal content makes equal files. Raises ConfigError for a target
-    that a file must not replace, DiskFullError.
-    """
-    target = Path(path)
-    check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(target)
-    try:
-        with told_when_full(target), _writer(draft, target.suffix == ".gz") as file:
-            yield file
-        put(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writer(draft: Path, compressed: bool) -> Iterator[IO[str]]:
-    if not compressed:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        return
-    with (
-        draft.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=9, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
-    ):
-        yield file
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -130,7 +95,7 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """One compact JSON object per line."""
-    with written(path) as file:
+    with atomic_write(path) as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
@@ -175,7 +140,7 @@ def read_run(path: str | Path) -> Run:
 def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, decimals: int = 6) -> None:
     """A TREC run of each query's first `depth` hits (None: all). Raises ConfigError for ids with spaces, which the format cannot hold."""
     tag = _word(tag)
-    with written(path) as file:
+    with atomic_write(path) as file:
         for query_id, hits in run.items():
             for hit in hits[:depth]:
                 file.write(

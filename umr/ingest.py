@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from umr import media
-from umr.disk import draft_of, put, special, told_when_full
+from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.types import Candidate, Content, Refused
@@ -235,9 +235,6 @@ def _stored(value: dict[str, Any] | str, folder: Path) -> str:
     kind = Path(path).suffix.lower() if path and Path(path).suffix.lower() in IMAGES else ".img"
     target = folder.absolute() / f"{media.content_hash(data)}{kind}"
     if not target.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(target)
-        with told_when_full(target):
+        with replacing(target) as draft:
             draft.write_bytes(data)
-        put(draft, target)
     return str(target)

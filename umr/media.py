@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from umr.clips.decoder import CLIPS_OF_THIS_PROCESS
 from umr.clips.limits import even_places
 from umr.decode_budget import PICTURES
+from umr.disk import file_sha256
 from umr.errors import MediaError, reason
 
 _ORIENTATION = 0x0112
@@ -123,8 +124,7 @@ def content_hash(source: str | Path | bytes) -> str:
     """sha256 (hex) of a file's bytes. Raises MediaError if the file is absent."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
-    with existing(source).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(existing(source))
 
 
 def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:

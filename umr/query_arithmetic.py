@@ -4,15 +4,14 @@ training. Not the encoder's own composition, which it leaves as it is where noth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from umr.errors import ConfigError
 from umr.media import clean_text
-from umr.search import Outcome, Searcher
-from umr.types import Content, Embeddings, Query, Result
+from umr.types import Content, Embeddings, Encoder, Hit, Query
 
 #: How strongly "less of" pushes: the factor of its vector before the sum is brought back to length 1.
 LESS = 0.5
@@ -42,11 +41,6 @@ class Steering:
             raise ConfigError(f"“less of” is a {type(self.less_of).__name__}; give words")
         object.__setattr__(self, "less_of", clean_text(self.less_of))
 
-    @property
-    def moves(self) -> bool:
-        """Whether the query's vector is changed at all (a cut leaves it alone)."""
-        return bool(self.balance or self.less_of)
-
     def moves_query(self, query: Query) -> bool:
         """Whether this query's vector is changed: a balance needs both its parts."""
         return bool(self.less_of or (self.balance and _has_both(query.content)))
@@ -71,43 +65,35 @@ def steer(
     return (total / length if length > 1e-6 else composed).astype(np.float32)
 
 
-def search(searcher: Searcher, query: Query, k: int, steering: Steering) -> Outcome:
-    """As `searcher.search`, with the query's vector moved and weak results left out as the steering asks."""
-    moved = partial(encode, searcher, steering=steering) if steering.moves else None
-    outcome = searcher.search(query, k, moved)
-    left_out = (ONE_PART,) if steering.balance and not _has_both(query.content) else ()
-    return replace(outcome, results=_strong(outcome.results, steering.cut), notices=outcome.notices + left_out)
-
-
-def encode(searcher: Searcher, query: Query, steering: Steering) -> Embeddings:
-    """The one row of a decoded query, moved as the steering asks; a balance without its two parts is left out."""
-    both = _has_both(query.content)
+def encode(encoder: Encoder, query: Query, moved: Steering) -> Embeddings:
+    """The one row of a decoded query, moved as asked; a balance without its two parts is left out."""
     parts = {"composed": query.content}
-    if both and steering.balance:
+    balance = moved.balance if _has_both(query.content) else 0.0
+    if balance:
         parts |= {"picture": Content(image=query.content.image), "text": Content(text=query.content.text)}
-    if steering.less_of:
-        parts["less"] = Content(text=steering.less_of)
-    made = searcher.encoder.encode_queries(
-        replace(query, query_id=name, content=content) for name, content in parts.items()
-    )
-    vector = dict(zip(made.ids, made.vectors))
-    moved = steer(
-        vector["composed"],
-        vector.get("picture"),
-        vector.get("text"),
-        vector.get("less"),
-        steering.balance if both else 0.0,
-    )
-    return replace(made, ids=(query.query_id,), vectors=moved[None])
+    if moved.less_of:
+        parts["less"] = Content(text=moved.less_of)
+    if len(parts) == 1:
+        return encoder.encode_queries([query])
+    made = encoder.encode_queries(replace(query, query_id=name, content=content) for name, content in parts.items())
+    vector = dict(zip(made.ids, made.vectors, strict=True))
+    sum_D = steer(vector["composed"], vector.get("picture"), vector.get("text"), vector.get("less"), balance)
+    return replace(made, ids=(query.query_id,), vectors=sum_D[None])
+
+
+def notices(query: Query, moved: Steering) -> tuple[str, ...]:
+    """What a person should know of what was asked for and left out."""
+    return (ONE_PART,) if moved.balance and not _has_both(query.content) else ()
+
+
+def strong(hits: Sequence[Hit], moved: Steering) -> Sequence[Hit]:
+    """The hits, best first, without those that score below the asked share of the best."""
+    if not hits or not moved.cut:
+        return hits
+    least = moved.cut * hits[0].score
+    return [hit for hit in hits if hit.score >= least]
 
 
 def _has_both(content: Content) -> bool:
     """Whether a picture stands beside words; a text of spaces is none."""
     return content.image is not None and bool((content.text or "").strip())
-
-
-def _strong(results: list[Result], cut: float) -> list[Result]:
-    if not results or not cut:
-        return results
-    least = cut * results[0].hit.score
-    return [result for result in results if result.hit.score >= least]

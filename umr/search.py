@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from umr import media
+from umr import media, query_arithmetic
 from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
+from umr.query_arithmetic import UNMOVED, Steering
 from umr.shipped import encoder_of_index, shown_path
-from umr.types import Content, Embeddings, Encoder, Query, Result
+from umr.types import Content, Encoder, Query, Result
 
 MAX_K = 1000
 
@@ -30,10 +30,43 @@ class Outcome:
     ms: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedQuery:
+    """A query that was read once, for every searcher that it goes to.
+
+    query: with its text cleaned and its picture in memory.  content_hash: of the picture or clip as it was given, by
+    which a collection knows its own; "" without.
+    """
+
+    query: Query
+    content_hash: str = ""
+
+
+def decode(query: Query) -> DecodedQuery:
+    """Read a query: clean its text, decode its picture, hash the picture's or clip's bytes.
+
+    Raises:
+        ConfigError: it has no content.
+        MediaError: its text or picture cannot be read.
+    """
+    content = query.content
+    text = None if content.text is None else media.clean_text(content.text) or None
+    if text is None and content.image is None and content.video is None:
+        raise ConfigError("there is nothing to search for: give a picture, a text, or both")
+    image = None if content.image is None else media.open_image(content.image)
+    ready = replace(query, content=Content(text=text, image=image, video=content.video))
+    return DecodedQuery(query=ready, content_hash=_content_hash(content))
+
+
 class Searcher:
-    """Query -> ranked results. Raises MismatchError when encoder, index and collection do not belong together."""
+    """Query -> ranked results, by an encoder, its index and its collection."""
 
     def __init__(self, encoder: Encoder, index: Index, collection: Collection) -> None:
+        """Take the three as they are.
+
+        Raises:
+            MismatchError: index and collection do not belong together.
+        """
         index.check_collection(collection)
         self.encoder, self.index, self.collection = encoder, index, collection
 
@@ -41,8 +74,13 @@ class Searcher:
     def open(cls, folder: str | Path, dtype: str = "float32") -> Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
-        Raises ConfigError where there is no finished index, MismatchError where something changed since it was
-        built.
+        Args:
+            folder: the index's.
+            dtype: what the encoder computes in, "float32" or "bfloat16".
+
+        Raises:
+            ConfigError: there is no finished index.
+            MismatchError: something changed since it was built.
         """
         from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
 
@@ -52,48 +90,49 @@ class Searcher:
         collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
         return cls(encoder, Index.open(folder, encoder), collection)
 
-    def search(self, query: Query, k: int, encode: Callable[[Query], Embeddings] | None = None) -> Outcome:
-        """The k best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
+    def search(self, query: Query | DecodedQuery, k: int, moved: Steering = UNMOVED) -> Outcome:
+        """The best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
 
-        encode: gives the one row of the decoded query; None: the encoder's own.
+        Args:
+            query: as a person gave it, or read already.
+            k: results, 1 to 1000.
+            moved: arithmetic on the query's vector, and how weak results may be.
 
-        Raises ConfigError for a query without content or a k outside 1 to 1000, MediaError for content that cannot
-        be read.
+        Raises:
+            ConfigError: the query has no content, or k lies outside.
+            MediaError: its content cannot be read.
         """
         if type(k) is not int or not 1 <= k <= MAX_K:
             raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_K}")
         start = time.perf_counter()
-        query, barred = self.decode(query)
+        read = query if isinstance(query, DecodedQuery) else decode(query)
+        asked, excluded = read.query, self.excluded(read)
         decoded = time.perf_counter()
-        embeddings = self.encoder.encode_queries([query]) if encode is None else encode(query)
-        notices = tuple(self.encoder.notices(query))
+        embeddings = query_arithmetic.encode(self.encoder, asked, moved)
+        notices = (*self.encoder.notices(asked), *query_arithmetic.notices(asked, moved))
         encoded = time.perf_counter()
-        run = self.index.search(embeddings, k, self.collection.pool(query.target_modality), {query.query_id: barred})
-        results = [Result(hit=hit, candidate=self.collection[hit.candidate_id]) for hit in run[query.query_id]]
+        run = self.index.search(embeddings, k, self.collection.pool(asked.target_modality), {asked.query_id: excluded})
+        hits = query_arithmetic.strong(run[asked.query_id], moved)
+        results = [Result(hit=hit, candidate=self.collection[hit.candidate_id]) for hit in hits]
         end = time.perf_counter()
         steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
         return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
 
-    def decode(self, query: Query) -> tuple[Query, frozenset[str]]:
-        """The query with its text cleaned and its picture read, and the ids that it must not find."""
-        content = query.content
-        text = None if content.text is None else media.clean_text(content.text) or None
-        if text is None and content.image is None and content.video is None:
-            raise ConfigError("there is nothing to search for: give a picture, a text, or both")
-        image = None if content.image is None else media.open_image(content.image)
-        ready = replace(query, content=Content(text=text, image=image, video=content.video))
-        return ready, self.barred(query)
+    def excluded(self, query: Query | DecodedQuery) -> frozenset[str]:
+        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or clip.
 
-    def barred(self, query: Query) -> frozenset[str]:
-        """Ids that a query must not find: its `exclude`, and every candidate with the very bytes of its picture or
-        clip.
+        Raises:
+            MediaError: the file of its picture or clip is gone.
         """
-        own = frozenset(query.exclude)
-        if query.content.image is not None:
-            own |= self.collection.with_hash(media.picture_hash(query.content.image))
-        if isinstance(query.content.video, (str, Path)):
-            own |= self.collection.with_hash(media.content_hash(query.content.video))
-        return own
+        if isinstance(query, DecodedQuery):
+            return frozenset(query.query.exclude) | self.collection.with_hash(query.content_hash)
+        return frozenset(query.exclude) | self.collection.with_hash(_content_hash(query.content))
+
+
+def _content_hash(content: Content) -> str:
+    if content.image is not None:
+        return media.picture_hash(content.image)
+    return media.content_hash(content.video) if isinstance(content.video, (str, Path)) else ""
 
 
 def result_row(result: Result) -> dict[str, Any]:

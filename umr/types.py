@@ -6,27 +6,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-import numpy as np
-
 from umr.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    import numpy as np
     from PIL.Image import Image
 
 Modality = Literal["text", "image", "image,text", "video"]
 Target = Literal["text", "image", "image,text", "video", "all"]
 
+
+class Kind(NamedTuple):
+    """What a person calls the candidates of one modality; `many` is also what a search in them is asked for by."""
+
+    modality: Modality
+    one: str
+    many: str
+
+
+#: The kinds of candidates, in the order in which they are offered.
+KINDS = (
+    Kind("image", "image", "images"),
+    Kind("text", "passage", "passages"),
+    Kind("image,text", "entry", "entries"),
+    Kind("video", "clip", "clips"),
+)
+KIND_OF: Mapping[str, Kind] = {kind.modality: kind for kind in KINDS}
 #: What a person searches -> modality of the candidates ("all" mixes every kind in one ranking).
-SEARCH_IN: Mapping[str, Target] = {
-    "images": "image",
-    "passages": "text",
-    "entries": "image,text",
-    "clips": "video",
-    "all": "all",
-}
+SEARCH_IN: Mapping[str, Target] = {kind.many: kind.modality for kind in KINDS} | {"all": "all"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +109,8 @@ class Embeddings:
     encoder: str
 
     def __post_init__(self) -> None:
+        import numpy as np  # here, so that the command line reads the names of the kinds without it
+
         if self.vectors.ndim != 2 or self.vectors.dtype != np.float32:
             raise MismatchError(f"vectors are {self.vectors.dtype} {self.vectors.shape}; float32 (N, D) is needed")
         if len(self.ids) != len(self.vectors):

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from umr.disk import atomic_write
 from umr.eval.evaluate import load
-from umr.formats import written
 from umr.search import Searcher
 from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 from umr.types import SEARCH_IN, Query
@@ -56,7 +56,7 @@ def main() -> None:
     made = golden(Searcher.open(index_folder(DEFAULT_ENCODER)))
     rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(found)}" for name, found in made.pop("queries").items())
     head = "".join(f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in made.items())
-    with written(STORED) as file:
+    with atomic_write(STORED) as file:
         file.write(f'{{\n{head} "queries": {{\n{rows}\n }}\n}}\n')
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 import app
 from tests.conftest import MARKUP
 from umr.collection import Collection
+from umr.disk import atomic_write
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.formats import write_jsonl, written
+from umr.formats import write_jsonl
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
 from umr.search import Outcome
@@ -30,10 +31,18 @@ from umr.ui.searchers import Searchers, find_searchers, media_paths
 
 
 @dataclass
+class ScriptedIndex:
+    """What an opened index says of itself."""
+
+    manifest: IndexManifest
+
+
+@dataclass
 class ScriptedSearcher:
     """Answers with the collection's candidates in their order; remembers what it was asked."""
 
     collection: Collection
+    index: ScriptedIndex
     asked: list[Query] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
@@ -65,13 +74,8 @@ def searcher(media: Path) -> ScriptedSearcher:
         Candidate(candidate_id="100:4", content=Content(image=picture[2], text="Made in Porto."), title="Green entry"),
         Candidate(candidate_id="100:5", content=Content(video=media / "files" / "clip & more.mp4"), title="Moves"),
     ]
-    return ScriptedSearcher(Collection(candidates, "catalogue", "0" * 64, media))
-
-
-@pytest.fixture
-def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
     manifest = IndexManifest(
-        encoder=searcher.encoder.fingerprint,
+        encoder=FakeEncoder(dim=8).fingerprint,
         encoder_name="unified",
         encoder_at="../encoder",
         collection="0" * 64,
@@ -80,7 +84,12 @@ def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
         count=5,
         collection_at="indexes/media/catalogue",
     )
-    (tmp_path / "manifest.json").write_text(json.dumps(asdict(manifest)))
+    return ScriptedSearcher(Collection(candidates, "catalogue", "0" * 64, media), ScriptedIndex(manifest))
+
+
+@pytest.fixture
+def searchers(searcher: ScriptedSearcher, tmp_path: Path) -> Searchers:
+    (tmp_path / "manifest.json").write_text(json.dumps(asdict(searcher.index.manifest)))
     return Searchers({"unified": tmp_path, "other": tmp_path}, "unified", opener=lambda folder: searcher)
 
 
@@ -257,7 +266,7 @@ def test_picked_examples_are_short_and_found_first(media, searcher):
         for n, text in enumerate(("too long " * 20, "found second", "found first", "also first"))
     ]
     write_jsonl(media / "query" / "test" / "mbeir_catalogue_t2i_ind_test.jsonl", queries)
-    with written(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
+    with atomic_write(media / "qrels" / "test" / "mbeir_catalogue_t2i_ind_test_qrels.txt") as qrels:
         qrels.writelines(f"100:{query} 0 100:{found} 1 0\n" for query, found in ((0, 1), (1, 2), (2, 1), (3, 1)))
     rows = pick_examples(searcher, media, [("t2i", "images")] * 2)
     assert [(row["image"], row["text"], row["search_in"]) for row in rows] == [

@@ -11,12 +11,12 @@ import pytest
 
 import app
 from umr.errors import ConfigError
-from umr.ui import heap
+from umr.ui.layout import heap
 
 #: Twelve threads at once take 100 kB each; prints whether they were made to share, and how many heaps there are now.
 TAKE = """
 import ctypes, re, sys, threading
-from umr.ui.heap import share_heaps
+from umr.ui.layout.heap import share_heaps
 done = share_heaps() if sys.argv[1] == "share" else None
 libc, barrier = ctypes.CDLL(None), threading.Barrier(12)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p

@@ -20,7 +20,7 @@ import pytest
 from gradio import Error, Image
 
 import umr
-from umr.ui.handlers import OUR_FAULT
+from umr.ui.edge import OUR_FAULT
 from umr.ui.layout.outside import REFUSED
 from umr.ui.layout.page import build_page, serve
 from umr.ui.render import media_url

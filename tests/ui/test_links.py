@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, quote
 
@@ -13,11 +15,19 @@ from umr.eval.diagnosis import diagnosis_file
 from umr.eval.reports import FOLDER
 from umr.index.index import build_index
 from umr.query_arithmetic import Steering
-from umr.ui import choices, links
+from umr.ui import links, render
+from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import actions as compare
-from umr.ui.queries import compare_link
+from umr.ui.compare import link as in_compare
+from umr.ui.compare.link import CompareLink
+from umr.ui.diagnose import actions as diagnose
+from umr.ui.layout import link as page_link
+from umr.ui.layout.tabs import TABS
+from umr.ui.links import Choice, Filled, Given
+from umr.ui.queries import compare_link as link_of_query
 from umr.ui.search import actions as search
-from umr.ui.search import html as search_html
+from umr.ui.search import link as in_search
+from umr.ui.search.link import SearchLink
 from umr.ui.searchers import Searchers, find_searchers
 
 
@@ -29,6 +39,44 @@ def compared(
     searchers, uploads, image=None, text="red", search_in="images", models=("other", "unified"), blind=False, asked=""
 ) -> tuple:
     return compare.compare_page(searchers, uploads, image, text, search_in, list(models), blind, asked)
+
+
+@dataclass(frozen=True)
+class Read:
+    """An address as the page reads it, and what the two tabs that ask something make of it."""
+
+    tab: str = "search"
+    search: SearchLink = SearchLink()
+    compare: CompareLink = CompareLink()
+    diagnose: tuple = ()
+    benchmarks: tuple = ()
+    notices: tuple[str, ...] = ()
+    values: dict = field(default_factory=dict, compare=False)
+
+
+def read(searchers: Searchers, address: str) -> Read:
+    """What an address asks for; the page's own reader must say the same of what is asked, and the same notices."""
+    opened = page_link.read(searchers, address)
+    filled = dict(zip([row.name for row in TABS], opened.filled, strict=True))
+    search_link = in_search.read(searchers, Given.of(address))
+    compare_link = in_compare.read(searchers, Given.of(address))
+    assert [filled[name].asks for name in ("search", "compare")] == [search_link.asks, compare_link.asks]
+    return Read(
+        tab=opened.tab,
+        search=search_link,
+        compare=compare_link,
+        diagnose=chosen(filled["diagnose"], diagnose.choices(searchers)),
+        benchmarks=chosen(filled["benchmarks"], benchmarks.choices(searchers)),
+        notices=opened.notices,
+        values={name: one.values for name, one in filled.items()},
+    )
+
+
+def chosen(filled: Filled, choices: Sequence[Choice]) -> tuple:
+    """What is not chosen from the start."""
+    return tuple(
+        (choice.key, value) for choice, value in zip(choices, filled.values, strict=True) if value != choice.first
+    )
 
 
 def restarted(searchers: Searchers) -> Searchers:
@@ -50,9 +98,9 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
         less_of="a <b>glass</b>",
         cut=0.85,
     )
-    opened = links.read(restarted(searchers), address)
-    assert opened == links.Opened(
-        search=links.SearchLink(
+    opened = read(restarted(searchers), address)
+    assert opened == Read(
+        search=SearchLink(
             picture=Path(searcher.collection["100:2"].content.image),
             text="in blue & more",
             search_in="entries",
@@ -62,13 +110,12 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
         )
     )
     assert opened.search.asks
-    filled = search.open_link(opened.search, "unified", 24)
-    assert filled[1:] == ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "other", 5)
+    assert opened.values["search"][1:] == ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "other", 5)
 
 
 def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
     page, _, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
-    link = links.read(searchers, address).search
+    link = read(searchers, address).search
     again = search._find(searchers, (), link.picture, link.text, link.search_in, link.model, link.k, link.steering)
     assert again[4] == address and again[3][-1].steering == trail[-1].steering
     assert again[0].count("data-id") == page.count("data-id") == 5
@@ -81,21 +128,21 @@ def test_a_drawer_at_rest_is_not_in_the_address(searchers, uploads):
 
 def test_a_benchmark_picture_is_linked_by_its_name_and_bytes(searchers, uploads, upload, benchmark):
     *_, address = found(searchers, uploads, upload("queries/4.bmp"))
-    assert links.read(searchers, address).search.picture == benchmark / "files" / "queries" / "4.bmp"
+    assert read(searchers, address).search.picture == benchmark / "files" / "queries" / "4.bmp"
 
 
 def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(searchers, uploads, picture):
     own = {"path": str(picture("uploads/4.bmp", "gold"))}  # named as one of the benchmark's, with bytes of its own
     _, _, crumbs, trail, address = found(searchers, uploads, own)
     page, kept, second = compared(searchers, uploads, own)
-    assert search_html.OWN_PICTURE in crumbs and search_html.OWN_PICTURE in page
+    assert render.OWN_PICTURE in crumbs and render.OWN_PICTURE in page
     assert trail[-1].reference == "" and kept.own
     for told in (address, second):
         assert not {"ref", "c-ref"} & set(parse_qs(told[1:])) and "uploads" not in told and "4.bmp" not in told
-        opened = links.read(searchers, told)
+        opened = read(searchers, told)
         assert not opened.search.asks and not opened.compare.asks
         assert "is not in it" in " ".join(opened.notices)
-    assert links.read(searchers, address).search.text == "red"
+    assert read(searchers, address).search.text == "red"
 
 
 # The Compare tab
@@ -103,10 +150,10 @@ def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(search
 
 def test_a_comparison_is_restored_with_its_own_query(searchers, uploads, upload, searcher):
     *_, address = compared(searchers, uploads, upload("images/03.png"), "in teal", "all", blind=True)
-    opened = links.read(restarted(searchers), f"{address}&tab=compare")
-    assert opened == links.Opened(
+    opened = read(restarted(searchers), f"{address}&tab=compare")
+    assert opened == Read(
         tab="compare",
-        compare=links.CompareLink(
+        compare=CompareLink(
             picture=Path(searcher.collection["100:3"].content.image),
             text="in teal",
             search_in="all",
@@ -114,15 +161,15 @@ def test_a_comparison_is_restored_with_its_own_query(searchers, uploads, upload,
             blind=True,
         ),
     )
-    picture, *rest = compare.open_link(searchers, opened.compare)
+    picture, *rest = opened.values["compare"]
     assert Path(picture).name == "03.png" and rest == ["in teal", "all", "", ["other", "unified"], True]
 
 
 def test_a_benchmark_query_is_linked_by_its_id_and_compared_with_its_targets(searchers, uploads, upload, benchmark):
     *_, address = compared(searchers, uploads, upload("queries/3.bmp"), "edit 3", asked="it2i ind 100:3")
     assert parse_qs(address[1:])["q"] == ["100:3"] and "c-text" not in address
-    link = links.read(searchers, f"{address}&tab=compare").compare
-    assert link == links.CompareLink(
+    link = read(searchers, f"{address}&tab=compare").compare
+    assert link == CompareLink(
         picture=benchmark / "files/queries/3.bmp",
         text="edit 3",
         search_in="images",
@@ -134,15 +181,15 @@ def test_a_benchmark_query_is_linked_by_its_id_and_compared_with_its_targets(sea
 
 
 def test_a_link_of_the_other_tabs_opens_the_comparison_of_its_query(searchers):
-    opened = links.read(searchers, compare_link("100:3", "it2i", "ind"))
+    opened = read(searchers, link_of_query("100:3", "it2i", "ind"))
     assert (opened.tab, opened.compare.text, opened.compare.asked) == ("compare", "edit 3", "it2i ind 100:3")
     assert opened.compare.asks and not opened.search.asks and opened.notices == ()
-    assert compare.open_link(searchers, opened.compare)[4] == ["unified", "other"]
+    assert opened.values["compare"][4] == ["unified", "other"]
 
 
 def test_both_tabs_live_in_one_address(searchers, uploads):
     first, second = found(searchers, uploads, text="red")[-1], compared(searchers, uploads, text="blue")[2]
-    opened = links.read(searchers, f"{first}&{second[1:]}&tab=benchmarks")
+    opened = read(searchers, f"{first}&{second[1:]}&tab=benchmarks")
     assert (opened.tab, opened.search.text, opened.compare.text) == ("benchmarks", "red", "blue")
     assert opened.search.asks and opened.compare.asks
 
@@ -156,7 +203,7 @@ def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uplo
     )
     assert known[1].asked
     first, second = (plain[-1], everything[-1]), (blind[2], known[2])
-    for addresses, keys in ((first, links.SEARCH_KEYS), (second, links.COMPARE_KEYS)):
+    for addresses, keys in ((first, in_search.KEYS), (second, in_compare.KEYS)):
         for address in addresses:
             assert set(parse_qs(address[1:])) <= {*keys, "collection"}
 
@@ -174,27 +221,28 @@ def diagnosed(searchers) -> Searchers:
 
 
 def test_what_is_chosen_in_the_tabs_that_ask_nothing_is_restored(diagnosed):
-    first = choices.write(choices.diagnose_choices(diagnosed), "other", "it2i phrasing")
-    second = choices.write(choices.benchmark_choices(diagnosed), "mrr", "other", "unified")
-    opened = links.read(restarted(diagnosed), f"{first}&{second[1:]}&tab=diagnose")
-    assert opened == links.Opened(
+    first = links.write_choices(diagnose.choices(diagnosed), "other", "it2i phrasing")
+    second = links.write_choices(benchmarks.choices(diagnosed), "mrr", "other", "unified")
+    opened = read(restarted(diagnosed), f"{first}&{second[1:]}&tab=diagnose")
+    assert opened == Read(
         tab="diagnose",
-        chosen={"d-model": "other", "d-split": "it2i phrasing", "b-measure": "mrr", "b-a": "other", "b-b": "unified"},
+        diagnose=(("d-model", "other"), ("d-split", "it2i phrasing")),
+        benchmarks=(("b-measure", "mrr"), ("b-a", "other"), ("b-b", "unified")),
     )
-    assert set(opened.chosen) == {*choices.DIAGNOSE_KEYS, *choices.BENCHMARK_KEYS}
+    assert [key for key, _ in opened.diagnose + opened.benchmarks] == [*diagnose.KEYS, *benchmarks.KEYS]
 
 
 def test_what_is_chosen_from_the_start_is_not_in_the_address_and_takes_the_place_of_what_was(diagnosed):
-    for tab in (choices.diagnose_choices(diagnosed), choices.benchmark_choices(diagnosed)):
+    for tab in (diagnose.choices(diagnosed), benchmarks.choices(diagnosed)):
         firsts = [choice.first for choice in tab]
-        assert choices.write(tab, *firsts) == "?"  # not "": the page drops the tab's earlier keys
+        assert links.write_choices(tab, *firsts) == "?"  # not "": the page drops the tab's earlier keys
         assert all(choice.first in choice.names for choice in tab)
-    assert choices.write(choices.benchmark_choices(diagnosed), "ndcg@10", *firsts[1:]) == "?b-measure=ndcg%4010"
+    assert links.write_choices(benchmarks.choices(diagnosed), "ndcg@10", *firsts[1:]) == "?b-measure=ndcg%4010"
 
 
 @pytest.mark.parametrize("value", [None, 7, [["mrr"]], {"id": 1}, MARKUP])
 def test_what_is_no_choice_is_not_written(diagnosed, value):
-    assert choices.write(choices.benchmark_choices(diagnosed), value, value, "unified") == "?b-b=unified"
+    assert links.write_choices(benchmarks.choices(diagnosed), value, value, "unified") == "?b-b=unified"
 
 
 # What cannot be given
@@ -242,30 +290,30 @@ WRONG = [
 
 @pytest.mark.parametrize(("address", "word"), WRONG)
 def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers, address, word):
-    opened = links.read(searchers, address)
+    opened = read(searchers, address)
     assert word in " ".join(opened.notices)
     assert not opened.search.asks and not opened.compare.asks and opened.tab == "search"
     assert (opened.search.search_in, opened.search.model, opened.search.k) == ("images", None, None)
     assert opened.search.steering == Steering() and opened.compare.models == () and not opened.compare.blind
-    assert opened.chosen == {}
-    shown = search_html.notices(opened.notices)
+    assert opened.diagnose == opened.benchmarks == ()
+    shown = render.notices(opened.notices)
     assert 'role="alert"' in shown and not any(mark in shown for mark in ("<img", "{{", "${")) and len(shown) < 1500
 
 
 def test_one_wrong_value_takes_nothing_else_with_it(searchers):
-    opened = links.read(searchers, "?text=a%20red%20card&model=other&k=9999&tab=admin&cut=0.5")
+    opened = read(searchers, "?text=a%20red%20card&model=other&k=9999&tab=admin&cut=0.5")
     assert (opened.search.text, opened.search.model, opened.search.k) == ("a red card", "other", None)
     assert opened.search.steering.cut == 0.5 and opened.search.asks and len(opened.notices) == 2
 
 
 def test_a_query_without_its_picture_is_filled_in_but_not_asked(searchers):
-    opened = links.read(searchers, "?collection=catalogue&ref=100:99&text=in%20blue")
+    opened = read(searchers, "?collection=catalogue&ref=100:99&text=in%20blue")
     assert opened.search.text == "in blue" and not opened.search.asks
 
 
 def test_an_address_that_asks_for_nothing_says_nothing(searchers):
-    assert links.read(searchers, "") == links.read(searchers, "?utm_source=x&__theme=dark") == links.Opened()
-    assert search_html.notices(()) == ""
+    assert read(searchers, "") == read(searchers, "?utm_source=x&__theme=dark") == Read()
+    assert render.notices(()) == ""
 
 
 def test_a_link_to_an_own_index_is_opened_by_the_page_that_wrote_it(encoder, picture, tmp_path, searcher):
@@ -275,6 +323,6 @@ def test_a_link_to_an_own_index_is_opened_by_the_page_that_wrote_it(encoder, pic
     build_index(encoder, Collection.from_folder(tmp_path / "d"), tmp_path / "index", encoder_at=tmp_path / "encoder")
     own = find_searchers(index=tmp_path / "index")
     address = search.find(own, tmp_path, (), None, "red", "images", own.default, 5)[-1]
-    assert "collection=d&" in address and links.read(own, address).notices == ()
+    assert "collection=d&" in address and read(own, address).notices == ()
     assert own.get(own.default).collection.name == "d"
-    assert "this page shows 'd'" in links.read(own, address.replace("=d&", "=other&")).notices[0]
+    assert "this page shows 'd'" in read(own, address.replace("=d&", "=other&")).notices[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from umr.errors import ConfigError
-from umr.ui.ports import PORT, TRIED, chosen_port
+from umr.ui.layout.ports import PORT, TRIED, chosen_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,6 @@ A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy (M,
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +15,7 @@ import numpy as np
 
 from training.catalogue.families import SPLITS, Split, clip_family, family
 from training.catalogue.scene import Scene
+from umr.disk import atomic_write, file_sha256
 from umr.errors import ConfigError, MismatchError
 
 FORMAT = 1
@@ -134,15 +134,13 @@ def load_world(folder: Path) -> World:
 
 def file_hash(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
-    return sha256(path.read_bytes()).hexdigest()
+    return file_sha256(path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f".{path.name}.{os.getpid()}")
-    waiting.write_text(text, encoding="utf-8")
-    waiting.replace(path)
+    with atomic_write(path) as file:
+        file.write(text)
 
 
 def write_lines(path: Path, rows: Iterable[dict]) -> None:

@@ -9,10 +9,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.evaluate import Row, Verdict, over_sum, verdict
 from umr.eval.reports import Stored, paired, read_stored
-from umr.formats import written
 from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 
 TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
@@ -185,7 +185,7 @@ def main() -> int:
     text = path.read_text("utf-8")
     new = filled(text)
     if new != text:
-        with written(path) as file:
+        with atomic_write(path) as file:
             file.write(new)
     print("README.md: tables written" if new != text else "README.md: tables are as stored", file=sys.stderr)
     return 0

@@ -85,8 +85,7 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
     MediaError.
     """
     from umr import media
-    from umr.types import SEARCH_IN as targets
-    from umr.types import Content, Query
+    from umr.types import SEARCH_IN, Content, Query
 
     words = None if text is None else media.clean_text(text) or None
     if words is None and image is None:
@@ -95,7 +94,7 @@ def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
         raise ConfigError(f"{image} is a folder; give the file of a picture")
     if image is not None:
         media.open_image(image, name=str(image))
-    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=targets[search_in])
+    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=SEARCH_IN[search_in])
 
 
 def embed(options: argparse.Namespace) -> None:

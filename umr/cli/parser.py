@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-SEARCH_IN = ("images", "passages", "entries", "clips", "all")
+from umr.types import SEARCH_IN
+
 DTYPES = ("float32", "bfloat16")
 
 
@@ -23,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--index", type=Path, metavar="DIR", help="an index folder; its manifest names the encoder")
     one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
     one.add_argument("--text", help="the query's text")
-    one.add_argument("--in", dest="search_in", choices=SEARCH_IN, default="all", help="what to find (default: all)")
+    one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     one.add_argument("--top", type=int, default=10, metavar="K", help="how many results, 1 to 1000 (default: 10)")
     _json(one)
     _dtype(one)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from umr.disk import put
+from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 from umr.encoders.config import EncoderConfig, read_config
@@ -40,9 +40,8 @@ def write_card(config: EncoderConfig, folder: str | Path) -> Path:
         trained = json.loads(record.read_text("utf-8")) if record.is_file() else None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{record} is not readable JSON ({error}); copy the encoder folder again") from error
-    draft = target.with_suffix(".md.part")
-    draft.write_text(card(config, trained), "utf-8")
-    put(draft, target)
+    with atomic_write(target) as file:
+        file.write(card(config, trained))
     return target
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from umr.disk import put
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
 
@@ -116,9 +116,8 @@ class EncoderConfig:
 def write_config(config: EncoderConfig, folder: str | Path) -> Path:
     """Write encoder.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / CONFIG_NAME
-    draft = target.with_suffix(".json.part")
-    draft.write_text(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    put(draft, target)
+    with atomic_write(target) as file:
+        file.write(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n")
     return target
 
 

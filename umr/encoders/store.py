@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -11,18 +10,12 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from umr.disk import put
+from umr.disk import file_sha256, put
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import CONFIG_NAME, EncoderConfig, write_config
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_encoder(

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from umr.disk import put
+from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_NAME = "tokenizer.json"
@@ -77,9 +77,8 @@ def train_tokenizer(texts: Iterable[str], special: SpecialTokens, vocab_size: in
 def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> Path:
     """Write tokenizer.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / TOKENIZER_NAME
-    draft = target.with_suffix(".json.part")
-    tokenizer.save(str(draft))
-    put(draft, target)
+    with replacing(target) as draft:
+        tokenizer.save(str(draft))
     return target
 
 

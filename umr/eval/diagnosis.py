@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.evaluate import Judged, Measured, load, measure, nearest_relevant
 from umr.eval.measures import MEASURES, mean
-from umr.formats import written
 from umr.search import Searcher
 from umr.types import Hit, Qrels, Run
 
@@ -163,7 +163,7 @@ def write_diagnosis(folder: str | Path, diagnosis: Diagnosis) -> Path:
     path = diagnosis_file(folder, diagnosis.task, diagnosis.split)
     data = asdict(diagnosis) | {"columns": list(Diagnosed._fields)}
     queries = ",\n".join(json.dumps(list(query), separators=(",", ":")) for query in data.pop("queries"))
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(f'{json.dumps(data, indent=1)[:-2]},\n "queries": [\n{queries}\n]}}\n')
     return path
 

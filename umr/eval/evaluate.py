@@ -17,11 +17,12 @@ from typing import Any, Literal
 import faiss
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.eval.groups import query_groups
 from umr.eval.measures import MEASURES, bootstrap_interval, holm, mean, paired_interval, paired_p, per_query
 from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
-from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run, written
+from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run
 from umr.query_files import find_query_file, names, query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
@@ -130,7 +131,7 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
         )
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
-    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
+    barred = {query.query_id: searcher.excluded(query) for query in judged.queries}
     found = {variant: retrieve(searcher, embeddings, judged, barred) for variant, embeddings in vectors.items()}
     row = score(judged, found, weight)
     if len(vectors) > 1:
@@ -357,5 +358,5 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
         else:
             log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
     rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
-    with written(folder / REPORT) as file:
+    with atomic_write(folder / REPORT) as file:
         file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")

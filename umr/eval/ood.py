@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval import evaluate, ood_samples
-from umr.formats import written
 from umr.search import Searcher
 from umr.types import Candidate, Content
 
@@ -103,7 +103,7 @@ def read_calibration(index_folder: str | Path, searcher: Searcher) -> Calibratio
 def write_calibration(calibration: Calibration, index_folder: str | Path) -> Path:
     """Writes reports/drift.json beside the index and returns its path."""
     path = calibration_file(index_folder)
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(asdict(calibration), indent=1) + "\n")
     return path
 

@@ -111,7 +111,7 @@ def _tune_one(searcher: Searcher, judged: Judged) -> Tuned:
         raise ConfigError(f"{judged.task} {judged.split} has queries without picture or without text; it has no sum")
     parts = encode_parts(searcher, judged)
     picture, text = parts["picture"], parts["text"]
-    barred = {query.query_id: searcher.barred(query) for query in judged.queries}
+    barred = {query.query_id: searcher.excluded(query) for query in judged.queries}
     scores = []
     for weight in GRID:
         summed = weighted_sum(picture.vectors, text.vectors, weight)

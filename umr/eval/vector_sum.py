@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
-from umr.formats import written
 from umr.search import Searcher
 
 FILE = "vector_sum.json"
@@ -113,6 +113,6 @@ def write_weights(weights: Weights, path: str | Path) -> Path:
     """One small JSON file, a line for each task; returns its path."""
     data = asdict(weights)
     rows = ",\n".join(f"  {json.dumps(task)}: {json.dumps(tuned)}" for task, tuned in data.pop("tasks").items())
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(f'{json.dumps(data, indent=1)[:-2]},\n "tasks": {{\n{rows}\n }}\n}}\n')
     return Path(path)

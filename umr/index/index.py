@@ -6,7 +6,6 @@ is no index. N rows, D numbers in a row, Q queries.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -24,9 +23,8 @@ import numpy as np
 
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
-from umr.disk import put
+from umr.disk import atomic_write, file_sha256, put
 from umr.errors import ConfigError, MismatchError
-from umr.formats import written
 from umr.index.flat import FlatIndex, Rows
 from umr.index.manifest import MANIFEST, IndexManifest
 from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
@@ -313,7 +311,7 @@ def build_claimed(
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
     _write_files(draft, encoder, collection, encoded_shards(encoder, collection, draft, shard), progress)
-    made = {name: _sha256(draft / name) for name in FILES}  # of what was made here, whatever lies in the folder
+    made = {name: file_sha256(draft / name) for name in FILES}  # of what was made here, whatever lies in the folder
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
     for name in FILES:
         put(draft / name, folder / name)
@@ -332,7 +330,7 @@ def build_claimed(
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_command(),
     )
-    with written(folder / MANIFEST) as file:
+    with atomic_write(folder / MANIFEST) as file:
         file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
     shutil.rmtree(draft)
     return manifest
@@ -353,7 +351,7 @@ def _write_files(
         if progress is not None:
             progress(done, len(collection))
     flat.write(draft / VECTORS)
-    with written(draft / IDS) as file:
+    with atomic_write(draft / IDS) as file:
         file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
     write_npy(draft / PROBE, encode_probe(encoder))
 
@@ -368,13 +366,8 @@ def _read_ids(path: Path) -> tuple[str, ...]:
 def _check_file(path: Path, manifest: IndexManifest) -> None:
     if not path.is_file():
         raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")
-    if _sha256(path) != manifest.files.get(path.name):
+    if file_sha256(path) != manifest.files.get(path.name):
         raise MismatchError(f"{path} changed since the index was built; copy it again, or rebuild: {manifest.command}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _place(where: str | Path, folder: Path) -> str:

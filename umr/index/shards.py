@@ -15,9 +15,8 @@ import numpy as np
 from umr import media
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
-from umr.disk import clear_drafts
+from umr.disk import atomic_write, clear_drafts
 from umr.errors import MediaError, MismatchError
-from umr.formats import written
 from umr.index.manifest import PARTIAL
 from umr.types import Candidate, Embeddings, Encoder
 
@@ -49,7 +48,7 @@ def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
         log.info("going on with the interrupted build in %s", draft)
         return draft
     draft.mkdir()
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.write(words)
     return draft
 

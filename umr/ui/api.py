@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from umr.errors import MediaError
 from umr.shipped import repository_root
-from umr.types import SEARCH_IN
 from umr.ui.handlers import real_path
+from umr.ui.kinds import KINDS
 from umr.ui.searchers import Searchers
 
 NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
@@ -43,12 +43,11 @@ def models(searchers: Searchers) -> list[dict[str, Any]]:
 def collections(searchers: Searchers) -> list[dict[str, Any]]:
     """A row per collection on offer: name, fingerprint, count, what can be searched in it and how many of each."""
     rows: dict[str, dict[str, Any]] = {}
-    kinds = {modality: kind for kind, modality in SEARCH_IN.items()}
     for name in searchers.names:
         manifest = searchers.manifest(name)
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
-            counts = Counter(kinds[candidate.content.modality] for candidate in collection)
+            counts = Counter(KINDS[candidate.content.modality].many for candidate in collection)
             rows[manifest.collection] = {
                 "name": collection.name,
                 "fingerprint": collection.fingerprint,

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
-from umr.formats import written
 from umr.search import Searcher
 from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
 from umr.types import SEARCH_IN, Candidate, Content, Hit, Result
+from umr.ui.kinds import media_file, picture_file
 
 EXAMPLES_FILE = Path(__file__).with_name("examples.json")
 #: What the first page shows: benchmark task, and where its query searches.
@@ -92,7 +93,8 @@ def pick_examples(searcher: Searcher, media: Path, plan: Sequence[tuple[str, str
         begin = place * len(judged.queries) // len(plan)
         for query in [*judged.queries[begin:], *judged.queries[:begin]]:
             content = query.content
-            picture = Path(content.image).relative_to(media).as_posix() if content.image else None
+            file = picture_file(content)
+            picture = None if file is None else file.relative_to(media).as_posix()
             row: dict[str, Any] = {"image": picture, "text": content.text or "", "search_in": search_in}
             if len(row["text"]) > LONGEST or (row["image"], row["text"]) in [(r["image"], r["text"]) for r in rows]:
                 continue
@@ -114,8 +116,10 @@ def stored(result: Result, media: Path) -> dict[str, Any]:
     candidate, content = result.candidate, result.candidate.content
     row: dict[str, Any] = {"id": candidate.candidate_id, "score": round(result.hit.score, 4)}
     row |= {key: value for key, value in (("title", candidate.title), ("text", content.text)) if value}
-    files = (("image", content.image), ("video", content.video))
-    return row | {key: Path(file).relative_to(media).as_posix() for key, file in files if file is not None}
+    file = media_file(content)
+    if file is not None:
+        row["image" if content.video is None else "video"] = file.relative_to(media).as_posix()
+    return row
 
 
 def _result(row: dict[str, Any], rank: int, media: Path) -> Result:
@@ -138,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UMRError as error:
         print(f"umr: {error}", file=sys.stderr)
         return 2
-    with written(EXAMPLES_FILE) as file:
+    with atomic_write(EXAMPLES_FILE) as file:
         file.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
     print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
     return 0

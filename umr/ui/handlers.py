@@ -10,22 +10,22 @@ from typing import Any
 
 from PIL.Image import Image
 
-from umr.errors import ConfigError, MediaError, UMRError
+from umr.errors import ConfigError, MediaError
 from umr.media import clean_text, open_image
 from umr.search import Outcome, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
-from umr.ui import render
-from umr.ui.searchers import Searchers
+from umr.ui import edge, render
+from umr.ui.kinds import picture_file
+from umr.ui.searchers import Searchers, Source
 
 log = logging.getLogger(__name__)
 
 MAX_RESULTS = 100
 BROWSE_PAGE = 36  # pictures shown at a time
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
-OUR_FAULT = "Something went wrong on our side; the server's log has the details. Please try again."
 
 
-def answer(searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
+def answer(searchers: Source, uploads: Path, image: Any, text: Any, search_in: Any, encoder: Any, k: Any) -> Outcome:
     """One checked search. uploads: where visitors' files lie.  image: Gradio's file value.  Raises UMRError."""
     count = read_count(k)
     query = make_query(read_picture(image, uploads), text, search_in)
@@ -113,23 +113,25 @@ def lies_in(path: str | Path, folder: Path) -> bool:
     return real is not None and real.is_relative_to(folder.resolve())
 
 
-def choose_picture(searchers: Searchers, encoder: Any, candidate_id: Any) -> str:
+def choose_picture(searchers: Source, encoder: Any, candidate_id: Any) -> str:
     """Path of a found or browsed candidate's picture, for the query bar. Raises ConfigError if it has none."""
     candidate = candidate_of(searchers, encoder, candidate_id)
-    if not isinstance(candidate.content.image, (str, Path)):
+    file = picture_file(candidate.content)
+    if file is None:
         raise ConfigError(f"{candidate_id} has no picture; choose an image or an entry")
-    return str(candidate.content.image)
+    return str(file)
 
 
 def browse(searchers: Searchers, encoder: Any, page: Any) -> str:
     """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle."""
-    try:
-        pictures = [c for c in searchers.get(encoder).collection if c.content.modality == "image"]
-        pages = max(1, -(-len(pictures) // BROWSE_PAGE))
+
+    def pictures() -> str:
+        images = [c for c in searchers.get(encoder).collection if c.content.modality == "image"]
+        pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
-        return render.browse(pictures[start::pages], len(pictures))  # a stride, so that each page is a mixture
-    except UMRError as error:
-        return render.error(str(error))
+        return render.browse(images[start::pages], len(images))  # a stride, so that each page is a mixture
+
+    return edge.answered_html("browsing", pictures)
 
 
 def next_page(page: Any) -> int:
@@ -137,7 +139,7 @@ def next_page(page: Any) -> int:
     return page + 1 if isinstance(page, int) and 0 <= page < MAX_PAGE else 0
 
 
-def candidate_of(searchers: Searchers, encoder: Any, candidate_id: Any) -> Candidate:
+def candidate_of(searchers: Source, encoder: Any, candidate_id: Any) -> Candidate:
     """The candidate that a request names. Raises ConfigError if the encoder's collection has none of this id."""
     try:
         return searchers.get(encoder).collection[candidate_id]

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from umr.eval import evaluate
 from umr.types import Qrels, Query
+from umr.ui.kinds import picture_file
 from umr.ui.render import escape, media_url
 
 
@@ -30,8 +31,8 @@ def words(query: Query) -> str:
 
 def picture_url(query: Query) -> str:
     """Address of the query's picture, "" where it has none."""
-    image = query.content.image
-    return media_url(image) if isinstance(image, (str, Path)) else ""
+    file = picture_file(query.content)
+    return "" if file is None else media_url(file)
 
 
 def item(query: Query, task: str, split: str, facts: str) -> str:

@@ -5,26 +5,18 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from umr.types import Candidate, Result
+from umr.ui.kinds import KINDS, choice_of, media_file, nouns, picture_file
 
 if TYPE_CHECKING:
     from umr.search import Outcome
     from umr.ui.examples import Example
 
-#: Modality -> what a person calls it.
-KIND = {"image": "Image", "text": "Passage", "image,text": "Entry", "video": "Clip"}
-#: What was searched -> (one of it, many of it).
-NOUN = {
-    "images": ("image", "images"),
-    "passages": ("passage", "passages"),
-    "entries": ("entry", "entries"),
-    "clips": ("clip", "clips"),
-    "all": ("result", "results"),
-}
 SHOWN_BY_EXAMPLE = 4  # results on an example's card
+OWN_PICTURE = "Your own picture stays here: the link carries the rest."
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
 _ICON = {
@@ -55,7 +47,7 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions:
 
     actions: whether a card offers its words and its details too, for a page that answers to them.
     """
-    count, (one, many) = len(outcome.results), NOUN[search_in]
+    count, (one, many) = len(outcome.results), nouns(search_in)
     steps = [
         f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
         for step in ("decode", "encode", "search")
@@ -92,7 +84,7 @@ def card(result: Result, actions: bool = False) -> str:
     return (
         f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
         f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
-        f'<span class="u-badge">{icon(kind)}{KIND[kind]}</span>'
+        f'<span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
         f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
         f"{title}{_words(candidate)}{_row(use + more)}</div></li>"
@@ -116,8 +108,9 @@ def browse(candidates: Sequence[Candidate], total: int) -> str:
     """Catalogue pictures as buttons; pressing one makes it the query's picture."""
     tiles = "".join(
         f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
-        f"{image(c.content.image, name_of(c))}</button></li>"
+        f"{image(file, name_of(c))}</button></li>"
         for c in candidates
+        if (file := picture_file(c.content)) is not None
     )
     more = (
         ""
@@ -145,7 +138,7 @@ def examples(items: Sequence[Example]) -> str:
         cards.append(
             f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
             f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
-            f"{_arrow()}{NOUN[item.search_in][1].capitalize() if item.search_in != 'all' else 'Everything'}"
+            f"{_arrow()}{choice_of(item.search_in)}"
             f"</span></span>{strip}</button></li>"
         )
     return (
@@ -159,12 +152,12 @@ def examples(items: Sequence[Example]) -> str:
 
 
 def _found(candidate: Candidate) -> str:
-    content = candidate.content
-    if content.video is not None:
-        return f'<video src="{escape(media_url(content.video))}" muted playsinline preload="metadata" tabindex="-1"></video>'
-    if content.image is not None:
-        return image(content.image, "")
-    return f'<span class="u-found-words">{escape((content.text or "")[:90])}</span>'
+    content, file = candidate.content, media_file(candidate.content)
+    if file is None:
+        return f'<span class="u-found-words">{escape((content.text or "")[:90])}</span>'
+    if content.video is None:
+        return image(file, "")
+    return f'<video src="{escape(media_url(file))}" muted playsinline preload="metadata" tabindex="-1"></video>'
 
 
 def error(text: str) -> str:
@@ -181,20 +174,40 @@ def message(title: str, text: str, role: str = "status") -> str:
     return f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>'
 
 
+def copy_link(own: bool) -> str:
+    """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
+    note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
+    return (
+        f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
+        f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>'
+    )
+
+
+def notices(said: Sequence[str]) -> str:
+    """What of an address cannot be given, with a button that puts it away; "" where all of it can."""
+    if not said:
+        return ""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
+    return (
+        f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
+        'data-away="1">Close</button></div>'
+    )
+
+
 def media(candidate: Candidate, controls: bool = True) -> str:
     """A candidate's picture or clip in a frame; "" for words alone. controls: whether a clip can be played."""
-    content = candidate.content
-    if content.video is not None:
-        return (
-            f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
-            f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>'
-        )
-    if content.image is not None:
-        return f'<div class="u-media">{image(content.image, name_of(candidate))}</div>'
-    return ""
+    file, name = media_file(candidate.content), name_of(candidate)
+    if file is None:
+        return ""
+    if candidate.content.video is None:
+        return f'<div class="u-media">{image(file, name)}</div>'
+    return (
+        f'<div class="u-media"><video src="{escape(media_url(file))}" muted loop playsinline '
+        f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name)}"></video></div>'
+    )
 
 
-def image(source: Any, alt: str) -> str:
+def image(source: str | Path, alt: str) -> str:
     """A picture of the allowed folders that is loaded when it comes into view."""
     return (
         f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
@@ -216,7 +229,7 @@ def _words(candidate: Candidate) -> str:
 
 def name_of(candidate: Candidate) -> str:
     """What a person calls a candidate: its title, else how its text begins."""
-    kind = KIND[candidate.content.modality]
+    kind = KINDS[candidate.content.modality].title
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from PIL.Image import Image
 
@@ -20,7 +21,7 @@ from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
 from umr.search import Outcome, Searcher
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
-from umr.types import Candidate
+from umr.ui.kinds import media_file
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,13 @@ def open_searcher(folder: Path) -> Searcher:
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
     return searcher
+
+
+class Source(Protocol):
+    """Where a searcher comes from: all on offer, or a visitor's own."""
+
+    def get(self, name: str) -> Searcher:
+        """The searcher of this encoder. Raises ConfigError."""
 
 
 class Searchers:
@@ -164,7 +172,7 @@ def media_paths(searchers: Searchers) -> list[Path]:
     for folder in searchers.folders.values():
         place = (folder / IndexManifest.read(folder).collection_at).resolve()
         if not place.is_relative_to(bundled.resolve()):
-            files |= {path.resolve() for path in map(_file, Collection.open(place)) if path}
+            files |= {path.resolve() for one in Collection.open(place) if (path := media_file(one.content))}
     counts: dict[Path, int] = {}
     return [bundled, *sorted({_widest(file, files, counts) for file in files})]
 
@@ -190,9 +198,3 @@ def _count_alone(folder: Path, files: set[Path]) -> int:
             return 0
         count += len(inside)
     return count
-
-
-def _file(candidate: Candidate) -> Path | None:
-    content = candidate.content
-    file = content.image if content.image is not None else content.video
-    return Path(file) if isinstance(file, (str, Path)) else None

@@ -11,14 +11,13 @@ import atexit
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-try:
+if sys.platform != "win32":  # where there are no such locks: what a killed process left stays
     import fcntl
-except ImportError:  # Windows, where what a killed process left stays
-    fcntl = None
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +100,7 @@ def _is_dead(folder: Path) -> bool:
 
 def _locked(handle: int) -> bool:
     """Takes the lock of a file if nobody has it; False also where there are no locks."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

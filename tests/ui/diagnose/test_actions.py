@@ -26,7 +26,7 @@ def searchers(searcher, benchmark) -> Searchers:
 
 
 def test_the_choices_are_what_is_stored_with_it2i_ind_first(searchers):
-    assert diagnose.choices(searchers) == ["it2i ind", "it2i phrasing"]
+    assert diagnose.diagnosed_pairs(searchers) == ["it2i ind", "it2i phrasing"]
 
 
 def test_the_headlines_say_the_stored_numbers(searchers):

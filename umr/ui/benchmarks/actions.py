@@ -5,20 +5,17 @@ No model is loaded: everything follows from indexes/<encoder>/reports and the be
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from typing import Any
 
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError
 from umr.eval import reports
 from umr.eval.reports import Stored
-from umr.ui import render
+from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
-log = logging.getLogger(__name__)
-
+KEYS = ("b-measure", "b-a", "b-b")  # in the page's address
 MAX_MODELS = 4  # as many series as the stylesheet has colours for
 PAPERS = ("contrastive", "mca")  # the pair that was trained to be compared
 
@@ -29,25 +26,38 @@ def first_pair(searchers: Searchers) -> tuple[str, str]:
     return PAPERS if set(PAPERS) <= set(names) else (names[0], names[-1])
 
 
+def choices(searchers: Searchers) -> tuple[links.Choice, ...]:
+    """The measure of the tables, and the two models whose difference is shown."""
+    a, b = first_pair(searchers)
+    measures = tuple(benchmarks_html.MEASURE)
+    given = (("measure", measures, "success@1"), ("model", searchers.names, a), ("model", searchers.names, b))
+    return tuple(links.Choice(key, *choice) for key, choice in zip(KEYS, given, strict=True))
+
+
+def fill(searchers: Searchers, given: links.Given) -> links.Filled:
+    """What an address chooses in the tab."""
+    return links.fill_choices(choices(searchers), given)
+
+
 def tables(searchers: Searchers, column: Any) -> str:
     """Every stored report's numbers of one measure, as HTML."""
-    return _said(_tables, searchers, column)
+    return edge.answered_html("a report", lambda: _tables(searchers, column))
 
 
 def difference(searchers: Searchers, a: Any, b: Any) -> str:
     """The paired difference of two models, as HTML."""
-    return _said(_difference, searchers, a, b)
+    return edge.answered_html("a report", lambda: _difference(searchers, a, b))
 
 
 def drill(searchers: Searchers, key: Any) -> str:
     """The queries behind a pressed number ("model|task|split|page"), as HTML."""
-    return _said(_drill, searchers, key)
+    return edge.answered_html("a report", lambda: _drill(searchers, key))
 
 
 def _tables(searchers: Searchers, column: Any) -> str:
     if not isinstance(column, str) or column not in benchmarks_html.MEASURE:
         raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
-    found = [one for name in searchers.names if (one := _stored(searchers, name, need=False)) is not None]
+    found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
     if not found:
         return render.message(
             "Nothing measured yet",
@@ -76,22 +86,12 @@ def _drill(searchers: Searchers, key: Any) -> str:
     return benchmarks_html.drill(one, task, split, known, qrels, one.run(task, split), int(page))
 
 
-def _stored(searchers: Searchers, name: Any, need: bool = True) -> Stored | None:
-    """The reports of one of the page's encoders. need: raise ConfigError where there are none, instead of None."""
+def _stored(searchers: Searchers, name: Any) -> Stored:
+    """The reports of one of the page's encoders. Raises ConfigError where there are none."""
     if not isinstance(name, str) or name not in searchers.folders:
         raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(searchers.names)}")
-    index = searchers.folders[name]
-    if not need and not (index.parent / reports.FOLDER / "report.json").is_file():
-        return None
-    return reports.read_stored(name, index)
+    return reports.read_stored(name, searchers.folders[name])
 
 
-def _said(function: Callable[..., str], *arguments: Any) -> str:
-    """The function's HTML, or what it refused in words."""
-    try:
-        return function(*arguments)
-    except UMRError as error:
-        return render.error(str(error))
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("a report cannot be shown")
-        return render.error("Something went wrong on our side; the server's log has the details.")
+def _has_reports(searchers: Searchers, name: str) -> bool:
+    return (searchers.folders[name].parent / reports.FOLDER / "report.json").is_file()

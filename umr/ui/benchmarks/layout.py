@@ -8,10 +8,8 @@ import gradio as gr
 
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks.html import MEASURE
-from umr.ui.choices import benchmark_choices
-from umr.ui.parts.bar import PRIVATE, Chosen, dropdown
-from umr.ui.search.layout import pressed
-from umr.ui.searchers import Searchers
+from umr.ui.parts.bar import dropdown
+from umr.ui.parts.wiring import PRIVATE, Built, Frame, pressed
 
 PRESSED = """
 element.addEventListener('click', (event) => {
@@ -27,19 +25,19 @@ INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
 queries.</p></div>"""
 
 
-def build_benchmarks(searchers: Searchers) -> Chosen:
-    """Adds the tab to the Tabs that are being built; its content is read when it is first opened."""
-    measure, a, b = choices = benchmark_choices(searchers)
+def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
+    """Fills the tab that is being built; what it shows is read when it is first opened."""
+    searchers = frame.searchers
+    measure, a, b = choices = benchmarks.choices(searchers)
     compared = len(searchers.names) > 1
-    with gr.Tab("Benchmarks", id="benchmarks", elem_id="tab-benchmarks") as tab:
-        gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
-        with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
-            column = dropdown(measure, "Measure", 300, MEASURE)
-        rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=PRESSED)
-        with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
-            one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
-        pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=PRESSED, visible=compared)
-        behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
+    gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
+    with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
+        column = dropdown(measure, "Measure", 300, MEASURE)
+    rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=PRESSED)
+    with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
+        one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
+    pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=PRESSED, visible=compared)
+    behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
 
     def drill(event: gr.EventData) -> str:
         return benchmarks.drill(searchers, pressed(event))
@@ -48,6 +46,6 @@ def build_benchmarks(searchers: Searchers) -> Chosen:
     if compared:
         change = partial(benchmarks.difference, searchers)
         gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE)
-    for shown in (rows, pair, behind):
-        shown.select(drill, None, behind, **PRIVATE).then(None, js=TO_DRILL)
-    return Chosen("benchmarks", choices, [column, one, other])
+    for part in (rows, pair, behind):
+        part.select(drill, None, behind, **PRIVATE).then(None, js=TO_DRILL)
+    return Built(fields=[column, one, other], choices=choices)

@@ -13,13 +13,14 @@ from umr.encoders.caveats import concerns
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
 from umr.index.manifest import IndexManifest
-from umr.ui import render
+from umr.ui import edge, links
 from umr.ui.compare import html as compare_html
+from umr.ui.compare import link as compare_link
 from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, read_models
 from umr.ui.compare.export import as_json, as_png
+from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
-from umr.ui.handlers import OUR_FAULT, read_picture
-from umr.ui.links import CompareLink, benchmark_link, collection_of, reference_of, write_compare
+from umr.ui.handlers import read_picture
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
@@ -36,13 +37,11 @@ def compare_page(
     searchers: Searchers, uploads: Path, image: Any, text: Any, search_in: Any, models: Any, blind: Any, asked: Any
 ) -> Shown:
     """What the tab shows of a query, or what went wrong."""
-    try:
+
+    def compared() -> Shown:
         return _compare(searchers, read_picture(image, uploads), text, search_in, models, bool(blind), asked)
-    except UMRError as error:
-        return render.error(str(error)), None, ""
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("comparison failed")
-        return render.error(OUR_FAULT), None, ""
+
+    return edge.answered("a comparison", compared, lambda message: (message, None, ""))
 
 
 def _compare(
@@ -52,11 +51,11 @@ def _compare(
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
     found = replace(compare(searchers, picture, text, search_in, names, RANKS, asked), blind=blind)
     searcher = searchers.get(chosen[0])
-    reference = reference_of(searcher, picture) if isinstance(picture, Path) else ""
+    reference = links.reference_of(searcher, picture) if isinstance(picture, Path) else ""
     found = replace(found, own=picture is not None and not (reference or found.asked))
-    collection = collection_of(searchers, chosen[0])
+    collection = links.collection_of(searchers, chosen[0])
     link = CompareLink(text=found.text, search_in=search_in, models=chosen, blind=blind, asked=found.asked)
-    return compare_html.comparison(found), found, write_compare(link, collection, reference, found.own)
+    return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
 
 
 def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
@@ -65,7 +64,8 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
         raise ConfigError("There is nothing to vote on. Compare blind first.")
     if vote not in CHOICES:
         raise ConfigError(f"there is no vote {vote!r}; there are: {', '.join(CHOICES)}")
-    box.add(found.asked, *found.models, vote)
+    first, second = found.models
+    box.add(found.asked, first, second, vote)
     found = replace(found, blind=False)
     return compare_html.comparison(found, vote, box.tally()), found
 
@@ -81,9 +81,10 @@ def random_query(searchers: Searchers, random_from: random.Random | None = None)
     return _filled(benchmark_link(searchers, f"{task} {split} {query_id}"))
 
 
-def open_link(searchers: Searchers, link: CompareLink) -> tuple[Any, ...]:
+def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     """What an address puts into the bar: a query as random_query() gives it, models, whether blind."""
-    return *_filled(link), list(link.models or searchers.names[:MOST]), link.blind
+    link = compare_link.read(searchers, given)
+    return links.Filled((*_filled(link), list(link.models or searchers.names[:MOST]), link.blind), link.asks)
 
 
 def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:

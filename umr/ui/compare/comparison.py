@@ -13,9 +13,10 @@ from PIL.Image import Image
 from umr import media
 from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
-from umr.search import Outcome, Searcher, result_row
-from umr.types import SEARCH_IN, Query, Result
+from umr.search import Outcome, Searcher, decode, result_row
+from umr.types import Query, Result
 from umr.ui.handlers import make_query, read_count, read_picture
+from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
@@ -104,16 +105,15 @@ def compare(
     query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
     opened = {name: searchers.get(name) for name in names}
     _check_collections(opened)
-    ready, barred = opened[names[0]].decode(query)
-    ready = replace(ready, exclude=tuple(sorted(barred)))
-    seen = ready.content.image if isinstance(ready.content.image, Image) else None
+    ready = decode(query)
+    seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
     outcomes = {
         name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
         for name, searcher in opened.items()
     }
     small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
     return Comparison(
-        text=ready.content.text or "",
+        text=ready.query.content.text or "",
         search_in=search_in,
         picture=small,
         targets=targets,
@@ -133,8 +133,8 @@ def compare_rows(
     picture = read_picture(image, uploads)
     if picture is None and not text and isinstance(asked, str) and asked:
         known, _ = judged_query(searchers, asked)
-        picture, text = known.content.image, known.content.text
-        search_in = kind_of(known)
+        picture, text = picture_file(known.content), known.content.text
+        search_in = searched(known.target_modality)
     return as_rows(compare(searchers, picture, text, search_in, models, k, asked))
 
 
@@ -196,11 +196,6 @@ def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ..
         raise ConfigError(f"{parts[0]} {parts[1]} has no query {parts[2]!r}")
     grades = qrels[parts[2]]
     return queries[parts[2]], tuple(sorted(grades, key=lambda target: (-grades[target], target)))
-
-
-def kind_of(query: Query) -> str:
-    """What a query searches, as a page or a request says it."""
-    return {target: kind for kind, target in SEARCH_IN.items()}[query.target_modality]
 
 
 def _judged(searchers: Searchers, query: Query, asked: Any) -> tuple[Query, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from umr import media
 from umr.errors import MediaError
 from umr.types import Candidate, Result
 from umr.ui.compare.comparison import DEPTH, FIRST, Comparison, as_rows
-from umr.ui.render import KIND, NOUN
+from umr.ui.kinds import KINDS, choice_of
 
 RANKS = 6  # in the picture
 MARGIN, NAME, TILE, GAP, TOP, CAPTION, BELOW = 56, 264, 196, 20, 236, 34, 26  # px
@@ -65,7 +65,7 @@ def _query(canvas: Image.Image, draw: ImageDraw.ImageDraw, found: Comparison) ->
     lines = _wrap(draw, words, _font(40), width, 2)
     for number, line in enumerate(lines):
         draw.text((left, MARGIN + 50 * number), line, INK, _font(40))
-    what = "everything" if found.search_in == "all" else NOUN[found.search_in][1]
+    what = choice_of(found.search_in).lower()
     facts = f"Searched in {what}" + (f" · benchmark query {found.asked}" if found.asked else "")
     draw.text((left, MARGIN + 50 * len(lines) + 14), facts, MUTED, _font(24))
 
@@ -107,7 +107,7 @@ def _tile(canvas: Image.Image, draw: ImageDraw.ImageDraw, candidate: Candidate, 
     """A picture, a text, or a picture above a text."""
     picture, words = _picture(candidate), candidate.content.text
     if picture is None:
-        words = words or candidate.title or KIND[candidate.content.modality]
+        words = words or candidate.title or KINDS[candidate.content.modality].title
     height = TILE if not words else 0 if picture is None else ENTRY
     draw.rectangle((left, top, left + TILE - 1, top + TILE - 1), SURFACE, LINE, 2)
     if picture is not None:
@@ -150,4 +150,7 @@ def _cut(draw: ImageDraw.ImageDraw, line: str, font: ImageFont.FreeTypeFont, wid
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise MediaError("this Pillow has no scalable font; install one that was built with FreeType")
+    return font

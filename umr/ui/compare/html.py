@@ -10,8 +10,8 @@ from umr.encoders.caveats import UNEQUAL_DATA
 from umr.eval.familiar import UNLIKE
 from umr.types import Candidate, Result
 from umr.ui.compare.comparison import FIRST, Comparison
-from umr.ui.render import KIND, escape, media_url, name_of
-from umr.ui.search.html import copy_link
+from umr.ui.kinds import KINDS, media_file
+from umr.ui.render import copy_link, escape, media_url, name_of
 from umr.ui.searchers import PRECISION
 
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
@@ -162,7 +162,7 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
     candidate, hit = result.candidate, result.hit
     target = hit.candidate_id in found.told
     right = '<span class="u-right">Target</span>' if target else ""
-    kind = KIND[candidate.content.modality] if found.search_in == "all" else ""
+    kind = KINDS[candidate.content.modality].title if found.search_in == "all" else ""
     score = "" if found.blind else f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
     return (
         f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
@@ -188,18 +188,18 @@ def _only(found: Comparison, name: str, candidate_id: str) -> str:
 
 
 def _media(candidate: Candidate) -> str:
-    content = candidate.content
-    if content.video is not None:
+    file, name = media_file(candidate.content), escape(name_of(candidate))
+    if file is None:
+        return ""
+    if candidate.content.video is None:
         return (
-            f'<div class="u-media"><video src="{escape(media_url(content.video))}" muted loop playsinline '
-            f'preload="metadata" aria-label="{escape(name_of(candidate))}"></video></div>'
-        )
-    if content.image is not None:
-        return (
-            f'<div class="u-media"><img src="{escape(media_url(content.image))}" alt="{escape(name_of(candidate))}" '
+            f'<div class="u-media"><img src="{escape(media_url(file))}" alt="{name}" '
             'width="96" height="96" loading="lazy" decoding="async"></div>'
         )
-    return ""
+    return (
+        f'<div class="u-media"><video src="{escape(media_url(file))}" muted loop playsinline '
+        f'preload="metadata" aria-label="{name}"></video></div>'
+    )
 
 
 def _words(candidate: Candidate) -> str:

@@ -15,9 +15,8 @@ from umr.ui.compare import actions as compare
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
 from umr.ui.parts import scripts
-from umr.ui.parts.bar import PRIVATE, UPLOADS, query_bar
-from umr.ui.search.layout import pressed
-from umr.ui.search.layout import shown as tell
+from umr.ui.parts.bar import query_bar
+from umr.ui.parts.wiring import PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.searchers import Searchers
 
 KEEP_S = 3600  # how long a comparison waits for its vote or export
@@ -68,6 +67,10 @@ INVITATION = render.message(
     "Ask something, or take a benchmark query, whose right answers "
     "are known. Every model answers in a column of its own, rank by rank.",
 )
+ALONE = render.message(
+    "Nothing to compare",
+    "This page offers one model only. Start it with the index of a second one to see them side by side.",
+)
 
 
 @dataclass(frozen=True)
@@ -113,37 +116,21 @@ class View:
         return [self.shown, self.kept, self.address]
 
 
-@dataclass(frozen=True)
-class CompareTab:
-    """What a link fills in and runs. run: a comparison that keeps the page as it is while there is nothing to ask."""
-
-    bar: Bar
-    view: View
-    run: Callable[..., Any]
-
-
-def build_compare(searchers: Searchers, box: VoteBox | None = None) -> CompareTab | None:
-    """Adds the tab to the Tabs that are being built; None where there is nothing to compare."""
-    with gr.Tab("Compare", id="compare", elem_id="tab-compare") as tab:
-        if len(searchers.names) < FEWEST:
-            gr.HTML(
-                render.message(
-                    "Nothing to compare",
-                    "This page offers one model only. Start it with the index of a "
-                    "second one to see them side by side.",
-                ),
-                js_on_load=None,
-                apply_default_css=False,
-            )
-            return None
-        bar = _bar(searchers)
-        shown = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
-        view = View(shown, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
-        file = gr.JSON(visible=False)
+def build_compare(frame: Frame, tab: gr.Tab) -> Built:
+    """Fills the tab that is being built, and wires it; says so where there is nothing to compare."""
+    searchers = frame.searchers
+    if len(searchers.names) < FEWEST:
+        gr.HTML(ALONE, js_on_load=None, apply_default_css=False)
+        return Built()
+    bar = _bar(searchers)
+    result = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
+    view = View(result, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
+    file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
-    run = _wire_queries(searchers, bar, view)
-    _wire_result(box or VoteBox(), view, file)
-    return CompareTab(bar, view, run)
+    ask = _wire_queries(searchers, bar, view)
+    _wire_result(VoteBox(), view, file)
+    run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
+    return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs])
 
 
 def _bar(searchers: Searchers) -> Bar:
@@ -183,13 +170,13 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3
 
     def chance() -> Any:
-        return tell(compare.random_query, searchers)
+        return shown(compare.random_query, searchers)
 
     asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
     changed = gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE)
     drawn = bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, view.outputs, **PRIVATE)
     for done in (asked, changed, drawn):
-        done.then(None, view.address, js=scripts.TELL["compare"])
+        done.then(None, view.address, js=scripts.tell("compare"))
     return again
 
 
@@ -203,6 +190,6 @@ def _with_event(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """The function as a handler: of the kept comparison, and of what was pressed."""
 
     def handler(found: Any, event: gr.EventData) -> Any:
-        return tell(function, found, pressed(event))
+        return shown(function, found, pressed(event))
 
     return handler

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError
 from umr.eval.diagnosis import diagnosis_file, read_diagnosis
 from umr.eval.reports import FOLDER, diagnosed
 from umr.shipped import shown_path
-from umr.ui import render
+from umr.ui import edge, links, render
 from umr.ui.diagnose import html as diagnose_html
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
-log = logging.getLogger(__name__)
-
+KEYS = ("d-model", "d-split")  # in the page's address
 FIRST = ("it2i", "ind")
 
 
-def choices(searchers: Searchers) -> list[str]:
+def diagnosed_pairs(searchers: Searchers) -> list[str]:
     """The "task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
     found = {pair for folder in searchers.folders.values() for pair in diagnosed(folder.parent / FOLDER)} | {FIRST}
     return [" ".join(pair) for pair in sorted(found, key=lambda pair: (pair != FIRST, pair[0], pair[1] != "ind", pair))]
 
 
+def choices(searchers: Searchers) -> tuple[links.Choice, ...]:
+    """Model, task and split, in the order of `show`."""
+    pairs = diagnosed_pairs(searchers)
+    given = (("model", searchers.names, searchers.default), ("task and split", pairs, pairs[0]))
+    return tuple(links.Choice(key, *choice) for key, choice in zip(KEYS, given, strict=True))
+
+
+def fill(searchers: Searchers, given: links.Given) -> links.Filled:
+    """What an address chooses in the tab."""
+    return links.fill_choices(choices(searchers), given)
+
+
 def show(searchers: Searchers, encoder: Any, which: Any) -> str:
     """The diagnosis of an encoder on a "task split", or what is missing, as HTML."""
-    try:
-        return _show(searchers, encoder, which)
-    except UMRError as error:
-        return render.error(str(error))
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("the diagnosis cannot be shown")
-        return render.error("Something went wrong on our side; the server's log has the details.")
+    return edge.answered_html("a diagnosis", lambda: _show(searchers, encoder, which))
 
 
 def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
     if not isinstance(encoder, str) or encoder not in searchers.folders:
         raise ConfigError(f"there is no encoder {encoder!r}; there are: {', '.join(searchers.names)}")
-    if which not in choices(searchers):
-        raise ConfigError(f"{which!r} is not diagnosed; there are: {', '.join(choices(searchers))}")
+    if which not in diagnosed_pairs(searchers):
+        raise ConfigError(f"{which!r} is not diagnosed; there are: {', '.join(diagnosed_pairs(searchers))}")
     task, split = which.split()
     index = searchers.folders[encoder]
     if (task, split) not in diagnosed(index.parent / FOLDER):

@@ -6,10 +6,9 @@ from functools import partial
 
 import gradio as gr
 
-from umr.ui.choices import diagnose_choices
 from umr.ui.diagnose import actions as diagnose
-from umr.ui.parts.bar import PRIVATE, Chosen, dropdown
-from umr.ui.searchers import Searchers
+from umr.ui.parts.bar import dropdown
+from umr.ui.parts.wiring import PRIVATE, Built, Frame
 
 #: Points tell what they are in the caption below the plot; arrow keys move from point to point.
 POINTS = """
@@ -42,13 +41,13 @@ INTRO = """<div class="u-tab-intro"><h2>Does the model read both parts?</h2>
 asked with its picture only and with its text only.</p></div>"""
 
 
-def build_diagnose(searchers: Searchers) -> Chosen:
-    """Adds the tab to the Tabs that are being built; its content is read when it is first opened."""
-    choices = diagnose_choices(searchers)
-    with gr.Tab("Diagnose", id="diagnose", elem_id="tab-diagnose") as tab:
-        gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
-        with gr.Row(elem_id="d-bar", elem_classes="u-choices"):
-            model, which = dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)
-        shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=POINTS)
-    gr.on([tab.select, model.input, which.input], partial(diagnose.show, searchers), [model, which], shown, **PRIVATE)
-    return Chosen("diagnose", choices, [model, which])
+def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:
+    """Fills the tab that is being built; what it shows is read when it is first opened."""
+    choices = diagnose.choices(frame.searchers)
+    gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
+    with gr.Row(elem_id="d-bar", elem_classes="u-choices"):
+        fields = [dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)]
+    shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=POINTS)
+    moved = [tab.select, *(field.input for field in fields)]
+    gr.on(moved, partial(diagnose.show, frame.searchers), fields, shown, **PRIVATE)
+    return Built(fields=fields, choices=choices)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.eval.ood import Verdict, judge, read_calibration
-from umr.ui import handlers, render
+from umr.ui import edge, handlers, render
 from umr.ui.files import html as files_html
 from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import Shelves
 from umr.ui.searchers import PRECISION, Searchers
-
-log = logging.getLogger(__name__)
 
 
 class Shown(NamedTuple):
@@ -29,34 +26,36 @@ def add(
     shelves: Shelves, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
 ) -> Iterator[Shown]:
     """Indexes what was dropped; shows the progress, and at the end what became of it, or what went wrong."""
-    try:
-        sources = read_files(files, uploads)
-        bundled = searchers.get(encoder)
-        yield Shown(files_html.progress("Taking in", 0, len(sources)), "busy")
-        for job in shelves.build(_session(session), sources, bundled.encoder):
-            yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
-        own = shelves.get(session).own
-        yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), encoder), "ready")
-    except Cancelled as done:
-        yield _after(shelves, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
-    except UMRError as error:
-        yield _after(shelves, session, render.error(str(error)))
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("indexing a visitor's files failed")
-        yield _after(shelves, session, render.error(handlers.OUR_FAULT))
+
+    def steps() -> Generator[Shown, None, None]:
+        try:
+            yield from _add(shelves, searchers, _session(session), read_files(files, uploads), encoder)
+        except Cancelled as done:
+            yield _after(shelves, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
+
+    return edge.each_answered("indexing a visitor's files", steps(), lambda said: _after(shelves, session, said))
+
+
+def _add(
+    shelves: Shelves, searchers: Searchers, session: str, sources: list[tuple[str, Path]], encoder: Any
+) -> Iterator[Shown]:
+    bundled = searchers.get(encoder)
+    yield Shown(files_html.progress("Taking in", 0, len(sources)), "busy")
+    for job in shelves.build(session, sources, bundled.encoder):
+        yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
+    own = shelves.get(session).own
+    yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), encoder), "ready")
 
 
 def search(shelves: Shelves, session: str | None, uploads: Path, image: Any, text: Any, search_in: Any, k: Any) -> str:
     """The results of a search in this visitor's own files, as HTML."""
-    try:
+
+    def found() -> str:
         shelf = shelves.get(session)
         outcome = handlers.answer(shelf, uploads, image, text, search_in, "", k)
         return render.results(outcome, search_in, shelf.own.searcher.encoder.name, PRECISION)
-    except UMRError as error:
-        return render.error(str(error))
-    except Exception:  # the page's edge, as above
-        log.exception("searching a visitor's files failed")
-        return render.error(handlers.OUR_FAULT)
+
+    return edge.answered_html("a search of a visitor's files", found)
 
 
 def choose_picture(shelves: Shelves, session: str | None, candidate_id: Any) -> str:

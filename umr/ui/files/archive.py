@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.types import Refused
@@ -140,7 +141,7 @@ def _take(
         draft.unlink(missing_ok=True)
 
 
-def copy(source: io.BufferedIOBase | zipfile.ZipExtFile, out: io.BufferedWriter, budget: Budget) -> None:
+def copy(source: IO[bytes], out: IO[bytes], budget: Budget) -> None:
     """Copies a stream, counting what really comes. Raises MediaError over the limit of one file or of all together."""
     taken = 0
     while chunk := source.read(CHUNK):

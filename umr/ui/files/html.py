@@ -12,15 +12,10 @@ from umr.eval.ood import Verdict, percent
 from umr.types import Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
+from umr.ui.kinds import KINDS
 from umr.ui.render import escape
 
 SHOWN_REASONS = 100
-_KINDS = {
-    "image": ("picture", "pictures"),
-    "text": ("passage", "passages"),
-    "video": ("clip", "clips"),
-    "image,text": ("entry", "entries"),
-}
 
 
 def intro() -> str:
@@ -67,7 +62,7 @@ def drift(verdicts: Sequence[Verdict] | None) -> str:
         return ""
     lines = []
     for verdict in verdicts:
-        noun = _KINDS[verdict.modality][1]
+        noun = KINDS[verdict.modality].files
         if verdict.far:
             lines.append(
                 f'<p class="u-notice" data-drift="far"><span><b>These {noun} are far from what the model was trained on:'
@@ -99,7 +94,8 @@ def refusals(refused: Sequence[Refused]) -> str:
 
 
 def _count(number: int, kind: str) -> str:
-    return f"{number:,} {_KINDS[kind][0 if number == 1 else 1]}"
+    words = KINDS[kind]
+    return f"{number:,} {words.file if number == 1 else words.files}"
 
 
 def _mb(count: int) -> str:

@@ -12,11 +12,11 @@ from gradio.components import Component
 from umr.ui.files import actions as files
 from umr.ui.files import html as files_html
 from umr.ui.files.visitor_collections import Shelves
-from umr.ui.parts.bar import PRIVATE, QUIET, UPLOADS, VISITORS, claim_uploads
-from umr.ui.search.layout import pressed, shown
+from umr.ui.kinds import choice_of
+from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
 
-KINDS = [("Everything", "all"), ("Images", "images"), ("Passages", "passages"), ("Clips", "clips")]
+KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "clips")]
 SHOWN = 24
 #: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
@@ -67,22 +67,19 @@ class Bar:
         return [self.image, self.text, self.kind]
 
 
-def build_files(searchers: Searchers, page: gr.Blocks, elsewhere: Sequence[Component]) -> None:
-    """Adds the tab to the Tabs that are being built; `page` tells when a visitor leaves.
-
-    elsewhere: what of other tabs holds a visitor's picture, to be emptied when their files are removed.
-    """
+def build_files(frame: Frame, tab: gr.Tab) -> Built:
+    """Fills the tab that is being built; what other tabs hold of a visitor's pictures is emptied with their files."""
     shelves = Shelves(UPLOADS, visitors=VISITORS)
-    with gr.Tab("Your files", id="files", elem_id="tab-files"):
-        gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)
-        bench, bar = _bench(searchers), _bar()
-    _wire_bench(searchers, shelves, bench, bar, elsewhere)
+    gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)
+    bench, bar = _bench(frame.searchers), _bar()
+    _wire_bench(frame.searchers, shelves, bench, bar, frame.pictures)
     _wire_search(shelves, bar)
 
     def own_leave(request: gr.Request) -> None:
         shelves.leave(request.session_hash)
 
-    page.unload(own_leave)
+    frame.page.unload(own_leave)
+    return Built()
 
 
 def _bench(searchers: Searchers) -> Bench:

@@ -78,7 +78,7 @@ class Shelves:
         """This visitor's shelf, kept for longer by the use. Raises ConfigError where there is none (any more)."""
         with self._lock:
             shelf = self._shelves.get(session or "")
-            if shelf is None:
+            if session is None or shelf is None:
                 raise ConfigError("There are no files of yours here (any more). Add some first.")
             self._shelves[session] = self._shelves.pop(session)
             self._expire(session, self.keep_s)

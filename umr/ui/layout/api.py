@@ -14,7 +14,7 @@ import gradio as gr
 
 from umr.ui import api, handlers
 from umr.ui.compare.comparison import compare_rows
-from umr.ui.search.layout import UPLOADS, shown
+from umr.ui.parts.wiring import UPLOADS, shown
 from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
@@ -34,7 +34,8 @@ def answer_as_json(page: gr.Blocks) -> None:
     def contents(outputs: Sequence[Any], root_url: str) -> list[TextContent]:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
-    page.mcp_server_obj.postprocess_output_data = contents
+    if page.mcp_server_obj is not None:
+        page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign]  # Gradio has no setting
 
 
 def _picture(image: Any, page: gr.Blocks) -> tuple[Any, Path]:

@@ -8,14 +8,13 @@ so the class is set on the running server: every connection looks it up anew.
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from gradio import Blocks
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-try:
+if sys.platform != "win32":  # which has no such limit
     import resource
-except ImportError:  # Windows, which has no such limit
-    resource = None
 
 ASK_S = 20.0  # from the connection's beginning, or from the last answer, until the headers of a request are there
 MOST, FEWEST = 4_096, 64
@@ -38,7 +37,8 @@ class Patient(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
@@ -75,7 +75,7 @@ def raise_descriptor_limit() -> int:
         The number of connections.
     """
     soft = MOST + RESERVED
-    if resource is not None:
+    if sys.platform != "win32":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = MOST + RESERVED if hard == resource.RLIM_INFINITY else min(hard, MOST + RESERVED)
         if soft != resource.RLIM_INFINITY and soft < most:

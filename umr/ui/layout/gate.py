@@ -242,7 +242,7 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
     if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):
         return
     asked = f"{headers.get('host', '')},{headers.get('x-forwarded-host', '')}".lower().split(",")
-    if site is not None or urlsplit(origin.lower()).netloc not in {host.strip() for host in asked} - {""}:
+    if site is not None or urlsplit((origin or "").lower()).netloc not in {host.strip() for host in asked} - {""}:
         raise Refused(403, NOT_FROM_HERE)
 
 

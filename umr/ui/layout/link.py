@@ -1,23 +1,21 @@
-"""The page's address: opened once into bars, notices and the right tab, then kept as the page is."""
+"""The page's address: opened once into fields, notices and the right tab, then kept as the page is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
-from umr.ui import choices, links
-from umr.ui.choices import Choice
-from umr.ui.compare import actions as compare
-from umr.ui.compare.layout import CompareTab
+from umr.ui import links, render
+from umr.ui.layout.tabs import TABS
+from umr.ui.links import Filled, Given
 from umr.ui.parts import scripts
-from umr.ui.parts.bar import PRIVATE, QUIET, Chosen
-from umr.ui.search import actions as search
-from umr.ui.search import html as search_html
-from umr.ui.search.layout import SHOWN, SearchTab
+from umr.ui.parts.wiring import PRIVATE, QUIET, Built, Run
 from umr.ui.searchers import Searchers
 
 #: The notices' button puts them away.
@@ -27,16 +25,26 @@ element.addEventListener('click', (event) => {
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Everything that an address asks for. filled: of each tab, in order.  notices: what of it cannot be given, in words."""
+
+    tab: str
+    filled: tuple[Filled, ...]
+    notices: tuple[str, ...] = ()
+
+
+def read(searchers: Searchers, address: object) -> Opened:
+    """The state that a page's query string asks for. Never raises: what is wrong becomes a notice."""
+    given = Given.of(address)
+    tab = given.one_of("tab", [row.name for row in TABS], "tab") or TABS[0].name
+    filled = tuple(row.fill(searchers, given) for row in TABS)
+    return Opened(tab=tab, filled=filled, notices=tuple(dict.fromkeys(given.notices)))
+
+
 def head_script() -> str:
     """What keeps the address, and what the browser itself leaves unsaid, for the page's head."""
-    keys = json.dumps(
-        {
-            "search": links.SEARCH_KEYS,
-            "compare": links.COMPARE_KEYS,
-            "diagnose": choices.DIAGNOSE_KEYS,
-            "benchmarks": choices.BENCHMARK_KEYS,
-        }
-    )
+    keys = json.dumps({row.name: row.keys for row in TABS if row.keys})
     return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}{scripts.VISITOR}</script>"
 
 
@@ -45,69 +53,49 @@ def build_notices() -> gr.HTML:
     return gr.HTML(elem_id="notices", apply_default_css=False, js_on_load=AWAY)
 
 
-def wire_link(
-    searchers: Searchers,
-    page: gr.Blocks,
-    tabs: gr.Tabs,
-    notices: gr.HTML,
-    first: SearchTab,
-    second: CompareTab | None,
-    chosen: Sequence[Chosen],
-) -> None:
-    """What the page does with the address that it was opened with, and when a tab, or something in one, is chosen."""
+def wire_link(searchers: Searchers, page: gr.Blocks, tabs: gr.Tabs, notices: gr.HTML, built: Sequence[Built]) -> None:
+    """What the page does with the address that it was opened with, and when something is chosen in a tab.
+
+    built: what each tab gave, in the order of TABS.
+    """
     address, tab = gr.Textbox(visible=False, label="address"), gr.Textbox(visible=False, label="tab")
-    ready = [gr.State(False), gr.State(False)]
-    outputs = [
-        tabs,
-        tab,
-        notices,
-        *ready,
-        *(part for one in chosen for part in one.dropdowns),
-        *first.bar.asked,
-        first.bar.model,
-        first.bar.count,
-        *(second.bar.linked if second else []),
-    ]
-    read = partial(_open, searchers, [choice for one in chosen for choice in one.choices], len(outputs))
-    opened = page.load(read, address, outputs, js=scripts.ADDRESS, **QUIET)
-    opened.then(None, tab, js=scripts.GIVEN)
-    _run(opened, ready[0], first.run, [first.view.trail, *first.bar.inputs], first.view, "search")
-    if second:
-        _run(opened, ready[1], second.run, second.bar.inputs, second.view, "compare")
-    for one in chosen:
-        _follow(one)
-    for child in tabs.children:
-        child.select(None, js=f"() => {{ window.umrAddress.tab('{child.id}'); }}")
-
-
-def _follow(one: Chosen) -> None:
-    told = gr.Textbox(visible=False, label="address")
-    write = partial(choices.write, one.choices)
-    gr.on([part.input for part in one.dropdowns], write, one.dropdowns, told, **QUIET).then(
-        None, told, js=scripts.TELL[one.tab]
+    ready = [gr.State(False) for _ in built]
+    fields = [field for one in built for field in one.fields]
+    opened = page.load(
+        partial(_open, searchers, built),
+        address,
+        [tabs, tab, notices, *ready, *fields],
+        js=scripts.ADDRESS,
+        **QUIET,
     )
+    opened.then(None, tab, js=scripts.GIVEN)
+    for row, one, is_ready in zip(TABS, built, ready, strict=True):
+        if one.run:
+            _run(opened, is_ready, one.run, row.name)
+        if one.choices:
+            _follow(one, row.name)
 
 
-def _open(searchers: Searchers, given: Sequence[Choice], outputs: int, address: Any) -> list[Any]:
+def _open(searchers: Searchers, built: Sequence[Built], address: Any) -> list[Any]:
     if not address:
-        return [gr.skip()] * outputs
-    link = links.read(searchers, address)
-    values = [
-        gr.Tabs(selected=link.tab),
-        link.tab,
-        search_html.notices(link.notices),
-        link.search.asks,
-        link.compare.asks,
-        *(link.chosen.get(choice.key, choice.first) for choice in given),
-        *search.open_link(link.search, searchers.default, SHOWN),
-        *compare.open_link(searchers, link.compare),
-    ]
-    return values[:outputs]  # without a Compare tab its part is left out
+        return [gr.skip()] * (3 + len(built) + sum(len(one.fields) for one in built))
+    link = read(searchers, address)
+    shown = [value for one, filled in zip(built, link.filled, strict=True) if one.fields for value in filled.values]
+    asks = [filled.asks for filled in link.filled]
+    return [gr.Tabs(selected=link.tab), link.tab, render.notices(link.notices), *asks, *shown]
 
 
-def _run(opened: Any, ready: gr.State, run: Any, inputs: list[Any], view: Any, tab: str) -> None:
+def _follow(one: Built, tab: str) -> None:
+    told = gr.Textbox(visible=False, label="address")
+    write = partial(links.write_choices, one.choices)
+    moved = [field.input for field in one.fields if isinstance(field, gr.Dropdown)]
+    gr.on(moved, write, list(one.fields), told, **QUIET).then(None, told, js=scripts.tell(tab))
+
+
+def _run(opened: Dependency, ready: gr.State, run: Run, tab: str) -> None:
     def asked(is_ready: Any, *values: Any) -> Any:
-        return run(*values) if is_ready is True else [gr.skip()] * len(view.outputs)
+        return run.ask(*values) if is_ready is True else [gr.skip()] * len(run.outputs)
 
-    done = opened.success(asked, [ready, *inputs], view.outputs, show_progress_on=view.outputs[0], **PRIVATE)
-    done.then(None, view.address, js=scripts.TELL[tab])
+    outputs = list(run.outputs)
+    done = opened.success(asked, [ready, *run.inputs], outputs, show_progress_on=outputs[0], **PRIVATE)
+    done.then(None, run.address, js=scripts.tell(tab))

@@ -5,8 +5,9 @@ routes and components would do both; they are closed here. What the page's handl
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn
 
 import gradio as gr
@@ -49,7 +50,8 @@ def fetch_nothing() -> None:
     """
     if hasattr(Block.async_move_resource_to_block_cache, "__wrapped__"):
         return
-    Block.async_move_resource_to_block_cache = _keeps_local(Block.async_move_resource_to_block_cache)
+    keep = Block.async_move_resource_to_block_cache
+    Block.async_move_resource_to_block_cache = _keeps_local(keep)  # type: ignore[method-assign]  # no setting, see above
     for name in (
         "async_ssrf_protected_get",
         "async_ssrf_protected_download",
@@ -60,12 +62,12 @@ def fetch_nothing() -> None:
         setattr(processing_utils, name, _refuse)
 
 
-Keep = Callable[[Block, Any], Awaitable[str | None]]
+Keep = Callable[[Block, str | Path | None], Coroutine[Any, Any, str | None]]
 
 
 def _keeps_local(keep: Keep) -> Keep:
     @wraps(keep)
-    async def keep_local(block: Block, source: Any) -> str | None:
+    async def keep_local(block: Block, source: str | Path | None) -> str | None:
         if is_http_url_like(str(source)):
             _refuse()
         return await keep(block, source)

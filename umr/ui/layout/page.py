@@ -12,20 +12,17 @@ os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQU
 import gradio as gr
 from starlette.middleware import Middleware
 
-from umr.ui.benchmarks.layout import build_benchmarks
-from umr.ui.compare.layout import build_compare
-from umr.ui.diagnose.layout import build_diagnose
 from umr.ui.examples import Example
-from umr.ui.files.layout import build_files
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.outside import Closed, fetch_nothing
+from umr.ui.layout.ports import DEFAULT_HOST, HOST
 from umr.ui.layout.sessions import keep_sessions
-from umr.ui.parts.bar import VISITORS
-from umr.ui.ports import DEFAULT_HOST, HOST
-from umr.ui.search.layout import build_search
+from umr.ui.layout.tabs import TABS
+from umr.ui.parts import scripts
+from umr.ui.parts.wiring import VISITORS, Frame
 from umr.ui.searchers import Searchers
 
 STYLE = Path(__file__).parent.parent / "style.css"
@@ -33,7 +30,6 @@ SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who 
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
 #: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
 CACHE_S = (3600, 86_400)
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
 <h1>Show a picture. Say what should be different.</h1>
 <p>One encoder reads your picture and your words together, and finds images, passages, illustrated entries and
@@ -48,15 +44,14 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
         build_api(searchers, page)
         gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
         notices = build_notices()
-        with gr.Tabs(elem_id="tabs", selected="search") as tabs:  # a tab's id is what ?tab= in the page's address says
-            with gr.Tab("Search", id="search", elem_id="tab-search"):
-                first = build_search(searchers, examples)
-            second = build_compare(searchers)
-            chosen = [build_diagnose(searchers), build_benchmarks(searchers)]
-            build_files(
-                searchers, page, [first.bar.image, *([second.bar.image, *second.view.outputs] if second else [])]
-            )
-        wire_link(searchers, page, tabs, notices, first, second, chosen)
+        frame, built = Frame(searchers=searchers, examples=examples, page=page), []
+        with gr.Tabs(elem_id="tabs", selected=TABS[0].name) as tabs:
+            for row in TABS:
+                with gr.Tab(row.title, id=row.name, elem_id=f"tab-{row.name}") as tab:
+                    built.append(row.build(frame, tab))
+                tab.select(None, js=scripts.show(row.name))
+                frame.pictures.extend(built[-1].pictures)
+        wire_link(searchers, page, tabs, notices, built)
     return page
 
 
@@ -73,7 +68,7 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
         server_port=port,
         allowed_paths=[str(path) for path in media],
         head=style + head_script(),
-        theme=gr.themes.Base(**FONTS),
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         footer_links=[],
         run_history=False,
         share=False,

@@ -91,11 +91,6 @@ TO_RESULTS = """(address) => { window.umrAddress.tell('search', address);
 #: After a reference was chosen: back to the query bar, ready to type what should change.
 TO_BAR = """() => { window.scrollTo({ top: 0, behavior: 'instant' });
   document.querySelector('#q-text textarea')?.focus(); }"""
-#: The address tells what a tab shows.
-TELL = {
-    tab: f"(address) => {{ window.umrAddress.tell('{tab}', address); }}"
-    for tab in ("search", "compare", "diagnose", "benchmarks")
-}
 #: What the page was opened with.
 ADDRESS = "() => [window.umrAddress.opened]"
 #: The address is being given: from now on it follows what is on show, beginning with the tab.
@@ -120,3 +115,13 @@ window.umrAddress = {
   },
 };
 """
+
+
+def tell(tab: str) -> str:
+    """The address tells what a tab shows."""
+    return f"(address) => {{ window.umrAddress.tell('{tab}', address); }}"
+
+
+def show(tab: str) -> str:
+    """The address tells which tab is on show."""
+    return f"() => {{ window.umrAddress.tab('{tab}'); }}"

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from umr import query_arithmetic
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
 from umr.query_arithmetic import UNMOVED, Steering
 from umr.search import Outcome, Searcher
 from umr.types import SEARCH_IN
-from umr.ui import handlers, links, render
+from umr.ui import edge, handlers, links, render
 from umr.ui.examples import Example
 from umr.ui.search import html as search_html
+from umr.ui.search import link as search_link
 from umr.ui.search import suggest
 from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
 from umr.ui.searchers import PRECISION, Searchers
 
-log = logging.getLogger(__name__)
-
+SHOWN = 24  # results on the page, where nothing else is asked for
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 #: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
 #: page's address ("" leaves it as it is).
@@ -42,14 +40,12 @@ def find(
     cut: Any = 0,
 ) -> Shown:
     """A search with everything that the bar and the drawer say; what goes wrong is said in the place of the results."""
-    try:
+
+    def found() -> Shown:
         moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
         return _find(searchers, trail, handlers.read_picture(image, uploads), text, search_in, model, k, moved)
-    except UMRError as error:
-        return render.error(str(error)), None, search_html.trail(trail), trail, ""
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("search failed")
-        return render.error(handlers.OUR_FAULT), None, search_html.trail(trail), trail, ""
+
+    return edge.answered("search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
 
 def _find(
@@ -57,9 +53,9 @@ def _find(
 ) -> Shown:
     count, query = handlers.read_count(k), handlers.make_query(picture, text, search_in)
     searcher = searchers.get(model)
-    outcome = searchers.told(model, query_arithmetic.search(searcher, query, count, moved), picture)
+    outcome = searchers.told(model, searcher.search(query, count, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", search_in, moved)
-    address = links.write(turn, links.collection_of(searchers, model), model, count)
+    address = search_link.write(turn, links.collection_of(searchers, model), model, count)
     return _shown(outcome, follow(trail, turn), model, address, PRECISION)
 
 
@@ -134,7 +130,7 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         check = searchers.check(model)  # here, as soon as there is a picture: the search finds the verdict made
         if check is not None and check.unlike(picture):
             return search_html.no_suggestions(unlike=True)
-        own = suggest.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
+        own = links.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
         item = own or suggest.nearest_item(searcher, picture)
         texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []
         return search_html.suggestions(texts, None if own else item)
@@ -142,9 +138,11 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         return search_html.no_suggestions()
 
 
-def open_link(link: links.SearchLink, default: str, count: int) -> tuple[Any, ...]:
+def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     """What an address puts into the bar: query and drawer settings (as `return_to`), model, number of results."""
-    return *_asked(link.picture, link.text, link.search_in, link.steering), link.model or default, link.k or count
+    link = search_link.read(searchers, given)
+    query = _asked(link.picture, link.text, link.search_in, link.steering)
+    return links.Filled((*query, link.model or searchers.default, link.k or SHOWN), link.asks)
 
 
 def _asked(picture: Path | None, text: str, search_in: str, moved: Steering) -> tuple[Any, ...]:
@@ -180,7 +178,7 @@ def _stored(searchers: Searchers, example: Example, model: str) -> Shown:
         outcome,
         (turn,),
         model,
-        links.write(turn, links.collection_of(searchers, model), model, len(example.results)),
+        search_link.write(turn, links.collection_of(searchers, model), model, len(example.results)),
         "stored result",
     )
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from umr.errors import ConfigError, UMRError
 from umr.explain import explain, place_of
 from umr.types import Query
-from umr.ui import handlers, render
+from umr.ui import edge, handlers
 from umr.ui.search import details_html
 from umr.ui.search.history import Answered, Turn
 from umr.ui.searchers import Searchers
-
-log = logging.getLogger(__name__)
 
 
 def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
@@ -59,12 +56,9 @@ def _query(turn: Turn) -> Query:
 
 
 def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:
-    try:
+    def told() -> str:
         if answered is None:
             raise ConfigError("the search that found this is over; search again")
         return tell(answered)
-    except UMRError as error:
-        return render.error(str(error))
-    except Exception:  # the page's edge: a visitor reads a sentence, the log keeps the traceback
-        log.exception("details failed")
-        return render.error(handlers.OUR_FAULT)
+
+    return edge.answered_html("a detail", told)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from umr.query_arithmetic import Steering
 from umr.types import Candidate
-from umr.ui.render import escape, icon, media_url, name_of
+from umr.ui.render import copy_link, escape, icon, media_url, name_of
 from umr.ui.search.history import Trail, Turn
-
-OWN_PICTURE = "Your own picture stays here: the link carries the rest."
 
 
 def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
@@ -45,31 +43,11 @@ def trail(turns: Trail) -> str:
     return f'<div class="u-trail-row">{nav}{copy_link(own)}</div>'
 
 
-def copy_link(own: bool) -> str:
-    """The button that copies the page's address. own: the picture is the visitor's own, so the address lacks it."""
-    note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
-    return (
-        f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
-        f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>'
-    )
-
-
 def scope() -> str:
     """What the bundled models can be expected to know, for a visitor who brings a photograph."""
     return (
         '<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
         "with a photograph of your own, expect weak results.</p>"
-    )
-
-
-def notices(said: Sequence[str]) -> str:
-    """What of an address cannot be given, with a button that puts it away; "" where all of it can."""
-    if not said:
-        return ""
-    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
-    return (
-        f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
-        'data-away="1">Close</button></div>'
     )
 
 

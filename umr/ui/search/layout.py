@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,20 +10,17 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from umr.errors import UMRError
 from umr.query_arithmetic import FORMULA
 from umr.ui import handlers, render
 from umr.ui.examples import Example
 from umr.ui.parts import scripts
-from umr.ui.parts.bar import PRIVATE, QUIET, UPLOADS, query_bar
+from umr.ui.parts.bar import query_bar
+from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
-SHOWN = 24  # results on the page
-MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion
-SURROGATE = re.compile("[\ud800-\udfff]")
 ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic <strong>outside the training</strong>, an
 experiment: <code>{FORMULA}</code>, where c is the model's own composition, p the picture alone, t the words alone, n what
 there should be less of, b the balance, and unit() brings the length back to 1. At b = 0 and without “less of” nothing is
@@ -32,18 +28,25 @@ changed. The cut leaves out results below that share of the best score.</p>"""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """The query bar's and the drawer's components, in the order in which a search takes their values."""
-
+class _Query:
     image: gr.Image
     text: gr.Textbox
     kind: gr.Radio
     model: gr.Dropdown
     go: gr.Button
+
+
+@dataclass(frozen=True)
+class _Tuning:
     count: gr.Slider
     balance: gr.Slider
     less: gr.Textbox
     cut: gr.Slider
+
+
+@dataclass(frozen=True)
+class Bar(_Tuning, _Query):
+    """The query bar's and the drawer's components, in the order in which a search takes their values."""
 
     @property
     def inputs(self) -> list[Component]:
@@ -72,17 +75,9 @@ class View:
         return [self.results, self.answered, self.crumbs, self.trail, self.address]
 
 
-@dataclass(frozen=True)
-class SearchTab:
-    """What a link fills in and runs. run: a search that keeps the page as it is while there is nothing to ask."""
-
-    bar: Bar
-    view: View
-    run: Callable[..., Any]
-
-
-def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
-    """Adds the tab's components to the Blocks that is being built, and wires them."""
+def build_search(frame: Frame, tab: gr.Tab) -> Built:
+    """Fills the tab that is being built, and wires it."""
+    searchers, examples = frame.searchers, frame.examples
     query = _bar(searchers)
     gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
     chips = gr.HTML(
@@ -91,7 +86,7 @@ def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
     with gr.Row(elem_id="drawers"):
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
-        bar = Bar(**query, **_tuning())
+        bar = Bar(**vars(query), **vars(_tuning()))
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
@@ -101,10 +96,11 @@ def build_search(searchers: Searchers, examples: list[Example]) -> SearchTab:
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
     _details(searchers, bar, view)
-    return SearchTab(bar, view, _finders(searchers)[1])
+    run = Run(ask=_finders(searchers)[1], inputs=[view.trail, *bar.inputs], outputs=view.outputs, address=view.address)
+    return Built(fields=[*bar.asked, bar.model, bar.count], run=run, pictures=[bar.image])
 
 
-def _bar(searchers: Searchers) -> dict[str, Component]:
+def _bar(searchers: Searchers) -> _Query:
     def choice() -> gr.Dropdown:
         return gr.Dropdown(
             searchers.names,
@@ -122,18 +118,18 @@ def _bar(searchers: Searchers) -> dict[str, Component]:
     image, text, kind, go, model = query_bar(
         "q", "Search", "Describe it, or say what should change", "The picture you search with", choice
     )
-    return {"image": image, "text": text, "kind": kind, "model": model, "go": go}
+    return _Query(image, text, kind, model, go)
 
 
-def _tuning() -> dict[str, Component]:
+def _tuning() -> _Tuning:
     with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
         with gr.Row(elem_id="tune-fields"):
-            count = gr.Slider(1, handlers.MAX_RESULTS, SHOWN, step=1, label="Results", elem_id="q-count")
+            count = gr.Slider(1, handlers.MAX_RESULTS, search.SHOWN, step=1, label="Results", elem_id="q-count")
             cut = gr.Slider(0, 1, 0, step=0.05, label="Relative score cut", elem_id="q-cut")
             balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
             less = gr.Textbox(label="Less of", placeholder="glass", elem_id="q-less", max_lines=1)
         gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
-    return {"count": count, "balance": balance, "less": less, "cut": cut}
+    return _Tuning(count, balance, less, cut)
 
 
 def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
@@ -202,7 +198,7 @@ def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
     )
 
 
-def _wire_examples(searchers: Searchers, examples: list[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
+def _wire_examples(searchers: Searchers, examples: Sequence[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
     def example(model: Any, count: Any, event: gr.EventData) -> Any:
         return shown(search.open_example, searchers, examples, pressed(event), model, count)
 
@@ -250,21 +246,3 @@ def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., An
         return find(trail, *values) if values[0] or values[1] else [gr.skip()] * 5
 
     return find, again
-
-
-def pressed(event: gr.EventData) -> str:
-    """What the browser says was pressed: any short text, whose meaning the handlers check. Nothing else passes, so that
-    no answer can hold what Gradio would take for a change of a component. Raises gr.Error.
-    """
-    value = event._data.get("id") if isinstance(event._data, dict) else None
-    if isinstance(value, str) and len(value) <= MAX_PRESSED and not SURROGATE.search(value):  # which JSON cannot say
-        return value
-    raise gr.Error("What was pressed is not of this page. Reload it, and try again.", print_exception=False)
-
-
-def shown(function: Any, *arguments: Any) -> Any:
-    """The function's value; what it refuses is shown as Gradio's own message, without a traceback."""
-    try:
-        return function(*arguments)
-    except UMRError as error:
-        raise gr.Error(str(error), print_exception=False) from error

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from umr.media import content_hash
 from umr.search import Searcher
 from umr.types import Candidate, Content, Embeddings, Query, Target
 
@@ -39,12 +37,6 @@ SPECIAL: Mapping[tuple[str, Any], str] = {
     ("count", 3): "three of them",
 }
 SIDES: Mapping[str, str] = {"left": "to the left", "right": "to the right", "behind": "behind"}
-
-
-def catalogue_item(searcher: Searcher, picture: Path) -> Candidate | None:
-    """The collection's own item with the very bytes of this file, an image before an entry; None if there is none."""
-    found = [searcher.collection[i] for i in searcher.collection.with_hash(content_hash(picture))]
-    return min(found, key=lambda c: (c.content.modality != "image", c.candidate_id), default=None)
 
 
 def nearest_item(searcher: Searcher, picture: Any) -> Candidate | None:
@@ -77,10 +69,10 @@ def difference(item: Candidate, other: Candidate) -> tuple[str, str] | None:
         text = phrase(changed[0], here.get(changed[0]), there[changed[0]]) if len(changed) == 1 else None
         return (changed[0], text) if text else None
     old, new = item.title.split(), other.title.split()
-    changed = [place for place, (a, b) in enumerate(zip(old, new)) if a.lower() != b.lower()]
-    if len(old) != len(new) or len(changed) != 1:
+    places = [place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a.lower() != b.lower()]
+    if len(old) != len(new) or len(places) != 1:
         return None
-    return "title", f"{new[changed[0]].lower()} instead of {old[changed[0]].lower()}"
+    return "title", f"{new[places[0]].lower()} instead of {old[places[0]].lower()}"
 
 
 def attributes(candidate: Candidate) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""The page's edge: what a request asked for, or a message in its place. A visitor reads a sentence, the log keeps the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
+
+from umr.errors import UMRError
+from umr.ui import render
+
+log = logging.getLogger(__name__)
+
+OUR_FAULT = "Something went wrong on our side; the server's log has the details. Please try again."
+Shown = TypeVar("Shown")
+
+
+def answered(what: str, ask: Callable[[], Shown], refused: Callable[[str], Shown]) -> Shown:
+    """What `ask` gives; what it raises is said instead.
+
+    Args:
+        what: what the log calls this request.
+        ask: does what was asked for.
+        refused: what is shown around the message, which is HTML.
+    """
+    try:
+        return ask()
+    except UMRError as error:
+        return refused(render.error(str(error)))
+    except Exception:  # here and nowhere else: an unforeseen fault must not end in a page that says nothing
+        log.exception("%s failed", what)
+        return refused(render.error(OUR_FAULT))
+
+
+def answered_html(what: str, ask: Callable[[], str]) -> str:
+    """As `answered`, for what is shown as it is."""
+    return answered(what, ask, lambda message: message)
+
+
+def each_answered(what: str, steps: Generator[Shown, None, None], refused: Callable[[str], Shown]) -> Iterator[Shown]:
+    """As `answered`, for work that shows its steps: what one of them raises is said, and is the last."""
+    try:
+        while (step := answered(what, lambda: next(steps, None), refused)) is not None:
+            yield step
+    finally:
+        steps.close()

@@ -1,0 +1,83 @@
+"""The page served until a person or the system stops it: its folder for uploads, its end, its log. Not how it looks (page).
+
+Gradio is imported within: it reads the variables of port and folder as it is.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from umr.errors import ConfigError, UMRError
+from umr.ui.examples import read_examples
+from umr.ui.layout.short_lines import shorten_errors
+from umr.ui.searchers import Searchers, media_paths
+from umr.ui.upload_folder import claim, give_up
+
+#: What else than Ctrl-C ends a server: docker stop and kill, and a terminal that is closed.
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def run(searchers: Searchers, examples: Path, host: str | None, port: int | None) -> None:
+    """Serves the page, tells its address on the standard output, and comes back when it was stopped.
+
+    Args:
+        searchers: what is searched.
+        examples: the folder whose pictures the example queries show.
+        host: the address to listen on; None: the one of GRADIO_SERVER_NAME, or this machine alone.
+        port: None: the first free one.
+
+    Raises:
+        ConfigError: there is no folder for what visitors send, or the page cannot be served at that address.
+        MismatchError: an index is another encoder's.
+    """
+    media = media_paths(searchers)
+    with _uploads():
+        for number in STOPS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
+                signal.signal(number, _stop)
+        shorten_errors()
+        from umr.ui.layout.connections import raise_descriptor_limit
+        from umr.ui.layout.page import build_page, serve
+
+        raise_descriptor_limit()
+        try:
+            page = build_page(searchers, read_examples(examples))
+            searchers.preload()
+            address = serve(page, media, host, port)
+        except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
+            raise ConfigError(f"the page cannot be served: {error}") from error
+        print(f"The page is at {address}", flush=True)
+        try:
+            page.block_thread()
+        finally:
+            page.close(verbose=False)
+
+
+def fail(reason: UMRError) -> int:
+    """Says why there is no page. Returns the exit status."""
+    print(f"umr: {reason}", file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def _uploads() -> Iterator[None]:
+    """The folder of what visitors send, as long as the page is served."""
+    try:
+        folder = claim()
+    except OSError as error:
+        raise ConfigError(f"there is no folder for what visitors send: {error}") from error
+    try:
+        yield
+    finally:  # also at SystemExit, which a signal becomes
+        give_up(folder)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default these signals would remove nothing."""
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    sys.exit(0)
