@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from tests.encoders import other_backbone
 from tests.encoders.conftest import TEXTS
 from tests.training.fake_gpu import gpu
-from umr.encoders import load_encoder
+from umr.encoders import backbone, load_encoder
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
@@ -82,14 +83,14 @@ def cosines(first: Tensor | np.ndarray, second: Tensor | np.ndarray) -> float:
 
 
 def test_it_has_every_member_as_declared(kind, build):
-    backbone = build().backbone
+    network = build().backbone
     for name, declared in inspect.getmembers(Backbone, inspect.isfunction):
         if not name.startswith("_"):
-            assert list(inspect.signature(getattr(backbone, name)).parameters) == [
+            assert list(inspect.signature(getattr(network, name)).parameters) == [
                 parameter for parameter in inspect.signature(declared).parameters if parameter != "self"
             ], name
-    assert isinstance(backbone, nn.Module) and kind.implementation
-    assert set(backbone.media) == {"image", "video"} and type(backbone.hidden_size) is int
+    assert isinstance(network, nn.Module) and kind.implementation
+    assert set(network.media) == {"image", "video"} and type(network.hidden_size) is int
     assert {kind.special.pad, kind.special.end} <= set(kind.special.own)
 
 
@@ -228,3 +229,20 @@ def test_a_size_of_another_name_is_refused(kind, build):
 def test_an_unknown_backbone_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=f"'gpt' is unknown; this version has {', '.join(sorted(BACKBONES))}"):
         backbone_class("gpt")
+
+
+#: What format 1 says of an encoder.json that leaves it out, and the table itself.
+ELSEWHERE = {"config.py": {"qwen", "<|im_end|>"}, "backbone.py": {"qwen"}}
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_the_names_of_a_family_stand_in_its_own_files_alone(name):
+    kind = backbone_class(name)
+    own = Path(inspect.getfile(kind)).stem
+    family = re.match(r"[a-z]+", name)[0]
+    for path in sorted(Path(backbone.__file__).parent.glob("*.py")):
+        if path.stem == own or path.stem.startswith(f"{own}_"):
+            continue
+        text = path.read_text("utf-8").lower()
+        found = {word for word in (family, *kind.special.own) if word in text}
+        assert found <= ELSEWHERE.get(path.name, set()), f"{path.name} names {found}"

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from umr.encoders.qwen_vl import SPECIAL
-from umr.encoders.tokenizer import load_tokenizer, plain_tokenizer, save_tokenizer, train_tokenizer
+from umr.encoders.tokenizer import load_tokenizer, plain_tokenizer, save_tokenizer, token_id, train_tokenizer
 from umr.errors import ConfigError
 
 
@@ -48,6 +48,12 @@ def test_tokens_of_u_marvel_are_added_to_a_tokenizer_without_them(tokenizer):
         plain_tokenizer(bare, SPECIAL)
     bare.add_special_tokens(list(SPECIAL.own))
     assert plain_tokenizer(bare, SPECIAL).token_to_id("<instruction_end>") == 11
+
+
+def test_a_token_that_is_not_there_has_no_id(tokenizer):
+    assert token_id(tokenizer, SPECIAL.end) == tokenizer.token_to_id("<|im_end|>")
+    with pytest.raises(ConfigError, match=r"no token <\|nowhere\|>; take the one that belongs"):
+        token_id(tokenizer, "<|nowhere|>")
 
 
 def test_too_small_a_vocabulary_and_a_missing_file_are_refused(tmp_path):

@@ -23,7 +23,7 @@ from umr.encoders.tokenizer import TOKENIZER_NAME, load_tokenizer, save_tokenize
 from umr.errors import ConfigError
 from umr.types import Candidate, Content
 
-IMAGE_SIZE = 448  # 256 vision tokens of Qwen2-VL, the square nearest to the 300 of U-MARVEL's evaluation collators
+IMAGE_SIZE = 448  # the square nearest to the 300 vision tokens of U-MARVEL's evaluation collators: 256 of 28 px
 MAX_TOKENS = 480  # as U-MARVEL cuts texts
 
 _ASKED = {"text": "this text", "image": "this image", "image,text": "this image and text together"}
