@@ -146,7 +146,8 @@ def real(tmp_path) -> Path:
     """An index of two passages by a real, untrained encoder that lies beside it."""
     torch.manual_seed(0)
     config = EncoderConfig(name="small", instructions={"text->all": "Find it."})
-    tokenizer = plain_tokenizer(train_tokenizer(["a red mug", "a blue vase"], vocab_size=300))
+    special = QwenVLBackbone.special
+    tokenizer = plain_tokenizer(train_tokenizer(["a red mug", "a blue vase"], special, vocab_size=300), special)
     encoder = UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer), tokenizer).eval()
     encoder.save(tmp_path / "small" / "encoder")
     (tmp_path / "rows.jsonl").write_text('{"text": "a red mug"}\n{"text": "a blue vase"}\n')

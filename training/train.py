@@ -66,7 +66,8 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    tokenizer = plain_tokenizer(train_tokenizer(sentences(rng)))
+    special = QwenVLBackbone.special
+    tokenizer = plain_tokenizer(train_tokenizer(sentences(rng), special), special)
     dim = sizes.get("hidden", EncoderConfig.dim)
     config = EncoderConfig(name=name, dim=dim, image_size=image_size, instructions=instructions.serving())
     return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
 
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 
-SIZES = {"hidden": 48, "layers": 2, "heads": 3, "shared_heads": 1, "inner": 64,
-         "vision_width": 32, "vision_layers": 2, "vision_heads": 2}  # fmt: skip
+SETTINGS, SIZES = QwenVLBackbone.tiny()
 TEXTS = ["make it red and put two of them on the wooden table", "a small striped glossy teal mug on marble"] * 4
 CHANGE = "Find the picture after this change."
 
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    return plain_tokenizer(train_tokenizer(TEXTS, 320))
+    return plain_tokenizer(train_tokenizer(TEXTS, SPECIAL, 320), SPECIAL)
 
 
 @pytest.fixture
@@ -28,9 +28,8 @@ def make(tokenizer):
     """Build an encoder; keyword arguments change the config."""
 
     def build(**fields) -> UnifiedEncoder:
-        settings = {"name": "tiny", "dim": 48, "image_size": 56, "max_frames": 4, "max_tokens": 20}
-        settings["instructions"] = {"image,text->image": CHANGE, "text->all": "Find it.", "image->all": "Find alike."}
-        config = EncoderConfig(**(settings | fields))
+        instructions = {"image,text->image": CHANGE, "text->all": "Find it.", "image->all": "Find alike."}
+        config = replace(SETTINGS, **({"instructions": instructions} | fields))
         torch.manual_seed(0)
         return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **SIZES), tokenizer).eval()
 

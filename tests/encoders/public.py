@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneration, Qwen2VLImageProcessorPil
 
 from tests.encoders.conftest import SIZES, TEXTS
-from umr.encoders.qwen_vl import build_small
-from umr.encoders.tokenizer import SPECIAL_TOKENS, train_tokenizer
+from umr.encoders.qwen_vl import SPECIAL, build_small
+from umr.encoders.tokenizer import train_tokenizer
 
 ROWS = 340  # of the embeddings: more than the tokenizer has, as in every released Qwen2-VL
 KEYS = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
@@ -20,8 +21,8 @@ KEYS = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
 def qwen_tokenizer(specials: int = 8) -> PreTrainedTokenizerFast:
     """A tokenizer with the first `specials` special tokens; Qwen2-VL's own has 8, without U-MARVEL's three."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("umr.encoders.tokenizer.SPECIAL_TOKENS", SPECIAL_TOKENS[:specials])
-        return train_tokenizer(TEXTS, 320)
+        patch.setattr("umr.encoders.tokenizer.MARKERS", ())
+        return train_tokenizer(TEXTS, replace(SPECIAL, own=SPECIAL.own[:specials]), 320)
 
 
 def write_checkpoint(folder: Path, shard: str = "60KB") -> Qwen2VLForConditionalGeneration:

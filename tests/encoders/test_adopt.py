@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from tests.encoders.public import qwen_tokenizer, write_checkpoint
 from umr.cli.commands import main
 from umr.encoders import load_encoder
-from umr.encoders.adopt import INDEX, INSTRUCTIONS, adopt
-from umr.encoders.config import CHAT_CANDIDATE, CHAT_QUERY
+from umr.encoders.adopt import INSTRUCTIONS, adopt
+from umr.encoders.checkpoint import INDEX
+from umr.encoders.qwen_vl_checkpoint import CHAT_CANDIDATE, CHAT_QUERY
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.index.index import build_index
 from umr.search import Searcher

@@ -24,9 +24,7 @@ def contents(stills, clips) -> list[Content]:
 
 
 @pytest.mark.parametrize("padding", ["left", "right"])
-@pytest.mark.parametrize(
-    "settings", [{}, {"pooling": "last"}, {"pooling": "eos"}, {"positions": "sequential"}, {"attention": "causal"}]
-)
+@pytest.mark.parametrize("settings", [{}, {"pooling": "last"}, {"pooling": "eos"}])
 def test_embedding_does_not_depend_on_its_batch(make, stills, clips, padding, settings):
     encoder = make(**settings)
     items = contents(stills, clips)
@@ -122,7 +120,7 @@ def test_bad_picture_is_refused_and_its_row_named(encoder, stills, tmp_path):
         Candidate(candidate_id="7", content=Content(image=stills[0, 0])),
         Candidate(candidate_id="8", content=Content(image=tmp_path / "broken.jpg")),
     ]
-    with pytest.raises(MediaError, match="candidate 8: broken.jpg"):
+    with pytest.raises(MediaError, match=r"candidate 8: broken\.jpg"):
         encoder.encode_candidates(rows)
 
 
@@ -136,7 +134,7 @@ def test_bad_picture_is_refused_and_its_row_named(encoder, stills, tmp_path):
     ],
 )
 def test_array_of_another_form_is_never_seen(encoder, shape, dtype):
-    with pytest.raises(MediaError, match="needed|needs"):
+    with pytest.raises(MediaError, match=r"needed|needs"):
         encoder.see(np.zeros(shape, dtype))
 
 

@@ -57,7 +57,7 @@ def test_benchmarks_compare_and_diagnose_say_it_with_the_stored_numbers():
 def test_the_readme_says_it_with_the_stored_numbers_and_claims_nothing_more():
     text = " ".join((repository_root() / "README.md").read_text("utf-8").split())
     rows = [read_stored(name, index_folder(name)).row("it2i", "ind") for name in PAIR]
-    for name, row in zip(PAIR, rows):
+    for name, row in zip(PAIR, rows, strict=True):
         numbers = f"{100 * row['success@1']:.1f} against {100 * row['vector_sum_success@1']:.1f}"
         assert (f"`{name}` {numbers}" in text) is shipped(*PAIR)
     assert "only 14 %" in text or not shipped(*PAIR)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 from umr.encoders.base import UnifiedEncoder
+from umr.encoders.config import read_config
 from umr.encoders.fake import FakeEncoder
 from umr.errors import MediaError
-from umr.types import Candidate, Content, Query
+from umr.types import Candidate, Content, Encoder, Query
 
 PICTURE = np.full((8, 8, 3), 40, np.uint8)
 
@@ -41,8 +44,30 @@ def test_bad_content_is_refused_like_the_real_one():
             vector(**parts)
 
 
-@pytest.mark.parametrize(
-    "name", ["config", "fingerprint", "name", "dim", "encode_queries", "encode_candidates", "save", "notices"]
-)
-def test_fake_has_what_the_real_encoder_has(name, encoder):
-    assert hasattr(FakeEncoder(), name) and hasattr(encoder, name) and isinstance(encoder, UnifiedEncoder)
+MEMBERS = sorted(name for name in vars(Encoder) if not name.startswith("_"))
+
+
+def test_an_encoder_is_declared_by_these_members():
+    assert {"name", "fingerprint", "dim", "encode_queries", "encode_candidates", "notices"} <= set(MEMBERS)
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+@pytest.mark.parametrize("kind", [UnifiedEncoder, FakeEncoder])
+def test_what_is_declared_of_an_encoder_is_what_it_has(kind, member, encoder):
+    declared, own = vars(Encoder)[member], getattr(kind, member)
+    if isinstance(declared, property):
+        made = encoder if kind is UnifiedEncoder else FakeEncoder()
+        assert (
+            isinstance(own, property)
+            and type(getattr(made, member)).__name__ == declared.fget.__annotations__["return"]
+        )
+        return
+    wanted, given = (dict(inspect.signature(one).parameters) for one in (declared, own))
+    assert list(given)[: len(wanted)] == list(wanted)
+    assert all(given[name].default is not inspect.Parameter.empty for name in list(given)[len(wanted) :])
+    assert inspect.signature(own).return_annotation == inspect.signature(declared).return_annotation
+
+
+def test_both_can_be_saved_and_have_settings(encoder, tmp_path):
+    for at, made in enumerate((encoder, FakeEncoder())):
+        assert made.save(tmp_path / str(at)) == made.config == read_config(tmp_path / str(at))

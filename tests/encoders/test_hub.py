@@ -37,5 +37,5 @@ def test_failed_download_is_a_message(monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    with pytest.raises(ConfigError, match="could not be downloaded.*no route"):
+    with pytest.raises(ConfigError, match=r"could not be downloaded.*no route"):
         load_encoder("hub:owner/name@main")

@@ -54,17 +54,28 @@ def test_sequential_positions_count_real_tokens_for_either_padding(encoder):
         assert found[0, 0][batch.attention_mask_BT[0]].tolist() == list(range(len(rows[0])))
 
 
-@pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("attention, leaks", [("bidirectional", True), ("causal", False)])
-def test_later_token_moves_an_earlier_state_only_without_causal_mask(make, fast, attention, leaks):
-    """transformers before 5.6 ignored the switch silently; this is the watch on it."""
+def test_the_class_itself_attends_as_it_is_told(make, attention, leaks):
+    """The reference of the fast passes obeys the switch, which transformers before 5.6 ignored silently."""
     encoder = make(attention=attention)
-    encoder.backbone.fast = fast
+    encoder.backbone.fast = False
     batch = encoder.collate([encoder.tokenise("a small teal mug")])
     before = encoder.backbone.hidden_states(batch, None)[:, :-1]
     batch.input_ids_BT[0, -1] = encoder.tokenizer.token_to_id("<emb>")
     moved = (encoder.backbone.hidden_states(batch, None)[:, :-1] - before).abs().max().item()
     assert (moved > 1e-3) is leaks and (leaks or moved < 1e-6)
+
+
+def test_a_layer_of_another_class_is_not_computed_as_if_it_were_known(encoder):
+    encoder.backbone.model.language_model.layers[0] = torch.nn.Identity()
+    with pytest.raises(TypeError, match="a layer is a Identity"):
+        encoder.backbone.hidden_states(encoder.collate([encoder.tokenise("mug")]), None)
+
+
+def test_patches_of_two_sizes_are_refused(encoder):
+    encoder.backbone.model.config.vision_config.patch_size = [14, 16]
+    with pytest.raises(ConfigError, match=r"patch_size \[14, 16\]; one whole number"):
+        QwenVLBackbone(encoder.backbone.model, encoder.config)
 
 
 def test_shipped_size_is_about_three_million_parameters():

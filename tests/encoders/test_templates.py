@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from tokenizers import pre_tokenizers
 
-from umr.encoders.config import CHAT_CANDIDATE, CHAT_QUERY
+from umr.encoders.qwen_vl import SPECIAL
+from umr.encoders.qwen_vl_checkpoint import CHAT_CANDIDATE, CHAT_QUERY
 from umr.encoders.templates import build, is_uninstructed, query_instruction, trained_instruction
-from umr.encoders.tokenizer import SPECIAL_TOKENS
 from umr.errors import ConfigError
 from umr.types import Content, Query
 
@@ -43,9 +43,9 @@ def test_candidate_template_has_no_instruction(encoder):
     )
 
 
-@pytest.mark.parametrize("token", SPECIAL_TOKENS)
+@pytest.mark.parametrize("token", SPECIAL.all)
 def test_special_token_in_text_or_instruction_stays_plain(encoder, token):
-    special = {encoder.tokenizer.token_to_id(name) for name in SPECIAL_TOKENS}
+    special = {encoder.tokenizer.token_to_id(name) for name in SPECIAL.all}
     plain = encoder.tokenise("a", "b", "query", "image")
     attacked = encoder.tokenise(f"a{token}", f"b{token}", "query", "image")
     assert sum(int(n) in special for n in attacked.ids) == sum(int(n) in special for n in plain.ids)

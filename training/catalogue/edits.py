@@ -33,8 +33,15 @@ from training.catalogue.scene import (
 SIMPLE = ("colour", "pattern", "finish", "category", "surface", "size", "count")
 KINDS = (*SIMPLE, "add", "remove", "relation", "action", "two", "negation", "relative")
 NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
-_VALUES = {"colour": COLOURS, "pattern": PATTERNS, "finish": FINISHES, "category": CATEGORIES, "surface": SURFACES, "size": SIZES,
-           "count": COUNTS}
+_VALUES = {
+    "colour": COLOURS,
+    "pattern": PATTERNS,
+    "finish": FINISHES,
+    "category": CATEGORIES,
+    "surface": SURFACES,
+    "size": SIZES,
+    "count": COUNTS,
+}
 _FIELDS = (*LEGAL, "companion", "action")
 
 
@@ -68,7 +75,11 @@ class Edit:
                 return {"action": (self.value,) if reference.action != self.value else ()}
             case "negation":
                 fits = getattr(reference, self.attribute) == self.value
-                return {self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value) if fits else ()}
+                return {
+                    self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value)
+                    if fits
+                    else ()
+                }
             case "relative":
                 return {self.attribute: _beyond(self.attribute, getattr(reference, self.attribute), self.value)}
         return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
@@ -76,15 +87,24 @@ class Edit:
     def matches(self, reference: Scene, candidate: Scene) -> bool:
         """Whether `candidate` is the edited `reference`: the definition of relevance."""
         allowed = self.allowed(reference)
-        return all(getattr(candidate, name) in allowed[name] if name in allowed else getattr(candidate, name) == getattr(reference, name)
-                   for name in _FIELDS)
+        return all(
+            getattr(candidate, name) in allowed[name]
+            if name in allowed
+            else getattr(candidate, name) == getattr(reference, name)
+            for name in _FIELDS
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the benchmark's files."""
         value = self.value
         if isinstance(value, Companion | Action):
             value = {name: getattr(value, name) for name in value.__slots__}
-        return {"kind": self.kind, "value": value, "attribute": self.attribute, "parts": [part.to_json() for part in self.parts]}
+        return {
+            "kind": self.kind,
+            "value": value,
+            "attribute": self.attribute,
+            "parts": [part.to_json() for part in self.parts],
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Edit:
@@ -117,7 +137,9 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
     return [replace(reference, **choice) for choice in choices if _agrees(reference, choice)]
 
 
-def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
+def apply(
+    reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
+) -> Scene:
     """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
@@ -126,8 +148,9 @@ def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callab
     raise ValueError(f"no scene of this world is {reference} after {edit}")
 
 
-def propose(rng: np.random.Generator, reference: Scene, kind: str | None = None,
-            accept: Callable[[Scene], bool] = is_possible) -> Edit:
+def propose(
+    rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
+) -> Edit:
     """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
@@ -168,8 +191,8 @@ def _beyond(attribute: str, value: Any, direction: int) -> tuple:
     order = LIGHTNESS if attribute == "colour" else _VALUES[attribute]
     place = order.index(value)
     if attribute == "count":
-        return order[place + 1:place + 2] if direction > 0 else order[max(place - 1, 0):place]
-    return order[place + 1:] if direction > 0 else order[:place]
+        return order[place + 1 : place + 2] if direction > 0 else order[max(place - 1, 0) : place]
+    return order[place + 1 :] if direction > 0 else order[:place]
 
 
 def _agrees(reference: Scene, choice: dict[str, Any]) -> bool:

@@ -94,7 +94,9 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     if len(ends) <= 10:
         raise ConfigError(f"{len(ends) - 1} families among {pictures} pictures of {folder}; at least 10 are needed")
     rows = [item.row for item in items]
-    return judged(np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed)
+    return judged(
+        np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed
+    )
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
@@ -102,7 +104,7 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
-        parts = [judge(_batch(pictures[start:start + 256])) for start in range(train, len(scenes), 256)]
+        parts = [judge(_batch(pictures[start : start + 256])) for start in range(train, len(scenes), 256)]
     rows = []
     for name, values in VALUES.items():
         seen = labels[name][:train]
@@ -118,8 +120,9 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
-def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112,
-                  style: str = "catalogue") -> None:
+def contact_sheet(
+    scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
+) -> None:
     """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
@@ -128,7 +131,7 @@ def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: i
     sheet = np.zeros((-(-len(scenes) // columns) * cell, columns * cell, 3), np.uint8)
     for i, scene in enumerate(scenes):
         y, x = i // columns * cell, i % columns * cell
-        sheet[y:y + size, x:x + size] = render_image(scene, i, size, style)
+        sheet[y : y + size, x : x + size] = render_image(scene, i, size, style)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
     Image.fromarray(sheet).save(temporary)
     temporary.replace(path)
@@ -161,7 +164,9 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
             seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
             with torch.autocast("cpu", torch.bfloat16):
                 scores = judge(seen)
-            losses = [_loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()]
+            losses = [
+                _loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()
+            ]
             loss = torch.stack(losses).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -202,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = report_world(options.world, options.pictures, options.epochs)
     else:
         rows = report(options.n_per_value, options.size, options.epochs)
-    for row in rows[:options.rows]:
+    for row in rows[: options.rows]:
         mark = " " if row.fair else "!"
         pair = f"{row.attribute:9} {row.first} / {row.second}"
         print(f"{mark} {row.accuracy * 100:5.1f} %  {pair}  ({row.renders} renders)")

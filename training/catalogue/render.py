@@ -60,8 +60,9 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
     depth[index], owner[index] = along[nearer], body
 
 
-def _shade(stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray,
-           pixels: int) -> None:
+def _shade(
+    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+) -> None:
     if len(index):
         looks = tuple(axis[index] for axis in directions)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)

@@ -1,8 +1,7 @@
-"""Encoders by folder or Hub name, and the table of backbones. Not an encoder itself; torch is imported on first use."""
+"""Encoders by folder or Hub name. Not an encoder itself; torch is imported on first use."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,29 +12,27 @@ if TYPE_CHECKING:
 
     from umr.encoders.base import UnifiedEncoder
 
-#: Backbone name in encoder.json -> "module:class".
-BACKBONES = {
-    "qwen2_vl": "umr.encoders.qwen_vl:QwenVLBackbone",
-}
 DTYPES = ("float32", "bfloat16")
-
-
-def backbone_class(name: str) -> type:
-    """The class behind a name of BACKBONES. Raises ConfigError naming the known ones."""
-    if name not in BACKBONES:
-        raise ConfigError(f"backbone {name!r} is unknown; this version has {', '.join(sorted(BACKBONES))}")
-    module, _, attribute = BACKBONES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.device | None = None) -> UnifiedEncoder:
     """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode.
 
-    dtype: what is computed in, "float32" or "bfloat16".  device: None takes the GPU where there is one.
-    Raises ConfigError for what is no encoder, MismatchError when one of its files is missing or changed.
+    Args:
+        where: the folder, or the name on the Hub.
+        dtype: what is computed in, "float32" or "bfloat16".
+        device: where it computes; None takes the GPU where there is one.
+
+    Returns:
+        The encoder, with the fingerprint of its folder.
+
+    Raises:
+        ConfigError: this is no encoder.
+        MismatchError: one of its files is missing or changed.
     """
     import torch
 
+    from umr.encoders.backbone import backbone_class
     from umr.encoders.base import UnifiedEncoder
     from umr.encoders.config import read_config
     from umr.encoders.hub import fetch, is_hub
@@ -44,9 +41,10 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
 
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; legal: {', '.join(DTYPES)}")
-    folder = fetch(str(where)) if is_hub(where) else Path(where)
+    folder = fetch(where) if is_hub(where) else Path(where)
     config = read_config(folder)
     check_files(config, folder)
-    backbone = backbone_class(config.backbone).load(folder, config, getattr(torch, dtype))
-    encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder)).eval()
+    kind = backbone_class(config.backbone)
+    backbone = kind.load(folder, config, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype])
+    encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder, kind.special)).eval()
     return encoder.to(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")

@@ -1,14 +1,15 @@
-"""Content to unit vectors, for any backbone: batching, sorting, pooling, normalising, saving. Not prompts, not the network.
+"""Content to unit vectors, for any backbone: batching, sorting, pooling, normalising, saving. Not prompts, no network.
 
-N media items, F frames, S side in px, V vision tokens of an item, R vision tokens of a batch, B rows, T tokens, H hidden,
-D embedding.
+N media items, F frames, S side in px, V vision tokens of an item, R vision tokens of a batch, B rows, T tokens,
+H hidden, D embedding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from umr import media
+from umr.encoders.backbone import Backbone
 from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
@@ -30,15 +32,33 @@ from umr.encoders.templates import (
     media_kind,
     query_instruction,
 )
-from umr.encoders.tokenizer import PAD_TOKEN, plain_tokenizer
+from umr.encoders.tokenizer import plain_tokenizer, token_id
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Embeddings, Query
 
+if TYPE_CHECKING:
+    from umr.types import Encoder
+
+Padding = Literal["left", "right"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """What is encoded: ids, contents and task sentences of one role, in one order."""
+
+    ids: tuple[str, ...]
+    contents: list[Content]
+    instructions: list[str]
+    role: Role
+
 
 class UnifiedEncoder(nn.Module):
-    """Text, pictures, clips and compositions of them into one space, through one backbone and one template."""
+    """Text, pictures, clips and compositions of them into one space, through one backbone and one template.
 
-    def __init__(self, config: EncoderConfig, backbone: nn.Module, tokenizer: Tokenizer) -> None:
+    backbone: a torch module (see umr.encoders.backbone), whose weights are this module's.
+    """
+
+    def __init__(self, config: EncoderConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
         super().__init__()
         if backbone.hidden_size != config.dim:
             raise ConfigError(
@@ -46,17 +66,19 @@ class UnifiedEncoder(nn.Module):
             )
         self.config = config
         self.backbone = backbone
-        self.tokenizer = plain_tokenizer(tokenizer)
-        self.prompter = Prompter(config, self.tokenizer, backbone.media)
-        self._pad_id = self.tokenizer.token_to_id(PAD_TOKEN)
-        self._eos_id = self.tokenizer.token_to_id("<|im_end|>")
+        self.tokenizer = plain_tokenizer(tokenizer, backbone.special)
+        self.prompter = Prompter(config, self.tokenizer, backbone.special, backbone.media)
+        self._pad_id = token_id(self.tokenizer, backbone.special.pad)
+        self._end_id = token_id(self.tokenizer, backbone.special.end)
 
     @property
     def name(self) -> str:
+        """What people call it."""
         return self.config.name
 
     @property
     def dim(self) -> int:
+        """Numbers in a vector."""
         return self.config.dim
 
     @property
@@ -71,20 +93,32 @@ class UnifiedEncoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where its weights lie."""
         return next(self.parameters()).device
 
     def train(self, mode: bool = True) -> UnifiedEncoder:
-        """Training changes the weights, so an encoder in training mode gives up the identity of the files it came from."""
+        """Training changes the weights, so an encoder in training mode gives up the identity of its files."""
         if mode and self.config.files:
             self.config = self.config.with_files({})
-        return super().train(mode)
+        super().train(mode)
+        return self
 
     # From here on: what training uses.
 
     def tokenise(
         self, text: str | None, instruction: str = "", role: Role = "query", kind: MediaKind | None = None
     ) -> TokenRow:
-        """One row of tokens; text is cleaned first. kind: what stands at {media}, "image", "video" or None."""
+        """One row of tokens; text is cleaned first.
+
+        Args:
+            text: the words, or None.
+            instruction: the task sentence; "" for none.
+            role: whose template.
+            kind: what stands at {media}, "image", "video" or None.
+
+        Raises:
+            MediaError: there is neither media nor a word, or the text cannot be read safely.
+        """
         words = media.clean_text(text) if text is not None else ""
         if kind is None and not words:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
@@ -94,12 +128,19 @@ class UnifiedEncoder(nn.Module):
         self,
         token_rows: Sequence[TokenRow],
         media_index: Sequence[int | None] | None = None,
-        padding: Literal["left", "right"] = "right",
+        padding: Padding = "right",
         media_tokens: Sequence[int] | None = None,
     ) -> Batch:
-        """Pad rows to a batch. media_index: which item of the seen states a row shows (None: no media).
+        """Pad rows to a batch.
 
-        media_tokens: vision tokens of each item; without it all items have as many as the rows that show them.
+        Args:
+            token_rows: rows of tokens.
+            media_index: which item of the seen states a row shows (None: no media).
+            padding: the side that is filled up.
+            media_tokens: vision tokens of each item; without it all items have as many as the rows that show them.
+
+        Raises:
+            ConfigError: a row and media_index disagree on whether it shows media.
         """
         rows, width = len(token_rows), max(len(row) for row in token_rows)
         media_index = media_index if media_index is not None else [None] * rows
@@ -107,26 +148,39 @@ class UnifiedEncoder(nn.Module):
         real, pool = np.zeros((rows, width), bool), np.zeros((rows, width), bool)
         grids = np.zeros((rows, 3), np.int64)
         starts = None if media_tokens is None else np.concatenate([[0], np.cumsum(media_tokens)])
-        seen_at, seen_rows = [], []
+        seen_at, seen_rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for place, (row, item) in enumerate(zip(token_rows, media_index, strict=True)):
             if (row.grid is None) != (item is None):
                 raise ConfigError(f"row {place}: the prompt and media_index disagree on whether it shows media")
             begin = 0 if padding == "right" else width - len(row)
             span = slice(begin, begin + len(row))
             ids[place, span], real[place, span], pool[place, span] = row.ids, True, row.pool
-            if item is not None:
+            if item is not None and row.grid is not None:
                 grids[place] = row.grid
                 count = int(np.prod(row.grid))
                 first = item * count if starts is None else int(starts[item])
                 seen_at.append(place * width + begin + np.flatnonzero(row.media))
                 seen_rows.append(np.arange(first, first + count))
-        joined = [np.concatenate(part) if part else np.zeros(0, np.int64) for part in (seen_at, seen_rows)]
-        return Batch(*(torch.from_numpy(part) for part in (ids, real, pool, grids, *joined)))
+        return Batch(
+            input_ids_BT=torch.from_numpy(ids),
+            attention_mask_BT=torch.from_numpy(real),
+            pool_mask_BT=torch.from_numpy(pool),
+            grids_B3=torch.from_numpy(grids),
+            seen_at=torch.from_numpy(np.concatenate(seen_at)),
+            seen_rows=torch.from_numpy(np.concatenate(seen_rows)),
+        )
 
     def see(self, pixels_NFSS3: Tensor | np.ndarray) -> Tensor:
-        """Vision states of N equal-shaped items, uint8 (N, F, S, S, 3), S = config.image_size; (N, V, H).
+        """Vision states of N equal-shaped items.
 
-        Raises MediaError on another dtype or shape: such an array is never embedded.
+        Args:
+            pixels_NFSS3: uint8 (N, F, S, S, 3), S = config.image_size, F = 1 or config.max_frames.
+
+        Returns:
+            (N, V, H).
+
+        Raises:
+            MediaError: another dtype or shape: such an array is never embedded.
         """
         pixels = torch.as_tensor(pixels_NFSS3)
         side = self.config.image_size
@@ -141,7 +195,15 @@ class UnifiedEncoder(nn.Module):
         return self.backbone.see(pixels.to(self.device))
 
     def embed(self, batch: Batch, seen: Tensor | None = None) -> Tensor:
-        """Unit rows (B, D) float32, with gradients. seen: states from see(), any shape (..., H); None: see batch.media."""
+        """Unit rows, with gradients.
+
+        Args:
+            batch: rows of tokens.
+            seen: states from see(), any shape (..., H); None: those of batch.media.
+
+        Returns:
+            (B, D) float32.
+        """
         batch = batch.to(self.device)
         if seen is None and batch.media:
             seen = self._see_all(batch.media)
@@ -152,22 +214,29 @@ class UnifiedEncoder(nn.Module):
         elif self.config.pooling == "last":
             pooled_BD = last_token(hidden_BTH, batch.attention_mask_BT)
         else:
-            pooled_BD = eos_token(hidden_BTH, batch.attention_mask_BT, batch.input_ids_BT, self._eos_id)
+            pooled_BD = eos_token(hidden_BTH, batch.attention_mask_BT, batch.input_ids_BT, self._end_id)
         return F.normalize(pooled_BD, dim=-1) if self.config.normalise else pooled_BD
 
     def _see_all(self, items: Sequence[np.ndarray]) -> Tensor:
         """Flattened states (R, H) of items of mixed length, in their order; equal lengths go together."""
-        states: list[Tensor | None] = [None] * len(items)
+        states: dict[int, Tensor] = {}
         for frames in sorted({len(item) for item in items}):
             places = [place for place, item in enumerate(items) if len(item) == frames]
-            for place, state in zip(places, self.see(np.stack([items[place] for place in places]))):
-                states[place] = state
-        return torch.cat(states)
+            seen = self.see(np.stack([items[place] for place in places]))
+            states |= zip(places, seen, strict=True)
+        return torch.cat([states[place] for place in range(len(items))])
 
     # From here on: what serving uses.
 
     def pixels(self, content: Content) -> np.ndarray | None:
-        """The picture (1, S, S, 3) or the clip (max_frames, S, S, 3) as the encoder sees it, uint8; None without media."""
+        """What the encoder sees of the content, uint8.
+
+        Returns:
+            The picture (1, S, S, 3) or the clip (max_frames, S, S, 3); None without media.
+
+        Raises:
+            MediaError: it cannot be read safely.
+        """
         side = self.config.image_size
         if content.video is not None:
             frames = media.sample_frames(content.video, self.config.max_frames)
@@ -182,28 +251,27 @@ class UnifiedEncoder(nn.Module):
         contents: Sequence[Content],
         instructions: Sequence[str | None],
         role: Role = "query",
-        padding: Literal["left", "right"] = "right",
+        padding: Padding = "right",
     ) -> Batch:
-        """Contents to a batch; the same array or path given twice is decoded and seen once."""
+        """Contents to a batch; the same array or path given twice is decoded and seen once.
+
+        Raises:
+            MediaError: a content cannot be read safely.
+        """
         rows = [
             self.tokenise(content.text, instruction or "", role, media_kind(content))
             for content, instruction in zip(contents, instructions, strict=True)
         ]
         items: list[np.ndarray] = []
-        known: dict[object, int] = {}
-        index: list[int | None] = []
+        known: dict[object, int | None] = {}
         for content in contents:
-            source = content.image if content.image is not None else content.video
-            if source is None:
-                index.append(None)
-                continue
-            key = (media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source))
+            key = _media_key(content)
             if key not in known:
-                known[key] = len(items)
-                items.append(self.pixels(content))
-            index.append(known[key])
+                item = self.pixels(content)
+                known[key] = None if item is None else len(items)
+                items += [] if item is None else [item]
         counts = [self.backbone.media["image" if len(item) == 1 else "video"].count for item in items]
-        batch = self.collate(rows, index, padding, counts)
+        batch = self.collate(rows, [known[_media_key(content)] for content in contents], padding, counts)
         batch.media = items
         return batch
 
@@ -227,36 +295,71 @@ class UnifiedEncoder(nn.Module):
         return (said,) if dropped else ()
 
     def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
-        """Vectors of the queries, in their order. Raises MediaError naming the query whose content cannot be read."""
+        """Vectors of the queries, in their order.
+
+        Args:
+            queries: of any modalities.
+            batch_size: rows computed at once; of clips an eighth.
+
+        Returns:
+            One row for every query.
+
+        Raises:
+            MediaError: a query's content cannot be read; the message names the query.
+            ConfigError: the encoder has no instruction for a query and was trained with such.
+        """
         items = list(queries)
-        ids = tuple(query.query_id for query in items)
-        return self._encode(ids, [q.content for q in items], [self.instruction(q) for q in items], "query", batch_size)
+        rows = _Rows(
+            ids=tuple(query.query_id for query in items),
+            contents=[query.content for query in items],
+            instructions=[self.instruction(query) for query in items],
+            role="query",
+        )
+        return self._encode(rows, batch_size)
 
     def encode_candidates(self, candidates: Iterable[Candidate], batch_size: int = 64) -> Embeddings:
-        """Vectors of the candidates, in their order; candidates carry no instruction (U-MARVEL, evaluation)."""
+        """Vectors of the candidates, in their order; candidates carry no instruction (U-MARVEL, evaluation).
+
+        Args:
+            candidates: of any modalities.
+            batch_size: rows computed at once; of clips an eighth.
+
+        Returns:
+            One row for every candidate.
+
+        Raises:
+            MediaError: a candidate's content cannot be read; the message names the candidate.
+        """
         items = list(candidates)
-        ids = tuple(candidate.candidate_id for candidate in items)
-        return self._encode(ids, [c.content for c in items], [""] * len(items), "candidate", batch_size)
+        rows = _Rows(
+            ids=tuple(candidate.candidate_id for candidate in items),
+            contents=[candidate.content for candidate in items],
+            instructions=[""] * len(items),
+            role="candidate",
+        )
+        return self._encode(rows, batch_size)
 
     @torch.inference_mode()
-    def _encode(
-        self, ids: tuple[str, ...], contents: list[Content], instructions: list[str], role: Role, batch_size: int
-    ) -> Embeddings:
+    def _encode(self, rows: _Rows, batch_size: int) -> Embeddings:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
-        vectors = np.zeros((len(ids), self.dim), np.float32)
+        vectors = np.zeros((len(rows.ids), self.dim), np.float32)
         was_training = self.training
         self.eval()
         try:
-            for places in self._batches(contents, batch_size):
+            for places in self._batches(rows.contents, batch_size):
                 try:
-                    batch = self.prepare([contents[i] for i in places], [instructions[i] for i in places], role)
+                    batch = self._prepared(rows, places)
                 except MediaError as error:
-                    raise self._named(error, places, ids, contents, instructions, role) from error
+                    raise self._named(error, rows, places) from error
                 vectors[places] = self.embed(batch).float().cpu().numpy()
         finally:
             super().train(was_training)
-        return Embeddings(ids=ids, vectors=vectors, encoder=self.fingerprint)
+        return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+
+    def _prepared(self, rows: _Rows, places: Sequence[int]) -> Batch:
+        """The batch of the rows at these places."""
+        return self.prepare([rows.contents[at] for at in places], [rows.instructions[at] for at in places], rows.role)
 
     def _batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
         """Places of contents of the same kind and similar length."""
@@ -273,19 +376,39 @@ class UnifiedEncoder(nn.Module):
         if batch:
             yield batch
 
-    def _named(self, error: MediaError, places, ids, contents, instructions, role) -> MediaError:
+    def _named(self, error: MediaError, rows: _Rows, places: Sequence[int]) -> MediaError:
         """The same error with the id of the row that caused it."""
         for place in places:
             try:
-                self.prepare([contents[place]], [instructions[place]], role)
+                self._prepared(rows, [place])
             except MediaError as found:
-                return MediaError(f"{role} {ids[place]}: {found}")
+                return MediaError(f"{rows.role} {rows.ids[place]}: {found}")
         return error
 
     def save(self, folder: str | Path, extra: Mapping[str, str] | None = None) -> EncoderConfig:
         """Write a folder that load_encoder reads; from then on this encoder has the folder's identity.
 
-        extra: {file name: text} kept and hashed beside the weights (how it was trained).
+        Args:
+            folder: where to; an encoder that is there is replaced.
+            extra: {file name: text} kept and hashed beside the weights (how it was trained).
+
+        Returns:
+            The settings written, with the hashes of the files.
+
+        Raises:
+            ConfigError: the folder holds something else.
         """
         self.config = save_encoder(self.config, self.backbone, self.tokenizer, folder, extra)
         return self.config
+
+
+def _media_key(content: Content) -> object:
+    """Equal for contents that show the same array or path; None for all without media."""
+    source = content.image if content.image is not None else content.video
+    if source is None:
+        return None
+    return media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source)
+
+
+if TYPE_CHECKING:
+    _DECLARED: type[Encoder] = UnifiedEncoder

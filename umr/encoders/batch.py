@@ -16,11 +16,14 @@ from torch import Tensor
 class Batch:
     """Rows ready for a backbone.
 
-    input_ids_BT (B, T) int64.  attention_mask_BT (B, T) bool, True = real token.
-    pool_mask_BT (B, T) bool: neither padding nor masked instruction.  grids_B3 (B, 3): (t, h, w) of a row's vision tokens.
-    media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
-    seen_at (R,): places of the vision tokens in the flattened (B * T).  seen_rows (R,): their rows in the flattened
-    seen states, in which items follow each other in the order of `media`.
+    Attributes:
+        input_ids_BT: (B, T) int64.
+        attention_mask_BT: (B, T) bool, True = real token.
+        pool_mask_BT: (B, T) bool: neither padding nor masked instruction.
+        grids_B3: (B, 3): (t, h, w) of a row's vision tokens.
+        seen_at: (R,): places of the vision tokens in the flattened (B * T).
+        seen_rows: (R,): their rows in the flattened seen states, in which items follow each other as in `media`.
+        media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
     """
 
     input_ids_BT: Tensor
@@ -36,5 +39,12 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on the device."""
-        names = ("input_ids_BT", "attention_mask_BT", "pool_mask_BT", "grids_B3", "seen_at", "seen_rows")
-        return Batch(*(getattr(self, name).to(device) for name in names), media=self.media)
+        return Batch(
+            input_ids_BT=self.input_ids_BT.to(device),
+            attention_mask_BT=self.attention_mask_BT.to(device),
+            pool_mask_BT=self.pool_mask_BT.to(device),
+            grids_B3=self.grids_B3.to(device),
+            seen_at=self.seen_at.to(device),
+            seen_rows=self.seen_rows.to(device),
+            media=self.media,
+        )

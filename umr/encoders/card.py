@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.disk import atomic_write
+from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 from umr.encoders.config import EncoderConfig, read_config
 from umr.errors import ConfigError, UMRError
@@ -23,15 +24,16 @@ CARD_NAME, RECORD_NAME = "README.md", "train_config.json"
 _POOLED = {
     "mean": "the mean of the last hidden states",
     "last": "the last token's hidden state",
-    "eos": "the hidden state of the last `<|im_end|>`",
+    "eos": "the hidden state of the last `{end}`",
 }
-_POSITIONS = {"mrope": "Qwen2-VL's own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
+_POSITIONS = {"mrope": "{family}'s own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
 
 
 def write_card(config: EncoderConfig, folder: str | Path) -> Path:
     """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
 
-    Raises ConfigError where train_config.json is there and cannot be read.
+    Raises:
+        ConfigError: train_config.json is there and cannot be read, or the backbone is unknown.
     """
     target, record = Path(folder) / CARD_NAME, Path(folder) / RECORD_NAME
     try:
@@ -44,7 +46,12 @@ def write_card(config: EncoderConfig, folder: str | Path) -> Path:
 
 
 def card(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
-    """The card's text. trained: what training.train records; None for an encoder that it did not make."""
+    """The card's text.
+
+    Args:
+        config: the settings, with the hashes of the files.
+        trained: what training.train records; None for an encoder that it did not make.
+    """
     return "\n".join([*_front_matter(config), "", f"# {config.name}", "", _what(config, trained), "",
                       "## How it embeds", "", *_embeds(config), "",
                       "## How it was trained", "", *_trained(config, trained), "",
@@ -69,15 +76,18 @@ def _what(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
 
 
 def _embeds(config: EncoderConfig) -> list[str]:
+    backbone: type[Backbone] = backbone_class(config.backbone)
     outside = " outside the instruction" if config.mask_instruction and config.pooling == "mean" else ""
+    pooled = _POOLED[config.pooling].format(end=backbone.special.end)
+    positions = _POSITIONS[config.positions].format(family=backbone.special.family)
     return [
         "| setting of `encoder.json` | value | |",
         "| --- | --- | --- |",
-        f"| backbone | `{config.backbone}` | transformers' Qwen2-VL class |",
+        f"| backbone | `{config.backbone}` | {backbone.implementation} |",
         f"| attention | `{config.attention}` | |",
-        f"| pooling | `{config.pooling}` | {_POOLED[config.pooling]}{outside} |",
+        f"| pooling | `{config.pooling}` | {pooled}{outside} |",
         f"| normalise | `{str(config.normalise).lower()}` | a score is a cosine |",
-        f"| positions | `{config.positions}` | {_POSITIONS[config.positions]} |",
+        f"| positions | `{config.positions}` | {positions} |",
         f"| dim | {config.dim} | numbers in a vector |",
         f"| image_size | {config.image_size} | px; pictures and frames are fitted into a square of this side |",
         f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
@@ -117,8 +127,8 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
 
 
 def _use(config: EncoderConfig) -> list[str]:
-    shape = "encoder.encode_queries([Query(query_id='1', content=Content(text='a red mug'))]).vectors.shape"
-    return ["```python", "from umr import Content, Query, load_encoder", 'encoder = load_encoder("FOLDER")',
+    shape = 'encoder.encode_queries([Query(query_id="1", content=Content(text="a red mug"))]).vectors.shape'
+    return ["```python", "from umr import Content, Query, load_encoder", "", 'encoder = load_encoder("FOLDER")',
             f"print({shape})  # (1, {config.dim})", "```"]  # fmt: skip
 
 

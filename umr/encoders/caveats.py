@@ -1,5 +1,6 @@
-"""What must be said of two shipped encoders until they are trained again: by their fingerprints, so that it ends with
-them. Not their numbers (umr.eval.reports), nor how they are trained.
+"""What must be said of two shipped encoders until they are trained again, by their fingerprints. Not their numbers.
+
+As it hangs on the fingerprints, it ends with these encoders. The numbers are those of umr.eval.reports.
 """
 
 from __future__ import annotations

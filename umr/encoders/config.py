@@ -1,4 +1,4 @@
-"""What an encoder is, as saved data: how it pools, attends, prompts and sees. Not how it is run (device, dtype, batch)."""
+"""What an encoder is, as saved data: how it pools, attends, prompts, sees. Not how it is run (device, dtype, batch)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,35 @@ Pooling = Literal["mean", "last", "eos"]
 Attention = Literal["bidirectional", "causal"]
 Positions = Literal["sequential", "mrope"]
 
+#: Of the encoders that this library trains; as every default below, part of format 1: a file may leave it out.
 COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
 COMPACT_CANDIDATE = "{media}{text}<|im_end|>"
-
-#: The layout of the released U-MARVEL checkpoints (paper section 3; its evaluation collators): Qwen's chat with `<emb>`.
-CHAT_QUERY = (
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n{media}{instruction} {text}<|im_end|>\n"
-    "<|im_start|>assistant\n<emb>.<|im_end|>\n<|im_start|>assistant\n"
-)
-CHAT_CANDIDATE = CHAT_QUERY.replace("{instruction} ", "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
     """The identity of an encoder: two encoders with equal configs (file hashes included) give equal vectors.
 
-    name: what people call it.  backbone: a key of umr.encoders.BACKBONES.  revision: where the weights come from.
-    pooling: "mean" over all tokens but padding and the instruction span (with mask_instruction), "last" real token, or
-    "eos", the last `<|im_end|>`.  attention, positions: U-MARVEL's release is bidirectional with sequential positions
-    (the same id on all three axes); "mrope" is Qwen2-VL's own.  dim: length of a vector.
-    max_tokens: a text is cut after so many tokens.  image_size: pictures and frames are letterboxed to this square, px.
-    max_pixels: larger pictures are refused.  max_frames: frames taken from a clip.
-    instructions: {"image,text->image": the trained task sentence}.  files: {name in the folder: sha256}, set by save.
+    Attributes:
+        name: what people call it.
+        backbone: a key of umr.encoders.backbone.BACKBONES.
+        revision: where the weights come from; "" for weights made here.
+        pooling: "mean" over all tokens but padding and the instruction span (with mask_instruction), "last" real token,
+            or "eos", the last token that ends a turn.
+        attention: whether a token sees those after it; U-MARVEL's release is bidirectional.
+        dim: length of a vector.
+        normalise: vectors have length 1.
+        mask_instruction: the instruction is not pooled.
+        positions: "mrope", the backbone's own in (t, h, w), or "sequential", the same count on all axes, as in
+            U-MARVEL's release.
+        max_tokens: a text is cut after so many tokens.
+        image_size: pictures and frames are letterboxed to this square, px.
+        max_pixels: larger pictures are refused.
+        max_frames: frames taken from a clip.
+        query_template: what a query is written as, with the fields {media}, {instruction} and {text}.
+        candidate_template: the same of a candidate.
+        instructions: {"image,text->image": the trained task sentence}.
+        files: {name in the folder: sha256}, set by save.
     """
 
     name: str
@@ -61,6 +68,11 @@ class EncoderConfig:
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_texts()
+
+    def _check_choices(self) -> None:
+        """Raise ConfigError for a setting that is none of its choices, numbers or truth values."""
         for key, legal in (("pooling", Pooling), ("attention", Attention), ("positions", Positions)):
             if getattr(self, key) not in get_args(legal):
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; legal: {', '.join(get_args(legal))}")
@@ -71,6 +83,9 @@ class EncoderConfig:
         for key in ("normalise", "mask_instruction"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
+
+    def _check_texts(self) -> None:
+        """Raise ConfigError for names, templates and tables of texts that are none."""
         for key in ("name", "backbone"):
             if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; a non-empty text is needed")
@@ -107,12 +122,16 @@ def write_config(config: EncoderConfig, folder: str | Path) -> Path:
 
 
 def read_config(folder: str | Path) -> EncoderConfig:
-    """Read encoder.json. Raises ConfigError if it is absent, not JSON, or has unknown or illegal fields."""
+    """Read encoder.json.
+
+    Raises:
+        ConfigError: it is absent, not JSON, or has unknown or illegal fields.
+    """
     path = Path(folder) / CONFIG_NAME
     if not path.is_file():
         raise ConfigError(
-            f"{folder} is not an encoder folder: {CONFIG_NAME} is missing. Give a folder written by save(), or make one "
-            "of a public Qwen2-VL checkpoint: python -m umr adopt SOURCE --out DIR"
+            f"{folder} is not an encoder folder: {CONFIG_NAME} is missing. Give a folder written by save(), or make "
+            "one of a public checkpoint: python -m umr adopt SOURCE --out DIR"
         )
     try:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))

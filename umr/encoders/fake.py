@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from umr import media
 from umr.encoders.config import EncoderConfig, write_config
 from umr.errors import MediaError
 from umr.types import Candidate, Content, Embeddings, Query
+
+if TYPE_CHECKING:
+    from umr.types import Encoder
 
 
 class FakeEncoder:
@@ -26,10 +30,12 @@ class FakeEncoder:
 
     @property
     def name(self) -> str:
+        """What people call it."""
         return self.config.name
 
     @property
     def dim(self) -> int:
+        """Numbers in a vector."""
         return self.config.dim
 
     @property
@@ -39,6 +45,7 @@ class FakeEncoder:
 
     @property
     def fingerprint(self) -> str:
+        """That of its settings: there are no weights."""
         return self.config.fingerprint()
 
     def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
@@ -90,9 +97,14 @@ class FakeEncoder:
         if not keys:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
         total = np.sum([self._direction(key) for key in keys], axis=0)
-        return (total / np.linalg.norm(total)).astype(np.float32)
+        unit: np.ndarray = (total / np.linalg.norm(total)).astype(np.float32)
+        return unit
 
     def _direction(self, key: str) -> np.ndarray:
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
         row = np.random.default_rng(seed).standard_normal(self.dim)
         return row / np.linalg.norm(row)
+
+
+if TYPE_CHECKING:
+    _DECLARED: type[Encoder] = FakeEncoder

@@ -1,9 +1,10 @@
-"""Encoders from the Hugging Face Hub, at a pinned revision, data files only. Not a cache: huggingface_hub keeps its own."""
+"""Encoders from the Hugging Face Hub, at a pinned revision, data files only. No cache: huggingface_hub keeps one."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypeGuard
 
 import huggingface_hub
 
@@ -14,15 +15,19 @@ ALLOWED = ("*.safetensors", "*.json")
 _NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
-def is_hub(where: str | Path) -> bool:
+def is_hub(where: str | Path) -> TypeGuard[str]:
     """Whether this names a Hub repository rather than a folder."""
     return isinstance(where, str) and where.startswith(HUB)
 
 
 def fetch(where: str) -> Path:
-    """Download `hub:owner/name@revision` (safetensors and json only, never code) and return its local folder.
+    """Download `hub:owner/name@revision`: safetensors and json only, never code.
 
-    Raises ConfigError if the name has no revision or the download fails.
+    Returns:
+        Its local folder.
+
+    Raises:
+        ConfigError: the name has no revision, or the download fails.
     """
     match = _NAME.fullmatch(where)
     if match is None:

@@ -12,8 +12,15 @@ from torch import Tensor
 def mean_tokens(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
     """Mean of the states where mask is True, in float32 (U-MARVEL, section 3.2).
 
-    Args: hidden_BTH (B, T, H) float; mask_BT (B, T) bool.  Returns (B, H) float32.
-    Raises ValueError if a row has no True.
+    Args:
+        hidden_BTH: (B, T, H) float.
+        mask_BT: (B, T) bool.
+
+    Returns:
+        (B, H) float32.
+
+    Raises:
+        ValueError: a row has no True.
     """
     weight_BT = mask_BT.to(torch.float32)
     count_B1 = weight_BT.sum(1, keepdim=True)
@@ -26,7 +33,8 @@ def mean_tokens(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
 def last_token(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
     """State of each row's last token where mask is True, for either padding side; (B, H) float32.
 
-    Raises ValueError if a row has no True.
+    Raises:
+        ValueError: a row has no True.
     """
     if not bool(mask_BT.any(1).all()):
         raise ValueError("a row has no token to pool")
@@ -36,5 +44,9 @@ def last_token(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
 
 
 def eos_token(hidden_BTH: Tensor, mask_BT: Tensor, ids_BT: Tensor, eos_id: int) -> Tensor:
-    """State of each row's last end token inside the mask; (B, H) float32. Raises ValueError if a row has none."""
+    """State of each row's last end token inside the mask; (B, H) float32.
+
+    Raises:
+        ValueError: a row has none.
+    """
     return last_token(hidden_BTH, mask_BT & (ids_BT == eos_id))

@@ -1,13 +1,16 @@
-"""The Qwen2-VL backbone: transformers' real class and weights, pixels to vision states, tokens to hidden states. Not pooling.
+"""The Qwen2-VL backbone: transformers' real class and weights; pixels to vision states, tokens to hidden states.
+
+Not pooling. What is Qwen's stands here and in the two files beside it: qwen_vl_attention.py, qwen_vl_checkpoint.py.
 
 N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -16,29 +19,69 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Qwen2VLConfig, Qwen2VLModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 from transformers.utils import logging
 from transformers.vision_utils import get_vision_position_ids
 
-from umr.encoders.attention import attention_bias, decoder_states, vision_states
 from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl_attention import attention_bias, decoder_states, vision_states
+from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
 from umr.encoders.templates import MediaSpan
+from umr.encoders.tokenizer import SpecialTokens, token_id
 from umr.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from umr.encoders.backbone import Backbone
     from umr.encoders.batch import Batch
+    from umr.encoders.checkpoint import Checkpoint
+
+VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
+
+SPECIAL = SpecialTokens(
+    family="Qwen2-VL",
+    own=(
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        VISION_START,
+        VISION_END,
+        "<|vision_pad|>",
+        IMAGE_PAD,
+        VIDEO_PAD,
+    ),
+    pad="<|endoftext|>",
+    end="<|im_end|>",
+)
 
 #: What transformers raises on a damaged config.json or cut weights.
 _BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError,
            RuntimeError)  # fmt: skip
 
 
+class VisionTokens(TypedDict, total=False):
+    """The ids in config.json of the tokens around and in media."""
+
+    image_token_id: int
+    video_token_id: int
+    vision_start_token_id: int
+    vision_end_token_id: int
+
+
 def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int = 2) -> Tensor:
     """uint8 pixels to normalised patches, ordered as Qwen2-VL's image and video processors order them.
 
     A single frame stands for `temporal` equal ones; an odd last frame is repeated, as the processor does.
-    Returns (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32.
+
+    Args:
+        pixels_NFSS3: (N, F, S, S, 3) uint8.
+        patch: side of a patch, px.
+        merge: patches on a side of what becomes one token.
+        temporal: frames of a patch.
+
+    Returns:
+        (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32.
     """
     items, frames, height, width, _ = pixels_NFSS3.shape
     missing = -frames % temporal
@@ -51,11 +94,17 @@ def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int
     return x.permute(0, 1, 3, 6, 4, 7, 9, 2, 5, 8).reshape(items, -1, 3 * temporal * patch * patch)
 
 
-def build_small(vocab_size: int, token_ids: dict[str, int] | None = None, **sizes: int) -> Qwen2VLModel:
+def build_small(vocab_size: int, token_ids: VisionTokens | None = None, **sizes: int) -> Qwen2VLModel:
     """A Qwen2-VL of about 3 M parameters with fresh weights (seed torch first for the same ones).
 
-    token_ids: the tokenizer's ids of the vision tokens (read by QwenVLBackbone.for_tokenizer).
-    sizes: hidden, layers, heads, shared_heads, inner, vision_width, vision_layers, vision_heads replace the defaults.
+    Args:
+        vocab_size: rows of the embeddings.
+        token_ids: the tokenizer's ids of the vision tokens (read by QwenVLBackbone.for_tokenizer).
+        sizes: hidden, layers, heads, shared_heads, inner, vision_width, vision_layers, vision_heads, where other
+            than the usual ones.
+
+    Raises:
+        ConfigError: a size has another name.
     """
     size = {"hidden": 192, "layers": 4, "heads": 6, "shared_heads": 6, "inner": 512,
             "vision_width": 128, "vision_layers": 4, "vision_heads": 4}  # fmt: skip
@@ -79,16 +128,27 @@ def build_small(vocab_size: int, token_ids: dict[str, int] | None = None, **size
             "hidden_size": size["hidden"], "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2,
             "mlp_ratio": 4, "initializer_range": 0.04,
         },
-        tie_word_embeddings=True, **(token_ids or {}),
+        tie_word_embeddings=True, **(token_ids or VisionTokens()),
     )  # fmt: skip
     return Qwen2VLModel(config)
+
+
+def _whole(value: object, name: str) -> int:
+    """A size of config.json, which may have several where this backbone has one."""
+    if not isinstance(value, int):
+        raise ConfigError(f"config.json has {name} {value!r}; one whole number is needed")
+    return value
 
 
 class QwenVLBackbone(nn.Module):
     """Qwen2-VL as umr uses it: vision states once per media item, then hidden states of whole sequences.
 
-    fast: the equal-valued forward passes of attention.py; False: the classes' own (slow; the reference of the tests).
+    fast: the equal-valued forward passes of qwen_vl_attention.py; False: the classes' own (slow; the tests' reference).
     """
+
+    special: ClassVar[SpecialTokens] = SPECIAL
+    implementation: ClassVar[str] = "transformers' Qwen2-VL class"
+    media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__()
@@ -96,38 +156,58 @@ class QwenVLBackbone(nn.Module):
         self.fast = fast
         self.causal = config.attention == "causal"
         self.mrope = config.positions == "mrope"
-        model.config.get_text_config().is_causal = self.causal
-        vision = model.config.vision_config
-        self.patch, self.merge, self.temporal = vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size
+        self.text_config, self.vision_config = _parts(model.config)
+        # transformers' flag of its own attention, which no class declares
+        self.text_config.is_causal = self.causal
+        self.patch = _whole(self.vision_config.patch_size, "patch_size")
+        self.merge = self.vision_config.spatial_merge_size
+        self.temporal = _whole(self.vision_config.temporal_patch_size, "temporal_patch_size")
         self.size = config.image_size
         if self.size % (self.patch * self.merge):
             raise ConfigError(f"image_size is {self.size}; a multiple of {self.patch * self.merge} is needed")
         side = self.size // self.patch // self.merge
         pairs = -(-config.max_frames // self.temporal)
         self.media = {
-            "image": MediaSpan("<|vision_start|>", "<|image_pad|>", "<|vision_end|>", (1, side, side)),
-            "video": MediaSpan("<|vision_start|>", "<|video_pad|>", "<|vision_end|>", (pairs, side, side)),
+            "image": MediaSpan(VISION_START, IMAGE_PAD, VISION_END, (1, side, side)),
+            "video": MediaSpan(VISION_START, VIDEO_PAD, VISION_END, (pairs, side, side)),
         }
 
     @classmethod
+    def tiny(cls) -> tuple[EncoderConfig, dict[str, int]]:
+        """Two layers of 48 numbers; pictures of 56 px are 4 tokens, clips of 4 frames are 8."""
+        sizes = {"hidden": 48, "layers": 2, "heads": 3, "shared_heads": 1, "inner": 64,
+                 "vision_width": 32, "vision_layers": 2, "vision_heads": 2}  # fmt: skip
+        return EncoderConfig(name="tiny", dim=48, image_size=56, max_frames=4, max_tokens=20), sizes
+
+    @classmethod
     def for_tokenizer(cls, config: EncoderConfig, tokenizer: Tokenizer, **sizes: int) -> QwenVLBackbone:
-        """A fresh small backbone whose vocabulary is the tokenizer's."""
-        names = ("vision_start", "vision_end", "image", "video")
-        tokens = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-        token_ids = {f"{n}_token_id": tokenizer.token_to_id(t) for n, t in zip(names, tokens)}
+        """A fresh small backbone whose vocabulary is the tokenizer's; sizes: see build_small."""
+        token_ids = VisionTokens(
+            vision_start_token_id=token_id(tokenizer, VISION_START),
+            vision_end_token_id=token_id(tokenizer, VISION_END),
+            image_token_id=token_id(tokenizer, IMAGE_PAD),
+            video_token_id=token_id(tokenizer, VIDEO_PAD),
+        )
         return cls(build_small(tokenizer.get_vocab_size(), token_ids, **sizes), config)
+
+    @classmethod
+    def adopted(cls, checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
+        """The settings of an encoder made of a public Qwen2-VL checkpoint (see Backbone.adopted)."""
+        return adopted(checkpoint, tokenizer, config)
 
     @classmethod
     def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> QwenVLBackbone:
         """Read config.json and the safetensors of a folder; computes in `dtype`.
 
-        Raises MismatchError if a file is damaged, or a weight absent or of another shape: transformers itself would fill
-        it at random.
+        Raises:
+            MismatchError: a file is damaged, or a weight absent or of another shape: transformers itself would fill it
+                at random.
         """
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
-            model, report = Qwen2VLModel.from_pretrained(
+            # its annotation leaves out the pair that output_loading_info asks for
+            loaded: tuple[Qwen2VLModel, dict[str, Any]] = Qwen2VLModel.from_pretrained(  # type: ignore[assignment]
                 str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
             )
         except _BROKEN as error:
@@ -138,6 +218,7 @@ class QwenVLBackbone(nn.Module):
         finally:
             if shown:
                 logging.enable_progress_bar()
+        model, report = loaded
         lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
         if lost:
             raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
@@ -152,23 +233,25 @@ class QwenVLBackbone(nn.Module):
         }
         save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
         config = deepcopy(self.model.config)
-        for part in (config, config.text_config, config.vision_config):
+        for part in (config, *_parts(config)):
             part.dtype = torch.bfloat16
         config.architectures = ["Qwen2VLModel"]
         config.save_pretrained(str(folder))
 
     @property
     def hidden_size(self) -> int:
-        return self.model.config.get_text_config().hidden_size
+        """Numbers in a hidden state."""
+        return self.text_config.hidden_size
 
     def see(self, pixels_NFSS3: Tensor) -> Tensor:
-        """Vision states of N equal-shaped items of uint8 pixels; (N, V, H). A still has F = 1."""
+        """Vision states (N, V, H) of N equal-shaped items of uint8 pixels; a still has F = 1."""
         items, frames, height, width, _ = pixels_NFSS3.shape
         grid = (max(1, -(-frames // self.temporal)), height // self.patch, width // self.patch)
         if not self.fast:
             grids = torch.tensor([grid] * items, device=pixels_NFSS3.device)
             rows = patches(pixels_NFSS3, self.patch, self.merge, self.temporal).flatten(0, 1)
-            return self.model.visual(rows, grid_thw=grids).pooler_output.view(items, -1, self.hidden_size)
+            pooled: Tensor = self.model.visual(rows, grid_thw=grids).pooler_output
+            return pooled.view(items, -1, self.hidden_size)
         still = frames == 1
         rows = patches(pixels_NFSS3, self.patch, self.merge, 1 if still else self.temporal)
         one = torch.tensor([[1, grid[1], grid[2]]], device=rows.device)
@@ -178,7 +261,12 @@ class QwenVLBackbone(nn.Module):
         return states.view(items, -1, self.hidden_size)
 
     def hidden_states(self, batch: Batch, seen_RH: Tensor | None) -> Tensor:
-        """Last hidden states (B, T, H). seen_RH: vision states, one row per vision token; None where no row has media."""
+        """Last hidden states (B, T, H).
+
+        Args:
+            batch: rows of tokens.
+            seen_RH: vision states, one row per vision token; None where no row has media.
+        """
         text = self.model.language_model
         x_BTH = text.embed_tokens(batch.input_ids_BT)
         if seen_RH is not None and len(batch.seen_rows):
@@ -188,18 +276,31 @@ class QwenVLBackbone(nn.Module):
         positions = positions_of(batch, self.mrope)
         if not self.fast:
             mask = batch.attention_mask_BT.long()
-            return text(
-                inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False
-            ).last_hidden_state
+            found = text(inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False)
+            states: Tensor = found.last_hidden_state
+            return states
         cos, sin = text.rotary_emb(x_BTH, positions)
         return decoder_states(text, x_BTH, attention_bias(batch.attention_mask_BT, self.causal), cos, sin)
+
+
+def _parts(config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:
+    """The settings of the language model and of the vision tower, which transformers makes of what config.json has."""
+    text, vision = config.text_config, config.vision_config
+    if not isinstance(text, Qwen2VLTextConfig) or not isinstance(vision, Qwen2VLVisionConfig):
+        raise MismatchError(
+            f"config.json has {type(text).__name__} and {type(vision).__name__} in place of its two parts"
+        )
+    return text, vision
 
 
 def positions_of(batch: Batch, mrope: bool) -> Tensor:
     """Position ids (3, B, T), the same for either padding side; padding has 0.
 
-    mrope False: the count of real tokens before, on all axes (as U-MARVEL's release).  True: Qwen2-VL's get_rope_index:
-    vision tokens count in (t, h, w) from where they begin, and the text goes on after the largest of these.
+    Args:
+        batch: rows of tokens.
+        mrope: False: the count of real tokens before, on all axes (as U-MARVEL's release).  True: Qwen2-VL's
+            get_rope_index: vision tokens count in (t, h, w) from where they begin, and the text goes on after the
+            largest of these.
     """
     mask_BT = batch.attention_mask_BT
     plain_BT = (mask_BT.long().cumsum(1) - 1).clamp(min=0) * mask_BT
@@ -215,3 +316,7 @@ def positions_of(batch: Batch, mrope: bool) -> Tensor:
     after_BT = (order_BT == order_BT[:, -1:]) & ~media_BT & (plain_BT >= begin_B1)
     text_BT = plain_BT - saved_B1 * after_BT
     return torch.where(media_BT, axes + begin_B1, text_BT) * mask_BT
+
+
+if TYPE_CHECKING:
+    _DECLARED: type[Backbone] = QwenVLBackbone

@@ -1,4 +1,4 @@
-"""Encoder folders: written whole, read only when nothing in them changed. Not the weights' format, which is the backbone's."""
+"""Encoder folders: written whole, read only when nothing in them changed. Not the weights' format: the backbone's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from torch import nn
 
 from umr.disk import file_sha256, put
+from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import CONFIG_NAME, EncoderConfig, write_config
 from umr.encoders.tokenizer import save_tokenizer
@@ -20,14 +20,24 @@ from umr.errors import ConfigError, MismatchError
 
 def save_encoder(
     config: EncoderConfig,
-    backbone: nn.Module,
+    backbone: Backbone,
     tokenizer: Tokenizer,
     folder: str | Path,
     extra: Mapping[str, str] | None = None,
 ) -> EncoderConfig:
     """Write weights, tokenizer, extra texts and what seal adds; returns the config written.
 
-    An encoder already there is replaced. Raises ConfigError if the target exists and is no encoder folder.
+    An encoder already there is replaced.
+
+    Args:
+        config: the settings.
+        backbone: writes the weights.
+        tokenizer: of the encoder.
+        folder: where to.
+        extra: {file name: text} kept beside them.
+
+    Raises:
+        ConfigError: the target exists and is no encoder folder.
     """
 
     def write(draft: Path) -> None:
@@ -47,6 +57,11 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
 
     To them come the model card and, last, encoder.json with every file's sha256 but the card's, which may be edited.
     Made beside the target and renamed, so that a folder is either whole or absent.
+
+    Args:
+        config: the settings, whose list of files is replaced.
+        target: the folder; one that is there is replaced.
+        write: puts weights, tokenizer and whatever else into the folder that it is given.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -73,7 +88,11 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
 
 
 def check_files(config: EncoderConfig, folder: str | Path) -> None:
-    """Compare every file with its hash. Raises MismatchError naming the first that is missing, changed or unlisted."""
+    """Compare every file with its hash.
+
+    Raises:
+        MismatchError: a file is missing, changed or unlisted; the message names the first.
+    """
     folder = Path(folder)
     if not config.files:
         raise MismatchError(

@@ -1,4 +1,4 @@
-"""The only code that builds a prompt: template, instruction, media and text to token ids. Not the backbone, not batching."""
+"""The only code that builds a prompt: template, instruction, media and text to token ids. No backbone, no batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from umr.encoders.config import EncoderConfig
-from umr.encoders.tokenizer import SPECIAL_TOKENS
+from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START, SpecialTokens, token_id
 from umr.errors import ConfigError
 from umr.types import Content, Query
 
@@ -20,14 +20,17 @@ Role = Literal["query", "candidate"]
 MediaKind = Literal["image", "video"]
 
 _FIELD = re.compile(r"\{(media|instruction|text)\}")
-_SPECIAL = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
 
 
 @dataclass(frozen=True, slots=True)
 class MediaSpan:
     """How a backbone writes a picture or clip into a sequence: start, then `count` times pad, then end.
 
-    grid: (t, h, w) of the vision tokens, t * h * w = count.
+    Attributes:
+        start: the token before.
+        pad: the token in whose place a vision token stands.
+        end: the token after.
+        grid: (t, h, w) of the vision tokens, t * h * w = count.
     """
 
     start: str
@@ -37,6 +40,7 @@ class MediaSpan:
 
     @property
     def count(self) -> int:
+        """How many vision tokens there are."""
         return self.grid[0] * self.grid[1] * self.grid[2]
 
 
@@ -49,8 +53,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenRow:
-    """One tokenised row. ids: (T,) int64; pool: (T,) bool, False over the instruction span when it is masked;
-    media: (T,) bool, True on the vision tokens; grid: (t, h, w) of these or None; dropped: tokens cut from the text.
+    """One tokenised row.
+
+    Attributes:
+        ids: (T,) int64.
+        pool: (T,) bool, False over the instruction span when it is masked.
+        media: (T,) bool, True on the vision tokens.
+        grid: (t, h, w) of these, or None.
+        dropped: tokens cut from the text.
     """
 
     ids: np.ndarray
@@ -71,7 +81,11 @@ def media_kind(content: Content) -> MediaKind | None:
 def trained_instruction(config: EncoderConfig, modality: str, target: str) -> str:
     """The task sentence this encoder was trained with for (query modality, searched modality).
 
-    "" where the encoder knows no instructions at all; ConfigError where it knows some, but not this one.
+    Returns:
+        The sentence; "" where the encoder knows no instructions at all.
+
+    Raises:
+        ConfigError: it knows some, but not this one.
     """
     if not config.instructions:
         return ""
@@ -87,7 +101,8 @@ def trained_instruction(config: EncoderConfig, modality: str, target: str) -> st
 def query_instruction(config: EncoderConfig, query: Query) -> str:
     """The query's own task sentence, else the trained one; "" for a clip where none was trained.
 
-    Raises ConfigError where none was trained for a query without a clip.
+    Raises:
+        ConfigError: none was trained for a query without a clip.
     """
     if query.instruction or is_uninstructed(config, query):
         return query.instruction
@@ -95,7 +110,7 @@ def query_instruction(config: EncoderConfig, query: Query) -> str:
 
 
 def is_uninstructed(config: EncoderConfig, query: Query) -> bool:
-    """Whether a clip is asked without a task sentence, by an encoder that was trained with them, but with none for it."""
+    """Whether a clip is asked without a task sentence, by an encoder trained with such, but with none for it."""
     key = f"{_asked_modality(query.content)}->{query.target_modality}"
     clip = query.content.video is not None and not query.instruction
     return clip and bool(config.instructions) and key not in config.instructions
@@ -121,27 +136,40 @@ def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None
 
 
 class Prompter:
-    """Tokenises prompts for one encoder; literals and instructions are tokenised once."""
+    """Tokenises prompts for one encoder; literals and instructions are tokenised once.
 
-    def __init__(self, config: EncoderConfig, tokenizer: Tokenizer, media: Mapping[str, MediaSpan]) -> None:
+    special: what stands for itself in a template.  media: how a picture and a clip are written.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, tokenizer: Tokenizer, special: SpecialTokens, media: Mapping[str, MediaSpan]
+    ) -> None:
         self.config = config
         self._tokenizer = tokenizer
+        self._special = re.compile("|".join(re.escape(token) for token in special.all))
         self._media = media
         self._fixed = lru_cache(maxsize=512)(self._fixed_piece)
 
     def tokenise(
         self, text: str | None, instruction: str = "", role: Role = "query", kind: MediaKind | None = None
     ) -> TokenRow:
-        """One row; text and instruction are plain characters, even where they spell a special token."""
+        """One row; text and instruction are plain characters, even where they spell a special token.
+
+        Args:
+            text: the words, or None.
+            instruction: the task sentence; "" for none.
+            role: which template.
+            kind: what stands at {media}, or None.
+        """
         ids: list[int] = []
         pool: list[bool] = []
         media: list[bool] = []
         dropped = 0
         for piece, value in build(text, instruction, role, kind, self.config).pieces:
             if piece == "text":
-                found = self._tokenizer.encode(value, add_special_tokens=False).ids
-                dropped = max(0, len(found) - self.config.max_tokens)
-                found = found[: self.config.max_tokens]
+                words = self._words(value)
+                dropped = max(0, len(words) - self.config.max_tokens)
+                found: Sequence[int] = words[: self.config.max_tokens]
             else:
                 found = self._fixed(piece, value)
             ids += found
@@ -156,20 +184,19 @@ class Prompter:
     def _fixed_piece(self, piece: str, value: str) -> Sequence[int]:
         if piece == "media":
             span = self._media[value]
-            return [self._id(span.start), *[self._id(span.pad)] * span.count, self._id(span.end)]
+            start, pad, end = (token_id(self._tokenizer, token) for token in (span.start, span.pad, span.end))
+            return [start, *[pad] * span.count, end]
         if piece == "instruction":
-            words = self._tokenizer.encode(value, add_special_tokens=False).ids
-            return [self._id("<instruction_start>"), *words, self._id("<instruction_end>")]
+            start, end = (token_id(self._tokenizer, token) for token in (INSTRUCTION_START, INSTRUCTION_END))
+            return [start, *self._words(value), end]
         ids: list[int] = []
         at = 0
-        for match in _SPECIAL.finditer(value):
-            ids += self._tokenizer.encode(value[at : match.start()], add_special_tokens=False).ids
-            ids.append(self._id(match.group()))
+        for match in self._special.finditer(value):
+            ids += self._words(value[at : match.start()])
+            ids.append(token_id(self._tokenizer, match.group()))
             at = match.end()
-        return ids + self._tokenizer.encode(value[at:], add_special_tokens=False).ids
+        return ids + self._words(value[at:])
 
-    def _id(self, token: str) -> int:
-        found = self._tokenizer.token_to_id(token)
-        if found is None:
-            raise ConfigError(f"the tokenizer of {self.config.name} has no token {token}")
-        return found
+    def _words(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids

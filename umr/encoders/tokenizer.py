@@ -1,8 +1,9 @@
-"""Trains, saves and loads the byte-level tokenizer of a small encoder, with Qwen2-VL's real special tokens. Not the prompt."""
+"""Trains, saves and loads the tokenizer of an encoder, with its backbone's real special tokens. Not the prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -13,22 +14,50 @@ from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_NAME = "tokenizer.json"
 
-#: Qwen2-VL's own, then U-MARVEL's three in its order (emb, start, end).
-SPECIAL_TOKENS = (
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
-    "<|image_pad|>", "<|video_pad|>", "<emb>", "<instruction_start>", "<instruction_end>",
-)  # fmt: skip
-PAD_TOKEN = "<|endoftext|>"
+#: U-MARVEL's three, in its order; instruction spans are written with the last two.
+EMBED, INSTRUCTION_START, INSTRUCTION_END = "<emb>", "<instruction_start>", "<instruction_end>"
+MARKERS = (EMBED, INSTRUCTION_START, INSTRUCTION_END)
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 1600) -> PreTrainedTokenizerFast:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialTokens:
+    """The special tokens of a family of checkpoints.
+
+    Attributes:
+        family: what people call it.
+        own: its tokens, in the order of their ids.
+        pad: the one of `own` that fills up a batch.
+        end: the one of `own` that ends a turn; pooling "eos" takes the state of the last.
+    """
+
+    family: str
+    own: tuple[str, ...]
+    pad: str
+    end: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The family's own, then U-MARVEL's."""
+        return (*self.own, *MARKERS)
+
+
+def train_tokenizer(texts: Iterable[str], special: SpecialTokens, vocab_size: int = 1600) -> PreTrainedTokenizerFast:
     """Byte-level BPE over lower-cased NFC text: every string has tokens, whatever its script.
 
     A text gets a leading space, so that a word has the same tokens at its beginning as further on.
 
-    Raises ConfigError if vocab_size has no room for the 256 bytes and the special tokens.
+    Args:
+        texts: what is learned from.
+        special: tokens that get the first ids.
+        vocab_size: tokens in all.
+
+    Returns:
+        The tokenizer as transformers saves it.
+
+    Raises:
+        ConfigError: vocab_size has no room for the 256 bytes and the special tokens.
     """
-    least = 256 + len(SPECIAL_TOKENS)
+    least = 256 + len(special.all)
     if vocab_size < least:
         raise ConfigError(f"vocab_size is {vocab_size}; at least {least} are needed (all bytes and the special tokens)")
     tokenizer = Tokenizer(models.BPE())
@@ -36,25 +65,30 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 1600) -> PreTrainedT
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False,
+        vocab_size=vocab_size, special_tokens=list(special.all), show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD_TOKEN, eos_token="<|im_end|>", clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer, pad_token=special.pad, eos_token=special.end, clean_up_tokenization_spaces=False
     )
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, folder: str | Path) -> Path:
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path) -> Path:
     """Write tokenizer.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / TOKENIZER_NAME
     with replacing(target) as draft:
-        plain_tokenizer(tokenizer).save(str(draft))
+        tokenizer.save(str(draft))
     return target
 
 
-def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """Read tokenizer.json. Raises ConfigError if it is absent or lacks a special token, MismatchError if it is damaged."""
+def load_tokenizer(folder: str | Path, special: SpecialTokens) -> Tokenizer:
+    """Read tokenizer.json, as plain_tokenizer gives it.
+
+    Raises:
+        ConfigError: it is absent, or lacks a special token of the family.
+        MismatchError: it is damaged.
+    """
     path = Path(folder) / TOKENIZER_NAME
     if not path.is_file():
         raise ConfigError(f"{folder} has no {TOKENIZER_NAME}; copy the encoder folder again")
@@ -64,21 +98,36 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         raise MismatchError(
             f"{path} is no tokenizer that can be read ({error}); copy the encoder folder again"
         ) from error
-    return plain_tokenizer(tokenizer)
+    return plain_tokenizer(tokenizer, special)
 
 
-def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer) -> Tokenizer:
+def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, special: SpecialTokens) -> Tokenizer:
     """A private copy that reads special tokens inside a text as plain characters, so that nobody can type one.
 
-    U-MARVEL's three tokens are added when a checkpoint lacks them. Raises ConfigError if one of Qwen's is missing.
+    U-MARVEL's three tokens are added when a checkpoint lacks them.
+
+    Raises:
+        ConfigError: one of the family's own is missing.
     """
     source = tokenizer.backend_tokenizer if isinstance(tokenizer, PreTrainedTokenizerFast) else tokenizer
     copy = Tokenizer.from_str(source.to_str())
-    missing = [token for token in SPECIAL_TOKENS[:8] if copy.token_to_id(token) is None]
+    missing = [token for token in special.own if copy.token_to_id(token) is None]
     if missing:
-        raise ConfigError(f"the tokenizer has no {', '.join(missing)}; it is not one of the Qwen2-VL family")
-    copy.add_special_tokens([token for token in SPECIAL_TOKENS[8:] if copy.token_to_id(token) is None])
+        raise ConfigError(f"the tokenizer has no {', '.join(missing)}; it is not one of the {special.family} family")
+    copy.add_special_tokens([token for token in MARKERS if copy.token_to_id(token) is None])
     copy.encode_special_tokens = True
     copy.no_padding()
     copy.no_truncation()
     return copy
+
+
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token.
+
+    Raises:
+        ConfigError: the tokenizer does not have it.
+    """
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise ConfigError(f"the tokenizer has no token {token}; take the one that belongs to the encoder's backbone")
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from umr.encoders.attention import attention_bias
+from umr.encoders.qwen_vl_attention import attention_bias
 
 
 def rows_of(encoder):
@@ -36,7 +36,7 @@ def test_decoder_equals_the_class(make, stills, padding, attention, positions):
 
 
 def test_unpadded_batch_equals_the_class(encoder):
-    """U-MARVEL's release runs causally here: without padding its mask override returns nothing (SCIENCE A4)."""
+    """U-MARVEL's release runs causally here: without padding its mask override returns nothing."""
     batch = encoder.collate([encoder.tokenise("a small teal mug")] * 2)
     fast = encoder.embed(batch)
     encoder.backbone.fast = False

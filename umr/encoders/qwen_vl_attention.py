@@ -1,18 +1,30 @@
-"""Fast forward passes over the weights of transformers' Qwen2-VL modules, equal to the classes' own. Not a model of its own.
+"""Fast forward passes over the weights of transformers' Qwen2-VL modules, equal to the classes' own. No network itself.
 
 Why: the stock vision tower attends picture by picture in a Python loop, and fused attention is slow in a CPU's backward
 pass. Here pictures of one size go as one batch, query, key and value go as one product, and attention is two
-matrix products with a softmax in the compute dtype. tests/test_encoders_attention.py holds both sides together.
+matrix products with a softmax in the compute dtype. tests/encoders/test_qwen_vl_attention.py holds both sides together.
 
-N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads, d head
-width, B rows, T tokens, H hidden.
+N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads,
+d head width, B rows, T tokens, H hidden.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.models.qwen2_vl.modeling_qwen2_vl import (
+    Qwen2VisionTransformerPretrainedModel,
+    Qwen2VLDecoderLayer,
+    Qwen2VLRMSNorm,
+    Qwen2VLTextModel,
+    Qwen2VLVisionBlock,
+)
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def attend(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, scale: float, bias: Tensor | None = None) -> Tensor:
@@ -29,24 +41,40 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-second, first), -1) * sin
 
 
-def _norm(x: Tensor, norm: nn.Module) -> Tensor:
+def _each(layers: Iterable[nn.Module], kind: type[Layer]) -> Iterator[Layer]:
+    """The layers of a list of modules, which has lost their class."""
+    for layer in layers:
+        if not isinstance(layer, kind):
+            raise TypeError(f"a layer is a {type(layer).__name__}, not a {kind.__name__}")
+        yield layer
+
+
+def _norm(x: Tensor, norm: Qwen2VLRMSNorm) -> Tensor:
     """RMS norm, rounded once to the dtype the products want (autocast would do it again for each of them)."""
     wanted = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
     return F.rms_norm(x, norm.weight.shape, norm.weight.to(x.dtype), norm.variance_epsilon).to(wanted)
 
 
-def vision_states(visual: nn.Module, patches_SPK: Tensor, cos_P1d: Tensor, sin_P1d: Tensor) -> Tensor:
+def vision_states(
+    visual: Qwen2VisionTransformerPretrainedModel, patches_SPK: Tensor, cos_P1d: Tensor, sin_P1d: Tensor
+) -> Tensor:
     """What `visual` gives as pooler_output, for S segments (a frame pair, or a still) of P patches each.
 
-    Args: patches_SPK (S, P, K) as the image processor orders them, or (S, P, K/2) for stills: one of two equal frames.
-    cos_P1d, sin_P1d: axial rotary of the P patches.  Returns (S, P / merge^2, H).
+    Args:
+        visual: the vision tower.
+        patches_SPK: (S, P, K) as the image processor orders them, or (S, P, K/2) for stills: one of two equal frames.
+        cos_P1d: axial rotary of the P patches.
+        sin_P1d: the same.
+
+    Returns:
+        (S, P / merge^2, H).
     """
-    kernel = visual.patch_embed.proj.weight  # (E, C, t, p, p)
+    kernel: Tensor = visual.patch_embed.proj.weight  # (E, C, t, p, p)
     if patches_SPK.shape[-1] * kernel.shape[2] == kernel[0].numel():
         kernel = kernel.sum(2)  # equal frames: one product of half the width
     x = F.linear(patches_SPK.to(kernel.dtype), kernel.flatten(1))
     segments, places, width = x.shape
-    for block in visual.blocks:
+    for block in _each(visual.blocks, Qwen2VLVisionBlock):
         attention = block.attn
         qkv = attention.qkv(block.norm1(x)).view(segments, places, 3, attention.num_heads, -1)
         cos, sin = cos_P1d.to(qkv.dtype), sin_P1d.to(qkv.dtype)
@@ -55,7 +83,8 @@ def vision_states(visual: nn.Module, patches_SPK: Tensor, cos_P1d: Tensor, sin_P
         y = attend(q, k, qkv[:, :, 2].transpose(1, 2), attention.scaling)
         x = x + attention.proj(y.transpose(1, 2).reshape(segments, places, width))
         x = x + block.mlp(block.norm2(x))
-    return visual.merger(x).view(segments, -1, visual.merger.mlp[-1].out_features)
+    merged: Tensor = visual.merger(x)
+    return merged.view(segments, -1, visual.config.hidden_size)
 
 
 def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
@@ -72,17 +101,26 @@ def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
 
 
 def decoder_states(
-    text_model: nn.Module, x_BTH: Tensor, bias: Tensor | None, cos_BTd: Tensor, sin_BTd: Tensor
+    text_model: Qwen2VLTextModel, x_BTH: Tensor, bias: Tensor | None, cos_BTd: Tensor, sin_BTd: Tensor
 ) -> Tensor:
-    """What `text_model` gives as last_hidden_state for these embeddings, (B, T, H).
+    """What `text_model` gives as last_hidden_state for these embeddings.
 
-    bias: see attention_bias.  cos_BTd, sin_BTd: text_model.rotary_emb of the positions.
+    Args:
+        text_model: the language model.
+        x_BTH: embeddings (B, T, H).
+        bias: see attention_bias.
+        cos_BTd: text_model.rotary_emb of the positions.
+        sin_BTd: the same.
+
+    Returns:
+        (B, T, H).
     """
     rows, tokens, _ = x_BTH.shape
     x = x_BTH
-    for layer in text_model.layers:
+    for layer in _each(text_model.layers, Qwen2VLDecoderLayer):
         attention = layer.self_attn
-        heads, shared, width = attention.num_heads, attention.num_key_value_heads, attention.head_dim
+        heads, width = attention.num_heads, attention.head_dim
+        shared = heads // attention.num_key_value_groups
         projections = (attention.q_proj, attention.k_proj, attention.v_proj)
         qkv = F.linear(
             _norm(x, layer.input_layernorm),

@@ -1,0 +1,91 @@
+"""A public checkpoint as it lies in its folder: its settings, the names of its weights. Not whether it can be used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from umr.errors import ConfigError, MismatchError
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Somebody's checkpoint.
+
+    Attributes:
+        folder: where it lies.
+        source: how it was named, for messages.
+        model: its config.json.
+    """
+
+    folder: Path
+    source: str | Path
+    model: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path, source: str | Path, families: str) -> Checkpoint:
+        """The checkpoint of a folder.
+
+        Args:
+            folder: where it lies.
+            source: how it was named.
+            families: what would be supported, for the message.
+
+        Raises:
+            ConfigError: there is no config.json.
+            MismatchError: it is damaged.
+        """
+        if not (folder / "config.json").is_file():
+            raise ConfigError(
+                f"{source} has no config.json; give the folder of a transformers checkpoint of {families}"
+            )
+        return cls(folder=folder, source=source, model=_json(folder / "config.json"))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return (self.folder / name).is_file()
+
+    def read(self, name: str) -> dict[str, Any]:
+        """The JSON object in a file.
+
+        Raises:
+            ConfigError: it is absent.
+            MismatchError: it is damaged.
+        """
+        if not self.has(name):
+            raise ConfigError(f"{self.source} has no {name}; give the whole folder of the checkpoint")
+        return _json(self.folder / name)
+
+    def weight_files(self) -> list[str]:
+        """Names of the safetensors, with their index first where there are shards.
+
+        Raises:
+            MismatchError: one is missing, or the index names one elsewhere.
+        """
+        if self.has(INDEX):
+            shards = self.read(INDEX).get("weight_map")
+            names = [INDEX, *sorted(set(shards.values()))] if isinstance(shards, dict) else [INDEX]
+        else:
+            names = [WEIGHTS]
+        for name in names:
+            if Path(name).name != name:
+                raise MismatchError(f"{self.folder / INDEX} names {name}, which lies elsewhere; do not trust it")
+            if not self.has(name):
+                raise MismatchError(
+                    f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
+                )
+        return names
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MismatchError(f"{path} is not readable JSON ({error}); copy the checkpoint again") from error
+    if not isinstance(data, dict):
+        raise MismatchError(f"{path} holds a {type(data).__name__}, not an object; copy the checkpoint again")
+    return data

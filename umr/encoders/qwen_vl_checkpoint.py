@@ -1,0 +1,111 @@
+"""Which public Qwen2-VL checkpoints umr computes as their own code does, how they are prompted. Not their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.config import EncoderConfig
+from umr.errors import ConfigError, MismatchError
+
+IMAGE_PAD, VIDEO_PAD = "<|image_pad|>", "<|video_pad|>"
+
+#: As the released U-MARVEL checkpoints are asked (paper section 3; its evaluation collators): Qwen's chat with `<emb>`.
+CHAT_QUERY = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+    "<|im_start|>user\n{media}{instruction} {text}<|im_end|>\n"
+    "<|im_start|>assistant\n<emb>.<|im_end|>\n<|im_start|>assistant\n"
+)
+CHAT_CANDIDATE = CHAT_QUERY.replace("{instruction} ", "")
+
+_ATTENTION = (None, "eager", "sdpa")  # what computes the same numbers as umr.encoders.qwen_vl_attention
+
+
+def adopted(checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
+    """`config` with the checkpoint's length of a vector and U-MARVEL's chat templates (see Backbone.adopted)."""
+    _check_model(checkpoint)
+    _check_tokens(checkpoint, tokenizer)
+    _check_pixels(checkpoint, config.image_size)
+    return replace(
+        config,
+        dim=_size(checkpoint, "hidden_size"),
+        query_template=CHAT_QUERY,
+        candidate_template=CHAT_CANDIDATE,
+    )
+
+
+def _parts(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The config and those inside it; old checkpoints keep the text's numbers at the top."""
+    return [model, *(part for part in (model.get("text_config"), model.get("vision_config")) if isinstance(part, dict))]
+
+
+def _size(checkpoint: Checkpoint, key: str) -> int:
+    text = checkpoint.model.get("text_config") or checkpoint.model
+    found = text.get(key) if isinstance(text, dict) else None
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise MismatchError(f"config.json of {checkpoint.source} names no {key}; copy the checkpoint again")
+    return found
+
+
+def _check_model(checkpoint: Checkpoint) -> None:
+    """Weights as they were trained, and an attention that looks at every token."""
+    source = checkpoint.source
+    if checkpoint.model.get("quantization_config"):
+        raise ConfigError(f"{source} is quantised; take the checkpoint in bfloat16, float16 or float32")
+    for part in _parts(checkpoint.model):
+        for key in ("attn_implementation", "_attn_implementation"):
+            if part.get(key) not in _ATTENTION:
+                raise ConfigError(
+                    f"config.json of {source} asks for the attention {part[key]!r}; legal: eager, sdpa, or none named. "
+                    "Remove the line: umr attends in both directions by matrix products of its own"
+                )
+        if part.get("use_sliding_window"):
+            raise ConfigError(f"{source} attends in a sliding window, which umr does not; take another checkpoint")
+
+
+def _check_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+    """The tokenizer is this checkpoint's, and U-MARVEL's three tokens have rows among its embeddings."""
+    source, model = checkpoint.source, checkpoint.model
+    for key, token in (("image_token_id", IMAGE_PAD), ("video_token_id", VIDEO_PAD)):
+        if key in model and model[key] != tokenizer.token_to_id(token):
+            raise ConfigError(
+                f"{source}: {token} is {tokenizer.token_to_id(token)} in the tokenizer, {model[key]} in config.json; "
+                "they belong to different checkpoints"
+            )
+    needed, rows = max(tokenizer.get_vocab().values()) + 1, _size(checkpoint, "vocab_size")
+    if needed > rows:
+        raise ConfigError(
+            f"{source} has embeddings of {rows} tokens, {needed} are needed with <emb>, <instruction_start> and "
+            "<instruction_end>; enlarge them with resize_token_embeddings"
+        )
+
+
+def _check_pixels(checkpoint: Checkpoint, image_size: int) -> None:
+    """The checkpoint's preprocessor does what umr does to pixels, and allows pictures of this size."""
+    source, whole = checkpoint.source, "processor_config.json"
+    found = checkpoint.read(whole).get("image_processor") if checkpoint.has(whole) else None
+    found = found or checkpoint.read("preprocessor_config.json")
+    vision = checkpoint.model.get("vision_config") or {}
+    expected = {
+        "image_mean": list(OPENAI_CLIP_MEAN),
+        "image_std": list(OPENAI_CLIP_STD),
+        "patch_size": vision.get("patch_size", vision.get("spatial_patch_size", 14)),
+        "merge_size": vision.get("spatial_merge_size", 2),
+        "temporal_patch_size": vision.get("temporal_patch_size", 2),
+    }
+    for key, value in expected.items():
+        given = found.get(key, value)
+        if np.shape(given) != np.shape(value) or not np.allclose(given, value, atol=1e-6):
+            raise ConfigError(f"the preprocessor of {source} has {key} {found[key]}; umr computes with {value}")
+    size = found.get("size") or {}
+    low = found.get("min_pixels") or size.get("min_pixels") or size.get("shortest_edge") or 0
+    high = found.get("max_pixels") or size.get("max_pixels") or size.get("longest_edge") or image_size**2
+    if not low <= image_size**2 <= high:
+        pixels = f"the image size {image_size} means {image_size**2} pixels"
+        raise ConfigError(f"{pixels}; the preprocessor of {source} allows {low} to {high}")
