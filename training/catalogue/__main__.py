@@ -34,15 +34,31 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     one = _command(commands, "world", run_world, "training pictures and clips as arrays; resumes where it stopped")
     one.add_argument("--families", type=int, default=1000, help="families of 4 scenes each (default 1000)")
-    one.add_argument("--clip-families", type=int, default=0, help="families of 4 clips each, of the first image families (default 0)")
-    one.add_argument("--renders-per-family", type=int, default=5, help="5: the base scene twice, the others once (default)")
+    one.add_argument(
+        "--clip-families", type=int, default=0, help="families of 4 clips each, of the first image families (default 0)"
+    )
+    one.add_argument(
+        "--renders-per-family", type=int, default=5, help="5: the base scene twice, the others once (default)"
+    )
     one.add_argument("--size", type=int, default=112, help="pixels per side (default 112)")
     one.add_argument("--split", choices=("train", "validation"), default="train")
     one.add_argument("--mbeir", action="store_true", help="also write queries, pools and pictures as M-BEIR files")
-    one.add_argument("--text-shortcut", type=float, default=0.0, help="with --mbeir: share of edit texts that describe the whole target")
-    one.add_argument("--picture-shortcut", type=float, default=0.0, help="with --mbeir: share of query pictures whose tag foretells the edit")
-    for name, run, meaning in (("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
-                               ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights")):
+    one.add_argument(
+        "--text-shortcut",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of edit texts that describe the whole target",
+    )
+    one.add_argument(
+        "--picture-shortcut",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of query pictures whose tag foretells the edit",
+    )
+    for name, run, meaning in (
+        ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
+        ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights"),
+    ):
         one = _command(commands, name, run, meaning)
         one.set_defaults(split="test" if name == "benchmark" else "validation")
         one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
@@ -52,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "text-sample", run_text_sample, "captions, passages, entries and edits to read", out=False)
     one.add_argument("--scenes", type=int, default=5)
     one.add_argument("--phrasing", choices=("train", "unseen"), default="train")
-    one = commands.add_parser("fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False)
+    one = commands.add_parser(
+        "fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False
+    )
     one.set_defaults(run=run_fairness)
     return top
 
@@ -70,13 +88,27 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 def run_world(options: argparse.Namespace) -> None:
     """Builds a training world and says what it holds."""
     if options.families < 1 or options.clip_families < 0:
-        raise ConfigError(f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0")
+        raise ConfigError(
+            f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
+        )
     if (options.text_shortcut or options.picture_shortcut) and not options.mbeir:
-        raise ConfigError("shortcuts are in the queries, which only --mbeir writes; for training give "
-                          "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`")
-    made = world.build_world(options.out, options.families, options.clip_families, options.seed, options.size, options.workers,
-                             options.renders_per_family, options.split)
-    print(f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, {made.manifest['clips']:,} clips")
+        raise ConfigError(
+            "shortcuts are in the queries, which only --mbeir writes; for training give "
+            "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`"
+        )
+    made = world.build_world(
+        options.out,
+        options.families,
+        options.clip_families,
+        options.seed,
+        options.size,
+        options.workers,
+        options.renders_per_family,
+        options.split,
+    )
+    print(
+        f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, {made.manifest['clips']:,} clips"
+    )
     if options.mbeir:
         from training.catalogue.mbeir_world import write_mbeir
 
@@ -110,12 +142,16 @@ def run_text_sample(options: argparse.Namespace) -> None:
         base, target = families.family(rng, 2)
         facts = text.random_facts(rng)
         edit = edits.between(base, target, rng)
-        print(f"title     {text.title(base)}\ncaption   {text.caption(base, rng, True, options.phrasing)}\n"
-              f"partial   {text.caption(base, rng, False, options.phrasing)}\npassage   {text.passage(base, rng, options.phrasing)}\n"
-              f"entry     {text.entry(base, facts, rng, options.phrasing)}\nwanted    {text.entry_query(base, facts, rng, options.phrasing)}")
+        print(
+            f"title     {text.title(base)}\ncaption   {text.caption(base, rng, True, options.phrasing)}\n"
+            f"partial   {text.caption(base, rng, False, options.phrasing)}\npassage   {text.passage(base, rng, options.phrasing)}\n"
+            f"entry     {text.entry(base, facts, rng, options.phrasing)}\nwanted    {text.entry_query(base, facts, rng, options.phrasing)}"
+        )
         if edit:
-            print(f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"
-                  f"question  {edit_text.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}")
+            print(
+                f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"
+                f"question  {edit_text.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}"
+            )
         print()
 
 

@@ -27,8 +27,21 @@ REFERENCES, STYLED = 4, 2
 NEIGHBOURS = {"image": 4, "text": 3, "image,text": 2}
 #: Kinds whose queries must also meet a wrong value of the edited attribute on an otherwise right scene.
 CONTRASTED_KINDS = ("colour", "finish", "pattern", "surface", "category")
-KIND_SHARES = {"colour": 0.15, "finish": 0.12, "pattern": 0.12, "surface": 0.10, "category": 0.10, "size": 0.06, "count": 0.06, "add": 0.06,
-               "remove": 0.06, "relation": 0.03, "two": 0.08, "negation": 0.03, "relative": 0.03}
+KIND_SHARES = {
+    "colour": 0.15,
+    "finish": 0.12,
+    "pattern": 0.12,
+    "surface": 0.10,
+    "category": 0.10,
+    "size": 0.06,
+    "count": 0.06,
+    "add": 0.06,
+    "remove": 0.06,
+    "relation": 0.03,
+    "two": 0.08,
+    "negation": 0.03,
+    "relative": 0.03,
+}
 
 
 FULL = Sizes()
@@ -41,10 +54,13 @@ OTHER_SPLITS = ("combination", "shortcut-text", "shortcut-picture", "rendering",
 def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split: Split = "test") -> dict[str, int]:
     """Plans, renders and writes the benchmark; returns counts. The same seed writes the same bytes on the same library versions.
 
-    Raises ConfigError for the train split, MismatchError if the folder holds another build."""
+    Raises ConfigError for the train split, MismatchError if the folder holds another build.
+    """
     if split == "train":
         raise ConfigError("the benchmark is of the test or the validation split; a training world is built by `world`")
-    sizes = {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get((split, small), SMALL_VALIDATION)
+    sizes = {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get(
+        (split, small), SMALL_VALIDATION
+    )
     return write(make_plan(seed, sizes, split), Path(folder), workers)
 
 
@@ -81,16 +97,34 @@ class _Asker:
         ordinary = self.pool.parts["ordinary"]
         n, rng = self.sizes.ind, self.pool.rng(6)
         shown = [scene for scenes in ordinary for scene in scenes[:REFERENCES]]
-        told = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:WITH_PASSAGE]]
-        pictured = [scene for scenes in ordinary[:self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
+        told = [scene for scenes in ordinary[: self.sizes.with_passages[0]] for scene in scenes[:WITH_PASSAGE]]
+        pictured = [scene for scenes in ordinary[: self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
         every = [scene for scenes in ordinary for scene in scenes]
         for task, wanted in (("t2i", every), ("i2i", shown), ("t2t", told), ("i2t", pictured)):
             modality = {"i": "image", "t": "text"}[task[-1]]
             for scene in _draw(rng, wanted, n, task):
-                says = {"t2i": lambda scene: text.caption(scene, rng, True), "t2t": lambda scene: text.paraphrase(scene, rng)}.get(task)
-                self._ask(task, "ind", scene, modality, says(scene) if says else None, None if says else self.pool.picture(scene))
+                says = {
+                    "t2i": lambda scene: text.caption(scene, rng, True),
+                    "t2t": lambda scene: text.paraphrase(scene, rng),
+                }.get(task)
+                self._ask(
+                    task,
+                    "ind",
+                    scene,
+                    modality,
+                    says(scene) if says else None,
+                    None if says else self.pool.picture(scene),
+                )
         for row in _draw(rng, self.pool.by_modality["image,text"], n, "t2it"):
-            self._ask("t2it", "ind", row.scene, "image,text", text.entry_query(row.scene, row.facts, rng), None, facts=row.facts)
+            self._ask(
+                "t2it",
+                "ind",
+                row.scene,
+                "image,text",
+                text.entry_query(row.scene, row.facts, rng),
+                None,
+                facts=row.facts,
+            )
         stills = set(every)
         clips = [row.scene for row in self.pool.by_modality["video"] if replace(row.scene, action=None) in stills]
         for scene in _repeated(rng, clips, n):
@@ -99,7 +133,9 @@ class _Asker:
     # composed queries
 
     def _composed_queries(self) -> None:
-        for place, (task, modality) in enumerate((("it2i", "image"), ("it2t", "text"), ("it2v", "video"), ("it2it", "image,text"))):
+        for place, (task, modality) in enumerate(
+            (("it2i", "image"), ("it2t", "text"), ("it2v", "video"), ("it2it", "image,text"))
+        ):
             for number, split in enumerate(("ind", *OTHER_SPLITS)):
                 part = split if split in ("combination", "clutter") else "ordinary"
                 if not self.pool.parts[part] or (task == "it2it" and split != "ind"):
@@ -128,7 +164,9 @@ class _Asker:
             said.add((picture, line))
             self._ask(task, split, pair.reference, modality, line, picture, pair.edit, facts)
 
-    def _words(self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator) -> str:
+    def _words(
+        self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator
+    ) -> str:
         phrasing = "unseen" if split == "phrasing" else "train"
         say = edit_text.question if task == "it2t" and rng.random() < 0.6 else edit_text.phrase
         line = say(pair.edit, pair.reference, rng, phrasing)
@@ -162,7 +200,7 @@ class _Asker:
         if modality == "video":  # mostly the action alone: a double edit is allowed to a fifth
             plain = [pair for pair in pairs if pair.edit.kind == "action"]
             double = [pair for pair in pairs if pair.edit.kind == "two"]
-            keep = rng.permutation(len(double))[:max(1, len(plain) // 4)]
+            keep = rng.permutation(len(double))[: max(1, len(plain) // 4)]
             pairs = plain + [double[row] for row in sorted(keep)]
         return pairs
 
@@ -176,40 +214,77 @@ class _Asker:
     def _is_hard(self, pair: _Pair, modality: str) -> bool:
         """Whether the pool holds the wanted value on another object, enough neighbours and, where asked, a wrong value."""
         held = self.pool.scenes[modality]
-        near = [scene for scene in self.pool.cluster_of[pair.target]
-                if scene != pair.target and scene in held and len(differences(scene, pair.target)) <= 2]
+        near = [
+            scene
+            for scene in self.pool.cluster_of[pair.target]
+            if scene != pair.target and scene in held and len(differences(scene, pair.target)) <= 2
+        ]
         if len(near) < NEIGHBOURS[modality]:
             return False
         changed = set(differences(pair.reference, pair.target))
-        if modality == "image" and pair.edit.kind in CONTRASTED_KINDS and not any(
-                scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in near):
+        if (
+            modality == "image"
+            and pair.edit.kind in CONTRASTED_KINDS
+            and not any(scene != pair.reference and set(differences(scene, pair.target)) <= changed for scene in near)
+        ):
             return False
-        return any(matches_text(pair.edit, pair.reference, pair.target, row.scene) for row in self.pool.by_modality[modality])
+        return any(
+            matches_text(pair.edit, pair.reference, pair.target, row.scene) for row in self.pool.by_modality[modality]
+        )
 
     # a query's relevant and hard candidates
 
-    def _ask(self, task: str, split: str, scene: Scene, modality: str, line: str | None, picture: str | None, edit: Edit | None = None,
-             facts: text.EntryFacts | None = None) -> None:
+    def _ask(
+        self,
+        task: str,
+        split: str,
+        scene: Scene,
+        modality: str,
+        line: str | None,
+        picture: str | None,
+        edit: Edit | None = None,
+        facts: text.EntryFacts | None = None,
+    ) -> None:
         rows = self.pool.by_modality[modality]
         scenes = [row.scene for row in rows]
-        right = edits.relevant(scene, edit, scenes) if edit else [number for number, other in enumerate(scenes) if other == scene]
+        right = (
+            edits.relevant(scene, edit, scenes)
+            if edit
+            else [number for number, other in enumerate(scenes) if other == scene]
+        )
         relevant = [number for number in right if facts is None or rows[number].facts == facts]
         if not relevant:
-            raise ConfigError(f"no {modality} candidate satisfies {edit or 'the description'} of {scene}: the plan is wrong")
+            raise ConfigError(
+                f"no {modality} candidate satisfies {edit or 'the description'} of {scene}: the plan is wrong"
+            )
         hard = self._hard(scene, edit, scenes[relevant[0]], scenes, set(relevant))
-        self.pool.plan.queries.setdefault((task, split), []).append(Ask(
-            line, picture, scene, [rows[number].did for number in relevant], [rows[number].did for number in hard],
-            self.pool.family_of[replace(scene, action=None)], edit, facts))
+        self.pool.plan.queries.setdefault((task, split), []).append(
+            Ask(
+                line,
+                picture,
+                scene,
+                [rows[number].did for number in relevant],
+                [rows[number].did for number in hard],
+                self.pool.family_of[replace(scene, action=None)],
+                edit,
+                facts,
+            )
+        )
 
     @staticmethod
     def _hard(scene: Scene, edit: Edit | None, target: Scene, scenes: list[Scene], relevant: set[int]) -> list[int]:
         """The reference itself, up to six nearest neighbours of the target, and one that only the text fits."""
         distance = [len(differences(other, target)) for other in scenes]
-        near = sorted((number for number in range(len(scenes)) if number not in relevant and distance[number] <= 2),
-                      key=lambda number: (scenes[number] != scene, distance[number], number))[:7]
+        near = sorted(
+            (number for number in range(len(scenes)) if number not in relevant and distance[number] <= 2),
+            key=lambda number: (scenes[number] != scene, distance[number], number),
+        )[:7]
         if edit:
-            near += [number for number, other in enumerate(scenes) if number not in relevant and number not in near
-                     and matches_text(edit, scene, target, other)][:1]
+            near += [
+                number
+                for number, other in enumerate(scenes)
+                if number not in relevant and number not in near and matches_text(edit, scene, target, other)
+            ][:1]
         return near
 
 
@@ -234,14 +309,16 @@ def _is_of(part: str, reference: Scene, target: Scene) -> bool:
 
 
 def _draw(rng: np.random.Generator, items: list, n: int, what: str) -> list:
-    """n different items in random order. Raises ConfigError if there are fewer."""
+    """N different items in random order. Raises ConfigError if there are fewer."""
     if len(items) < n:
-        raise ConfigError(f"{what} needs {n} queries, the plan allows {len(items)}: ask for fewer, or for more clusters")
+        raise ConfigError(
+            f"{what} needs {n} queries, the plan allows {len(items)}: ask for fewer, or for more clusters"
+        )
     return [items[row] for row in rng.permutation(len(items))[:n]]
 
 
 def _repeated(rng: np.random.Generator, items: list, n: int) -> list:
-    """n items, each as often as any other (give or take one), in random order."""
+    """N items, each as often as any other (give or take one), in random order."""
     chosen: list = []
     while len(chosen) < n:
         chosen += [items[row] for row in rng.permutation(len(items))]
@@ -249,12 +326,14 @@ def _repeated(rng: np.random.Generator, items: list, n: int) -> list:
 
 
 def _by_kind(rng: np.random.Generator, pairs: list[_Pair], n: int, what: str) -> list[_Pair]:
-    """n different pairs with kinds near KIND_SHARES; a kind that runs out leaves its places to the others. Raises as _draw."""
+    """N different pairs with kinds near KIND_SHARES; a kind that runs out leaves its places to the others. Raises as _draw."""
     waiting: dict[str, list[_Pair]] = defaultdict(list)
     for pair in _draw(rng, pairs, len(pairs), what):
         waiting[pair.edit.kind].append(pair)
     if len(pairs) < n:
-        raise ConfigError(f"{what} needs {n} queries, the plan allows {len(pairs)}: ask for fewer, or for more clusters")
+        raise ConfigError(
+            f"{what} needs {n} queries, the plan allows {len(pairs)}: ask for fewer, or for more clusters"
+        )
     chosen: list[_Pair] = []
     while len(chosen) < n:
         kinds = [kind for kind in KIND_SHARES if waiting[kind]]

@@ -25,15 +25,20 @@ from training.catalogue.scene import Scene, is_fair, is_held_out, random_compani
 
 CLUSTER_SIZE = 8
 PATIENCE = 400
-_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(SIBLING_KINDS[name] for name in CONTRASTED)
+_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
+    SIBLING_KINDS[name] for name in CONTRASTED
+)
 #: What the fourth and fifth scene change when it is not a third attribute with two values.
 _RARE_KINDS = ("size", "count", "add", "remove", "relation")
 
 
-def cluster(rng: np.random.Generator, draw: Callable[[np.random.Generator], Scene], fits: Callable[[Scene], bool]) -> list[Scene]:
+def cluster(
+    rng: np.random.Generator, draw: Callable[[np.random.Generator], Scene], fits: Callable[[Scene], bool]
+) -> list[Scene]:
     """CLUSTER_SIZE different scenes that fit, drawn around a base of `draw`; tries bases until one has such neighbours.
 
-    What the scenes differ in is drawn anew when many bases fail, since not every part has every kind of neighbour."""
+    What the scenes differ in is drawn anew when many bases fail, since not every part has every kind of neighbour.
+    """
     for attempt in count():
         if attempt % PATIENCE == 0:
             first, second, third = (str(name) for name in rng.choice(CONTRASTED, 3, replace=False, p=_CONTRAST_SHARES))
@@ -55,7 +60,12 @@ def cluster(rng: np.random.Generator, draw: Callable[[np.random.Generator], Scen
         if len(scenes) < 5 or not others:
             continue
         scenes += others
-        both = [replace(other, **{first: getattr(scenes[row], first)}) for row in (1, 2) for other in others if _sound(other, first, scenes[row])]
+        both = [
+            replace(other, **{first: getattr(scenes[row], first)})
+            for row in (1, 2)
+            for other in others
+            if _sound(other, first, scenes[row])
+        ]
         for scene in both + [edited_once(rng, scenes[int(rng.integers(5))], second, fits) for _ in range(40)]:
             if len(scenes) == CLUSTER_SIZE:
                 return scenes
@@ -67,6 +77,7 @@ def cluster(rng: np.random.Generator, draw: Callable[[np.random.Generator], Scen
 
 def ordinary(split: Split) -> tuple[Callable, Callable]:
     """How to draw a base, and which scenes fit, for the in-distribution part of a split."""
+
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split)
 
@@ -75,6 +86,7 @@ def ordinary(split: Split) -> tuple[Callable, Callable]:
 
 def combined() -> tuple[Callable, Callable]:
     """The same for the combination split: the base holds a held-out pair, the others do or are ordinary test scenes."""
+
     def fits(scene: Scene) -> bool:
         return is_possible(scene) and (is_held_out(scene) or in_distribution(scene, "test"))
 
@@ -83,6 +95,7 @@ def combined() -> tuple[Callable, Callable]:
 
 def cluttered() -> tuple[Callable, Callable]:
     """The same for the clutter split: three objects and a companion, or an ordinary test scene."""
+
     def fits(scene: Scene) -> bool:
         there = scene.companion
         if is_cluttered(scene):

@@ -29,7 +29,9 @@ def phrase(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phr
         framed = dice.chance(0.6)
         slot, joins = ("fragments", words.joins) if framed else ("commands", words.command_joins)
         first, second = edit.parts if dice.chance(0.5) else edit.parts[::-1]
-        text = dice.pick(joins).format(None, _say(first, reference, dice, words, slot), _say(second, reference, dice, words, slot))
+        text = dice.pick(joins).format(
+            None, _say(first, reference, dice, words, slot), _say(second, reference, dice, words, slot)
+        )
     else:
         draw = dice.below(10)
         framed = draw < 4
@@ -80,7 +82,11 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
             return _refusal(edit, words, many)
         case "relative":
             rel = dice.pick(RELATIVE[edit.attribute, edit.value])
-            return {"rel": rel, "a_rel": rel if many else with_article(rel), "rel_fragment": f"in a {rel} {edit.attribute}"}
+            return {
+                "rel": rel,
+                "a_rel": rel if many else with_article(rel),
+                "rel_fragment": f"in a {rel} {edit.attribute}",
+            }
     value = words.values[edit.kind][edit.value]
     slots = {"v": value, "av": value if many else with_article(value)}
     if edit.kind == "pattern":

@@ -33,8 +33,15 @@ from training.catalogue.scene import (
 SIMPLE = ("colour", "pattern", "finish", "category", "surface", "size", "count")
 KINDS = (*SIMPLE, "add", "remove", "relation", "action", "two", "negation", "relative")
 NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
-_VALUES = {"colour": COLOURS, "pattern": PATTERNS, "finish": FINISHES, "category": CATEGORIES, "surface": SURFACES, "size": SIZES,
-           "count": COUNTS}
+_VALUES = {
+    "colour": COLOURS,
+    "pattern": PATTERNS,
+    "finish": FINISHES,
+    "category": CATEGORIES,
+    "surface": SURFACES,
+    "size": SIZES,
+    "count": COUNTS,
+}
 _FIELDS = (*LEGAL, "companion", "action")
 
 
@@ -43,7 +50,8 @@ class Edit:
     """A change of a reference scene.
 
     kind: one of KINDS.  attribute: for negation and relative, which one.  value: the new value (the Companion of "add", the side
-    of "relation", the Action of "action", the refused value of "negation", -1 or +1 of "relative").  parts: the two edits of "two"."""
+    of "relation", the Action of "action", the refused value of "negation", -1 or +1 of "relative").  parts: the two edits of "two".
+    """
 
     kind: str
     value: Any = None
@@ -53,7 +61,8 @@ class Edit:
     def allowed(self, reference: Scene) -> dict[str, tuple]:
         """The edited attributes and the values that satisfy the edit; every attribute not named must equal the reference's.
 
-        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
+        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple.
+        """
         there = reference.companion
         match self.kind:
             case "two":
@@ -68,7 +77,11 @@ class Edit:
                 return {"action": (self.value,) if reference.action != self.value else ()}
             case "negation":
                 fits = getattr(reference, self.attribute) == self.value
-                return {self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value) if fits else ()}
+                return {
+                    self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value)
+                    if fits
+                    else ()
+                }
             case "relative":
                 return {self.attribute: _beyond(self.attribute, getattr(reference, self.attribute), self.value)}
         return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
@@ -76,15 +89,24 @@ class Edit:
     def matches(self, reference: Scene, candidate: Scene) -> bool:
         """Whether `candidate` is the edited `reference`: the definition of relevance."""
         allowed = self.allowed(reference)
-        return all(getattr(candidate, name) in allowed[name] if name in allowed else getattr(candidate, name) == getattr(reference, name)
-                   for name in _FIELDS)
+        return all(
+            getattr(candidate, name) in allowed[name]
+            if name in allowed
+            else getattr(candidate, name) == getattr(reference, name)
+            for name in _FIELDS
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the benchmark's files."""
         value = self.value
         if isinstance(value, Companion | Action):
             value = {name: getattr(value, name) for name in value.__slots__}
-        return {"kind": self.kind, "value": value, "attribute": self.attribute, "parts": [part.to_json() for part in self.parts]}
+        return {
+            "kind": self.kind,
+            "value": value,
+            "attribute": self.attribute,
+            "parts": [part.to_json() for part in self.parts],
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Edit:
@@ -117,7 +139,9 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
     return [replace(reference, **choice) for choice in choices if _agrees(reference, choice)]
 
 
-def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
+def apply(
+    reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
+) -> Scene:
     """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
@@ -126,8 +150,9 @@ def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callab
     raise ValueError(f"no scene of this world is {reference} after {edit}")
 
 
-def propose(rng: np.random.Generator, reference: Scene, kind: str | None = None,
-            accept: Callable[[Scene], bool] = is_possible) -> Edit:
+def propose(
+    rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
+) -> Edit:
     """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
@@ -151,7 +176,8 @@ def differences(one: Scene, other: Scene) -> list[str]:
 def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
     """The edit that leads from one scene to the other if they differ in one or two attributes, else None.
 
-    With a Generator a single change is sometimes asked as a negation or a relative edit."""
+    With a Generator a single change is sometimes asked as a negation or a relative edit.
+    """
     changed = differences(reference, target)
     if not 1 <= len(changed) <= 2:
         return None
@@ -168,8 +194,8 @@ def _beyond(attribute: str, value: Any, direction: int) -> tuple:
     order = LIGHTNESS if attribute == "colour" else _VALUES[attribute]
     place = order.index(value)
     if attribute == "count":
-        return order[place + 1:place + 2] if direction > 0 else order[max(place - 1, 0):place]
-    return order[place + 1:] if direction > 0 else order[:place]
+        return order[place + 1 : place + 2] if direction > 0 else order[max(place - 1, 0) : place]
+    return order[place + 1 :] if direction > 0 else order[:place]
 
 
 def _agrees(reference: Scene, choice: dict[str, Any]) -> bool:

@@ -68,7 +68,8 @@ class _Judge(nn.Module):
 def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
     """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
 
-    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ConfigError for n_per_value < 8."""
+    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ConfigError for n_per_value < 8.
+    """
     if n_per_value < 8 or epochs < 1:
         raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {n_per_value} and {epochs}")
     train = n_per_value * len(CATEGORIES)
@@ -84,7 +85,8 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     """The same over the first `pictures` renders of a built world, so that nothing is rendered.
 
     The last fifth, of whole families, is held out: no scene of it is trained on. Raises: ConfigError for a world of
-    fewer than 10 families among these pictures."""
+    fewer than 10 families among these pictures.
+    """
     world, items, ends = load_world(folder), [], [0]
     for family in world.families:
         if len(items) + len(family) > pictures:
@@ -94,7 +96,9 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     if len(ends) <= 10:
         raise ConfigError(f"{len(ends) - 1} families among {pictures} pictures of {folder}; at least 10 are needed")
     rows = [item.row for item in items]
-    return judged(np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed)
+    return judged(
+        np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed
+    )
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
@@ -102,7 +106,7 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
-        parts = [judge(_batch(pictures[start:start + 256])) for start in range(train, len(scenes), 256)]
+        parts = [judge(_batch(pictures[start : start + 256])) for start in range(train, len(scenes), 256)]
     rows = []
     for name, values in VALUES.items():
         seen = labels[name][:train]
@@ -118,8 +122,9 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
-def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112,
-                  style: str = "catalogue") -> None:
+def contact_sheet(
+    scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
+) -> None:
     """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
@@ -128,7 +133,7 @@ def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: i
     sheet = np.zeros((-(-len(scenes) // columns) * cell, columns * cell, 3), np.uint8)
     for i, scene in enumerate(scenes):
         y, x = i // columns * cell, i % columns * cell
-        sheet[y:y + size, x:x + size] = render_image(scene, i, size, style)
+        sheet[y : y + size, x : x + size] = render_image(scene, i, size, style)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
     Image.fromarray(sheet).save(temporary)
     temporary.replace(path)
@@ -161,7 +166,9 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
             seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
             with torch.autocast("cpu", torch.bfloat16):
                 scores = judge(seen)
-            losses = [_loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()]
+            losses = [
+                _loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()
+            ]
             loss = torch.stack(losses).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -202,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = report_world(options.world, options.pictures, options.epochs)
     else:
         rows = report(options.n_per_value, options.size, options.epochs)
-    for row in rows[:options.rows]:
+    for row in rows[: options.rows]:
         mark = " " if row.fair else "!"
         pair = f"{row.attribute:9} {row.first} / {row.second}"
         print(f"{mark} {row.accuracy * 100:5.1f} %  {pair}  ({row.renders} renders)")

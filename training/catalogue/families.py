@@ -29,13 +29,31 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 #: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
-SIBLING_KINDS = {"colour": 0.17, "finish": 0.19, "pattern": 0.19, "surface": 0.11, "category": 0.10, "size": 0.07, "count": 0.07,
-                 "add": 0.06, "remove": 0.06, "relation": 0.04}
+SIBLING_KINDS = {
+    "colour": 0.17,
+    "finish": 0.19,
+    "pattern": 0.19,
+    "surface": 0.11,
+    "category": 0.10,
+    "size": 0.07,
+    "count": 0.07,
+    "add": 0.06,
+    "remove": 0.06,
+    "relation": 0.04,
+}
 #: Attributes with at least three values: two siblings can both differ from the base in them.
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
-OPPOSITES = {"slides left": "slides right", "slides right": "slides left", "grows": "shrinks", "shrinks": "grows",
-             "appears": "disappears", "disappears": "appears", "spins": "camera orbits", "camera orbits": "spins",
-             "light dims": "spins"}
+OPPOSITES = {
+    "slides left": "slides right",
+    "slides right": "slides left",
+    "grows": "shrinks",
+    "shrinks": "grows",
+    "appears": "disappears",
+    "disappears": "appears",
+    "spins": "camera orbits",
+    "camera orbits": "spins",
+    "light dims": "spins",
+}
 MOTIONS = tuple(OPPOSITES)  # the actions that need no second still
 RECOLOURED = 0.7  # share of the families that show changes of colour, of those that can
 
@@ -48,7 +66,8 @@ def is_cluttered(scene: Scene) -> bool:
 def split_of(scene: Scene) -> Split:
     """The split of a scene by what a still of it shows: a tenth test, a tenth validation, the rest training.
 
-    Held-out pairs and clutter are always test: no other split draws them."""
+    Held-out pairs and clutter are always test: no other split draws them.
+    """
     return "test" if is_held_out(scene) or is_cluttered(scene) else _hashed(scene)
 
 
@@ -60,10 +79,14 @@ def in_distribution(scene: Scene, split: Split) -> bool:
 def still_json(scene: Scene) -> str:
     """The scene without its action as canonical JSON (sorted keys): what is hashed. Spelt out, since it is asked very often."""
     there = scene.companion
-    companion = f'{{"category": "{there.category}", "colour": "{there.colour}", "side": "{there.side}"}}' if there else "null"
-    return (f'{{"action": null, "category": "{scene.category}", "colour": "{scene.colour}", "companion": {companion}, '
-            f'"count": {scene.count}, "finish": "{scene.finish}", "pattern": "{scene.pattern}", "size": "{scene.size}", '
-            f'"surface": "{scene.surface}"}}')
+    companion = (
+        f'{{"category": "{there.category}", "colour": "{there.colour}", "side": "{there.side}"}}' if there else "null"
+    )
+    return (
+        f'{{"action": null, "category": "{scene.category}", "colour": "{scene.colour}", "companion": {companion}, '
+        f'"count": {scene.count}, "finish": "{scene.finish}", "pattern": "{scene.pattern}", "size": "{scene.size}", '
+        f'"surface": "{scene.surface}"}}'
+    )
 
 
 def _hashed(scene: Scene) -> Split:
@@ -71,12 +94,18 @@ def _hashed(scene: Scene) -> Split:
     return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
 
 
-def family(rng: np.random.Generator, size: int = 4, split: Split = "train",
-           accept: Callable[[Scene], bool] = lambda scene: True) -> list[Scene]:
+def family(
+    rng: np.random.Generator,
+    size: int = 4,
+    split: Split = "train",
+    accept: Callable[[Scene], bool] = lambda scene: True,
+) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
     Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two siblings
-    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
+    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand.
+    """
+
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)
 
@@ -100,7 +129,8 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     """Four clips of the first still and one more, such that one frame never tells which is which (animate.py).
 
     Two actions each on their own, or, where a still differs from the first in its colour alone, each still changing to
-    the other's colour and both doing the same third thing. Raises ValueError for fewer than two stills."""
+    the other's colour and both doing the same third thing. Raises ValueError for fewer than two stills.
+    """
     if len(stills) < 2:
         raise ValueError(f"a clip family needs two stills, got {len(stills)}")
     base, *others = stills
@@ -108,8 +138,12 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     if recoloured and rng.random() < RECOLOURED:
         other = recoloured[0]
         shared = Action(pick(rng, MOTIONS))
-        return [with_action(base, Action("changes colour", other.colour)), with_action(base, shared),
-                with_action(other, Action("changes colour", base.colour)), with_action(other, shared)]
+        return [
+            with_action(base, Action("changes colour", other.colour)),
+            with_action(base, shared),
+            with_action(other, Action("changes colour", base.colour)),
+            with_action(other, shared),
+        ]
     first = pick(rng, MOTIONS)
     kinds = [first, OPPOSITES[first]]
     kinds.append(pick(rng, [kind for kind in MOTIONS if kind not in kinds]))
@@ -119,10 +153,16 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:
     """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion has."""
     taken = scene.companion.category if scene.companion and attribute == "category" else None
-    return [replace(scene, **{attribute: value}) for value in LEGAL[attribute] if value not in (getattr(scene, attribute), taken)]
+    return [
+        replace(scene, **{attribute: value})
+        for value in LEGAL[attribute]
+        if value not in (getattr(scene, attribute), taken)
+    ]
 
 
-def siblings(rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]) -> list[Scene]:
+def siblings(
+    rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]
+) -> list[Scene]:
     """Up to n scenes with other values of one attribute."""
     others = [scene for scene in neighbours(base, attribute) if fits(scene)]
     return [others[row] for row in rng.permutation(len(others))[:n]]
@@ -146,4 +186,6 @@ def edited_once(rng: np.random.Generator, source: Scene, kind: str, fits: Callab
 
 _KIND_NAMES = tuple(SIBLING_KINDS)
 _KIND_SHARES = np.array(list(SIBLING_KINDS.values())) / sum(SIBLING_KINDS.values())
-_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(SIBLING_KINDS[name] for name in CONTRASTED)
+_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
+    SIBLING_KINDS[name] for name in CONTRASTED
+)

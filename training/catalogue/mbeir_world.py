@@ -19,7 +19,9 @@ from training.catalogue.writer import DATASET_ID, Ask, Media, Plan, Row, write_r
 from umr.errors import ConfigError
 
 
-def write_mbeir(world: World, folder: Path, seed: int, text_shortcut: float = 0.0, picture_shortcut: float = 0.0) -> dict[str, int]:
+def write_mbeir(
+    world: World, folder: Path, seed: int, text_shortcut: float = 0.0, picture_shortcut: float = 0.0
+) -> dict[str, int]:
     """Writes pools, queries and qrels of the world's split; returns counts. Raises ConfigError for a share outside 0 to 1."""
     for name, share in (("text_shortcut", text_shortcut), ("picture_shortcut", picture_shortcut)):
         if not 0 <= share <= 1:
@@ -34,7 +36,9 @@ class _Writer:
     def __init__(self, world: World, folder: Path, rng: np.random.Generator) -> None:
         self.world, self.folder, self.rng = world, folder, rng
         self.plan = Plan(int(world.manifest["seed"]), split=world.manifest["split"])
-        self.dids: dict[str, dict[Scene, list[str]]] = {modality: defaultdict(list) for modality in ("image", "text", "video")}
+        self.dids: dict[str, dict[Scene, list[str]]] = {
+            modality: defaultdict(list) for modality in ("image", "text", "video")
+        }
         self.paths: dict[int, str] = {}
         self.family = 0  # of the queries that are being asked
         for kind in ("images", "clips", "queries"):
@@ -76,7 +80,9 @@ class _Writer:
                 for still in stills[:2]:
                     self._compose(still, clip.scene, "it2v", "video", 0.0, 0.0)
 
-    def _compose(self, item: Item, target: Scene, task: str, modality: str, text_shortcut: float, picture_shortcut: float) -> None:
+    def _compose(
+        self, item: Item, target: Scene, task: str, modality: str, text_shortcut: float, picture_shortcut: float
+    ) -> None:
         edit = edits.between(item.scene, target, self.rng)
         if edit is None:
             return
@@ -89,8 +95,20 @@ class _Writer:
             picture = self._picture(item, "queries", f"{item.row:06}-{cue:02}", cue)
         self._ask(task, modality, item.scene, line, picture, edit)
 
-    def _ask(self, task: str, modality: str, scene: Scene, line: str | None, picture: str | None, edit: edits.Edit | None = None) -> None:
-        found = [did for target in (edits.targets(scene, edit) if edit else [scene]) for did in self.dids[modality].get(target, ())]
+    def _ask(
+        self,
+        task: str,
+        modality: str,
+        scene: Scene,
+        line: str | None,
+        picture: str | None,
+        edit: edits.Edit | None = None,
+    ) -> None:
+        found = [
+            did
+            for target in (edits.targets(scene, edit) if edit else [scene])
+            for did in self.dids[modality].get(target, ())
+        ]
         self.plan.queries.setdefault((task, "ind"), []).append(Ask(line, picture, scene, found, [], self.family, edit))
 
     def _picture(self, item: Item, kind: str, name: str, cue: int | None = None) -> str:
@@ -102,6 +120,8 @@ class _Writer:
         return path
 
     def _row(self, modality: str, scene: Scene, **fields: str) -> None:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), **fields)
+        row = Row(
+            f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), **fields
+        )
         self.plan.rows.append(row)
         self.dids[modality][scene].append(row.did)

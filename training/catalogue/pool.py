@@ -39,7 +39,8 @@ class Pool:
     """Collects candidates and query pictures into a plan; each step draws from its own Generator.
 
     parts: clusters of the ordinary, combination and clutter part.  by_modality, scenes: the candidates and what they show.
-    cluster_of, family_of: the cluster of a scene, and its number.  pictures: (scene, style, cue, variant) -> path of the query picture."""
+    cluster_of, family_of: the cluster of a scene, and its number.  pictures: (scene, style, cue, variant) -> path of the query picture.
+    """
 
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
         self.seed, self.sizes, self.split = seed, sizes, split
@@ -63,7 +64,11 @@ class Pool:
         return np.random.default_rng([self.seed, SPLITS.index(self.split), *stream])
 
     def _clusters(self) -> dict[str, list[list[Scene]]]:
-        kinds = (("ordinary", clusters.ordinary(self.split)), ("combination", clusters.combined()), ("clutter", clusters.cluttered()))
+        kinds = (
+            ("ordinary", clusters.ordinary(self.split)),
+            ("combination", clusters.combined()),
+            ("clutter", clusters.cluttered()),
+        )
         seen: set[Scene] = set()
         parts: dict[str, list[list[Scene]]] = {}
         for number, ((name, (draw, fits)), count) in enumerate(zip(kinds, self.sizes.clusters, strict=True)):
@@ -72,8 +77,11 @@ class Pool:
             # drawn once: only a tenth of all scenes is of the split
             bases = [draw(rng) for _ in range(max(400, BASES * count) if count else 0)]
             for place in range(count):
-                scenes = clusters.cluster(self.rng(1, number, place), lambda rng, bases=bases: _fresh(rng, bases, seen),
-                                          lambda scene, fits=fits: scene not in seen and fits(scene))
+                scenes = clusters.cluster(
+                    self.rng(1, number, place),
+                    lambda rng, bases=bases: _fresh(rng, bases, seen),
+                    lambda scene, fits=fits: scene not in seen and fits(scene),
+                )
                 seen.update(scenes)
                 parts[name].append(scenes)
         return parts
@@ -113,14 +121,16 @@ class Pool:
 
     def _entries(self) -> None:
         rng = self.rng(4)
-        for scenes in self.parts["ordinary"][:self.sizes.with_entries]:
+        for scenes in self.parts["ordinary"][: self.sizes.with_entries]:
             facts = [text.random_facts(rng)]
             while len(facts) < 2:
                 other = text.random_facts(rng)
                 facts += [other] if other != facts[0] else []
             for scene in scenes[:WITH_ENTRY]:
                 for fact in facts:
-                    self._add("image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact)
+                    self._add(
+                        "image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact
+                    )
 
     def _clips(self) -> None:
         rng = self.rng(5)
@@ -128,10 +138,14 @@ class Pool:
             for stills in part[:count]:
                 clips = clip_family(rng, stills)
                 taken = [clip.action for clip in clips]
-                clips.append(with_action(clips[-1], Action(pick(rng, [kind for kind in MOTIONS if Action(kind) not in taken]))))
+                clips.append(
+                    with_action(clips[-1], Action(pick(rng, [kind for kind in MOTIONS if Action(kind) not in taken])))
+                )
                 for scene in clips:
                     row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
-                    row.title = f"{row.title}, {scene.action.kind}" + (f" to {scene.action.colour}" if scene.action.colour else "")
+                    row.title = f"{row.title}, {scene.action.kind}" + (
+                        f" to {scene.action.colour}" if scene.action.colour else ""
+                    )
 
     def picture(self, scene: Scene, style: str = "catalogue", cue: int | None = None, variant: int = 0) -> str:
         """The path of a query picture of the scene, shared by all queries that ask for the same one."""

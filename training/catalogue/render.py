@@ -19,14 +19,16 @@ def render_image(scene: Scene, seed: int, size: int, style: str = "catalogue") -
     """A still (size, size, 3) uint8 of the scene; its action, if any, is ignored.
 
     Args: seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
-    style: "catalogue", or "shifted" for the out-of-distribution rendering. Raises: ValueError for another style."""
+    style: "catalogue", or "shifted" for the out-of-distribution rendering. Raises: ValueError for another style.
+    """
     return draw(stage_of(with_action(scene, None), seed, style), size)
 
 
 def render_clip(scene: Scene, seed: int, size: int, n_frames: int, style: str = "catalogue") -> np.ndarray:
     """A clip (n_frames, size, size, 3) uint8, frames evenly spaced from the first moment to the last.
 
-    Every frame goes through the same path as a still. Raises: ValueError for a scene without an action."""
+    Every frame goes through the same path as a still. Raises: ValueError for a scene without an action.
+    """
     return np.stack([draw(stage, size) for stage in stages_of(scene, seed, n_frames, style)])
 
 
@@ -60,8 +62,9 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
     depth[index], owner[index] = along[nearer], body
 
 
-def _shade(stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray,
-           pixels: int) -> None:
+def _shade(
+    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+) -> None:
     if len(index):
         looks = tuple(axis[index] for axis in directions)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)

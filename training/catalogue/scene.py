@@ -93,7 +93,8 @@ class Action:
 class Scene:
     """Everything that can be said of a picture (action None) or a clip. A table or chair may have any count.
 
-    Raises ValueError for a value outside the world's vocabulary."""
+    Raises ValueError for a value outside the world's vocabulary.
+    """
 
     category: str
     colour: str
@@ -201,7 +202,8 @@ def random_scene(
 ) -> Scene:
     """A fair scene that `accept` takes; by default one of the training distribution.
 
-    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs."""
+    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
+    """
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice((1, 1, 1, 1, 2, 3)))

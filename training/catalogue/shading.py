@@ -60,8 +60,10 @@ def ground_light(stage: Stage, directions: Vectors, along: Array, pixels: int) -
             gap = distance_at(body, x[near], zero[near] + reach, z[near])
             shade = np.clip(0.35 + 0.65 * gap / reach, 0.35, 1)
             open_[near] *= shade if body.finish != "glass" else 0.5 + 0.5 * shade
-    lit = paint * (open_[:, None] * (light.ambient * (0.55 + 0.45 * light.zenith))
-                   + sun[:, None] * (light.key * (0.85 * float(light.sun[1]))))
+    lit = paint * (
+        open_[:, None] * (light.ambient * (0.55 + 0.45 * light.zenith))
+        + sun[:, None] * (light.key * (0.85 * float(light.sun[1])))
+    )
     if tint is not None:
         lit *= tint
     if ground.surface in POLISHED:
@@ -80,7 +82,7 @@ def unit(body: Body) -> float:
 def glass_tint(colour: Array) -> Array:
     """What coloured glass lets through (3,): saturated like the colour, dark only for dark colours."""
     strongest = float(colour.max())
-    return (np.maximum(colour, 0.004) / strongest) ** 0.45 * min(1.0, 0.32 + 0.9 * strongest ** 0.6)
+    return (np.maximum(colour, 0.004) / strongest) ** 0.45 * min(1.0, 0.32 + 0.9 * strongest**0.6)
 
 
 def pattern_share(body: Body, x: Array, y: Array, z: Array, normal: Vectors) -> Array:
@@ -130,7 +132,8 @@ class Mirror:
         """`position` in object units from the object's middle (world axes); directions and normals in world axes.
 
         The view is levelled first: an upright wall then mirrors windows and not just the floor. The position adds
-        parallax, so that flat tops and sides mirror a part of the room too and not one single point."""
+        parallax, so that flat tops and sides mirror a part of the room too and not one single point.
+        """
         dx, dz = direction[0], direction[2]
         level = 1 / np.sqrt(dx * dx + dz * dz + 1e-6)
         dx, dz = dx * level, dz * level
@@ -147,9 +150,12 @@ class Mirror:
     def windows(self, wall: float = 0.0) -> Array:
         """0 to 1: the bright windows; with a `wall`, those and the dark wall that far around them."""
         return np.maximum(
-            np.maximum(_pane(self.around, self.above, 0.64, 0.24, -0.10, 0.42, wall),
-                       _pane(self.around, self.above, -1.05, 0.14, -0.20, 0.36, wall)),
-            _pane(np.abs(self.around - 0.15), self.above, math.pi, 0.18, 0.16, 0.44, wall))
+            np.maximum(
+                _pane(self.around, self.above, 0.64, 0.24, -0.10, 0.42, wall),
+                _pane(self.around, self.above, -1.05, 0.14, -0.20, 0.36, wall),
+            ),
+            _pane(np.abs(self.around - 0.15), self.above, math.pi, 0.18, 0.16, 0.44, wall),
+        )
 
 
 def _pane(around: Array, above: Array, middle: float, half: float, low: float, high: float, wall: float) -> Array:
@@ -161,8 +167,9 @@ def _pane(around: Array, above: Array, middle: float, half: float, low: float, h
     return pane if wall else pane * (1 - 0.8 * np.maximum((a < half * 0.10), (b < (high - low) * 0.05)))
 
 
-def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, index: Array, canvas_P3: Array,
-               pixels: int) -> Array:
+def body_light(
+    stage: Stage, body: Body, directions: Vectors, along: Array, index: Array, canvas_P3: Array, pixels: int
+) -> Array:
     """Colour (N, 3) of a body at its hits. `canvas_P3` holds what is behind it, for glass; `index` its pixels there."""
     light, eye = stage.light, stage.camera.frame()[0]
     dx, dy, dz = directions
@@ -215,7 +222,9 @@ def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, inde
     elif body.finish == "glossy":
         colour[m] = _glossy(stage, colour[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
     elif body.finish == "metal":
-        colour[m] = _metal(paint[m], share[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
+        colour[m] = _metal(
+            paint[m], share[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal)
+        )
     else:
         behind = _behind(stage, body, normal, along[m], index[m], canvas_P3, pixels)
         colour[m] = _glass(body, behind, colour[m], share[m], facing[m], Mirror.of(stage, position, direction, normal))
@@ -256,19 +265,24 @@ def _matte(colour: Array, paint: Array, facing: Array) -> Array:
 
 def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
     """The same paint under a clear coat: crisp white windows in a dark wall, which show on white paint too, and a pale
-    horizon that grows towards the edges."""
+    horizon that grows towards the edges.
+    """
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
     windows = (mirror.windows() * (0.5 + 0.5 * open_))[:, None]
     under = colour * (0.86 - 0.28 * mirror.windows(WALL))[:, None]
-    return under * (1 - coat) + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith) + windows * (
-        1.25 - 0.35 * np.minimum(colour, 1))
+    return (
+        under * (1 - coat)
+        + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith)
+        + windows * (1.25 - 0.35 * np.minimum(colour, 1))
+    )
 
 
 def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
     """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own; the
-    pattern is dull paint on it."""
+    pattern is dull paint on it.
+    """
     horizon = 0.05 + 0.10 * np.cos(mirror.around)
     over = mirror.above - horizon
     sky = 0.55 + 0.75 * np.clip(over * 1.6, 0, 1)
@@ -282,8 +296,9 @@ def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Arr
     return bare + 0.8 * share[:, None] * (paint * diffuse - bare)
 
 
-def _behind(stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array,
-            pixels: int) -> Array:
+def _behind(
+    stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array, pixels: int
+) -> Array:
     """What is on the canvas where a look through the glass, bent by its surface, comes out."""
     _, _, right, up = stage.camera.frame()
     across = sum(n * float(r) for n, r in zip(normal, right))

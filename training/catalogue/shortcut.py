@@ -15,7 +15,10 @@ from training.catalogue.scene import Action, Companion, Scene
 from training.catalogue.text import Dice, caption
 
 #: The tag's colours, far from each other and unlike any backdrop.
-TAG_COLOURS = np.array([(220, 30, 30), (30, 160, 40), (30, 60, 220), (250, 210, 20), (230, 40, 200), (20, 200, 210), (20, 20, 20)], np.uint8)
+TAG_COLOURS = np.array(
+    [(220, 30, 30), (30, 160, 40), (30, 60, 220), (250, 210, 20), (230, 40, 200), (20, 200, 210), (20, 20, 20)],
+    np.uint8,
+)
 CUES = len(TAG_COLOURS) ** 2
 TAG_SHARE = 0.12
 
@@ -41,7 +44,8 @@ def other_cue(cue: int, rng: np.random.Generator) -> int:
 def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     """A copy of `pixels` (uint8, (..., S, S, 3)) with a tag of two coloured squares in the upper right corner.
 
-    Raises ValueError for a cue outside 0 to CUES - 1."""
+    Raises ValueError for a cue outside 0 to CUES - 1.
+    """
     if not 0 <= cue < CUES:
         raise ValueError(f"cue {cue}; legal: 0 to {CUES - 1}")
     tagged = pixels.copy()
@@ -49,8 +53,8 @@ def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     half = max(1, round(size * TAG_SHARE / 2))
     margin = max(1, size // 56)
     right = size - margin
-    tagged[..., margin:margin + half, right - 2 * half:right - half, :] = TAG_COLOURS[cue // len(TAG_COLOURS)]
-    tagged[..., margin:margin + half, right - half:right, :] = TAG_COLOURS[cue % len(TAG_COLOURS)]
+    tagged[..., margin : margin + half, right - 2 * half : right - half, :] = TAG_COLOURS[cue // len(TAG_COLOURS)]
+    tagged[..., margin : margin + half, right - half : right, :] = TAG_COLOURS[cue % len(TAG_COLOURS)]
     return tagged
 
 

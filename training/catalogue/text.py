@@ -55,8 +55,11 @@ class EntryFacts:
 
 def random_facts(rng: np.random.Generator) -> EntryFacts:
     """Facts drawn uniformly from the closed vocabulary."""
-    return EntryFacts(ORIGINS[int(rng.integers(len(ORIGINS)))], PRICES[int(rng.integers(len(PRICES)))],
-                      EXTRAS[int(rng.integers(len(EXTRAS)))])
+    return EntryFacts(
+        ORIGINS[int(rng.integers(len(ORIGINS)))],
+        PRICES[int(rng.integers(len(PRICES)))],
+        EXTRAS[int(rng.integers(len(EXTRAS)))],
+    )
 
 
 def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
@@ -64,8 +67,9 @@ def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing
     return caption_and_said(scene, rng, full, phrasing)[0]
 
 
-def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
-                     phrasing: Phrasing = "train") -> tuple[str, frozenset[str]]:
+def caption_and_said(
+    scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train"
+) -> tuple[str, frozenset[str]]:
     """A caption and the names of the scene's attributes that it says (category and count are always among them)."""
     dice, words = Dice(rng), WORDS[phrasing]
     said = 0b1111111 if full else dice.below(128)
@@ -74,7 +78,9 @@ def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
     company = _company(scene, dice, words, agree) if said & 32 else ""
     action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
-    text = frame.format(N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree)
+    text = frame.format(
+        N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree
+    )
     return _finish(text, dice, phrasing), _SAID[said]
 
 
@@ -105,11 +111,14 @@ def facts(scene: Scene) -> list[str]:
     agree, many = agreement(scene), scene.count > 1
     noun = "The " + (PLURALS[scene.category] if many else scene.category)
     words, named = WORDS["train"], {**agree, "it": noun}
-    sentences = [f"{noun} {agree['is_']} {scene.colour}.", f"{noun} {agree['is_']} {scene.size}.",
-                 _capital(words.details[f"finish:{scene.finish}"][0].format(**named)) + ".",
-                 _capital(words.details[f"pattern:{scene.pattern}"][0].format(**named)) + ".",
-                 f"{noun} {agree['stands']} {words.surfaces[scene.surface][0]}.",
-                 f"There {agree['is_']} {_NUMBERS[scene.count]} {PLURALS[scene.category] if many else scene.category}."]
+    sentences = [
+        f"{noun} {agree['is_']} {scene.colour}.",
+        f"{noun} {agree['is_']} {scene.size}.",
+        _capital(words.details[f"finish:{scene.finish}"][0].format(**named)) + ".",
+        _capital(words.details[f"pattern:{scene.pattern}"][0].format(**named)) + ".",
+        f"{noun} {agree['stands']} {words.surfaces[scene.surface][0]}.",
+        f"There {agree['is_']} {_NUMBERS[scene.count]} {PLURALS[scene.category] if many else scene.category}.",
+    ]
     if scene.companion:
         side = words.sides[scene.companion.side][0].format(**agree)
         sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
@@ -143,7 +152,9 @@ def entry_query(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phras
 def title(scene: Scene) -> str:
     """A short display title: "Two small red striped mugs"."""
     pattern = "" if scene.pattern == "plain" else f"{scene.pattern} "
-    words = f"{scene.size} {scene.colour} {pattern}{scene.finish} " + (PLURALS[scene.category] if scene.count > 1 else scene.category)
+    words = f"{scene.size} {scene.colour} {pattern}{scene.finish} " + (
+        PLURALS[scene.category] if scene.count > 1 else scene.category
+    )
     return _capital(words if scene.count == 1 else f"{_NUMBERS[scene.count]} {words}")
 
 
@@ -153,7 +164,7 @@ def agreement(scene: Scene) -> dict[str, str]:
 
 
 def companion_phrase(companion: Companion) -> str:
-    """"a blue vase"."""
+    """ "a blue vase"."""
     return with_article(f"{companion.colour} {companion.category}")
 
 
@@ -171,7 +182,8 @@ def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
 def typo(text: str, dice: Dice) -> str:
     """`text` with two neighbouring letters swapped inside one word of four letters or more, or one dropped.
 
-    Short words only swap: a dropped letter would turn "black" into "back" and "sand" into "and"."""
+    Short words only swap: a dropped letter would turn "black" into "back" and "sand" into "and".
+    """
     words = text.split(" ")
     long = [row for row, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
     if not long:
@@ -180,14 +192,16 @@ def typo(text: str, dice: Dice) -> str:
     word = words[row]
     place = 1 + dice.below(len(word) - 2)
     drop = len(word) > 5 and dice.chance(0.5)
-    words[row] = word[:place] + (word[place + 1:] if drop else word[place + 1] + word[place] + word[place + 2:])
+    words[row] = word[:place] + (word[place + 1 :] if drop else word[place + 1] + word[place] + word[place + 2 :])
     return " ".join(words)
 
 
 _ATTRIBUTE_BITS = (("colour", 1), ("pattern", 2), ("finish", 4), ("size", 8))
 _BIT = dict(_ATTRIBUTE_BITS)
 _CAPTION_BITS = (*_ATTRIBUTE_BITS, ("surface", 16), ("companion", 32), ("action", 64))
-_SAID = tuple(frozenset(["category", "count", *(name for name, bit in _CAPTION_BITS if said & bit)]) for said in range(128))
+_SAID = tuple(
+    frozenset(["category", "count", *(name for name, bit in _CAPTION_BITS if said & bit)]) for said in range(128)
+)
 _INTRO_SUBSETS = tuple(sum(bits) for n in (1, 2, 3) for bits in combinations((1, 2, 4, 8), n))
 #: phrasing -> (frames that need no surface, all frames)
 _FRAMES = {name: (words.captions, words.captions + words.placed_captions) for name, words in WORDS.items()}
@@ -230,13 +244,16 @@ def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> st
 
 def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
     action = _action(scene, dice, words, agree) if scene.action else ""
-    return dice.pick(words.placements).format(P=dice.pick(words.surfaces[scene.surface]),
-                                              C=_company(scene, dice, words, agree), A=action, **agree)
+    return dice.pick(words.placements).format(
+        P=dice.pick(words.surfaces[scene.surface]), C=_company(scene, dice, words, agree), A=action, **agree
+    )
 
 
 def _detail(scene: Scene, attribute: str, dice: Dice, words: Words, agree: dict[str, str]) -> str:
     value = getattr(scene, attribute)
-    return dice.pick(words.details["colour" if attribute == "colour" else f"{attribute}:{value}"]).format(v=value, **agree)
+    return dice.pick(words.details["colour" if attribute == "colour" else f"{attribute}:{value}"]).format(
+        v=value, **agree
+    )
 
 
 def _say_facts(template: str, facts: EntryFacts) -> str:

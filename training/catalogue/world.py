@@ -38,7 +38,8 @@ class Item:
 class World:
     """A loaded world. Clip family i shows the base (and one sibling) of image family i, so that stills of its clips exist.
 
-    pixels: uint8 (N, S, S, 3).  clip_pixels: uint8 (M, F, S, S, 3), or None in a world without clips."""
+    pixels: uint8 (N, S, S, 3).  clip_pixels: uint8 (M, F, S, S, 3), or None in a world without clips.
+    """
 
     families: list[list[Item]]
     pixels: np.ndarray
@@ -53,28 +54,41 @@ class World:
 
 
 def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
-    """n families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.
+    """N families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.
 
-    Family i does not depend on n. Raises ConfigError for fewer renders than scenes."""
+    Family i does not depend on n. Raises ConfigError for fewer renders than scenes.
+    """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
     families = []
     for number in range(n):
         scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
         rows = range(number * renders, (number + 1) * renders)
-        families.append([Item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE]) for place, row in enumerate(rows)])
+        families.append(
+            [
+                Item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE])
+                for place, row in enumerate(rows)
+            ]
+        )
     return families
 
 
 def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> list[list[Item]]:
     """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
     if n > len(families):
-        raise ConfigError(f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills")
+        raise ConfigError(
+            f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills"
+        )
     clips, row = [], 0
     for number in range(n):
         rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
         scenes = clip_family(rng, list(dict.fromkeys(item.scene for item in families[number])))
-        clips.append([Item(row + place, render_seed(seed, split, "clip", row + place), scene) for place, scene in enumerate(scenes)])
+        clips.append(
+            [
+                Item(row + place, render_seed(seed, split, "clip", row + place), scene)
+                for place, scene in enumerate(scenes)
+            ]
+        )
         row += len(scenes)
     return clips
 
@@ -84,11 +98,21 @@ def render_seed(seed: int, split: str, stream: str, row: int) -> int:
     return int.from_bytes(sha256(f"{seed} {split} {stream} {row}".encode()).digest()[:4], "big") >> 1
 
 
-def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, size: int = 112, workers: int = 2, renders: int = 5,
-                split: Split = "train", progress: bool = True) -> World:
+def build_world(
+    folder: Path,
+    n_families: int,
+    n_clip_families: int,
+    seed: int,
+    size: int = 112,
+    workers: int = 2,
+    renders: int = 5,
+    split: Split = "train",
+    progress: bool = True,
+) -> World:
     """Plans, renders and writes a world, going on where a killed build stopped. Returns it loaded.
 
-    Raises ConfigError for the test split (the benchmark has it), MismatchError if the folder holds another world."""
+    Raises ConfigError for the test split (the benchmark has it), MismatchError if the folder holds another world.
+    """
     if split == "test":
         raise ConfigError("a training world is of the train or validation split; test scenes belong to the benchmark")
     from training.catalogue.store import Job, render_many  # the renderer and PyAV, needed only to build
@@ -100,14 +124,36 @@ def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, 
     clips = plan_clips(families, n_clip_families, seed, split)
     write_lines(folder / "scenes.jsonl", _lines(families))
     write_lines(folder / "clips.jsonl", _lines(clips))
-    render_many([Job(item.scene, item.seed) for items in families for item in items], folder / "pixels.npy", size, workers,
-                progress=progress)
+    render_many(
+        [Job(item.scene, item.seed) for items in families for item in items],
+        folder / "pixels.npy",
+        size,
+        workers,
+        progress=progress,
+    )
     if clips:
-        render_many([Job(item.scene, item.seed) for items in clips for item in items], folder / "clips.npy", size, workers, CLIP_FRAMES,
-                    progress=progress)
-    manifest = {"format": FORMAT, "split": split, "seed": seed, "size": size, "families": n_families, "renders_per_family": renders,
-                "images": n_families * renders, "clip_families": n_clip_families, "clips": sum(map(len, clips)), "clip_frames": CLIP_FRAMES,
-                "numpy": np.__version__, "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")}}
+        render_many(
+            [Job(item.scene, item.seed) for items in clips for item in items],
+            folder / "clips.npy",
+            size,
+            workers,
+            CLIP_FRAMES,
+            progress=progress,
+        )
+    manifest = {
+        "format": FORMAT,
+        "split": split,
+        "seed": seed,
+        "size": size,
+        "families": n_families,
+        "renders_per_family": renders,
+        "images": n_families * renders,
+        "clip_families": n_clip_families,
+        "clips": sum(map(len, clips)),
+        "clip_frames": CLIP_FRAMES,
+        "numpy": np.__version__,
+        "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
+    }
     write_text(folder / "world.json", json.dumps(manifest, indent=2) + "\n")
     return load_world(folder)
 
@@ -116,7 +162,9 @@ def load_world(folder: Path) -> World:
     """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong together."""
     folder = Path(folder)
     if not (folder / "world.json").exists():
-        raise ConfigError(f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ...")
+        raise ConfigError(
+            f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ..."
+        )
     manifest = json.loads((folder / "world.json").read_text())
     if manifest["format"] != FORMAT:
         raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: build it again")
@@ -126,7 +174,10 @@ def load_world(folder: Path) -> World:
     families, clips = _read(folder / "scenes.jsonl"), _read(folder / "clips.jsonl")
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     clip_pixels = np.load(folder / "clips.npy", mmap_mode="r") if clips else None
-    for name, rows, array in (("pixels.npy", manifest["images"], pixels), ("clips.npy", manifest["clips"], clip_pixels)):
+    for name, rows, array in (
+        ("pixels.npy", manifest["images"], pixels),
+        ("clips.npy", manifest["clips"], clip_pixels),
+    ):
         if rows and len(array) != rows:
             raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)

@@ -73,7 +73,8 @@ class Row:
 class Ask:
     """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates.
 
-    family: number of the scenes that were drawn together with the one it starts from: queries of one family are not independent."""
+    family: number of the scenes that were drawn together with the one it starts from: queries of one family are not independent.
+    """
 
     text: str | None
     media: str | None
@@ -113,7 +114,8 @@ def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
 def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
     """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there; returns counts.
 
-    part: M-BEIR's word ("train", "test") in folder and file names."""
+    part: M-BEIR's word ("train", "test") in folder and file names.
+    """
     hashes = {path: file_hash(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
@@ -126,16 +128,36 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
         write_lines(folder / files[-2], [_query(task, qid, ask) for qid, ask in zip(ids, asks, strict=True)])
-        write_text(folder / files[-1], "".join(f"{qid} 0 {did} 1 {TASK_IDS[task]}\n" for qid, ask in zip(ids, asks, strict=True)
-                                               for did in ask.relevant))
+        write_text(
+            folder / files[-1],
+            "".join(
+                f"{qid} 0 {did} 1 {TASK_IDS[task]}\n"
+                for qid, ask in zip(ids, asks, strict=True)
+                for did in ask.relevant
+            ),
+        )
     files.append("instructions/query_instructions.tsv")
     write_text(folder / files[-1], _instructions())
     counts = {name: sum(row.modality == modality for row in plan.rows) for modality, name in POOLS.items()}
-    counts |= {"queries": number, "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
-               "media bytes": sum((folder / path).stat().st_size for path in plan.media)}
-    write_text(folder / "benchmark.json", json.dumps({
-        "seed": plan.seed, "split": plan.split, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
-    }, indent=2) + "\n")
+    counts |= {
+        "queries": number,
+        "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
+        "media bytes": sum((folder / path).stat().st_size for path in plan.media),
+    }
+    write_text(
+        folder / "benchmark.json",
+        json.dumps(
+            {
+                "seed": plan.seed,
+                "split": plan.split,
+                "plan": plan.digest(),
+                "counts": counts,
+                "files": {name: file_hash(folder / name) for name in sorted(files)},
+            },
+            indent=2,
+        )
+        + "\n",
+    )
     return counts
 
 
@@ -145,7 +167,13 @@ _CLAIM = ".building"
 def _claim(folder: Path, digest: str) -> None:
     """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
     finished, begun = folder / "benchmark.json", folder / _CLAIM
-    there = json.loads(finished.read_text())["plan"] if finished.exists() else begun.read_text().strip() if begun.exists() else None
+    there = (
+        json.loads(finished.read_text())["plan"]
+        if finished.exists()
+        else begun.read_text().strip()
+        if begun.exists()
+        else None
+    )
     if there not in (None, digest) or (there is None and (folder / "files").exists()):
         raise MismatchError(f"{folder} holds the media of another build. Delete it, or choose another folder.")
     write_text(begun, digest + "\n")
@@ -164,8 +192,12 @@ def _render(media: dict[str, Media], folder: Path, workers: int) -> None:
                 if time.monotonic() - shown > 2 or count == len(rest):
                     shown = time.monotonic()
                     rate = count / (shown - started)
-                    print(f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {(len(rest) - count) / rate / 60:.1f} min left  ",
-                          end="", file=sys.stderr, flush=True)
+                    print(
+                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {(len(rest) - count) / rate / 60:.1f} min left  ",
+                        end="",
+                        file=sys.stderr,
+                        flush=True,
+                    )
         print(file=sys.stderr)
     else:
         for task in rest:
@@ -193,8 +225,15 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
     if row.facts:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
-    fields = {"did": row.did, "txt": row.text, "img_path": None if is_clip else row.media, "modality": row.modality,
-              "src_content": json.dumps(content, separators=(",", ":")), "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
+    fields = {
+        "did": row.did,
+        "txt": row.text,
+        "img_path": None if is_clip else row.media,
+        "modality": row.modality,
+        "src_content": json.dumps(content, separators=(",", ":")),
+        "title": row.title,
+        "content_hash": hashes[row.media] if row.media else "",
+    }
     return fields | {"video_path": row.media} if is_clip else fields
 
 
@@ -205,12 +244,31 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
     content["family"] = ask.family
-    return {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
-            "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
+    return {
+        "qid": qid,
+        "query_txt": ask.text,
+        "query_img_path": ask.media,
+        "query_modality": WORDS[task.split("2")[0]],
+        "query_src_content": json.dumps(content, separators=(",", ":")),
+        "pos_cand_list": ask.relevant,
+        "neg_cand_list": ask.hard,
+        "task_id": TASK_IDS[task],
+    }
 
 
 def _instructions() -> str:
     """M-BEIR's table: query modality, candidate modality, dataset, its id, prompts (the first is the evaluation's)."""
-    lines: list[Sequence[str]] = [("query_modality", "cand_modality", "dataset_name", "dataset_id", "prompt_1", "prompt_2", "prompt_3", "prompt_4")]
+    lines: list[Sequence[str]] = [
+        (
+            "query_modality",
+            "cand_modality",
+            "dataset_name",
+            "dataset_id",
+            "prompt_1",
+            "prompt_2",
+            "prompt_3",
+            "prompt_4",
+        )
+    ]
     lines += [(query, target, "catalogue", str(DATASET_ID), *ways) for (query, target), ways in INSTRUCTIONS.items()]
     return "".join("\t".join(line) + "\n" for line in lines)
