@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from training.catalogue.instructions import serving
-from training.catalogue.world import World, build_world, load_world
+from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.train import new_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
@@ -23,7 +23,7 @@ SMALL = {"hidden": 48, "layers": 1, "heads": 2, "shared_heads": 2, "inner": 64,
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("world")
-    build_world(folder, n_families=6, n_clip_families=3, seed=3, workers=1, progress=False)
+    build_world(folder, WorldSpec(families=6, clip_families=3, seed=3), workers=1, progress=False)
     return folder
 
 

@@ -1,9 +1,9 @@
 """What moves: the stages of a clip from its scene's action. A frame of an unknown moment tells no action from another.
 
-Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range; in
-all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the order
-of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in which
-both colours change into each other (families.py).
+Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range;
+in all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the
+order of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in
+which both colours change into each other (families.py).
 """
 
 from __future__ import annotations
@@ -28,20 +28,18 @@ SWITCH = (0.25, 0.75)  # when a colour changes, and when an object comes or goes
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame's state. across: -1 to 1 of the travel; scale: GROWTH to 1; light: DIMMED to BRIGHT; view: -0.5 to 0.5 of the
-    sweep; turn: radians, of the turntable and of the objects; after: whether the sudden change has happened.
-    """
+    """One frame's state."""
 
-    across: float
-    scale: float
-    light: float
-    view: float
-    turn: float
-    after: bool
+    across: float  # -1 to 1 of the travel
+    scale: float  # GROWTH to 1
+    light: float  # DIMMED to BRIGHT
+    view: float  # -0.5 to 0.5 of the sweep
+    turn: float  # radians, of the turntable and of the objects
+    after: bool  # whether the sudden change has happened
 
 
 def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
-    """The states of a clip's frames, evenly spaced from first to last; opposite actions have each other's in reverse."""
+    """The states of a clip's frames, evenly spaced; opposite actions have each other's in reverse."""
     rng = np.random.default_rng([seed, 77])
     sign = 1.0 if rng.random() < 0.5 else -1.0
     held = {
@@ -68,7 +66,11 @@ def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
 
 
 def stages_of(scene: Scene, seed: int, n_frames: int, style: str = "catalogue") -> list[Stage]:
-    """The clip's stages, evenly spaced from first to last. Raises: ValueError without an action or with < 2 frames."""
+    """The clip's stages, evenly spaced from first to last.
+
+    Raises:
+        ValueError: the scene has no action, or there are fewer than 2 frames.
+    """
     if scene.action is None or n_frames < 2:
         raise ValueError(f"a clip needs an action and at least 2 frames, got {scene.action} and {n_frames}")
     still = stage_of(with_action(scene, None), seed, style, ROOM)

@@ -1,6 +1,7 @@
-"""Clusters of the benchmark's pool: eight scenes close to each other, so that every query meets its hard distractors. Not queries.
+"""Clusters of the benchmark's pool: eight scenes close to each other, so that every query meets its hard distractors.
 
-Order of a cluster: base, two other values of one attribute, two more edits of the base, two values of a second attribute, both at once.
+Not queries. Order of a cluster: base, two other values of one attribute, two more edits of the base, two values of a
+second attribute, both at once.
 """
 
 from __future__ import annotations

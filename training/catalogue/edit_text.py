@@ -1,4 +1,7 @@
-"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py. Not its meaning (edits.py)."""
+"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py.
+
+Not its meaning (edits.py).
+"""
 
 from __future__ import annotations
 

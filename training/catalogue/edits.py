@@ -1,6 +1,7 @@
 """What a change of a scene means: the one definition of relevance for composed queries. Not its words (edit_text.py).
 
-"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the reference's.
+"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the
+reference's.
 """
 
 from __future__ import annotations
@@ -49,8 +50,12 @@ _FIELDS = (*LEGAL, "companion", "action")
 class Edit:
     """A change of a reference scene.
 
-    kind: one of KINDS.  attribute: for negation and relative, which one.  value: the new value (the Companion of "add", the side
-    of "relation", the Action of "action", the refused value of "negation", -1 or +1 of "relative").  parts: the two edits of "two".
+    Attributes:
+        kind: one of KINDS.
+        value: the new value (the Companion of "add", the side of "relation", the Action of "action", the refused value
+            of "negation", -1 or +1 of "relative").
+        attribute: for negation and relative, which one.
+        parts: the two edits of "two".
     """
 
     kind: str
@@ -59,9 +64,10 @@ class Edit:
     parts: tuple[Edit, ...] = ()
 
     def allowed(self, reference: Scene) -> dict[str, tuple]:
-        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the reference's.
+        """The edited attributes and the values that satisfy the edit.
 
-        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple.
+        Every attribute that is not named must equal the reference's. An edit that makes no sense for the reference
+        (removing what is not there) allows nothing: an empty tuple.
         """
         there = reference.companion
         match self.kind:
@@ -118,13 +124,13 @@ class Edit:
 
 
 def is_possible(scene: Scene) -> bool:
-    """Whether the world holds the scene: fair, three objects never with a companion, companion unlike the main object."""
+    """Whether the world holds the scene: fair, three objects without a companion, companion unlike the main object."""
     there = scene.companion
     return is_fair(scene) and (there is None or (scene.count < 3 and there.colour != scene.colour))
 
 
 def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
-    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up once)."""
+    """The rows of `scenes` that satisfy the edit: as `matches` on each, with the allowed values looked up once."""
     allowed = edit.allowed(reference)
     fixed = [(name, (getattr(reference, name),)) for name in _FIELDS if name not in allowed]
     tests = [*allowed.items(), *fixed]
@@ -142,7 +148,11 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
 def apply(
     reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
 ) -> Scene:
-    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
+    """One scene that satisfies the edit and `accept`.
+
+    Raises:
+        ValueError: there is none.
+    """
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
         if accept(choices[row]):
@@ -153,7 +163,17 @@ def apply(
 def propose(
     rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
 ) -> Edit:
-    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
+    """A random edit of the reference that some acceptable scene satisfies.
+
+    Args:
+        rng: draws the kind, if that is open, and the values.
+        reference: the scene to edit.
+        kind: one of KINDS; None draws one that leads to a still.
+        accept: which scenes may be the target.
+
+    Raises:
+        ValueError: the kind cannot be had.
+    """
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
         drawn = kind or stills[int(rng.integers(len(stills)))]
@@ -247,7 +267,7 @@ def _other(rng: np.random.Generator, values: tuple, value: Any) -> Any:
 
 
 def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
-    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an action)."""
+    """The edit for one changed attribute; None where no single edit says it: another companion, an action's end."""
     value = getattr(target, name)
     if name == "action":
         return Edit("action", value) if value else None

@@ -44,6 +44,7 @@ class Row:
 
     @property
     def fair(self) -> bool:
+        """Whether the pair is above the line."""
         return self.accuracy >= FAIR
 
 
@@ -68,7 +69,17 @@ class _Judge(nn.Module):
 def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
     """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
 
-    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ConfigError for n_per_value < 8.
+    A quarter as many renders again, of other scenes and seeds, are held out.
+
+    Args:
+        n_per_value: renders per category, at least 8.
+        size: pixels per side.
+        epochs: passes over the renders.
+        seed: draws the scenes, the renders and the judge's weights.
+        workers: processes that render.
+
+    Raises:
+        ConfigError: n_per_value is below 8, or epochs below 1.
     """
     if n_per_value < 8 or epochs < 1:
         raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {n_per_value} and {epochs}")
@@ -84,8 +95,10 @@ def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int =
 def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: int = 0) -> list[Row]:
     """The same over the first `pictures` renders of a built world, so that nothing is rendered.
 
-    The last fifth, of whole families, is held out: no scene of it is trained on. Raises: ConfigError for a world of
-    fewer than 10 families among these pictures.
+    The last fifth, of whole families, is held out: no scene of it is trained on.
+
+    Raises:
+        ConfigError: there are fewer than 10 families among these pictures.
     """
     world, items, ends = load_world(folder), [], [0]
     for family in world.families:
@@ -125,7 +138,11 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
 def contact_sheet(
     scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
 ) -> None:
-    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
+    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`.
+
+    Raises:
+        ValueError: there are no scenes.
+    """
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
     path = Path(path)

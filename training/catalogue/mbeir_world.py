@@ -1,6 +1,7 @@
-"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout. Not the bundled benchmark.
+"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout.
 
-The strength of each shortcut is a share of the it2i queries: texts that describe the whole target, tags that foretell the edit.
+Not the bundled benchmark. The strength of each shortcut is a share of the it2i queries: texts that describe the whole
+target, tags that foretell the edit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ from umr.errors import ConfigError
 def write_mbeir(
     world: World, folder: Path, seed: int, text_shortcut: float = 0.0, picture_shortcut: float = 0.0
 ) -> dict[str, int]:
-    """Writes pools, queries and qrels of the world's split; returns counts. Raises ConfigError for a share outside 0 to 1."""
+    """Writes pools, queries and qrels of the world's split.
+
+    Args:
+        world: a built world.
+        folder: where the files go.
+        seed: draws the texts.
+        text_shortcut: share of it2i queries, 0 to 1, whose text describes the whole target.
+        picture_shortcut: share of it2i queries, 0 to 1, whose picture carries a tag that foretells the edit.
+
+    Returns:
+        Counts of candidates per kind, of queries, query pictures and media bytes.
+
+    Raises:
+        ConfigError: a share is outside 0 to 1.
+    """
     for name, share in (("text_shortcut", text_shortcut), ("picture_shortcut", picture_shortcut)):
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the queries, from 0 to 1")

@@ -1,4 +1,4 @@
-"""The benchmark's collection: clusters of scenes, and which of them become images, passages, entries, clips and query pictures.
+"""The benchmark's collection: clusters of scenes, and which of them are shown by images, passages, entries and clips.
 
 Not its queries (benchmark.py), not its files (writer.py).
 """
@@ -38,8 +38,13 @@ class Sizes:
 class Pool:
     """Collects candidates and query pictures into a plan; each step draws from its own Generator.
 
-    parts: clusters of the ordinary, combination and clutter part.  by_modality, scenes: the candidates and what they show.
-    cluster_of, family_of: the cluster of a scene, and its number.  pictures: (scene, style, cue, variant) -> path of the query picture.
+    Attributes:
+        parts: clusters of the ordinary, combination and clutter part.
+        by_modality: the candidates.
+        scenes: what the candidates of each modality show.
+        cluster_of: the cluster of a scene.
+        family_of: the number of a scene's cluster.
+        pictures: (scene, style, cue, variant) -> path of the query picture.
     """
 
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:

@@ -18,8 +18,14 @@ FAR = 40.0
 def render_image(scene: Scene, seed: int, size: int, style: str = "catalogue") -> np.ndarray:
     """A still (size, size, 3) uint8 of the scene; its action, if any, is ignored.
 
-    Args: seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
-    style: "catalogue", or "shifted" for the out-of-distribution rendering. Raises: ValueError for another style.
+    Args:
+        scene: what to show.
+        seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
+        size: pixels per side.
+        style: "catalogue", or "shifted" for the out-of-distribution rendering.
+
+    Raises:
+        ValueError: another style is asked for.
     """
     return draw(stage_of(with_action(scene, None), seed, style), size)
 
@@ -27,7 +33,17 @@ def render_image(scene: Scene, seed: int, size: int, style: str = "catalogue") -
 def render_clip(scene: Scene, seed: int, size: int, n_frames: int, style: str = "catalogue") -> np.ndarray:
     """A clip (n_frames, size, size, 3) uint8, frames evenly spaced from the first moment to the last.
 
-    Every frame goes through the same path as a still. Raises: ValueError for a scene without an action.
+    Every frame goes through the same path as a still.
+
+    Args:
+        scene: what to show, with an action.
+        seed: as of `render_image`.
+        size: pixels per side.
+        n_frames: at least 2.
+        style: as of `render_image`.
+
+    Raises:
+        ValueError: the scene has no action, there are fewer than 2 frames, or the style is another.
     """
     return np.stack([draw(stage, size) for stage in stages_of(scene, seed, n_frames, style)])
 

@@ -176,7 +176,7 @@ def body_light(
     x, y, z = (float(eye[axis]) + along * directions[axis] for axis in range(3))
     local = to_local(body, x, y, z)
     inner = normals(body, *local)
-    distances, parts = zip(*body.shape.parts(*local))
+    distances, parts = zip(*body.shape.parts(*local), strict=True)
     part = np.array(parts)[np.argmin(distances, 0)] if len(parts) > 1 else np.full(len(x), parts[0])
     nx, ny, nz = turn_out(body, *inner)
     facing = -(nx * dx + ny * dy + nz * dz)
@@ -264,8 +264,10 @@ def _matte(colour: Array, paint: Array, facing: Array) -> Array:
 
 
 def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """The same paint under a clear coat: crisp white windows in a dark wall, which show on white paint too, and a pale
-    horizon that grows towards the edges.
+    """The same paint under a clear coat.
+
+    It mirrors crisp white windows in a dark wall, which show on white paint too, and a pale horizon that grows towards
+    the edges.
     """
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
@@ -280,8 +282,9 @@ def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mi
 
 
 def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own; the
-    pattern is dull paint on it.
+    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own.
+
+    The pattern is dull paint on it.
     """
     horizon = 0.05 + 0.10 * np.cos(mirror.around)
     over = mirror.above - horizon
@@ -301,8 +304,8 @@ def _behind(
 ) -> Array:
     """What is on the canvas where a look through the glass, bent by its surface, comes out."""
     _, _, right, up = stage.camera.frame()
-    across = sum(n * float(r) for n, r in zip(normal, right))
-    upward = sum(n * float(r) for n, r in zip(normal, up))
+    across = sum(n * float(r) for n, r in zip(normal, right, strict=True))
+    upward = sum(n * float(r) for n, r in zip(normal, up, strict=True))
     bend = 0.14 * body.scale / unit(body) * pixels / (2 * FIELD) / along
     column = np.clip(index % pixels - (across * bend).astype(np.int64), 0, pixels - 1)
     row = np.clip(index // pixels + (upward * bend).astype(np.int64), 0, pixels - 1)

@@ -63,7 +63,7 @@ def _block(x: Array, y: Array, z: Array, half_x: float, half_y: float, half_z: f
 
 
 def _rod(x: Array, y: Array, z: Array, start: tuple, end: tuple, radius: float) -> Array:
-    step = tuple(e - s for s, e in zip(start, end))
+    step = tuple(e - s for s, e in zip(start, end, strict=True))
     x, y, z = x - start[0], y - start[1], z - start[2]
     along = np.clip((x * step[0] + y * step[1] + z * step[2]) * (1 / sum(s * s for s in step)), 0, 1)
     x, y, z = x - along * step[0], y - along * step[1], z - along * step[2]
@@ -349,5 +349,9 @@ _BUILDERS = {
 
 
 def build_shape(category: str, rng: np.random.Generator) -> Shape:
-    """A shape of the category with proportions drawn from `rng`. Raises KeyError for an unknown category."""
+    """A shape of the category with proportions drawn from `rng`.
+
+    Raises:
+        KeyError: the category is unknown.
+    """
     return _BUILDERS[category](lambda low, high: float(rng.uniform(low, high)))

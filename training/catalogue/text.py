@@ -1,6 +1,7 @@
-"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not the word tables (phrases.py).
+"""Says scenes in words: captions, passages, single facts, entry texts and titles.
 
-Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of phrases.py.
+Not edits (edits.py), not the word tables (phrases.py). Every function takes a NumPy Generator, or nothing where there
+is nothing to draw; `phrasing` picks a table of phrases.py.
 """
 
 from __future__ import annotations
@@ -63,7 +64,14 @@ def random_facts(rng: np.random.Generator) -> EntryFacts:
 
 
 def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
-    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category always."""
+    """One line about the scene.
+
+    Args:
+        scene: what to say.
+        rng: draws the words and what is said.
+        full: says every attribute, otherwise a true random subset with the category always.
+        phrasing: the table of words.
+    """
     return caption_and_said(scene, rng, full, phrasing)[0]
 
 
@@ -85,7 +93,7 @@ def caption_and_said(
 
 
 def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
-    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless extra."""
+    """Two to four sentences of catalogue prose that say every attribute of the scene, and perhaps a harmless extra."""
     dice, words = Dice(rng), WORDS[phrasing]
     agree = agreement(scene)
     said = dice.pick(_INTRO_SUBSETS)
@@ -164,7 +172,7 @@ def agreement(scene: Scene) -> dict[str, str]:
 
 
 def companion_phrase(companion: Companion) -> str:
-    """ "a blue vase"."""
+    """The companion as a noun phrase: "a blue vase"."""
     return with_article(f"{companion.colour} {companion.category}")
 
 
