@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.catalogue.layout import FIELD, Body, Room, Stage, albedo, stage_of
-from training.catalogue.scene import Scene, with_action
+from training.catalogue.scene import Action, Scene, with_action
 
 TRAVEL = 0.28  # share of the frame's width over which objects stand, and which a slide crosses
 SWEEP = math.radians(56)
@@ -74,16 +74,16 @@ def stages_of(scene: Scene, seed: int, n_frames: int, style: str = "catalogue") 
     if scene.action is None or n_frames < 2:
         raise ValueError(f"a clip needs an action and at least 2 frames, got {scene.action} and {n_frames}")
     still = stage_of(with_action(scene, None), seed, style, ROOM)
-    return [_at(still, scene, moment, seed, style) for moment in moments_of(scene.action.kind, seed, n_frames)]
+    return [_at(still, scene.action, moment, seed, style) for moment in moments_of(scene.action.kind, seed, n_frames)]
 
 
-def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> Stage:
-    kind = scene.action.kind
+def _at(still: Stage, action: Action, moment: Moment, seed: int, style: str) -> Stage:
+    kind = action.kind
     mains = [
         _turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[: still.mains]
     ]
-    if kind == "changes colour" and moment.after:
-        colour = albedo(scene.action.colour, np.random.default_rng([seed, 78]), style == "shifted")
+    if action.colour and moment.after:
+        colour = albedo(action.colour, np.random.default_rng([seed, 78]), style == "shifted")
         mains = [replace(body, colour=colour) for body in mains]
     if kind in ("appears", "disappears") and moment.after != (kind == "appears"):
         mains = []

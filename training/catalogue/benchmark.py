@@ -16,6 +16,7 @@ import numpy as np
 from training.catalogue import edit_text, edits, text
 from training.catalogue.edits import Edit, between, differences
 from training.catalogue.families import Split, is_cluttered
+from training.catalogue.phrases import Phrasing
 from training.catalogue.pool import WITH_PASSAGE, Pool, Sizes
 from training.catalogue.scene import Scene, is_held_out
 from training.catalogue.shortcut import cue_of, other_cue
@@ -180,7 +181,7 @@ class _Asker:
     def _words(
         self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator
     ) -> str:
-        phrasing = "unseen" if split == "phrasing" else "train"
+        phrasing: Phrasing = "unseen" if split == "phrasing" else "train"
         say = edit_text.question if task == "it2t" and rng.random() < 0.6 else edit_text.phrase
         line = say(pair.edit, pair.reference, rng, phrasing)
         return line if facts is None else text.with_facts(line, facts, rng, phrasing)

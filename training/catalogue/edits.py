@@ -63,6 +63,17 @@ class Edit:
     attribute: str | None = None
     parts: tuple[Edit, ...] = ()
 
+    @property
+    def about(self) -> str:
+        """The attribute that a negation or a relative edit is about.
+
+        Raises:
+            ValueError: the edit names none.
+        """
+        if self.attribute is None:
+            raise ValueError(f"an edit of kind {self.kind!r} names no attribute; only negation and relative do")
+        return self.attribute
+
     def allowed(self, reference: Scene) -> dict[str, tuple]:
         """The edited attributes and the values that satisfy the edit.
 
@@ -82,14 +93,12 @@ class Edit:
             case "action":
                 return {"action": (self.value,) if reference.action != self.value else ()}
             case "negation":
-                fits = getattr(reference, self.attribute) == self.value
+                fits = getattr(reference, self.about) == self.value
                 return {
-                    self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value)
-                    if fits
-                    else ()
+                    self.about: tuple(value for value in _VALUES[self.about] if value != self.value) if fits else ()
                 }
             case "relative":
-                return {self.attribute: _beyond(self.attribute, getattr(reference, self.attribute), self.value)}
+                return {self.about: _beyond(self.about, getattr(reference, self.about), self.value)}
         return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
 
     def matches(self, reference: Scene, candidate: Scene) -> bool:
@@ -201,8 +210,9 @@ def between(reference: Scene, target: Scene, rng: np.random.Generator | None = N
     changed = differences(reference, target)
     if not 1 <= len(changed) <= 2:
         return None
-    parts = tuple(_single(name, reference, target) for name in changed)
-    if None in parts:
+    singles = [_single(name, reference, target) for name in changed]
+    parts = tuple(single for single in singles if single is not None)
+    if len(parts) < len(changed):
         return None
     if len(parts) == 2:
         return Edit("two", parts=parts)
@@ -246,8 +256,9 @@ def _draw(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
         case "two":
             company = "add" if there is None else ("remove", "relation")[int(rng.integers(2))]
             first, second = rng.choice((*SIMPLE, company), 2, replace=False)
-            parts = tuple(_draw(rng, reference, str(part)) for part in (first, second))
-            return Edit("two", parts=parts)
+            drawn = [_draw(rng, reference, str(part)) for part in (first, second)]
+            parts = tuple(part for part in drawn if part is not None)
+            return Edit("two", parts=parts) if len(parts) == 2 else None
     if kind not in SIMPLE:
         raise ValueError(f"edit kind {kind!r}; legal: {', '.join(KINDS)}")
     return Edit(kind, _other(rng, _VALUES[kind], getattr(reference, kind)))

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
-from training.catalogue.world import load_world
+from training.catalogue.world import Item, load_world
 from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
@@ -100,7 +100,8 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     Raises:
         ConfigError: there are fewer than 10 families among these pictures.
     """
-    world, items, ends = load_world(folder), [], [0]
+    world, ends = load_world(folder), [0]
+    items: list[Item] = []
     for family in world.families:
         if len(items) + len(family) > pictures:
             break
@@ -130,8 +131,8 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
             if (label == a).any() and (label == b).any():
                 margin = scores[:, a] - scores[:, b]
                 right = ((margin[label == a] > 0).float().mean() + (margin[label == b] < 0).float().mean()) / 2
-                seen = int(((label == a) | (label == b)).sum())
-                rows.append(Row(name, str(values[a]), str(values[b]), float(right), seen))
+                renders = int(((label == a) | (label == b)).sum())
+                rows.append(Row(name, str(values[a]), str(values[b]), float(right), renders))
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
@@ -170,7 +171,8 @@ def _batch(pictures_BSS3: np.ndarray) -> Tensor:
 def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        judge = _Judge().to(memory_format=torch.channels_last)
+        judge = _Judge()
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stubs of torch lack this form
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)

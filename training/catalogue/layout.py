@@ -256,7 +256,7 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
     inside = 0.91 * FIELD
     target, distance = points.mean(0), 3.0
     for _ in range(4):
-        camera = Camera(tuple(target), azimuth, elevation, distance)
+        camera = Camera(_point(target), azimuth, elevation, distance)
         _, forward, right, up = camera.frame()
         local = (points - target) @ np.stack([right, up, forward], 1)
         depth = distance + local[:, 2]
@@ -268,11 +268,16 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
             (np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
             (np.abs(local[:, 1]) / inside - local[:, 2]).max(),
         )
-    camera = Camera(tuple(float(t) for t in target), azimuth, elevation, float(distance))
+    camera = Camera(_point(target), azimuth, elevation, float(distance))
     for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
         turned = fit_camera(bodies, azimuth + turn, elevation, replace(room, sweep=0.0))
         camera = replace(camera, distance=max(camera.distance, turned.distance))
     return camera
+
+
+def _point(at_3: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in at_3)
+    return x, y, z
 
 
 def _light(surface: str, rng: np.random.Generator, shifted: bool) -> Light:

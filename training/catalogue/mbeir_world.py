@@ -66,11 +66,14 @@ class _Writer:
                 self.paths[item.row] = path = self._picture(item, "images", f"{item.row:06}")
                 self._row("image", item.scene, media=path)
                 if not self.dids["text"][item.scene]:
-                    self._row("text", item.scene, text=text.passage(item.scene, self.rng))
+                    self._row("text", item.scene, line=text.passage(item.scene, self.rng))
+        clips = self.world.clip_pixels
+        if clips is None:
+            return
         for items in self.world.clip_families:
             for item in items:
                 path = f"files/clips/{item.row:06}.mp4"
-                frames = self.world.clip_pixels[item.row]
+                frames = clips[item.row]
                 write_clip(self.folder / path, frames, fps=4)
                 self.plan.media[path] = Media("clips", item.scene, item.seed, frames.shape[1])
                 self._row("video", item.scene, media=path)
@@ -134,9 +137,8 @@ class _Writer:
             job.save(self.folder / path, np.asarray(pixels))
         return path
 
-    def _row(self, modality: str, scene: Scene, **fields: str) -> None:
-        row = Row(
-            f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), **fields
-        )
+    def _row(self, modality: str, scene: Scene, line: str | None = None, media: str | None = None) -> None:
+        title = text.title(replace(scene, action=None))
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, title, line, media)
         self.plan.rows.append(row)
         self.dids[modality][scene].append(row.did)

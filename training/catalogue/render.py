@@ -9,7 +9,7 @@ from training.catalogue.animate import stages_of
 from training.catalogue.layout import Stage, stage_of
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.shading import backdrop, body_light, ground_light
-from training.catalogue.trace import first_hits, rays
+from training.catalogue.trace import Vectors, first_hits, rays, those
 
 SUPERSAMPLING = 1.5
 FAR = 40.0
@@ -62,7 +62,7 @@ def draw(stage: Stage, size: int) -> np.ndarray:
     down = np.nonzero((directions[1] < -0.004) & (owner < 0))[0]
     along = -float(eye[1]) / directions[1][down]
     down, along = down[along < FAR], along[along < FAR]
-    canvas_P3[down] = ground_light(stage, tuple(axis[down] for axis in directions), along, pixels)
+    canvas_P3[down] = ground_light(stage, those(directions, down), along, pixels)
     for i in solid:
         _shade(stage, i, np.nonzero(owner == i)[0], depth, directions, canvas_P3, pixels)
     clear = [i for i, body in enumerate(stage.bodies) if body.finish == "glass"]
@@ -79,10 +79,16 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
 
 
 def _shade(
-    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+    stage: Stage,
+    body: int,
+    index: np.ndarray,
+    depth: np.ndarray,
+    directions: Vectors,
+    canvas_P3: np.ndarray,
+    pixels: int,
 ) -> None:
     if len(index):
-        looks = tuple(axis[index] for axis in directions)
+        looks = those(directions, index)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)
 
 

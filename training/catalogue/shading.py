@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.catalogue.layout import FIELD, Body, Stage
-from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD
+from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD, Array
 from training.catalogue.textures import TEXELS, texture
-from training.catalogue.trace import Array, Vectors, distance_at, normals, sun_visibility, to_local, turn_out
+from training.catalogue.trace import Vectors, distance_at, normals, sun_visibility, to_local, turn_out
 
 CREAM_PAINT = np.array((0.80, 0.78, 0.72), np.float32)
 NAVY_PAINT = np.array((0.035, 0.04, 0.075), np.float32)
@@ -184,14 +184,7 @@ def body_light(
     nx, ny, nz, facing = nx * flip, ny * flip, nz * flip, np.abs(facing)
     paint, share = _paint(body, local, inner, part)
 
-    toward = np.clip(nx * light.sun[0] + ny * light.sun[1] + nz * light.sun[2], 0, 1)
-    sun = np.ones(len(x), np.float32)
-    lit = np.nonzero(toward > 0.01)[0]
-    lift = 0.012 * body.scale
-    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
-    for other in stage.bodies:
-        visible = sun_visibility(other, from_x, from_y, from_z, light.sun, 7.0, 14)
-        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
+    toward, sun = _sunlight(stage, body, (x, y, z), (nx, ny, nz))
     reach = 0.10 * body.scale
     gap = distance_at(body, x + nx * reach, y + ny * reach, z + nz * reach)
     open_ = np.clip(0.3 + 0.7 * gap / reach, 0.25, 1) * (0.75 + 0.25 * np.clip(y / (0.25 * body.scale), 0, 1))
@@ -229,6 +222,20 @@ def body_light(
         behind = _behind(stage, body, normal, along[m], index[m], canvas_P3, pixels)
         colour[m] = _glass(body, behind, colour[m], share[m], facing[m], Mirror.of(stage, position, direction, normal))
     return colour
+
+
+def _sunlight(stage: Stage, body: Body, point: Vectors, normal: Vectors) -> tuple[Array, Array]:
+    """(how far points of the body face the sun, share of the sun that reaches them), each (N,), 0 to 1."""
+    (x, y, z), (nx, ny, nz), towards = point, normal, stage.light.sun
+    facing = np.clip(nx * towards[0] + ny * towards[1] + nz * towards[2], 0, 1)
+    sun = np.ones(len(x), np.float32)
+    lit = np.nonzero(facing > 0.01)[0]
+    lift = 0.012 * body.scale
+    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
+    for other in stage.bodies:
+        visible = sun_visibility(other, from_x, from_y, from_z, towards, 7.0, 14)
+        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
+    return facing, sun
 
 
 def _paint(body: Body, local: Vectors, normal: Vectors, part: Array) -> tuple[Array, Array]:

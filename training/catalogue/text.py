@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
 from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, WORDS, Phrasing, Words
-from training.catalogue.scene import CATEGORIES, Companion, Scene
+from training.catalogue.scene import CATEGORIES, Action, Companion, Scene
 
 ORIGINS = ("Delft", "Porto", "Kyoto", "Fez", "Turku", "Oaxaca", "Limoges", "Sheffield")
 PRICES = (12, 19, 25, 34, 48, 60, 85, 120)
@@ -21,6 +22,8 @@ TYPO_SHARE = 0.3
 PLURALS = {category: category + ("es" if category.endswith("x") else "s") for category in CATEGORIES}
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _MASK = (1 << 64) - 1
+
+T = TypeVar("T")
 
 
 class Dice:
@@ -40,7 +43,7 @@ class Dice:
         """True with probability `share`."""
         return self.below(1 << 20) < share * (1 << 20)
 
-    def pick(self, values: tuple) -> object:
+    def pick(self, values: tuple[T, ...]) -> T:
         """One of `values`, uniformly."""
         return values[self.below(len(values))] if len(values) > 1 else values[0]
 
@@ -84,7 +87,7 @@ def caption_and_said(
     agree = agreement(scene)
     surface = dice.pick(words.surfaces[scene.surface]) if said & 16 else ""
     company = _company(scene, dice, words, agree) if said & 32 else ""
-    action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
+    action = _action(scene.action, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
     text = frame.format(
         N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree
@@ -131,7 +134,7 @@ def facts(scene: Scene) -> list[str]:
         side = words.sides[scene.companion.side][0].format(**agree)
         sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
     if scene.action:
-        sentences.append(_capital(action_clause(scene, words.actions[scene.action.kind][0], agree)) + ".")
+        sentences.append(_capital(action_clause(scene.action, words.actions[scene.action.kind][0], agree)) + ".")
     return sentences
 
 
@@ -181,9 +184,9 @@ def with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
+def action_clause(action: Action, template: str, agree: dict[str, str]) -> str:
     """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
-    clause = template.format(v=scene.action.colour, **agree)
+    clause = template.format(v=action.colour, **agree)
     return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
 
 
@@ -218,7 +221,8 @@ _FRAMES = {name: (words.captions, words.captions + words.placed_captions) for na
 def _object(scene: Scene, dice: Dice, words: Words, said: int) -> str:
     """The main object(s) with the attributes whose bits are in `said`: "two small red mugs with stripes"."""
     many = scene.count > 1
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     order = ("pattern", "colour", "finish") if dice.chance(0.5) else ("colour", "pattern", "finish")
     for attribute in order:
         if said & _BIT[attribute]:
@@ -245,13 +249,13 @@ def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> s
     return dice.pick(words.company).format(c=companion_phrase(scene.companion), side=side)
 
 
-def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    clause = action_clause(scene, dice.pick(words.actions[scene.action.kind]), agree)
+def _action(action: Action, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    clause = action_clause(action, dice.pick(words.actions[action.kind]), agree)
     return dice.pick(words.action_joins).format(x=clause)
 
 
 def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    action = _action(scene, dice, words, agree) if scene.action else ""
+    action = _action(scene.action, dice, words, agree) if scene.action else ""
     return dice.pick(words.placements).format(
         P=dice.pick(words.surfaces[scene.surface]), C=_company(scene, dice, words, agree), A=action, **agree
     )

@@ -195,8 +195,9 @@ def load_world(folder: Path) -> World:
         ("pixels.npy", manifest["images"], pixels),
         ("clips.npy", manifest["clips"], clip_pixels),
     ):
-        if rows and len(array) != rows:
-            raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
+        held = 0 if array is None else len(array)
+        if rows and held != rows:
+            raise MismatchError(f"{folder / name} has {held} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
 
 
