@@ -94,7 +94,11 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 
 
 def run_world(options: argparse.Namespace) -> None:
-    """Builds a training world and says what it holds."""
+    """Builds a training world and says what it holds.
+
+    Raises:
+        ConfigError: a number of families is too small, or shortcuts are asked for without --mbeir.
+    """
     if options.families < 1 or options.clip_families < 0:
         raise ConfigError(
             f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
@@ -133,7 +137,11 @@ def run_benchmark(options: argparse.Namespace) -> None:
 
 
 def run_sheet(options: argparse.Namespace) -> None:
-    """Writes a contact sheet of random scenes."""
+    """Writes a contact sheet of random scenes.
+
+    Raises:
+        ConfigError: there is no scene to show, or the size is below 16 pixels.
+    """
     from training.catalogue.fairness import contact_sheet
 
     if options.scenes < 1 or options.size < 16:

@@ -39,6 +39,11 @@ def cluster(rng: np.random.Generator, draw: Draw, fits: Fits) -> list[Scene]:
     """CLUSTER_SIZE different scenes that fit, drawn around a base of `draw`; tries bases until one has such neighbours.
 
     What the scenes differ in is drawn anew when many bases fail, since not every part has every kind of neighbour.
+
+    Args:
+        rng: draws what the scenes differ in.
+        draw: draws a base.
+        fits: which scenes may be in the cluster.
     """
     attempt = 0
     while True:

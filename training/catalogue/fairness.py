@@ -116,7 +116,18 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
-    """Trains the judge on the first `train` pictures (N, S, S, 3) uint8, measures every pair on the others."""
+    """Trains the judge on the first pictures, measures every pair of values on the others.
+
+    Args:
+        pictures: uint8 (N, S, S, 3).
+        scenes: what they show.
+        train: how many of them are trained on.
+        epochs: passes over these.
+        seed: draws the judge's weights and the order.
+
+    Returns:
+        The pairs, the worst first.
+    """
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
