@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from training.catalogue.world import World, build_world, load_world
+from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.config import TrainConfig
 from training.provenance import stages as stages_of
 from training.recipes import RECIPES
@@ -200,7 +200,10 @@ def made_world(wanted: WorldPlan, folder: Path, workers: int) -> World:
     """
     if not (folder / "world.json").is_file():
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
-        return build_world(folder, wanted.families, wanted.clip_families, wanted.seed, wanted.size, workers)
+        spec = WorldSpec(
+            families=wanted.families, clip_families=wanted.clip_families, seed=wanted.seed, size=wanted.size
+        )
+        return build_world(folder, spec, workers)
     world = load_world(folder)
     for key in ("families", "clip_families", "seed", "size"):
         if world.manifest[key] != getattr(wanted, key):

@@ -1,4 +1,4 @@
-"""The drift warning of Your files in a real browser: there for files far from the training, absent for the catalogue's."""
+"""The warning of Your files in a real browser: there for files far from the training, absent for the catalogue's."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from umr.shipped import BUNDLED, default_root
 #: Stands for the device: a camera that shows an empty picture, or the browser's refusal of one.
 CAMERA = """(() => { const canvas = document.createElement('canvas'); canvas.getContext('2d').fillRect(0, 0, 300, 150);
   navigator.mediaDevices.getUserMedia = async () => { GIVEN };
-  navigator.mediaDevices.enumerateDevices = async () => [{ deviceId: '1', kind: 'videoinput', label: 'camera' }]; })()"""
+  navigator.mediaDevices.enumerateDevices =
+    async () => [{ deviceId: '1', kind: 'videoinput', label: 'camera' }]; })()"""
 
 
 @pytest.fixture
@@ -75,9 +76,11 @@ def test_a_file_dropped_beside_a_box_does_not_take_the_pages_place(page: Page, s
 
 
 #: Elements of a kind that reach out of their box, or out of what it shows of them, as text.
-CUT = """([inner, outer]) => [...document.querySelectorAll(inner)].filter((part) => part.offsetParent).filter((part) => {
+CUT = """([inner, outer]) => [...document.querySelectorAll(inner)].filter((part) => part.offsetParent)
+  .filter((part) => {
   const a = part.getBoundingClientRect(), b = part.closest(outer).getBoundingClientRect();
-  return a.left < b.left - 0.5 || a.right > b.right + 0.5 || part.scrollWidth > part.clientWidth + 1 && part.clientWidth;
+  return a.left < b.left - 0.5 || a.right > b.right + 0.5 ||
+    part.scrollWidth > part.clientWidth + 1 && part.clientWidth;
 }).map((part) => part.textContent)"""
 
 

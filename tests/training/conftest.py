@@ -11,7 +11,7 @@ import torch
 
 import training.train
 from training.catalogue.instructions import serving
-from training.catalogue.world import World, build_world, load_world
+from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.corpus import sentences
 from training.train import new_encoder
 from umr.encoders.base import UnifiedEncoder
@@ -35,7 +35,7 @@ def few_sentences() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("world")
-    build_world(folder, n_families=6, n_clip_families=3, seed=3, size=SIZE, workers=1, progress=False)
+    build_world(folder, WorldSpec(families=6, clip_families=3, seed=3, size=SIZE), workers=1, progress=False)
     return folder
 
 

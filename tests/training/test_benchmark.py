@@ -230,10 +230,11 @@ def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_numb
 
 
 def test_a_world_is_built_read_back_and_checked(tmp_path):
-    made = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
+    spec = world.WorldSpec(families=2, clip_families=1, seed=5, size=16)
+    made = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert made.pixels.shape == (10, 16, 16, 3) and made.clip_pixels.shape == (4, 8, 16, 16, 3)
     assert made.families == world.plan_families(2, 5, "train")
-    again = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
+    again = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert (again.pixels == made.pixels).all()
     (tmp_path / "scenes.jsonl").write_text("")
     with pytest.raises(MismatchError, match="changed"):
@@ -243,7 +244,8 @@ def test_a_world_is_built_read_back_and_checked(tmp_path):
 
 
 def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
-    made = world.build_world(tmp_path / "world", 3, 1, 5, size=16, workers=1, progress=False)
+    spec = world.WorldSpec(families=3, clip_families=1, seed=5, size=16)
+    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
     counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
     assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
     candidates = {

@@ -193,3 +193,11 @@ def test_each_kind_has_many_phrasings(kind, rng):
     reference = Scene("mug", "red", companion=None if kind == "add" else Companion("vase", "blue", "left"))
     edit = edits.propose(rng, reference, kind)
     assert len({edit_text.phrase(edit, reference, rng) for _ in range(400)}) >= 10
+
+
+def test_an_edit_that_lacks_its_attribute_or_its_companion_is_refused(rng):
+    alone = Scene("mug", "red")
+    with pytest.raises(ValueError, match="kind 'negation' names no attribute"):
+        Edit("negation", "red").allowed(alone)
+    with pytest.raises(ValueError, match="has no companion to edit"):
+        edit_text.phrase(Edit("remove"), alone, rng)

@@ -1,4 +1,7 @@
-"""Builds worlds and the benchmark: python -m training.catalogue world|benchmark|validation|sheet|fairness|text-sample --help."""
+"""Builds worlds and the benchmark from the command line; each command's work is in the modules beside.
+
+Usage: python -m training.catalogue world|benchmark|validation|sheet|fairness|text-sample --help.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ import numpy as np
 from training.catalogue import edit_text, edits, families, text, world
 from training.catalogue.scene import random_scene
 from umr.errors import ConfigError, UMRError
+
+_DESCRIPTION = (
+    "Builds worlds and the benchmark: "
+    "python -m training.catalogue world|benchmark|validation|sheet|fairness|text-sample --help."
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their settings."""
-    top = argparse.ArgumentParser(prog="python -m training.catalogue", description=__doc__)
+    top = argparse.ArgumentParser(prog="python -m training.catalogue", description=_DESCRIPTION)
     commands = top.add_subparsers(required=True, metavar="command")
     one = _command(commands, "world", run_world, "training pictures and clips as arrays; resumes where it stopped")
     one.add_argument("--families", type=int, default=1000, help="families of 4 scenes each (default 1000)")
@@ -86,7 +94,11 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 
 
 def run_world(options: argparse.Namespace) -> None:
-    """Builds a training world and says what it holds."""
+    """Builds a training world and says what it holds.
+
+    Raises:
+        ConfigError: a number of families is too small, or shortcuts are asked for without --mbeir.
+    """
     if options.families < 1 or options.clip_families < 0:
         raise ConfigError(
             f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
@@ -96,18 +108,18 @@ def run_world(options: argparse.Namespace) -> None:
             "shortcuts are in the queries, which only --mbeir writes; for training give "
             "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`"
         )
-    made = world.build_world(
-        options.out,
-        options.families,
-        options.clip_families,
-        options.seed,
-        options.size,
-        options.workers,
-        options.renders_per_family,
-        options.split,
+    spec = world.WorldSpec(
+        families=options.families,
+        clip_families=options.clip_families,
+        seed=options.seed,
+        size=options.size,
+        renders_per_family=options.renders_per_family,
+        split=options.split,
     )
+    made = world.build_world(options.out, spec, options.workers)
     print(
-        f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, {made.manifest['clips']:,} clips"
+        f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, "
+        f"{made.manifest['clips']:,} clips"
     )
     if options.mbeir:
         from training.catalogue.mbeir_world import write_mbeir
@@ -125,7 +137,11 @@ def run_benchmark(options: argparse.Namespace) -> None:
 
 
 def run_sheet(options: argparse.Namespace) -> None:
-    """Writes a contact sheet of random scenes."""
+    """Writes a contact sheet of random scenes.
+
+    Raises:
+        ConfigError: there is no scene to show, or the size is below 16 pixels.
+    """
     from training.catalogue.fairness import contact_sheet
 
     if options.scenes < 1 or options.size < 16:
@@ -143,9 +159,12 @@ def run_text_sample(options: argparse.Namespace) -> None:
         facts = text.random_facts(rng)
         edit = edits.between(base, target, rng)
         print(
-            f"title     {text.title(base)}\ncaption   {text.caption(base, rng, True, options.phrasing)}\n"
-            f"partial   {text.caption(base, rng, False, options.phrasing)}\npassage   {text.passage(base, rng, options.phrasing)}\n"
-            f"entry     {text.entry(base, facts, rng, options.phrasing)}\nwanted    {text.entry_query(base, facts, rng, options.phrasing)}"
+            f"title     {text.title(base)}\n"
+            f"caption   {text.caption(base, rng, True, options.phrasing)}\n"
+            f"partial   {text.caption(base, rng, False, options.phrasing)}\n"
+            f"passage   {text.passage(base, rng, options.phrasing)}\n"
+            f"entry     {text.entry(base, facts, rng, options.phrasing)}\n"
+            f"wanted    {text.entry_query(base, facts, rng, options.phrasing)}"
         )
         if edit:
             print(

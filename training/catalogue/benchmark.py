@@ -1,7 +1,8 @@
-"""The bundled benchmark: which scenes, texts, clips and queries it holds, with exact relevant sets. Not the files (writer.py).
+"""The bundled benchmark: which scenes, texts, clips and queries it holds, with exact relevant sets.
 
-Every composed query finds in its pool: its reference under other nuisance, the wanted value on another object, and at least four
-neighbours of its target. All scenes are of the asked split (families.split_of), so no training world holds any.
+Not the files (writer.py). Every composed query finds in its pool: its reference under other nuisance, the wanted value
+on another object, and at least four neighbours of its target. All scenes are of the asked split (families.split_of), so
+no training world holds any.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 from training.catalogue import edit_text, edits, text
 from training.catalogue.edits import Edit, between, differences
 from training.catalogue.families import Split, is_cluttered
+from training.catalogue.phrases import Phrasing
 from training.catalogue.pool import WITH_PASSAGE, Pool, Sizes
 from training.catalogue.scene import Scene, is_held_out
 from training.catalogue.shortcut import cue_of, other_cue
-from training.catalogue.writer import Ask, Plan, write
+from training.catalogue.writer import WORDS, Ask, Plan, write
 from umr.errors import ConfigError
 
-#: How many members of a cluster serve as references, and as references whose query pictures are tagged or in another style.
+#: How many members of a cluster serve as references, and as references whose query pictures are tagged or in another
+#: style.
 REFERENCES, STYLED = 4, 2
 #: Members of the target's own cluster, at most two attributes away, that the pool must hold.
 NEIGHBOURS = {"image": 4, "text": 3, "image,text": 2}
@@ -52,9 +55,24 @@ OTHER_SPLITS = ("combination", "shortcut-text", "shortcut-picture", "rendering",
 
 
 def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split: Split = "test") -> dict[str, int]:
-    """Plans, renders and writes the benchmark; returns counts. The same seed writes the same bytes on the same library versions.
+    """Plans, renders and writes the benchmark.
 
-    Raises ConfigError for the train split, MismatchError if the folder holds another build."""
+    The same seed writes the same bytes on the same library versions.
+
+    Args:
+        folder: where the files go; a killed build of the same plan is gone on with.
+        seed: draws the scenes, texts and renders.
+        small: a collection of a few dozen clusters instead of the full one.
+        workers: processes that render.
+        split: whose scenes these are, "test" or "validation".
+
+    Returns:
+        Counts of candidates per kind, of queries, query pictures and media bytes.
+
+    Raises:
+        ConfigError: the train split is asked for.
+        MismatchError: the folder holds another build.
+    """
     if split == "train":
         raise ConfigError("the benchmark is of the test or the validation split; a training world is built by `world`")
     sizes = {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get(
@@ -100,7 +118,6 @@ class _Asker:
         pictured = [scene for scenes in ordinary[: self.sizes.with_passages[0]] for scene in scenes[:REFERENCES]]
         every = [scene for scenes in ordinary for scene in scenes]
         for task, wanted in (("t2i", every), ("i2i", shown), ("t2t", told), ("i2t", pictured)):
-            modality = {"i": "image", "t": "text"}[task[-1]]
             for scene in _draw(rng, wanted, n, task):
                 says = {
                     "t2i": lambda scene: text.caption(scene, rng, True),
@@ -110,7 +127,6 @@ class _Asker:
                     task,
                     "ind",
                     scene,
-                    modality,
                     says(scene) if says else None,
                     None if says else self.pool.picture(scene),
                 )
@@ -119,7 +135,6 @@ class _Asker:
                 "t2it",
                 "ind",
                 row.scene,
-                "image,text",
                 text.entry_query(row.scene, row.facts, rng),
                 None,
                 facts=row.facts,
@@ -127,7 +142,7 @@ class _Asker:
         stills = set(every)
         clips = [row.scene for row in self.pool.by_modality["video"] if replace(row.scene, action=None) in stills]
         for scene in _repeated(rng, clips, n):
-            self._ask("t2v", "ind", scene, "video", text.caption(scene, rng, True), None)
+            self._ask("t2v", "ind", scene, text.caption(scene, rng, True), None)
 
     # composed queries
 
@@ -161,12 +176,12 @@ class _Asker:
                 if (picture, line) not in said:
                     break
             said.add((picture, line))
-            self._ask(task, split, pair.reference, modality, line, picture, pair.edit, facts)
+            self._ask(task, split, pair.reference, line, picture, pair.edit, facts)
 
     def _words(
         self, task: str, split: str, pair: _Pair, facts: text.EntryFacts | None, rng: np.random.Generator
     ) -> str:
-        phrasing = "unseen" if split == "phrasing" else "train"
+        phrasing: Phrasing = "unseen" if split == "phrasing" else "train"
         say = edit_text.question if task == "it2t" and rng.random() < 0.6 else edit_text.phrase
         line = say(pair.edit, pair.reference, rng, phrasing)
         return line if facts is None else text.with_facts(line, facts, rng, phrasing)
@@ -211,7 +226,7 @@ class _Asker:
         return [pair for pair in pairs if self.hard[pair, modality]]
 
     def _is_hard(self, pair: _Pair, modality: str) -> bool:
-        """Whether the pool holds the wanted value on another object, enough neighbours and, where asked, a wrong value."""
+        """Whether the pool has the wanted value on another object, enough neighbours and, if asked, a wrong value."""
         held = self.pool.scenes[modality]
         near = [
             scene
@@ -238,12 +253,12 @@ class _Asker:
         task: str,
         split: str,
         scene: Scene,
-        modality: str,
         line: str | None,
         picture: str | None,
         edit: Edit | None = None,
         facts: text.EntryFacts | None = None,
     ) -> None:
+        modality = WORDS[task.split("2")[1]]
         rows = self.pool.by_modality[modality]
         scenes = [row.scene for row in rows]
         right = (
@@ -288,7 +303,10 @@ class _Asker:
 
 
 def matches_text(edit: Edit, reference: Scene, target: Scene, other: Scene) -> bool:
-    """Whether `other` has what the edit's words name, on another object: another category, or another colour if that was edited."""
+    """Whether `other` has what the edit's words name, on another object.
+
+    That is an object of another category, or of another colour if the category was edited.
+    """
     allowed = edit.allowed(reference)
     for name, values in allowed.items():
         have = getattr(other, name)
@@ -301,14 +319,18 @@ def matches_text(edit: Edit, reference: Scene, target: Scene, other: Scene) -> b
 
 
 def _is_of(part: str, reference: Scene, target: Scene) -> bool:
-    """Whether a pair belongs to a split's part: a held-out pair somewhere, a cluttered reference, or nothing special."""
+    """Whether a pair belongs to a split's part: held-out values, a cluttered reference, or nothing special."""
     if part == "combination":
         return is_held_out(reference) or is_held_out(target)
     return part != "clutter" or is_cluttered(reference)
 
 
 def _draw(rng: np.random.Generator, items: list, n: int, what: str) -> list:
-    """n different items in random order. Raises ConfigError if there are fewer."""
+    """N different items in random order.
+
+    Raises:
+        ConfigError: there are fewer than n.
+    """
     if len(items) < n:
         raise ConfigError(
             f"{what} needs {n} queries, the plan allows {len(items)}: ask for fewer, or for more clusters"
@@ -317,7 +339,7 @@ def _draw(rng: np.random.Generator, items: list, n: int, what: str) -> list:
 
 
 def _repeated(rng: np.random.Generator, items: list, n: int) -> list:
-    """n items, each as often as any other (give or take one), in random order."""
+    """N items, each as often as any other (give or take one), in random order."""
     chosen: list = []
     while len(chosen) < n:
         chosen += [items[row] for row in rng.permutation(len(items))]
@@ -325,7 +347,11 @@ def _repeated(rng: np.random.Generator, items: list, n: int) -> list:
 
 
 def _by_kind(rng: np.random.Generator, pairs: list[_Pair], n: int, what: str) -> list[_Pair]:
-    """n different pairs with kinds near KIND_SHARES; a kind that runs out leaves its places to the others. Raises as _draw."""
+    """N different pairs with kinds near KIND_SHARES; a kind that runs out leaves its places to the others.
+
+    Raises:
+        ConfigError: there are fewer than n.
+    """
     waiting: dict[str, list[_Pair]] = defaultdict(list)
     for pair in _draw(rng, pairs, len(pairs), what):
         waiting[pair.edit.kind].append(pair)

@@ -1,13 +1,13 @@
-"""Clusters of the benchmark's pool: eight scenes close to each other, so that every query meets its hard distractors. Not queries.
+"""Clusters of the benchmark's pool: eight scenes close to each other, so that every query meets its hard distractors.
 
-Order of a cluster: base, two other values of one attribute, two more edits of the base, two values of a second attribute, both at once.
+Not queries. Order of a cluster: base, two other values of one attribute, two more edits of the base, two values of a
+second attribute, both at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from training.catalogue.families import (
 )
 from training.catalogue.scene import Scene, is_fair, is_held_out, random_companion, random_scene
 
+Draw = Callable[[np.random.Generator], Scene]
+Fits = Callable[[Scene], bool]
+
 CLUSTER_SIZE = 8
 PATIENCE = 400
 _CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
@@ -32,17 +35,23 @@ _CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
 _RARE_KINDS = ("size", "count", "add", "remove", "relation")
 
 
-def cluster(
-    rng: np.random.Generator, draw: Callable[[np.random.Generator], Scene], fits: Callable[[Scene], bool]
-) -> list[Scene]:
+def cluster(rng: np.random.Generator, draw: Draw, fits: Fits) -> list[Scene]:
     """CLUSTER_SIZE different scenes that fit, drawn around a base of `draw`; tries bases until one has such neighbours.
 
-    What the scenes differ in is drawn anew when many bases fail, since not every part has every kind of neighbour."""
-    for attempt in count():
+    What the scenes differ in is drawn anew when many bases fail, since not every part has every kind of neighbour.
+
+    Args:
+        rng: draws what the scenes differ in.
+        draw: draws a base.
+        fits: which scenes may be in the cluster.
+    """
+    attempt = 0
+    while True:
         if attempt % PATIENCE == 0:
             first, second, third = (str(name) for name in rng.choice(CONTRASTED, 3, replace=False, p=_CONTRAST_SHARES))
             rare = rng.random() < 0.6
             wanted = [str(kind) for kind in rng.choice(_RARE_KINDS, 2, replace=False, p=(0.25, 0.2, 0.25, 0.2, 0.1))]
+        attempt += 1
         base = draw(rng)
         if rare and not _can_have(base, wanted):
             continue
@@ -74,7 +83,7 @@ def cluster(
             return scenes
 
 
-def ordinary(split: Split) -> tuple[Callable, Callable]:
+def ordinary(split: Split) -> tuple[Draw, Fits]:
     """How to draw a base, and which scenes fit, for the in-distribution part of a split."""
 
     def fits(scene: Scene) -> bool:
@@ -83,7 +92,7 @@ def ordinary(split: Split) -> tuple[Callable, Callable]:
     return lambda rng: random_scene(rng, fits), fits
 
 
-def combined() -> tuple[Callable, Callable]:
+def combined() -> tuple[Draw, Fits]:
     """The same for the combination split: the base holds a held-out pair, the others do or are ordinary test scenes."""
 
     def fits(scene: Scene) -> bool:
@@ -92,12 +101,12 @@ def combined() -> tuple[Callable, Callable]:
     return lambda rng: random_scene(rng, is_held_out), fits
 
 
-def cluttered() -> tuple[Callable, Callable]:
+def cluttered() -> tuple[Draw, Fits]:
     """The same for the clutter split: three objects and a companion, or an ordinary test scene."""
 
     def fits(scene: Scene) -> bool:
         there = scene.companion
-        if is_cluttered(scene):
+        if there is not None and is_cluttered(scene):
             return is_fair(scene) and not is_held_out(scene) and there.colour != scene.colour
         return in_distribution(scene, "test")
 

@@ -21,7 +21,7 @@ class KindWords:
 
 @dataclass(frozen=True)
 class EditWords:
-    """One way of asking for changes: frames around a fragment, frames of questions, joins of two edits, words of values."""
+    """One way of asking for changes: frames around a fragment, of questions, joins of two edits, words of values."""
 
     frames: tuple[str, ...]
     questions: tuple[str, ...]

@@ -1,15 +1,16 @@
-"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py. Not its meaning (edits.py)."""
+"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py.
+
+Not its meaning (edits.py).
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from training.catalogue.edit_phrases import EDIT_WORDS, RELATIVE, EditWords
 from training.catalogue.edits import Edit
 from training.catalogue.phrases import Phrasing
-from training.catalogue.scene import Scene
+from training.catalogue.scene import Companion, Scene
 from training.catalogue.text import (
     PLURALS,
     TYPO_SHARE,
@@ -71,17 +72,16 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
         case "add":
             return {"c": companion_phrase(edit.value), "side": dice.pick(words.sides[edit.value.side]).format(**agree)}
         case "remove":
-            return {"cat": reference.companion.category}
+            return {"cat": _companion(reference).category}
         case "relation":
-            return {"cat": reference.companion.category, "side": dice.pick(words.sides[edit.value]).format(**agree)}
+            return {"cat": _companion(reference).category, "side": dice.pick(words.sides[edit.value]).format(**agree)}
         case "action":
-            scene = replace(reference, action=edit.value)
-            doing, clause, command = (action_clause(scene, text, agree) for text in words.actions[edit.value.kind])
+            doing, clause, command = (action_clause(edit.value, text, agree) for text in words.actions[edit.value.kind])
             return {"doing": doing, "clause": clause, "command": command}
         case "negation":
             return _refusal(edit, words, many)
         case "relative":
-            rel = dice.pick(RELATIVE[edit.attribute, edit.value])
+            rel = dice.pick(RELATIVE[edit.about, edit.value])
             return {
                 "rel": rel,
                 "a_rel": rel if many else with_article(rel),
@@ -96,6 +96,13 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
     return slots
 
 
+def _companion(scene: Scene) -> Companion:
+    """The scene's companion, which an edit of it needs."""
+    if scene.companion is None:
+        raise ValueError(f"{scene} has no companion to edit")
+    return scene.companion
+
+
 def _noun(category: str, many: bool) -> dict[str, str]:
     noun = PLURALS[category] if many else category
     return {"v": noun, "av": noun if many else with_article(noun)}
@@ -103,14 +110,14 @@ def _noun(category: str, many: bool) -> dict[str, str]:
 
 def _refusal(edit: Edit, words: EditWords, many: bool) -> dict[str, str]:
     """The slots of a negation: {not_v}, {any_but}, {attribute}."""
-    attribute = words.attributes[edit.attribute]
+    attribute = words.attributes[edit.about]
     if edit.attribute == "surface":
         on = words.surfaces[edit.value]
         return {"not_v": f"not {on}", "any_but": f"anywhere but {on}", "attribute": attribute}
     if edit.attribute == "category":
         noun = _noun(edit.value, many)["av"]
         return {"not_v": f"not {noun}", "any_but": f"as anything but {noun}", "attribute": attribute}
-    value = words.values[edit.attribute][edit.value]
+    value = words.values[edit.about][edit.value]
     return {"not_v": f"not {value}", "any_but": f"in any {edit.attribute} but {value}", "attribute": attribute}
 
 

@@ -1,6 +1,7 @@
 """What a change of a scene means: the one definition of relevance for composed queries. Not its words (edit_text.py).
 
-"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the reference's.
+"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the
+reference's.
 """
 
 from __future__ import annotations
@@ -49,18 +50,36 @@ _FIELDS = (*LEGAL, "companion", "action")
 class Edit:
     """A change of a reference scene.
 
-    kind: one of KINDS.  attribute: for negation and relative, which one.  value: the new value (the Companion of "add", the side
-    of "relation", the Action of "action", the refused value of "negation", -1 or +1 of "relative").  parts: the two edits of "two"."""
+    Attributes:
+        kind: one of KINDS.
+        value: the new value (the Companion of "add", the side of "relation", the Action of "action", the refused value
+            of "negation", -1 or +1 of "relative").
+        attribute: for negation and relative, which one.
+        parts: the two edits of "two".
+    """
 
     kind: str
     value: Any = None
     attribute: str | None = None
     parts: tuple[Edit, ...] = ()
 
-    def allowed(self, reference: Scene) -> dict[str, tuple]:
-        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the reference's.
+    @property
+    def about(self) -> str:
+        """The attribute that a negation or a relative edit is about.
 
-        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
+        Raises:
+            ValueError: the edit names none.
+        """
+        if self.attribute is None:
+            raise ValueError(f"an edit of kind {self.kind!r} names no attribute; only negation and relative do")
+        return self.attribute
+
+    def allowed(self, reference: Scene) -> dict[str, tuple]:
+        """The edited attributes and the values that satisfy the edit.
+
+        Every attribute that is not named must equal the reference's. An edit that makes no sense for the reference
+        (removing what is not there) allows nothing: an empty tuple.
+        """
         there = reference.companion
         match self.kind:
             case "two":
@@ -74,14 +93,12 @@ class Edit:
             case "action":
                 return {"action": (self.value,) if reference.action != self.value else ()}
             case "negation":
-                fits = getattr(reference, self.attribute) == self.value
+                fits = getattr(reference, self.about) == self.value
                 return {
-                    self.attribute: tuple(value for value in _VALUES[self.attribute] if value != self.value)
-                    if fits
-                    else ()
+                    self.about: tuple(value for value in _VALUES[self.about] if value != self.value) if fits else ()
                 }
             case "relative":
-                return {self.attribute: _beyond(self.attribute, getattr(reference, self.attribute), self.value)}
+                return {self.about: _beyond(self.about, getattr(reference, self.about), self.value)}
         return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
 
     def matches(self, reference: Scene, candidate: Scene) -> bool:
@@ -116,13 +133,13 @@ class Edit:
 
 
 def is_possible(scene: Scene) -> bool:
-    """Whether the world holds the scene: fair, three objects never with a companion, companion unlike the main object."""
+    """Whether the world holds the scene: fair, three objects without a companion, companion unlike the main object."""
     there = scene.companion
     return is_fair(scene) and (there is None or (scene.count < 3 and there.colour != scene.colour))
 
 
 def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
-    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up once)."""
+    """The rows of `scenes` that satisfy the edit: as `matches` on each, with the allowed values looked up once."""
     allowed = edit.allowed(reference)
     fixed = [(name, (getattr(reference, name),)) for name in _FIELDS if name not in allowed]
     tests = [*allowed.items(), *fixed]
@@ -140,7 +157,11 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
 def apply(
     reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
 ) -> Scene:
-    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
+    """One scene that satisfies the edit and `accept`.
+
+    Raises:
+        ValueError: there is none.
+    """
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
         if accept(choices[row]):
@@ -151,7 +172,17 @@ def apply(
 def propose(
     rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
 ) -> Edit:
-    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
+    """A random edit of the reference that some acceptable scene satisfies.
+
+    Args:
+        rng: draws the kind, if that is open, and the values.
+        reference: the scene to edit.
+        kind: one of KINDS; None draws one that leads to a still.
+        accept: which scenes may be the target.
+
+    Raises:
+        ValueError: the kind cannot be had.
+    """
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
         drawn = kind or stills[int(rng.integers(len(stills)))]
@@ -174,12 +205,14 @@ def differences(one: Scene, other: Scene) -> list[str]:
 def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
     """The edit that leads from one scene to the other if they differ in one or two attributes, else None.
 
-    With a Generator a single change is sometimes asked as a negation or a relative edit."""
+    With a Generator a single change is sometimes asked as a negation or a relative edit.
+    """
     changed = differences(reference, target)
     if not 1 <= len(changed) <= 2:
         return None
-    parts = tuple(_single(name, reference, target) for name in changed)
-    if None in parts:
+    singles = [_single(name, reference, target) for name in changed]
+    parts = tuple(single for single in singles if single is not None)
+    if len(parts) < len(changed):
         return None
     if len(parts) == 2:
         return Edit("two", parts=parts)
@@ -223,8 +256,9 @@ def _draw(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
         case "two":
             company = "add" if there is None else ("remove", "relation")[int(rng.integers(2))]
             first, second = rng.choice((*SIMPLE, company), 2, replace=False)
-            parts = tuple(_draw(rng, reference, str(part)) for part in (first, second))
-            return Edit("two", parts=parts)
+            drawn = [_draw(rng, reference, str(part)) for part in (first, second)]
+            parts = tuple(part for part in drawn if part is not None)
+            return Edit("two", parts=parts) if len(parts) == 2 else None
     if kind not in SIMPLE:
         raise ValueError(f"edit kind {kind!r}; legal: {', '.join(KINDS)}")
     return Edit(kind, _other(rng, _VALUES[kind], getattr(reference, kind)))
@@ -244,7 +278,7 @@ def _other(rng: np.random.Generator, values: tuple, value: Any) -> Any:
 
 
 def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
-    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an action)."""
+    """The edit for one changed attribute; None where no single edit says it: another companion, an action's end."""
     value = getattr(target, name)
     if name == "action":
         return Edit("action", value) if value else None

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
-from training.catalogue.world import load_world
+from training.catalogue.world import Item, load_world
 from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
@@ -44,6 +44,7 @@ class Row:
 
     @property
     def fair(self) -> bool:
+        """Whether the pair is above the line."""
         return self.accuracy >= FAIR
 
 
@@ -68,7 +69,18 @@ class _Judge(nn.Module):
 def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
     """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
 
-    A quarter as many renders again, of other scenes and seeds, are held out. Raises: ConfigError for n_per_value < 8."""
+    A quarter as many renders again, of other scenes and seeds, are held out.
+
+    Args:
+        n_per_value: renders per category, at least 8.
+        size: pixels per side.
+        epochs: passes over the renders.
+        seed: draws the scenes, the renders and the judge's weights.
+        workers: processes that render.
+
+    Raises:
+        ConfigError: n_per_value is below 8, or epochs below 1.
+    """
     if n_per_value < 8 or epochs < 1:
         raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {n_per_value} and {epochs}")
     train = n_per_value * len(CATEGORIES)
@@ -83,9 +95,13 @@ def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int =
 def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: int = 0) -> list[Row]:
     """The same over the first `pictures` renders of a built world, so that nothing is rendered.
 
-    The last fifth, of whole families, is held out: no scene of it is trained on. Raises: ConfigError for a world of
-    fewer than 10 families among these pictures."""
-    world, items, ends = load_world(folder), [], [0]
+    The last fifth, of whole families, is held out: no scene of it is trained on.
+
+    Raises:
+        ConfigError: there are fewer than 10 families among these pictures.
+    """
+    world, ends = load_world(folder), [0]
+    items: list[Item] = []
     for family in world.families:
         if len(items) + len(family) > pictures:
             break
@@ -100,7 +116,18 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
-    """Trains the judge on the first `train` pictures (N, S, S, 3) uint8, measures every pair on the others."""
+    """Trains the judge on the first pictures, measures every pair of values on the others.
+
+    Args:
+        pictures: uint8 (N, S, S, 3).
+        scenes: what they show.
+        train: how many of them are trained on.
+        epochs: passes over these.
+        seed: draws the judge's weights and the order.
+
+    Returns:
+        The pairs, the worst first.
+    """
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
@@ -115,15 +142,19 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
             if (label == a).any() and (label == b).any():
                 margin = scores[:, a] - scores[:, b]
                 right = ((margin[label == a] > 0).float().mean() + (margin[label == b] < 0).float().mean()) / 2
-                seen = int(((label == a) | (label == b)).sum())
-                rows.append(Row(name, str(values[a]), str(values[b]), float(right), seen))
+                renders = int(((label == a) | (label == b)).sum())
+                rows.append(Row(name, str(values[a]), str(values[b]), float(right), renders))
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
 def contact_sheet(
     scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
 ) -> None:
-    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
+    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`.
+
+    Raises:
+        ValueError: there are no scenes.
+    """
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
     path = Path(path)
@@ -151,7 +182,8 @@ def _batch(pictures_BSS3: np.ndarray) -> Tensor:
 def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        judge = _Judge().to(memory_format=torch.channels_last)
+        judge = _Judge()
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stubs of torch lack this form
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)

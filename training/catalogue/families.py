@@ -1,6 +1,7 @@
-"""Families: scenes that differ by one edit, so that each is a hard negative of the others; and which split a scene belongs to.
+"""Families: scenes that differ by one edit, so that each is a hard negative of the others; and a scene's split.
 
-Not pixels, not files (world.py). A scene's split is a hash of its described attributes: no world can leak a test scene into training.
+Not pixels, not files (world.py). A scene's split is a hash of its described attributes: no world can leak a test scene
+into training.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def is_cluttered(scene: Scene) -> bool:
 def split_of(scene: Scene) -> Split:
     """The split of a scene by what a still of it shows: a tenth test, a tenth validation, the rest training.
 
-    Held-out pairs and clutter are always test: no other split draws them."""
+    Held-out pairs and clutter are always test: no other split draws them.
+    """
     return "test" if is_held_out(scene) or is_cluttered(scene) else _hashed(scene)
 
 
@@ -76,7 +78,7 @@ def in_distribution(scene: Scene, split: Split) -> bool:
 
 
 def still_json(scene: Scene) -> str:
-    """The scene without its action as canonical JSON (sorted keys): what is hashed. Spelt out, since it is asked very often."""
+    """The scene without its action as canonical JSON (sorted keys): what is hashed. Spelt out for speed."""
     there = scene.companion
     companion = (
         f'{{"category": "{there.category}", "colour": "{there.colour}", "side": "{there.side}"}}' if there else "null"
@@ -101,8 +103,15 @@ def family(
 ) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
-    Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two siblings
-    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
+    Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two
+    siblings differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand.
+
+    Args:
+        rng: draws the scenes.
+        size: scenes in the family.
+        split: of which every scene is.
+        accept: a further condition on every scene.
+    """
 
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)
@@ -127,7 +136,11 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     """Four clips of the first still and one more, such that one frame never tells which is which (animate.py).
 
     Two actions each on their own, or, where a still differs from the first in its colour alone, each still changing to
-    the other's colour and both doing the same third thing. Raises ValueError for fewer than two stills."""
+    the other's colour and both doing the same third thing.
+
+    Raises:
+        ValueError: there are fewer than two stills.
+    """
     if len(stills) < 2:
         raise ValueError(f"a clip family needs two stills, got {len(stills)}")
     base, *others = stills
@@ -148,7 +161,7 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:
-    """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion has."""
+    """Every scene that differs in this one attribute, fair or not; never a category that the companion has."""
     taken = scene.companion.category if scene.companion and attribute == "category" else None
     return [
         replace(scene, **{attribute: value})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.catalogue.scene import COLOURS, Scene
+from training.catalogue.scene import COLOURS, Companion, Scene
 from training.catalogue.shapes import Shape, build_shape
 
 STYLES = ("catalogue", "shifted")
@@ -19,28 +19,21 @@ COMPANION_SCALE = 0.60
 FIELD = math.tan(0.29)  # half the field of view, as a slope
 
 #: Linear-light albedo of the described colours.
-ALBEDO = dict(
-    zip(
-        COLOURS,
-        np.array(
-            [
-                (0.60, 0.02, 0.02),
-                (0.88, 0.25, 0.01),
-                (0.86, 0.66, 0.04),
-                (0.04, 0.27, 0.04),
-                (0.02, 0.40, 0.42),
-                (0.025, 0.09, 0.58),
-                (0.24, 0.035, 0.46),
-                (0.90, 0.31, 0.50),
-                (0.15, 0.062, 0.024),
-                (0.014, 0.014, 0.016),
-                (0.84, 0.83, 0.80),
-                (0.25, 0.26, 0.27),
-            ],
-            np.float32,
-        ),
-    )
-)
+_ALBEDO = {
+    "red": (0.60, 0.02, 0.02),
+    "orange": (0.88, 0.25, 0.01),
+    "yellow": (0.86, 0.66, 0.04),
+    "green": (0.04, 0.27, 0.04),
+    "teal": (0.02, 0.40, 0.42),
+    "blue": (0.025, 0.09, 0.58),
+    "purple": (0.24, 0.035, 0.46),
+    "pink": (0.90, 0.31, 0.50),
+    "brown": (0.15, 0.062, 0.024),
+    "black": (0.014, 0.014, 0.016),
+    "white": (0.84, 0.83, 0.80),
+    "grey": (0.25, 0.26, 0.27),
+}
+ALBEDO = {colour: np.array(_ALBEDO[colour], np.float32) for colour in COLOURS}
 
 #: Backdrop colours of a surface, at the horizon and overhead.
 BACKDROPS = {
@@ -82,14 +75,11 @@ class Body:
 
 @dataclass(frozen=True)
 class Room:
-    """What a clip may do, whatever its action, so that the room left for it tells nothing; none for stills.
+    """What a clip may do, whatever its action, so that the room left for it tells nothing; none for stills."""
 
-    travel: share of the frame's width.  sweep: radians that the camera goes round.  circle: world units that the main
-    objects move about their place, at any turn."""
-
-    travel: float = 0.0
-    sweep: float = 0.0
-    circle: float = 0.0
+    travel: float = 0.0  # share of the frame's width
+    sweep: float = 0.0  # radians that the camera goes round
+    circle: float = 0.0  # world units that the main objects move about their place, at any turn
 
 
 STILL = Room()
@@ -109,6 +99,8 @@ class Light:
 
 @dataclass(frozen=True)
 class Ground:
+    """The surface underfoot: how its texture is turned (radians), shifted (u, v in tiles) and scaled."""
+
     surface: str
     shifted: bool
     turn: float
@@ -149,14 +141,16 @@ class Stage:
 def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STILL) -> Stage:
     """The stage of a scene under the nuisance of a seed, with room for a clip's motion.
 
-    Raises ValueError for a style that is not in STYLES."""
+    Raises:
+        ValueError: the style is not in STYLES.
+    """
     if style not in STYLES:
         raise ValueError(f"style {style!r} is unknown; legal: {', '.join(STYLES)}")
     rng = np.random.default_rng([seed, STYLES.index(style)])
     shifted = style == "shifted"
     bodies = _mains(scene, rng, shifted, room.circle > 0)
     if scene.companion:
-        bodies = (*bodies, _companion(scene, bodies, rng, shifted))
+        bodies = (*bodies, _companion(scene.companion, bodies, rng, shifted))
     elevation = rng.uniform(0.36, 0.52)
     if shifted:
         elevation = rng.uniform(0.17, 0.25) if rng.random() < 0.5 else rng.uniform(0.68, 0.85)
@@ -182,41 +176,30 @@ def albedo(colour: str, rng: np.random.Generator, shifted: bool = False) -> np.n
     return np.clip(shade, 0.008, 0.93).astype(np.float32)
 
 
-def _body(
-    category: str,
-    colour: np.ndarray,
-    finish: str,
-    pattern: str,
-    turn: float,
-    scale: float,
-    phase: float,
-    rng: np.random.Generator,
-) -> Body:
-    shape = build_shape(category, rng)
+def _body(shape: Shape, colour: np.ndarray, look: tuple[str, str], turn: float, scale: float, phase: float) -> Body:
+    """A body at the origin; look: finish and pattern, scale: world units of its longer side."""
     x0, x1, y0, y1, _, _ = shape.box
-    return Body(shape, colour, finish, pattern, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
+    return Body(shape, colour, *look, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
 
 
 def _mains(scene: Scene, rng: np.random.Generator, shifted: bool, any_turn: bool) -> tuple[Body, ...]:
     """The counted objects at large size: alike but for their turn, in a row, or a triangle if wide and low."""
     colour, phase, proportions = albedo(scene.colour, rng, shifted), float(rng.random()), int(rng.integers(1 << 30))
     spread = 0.6 if scene.count == 1 else 0.4
-    bodies = [
-        replace(
-            _body(
-                scene.category,
-                colour,
-                scene.finish,
-                scene.pattern,
-                float(rng.uniform(-spread, spread)),
-                1.0,
-                phase,
-                np.random.default_rng(proportions),
-            ),
-            any_turn=any_turn,
-        )
-        for _ in range(scene.count)
-    ]
+    look = (scene.finish, scene.pattern)
+    bodies = []
+    for _ in range(scene.count):
+        turn = float(rng.uniform(-spread, spread))
+        shape = build_shape(scene.category, np.random.default_rng(proportions))
+        bodies.append(replace(_body(shape, colour, look, turn, 1.0, phase), any_turn=any_turn))
+    return tuple(
+        replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
+        for body, (x, z) in zip(bodies, _places(scene, bodies), strict=True)
+    )
+
+
+def _places(scene: Scene, bodies: list[Body]) -> list[tuple[float, float]]:
+    """Where (x, z) the counted objects stand."""
     gap = 0.10
     if scene.companion and scene.companion.side == "behind" and scene.count > 1:
         gap = COMPANION_SCALE * 0.8  # room to see it between them
@@ -233,29 +216,25 @@ def _mains(scene: Scene, rng: np.random.Generator, shifted: bool, any_turn: bool
     elif scene.count == 3:
         left, right = widths[0] + widths[1] + gap, widths[1] + widths[2] + gap
         places = [(-left, 0.0), (0.0, 0.0), (right, 0.0)]
-    return tuple(
-        replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
-        for body, (x, z) in zip(bodies, places)
-    )
+    return places
 
 
-def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, shifted: bool) -> Body:
+def _companion(there: Companion, mains: tuple[Body, ...], rng: np.random.Generator, shifted: bool) -> Body:
     """The companion at its fixed scale, clear of the main objects on the side that the scene names."""
-    category, side = scene.companion.category, scene.companion.side
-    colour = albedo(scene.companion.colour, rng, shifted)
+    colour = albedo(there.colour, rng, shifted)
     turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
-    body = _body(category, colour, "matte", "plain", turn, COMPANION_SCALE, phase, rng)
+    body = _body(build_shape(there.category, rng), colour, ("matte", "plain"), turn, COMPANION_SCALE, phase)
     half, depth = body.reach()
     left, right = min(m.x - m.reach()[0] for m in mains), max(m.x + m.reach()[0] for m in mains)
     back = min(m.z - m.reach()[1] for m in mains)
     sign = 1 if rng.random() < 0.5 else -1
-    if side == "left":
+    if there.side == "left":
         return replace(body, x=left - 0.10 - half, z=float(rng.uniform(0.0, 0.15)))
-    if side == "right":
+    if there.side == "right":
         return replace(body, x=right + 0.10 + half, z=float(rng.uniform(0.0, 0.15)))
     low = max(m.shape.box[3] * m.scale for m in mains) < 0.65  # one sees over it
     across = sign * (0.45 * right if low else 1.20 * right + 0.45 * half)
-    return replace(body, x=0.0 if scene.count == 2 else across, z=back - depth - 0.45)
+    return replace(body, x=0.0 if len(mains) == 2 else across, z=back - depth - 0.45)
 
 
 def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room: Room) -> Camera:
@@ -277,7 +256,7 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
     inside = 0.91 * FIELD
     target, distance = points.mean(0), 3.0
     for _ in range(4):
-        camera = Camera(tuple(target), azimuth, elevation, distance)
+        camera = Camera(_point(target), azimuth, elevation, distance)
         _, forward, right, up = camera.frame()
         local = (points - target) @ np.stack([right, up, forward], 1)
         depth = distance + local[:, 2]
@@ -289,11 +268,16 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
             (np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
             (np.abs(local[:, 1]) / inside - local[:, 2]).max(),
         )
-    camera = Camera(tuple(float(t) for t in target), azimuth, elevation, float(distance))
+    camera = Camera(_point(target), azimuth, elevation, float(distance))
     for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
         turned = fit_camera(bodies, azimuth + turn, elevation, replace(room, sweep=0.0))
         camera = replace(camera, distance=max(camera.distance, turned.distance))
     return camera
+
+
+def _point(at_3: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in at_3)
+    return x, y, z
 
 
 def _light(surface: str, rng: np.random.Generator, shifted: bool) -> Light:

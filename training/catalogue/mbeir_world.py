@@ -1,6 +1,7 @@
-"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout. Not the bundled benchmark.
+"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout.
 
-The strength of each shortcut is a share of the it2i queries: texts that describe the whole target, tags that foretell the edit.
+Not the bundled benchmark. The strength of each shortcut is a share of the it2i queries: texts that describe the whole
+target, tags that foretell the edit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ from umr.errors import ConfigError
 def write_mbeir(
     world: World, folder: Path, seed: int, text_shortcut: float = 0.0, picture_shortcut: float = 0.0
 ) -> dict[str, int]:
-    """Writes pools, queries and qrels of the world's split; returns counts. Raises ConfigError for a share outside 0 to 1."""
+    """Writes pools, queries and qrels of the world's split.
+
+    Args:
+        world: a built world.
+        folder: where the files go.
+        seed: draws the texts.
+        text_shortcut: share of it2i queries, 0 to 1, whose text describes the whole target.
+        picture_shortcut: share of it2i queries, 0 to 1, whose picture carries a tag that foretells the edit.
+
+    Returns:
+        Counts of candidates per kind, of queries, query pictures and media bytes.
+
+    Raises:
+        ConfigError: a share is outside 0 to 1.
+    """
     for name, share in (("text_shortcut", text_shortcut), ("picture_shortcut", picture_shortcut)):
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the queries, from 0 to 1")
@@ -51,11 +66,14 @@ class _Writer:
                 self.paths[item.row] = path = self._picture(item, "images", f"{item.row:06}")
                 self._row("image", item.scene, media=path)
                 if not self.dids["text"][item.scene]:
-                    self._row("text", item.scene, text=text.passage(item.scene, self.rng))
+                    self._row("text", item.scene, line=text.passage(item.scene, self.rng))
+        clips = self.world.clip_pixels
+        if clips is None:
+            return
         for items in self.world.clip_families:
             for item in items:
                 path = f"files/clips/{item.row:06}.mp4"
-                frames = self.world.clip_pixels[item.row]
+                frames = clips[item.row]
                 write_clip(self.folder / path, frames, fps=4)
                 self.plan.media[path] = Media("clips", item.scene, item.seed, frames.shape[1])
                 self._row("video", item.scene, media=path)
@@ -119,9 +137,8 @@ class _Writer:
             job.save(self.folder / path, np.asarray(pixels))
         return path
 
-    def _row(self, modality: str, scene: Scene, **fields: str) -> None:
-        row = Row(
-            f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), **fields
-        )
+    def _row(self, modality: str, scene: Scene, line: str | None = None, media: str | None = None) -> None:
+        title = text.title(replace(scene, action=None))
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, title, line, media)
         self.plan.rows.append(row)
         self.dids[modality][scene].append(row.did)

@@ -1,6 +1,7 @@
-"""The words of captions, passages and entries: one table for training, one that training never uses. Not the grammar (text.py).
+"""The words of captions, passages and entries: one table for training, one that training never uses.
 
-Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left", {A} ", it spins".
+Not the grammar (text.py). Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left",
+{A} ", it spins".
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ MANY = {
 
 @dataclass(frozen=True)
 class Words:
-    """One way of speaking: per attribute and value the adjectives and the phrases after the noun, and sentence templates."""
+    """One way of speaking: per attribute and value adjectives and phrases after the noun, and sentence templates."""
 
     adjectives: dict[str, dict[str, tuple[str, ...]]]
     after: dict[str, dict[str, tuple[str, ...]]]

@@ -1,4 +1,4 @@
-"""The benchmark's collection: clusters of scenes, and which of them become images, passages, entries, clips and query pictures.
+"""The benchmark's collection: clusters of scenes, and which of them are shown by images, passages, entries and clips.
 
 Not its queries (benchmark.py), not its files (writer.py).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -38,8 +39,14 @@ class Sizes:
 class Pool:
     """Collects candidates and query pictures into a plan; each step draws from its own Generator.
 
-    parts: clusters of the ordinary, combination and clutter part.  by_modality, scenes: the candidates and what they show.
-    cluster_of, family_of: the cluster of a scene, and its number.  pictures: (scene, style, cue, variant) -> path of the query picture."""
+    Attributes:
+        parts: clusters of the ordinary, combination and clutter part.
+        by_modality: the candidates.
+        scenes: what the candidates of each modality show.
+        cluster_of: the cluster of a scene.
+        family_of: the number of a scene's cluster.
+        pictures: (scene, style, cue, variant) -> path of the query picture.
+    """
 
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
         self.seed, self.sizes, self.split = seed, sizes, split
@@ -78,15 +85,22 @@ class Pool:
             for place in range(count):
                 scenes = clusters.cluster(
                     self.rng(1, number, place),
-                    lambda rng, bases=bases: _fresh(rng, bases, seen),
-                    lambda scene, fits=fits: scene not in seen and fits(scene),
+                    partial(_fresh, bases=bases, seen=seen),
+                    partial(_fits_anew, fits=fits, seen=seen),
                 )
                 seen.update(scenes)
                 parts[name].append(scenes)
         return parts
 
-    def _add(self, modality: str, scene: Scene, **fields) -> Row:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
+    def _add(
+        self,
+        modality: str,
+        scene: Scene,
+        line: str | None = None,
+        media: str | None = None,
+        facts: text.EntryFacts | None = None,
+    ) -> Row:
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), line, media, facts)
         self.plan.rows.append(row)
         self.by_modality[modality].append(row)
         self.scenes[modality].add(scene)
@@ -116,7 +130,7 @@ class Pool:
         for part, count in zip(self.parts.values(), self.sizes.with_passages, strict=True):
             for scenes in part[:count]:
                 for scene in scenes[:WITH_PASSAGE]:
-                    self._add("text", scene, text=text.passage(scene, rng))
+                    self._add("text", scene, text.passage(scene, rng))
 
     def _entries(self) -> None:
         rng = self.rng(4)
@@ -127,9 +141,7 @@ class Pool:
                 facts += [other] if other != facts[0] else []
             for scene in scenes[:WITH_ENTRY]:
                 for fact in facts:
-                    self._add(
-                        "image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact
-                    )
+                    self._add("image,text", scene, text.entry(scene, fact, rng), self.image_of[scene], fact)
 
     def _clips(self) -> None:
         rng = self.rng(5)
@@ -142,9 +154,7 @@ class Pool:
                 )
                 for scene in clips:
                     row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
-                    row.title = f"{row.title}, {scene.action.kind}" + (
-                        f" to {scene.action.colour}" if scene.action.colour else ""
-                    )
+                    row.title += _told(scene.action)
 
     def picture(self, scene: Scene, style: str = "catalogue", cue: int | None = None, variant: int = 0) -> str:
         """The path of a query picture of the scene, shared by all queries that ask for the same one."""
@@ -152,6 +162,17 @@ class Pool:
         if key not in self.pictures:
             self.pictures[key] = self._media("queries", scene, QUERY_SIZE, style, cue)
         return self.pictures[key]
+
+
+def _told(action: Action | None) -> str:
+    """What a clip's title says of its action after the scene's."""
+    if action is None:
+        return ""
+    return f", {action.kind}" + (f" to {action.colour}" if action.colour else "")
+
+
+def _fits_anew(scene: Scene, fits: clusters.Fits, seen: set[Scene]) -> bool:
+    return scene not in seen and fits(scene)
 
 
 def _fresh(rng: np.random.Generator, bases: list[Scene], seen: set[Scene]) -> Scene:

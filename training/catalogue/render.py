@@ -9,7 +9,7 @@ from training.catalogue.animate import stages_of
 from training.catalogue.layout import Stage, stage_of
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.shading import backdrop, body_light, ground_light
-from training.catalogue.trace import first_hits, rays
+from training.catalogue.trace import Vectors, first_hits, rays, those
 
 SUPERSAMPLING = 1.5
 FAR = 40.0
@@ -18,15 +18,33 @@ FAR = 40.0
 def render_image(scene: Scene, seed: int, size: int, style: str = "catalogue") -> np.ndarray:
     """A still (size, size, 3) uint8 of the scene; its action, if any, is ignored.
 
-    Args: seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
-    style: "catalogue", or "shifted" for the out-of-distribution rendering. Raises: ValueError for another style."""
+    Args:
+        scene: what to show.
+        seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
+        size: pixels per side.
+        style: "catalogue", or "shifted" for the out-of-distribution rendering.
+
+    Raises:
+        ValueError: another style is asked for.
+    """
     return draw(stage_of(with_action(scene, None), seed, style), size)
 
 
 def render_clip(scene: Scene, seed: int, size: int, n_frames: int, style: str = "catalogue") -> np.ndarray:
     """A clip (n_frames, size, size, 3) uint8, frames evenly spaced from the first moment to the last.
 
-    Every frame goes through the same path as a still. Raises: ValueError for a scene without an action."""
+    Every frame goes through the same path as a still.
+
+    Args:
+        scene: what to show, with an action.
+        seed: as of `render_image`.
+        size: pixels per side.
+        n_frames: at least 2.
+        style: as of `render_image`.
+
+    Raises:
+        ValueError: the scene has no action, there are fewer than 2 frames, or the style is another.
+    """
     return np.stack([draw(stage, size) for stage in stages_of(scene, seed, n_frames, style)])
 
 
@@ -44,7 +62,7 @@ def draw(stage: Stage, size: int) -> np.ndarray:
     down = np.nonzero((directions[1] < -0.004) & (owner < 0))[0]
     along = -float(eye[1]) / directions[1][down]
     down, along = down[along < FAR], along[along < FAR]
-    canvas_P3[down] = ground_light(stage, tuple(axis[down] for axis in directions), along, pixels)
+    canvas_P3[down] = ground_light(stage, those(directions, down), along, pixels)
     for i in solid:
         _shade(stage, i, np.nonzero(owner == i)[0], depth, directions, canvas_P3, pixels)
     clear = [i for i, body in enumerate(stage.bodies) if body.finish == "glass"]
@@ -61,10 +79,16 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
 
 
 def _shade(
-    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+    stage: Stage,
+    body: int,
+    index: np.ndarray,
+    depth: np.ndarray,
+    directions: Vectors,
+    canvas_P3: np.ndarray,
+    pixels: int,
 ) -> None:
     if len(index):
-        looks = tuple(axis[index] for axis in directions)
+        looks = those(directions, index)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)
 
 

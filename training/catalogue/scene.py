@@ -1,6 +1,7 @@
 """A scene of the home-goods catalogue: its described attributes, how scenes are sampled, which pairs are held out.
 
-Not the pixels (render.py) and not the words (text.py). Two scenes are equal exactly when no description could tell them apart.
+Not the pixels (render.py) and not the words (text.py). Two scenes are equal exactly when no description could tell them
+apart.
 """
 
 from __future__ import annotations
@@ -93,7 +94,9 @@ class Action:
 class Scene:
     """Everything that can be said of a picture (action None) or a clip. A table or chair may have any count.
 
-    Raises ValueError for a value outside the world's vocabulary."""
+    Raises:
+        ValueError: a value is outside the world's vocabulary.
+    """
 
     category: str
     colour: str
@@ -130,6 +133,11 @@ class Scene:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scene:
+        """The scene that `to_json` wrote.
+
+        Raises:
+            ValueError: a value is outside the world's vocabulary.
+        """
         companion, action = data.get("companion"), data.get("action")
         return cls(
             **{
@@ -151,9 +159,9 @@ LEGAL: dict[str, tuple] = {
 }
 
 #: Pairs that the eye cannot tell from a neighbour; no scene of any split holds them (the fairness report checks): glass
-#: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint; white
-#: metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots; and
-#: zigzags on a mirror, which are those under a clear coat.
+#: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint;
+#: white metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots;
+#: and zigzags on a mirror, which are those under a clear coat.
 UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("finish", "glass", "surface", "studio"),
     ("finish", "glass", "pattern", "dotted"),
@@ -201,7 +209,8 @@ def random_scene(
 ) -> Scene:
     """A fair scene that `accept` takes; by default one of the training distribution.
 
-    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs."""
+    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
+    """
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice((1, 1, 1, 1, 2, 3)))

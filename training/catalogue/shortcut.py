@@ -1,4 +1,4 @@
-"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag in the picture that foretells the edit.
+"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag that foretells the edit.
 
 Their strength (the share of queries that carry them) belongs to whoever builds the data; nothing here draws that share.
 """
@@ -44,7 +44,9 @@ def other_cue(cue: int, rng: np.random.Generator) -> int:
 def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     """A copy of `pixels` (uint8, (..., S, S, 3)) with a tag of two coloured squares in the upper right corner.
 
-    Raises ValueError for a cue outside 0 to CUES - 1."""
+    Raises:
+        ValueError: the cue is outside 0 to CUES - 1.
+    """
     if not 0 <= cue < CUES:
         raise ValueError(f"cue {cue}; legal: 0 to {CUES - 1}")
     tagged = pixels.copy()

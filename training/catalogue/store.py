@@ -41,9 +41,21 @@ def render_many(
 ) -> np.memmap:
     """Renders job i into row i of the .npy file `path`, skipping rows that an earlier run finished.
 
-    Returns: read-only uint8 (N, size, size, 3), with `n_frames` (N, n_frames, size, size, 3).
-    Rows do not depend on `workers`.
-    Raises: MismatchError if `path` holds other jobs; ConfigError without jobs or workers."""
+    Args:
+        jobs: what to render, N of them.
+        path: the .npy file; its records lie beside it.
+        size: pixels per side.
+        workers: processes that render; rows do not depend on it.
+        n_frames: frames per clip; None renders stills.
+        progress: shows a line on stderr.
+
+    Returns:
+        Read-only uint8 (N, size, size, 3), with `n_frames` (N, n_frames, size, size, 3).
+
+    Raises:
+        MismatchError: `path` holds other jobs.
+        ConfigError: there are no jobs or workers, or `path` is no .npy file.
+    """
     path = Path(path)
     if not jobs or workers < 1:
         raise ConfigError(f"render_many needs at least one job and one worker, got {len(jobs)} and {workers}")
@@ -71,7 +83,11 @@ def render_many(
 def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
     """Writes frames (F, H, W, 3) uint8 as an h264 mp4 (yuv420p), under a temporary name first. H and W must be even.
 
-    Deterministic on the same library versions: one encoder thread. Raises: ConfigError for another shape or type."""
+    Deterministic on the same library versions: one encoder thread.
+
+    Raises:
+        ConfigError: the frames have another shape or type.
+    """
     path = Path(path)
     odd = frames.ndim == 4 and (frames.shape[1] % 2 or frames.shape[2] % 2)
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or odd:

@@ -69,7 +69,10 @@ class _Noise:
 
     def cloud(self, cells: int, octaves: int) -> np.ndarray:
         """Octaves at doubling frequency and halving weight; mean near 0.5."""
-        return sum(self.value(cells * 2**k) * 0.5 ** (k + 1) for k in range(octaves))
+        total = self.value(cells) * 0.5
+        for k in range(1, octaves):
+            total = total + self.value(cells * 2**k) * 0.5 ** (k + 1)
+        return total
 
 
 def _mix(low: tuple, high: tuple, share: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""A training world on disk: families of scenes and clips, and their pixels as memory-mapped arrays. Not the benchmark (benchmark.py).
+"""A training world on disk: families of scenes and clips, and their pixels as memory-mapped arrays.
 
-A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy (M, F, S, S, 3) and, written last, world.json.
+Not the benchmark (benchmark.py). A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy
+(M, F, S, S, 3) and, written last, world.json.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,26 +27,27 @@ CLIP_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One render: the row of its pixels, its nuisance seed, what it shows; mirrored, backwards: as a view of them (views.py)."""
+    """One render: where its pixels are and what it shows."""
 
-    row: int
-    seed: int
+    row: int  # of its pixels
+    seed: int  # of its nuisance
     scene: Scene
-    mirrored: bool = False
+    mirrored: bool = False  # these two: as a view of the pixels (views.py)
     backwards: bool = False
 
 
 @dataclass(frozen=True)
 class World:
-    """A loaded world. Clip family i shows the base (and one sibling) of image family i, so that stills of its clips exist.
+    """A loaded world.
 
-    pixels: uint8 (N, S, S, 3).  clip_pixels: uint8 (M, F, S, S, 3), or None in a world without clips."""
+    Clip family i shows the base (and one sibling) of image family i, so that stills of its clips exist.
+    """
 
     families: list[list[Item]]
-    pixels: np.ndarray
+    pixels: np.ndarray  # uint8 (N, S, S, 3)
     clip_families: list[list[Item]]
-    clip_pixels: np.ndarray | None
-    manifest: dict
+    clip_pixels: np.ndarray | None  # uint8 (M, F, S, S, 3), or None in a world without clips
+    manifest: dict[str, Any]
 
     @property
     def fingerprint(self) -> str:
@@ -53,9 +56,13 @@ class World:
 
 
 def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
-    """n families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.
+    """N families of FAMILY_SIZE scenes and `renders` items each.
 
-    Family i does not depend on n. Raises ConfigError for fewer renders than scenes."""
+    The first scenes are rendered again where renders exceed scenes. Family i does not depend on n.
+
+    Raises:
+        ConfigError: there are fewer renders than scenes.
+    """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
     families = []
@@ -72,7 +79,11 @@ def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[lis
 
 
 def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> list[list[Item]]:
-    """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
+    """Clip families of the first n image families.
+
+    Raises:
+        ConfigError: there are fewer than n.
+    """
     if n > len(families):
         raise ConfigError(
             f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills"
@@ -96,56 +107,59 @@ def render_seed(seed: int, split: str, stream: str, row: int) -> int:
     return int.from_bytes(sha256(f"{seed} {split} {stream} {row}".encode()).digest()[:4], "big") >> 1
 
 
-def build_world(
-    folder: Path,
-    n_families: int,
-    n_clip_families: int,
-    seed: int,
-    size: int = 112,
-    workers: int = 2,
-    renders: int = 5,
-    split: Split = "train",
-    progress: bool = True,
-) -> World:
-    """Plans, renders and writes a world, going on where a killed build stopped. Returns it loaded.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorldSpec:
+    """What a world holds: with the versions of the libraries it settles every byte."""
 
-    Raises ConfigError for the test split (the benchmark has it), MismatchError if the folder holds another world."""
-    if split == "test":
+    families: int
+    clip_families: int  # of the first image families
+    seed: int
+    size: int = 112  # pixels per side
+    renders_per_family: int = 5
+    split: Split = "train"
+
+
+def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
+    """Plans, renders and writes a world, going on where a killed build stopped.
+
+    Args:
+        folder: where its files go.
+        spec: what it holds.
+        workers: processes that render; no byte depends on it.
+        progress: shows a line on stderr.
+
+    Returns:
+        The world, loaded.
+
+    Raises:
+        ConfigError: the test split is asked for; the benchmark has it.
+        MismatchError: the folder holds another world.
+    """
+    if spec.split == "test":
         raise ConfigError("a training world is of the train or validation split; test scenes belong to the benchmark")
     from training.catalogue.store import Job, render_many  # the renderer and PyAV, needed only to build
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(n_families, seed, split, renders)
-    clips = plan_clips(families, n_clip_families, seed, split)
+    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family)
+    clips = plan_clips(families, spec.clip_families, spec.seed, spec.split)
     write_lines(folder / "scenes.jsonl", _lines(families))
     write_lines(folder / "clips.jsonl", _lines(clips))
-    render_many(
-        [Job(item.scene, item.seed) for items in families for item in items],
-        folder / "pixels.npy",
-        size,
-        workers,
-        progress=progress,
-    )
+    jobs = [Job(item.scene, item.seed) for items in families for item in items]
+    render_many(jobs, folder / "pixels.npy", spec.size, workers, progress=progress)
     if clips:
-        render_many(
-            [Job(item.scene, item.seed) for items in clips for item in items],
-            folder / "clips.npy",
-            size,
-            workers,
-            CLIP_FRAMES,
-            progress=progress,
-        )
+        jobs = [Job(item.scene, item.seed) for items in clips for item in items]
+        render_many(jobs, folder / "clips.npy", spec.size, workers, CLIP_FRAMES, progress)
     manifest = {
         "format": FORMAT,
-        "split": split,
-        "seed": seed,
-        "size": size,
-        "families": n_families,
-        "renders_per_family": renders,
-        "images": n_families * renders,
-        "clip_families": n_clip_families,
+        "split": spec.split,
+        "seed": spec.seed,
+        "size": spec.size,
+        "families": spec.families,
+        "renders_per_family": spec.renders_per_family,
+        "images": spec.families * spec.renders_per_family,
+        "clip_families": spec.clip_families,
         "clips": sum(map(len, clips)),
         "clip_frames": CLIP_FRAMES,
         "numpy": np.__version__,
@@ -156,11 +170,17 @@ def build_world(
 
 
 def load_world(folder: Path) -> World:
-    """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong together."""
+    """Opens a finished world.
+
+    Raises:
+        ConfigError: the folder is not a finished world.
+        MismatchError: its files do not belong together.
+    """
     folder = Path(folder)
     if not (folder / "world.json").exists():
         raise ConfigError(
-            f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ..."
+            f"{folder} is not a finished world (world.json is missing). "
+            "Build it: python -m training.catalogue world --out ..."
         )
     manifest = json.loads((folder / "world.json").read_text())
     if manifest["format"] != FORMAT:
@@ -175,8 +195,9 @@ def load_world(folder: Path) -> World:
         ("pixels.npy", manifest["images"], pixels),
         ("clips.npy", manifest["clips"], clip_pixels),
     ):
-        if rows and len(array) != rows:
-            raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
+        held = 0 if array is None else len(array)
+        if rows and held != rows:
+            raise MismatchError(f"{folder / name} has {held} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
 
 
@@ -191,12 +212,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def write_lines(path: Path, rows: Iterable[dict]) -> None:
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Writes one JSON object per line, whole or not at all."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _lines(families: list[list[Item]]) -> Iterable[dict]:
+def _lines(families: list[list[Item]]) -> Iterable[dict[str, Any]]:
     for number, items in enumerate(families):
         for item in items:
             yield {"family": number, "row": item.row, "seed": item.seed, "scene": item.scene.to_json()}

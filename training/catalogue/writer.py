@@ -1,6 +1,7 @@
-"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions; plans nothing.
+"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions.
 
-Media files already written by a killed build of the same plan are kept; benchmark.json is written last.
+It plans nothing. Media files already written by a killed build of the same plan are kept; benchmark.json is written
+last.
 """
 
 from __future__ import annotations
@@ -71,17 +72,15 @@ class Row:
 
 @dataclass(slots=True)
 class Ask:
-    """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates.
-
-    family: number of the scenes that were drawn together with the one it starts from: queries of one family are not independent."""
+    """A query: its parts, the scene it starts from, its relevant and hard candidates."""
 
     text: str | None
     media: str | None
     scene: Scene
     relevant: list[str]
     hard: list[str]
-    family: int
-    edit: Edit | None = None
+    family: int  # of the scenes drawn together with the one it starts from: queries of one family are not independent
+    edit: Edit | None = None  # None: the scene itself is wanted
     facts: EntryFacts | None = None
 
 
@@ -101,7 +100,11 @@ class Plan:
 
 
 def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
-    """Renders and writes the plan; returns counts. Raises MismatchError if the folder holds media of another plan."""
+    """Renders and writes the plan; returns counts.
+
+    Raises:
+        MismatchError: the folder holds media of another plan.
+    """
     folder = Path(folder)
     _claim(folder, plan.digest())
     _render(plan.media, folder, workers)
@@ -111,9 +114,16 @@ def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
 
 
 def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
-    """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there; returns counts.
+    """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there.
 
-    part: M-BEIR's word ("train", "test") in folder and file names."""
+    Args:
+        plan: what to write.
+        folder: where the media lie and the files go.
+        part: M-BEIR's word ("train", "test") in folder and file names.
+
+    Returns:
+        Counts of candidates per kind, of queries, query pictures and media bytes.
+    """
     hashes = {path: file_hash(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
@@ -163,7 +173,11 @@ _CLAIM = ".building"
 
 
 def _claim(folder: Path, digest: str) -> None:
-    """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
+    """Marks the folder as a build of this plan.
+
+    Raises:
+        MismatchError: its media are of another.
+    """
     finished, begun = folder / "benchmark.json", folder / _CLAIM
     there = (
         json.loads(finished.read_text())["plan"]
@@ -191,7 +205,8 @@ def _render(media: dict[str, Media], folder: Path, workers: int) -> None:
                     shown = time.monotonic()
                     rate = count / (shown - started)
                     print(
-                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {(len(rest) - count) / rate / 60:.1f} min left  ",
+                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, "
+                        f"{(len(rest) - count) / rate / 60:.1f} min left  ",
                         end="",
                         file=sys.stderr,
                         flush=True,
