@@ -97,8 +97,8 @@ def open_drawer(page: Page) -> None:
 def settle(page: Page) -> None:
     """Waits until fields that have just appeared have their values.
 
-    Gradio hands over what they were given earlier in the animation frame after they are mounted, and what was typed before
-    that is lost.
+    Gradio hands over what they were given earlier in the animation frame after they are mounted, and what was typed
+    before that is lost.
     """
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
