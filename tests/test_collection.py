@@ -295,3 +295,17 @@ def test_a_picture_of_a_dataset_without_bytes_and_path_is_refused_with_its_row(t
     datasets.Dataset.from_dict(rows, features).save_to_disk(tmp_path / "kept")
     candidates, refused = ingest.read_dataset(tmp_path / "kept", tmp_path / "files")
     assert candidates == [] and refused == [("row 0", "its picture has neither bytes nor a path")]
+
+
+def test_a_collection_has_the_licence_that_all_of_it_has(tmp_path):
+    texts = [Candidate(candidate_id=f"{n}", content=Content(text=f"{n}"), licence="CC0-1.0") for n in range(2)]
+    assert Collection(texts, "a", "f").licence == "CC0-1.0"
+    mixed = [*texts, Candidate(candidate_id="2", content=Content(text="2"))]
+    assert Collection(mixed, "a", "f").licence == ""
+    bare = [Candidate(candidate_id="0", content=Content(text="0"))]
+    assert Collection(bare, "a", "f", tmp_path).licence == ""
+    (tmp_path / "benchmark.json").write_text('{"licence": "Apache-2.0"}')
+    assert Collection(bare, "a", "f", tmp_path).licence == "Apache-2.0"
+    (tmp_path / "benchmark.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"benchmark\.json is not what"):
+        _ = Collection(bare, "a", "f", tmp_path).licence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from umr.shipped import LICENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,6 +85,8 @@ def test_the_licence_is_there_in_full_and_named_where_it_is_looked_for():
     licence = (ROOT / "LICENSE").read_text("utf-8")
     assert "Apache License" in licence and "Version 2.0" in licence and "END OF TERMS AND CONDITIONS" in licence
     assert front_matter()["license"] == "apache-2.0"
+    made = [*(ROOT / "indexes").glob("*/catalogue/manifest.json"), ROOT / "indexes/media/catalogue/benchmark.json"]
+    assert len(made) == 4 and {json.loads(path.read_text("utf-8"))["licence"] for path in made} == {LICENCE}
     for readme in (ROOT / "README.md", ROOT / "indexes" / "README.md"):
         assert "Apache License 2.0" in readme.read_text("utf-8")
     cards = sorted((ROOT / "indexes").glob("*/encoder/README.md"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
-from umr.formats import candidate_from_row, read_jsonl, write_jsonl
+from umr.formats import candidate_from_row, read_benchmark, read_jsonl, write_jsonl
 from umr.types import Candidate, Refused, Target
 
 if TYPE_CHECKING:
@@ -96,6 +96,18 @@ class Collection:
             if candidate.content_hash:
                 found.setdefault(candidate.content_hash, set()).add(candidate.candidate_id)
         return {key: frozenset(ids) for key, ids in found.items()}
+
+    @property
+    def licence(self) -> str:
+        """The one licence of all candidates, else the one that the collection's benchmark.json names; "" for neither.
+
+        Raises:
+            ConfigError: benchmark.json cannot be read.
+        """
+        licences = {candidate.licence for candidate in self}
+        if licences != {""}:
+            return licences.pop() if len(licences) == 1 else ""
+        return str(read_benchmark(self.folder).get("licence", "")) if self.folder else ""
 
     @classmethod
     def open(cls, folder: str | Path, name: str = "") -> Collection:

@@ -162,6 +162,24 @@ def read_run(path: str | Path) -> Run:
     return run
 
 
+def read_benchmark(folder: str | Path) -> dict[str, Any]:
+    """What the builder of a rendered benchmark wrote of it in benchmark.json; {} for a collection of other makers.
+
+    Raises:
+        ConfigError: the file is not what a builder wrote.
+    """
+    path = Path(folder) / "benchmark.json"
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not what the benchmark's builder wrote ({error}); build it again") from error
+    if not isinstance(said, dict):
+        raise ConfigError(f"{path} is not what the benchmark's builder wrote (no object); build it again")
+    return said
+
+
 def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, decimals: int = 6) -> None:
     """A TREC run.
 

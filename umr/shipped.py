@@ -15,6 +15,8 @@ DEFAULT_ENCODER = "unified"
 MANIFEST, CONFIG_NAME = "manifest.json", "encoder.json"
 #: How a name starts that is a repository of the Hugging Face Hub.
 HUB = "hub:"
+#: SPDX name of the licence of this repository (LICENSE), and of what it renders and trains.
+LICENCE = "Apache-2.0"
 
 
 def repository_root() -> Path:

@@ -28,6 +28,7 @@ from training.catalogue.shortcut import draw_cue
 from training.catalogue.text import EntryFacts
 from training.catalogue.world import file_hash, write_lines, write_text
 from umr.errors import MismatchError
+from umr.shipped import LICENCE
 
 DATASET_ID = 100
 FRAMES, FPS = 27, 12
@@ -156,6 +157,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         folder / "benchmark.json",
         json.dumps(
             {
+                "licence": LICENCE,
                 "seed": plan.seed,
                 "split": plan.split,
                 "plan": plan.digest(),

@@ -18,6 +18,7 @@ from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.caveats import CIRCULAR, UNEQUAL_DATA, concerns
 from umr.encoders.config import EncoderConfig, read_config
 from umr.errors import ConfigError, UMRError
+from umr.shipped import LICENCE
 
 CARD_NAME, RECORD_NAME = "README.md", "train_config.json"
 
@@ -61,7 +62,7 @@ def card(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
 
 def _front_matter(config: EncoderConfig) -> list[str]:
     repository = config.revision.removeprefix("hub:").partition("@")[0] if config.revision.startswith("hub:") else ""
-    licence = ["license: other", "license_name: as-its-source"] if config.revision else ["license: apache-2.0"]
+    licence = ["license: other", "license_name: as-its-source"] if config.revision else [f"license: {LICENCE.lower()}"]
     return ["---", "library_name: umr", "pipeline_tag: feature-extraction",
             *licence, *([f"base_model: {repository}"] if repository else []),
             "tags:", "- umr", f"- {config.backbone}", "- multimodal-retrieval", "- composed-image-retrieval",

@@ -5,7 +5,6 @@ Not the arithmetic and not the stored weights (umr.eval.vector_sum); never on qu
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from umr.eval.evaluate import Judged, all_tasks_and_splits, encode_parts, load, 
 from umr.eval.measures import MEASURES, mean
 from umr.eval.reports import FOLDER, Row
 from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
+from umr.formats import read_benchmark
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.shipped import available, index_folder
@@ -81,13 +81,7 @@ def refuse_test(searcher: Searcher, root: Path) -> None:
 
 def _scenes_of(root: Path) -> str | None:
     """The split that a rendered benchmark says its scenes are of; None for data of other makers."""
-    path = root / "benchmark.json"
-    if not path.is_file():
-        return None
-    try:
-        split: str | None = json.loads(path.read_text("utf-8")).get("split")
-    except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{path} is not what the benchmark's builder wrote ({error}); build it again") from error
+    split: str | None = read_benchmark(root).get("split")
     return split
 
 

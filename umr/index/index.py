@@ -330,6 +330,7 @@ def build_claimed(
         built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_command(),
+        licence=collection.licence,
     )
     with atomic_write(folder / MANIFEST) as file:
         file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")

@@ -23,6 +23,7 @@ class IndexManifest:
         encoder_at, collection_at: where they lie, relative to the folder where they move with it.
         files: {name: sha256}.
         precision: what the candidates were encoded in.
+        licence: of the collection, where all of it has one.
     """
 
     encoder: str
@@ -40,6 +41,7 @@ class IndexManifest:
     built_by: str = ""
     built_at: str = ""
     command: str = ""
+    licence: str = ""
     format: int = FORMAT
 
     @classmethod
