@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from umr.errors import MediaError
 
-TOTAL = 640 * 2**20  # 64 megapixels of most formats, once; the page itself takes about as much
+TOTAL = 512 * 2**20  # 64 megapixels of most formats, once; the page itself takes about as much
 WAIT_S = 120.0
 HELD_FROM = 4 * 2**20  # smaller results are not worth the counting
 _LOOK_S = 0.05  # how often a wait looks for results that are gone; they leave without a word
