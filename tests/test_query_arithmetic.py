@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from umr.errors import ConfigError
-from umr.query_arithmetic import LESS, ONE_PART, Steering, steer
+from umr.query_arithmetic import LESS, ONE_PART, QueryArithmetic, steer
 from umr.search import Searcher
 from umr.types import Content, Query
 
@@ -38,14 +38,14 @@ def test_parts_that_cancel_leave_the_composition():
 
 
 def test_without_steering_a_search_is_the_searchers_own(searcher):
-    plain, steered = searcher.search(query(searcher), 5), searcher.search(query(searcher), 5, Steering())
+    plain, steered = searcher.search(query(searcher), 5), searcher.search(query(searcher), 5, QueryArithmetic())
     assert steered.results == plain.results
 
 
 def test_the_ends_of_the_balance_rank_as_each_part_alone_does(searcher):
     both, own = query(searcher), {"100:0"}
     words = searcher.search(query(searcher, picture=False), 20).results
-    steered = searcher.search(both, 20, Steering(balance=1.0)).results
+    steered = searcher.search(both, 20, QueryArithmetic(balance=1.0)).results
     assert [r.hit.candidate_id for r in steered] == [r.hit.candidate_id for r in words if r.hit.candidate_id not in own]
 
 
@@ -53,19 +53,19 @@ def test_less_of_the_best_results_own_words_pushes_it_down(searcher):
     text = searcher.collection["100:20"].content.text
     asked = Query(query_id="q", content=Content(text=f"{text} and more"), target_modality="all")
     before = {r.hit.candidate_id: r.hit.score for r in searcher.search(asked, 24).results}
-    after = {r.hit.candidate_id: r.hit.score for r in searcher.search(asked, 24, Steering(less_of=text)).results}
+    after = {r.hit.candidate_id: r.hit.score for r in searcher.search(asked, 24, QueryArithmetic(less_of=text)).results}
     assert after["100:20"] < before["100:20"]
 
 
 def test_a_balance_with_one_part_is_left_out_and_said(searcher):
-    outcome = searcher.search(query(searcher, picture=False), 3, Steering(balance=0.5))
+    outcome = searcher.search(query(searcher, picture=False), 3, QueryArithmetic(balance=0.5))
     assert ONE_PART in outcome.notices
     assert outcome.results == searcher.search(query(searcher, picture=False), 3).results
 
 
 def test_a_cut_keeps_the_results_near_the_best(searcher):
     scores = [r.hit.score for r in searcher.search(query(searcher), 12).results]
-    kept = searcher.search(query(searcher), 12, Steering(cut=0.5)).results
+    kept = searcher.search(query(searcher), 12, QueryArithmetic(cut=0.5)).results
     assert len(kept) == sum(score >= 0.5 * scores[0] for score in scores) < len(scores)
 
 
@@ -75,18 +75,18 @@ def test_a_cut_keeps_the_results_near_the_best(searcher):
 )
 def test_values_outside_are_refused_in_words(values):
     with pytest.raises(ConfigError, match=r"needed|words"):
-        Steering(**values)
+        QueryArithmetic(**values)
 
 
 def test_a_moved_search_is_timed_by_the_searcher_and_keeps_its_notices(searcher):
     long = Query(query_id="q", content=Content(text="word " * 999), target_modality="image")
-    outcome = searcher.search(long, 3, Steering(balance=0.5, less_of="red"))
+    outcome = searcher.search(long, 3, QueryArithmetic(balance=0.5, less_of="red"))
     assert list(outcome.ms) == ["decode", "encode", "search", "total"]
     assert outcome.notices == (*searcher.search(long, 3).notices, ONE_PART) and len(outcome.notices) == 2
 
 
 def test_words_of_only_spaces_beside_a_picture_leave_no_balance(searcher):
     blank = query(searcher, text="  ")
-    assert not Steering(balance=0.5).moves_query(blank)
-    outcome = searcher.search(blank, 3, Steering(balance=0.5))
+    assert not QueryArithmetic(balance=0.5).moves_query(blank)
+    outcome = searcher.search(blank, 3, QueryArithmetic(balance=0.5))
     assert ONE_PART in outcome.notices and outcome.results == searcher.search(blank, 3).results

@@ -16,7 +16,7 @@ from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.index.index import build_index
-from umr.query_arithmetic import ONE_PART, Steering
+from umr.query_arithmetic import ONE_PART, QueryArithmetic
 from umr.search import Searcher, decode, result_row
 from umr.shipped import find_encoder
 from umr.types import Content, Query
@@ -224,7 +224,7 @@ def test_a_query_that_was_read_is_neither_decoded_nor_hashed_again(searcher, ben
 
 def test_a_moved_search_leaves_out_weak_results_and_says_what_it_could_not_do(searcher):
     plain = searcher.search(ask("image", text="a red card"), 12).results
-    found = searcher.search(ask("image", text="a red card"), 12, Steering(cut=0.5, balance=0.5))
+    found = searcher.search(ask("image", text="a red card"), 12, QueryArithmetic(cut=0.5, balance=0.5))
     assert found.results == [r for r in plain if r.hit.score >= 0.5 * plain[0].hit.score] and found.notices == (
         ONE_PART,
     )

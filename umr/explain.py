@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from umr import query_arithmetic
 from umr.errors import ConfigError
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import Searcher, decode
 from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
@@ -41,7 +41,7 @@ class Explanation:
 
 
 def explain(
-    searcher: Searcher, query: Query, candidate_id: str, shown: int = 6, moved: Steering = UNMOVED
+    searcher: Searcher, query: Query, candidate_id: str, shown: int = 6, moved: QueryArithmetic = UNMOVED
 ) -> Explanation:
     """Encode the query, its parts and its text without each word in one batch, and rank the searched kind by each.
 
@@ -92,7 +92,7 @@ def explain(
     )
 
 
-def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: Steering = UNMOVED) -> Hit:
+def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: QueryArithmetic = UNMOVED) -> Hit:
     """Where this model ranks a candidate under a query that is moved as a search's is.
 
     Raises:

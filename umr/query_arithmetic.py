@@ -21,7 +21,7 @@ ONE_PART = "The balance needs a picture and a text together: it was left out."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steering:
+class QueryArithmetic:
     """What a person asks for beyond the query.
 
     Attributes:
@@ -52,7 +52,7 @@ class Steering:
         return bool(self.less_of or (self.balance and _has_both(query.content)))
 
 
-UNMOVED = Steering()
+UNMOVED = QueryArithmetic()
 
 
 def steer(
@@ -78,7 +78,7 @@ def steer(
     return (total / length if length > 1e-6 else composed).astype(np.float32)
 
 
-def encode(encoder: Encoder, query: Query, moved: Steering) -> Embeddings:
+def encode(encoder: Encoder, query: Query, moved: QueryArithmetic) -> Embeddings:
     """The one row of a decoded query, moved as asked; a balance without its two parts is left out."""
     parts = {"composed": query.content}
     balance = moved.balance if _has_both(query.content) else 0.0
@@ -94,12 +94,12 @@ def encode(encoder: Encoder, query: Query, moved: Steering) -> Embeddings:
     return replace(made, ids=(query.query_id,), vectors=sum_D[None])
 
 
-def notices(query: Query, moved: Steering) -> tuple[str, ...]:
+def notices(query: Query, moved: QueryArithmetic) -> tuple[str, ...]:
     """What a person should know of what was asked for and left out."""
     return (ONE_PART,) if moved.balance and not _has_both(query.content) else ()
 
 
-def strong(hits: Sequence[Hit], moved: Steering) -> Sequence[Hit]:
+def strong(hits: Sequence[Hit], moved: QueryArithmetic) -> Sequence[Hit]:
     """The hits, best first, without those that score below the asked share of the best."""
     if not hits or not moved.cut:
         return hits

@@ -12,7 +12,7 @@ from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
 from umr.types import Content, Encoder, Query, Result
 
@@ -95,7 +95,7 @@ class Searcher:
         collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
         return cls(encoder, Index.open(folder, encoder), collection)
 
-    def search(self, query: Query | DecodedQuery, k: int, moved: Steering = UNMOVED) -> Outcome:
+    def search(self, query: Query | DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED) -> Outcome:
         """The best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
 
         Args:

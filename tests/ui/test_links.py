@@ -14,7 +14,7 @@ from umr.collection import Collection
 from umr.eval.diagnosis import diagnosis_file
 from umr.eval.reports import FOLDER
 from umr.index.index import build_index
-from umr.query_arithmetic import Steering
+from umr.query_arithmetic import QueryArithmetic
 from umr.ui import links, render
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import actions as compare
@@ -116,7 +116,7 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
             search_in="entries",
             model="other",
             k=5,
-            steering=Steering(balance=-0.3, less_of="a <b>glass</b>", cut=0.85),
+            steering=QueryArithmetic(balance=-0.3, less_of="a <b>glass</b>", cut=0.85),
         )
     )
     assert opened.search.asks
@@ -306,7 +306,7 @@ def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers
     assert word in " ".join(opened.notices)
     assert not opened.search.asks and not opened.compare.asks and opened.tab == "search"
     assert (opened.search.search_in, opened.search.model, opened.search.k) == ("images", None, None)
-    assert opened.search.steering == Steering() and opened.compare.models == () and not opened.compare.blind
+    assert opened.search.steering == QueryArithmetic() and opened.compare.models == () and not opened.compare.blind
     assert opened.diagnose == opened.benchmarks == ()
     shown = render.notices(opened.notices)
     assert 'role="alert"' in shown and not any(mark in shown for mark in ("<img", "{{", "${")) and len(shown) < 1500

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import MARKUP, calibrate
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
-from umr.query_arithmetic import Steering
+from umr.query_arithmetic import QueryArithmetic
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import api, handlers, render
 from umr.ui.examples import Example, read_examples, stored
@@ -115,7 +115,7 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
     path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
     assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
     *_, trail, address = search._find(
-        searchers, trail, make_query(Path(path), "in blue", "images"), 5, "unified", Steering()
+        searchers, trail, make_query(Path(path), "in blue", "images"), 5, "unified", QueryArithmetic()
     )
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
     assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])

@@ -11,7 +11,7 @@ from typing import Any
 
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash, picture_hash
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import Outcome, Searcher
 from umr.types import SEARCH_IN, Query
 from umr.ui import edge, handlers, links, render
@@ -46,13 +46,13 @@ def find(
 
     def found() -> Shown:
         balance, less_of, cut = tuning
-        moved = Steering(balance=balance, less_of=less_of or "", cut=cut)
+        moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut)
         return _find(searchers, trail, *question.read(), encoder, moved)
 
     return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
 
-def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: Steering) -> Shown:
+def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: QueryArithmetic) -> Shown:
     searcher, picture = searchers.get(encoder), handlers.picture_of(query)
     outcome = searchers.told(encoder, searcher.search(query, k, moved), picture)
     turn = _turn(searcher, picture, query.content.text or "", searched(query.target_modality), moved)
@@ -169,11 +169,11 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     return links.Filled((*query, link.model or searchers.default, link.k or SHOWN), link.asks)
 
 
-def _asked(picture: Path | None, text: str, search_in: str, moved: Steering) -> tuple[Any, ...]:
+def _asked(picture: Path | None, text: str, search_in: str, moved: QueryArithmetic) -> tuple[Any, ...]:
     return (str(picture) if picture else None), text, search_in, moved.balance, moved.less_of, moved.cut
 
 
-def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: Steering) -> Turn:
+def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: QueryArithmetic) -> Turn:
     if not isinstance(picture, Path):
         key = "" if picture is None else picture_hash(picture)
         return Turn(key=key, text=text, search_in=search_in, steering=moved)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr.explain import Explanation
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import Candidate, Hit, Result
 from umr.ui.kinds import KINDS
 from umr.ui.render import escape, icon, media, name_of
@@ -45,7 +45,7 @@ def waiting(text: str) -> str:
     return f'<p class="u-muted u-waiting" role="status">{escape(text)}</p>'
 
 
-def reasons(explanation: Explanation, moved: Steering = UNMOVED) -> str:
+def reasons(explanation: Explanation, moved: QueryArithmetic = UNMOVED) -> str:
     """Three bars (four where the search was fine-tuned), the rankings without a part, and what each word carries."""
     bars = "".join(_bar(VARIANT[name], hit) for name, hit in explanation.hits.items())
     without = "".join(
@@ -78,7 +78,7 @@ def ranks(places: Mapping[str, Hit], tuned: bool = False) -> str:
     )
 
 
-def _tuned(explanation: Explanation, moved: Steering) -> str:
+def _tuned(explanation: Explanation, moved: QueryArithmetic) -> str:
     """What the drawer's settings have to do with the explanation."""
     if "tuned" in explanation.hits:
         return (

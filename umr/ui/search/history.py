@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 
 MAX_TURNS = 12
 
@@ -28,7 +28,7 @@ class Turn:
     reference: str = ""
     text: str = ""
     search_in: str = "images"
-    steering: Steering = UNMOVED
+    steering: QueryArithmetic = UNMOVED
 
 
 Trail = tuple[Turn, ...]

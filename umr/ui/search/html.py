@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from umr.query_arithmetic import Steering
+from umr.query_arithmetic import QueryArithmetic
 from umr.types import Candidate
 from umr.ui.render import copy_link, escape, icon, media_url, name_of
 from umr.ui.search.history import Trail, Turn
@@ -60,7 +60,7 @@ def scope() -> str:
     )
 
 
-def tuning(moved: Steering) -> str:
+def tuning(moved: QueryArithmetic) -> str:
     """The drawer's settings in words, "" where it asks for nothing; not escaped."""
     parts = (
         f"balance {moved.balance:g}" if moved.balance else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from umr.query_arithmetic import UNMOVED, Steering
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import SEARCH_IN
 from umr.ui.links import OWN, Given, query_string, read_picture
 from umr.ui.search.history import Turn
@@ -30,7 +30,7 @@ class SearchLink:
     search_in: str = "images"
     model: str | None = None
     k: int | None = None
-    steering: Steering = UNMOVED
+    steering: QueryArithmetic = UNMOVED
     whole: bool = True
 
     @property
@@ -62,7 +62,7 @@ def read(searchers: Searchers, given: Given) -> SearchLink:
     """What an address asks of the tab; what is wrong of it becomes a notice of `given`."""
     model = given.one_of("model", searchers.names, "model")
     picture, whole = read_picture(searchers, given, "", model or searchers.default)
-    steering = Steering(
+    steering = QueryArithmetic(
         balance=given.number("balance", -1, 1, "balance"),
         less_of=given.text("less"),
         cut=given.number("cut", 0, 1, "score cut"),
