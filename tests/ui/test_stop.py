@@ -27,9 +27,11 @@ from umr.ui.render import media_url
 from umr.ui.upload_folder import VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
-#: app.py itself, with an encoder that needs no weights, and a grace of no half minute.
+#: app.py itself, with an encoder that needs no weights, and a grace of no half minute. It hears Ctrl-C also where these
+#: tests run in the background of a shell, which has its jobs ignore it.
 SERVER = """
-import sys, umr.encoders, umr.ui.files.visitor_collections, umr.ui.visitors
+import signal, sys, umr.encoders, umr.ui.files.visitor_collections, umr.ui.visitors
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.conftest import _load_fake
 umr.encoders.load_encoder = _load_fake
 umr.ui.files.visitor_collections.GRACE_S = umr.ui.visitors.LEFT_S = 1.0
