@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from umr import media
 from umr.collection import Collection
 from umr.encoders.config import read_config
 from umr.encoders.fake import FakeEncoder
@@ -179,6 +182,38 @@ def searcher(
     monkeypatch.setattr("umr.encoders.load_encoder", _load_fake)
     monkeypatch.setattr("umr.shipped.default_root", lambda: root)
     return Searcher.open(root / "unified" / "catalogue")
+
+
+@dataclass
+class FileReads:
+    """How often product code decoded and hashed each file, by its resolved path."""
+
+    decoded: Counter[Path] = field(default_factory=Counter)
+    hashed: Counter[Path] = field(default_factory=Counter)
+
+    def of(self, path: str | Path) -> tuple[int, int]:
+        """(times decoded, times hashed) of one file."""
+        place = Path(path).resolve()
+        return self.decoded[place], self.hashed[place]
+
+
+@pytest.fixture
+def file_reads(monkeypatch: pytest.MonkeyPatch) -> FileReads:
+    """Counts beneath `media.open_image` and `media.content_hash`, which others import by name."""
+    reads, decode, sha256 = FileReads(), Image.open, media.file_sha256
+
+    def opened(source: object, *rest: object, **more: object) -> Image.Image:
+        if isinstance(source, (str, Path)):
+            reads.decoded[Path(source).resolve()] += 1
+        return decode(source, *rest, **more)
+
+    def hashed(source: Path, *rest: object) -> str:
+        reads.hashed[Path(source).resolve()] += 1
+        return sha256(source, *rest)
+
+    monkeypatch.setattr(media.Image, "open", opened)
+    monkeypatch.setattr(media, "file_sha256", hashed)
+    return reads
 
 
 @pytest.fixture

@@ -36,31 +36,38 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedQuery:
-    """A query that was read once, for every searcher that it goes to.
+    """A query that was read once, for all that it goes to: searchers, the check of its picture, a turn of the page.
 
     Attributes:
         query: with its text cleaned and its picture in memory.
         content_hash: of the picture or clip as it was given, by which a collection knows its own; "" without.
+        ms: milliseconds that reading it took; a search counts them as its own.
     """
 
     query: Query
     content_hash: str = ""
+    ms: float = 0.0
 
 
-def decode(query: Query) -> DecodedQuery:
+def decode(query: Query, picture_name: str | None = None) -> DecodedQuery:
     """Read a query: clean its text, decode its picture, hash the picture's or clip's bytes.
+
+    Args:
+        query: as a person gave it.
+        picture_name: what errors call its picture; None: the last part of its path.
 
     Raises:
         ConfigError: it has no content.
         MediaError: its text or picture cannot be read.
     """
-    content = query.content
+    start, content = time.perf_counter(), query.content
     text = None if content.text is None else media.clean_text(content.text) or None
     if text is None and content.image is None and content.video is None:
         raise ConfigError("there is nothing to search for: give a picture, a text, or both")
-    image = None if content.image is None else media.open_image(content.image)
+    image = None if content.image is None else media.open_image(content.image, name=picture_name)
     ready = replace(query, content=Content(text=text, image=image, video=content.video))
-    return DecodedQuery(query=ready, content_hash=_content_hash(content))
+    key = _content_hash(content)
+    return DecodedQuery(query=ready, content_hash=key, ms=1000 * (time.perf_counter() - start))
 
 
 class Searcher:
@@ -109,8 +116,8 @@ class Searcher:
         """
         if type(k) is not int or not 1 <= k <= MAX_K:
             raise ConfigError(f"the number of results is {k!r}; it must be a whole number from 1 to {MAX_K}")
-        start = time.perf_counter()
         read = query if isinstance(query, DecodedQuery) else decode(query)
+        start = time.perf_counter() - read.ms / 1000
         asked, excluded = read.query, self.excluded(read)
         decoded = time.perf_counter()
         embeddings = query_arithmetic.encode(self.encoder, asked, moved)

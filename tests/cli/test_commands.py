@@ -14,6 +14,7 @@ import pytest
 
 import umr
 import umr.cli
+from tests.conftest import calibrate
 from umr.bench import latency as bench
 from umr.cli.commands import main
 from umr.eval.evaluate import load
@@ -49,6 +50,16 @@ def test_search_with_a_picture_finds_its_pixels(searcher, benchmark, capsys):
         == 0
     )
     assert rows(capsys)[0]["id"] == "100:3"
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_search_reads_a_picture_once(searcher, benchmark, file_reads, capsys, calibrated):
+    if calibrated:
+        calibrate(searcher, 0.0)
+    asked = benchmark / "files/queries/3.bmp"
+    assert main(["search", "--image", str(asked), "--text", " red ", "--json"]) == 0
+    assert file_reads.of(asked) == (1, 1)
+    assert bool(capsys.readouterr().err) is calibrated
 
 
 def test_search_without_json_prints_a_table(searcher, capsys):

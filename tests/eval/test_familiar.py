@@ -15,9 +15,9 @@ from umr.errors import ConfigError, MediaError
 from umr.eval import ood
 from umr.eval.familiar import UNLIKE, PictureCheck
 from umr.index.index import build_index
-from umr.search import Searcher
+from umr.search import Searcher, decode
 from umr.shipped import index_folder
-from umr.types import Candidate, Content
+from umr.types import Candidate, Content, Query
 
 
 @pytest.fixture
@@ -65,8 +65,15 @@ def test_a_picture_is_encoded_once_however_often_it_is_asked(searcher, photograp
     monkeypatch.setattr(searcher.encoder, "encode_candidates", lambda items: made.append(1) or encode(items))
     again = photograph.with_name("copy.png")
     again.write_bytes(photograph.read_bytes())
-    assert check.unlike(photograph) and check.unlike(again) and check.unlike(photograph, Image.open(photograph))
+    read = decode(Query(query_id="q", content=Content(image=photograph)))
+    assert check.unlike(photograph) and check.unlike(again) and check.unlike(read)
     assert len(made) == 1
+
+
+def test_a_query_without_a_picture_is_no_picture_to_judge(searcher):
+    read = decode(Query(query_id="q", content=Content(text="red")))
+    with pytest.raises(ConfigError, match="no picture"):
+        PictureCheck.open(calibrate(searcher, 0.0), searcher).unlike(read)
 
 
 def test_no_more_verdicts_are_remembered_than_stated(searcher, picture, monkeypatch):

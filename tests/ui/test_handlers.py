@@ -21,7 +21,7 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.formats import write_jsonl
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
-from umr.search import Outcome
+from umr.search import DecodedQuery, Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
 from umr.ui import handlers, render
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
@@ -47,7 +47,8 @@ class ScriptedSearcher:
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
 
-    def search(self, query: Query, k: int, steering: object = None) -> Outcome:
+    def search(self, asked: Query | DecodedQuery, k: int, steering: object = None) -> Outcome:
+        query = asked.query if isinstance(asked, DecodedQuery) else asked
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]
         hits = [Result(hit=Hit(c.candidate_id, 0.9 - rank / 10, rank), candidate=c) for rank, c in enumerate(found, 1)]
@@ -147,7 +148,8 @@ def test_markup_in_notices_and_examples_is_shown_as_text(searchers, searcher):
 def test_the_query_carries_picture_words_and_target(searchers, searcher, media):
     page_of(searchers, media, image={"path": str(media / "files" / "1.png")}, text="  in glass ", search_in="entries")
     query = searcher.asked[-1]
-    assert (query.content.image, query.content.text) == (media / "files" / "1.png", "in glass")
+    assert query.content.image.tobytes() == Image.open(media / "files" / "1.png").tobytes()
+    assert query.content.text == "in glass"
     assert query.target_modality == "image,text"
 
 
@@ -346,7 +348,7 @@ def test_the_endpoint_answers_with_the_command_lines_objects(client, media, sear
     assert set(rows[0]) == {"rank", "score", "id", "modality", "media", "text"}
     assert (rows[0]["rank"], rows[0]["modality"], rows[0]["text"]) == (1, "image", "Red card")
     assert rows[2]["media"] is None and MARKUP in rows[2]["text"]
-    assert Path(searcher.asked[-1].content.image).read_bytes() == (media / "files" / "0.png").read_bytes()
+    assert searcher.asked[-1].content.image.tobytes() == Image.open(media / "files" / "0.png").tobytes()
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from umr.cli.progress import Progress
     from umr.collection import Collection
     from umr.eval.evaluate import Judged
-    from umr.search import Searcher
-    from umr.types import Encoder, Query
+    from umr.search import DecodedQuery, Searcher
+    from umr.types import Encoder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,37 +76,36 @@ def search(options: argparse.Namespace) -> None:
     searcher = Searcher.open(folder, options.dtype)
     outcome = searcher.search(query, options.top)
     _say(outcome.notices)
-    _say(_of_picture(folder, searcher, options.image))
+    _say(_of_picture(folder, searcher, query))
     rows = [result_row(result) for result in outcome.results]
     _print(rows, options.json, ("rank", "score", "id", "modality", "media", "text"))
 
 
-def _of_picture(folder: Path, searcher: Searcher, image: Path | None) -> tuple[str, ...]:
+def _of_picture(folder: Path, searcher: Searcher, query: DecodedQuery) -> tuple[str, ...]:
     """What is said of the query's picture: that it is unlike the encoder's training."""
     from umr.eval.familiar import PictureCheck
 
-    check = None if image is None else PictureCheck.open(folder, searcher)
-    return () if check is None else check.notices(image)
+    check = None if query.query.content.image is None else PictureCheck.open(folder, searcher)
+    return () if check is None else check.notices(query)
 
 
-def read_query(text: str | None, image: Path | None, search_in: str) -> Query:
-    """The query of the command line's arguments, checked before anything is loaded.
+def read_query(text: str | None, image: Path | None, search_in: str) -> DecodedQuery:
+    """The query of the command line's arguments, read before anything is loaded.
 
     Raises:
         ConfigError: there is nothing to search for.
         MediaError: the picture or the text cannot be read.
     """
-    from umr import media
+    from umr.search import decode
     from umr.types import SEARCH_IN, Content, Query
 
-    words = None if text is None else media.clean_text(text) or None
-    if words is None and image is None:
+    if image is None and not (text or "").strip():
         raise ConfigError("there is nothing to search for: give --image, --text, or both")
     if image is not None and image.is_dir():
         raise ConfigError(f"{image} is a folder; give the file of a picture")
-    if image is not None:
-        media.open_image(image, name=str(image))
-    return Query(query_id="cli", content=Content(text=words, image=image), target_modality=SEARCH_IN[search_in])
+    content = Content(text=text, image=image)
+    query = Query(query_id="cli", content=content, target_modality=SEARCH_IN[search_in])
+    return decode(query, picture_name=None if image is None else str(image))
 
 
 def embed(options: argparse.Namespace) -> None:

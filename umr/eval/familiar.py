@@ -10,15 +10,17 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 from PIL.Image import Image
 
 from umr import media
 from umr.collection import Collection
+from umr.errors import ConfigError
 from umr.eval import ood
 from umr.eval.ood import Calibration, Spread
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
-from umr.search import Searcher
+from umr.search import DecodedQuery, Searcher
 from umr.shipped import available, index_folder
 from umr.types import Candidate, Content
 
@@ -67,38 +69,49 @@ class PictureCheck:
             calibration = ood.read_calibration(folder, bundled)
         return None if calibration is None or "image" not in calibration.kinds else cls(calibration, bundled)
 
-    def unlike(self, picture: str | Path | Image, ready: Image | None = None) -> bool:
+    def unlike(self, picture: str | Path | Image | DecodedQuery) -> bool:
         """Whether a picture is unlike the catalogue; never for one that is in it.
 
         Args:
-            picture: what a query shows; its verdict is remembered by its bytes.
-            ready: the same picture decoded, where that was done already.
+            picture: what a query shows, or the query with its picture decoded and hashed, which is done here
+                otherwise; its verdict is remembered by its bytes.
 
         Raises:
             MediaError: it cannot be read.
+            ConfigError: it is a query without a picture.
         """
-        key = media.picture_hash(picture)
+        key, shown = _keyed(picture)
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        found = not self._bundled.collection.with_hash(key) and self._far(picture if ready is None else ready)
+        found = not self._bundled.collection.with_hash(key) and self._far(shown)
         with self._lock:
             self._known[key] = found
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return found
 
-    def notices(self, picture: str | Path | Image | None, ready: Image | None = None) -> tuple[str, ...]:
+    def notices(self, picture: str | Path | Image | DecodedQuery | None) -> tuple[str, ...]:
         """What a person should know of a query's picture (see `unlike`): nothing, or one sentence of two parts."""
-        if picture is None or not self.unlike(picture, ready):
+        if picture is None or not self.unlike(picture):
             return ()
         return (f"{UNLIKE} Of its catalogue's own pictures, {ood.percent(self.rate)} are called so by mistake.",)
 
-    def _far(self, picture: str | Path | Image) -> bool:
+    def _far(self, picture: str | Path | Image | np.ndarray) -> bool:
         shown = Candidate(candidate_id="picture", content=Content(image=picture))
         vectors = self._bundled.encoder.encode_candidates([shown]).vectors
         return bool(self._spread.distances(vectors)[0] > self._threshold)
+
+
+def _keyed(picture: str | Path | Image | DecodedQuery) -> tuple[str, str | Path | Image | np.ndarray]:
+    """The hash of a picture's bytes, and the picture."""
+    if not isinstance(picture, DecodedQuery):
+        return media.picture_hash(picture), picture
+    shown = picture.query.content.image
+    if shown is None:
+        raise ConfigError("the query has no picture that could be unlike others; ask it of a query with one")
+    return picture.content_hash, shown
 
 
 def _shipped(searcher: Searcher) -> tuple[Path, Searcher] | None:

@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from umr.errors import ConfigError, MediaError
 from umr.media import clean_text, open_image
-from umr.search import Outcome, result_row
+from umr.search import Outcome, decode, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
 from umr.ui import edge, render
 from umr.ui.kinds import picture_file
@@ -113,18 +113,12 @@ def search_rows(
         UMRError: what is asked cannot be given, in words.
     """
     query, count = question.read()
-    outcome = searchers.get(encoder).search(query, count)
-    outcome = searchers.told(encoder, outcome, picture_of(query))
+    searcher, asked = searchers.get(encoder), decode(query)
+    outcome = searchers.told(encoder, searcher.search(asked, count), asked)
     for notice in outcome.notices:
         log.warning("%s", notice)
         notify(notice)
     return [result_row(result) for result in outcome.results]
-
-
-def picture_of(query: Query) -> Path | Image | None:
-    """The picture of a query that was made here: a file, a decoded picture, or none."""
-    image = query.content.image
-    return image if isinstance(image, Image) else picture_file(query.content)
 
 
 def read_text(text: Any) -> str | None:

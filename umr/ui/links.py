@@ -136,23 +136,29 @@ def collection_of(searchers: Searchers, model: str) -> str:
     return searchers.manifest(model).collection_name
 
 
-def catalogue_item(searcher: Searcher, picture: Path) -> Candidate | None:
-    """The collection's own item with the very bytes of this file, an image before an entry; None if there is none."""
-    found = [searcher.collection[i] for i in searcher.collection.with_hash(content_hash(picture))]
+def catalogue_item(searcher: Searcher, key: str) -> Candidate | None:
+    """The collection's own item with this hash of its file, an image before an entry; None if there is none."""
+    found = [searcher.collection[i] for i in searcher.collection.with_hash(key)]
     return min(found, key=lambda c: (c.content.modality != "image", c.candidate_id), default=None)
 
 
-def reference_of(searcher: Searcher, picture: Path) -> str:
-    """What a link calls this file: the id of the item with its bytes, or the benchmark picture of its name and bytes.
+def reference_of(searcher: Searcher, picture: Path, key: str) -> str:
+    """What a link calls a file: the id of the item with its bytes, or the benchmark picture of its name and bytes.
 
-    "" for a visitor's own.
+    Args:
+        searcher: over the collection that is linked.
+        picture: the file.
+        key: the hash of its bytes.
+
+    Returns:
+        "" for a visitor's own.
     """
-    item = catalogue_item(searcher, picture)
+    item = catalogue_item(searcher, key)
     if item is not None:
         return item.candidate_id
     named = f"query:{picture.name}"
     twin = _query_picture(searcher, named)
-    return named if twin is not None and content_hash(twin) == content_hash(picture) else ""
+    return named if twin is not None and content_hash(twin) == key else ""
 
 
 def read_picture(searchers: Searchers, given: Given, part: str, model: str) -> tuple[Path | None, bool]:

@@ -12,14 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from PIL.Image import Image
-
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
-from umr.search import Outcome, Searcher
+from umr.search import DecodedQuery, Outcome, Searcher
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.ui.kinds import media_file
 
@@ -124,19 +122,16 @@ class Searchers:
                 self._checks[name] = PictureCheck.open(self.folders[name], searcher)
             return self._checks[name]
 
-    def told(
-        self, name: str, outcome: Outcome, picture: str | Path | Image | None, ready: Image | None = None
-    ) -> Outcome:
+    def told(self, name: str, outcome: Outcome, asked: DecodedQuery) -> Outcome:
         """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
 
         Args:
             name: the encoder's.
             outcome: what was found.
-            picture: as `PictureCheck.unlike` takes them; None for a query without a picture.
-            ready: as `PictureCheck.unlike` takes them; None for a query without a picture.
+            asked: the query that found it, as the search read it.
         """
-        check = None if picture is None else self.check(name)
-        said = () if check is None else check.notices(picture, ready)
+        check = None if asked.query.content.image is None else self.check(name)
+        said = () if check is None else check.notices(asked)
         return replace(outcome, notices=outcome.notices + said) if said else outcome
 
     def preload(self) -> threading.Thread:

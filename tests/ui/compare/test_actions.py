@@ -143,7 +143,7 @@ def test_a_picture_is_read_once_for_all_models(searchers, pictures, monkeypatch)
     for name in searchers.names:
         searchers.get(name)  # opening an index reads some of its own pictures
     read, opened = [], media.open_image
-    monkeypatch.setattr(media, "open_image", lambda source, *a: read.append(source) or opened(source, *a))
+    monkeypatch.setattr(media, "open_image", lambda source, **more: read.append(source) or opened(source, **more))
     compare(searchers, pictures / "1.bmp", "edit 1", "images", ["unified", "other"], 3)
     assert len([source for source in read if isinstance(source, (str, Path))]) == 1
 

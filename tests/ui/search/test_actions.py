@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -11,7 +12,9 @@ import pytest
 from tests.conftest import MARKUP, calibrate
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
+from umr.media import content_hash
 from umr.query_arithmetic import QueryArithmetic
+from umr.search import decode
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import api, handlers, render
 from umr.ui.examples import Example, read_examples, stored
@@ -99,6 +102,40 @@ def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, up
     searchers = Searchers(searchers.folders, "unified", opener=lambda _: searcher)
     assert handlers.search_rows(searchers, question, "unified", said.append) == before
     assert len(said) == 1 and said[0].startswith(UNLIKE)
+
+
+# A query is read once
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.parametrize("name", ["queries/3.bmp", "images/03.png"])
+def test_the_page_reads_a_picture_once_for_search_notice_turn_and_link(
+    searchers, uploads, upload, searcher, file_reads, calibrated, name
+):
+    if calibrated:
+        calibrate(searcher, 0.0)
+    image = upload(name)
+    *_, trail, address = found(searchers, uploads, image=image, text=" in blue ", balance=0.5)
+    assert file_reads.of(image["path"]) == (1, 1)
+    turn, own = trail[-1], name.startswith("images")
+    assert (turn.picture, turn.text, turn.key) == (Path(image["path"]), "in blue", content_hash(Path(image["path"])))
+    assert parse_qs(address[1:])["ref"] == (["100:3"] if own else ["query:3.bmp"])
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_the_endpoint_reads_a_picture_once(searchers, uploads, upload, searcher, file_reads, calibrated):
+    if calibrated:
+        calibrate(searcher, 0.0)
+    image, said = upload("queries/3.bmp"), []
+    question = Question(uploads=uploads, image=image, text="red", k=5)
+    assert len(handlers.search_rows(searchers, question, "unified", said.append)) == 5
+    assert file_reads.of(image["path"]) == (1, 1) and len(said) == int(calibrated)
+
+
+def test_the_time_that_reading_took_counts_as_the_search_s_own(searcher, benchmark):
+    asked = decode(make_query(benchmark / "files/queries/3.bmp", "red", "images"))
+    ms = searcher.search(replace(asked, ms=5000.0), 3).ms
+    assert asked.ms > 0 and 5000 <= ms["decode"] <= ms["total"] and ms["encode"] < 5000
 
 
 # Turns

@@ -13,6 +13,7 @@ from umr.encoders.caveats import concerns
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
 from umr.index.manifest import IndexManifest
+from umr.media import content_hash
 from umr.ui import edge, links
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
@@ -55,7 +56,7 @@ def _compare(searchers: Searchers, question: Question, encoders: Any, blind: boo
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
     found = compare(searchers, picture, question.text, question.search_in, names, question.k, asked)
     searcher = searchers.get(chosen[0])
-    reference = links.reference_of(searcher, picture) if isinstance(picture, Path) else ""
+    reference = links.reference_of(searcher, picture, content_hash(picture)) if isinstance(picture, Path) else ""
     found = replace(found, blind=blind, own=picture is not None and not (reference or found.asked))
     collection = links.collection_of(searchers, chosen[0])
     link = CompareLink(text=found.text, search_in=question.search_in, models=chosen, blind=blind, asked=found.asked)

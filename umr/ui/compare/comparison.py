@@ -13,7 +13,7 @@ from PIL.Image import Image
 from umr import media
 from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
-from umr.search import Outcome, Searcher, decode, result_row
+from umr.search import DecodedQuery, Outcome, Searcher, decode, result_row
 from umr.types import Query, Result
 from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
@@ -115,13 +115,14 @@ def compare(
         UMRError: what is asked cannot be given, in words.
     """
     names, count = read_models(searchers, models), read_count(k)
-    query, targets = _judged(searchers, make_query(picture, text, search_in), asked)
+    query = make_query(picture, text, search_in)
     opened = {name: searchers.get(name) for name in names}
     _check_collections(opened)
-    ready = decode(query)
+    ready, targets = _judged(searchers, decode(query), asked)
     seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
+    shared = replace(ready, ms=0.0)  # read once for all: no model's own time
     outcomes = {
-        name: searchers.told(name, searcher.search(ready, max(DEPTH, count)), picture, seen)
+        name: searchers.told(name, searcher.search(shared, max(DEPTH, count)), shared)
         for name, searcher in opened.items()
     }
     small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
@@ -227,21 +228,19 @@ def judged_query(searchers: Searchers, asked: str) -> tuple[Query, tuple[str, ..
     return queries[parts[2]], tuple(sorted(grades, key=lambda target: (-grades[target], target)))
 
 
-def _judged(searchers: Searchers, query: Query, asked: Any) -> tuple[Query, tuple[str, ...]]:
+def _judged(searchers: Searchers, ready: DecodedQuery, asked: Any) -> tuple[DecodedQuery, tuple[str, ...]]:
     """The query as the benchmark asks it, and its targets; unchanged and none where it was edited meanwhile."""
     if not isinstance(asked, str) or not asked:
-        return query, ()
+        return ready, ()
+    query = ready.query
     known, targets = judged_query(searchers, asked)
     same_text = media.clean_text(known.content.text or "") == (query.content.text or "")
     if not same_text or known.target_modality != query.target_modality:
-        return query, ()
-    if _hash(known.content.image) != _hash(query.content.image):
-        return query, ()
-    return replace(known, content=query.content), targets
-
-
-def _hash(picture: Any) -> str:
-    return "" if picture is None else media.picture_hash(picture)
+        return ready, ()
+    known_picture = known.content.image
+    if ready.content_hash != ("" if known_picture is None else media.picture_hash(known_picture)):
+        return ready, ()
+    return replace(ready, query=replace(known, content=query.content)), targets
 
 
 def _check_collections(opened: dict[str, Searcher]) -> None:

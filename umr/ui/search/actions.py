@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.media import content_hash, picture_hash
+from umr.media import content_hash
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
-from umr.search import Outcome, Searcher
+from umr.search import DecodedQuery, Outcome, Searcher, decode
 from umr.types import SEARCH_IN, Query
 from umr.ui import edge, handlers, links, render
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
-from umr.ui.kinds import searched
+from umr.ui.kinds import picture_file, searched
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
 from umr.ui.search import suggest
@@ -53,9 +53,9 @@ def find(
 
 
 def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: QueryArithmetic) -> Shown:
-    searcher, picture = searchers.get(encoder), handlers.picture_of(query)
-    outcome = searchers.told(encoder, searcher.search(query, k, moved), picture)
-    turn = _turn(searcher, picture, query.content.text or "", searched(query.target_modality), moved)
+    searcher, asked = searchers.get(encoder), decode(query)
+    outcome = searchers.told(encoder, searcher.search(asked, k, moved), asked)
+    turn = _turn(searcher, picture_file(query.content), asked, moved)
     address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k)
     return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
 
@@ -154,7 +154,7 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         check = searchers.check(encoder)  # here, as soon as there is a picture: the search finds the verdict made
         if check is not None and check.unlike(picture):
             return search_html.no_suggestions(unlike=True)
-        own = links.catalogue_item(searcher, picture) if isinstance(picture, Path) else None
+        own = links.catalogue_item(searcher, content_hash(picture)) if isinstance(picture, Path) else None
         item = own or suggest.nearest_item(searcher, picture)
         texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []
         return search_html.suggestions(texts, None if own else item)
@@ -173,16 +173,14 @@ def _asked(picture: Path | None, text: str, search_in: str, moved: QueryArithmet
     return (str(picture) if picture else None), text, search_in, moved.balance, moved.less_of, moved.cut
 
 
-def _turn(searcher: Searcher, picture: Any, text: str, search_in: str, moved: QueryArithmetic) -> Turn:
-    if not isinstance(picture, Path):
-        key = "" if picture is None else picture_hash(picture)
-        return Turn(key=key, text=text, search_in=search_in, steering=moved)
+def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, moved: QueryArithmetic) -> Turn:
+    """What was asked, as the trail keeps it: with the file of its picture, never the decoded one."""
     return Turn(
         picture=picture,
-        key=content_hash(picture),
-        reference=links.reference_of(searcher, picture),
-        text=text,
-        search_in=search_in,
+        key=asked.content_hash,
+        reference="" if picture is None else links.reference_of(searcher, picture, asked.content_hash),
+        text=asked.query.content.text or "",
+        search_in=searched(asked.query.target_modality),
         steering=moved,
     )
 
