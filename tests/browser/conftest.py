@@ -83,7 +83,7 @@ def arrive(page: Page, served: Served, tab: str = "search", query: str = "") -> 
     page.goto(f"{served.address}/?tab={tab}{query}")
     expect(page.locator(f"#tab-{tab}-button")).to_have_attribute("aria-selected", "true")
     expect(page.locator(f"#tab-{tab}")).to_be_attached()  # the panel that the button controls is mounted after it
-    page.wait_for_function("window.umrAddress.given")
+    page.wait_for_function("window.umr?.address.given")
     settle(page)
 
 

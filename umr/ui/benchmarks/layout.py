@@ -8,18 +8,10 @@ import gradio as gr
 
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks.html import MEASURE
+from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
 from umr.ui.parts.wiring import PRIVATE, Built, Frame, pressed
 
-PRESSED = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-drill]');
-  if (button) trigger('select', { id: button.dataset.drill });
-});
-"""
-TO_DRILL = """() => { const list = document.querySelector('#bench-drill .u-drill');
-  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth';
-  list?.focus({ preventScroll: true }); list?.scrollIntoView({ block: 'start', behavior }); }"""
 INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
 <p>Measured on the bundled benchmark, read from stored runs. Every number says where it comes from and leads to its
 queries.</p></div>"""
@@ -29,15 +21,15 @@ def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
     """Fills the tab that is being built; what it shows is read when it is first opened."""
     searchers = frame.searchers
     measure, a, b = choices = benchmarks.choices(searchers)
-    compared = len(searchers.names) > 1
+    compared, drills = len(searchers.names) > 1, scripts.selects("drill")
     gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
     with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
         column = dropdown(measure, "Measure", 300, MEASURE)
-    rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=PRESSED)
+    rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=drills)
     with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
         one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
-    pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=PRESSED, visible=compared)
-    behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=PRESSED)
+    pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=drills, visible=compared)
+    behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=drills)
 
     def drill(event: gr.EventData) -> str:
         return benchmarks.drill(searchers, pressed(event))
@@ -47,5 +39,5 @@ def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
         change = partial(benchmarks.difference, searchers)
         gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE)
     for part in (rows, pair, behind):
-        part.select(drill, None, behind, **PRIVATE).then(None, js=TO_DRILL)
+        part.select(drill, None, behind, **PRIVATE).then(None, js=scripts.TO_DRILL)
     return Built(fields=[column, one, other], choices=choices)

@@ -22,49 +22,6 @@ from umr.ui.searchers import Searchers
 
 KEEP_S = 3600  # how long a comparison waits for its vote or export
 
-#: One listener per kind of event for the whole result. The same item is outlined in every column; arrows move through
-#: ranks and columns; the switch chooses the column that a small screen shows.
-COLUMNS = """
-const cellOf = (event) => event.target.closest?.('.u-cell');
-const outline = (id) => element.querySelectorAll('.u-cell').forEach((cell) =>
-  cell.classList.toggle('u-same', id !== undefined && cell.dataset.id === id));
-const enter = (event) => { const cell = cellOf(event);
-  if (!cell) return;
-  outline(cell.dataset.id); cell.querySelector('video')?.play().catch(() => {}); };
-const leave = (event) => { const cell = cellOf(event);
-  if (!cell || cell.contains(event.relatedTarget)) return;
-  cell.querySelector('video')?.pause();
-  if (!event.relatedTarget?.closest?.('.u-cell')) outline(element.querySelector('.u-cell:focus')?.dataset.id); };
-element.addEventListener('pointerover', enter); element.addEventListener('pointerout', leave);
-element.addEventListener('focusin', enter); element.addEventListener('focusout', leave);
-element.addEventListener('keydown', (event) => {
-  const cell = cellOf(event);
-  const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
-  if (!cell || !step) return;
-  const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
-  const rank = [...cell.parentElement.children].indexOf(cell);
-  const next = columns[here + step[0]]?.querySelectorAll('.u-cell')[rank + step[1]];
-  if (!next || !next.offsetParent) return;
-  cell.tabIndex = -1; next.tabIndex = 0; next.focus(); event.preventDefault();
-});
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-show], [data-vote], [data-export]');
-  if (!button) return;
-  const { show, vote } = button.dataset;
-  if (show !== undefined) {
-    button.closest('.u-compare').dataset.shown = show;
-    button.parentElement.querySelectorAll('button').forEach(
-      (other) => other.setAttribute('aria-pressed', other === button));
-  } else if (vote) trigger('select', { id: vote });
-  else trigger('submit', { id: button.dataset.export });
-});
-"""
-#: Hands an export to the browser's downloads.
-SAVE = """(file) => { if (!file?.content) return;
-  const bytes = Uint8Array.from(atob(file.content), (character) => character.charCodeAt(0));
-  const link = Object.assign(document.createElement('a'), { download: file.name,
-    href: URL.createObjectURL(new Blob([bytes], { type: file.type })) });
-  link.click(); setTimeout(() => URL.revokeObjectURL(link.href), 10000); }"""
 INVITATION = render.message(
     "One query, several models",
     "Ask something, or take a benchmark query, whose right answers "
@@ -126,7 +83,9 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
         gr.HTML(ALONE, js_on_load=None, apply_default_css=False)
         return Built()
     bar = _bar(searchers)
-    result = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=COLUMNS + scripts.COPIES)
+    result = gr.HTML(
+        INVITATION, elem_id="compare", apply_default_css=False, js_on_load=scripts.COLUMNS + scripts.COPIES
+    )
     view = View(result, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
     file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
@@ -189,7 +148,7 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
 def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
     view.shown.select(_with_event(partial(compare.vote_page, box)), view.kept, [view.shown, view.kept], **PRIVATE)
     exported = view.shown.submit(_with_event(compare.export_file), view.kept, file, show_progress="hidden", **PRIVATE)
-    exported.success(None, file, None, js=SAVE, api_visibility="private")
+    exported.success(None, file, None, js=scripts.SAVE, api_visibility="private")
 
 
 def _with_event(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:

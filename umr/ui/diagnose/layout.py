@@ -7,35 +7,10 @@ from functools import partial
 import gradio as gr
 
 from umr.ui.diagnose import actions as diagnose
+from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
 from umr.ui.parts.wiring import PRIVATE, Built, Frame
 
-#: Points tell what they are in the caption below the plot; arrow keys move from point to point.
-POINTS = """
-const tell = (event) => {
-  const point = event.target.closest?.('.u-point');
-  if (!point) return;
-  const caption = element.querySelector('.u-caption-text'), holder = element.querySelector('.u-caption-picture');
-  caption.textContent = point.dataset.text + ' · ' + point.dataset.facts;
-  holder.replaceChildren();
-  if (point.dataset.picture) {
-    const image = new Image(56, 56);
-    image.src = point.dataset.picture; image.alt = '';
-    holder.append(image);
-  }
-};
-const move = (event) => {
-  const point = event.target.closest?.('.u-point');
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  if (!point || !step) return;
-  const all = [...element.querySelectorAll('.u-point')];
-  const next = all[(all.indexOf(point) + step + all.length) % all.length];
-  point.tabIndex = -1; next.tabIndex = 0; next.focus(); event.preventDefault();
-};
-element.addEventListener('pointerover', tell);
-element.addEventListener('focusin', tell);
-element.addEventListener('keydown', move);
-"""
 INTRO = """<div class="u-tab-intro"><h2>Does the model read both parts?</h2>
 <p>A query of picture and text is composed when neither part alone would do. Here each benchmark query was also
 asked with its picture only and with its text only.</p></div>"""
@@ -47,7 +22,7 @@ def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:
     gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
     with gr.Row(elem_id="d-bar", elem_classes="u-choices"):
         fields = [dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)]
-    shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=POINTS)
+    shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=scripts.POINTS)
     moved = [tab.select, *(field.input for field in fields)]
     gr.on(moved, partial(diagnose.show, frame.searchers), fields, shown, **PRIVATE)
     return Built(fields=fields, choices=choices)

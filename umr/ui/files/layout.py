@@ -14,6 +14,7 @@ from umr.ui.files import html as files_html
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
+from umr.ui.parts import scripts
 from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
 
@@ -21,22 +22,8 @@ KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "clip
 SHOWN = 24
 #: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
-PRESSED = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-pick]');
-  if (button) trigger('select', { id: button.dataset.pick });
-});
-const play = (event) => { event.target.closest?.('.u-card-video')?.querySelector('video')?.play().catch(() => {}); };
-const rest = (event) => { const card = event.target.closest?.('.u-card-video');
-  if (card && !card.contains(event.relatedTarget)) card.querySelector('video')?.pause(); };
-element.addEventListener('pointerover', play); element.addEventListener('pointerout', rest);
-element.addEventListener('focusin', play); element.addEventListener('focusout', rest);
-"""
-#: After a reference was chosen: back to this tab's query.
-TO_BAR = """() => { document.querySelector('#f-query')?.scrollIntoView({ block: 'center' });
-  document.querySelector('#f-text textarea')?.focus({ preventScroll: true }); }"""
 #: Gradio's own button for more files is a button within a button, without a name: it is hidden, and ours presses it.
-MORE = "() => { document.querySelector('#f-drop .icon-button .upload-container')?.click(); }"
+MORE = "#f-drop .icon-button .upload-container"
 
 
 @dataclass(frozen=True)
@@ -102,7 +89,7 @@ def _bench(searchers: Searchers) -> Bench:
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
             forget = gr.Button("Remove my files", elem_id="f-forget", visible=False)
-    more.click(None, js=MORE, api_visibility="private")
+    more.click(None, js=scripts.press(MORE), api_visibility="private")
     return Bench(drop, model, go, cancel, forget, gr.HTML(elem_id="f-status", js_on_load=None, apply_default_css=False))
 
 
@@ -133,7 +120,9 @@ def _bar() -> Bar:
             )
             find = gr.Button("Search my files", elem_id="f-find", variant="primary", scale=0)
         kind = gr.Radio(KINDS, value="all", label="Search in", elem_id="f-kind", container=False, show_label=False)
-        results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=PRESSED)
+        results = gr.HTML(
+            elem_id="f-results", apply_default_css=False, js_on_load=scripts.selects("pick") + scripts.PLAYS
+        )
     return Bar(column, image, text, find, kind, results)
 
 
@@ -171,7 +160,7 @@ def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
 
     gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
     bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE)
-    bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=TO_BAR)
+    bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
 
 
 def _update(shown: files.Shown) -> list[Any]:

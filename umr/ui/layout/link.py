@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +16,6 @@ from umr.ui.links import Filled, Given
 from umr.ui.parts import scripts
 from umr.ui.parts.wiring import PRIVATE, QUIET, Built, Run
 from umr.ui.searchers import Searchers
-
-#: The notices' button puts them away.
-AWAY = """
-element.addEventListener('click', (event) => {
-  if (event.target.closest('[data-away]')) element.querySelector('[role="alert"]')?.remove(); });
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +42,12 @@ def read(searchers: Searchers, address: object) -> Opened:
 
 def head_script() -> str:
     """What keeps the address, and what the browser itself leaves unsaid, for the page's head."""
-    keys = json.dumps({row.name: row.keys for row in TABS if row.keys})
-    return f"<script>{scripts.FOLLOW.replace('KEYS', keys, 1)}{scripts.VISITOR}</script>"
+    return scripts.head({row.name: row.keys for row in TABS if row.keys})
 
 
 def build_notices() -> gr.HTML:
     """Where it is said what of an address cannot be given."""
-    return gr.HTML(elem_id="notices", apply_default_css=False, js_on_load=AWAY)
+    return gr.HTML(elem_id="notices", apply_default_css=False, js_on_load=scripts.AWAY)
 
 
 def wire_link(searchers: Searchers, page: gr.Blocks, tabs: gr.Tabs, notices: gr.HTML, built: Sequence[Built]) -> None:

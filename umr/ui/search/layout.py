@@ -174,7 +174,7 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
         chips,
         **QUIET,
     )
-    chips.select(take, None, bar.text, **QUIET).success(None, js="() => document.querySelector('#q-go').click()")
+    chips.select(take, None, bar.text, **QUIET).success(None, js=scripts.press("#q-go"))
 
 
 def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:

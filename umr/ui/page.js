@@ -1,0 +1,276 @@
+// What runs in the visitor's browser: listeners of the page's own HTML, and small steps after an event, as functions of
+// `umr`. It stands in the page's head; umr/ui/parts/scripts.py says what calls what. No state but the address.
+
+window.umr = {
+  // ---- Listeners of a gr.HTML: its `element`, and its `trigger`, which begins an event of the component.
+
+  // One listener per component: what was pressed is told by the button's data attribute, as an event of the component.
+  pressed(element, trigger) {
+    const events = { pick: 'select', example: 'select', chip: 'select', turn: 'select', more: 'submit', words: 'copy',
+      details: 'expand' };
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('button');
+      const name = Object.keys(events).find((key) => button?.dataset[key] !== undefined);
+      if (name) trigger(events[name], { id: button.dataset[name] });
+    });
+  },
+
+  // The same where only one kind of button is listened to.
+  selects(element, trigger, name) {
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest(`[data-${name}]`);
+      if (button) trigger('select', { id: button.dataset[name] });
+    });
+  },
+
+  // Clips play while the pointer or the focus is on them, one at a time.
+  plays(element) {
+    const clip = (event) => event.target.closest?.('.u-card-video');
+    const play = (event) => { clip(event)?.querySelector('video')?.play().catch(() => {}); };
+    const rest = (event) => {
+      const card = clip(event);
+      if (card && !card.contains(event.relatedTarget)) card.querySelector('video')?.pause();
+    };
+    element.addEventListener('pointerover', play);
+    element.addEventListener('pointerout', rest);
+    element.addEventListener('focusin', play);
+    element.addEventListener('focusout', rest);
+  },
+
+  // The button that copies the page's address says that it did.
+  copies(element) {
+    element.addEventListener('click', async (event) => {
+      const button = event.target.closest('[data-copy]');
+      if (!button) return;
+      const label = button.querySelector('span');
+      try {
+        await navigator.clipboard.writeText(location.href);
+        label.textContent = 'Copied';
+      } catch {
+        label.textContent = 'Copy it from the address bar';
+      }
+      setTimeout(() => { label.textContent = 'Copy link'; }, 2500);
+    });
+  },
+
+  // The details are a panel beside the results: Escape or its button closes it and gives the focus back.
+  panel(element) {
+    const close = () => {
+      if (!document.body.classList.contains('u-details-open')) return;
+      document.body.classList.remove('u-details-open');
+      const id = document.querySelector('#details')?.dataset.for;
+      const cards = [...document.querySelectorAll('#results [data-details]')];
+      cards.find((button) => button.dataset.details === id)?.focus({ preventScroll: true });
+    };
+    element.addEventListener('click', (event) => { if (event.target.closest('[data-close], [data-pick]')) close(); });
+    document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
+  },
+
+  // The notices' button puts them away.
+  away(element) {
+    element.addEventListener('click', (event) => {
+      if (event.target.closest('[data-away]')) element.querySelector('[role="alert"]')?.remove();
+    });
+  },
+
+  // Compare: the same item is outlined in every column; arrows move through ranks and columns; the switch chooses the
+  // column that a small screen shows.
+  columns(element, trigger) {
+    const cellOf = (event) => event.target.closest?.('.u-cell');
+    const outline = (id) => element.querySelectorAll('.u-cell').forEach(
+      (cell) => cell.classList.toggle('u-same', id !== undefined && cell.dataset.id === id));
+    const enter = (event) => {
+      const cell = cellOf(event);
+      if (!cell) return;
+      outline(cell.dataset.id);
+      cell.querySelector('video')?.play().catch(() => {});
+    };
+    const leave = (event) => {
+      const cell = cellOf(event);
+      if (!cell || cell.contains(event.relatedTarget)) return;
+      cell.querySelector('video')?.pause();
+      if (!event.relatedTarget?.closest?.('.u-cell')) outline(element.querySelector('.u-cell:focus')?.dataset.id);
+    };
+    element.addEventListener('pointerover', enter);
+    element.addEventListener('pointerout', leave);
+    element.addEventListener('focusin', enter);
+    element.addEventListener('focusout', leave);
+    element.addEventListener('keydown', (event) => {
+      const cell = cellOf(event);
+      const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+      if (!cell || !step) return;
+      const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
+      const rank = [...cell.parentElement.children].indexOf(cell);
+      const next = columns[here + step[0]]?.querySelectorAll('.u-cell')[rank + step[1]];
+      if (!next || !next.offsetParent) return;
+      cell.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+      event.preventDefault();
+    });
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-show], [data-vote], [data-export]');
+      if (!button) return;
+      const { show, vote } = button.dataset;
+      if (show !== undefined) {
+        button.closest('.u-compare').dataset.shown = show;
+        button.parentElement.querySelectorAll('button').forEach(
+          (other) => other.setAttribute('aria-pressed', other === button));
+      } else if (vote) trigger('select', { id: vote });
+      else trigger('submit', { id: button.dataset.export });
+    });
+  },
+
+  // Diagnose: points tell what they are in the caption below the plot; arrow keys move from point to point.
+  points(element) {
+    const tell = (event) => {
+      const point = event.target.closest?.('.u-point');
+      if (!point) return;
+      const caption = element.querySelector('.u-caption-text'), holder = element.querySelector('.u-caption-picture');
+      caption.textContent = point.dataset.text + ' · ' + point.dataset.facts;
+      holder.replaceChildren();
+      if (point.dataset.picture) {
+        const image = new Image(56, 56);
+        image.src = point.dataset.picture;
+        image.alt = '';
+        holder.append(image);
+      }
+    };
+    const move = (event) => {
+      const point = event.target.closest?.('.u-point');
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!point || !step) return;
+      const all = [...element.querySelectorAll('.u-point')];
+      const next = all[(all.indexOf(point) + step + all.length) % all.length];
+      point.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+      event.preventDefault();
+    };
+    element.addEventListener('pointerover', tell);
+    element.addEventListener('focusin', tell);
+    element.addEventListener('keydown', move);
+  },
+
+  // ---- Steps after an event. None gives anything back: what it gave would be written into fields.
+
+  // Shows the panel for the chosen result.
+  openPanel(id) {
+    const panel = document.querySelector('#details');
+    panel.dataset.for = id;
+    panel.setAttribute('role', 'region');
+    panel.setAttribute('aria-label', 'Details of a result');
+    document.body.classList.add('u-details-open');
+    panel.scrollTop = 0;
+    requestAnimationFrame(() => panel.querySelector('[data-close]')?.focus({ preventScroll: true }));
+  },
+
+  // After a search: the page's address tells what is shown, and the results' beginning comes into view where it is not.
+  toResults(address) {
+    umr.address.tell('search', address);
+    const results = document.querySelector('#results'), bar = document.querySelector('#q-bar');
+    const top = results.getBoundingClientRect().top, kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);
+    if (top > innerHeight * 0.55 || top < 0)
+      window.scrollBy({ top: top - kept - 20, behavior: umr.scrolling() });
+  },
+
+  // After a reference was chosen: back to the query bar, ready to type what should change.
+  toBar() {
+    window.scrollTo({ top: 0, behavior: 'instant' });
+    document.querySelector('#q-text textarea')?.focus();
+  },
+
+  // The same in the tab of the visitor's own files.
+  toOwnBar() {
+    document.querySelector('#f-query')?.scrollIntoView({ block: 'center' });
+    document.querySelector('#f-text textarea')?.focus({ preventScroll: true });
+  },
+
+  // To the queries behind a number.
+  toDrill() {
+    const list = document.querySelector('#bench-drill .u-drill');
+    list?.focus({ preventScroll: true });
+    list?.scrollIntoView({ block: 'start', behavior: umr.scrolling() });
+  },
+
+  // Presses a button of the page.
+  press(selector) {
+    document.querySelector(selector)?.click();
+  },
+
+  // Hands an export to the browser's downloads.
+  save(file) {
+    if (!file?.content) return;
+    const bytes = Uint8Array.from(atob(file.content), (character) => character.charCodeAt(0));
+    const link = Object.assign(document.createElement('a'), { download: file.name,
+      href: URL.createObjectURL(new Blob([bytes], { type: file.type })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  },
+
+  scrolling: () => matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth',
+
+  // ---- Keeps the address as the page is, each tab its own part, without a reload. `keys`: tab -> keys, of the server.
+
+  address: {
+    opened: location.search,
+    given: false,
+    keys: {},
+    put(next) { history.replaceState(null, '', location.pathname + (next.size ? '?' + next : '') + location.hash); },
+    // What a tab shows.
+    tell(tab, address) {
+      if (!address) return;
+      const next = new URLSearchParams(address);
+      for (const [key, value] of new URLSearchParams(location.search))
+        if (!this.keys[tab].includes(key) && !next.has(key)) next.append(key, value);
+      this.put(next);
+    },
+    // Which tab is on show.
+    tab(name) {
+      if (!this.given) return;
+      const next = new URLSearchParams(location.search);
+      if (name === 'search') next.delete('tab'); else next.set('tab', name);
+      this.put(next);
+    },
+    // It is being given: from now on it follows what is on show, beginning with the tab.
+    give(tab) {
+      this.given = true;
+      this.tab(tab || 'search');
+    },
+  },
+};
+
+// The camera: what keeps it from being used is said below the bar, and the bar goes back to taking files.
+(() => {
+  const words = {
+    NotFoundError: 'No camera was found on this device: upload a picture instead.',
+    NotAllowedError: 'This page may not use the camera: allow it in the browser and try again, or upload a picture.',
+    SecurityError: 'Browsers give their camera to https addresses only: upload a picture instead.',
+  };
+  const other = 'The camera cannot be used now, perhaps as another program has it: upload a picture instead.';
+  let bar = null;
+  document.addEventListener('click', (event) => {
+    const source = event.target.closest?.('.source-selection button');
+    if (!source) return;
+    bar = source.closest('#q-bar, #c-bar');
+    document.querySelectorAll('.u-camera').forEach((told) => told.remove());
+  }, true);
+  const refuse = (name) => {
+    bar?.querySelector('.source-selection button')?.click();
+    const told = document.createElement('p');
+    told.className = 'u-notice u-camera';
+    told.setAttribute('role', 'alert');
+    told.textContent = words[name] || other;
+    bar?.after(told);
+  };
+  if (!navigator.mediaDevices) Object.defineProperty(navigator, 'mediaDevices', { value: {
+    enumerateDevices: async () => [], getUserMedia: async () => { throw new DOMException('', 'SecurityError'); } } });
+  const asked = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    try { return await asked(wanted); } catch (error) { refuse(error.name); throw error; }
+  };
+})();
+
+// A file that is dropped beside a box is not opened in the page's place.
+for (const name of ['dragover', 'drop'])
+  addEventListener(name, (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
