@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.catalogue.layout import FIELD, Body, Room, Stage, albedo, stage_of
+from training.catalogue.layout import FIELD, STYLES, Body, Room, Stage, albedo, stage_of
 from training.catalogue.scene import Scene, with_action
 
 TRAVEL = 0.28  # share of the frame's width over which objects stand, and which a slide crosses
@@ -70,7 +70,7 @@ def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> St
     kind = scene.action.kind
     mains = [_turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[:still.mains]]
     if kind == "changes colour" and moment.after:
-        colour = albedo(scene.action.colour, np.random.default_rng([seed, 78]), style == "shifted")
+        colour = albedo(scene.action.colour, np.random.default_rng([seed, 78]), STYLES[style].spread)
         mains = [replace(body, colour=colour) for body in mains]
     if kind in ("appears", "disappears") and moment.after != (kind == "appears"):
         mains = []

@@ -13,9 +13,46 @@ import numpy as np
 from training.catalogue.scene import COLOURS, Scene
 from training.catalogue.shapes import Shape, build_shape
 
-STYLES = ("catalogue", "shifted")
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """Where the light stands and the camera looks from, as ranges to draw from; nothing of it is ever described.
+
+    Attributes:
+        elevations: radians of the camera above the ground; one range is drawn, then a value of it.
+        azimuth: radians to either side of the front.
+        sun: radians of the sun to the side of the viewer, and above the ground.
+        warmth: share by which red gains and blue loses (or the other way round: the sign is drawn where `tinted`).
+        power, ambient: of the sun, and of the light from everywhere.
+        tinted: the light of the surroundings takes the tint too, so that nothing in the picture is white.
+        spread: how far a colour's shade may be from its name.
+    """
+
+    elevations: tuple[Range, ...] = ((0.36, 0.52),)
+    azimuth: float = 0.18
+    sun: tuple[Range, Range] = ((0.3, 1.2), (0.75, 1.05))
+    warmth: Range = (-0.05, 0.05)
+    power: Range = (1.10, 1.30)
+    ambient: Range = (0.42, 0.52)
+    tinted: bool = False
+    spread: float = 0.07
+
+
+#: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training; "light" and "camera" are the test's, and those
+#: with a 2 validation's: nothing that is chosen there has seen the test's styles.
+STYLES: dict[str, Style] = {
+    "catalogue": Style(),
+    "jittered": Style(elevations=((0.27, 0.66),), azimuth=0.32, sun=((0.2, 1.6), (0.55, 1.15)), warmth=(0.0, 0.11), power=(1.0, 1.4),
+                      ambient=(0.34, 0.56), tinted=True, spread=0.09),
+    "light": Style(sun=((1.2, 2.0), (0.40, 0.60)), warmth=(0.12, 0.20), power=(1.1, 1.4), ambient=(0.26, 0.34), tinted=True),
+    "camera": Style(elevations=((0.20, 0.26), (0.68, 0.82)), azimuth=0.40),
+    "light 2": Style(sun=((0.0, 0.3), (1.10, 1.35)), warmth=(0.09, 0.15), power=(1.35, 1.6), ambient=(0.30, 0.38), tinted=True),
+    "camera 2": Style(elevations=((0.28, 0.33), (0.58, 0.66)), azimuth=0.55),
+}
 SCALES = {"small": 0.62, "large": 1.0}
-COMPANION_SCALE = 0.60
+COMPANION_SCALE = 0.54  # less than a small main object: which of the two is the main one shows
 FIELD = math.tan(0.29)  # half the field of view, as a slope
 
 #: Linear-light albedo of the described colours.
@@ -86,7 +123,6 @@ class Light:
 @dataclass(frozen=True)
 class Ground:
     surface: str
-    shifted: bool
     turn: float
     u: float
     v: float
@@ -125,33 +161,31 @@ class Stage:
 def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STILL) -> Stage:
     """The stage of a scene under the nuisance of a seed, with room for a clip's motion.
 
-    Raises ValueError for a style that is not in STYLES."""
+    Raises:
+        ValueError: a style that is not in STYLES.
+    """
     if style not in STYLES:
         raise ValueError(f"style {style!r} is unknown; legal: {', '.join(STYLES)}")
-    rng = np.random.default_rng([seed, STYLES.index(style)])
-    shifted = style == "shifted"
-    bodies = _mains(scene, rng, shifted, room.circle > 0)
+    look = STYLES[style]
+    rng = np.random.default_rng([seed, list(STYLES).index(style)])
+    bodies = _mains(scene, rng, look, room.circle > 0)
     if scene.companion:
-        bodies = (*bodies, _companion(scene, bodies, rng, shifted))
-    elevation = rng.uniform(0.36, 0.52)
-    if shifted:
-        elevation = rng.uniform(0.17, 0.25) if rng.random() < 0.5 else rng.uniform(0.68, 0.85)
-    azimuth = rng.uniform(-0.18, 0.18)
-    camera = fit_camera(bodies, azimuth, elevation, room)
+        bodies = (*bodies, _companion(scene, bodies, rng, look))
+    low, high = look.elevations[int(rng.integers(len(look.elevations)))]
+    camera = fit_camera(bodies, rng.uniform(-look.azimuth, look.azimuth), rng.uniform(low, high), room)
     slack = rng.uniform(0.0, 0.04)
     x, y, z = camera.target
     jitter = rng.uniform(-0.012, 0.012, 2) * camera.distance
     camera = replace(camera, distance=camera.distance * (1 + slack), target=(x + jitter[0], y + jitter[1], z))
-    light, ground = _light(scene.surface, rng, shifted), _ground(scene.surface, rng, shifted)
+    light, ground = _light(scene.surface, rng, look), _ground(scene.surface, rng)
     if scene.size != "large":
         bodies = tuple(replace(body, scale=body.scale * SCALES[scene.size]) if i < scene.count else body
                        for i, body in enumerate(bodies))
     return Stage(bodies, scene.count, light, ground, camera)
 
 
-def albedo(colour: str, rng: np.random.Generator, shifted: bool = False) -> np.ndarray:
-    """A shade of the named colour, close enough to keep its name."""
-    spread = 0.16 if shifted else 0.07
+def albedo(colour: str, rng: np.random.Generator, spread: float = 0.07) -> np.ndarray:
+    """A shade of the named colour, (3,) float32 linear, close enough to keep its name."""
     shade = ALBEDO[colour] * rng.uniform(1 - spread, 1 + spread) * rng.uniform(1 - spread / 2, 1 + spread / 2, 3)
     return np.clip(shade, 0.008, 0.93).astype(np.float32)
 
@@ -163,9 +197,9 @@ def _body(category: str, colour: np.ndarray, finish: str, pattern: str, turn: fl
     return Body(shape, colour, finish, pattern, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
 
 
-def _mains(scene: Scene, rng: np.random.Generator, shifted: bool, any_turn: bool) -> tuple[Body, ...]:
+def _mains(scene: Scene, rng: np.random.Generator, look: Style, any_turn: bool) -> tuple[Body, ...]:
     """The counted objects at large size: alike but for their turn, in a row, or a triangle if wide and low."""
-    colour, phase, proportions = albedo(scene.colour, rng, shifted), float(rng.random()), int(rng.integers(1 << 30))
+    colour, phase, proportions = albedo(scene.colour, rng, look.spread), float(rng.random()), int(rng.integers(1 << 30))
     spread = 0.6 if scene.count == 1 else 0.4
     bodies = [replace(_body(scene.category, colour, scene.finish, scene.pattern, float(rng.uniform(-spread, spread)),
                             1.0, phase, np.random.default_rng(proportions)), any_turn=any_turn)
@@ -190,20 +224,23 @@ def _mains(scene: Scene, rng: np.random.Generator, shifted: bool, any_turn: bool
                  for body, (x, z) in zip(bodies, places))
 
 
-def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, shifted: bool) -> Body:
+def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, look: Style) -> Body:
     """The companion at its fixed scale, clear of the main objects on the side that the scene names."""
-    category, side = scene.companion.category, scene.companion.side
-    colour = albedo(scene.companion.colour, rng, shifted)
+    there = scene.companion
+    assert there is not None
+    colour = albedo(there.colour, rng, look.spread)
     turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
-    body = _body(category, colour, "matte", "plain", turn, COMPANION_SCALE, phase, rng)
+    body = _body(there.category, colour, there.finish, "plain", turn, COMPANION_SCALE, phase, rng)
     half, depth = body.reach()
     left, right = min(m.x - m.reach()[0] for m in mains), max(m.x + m.reach()[0] for m in mains)
-    back = min(m.z - m.reach()[1] for m in mains)
+    back, front = min(m.z - m.reach()[1] for m in mains), max(m.z + m.reach()[1] for m in mains)
     sign = 1 if rng.random() < 0.5 else -1
-    if side == "left":
+    if there.side == "left":
         return replace(body, x=left - 0.10 - half, z=float(rng.uniform(0.0, 0.15)))
-    if side == "right":
+    if there.side == "right":
         return replace(body, x=right + 0.10 + half, z=float(rng.uniform(0.0, 0.15)))
+    if there.side == "front":  # beside the middle, so that the main object is seen past it
+        return replace(body, x=sign * (0.60 * right + 0.80 * half), z=front + depth + 0.25)
     low = max(m.shape.box[3] * m.scale for m in mains) < 0.65  # one sees over it
     across = sign * (0.45 * right if low else 1.20 * right + 0.45 * half)
     return replace(body, x=0.0 if scene.count == 2 else across, z=back - depth - 0.45)
@@ -241,16 +278,14 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
     return camera
 
 
-def _light(surface: str, rng: np.random.Generator, shifted: bool) -> Light:
+def _light(surface: str, rng: np.random.Generator, look: Style) -> Light:
     side = 1.0 if rng.random() < 0.4 else -1.0
-    azimuth, elevation = side * rng.uniform(0.3, 1.2), rng.uniform(0.75, 1.05)
-    warmth, power, ambient = rng.uniform(-0.05, 0.05), rng.uniform(1.10, 1.30), rng.uniform(0.42, 0.52)
-    if shifted:
-        azimuth, elevation = side * rng.uniform(1.2, 2.0), rng.uniform(0.40, 0.60)
-        warmth = rng.choice((-1, 1)) * rng.uniform(0.12, 0.22)
-        power, ambient = rng.uniform(1.1, 1.4), rng.uniform(0.26, 0.34)
+    azimuth, elevation = side * rng.uniform(*look.sun[0]), rng.uniform(*look.sun[1])
+    warmth, power, ambient = rng.uniform(*look.warmth), rng.uniform(*look.power), rng.uniform(*look.ambient)
+    if look.tinted:
+        warmth *= rng.choice((-1, 1))
     tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
-    horizon, zenith = (np.array(colour, np.float32) * rng.uniform(0.92, 1.06) * (tint if shifted else 1)
+    horizon, zenith = (np.array(colour, np.float32) * rng.uniform(0.92, 1.06) * (tint if look.tinted else 1)
                        for colour in BACKDROPS[surface])
     level = math.cos(elevation)
     sun = np.array([math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level])
@@ -258,7 +293,6 @@ def _light(surface: str, rng: np.random.Generator, shifted: bool) -> Light:
                  zenith.astype(np.float32), side)
 
 
-def _ground(surface: str, rng: np.random.Generator, shifted: bool) -> Ground:
+def _ground(surface: str, rng: np.random.Generator) -> Ground:
     turn, u, v = rng.uniform(-0.5, 0.5), *rng.random(2)
-    scale = rng.uniform(0.27, 0.34) * (1.35 if shifted else 1.0)
-    return Ground(surface, shifted, float(turn), float(u), float(v), float(scale))
+    return Ground(surface, float(turn), float(u), float(v), float(rng.uniform(0.27, 0.34)))

@@ -9,24 +9,39 @@ from training.catalogue.animate import stages_of
 from training.catalogue.layout import Stage, stage_of
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.shading import backdrop, body_light, ground_light
-from training.catalogue.trace import first_hits, rays
+from training.catalogue.shapes import MAIN
+from training.catalogue.trace import first_hits, rays, to_local
 
 SUPERSAMPLING = 1.5
 FAR = 40.0
 
 
 def render_image(scene: Scene, seed: int, size: int, style: str = "catalogue") -> np.ndarray:
-    """A still (size, size, 3) uint8 of the scene; its action, if any, is ignored.
+    """A still of the scene; its action, if any, is ignored.
 
-    Args: seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
-    style: "catalogue", or "shifted" for the out-of-distribution rendering. Raises: ValueError for another style."""
+    Args:
+        scene: what is shown.
+        seed: draws everything that is never described (pose, light, camera, texture, proportions), >= 0.
+        size: pixels per side; any, 112 to 168 as a rule.
+        style: a key of layout.STYLES.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
+
+    Raises:
+        ValueError: another style.
+    """
     return draw(stage_of(with_action(scene, None), seed, style), size)
 
 
 def render_clip(scene: Scene, seed: int, size: int, n_frames: int, style: str = "catalogue") -> np.ndarray:
     """A clip (n_frames, size, size, 3) uint8, frames evenly spaced from the first moment to the last.
 
-    Every frame goes through the same path as a still. Raises: ValueError for a scene without an action."""
+    Every frame goes through the same path as a still.
+
+    Raises:
+        ValueError: a scene without an action, fewer than 2 frames, or an unknown style.
+    """
     return np.stack([draw(stage, size) for stage in stages_of(scene, seed, n_frames, style)])
 
 
@@ -52,6 +67,24 @@ def draw(stage: Stage, size: int) -> np.ndarray:
         _claim(i, *hits[i], depth, owner)
         _shade(stage, i, np.nonzero(owner == i)[0], depth, directions, canvas_P3, pixels)
     return _develop(canvas_P3 * np.float32(stage.exposure), pixels, size)
+
+
+def paint_shown(scene: Scene, seed: int, style: str = "catalogue", pixels: int = 48) -> float:
+    """Share of the picture in which the main objects' own material is seen: what tells colour, finish and pattern.
+
+    A low camera hides the top of a table, a companion in front hides a foot; legs, leaves and plates do not count."""
+    stage = stage_of(with_action(scene, None), seed, style)
+    directions = rays(stage.camera, pixels)
+    depth, owner = np.full(pixels * pixels, FAR, np.float32), np.full(pixels * pixels, -1, np.int8)
+    for i, body in enumerate(stage.bodies):
+        _claim(i, *first_hits(body, stage.camera, directions, pixels), depth, owner)
+    eye, shown = stage.camera.frame()[0], 0
+    for i, body in enumerate(stage.bodies[:stage.mains]):
+        mine = np.nonzero(owner == i)[0]
+        distances, parts = zip(*body.shape.parts(*to_local(
+            body, *(float(eye[axis]) + depth[mine] * directions[axis][mine] for axis in range(3)))), strict=True)
+        shown += int((np.array(parts)[np.argmin(distances, 0)] == MAIN).sum())
+    return shown / pixels ** 2
 
 
 def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, owner: np.ndarray) -> None:

@@ -44,7 +44,7 @@ def ground_light(stage: Stage, directions: Vectors, along: Array, pixels: int) -
     cos, sin = math.cos(ground.turn) * ground.tiles_per_unit, math.sin(ground.turn) * ground.tiles_per_unit
     level = np.log2(along * (2 * FIELD / pixels * ground.tiles_per_unit * TEXELS)) + 0.4
     u, v = cos * x - sin * z + ground.u, sin * x + cos * z + ground.v
-    paint = texture(ground.surface, ground.shifted).sample(u, v, level)
+    paint = texture(ground.surface).sample(u, v, level)
     sun, open_, tint = np.ones(len(x), np.float32), np.ones(len(x), np.float32), None
     zero = np.zeros(len(x), np.float32)
     for body in stage.bodies:
@@ -188,7 +188,7 @@ def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, inde
     reach = 0.10 * body.scale
     gap = distance_at(body, x + nx * reach, y + ny * reach, z + nz * reach)
     open_ = np.clip(0.3 + 0.7 * gap / reach, 0.25, 1) * (0.75 + 0.25 * np.clip(y / (0.25 * body.scale), 0, 1))
-    floor = texture(stage.ground.surface, stage.ground.shifted).mean_3
+    floor = texture(stage.ground.surface).mean_3
     high = (0.5 + 0.5 * ny)[:, None]
     around = (floor * 0.7 + 0.25) * (1 - high) + (light.zenith * 0.5 + 0.5) * high
     diffuse = around * (light.ambient * 1.15 * open_)[:, None] + light.key * (0.95 * toward * sun)[:, None]

@@ -40,9 +40,21 @@ def render_many(jobs: Sequence[Job], path: Path, size: int, workers: int = 2, n_
                 progress: bool = True) -> np.memmap:
     """Renders job i into row i of the .npy file `path`, skipping rows that an earlier run finished.
 
-    Returns: read-only uint8 (N, size, size, 3), with `n_frames` (N, n_frames, size, size, 3).
-    Rows do not depend on `workers`.
-    Raises: MismatchError if `path` holds other jobs; ConfigError without jobs or workers."""
+    Args:
+        jobs: what to render; rows do not depend on `workers`.
+        path: ends in .npy.
+        size: pixels per side.
+        workers: processes.
+        n_frames: of clips; None: stills.
+        progress: whether a line on stderr tells it.
+
+    Returns:
+        Read-only uint8 (N, size, size, 3), with `n_frames` (N, n_frames, size, size, 3).
+
+    Raises:
+        MismatchError: `path` holds other jobs.
+        ConfigError: no jobs or workers.
+    """
     path = Path(path)
     if not jobs or workers < 1:
         raise ConfigError(f"render_many needs at least one job and one worker, got {len(jobs)} and {workers}")
@@ -70,7 +82,11 @@ def render_many(jobs: Sequence[Job], path: Path, size: int, workers: int = 2, n_
 def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
     """Writes frames (F, H, W, 3) uint8 as an h264 mp4 (yuv420p), under a temporary name first. H and W must be even.
 
-    Deterministic on the same library versions: one encoder thread. Raises: ConfigError for another shape or type."""
+    Deterministic on the same library versions: one encoder thread.
+
+    Raises:
+        ConfigError: another shape or type.
+    """
     path = Path(path)
     odd = frames.ndim == 4 and (frames.shape[1] % 2 or frames.shape[2] % 2)
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or odd:

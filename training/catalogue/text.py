@@ -1,6 +1,7 @@
-"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not the word tables (phrases.py).
+"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not short queries (typed.py).
 
-Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of phrases.py.
+Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of phrases.py or
+phrases_unseen.py.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from itertools import combinations
 
 import numpy as np
 
-from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, WORDS, Phrasing, Words
+from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, Phrasing, Words
+from training.catalogue.phrases_unseen import WORDS
 from training.catalogue.scene import CATEGORIES, Companion, Scene
 
 ORIGINS = ("Delft", "Porto", "Kyoto", "Fez", "Turku", "Oaxaca", "Limoges", "Sheffield")
 PRICES = (12, 19, 25, 34, 48, 60, 85, 120)
 EXTRAS = ("dishwasher safe", "hand made", "made to order", "gift wrapped", "easy to repair", "guaranteed for life")
-TYPO_SHARE = 0.3
 PLURALS = {category: category + ("es" if category.endswith("x") else "s") for category in CATEGORIES}
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _MASK = (1 << 64) - 1
@@ -75,7 +76,7 @@ def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
     action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
     text = frame.format(N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree)
-    return _finish(text, dice, phrasing), _SAID[said]
+    return _capital(text), _SAID[said]
 
 
 def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
@@ -92,7 +93,7 @@ def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train"
         others.insert(dice.below(2), joined + ".")
     if dice.chance(0.7):
         others.insert(dice.below(len(others) + 1), dice.pick(DISTRACTIONS))
-    return _finish(" ".join(_capital(sentence) for sentence in sentences + others), dice, phrasing)
+    return " ".join(_capital(sentence) for sentence in sentences + others)
 
 
 def paraphrase(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
@@ -121,7 +122,7 @@ def facts(scene: Scene) -> list[str]:
 def entry(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
     """The text of an illustrated entry of `scene`: the facts alone, since the picture shows the scene."""
     dice = Dice(rng)
-    return _finish(_say_facts(dice.pick(WORDS[phrasing].entries), facts), dice, phrasing)
+    return _capital(_say_facts(dice.pick(WORDS[phrasing].entries), facts))
 
 
 def fact_words(facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
@@ -152,9 +153,9 @@ def agreement(scene: Scene) -> dict[str, str]:
     return ONE if scene.count == 1 else MANY
 
 
-def companion_phrase(companion: Companion) -> str:
-    """"a blue vase"."""
-    return with_article(f"{companion.colour} {companion.category}")
+def companion_phrase(companion: Companion, finish: str | None = None) -> str:
+    """Everything that is said of a companion but its place: "a blue glass vase". finish: other words for its finish."""
+    return with_article(f"{companion.colour} {finish or companion.finish} {companion.category}")
 
 
 def with_article(words: str) -> str:
@@ -166,22 +167,6 @@ def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
     """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
     clause = template.format(v=scene.action.colour, **agree)
     return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
-
-
-def typo(text: str, dice: Dice) -> str:
-    """`text` with two neighbouring letters swapped inside one word of four letters or more, or one dropped.
-
-    Short words only swap: a dropped letter would turn "black" into "back" and "sand" into "and"."""
-    words = text.split(" ")
-    long = [row for row, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
-    if not long:
-        return text
-    row = long[dice.below(len(long))]
-    word = words[row]
-    place = 1 + dice.below(len(word) - 2)
-    drop = len(word) > 5 and dice.chance(0.5)
-    words[row] = word[:place] + (word[place + 1:] if drop else word[place + 1] + word[place] + word[place + 2:])
-    return " ".join(words)
 
 
 _ATTRIBUTE_BITS = (("colour", 1), ("pattern", 2), ("finish", 4), ("size", 8))
@@ -220,7 +205,8 @@ def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> s
     if scene.companion is None:
         return dice.pick(words.alone).format(**agree)
     side = dice.pick(words.sides[scene.companion.side]).format(**agree)
-    return dice.pick(words.company).format(c=companion_phrase(scene.companion), side=side)
+    finish = dice.pick(words.adjectives["finish"][scene.companion.finish])
+    return dice.pick(words.company).format(c=companion_phrase(scene.companion, finish), side=side)
 
 
 def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
@@ -245,10 +231,3 @@ def _say_facts(template: str, facts: EntryFacts) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _finish(text: str, dice: Dice, phrasing: Phrasing) -> str:
-    """Capitalises; the unseen phrasing also misspells some texts."""
-    if phrasing == "unseen" and dice.chance(TYPO_SHARE):
-        text = typo(text, dice)
-    return _capital(text)

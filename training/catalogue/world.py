@@ -11,27 +11,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.catalogue.families import SPLITS, Split, clip_family, family
+from training.catalogue.families import clip_family, family
 from training.catalogue.scene import Scene
+from training.catalogue.splits import SPLITS, Split
 from umr.errors import ConfigError, MismatchError
 
-FORMAT = 1
+FORMAT = 2  # 1: companions without a finish, splits by the hash of a scene
 FAMILY_SIZE = 4
 CLIP_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One render: the row of its pixels, its nuisance seed, what it shows; mirrored, backwards: as a view of them (views.py)."""
+    """One render: the row of its pixels, its nuisance seed, what it shows, and in which style (a key of layout.STYLES).
+
+    mirrored, backwards: as a view of it (views.py)."""
 
     row: int
     seed: int
     scene: Scene
     mirrored: bool = False
     backwards: bool = False
+    style: str = "catalogue"
 
 
 @dataclass(frozen=True)
@@ -47,21 +52,33 @@ class World:
     manifest: dict
 
 
-def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
-    """n families of FAMILY_SIZE scenes and `renders` items each: the first scenes are rendered again where renders exceed scenes.
+def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: float = 0.0) -> list[list[Item]]:
+    """Families of FAMILY_SIZE scenes: the first scenes are rendered again where renders exceed scenes.
 
-    Family i does not depend on n. Raises ConfigError for fewer renders than scenes."""
+    Args:
+        n: how many; family i does not depend on it.
+        seed: of scenes and nuisance.
+        split: whose scenes.
+        renders: per family, at least one per scene.
+        jitter: share of the renders in the style "jittered", with wider lights and cameras.
+
+    Raises:
+        ConfigError: fewer renders than scenes, or a share outside 0 to 1.
+    """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
+    if not 0 <= jitter <= 1:
+        raise ConfigError(f"jitter is {jitter}; it is a share of the renders, from 0 to 1")
     families = []
     for number in range(n):
         scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
         rows = range(number * renders, (number + 1) * renders)
-        families.append([Item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE]) for place, row in enumerate(rows)])
+        families.append([_item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter)
+                         for place, row in enumerate(rows)])
     return families
 
 
-def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> list[list[Item]]:
+def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split, jitter: float = 0.0) -> list[list[Item]]:
     """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
     if n > len(families):
         raise ConfigError(f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills")
@@ -69,9 +86,14 @@ def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> l
     for number in range(n):
         rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
         scenes = clip_family(rng, list(dict.fromkeys(item.scene for item in families[number])))
-        clips.append([Item(row + place, render_seed(seed, split, "clip", row + place), scene) for place, scene in enumerate(scenes)])
+        clips.append([_item(row + place, render_seed(seed, split, "clip", row + place), scene, jitter) for place, scene in enumerate(scenes)])
         row += len(scenes)
     return clips
+
+
+def _item(row: int, seed: int, scene: Scene, jitter: float) -> Item:
+    """An item whose style its own seed decides, so that it depends on nothing else of the world."""
+    return Item(row, seed, scene, style="jittered" if seed % 10_000 < 10_000 * jitter else "catalogue")
 
 
 def render_seed(seed: int, split: str, stream: str, row: int) -> int:
@@ -79,32 +101,65 @@ def render_seed(seed: int, split: str, stream: str, row: int) -> int:
     return int.from_bytes(sha256(f"{seed} {split} {stream} {row}".encode()).digest()[:4], "big") >> 1
 
 
-def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, size: int = 112, workers: int = 2, renders: int = 5,
-                split: Split = "train", progress: bool = True) -> World:
-    """Plans, renders and writes a world, going on where a killed build stopped. Returns it loaded.
+@dataclass(frozen=True, kw_only=True)
+class WorldPlan:
+    """What a world holds. size: pixels per side; renders: per family; jitter: share of the renders with wider lights and cameras."""
 
-    Raises ConfigError for the test split (the benchmark has it), MismatchError if the folder holds another world."""
-    if split == "test":
+    families: int
+    clip_families: int = 0
+    seed: int = 7
+    size: int = 112
+    renders: int = 5
+    split: Split = "train"
+    jitter: float = 0.0
+
+
+def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, size: int = 112, workers: int = 2, progress: bool = True,
+                **settings: Any) -> World:
+    """Plans, renders and writes a world, going on where a killed build stopped.
+
+    Args:
+        folder: where it is written; world.json comes last.
+        n_families, n_clip_families: how many families of pictures, and of clips of the first of them.
+        seed: of everything that is drawn.
+        size: pixels per side.
+        workers: processes that render.
+        progress: whether a line on stderr tells it.
+        **settings: the other fields of WorldPlan: renders, split, jitter.
+
+    Returns:
+        The world, loaded.
+
+    Raises:
+        ConfigError: the test split (the benchmark has it).
+        MismatchError: the folder holds another world.
+    """
+    plan = WorldPlan(families=n_families, clip_families=n_clip_families, seed=seed, size=size, **settings)
+    if plan.split == "test":
         raise ConfigError("a training world is of the train or validation split; test scenes belong to the benchmark")
     from training.catalogue.store import Job, render_many  # the renderer and PyAV, needed only to build
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(n_families, seed, split, renders)
-    clips = plan_clips(families, n_clip_families, seed, split)
+    families = plan_families(plan.families, seed, plan.split, plan.renders, plan.jitter)
+    clips = plan_clips(families, plan.clip_families, seed, plan.split, plan.jitter)
     write_lines(folder / "scenes.jsonl", _lines(families))
     write_lines(folder / "clips.jsonl", _lines(clips))
-    render_many([Job(item.scene, item.seed) for items in families for item in items], folder / "pixels.npy", size, workers,
-                progress=progress)
-    if clips:
-        render_many([Job(item.scene, item.seed) for items in clips for item in items], folder / "clips.npy", size, workers, CLIP_FRAMES,
-                    progress=progress)
-    manifest = {"format": FORMAT, "split": split, "seed": seed, "size": size, "families": n_families, "renders_per_family": renders,
-                "images": n_families * renders, "clip_families": n_clip_families, "clips": sum(map(len, clips)), "clip_frames": CLIP_FRAMES,
-                "numpy": np.__version__, "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")}}
-    write_text(folder / "world.json", json.dumps(manifest, indent=2) + "\n")
+    for items, name, frames in ((families, "pixels.npy", None), (clips, "clips.npy", CLIP_FRAMES)):
+        jobs = [Job(item.scene, item.seed, item.style) for group in items for item in group]
+        if jobs:
+            render_many(jobs, folder / name, plan.size, workers, frames, progress)
+    write_text(folder / "world.json", json.dumps(_manifest(folder, plan, sum(map(len, clips))), indent=2) + "\n")
     return load_world(folder)
+
+
+def _manifest(folder: Path, plan: WorldPlan, clips: int) -> dict[str, Any]:
+    """What world.json says."""
+    return {"format": FORMAT, "split": plan.split, "seed": plan.seed, "size": plan.size, "families": plan.families,
+            "renders_per_family": plan.renders, "images": plan.families * plan.renders, "clip_families": plan.clip_families,
+            "clips": clips, "clip_frames": CLIP_FRAMES, "jitter": plan.jitter, "numpy": np.__version__,
+            "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")}}
 
 
 def load_world(folder: Path) -> World:
@@ -114,7 +169,8 @@ def load_world(folder: Path) -> World:
         raise ConfigError(f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ...")
     manifest = json.loads((folder / "world.json").read_text())
     if manifest["format"] != FORMAT:
-        raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: build it again")
+        raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: its scenes may be what is now held "
+                            "out for the test. Build it again: python -m training.catalogue world --out ...")
     for name, digest in manifest["files"].items():
         if file_hash(folder / name) != digest:
             raise MismatchError(f"{folder / name} changed after the world was built: build it again")
@@ -148,7 +204,7 @@ def write_lines(path: Path, rows: Iterable[dict]) -> None:
 def _lines(families: list[list[Item]]) -> Iterable[dict]:
     for number, items in enumerate(families):
         for item in items:
-            yield {"family": number, "row": item.row, "seed": item.seed, "scene": item.scene.to_json()}
+            yield {"family": number, "row": item.row, "seed": item.seed, "style": item.style, "scene": item.scene.to_json()}
 
 
 def _read(path: Path) -> list[list[Item]]:
@@ -158,5 +214,5 @@ def _read(path: Path) -> list[list[Item]]:
             row = json.loads(line)
             if row["family"] == len(families):
                 families.append([])
-            families[row["family"]].append(Item(row["row"], row["seed"], Scene.from_json(row["scene"])))
+            families[row["family"]].append(Item(row["row"], row["seed"], Scene.from_json(row["scene"]), style=row["style"]))
     return families

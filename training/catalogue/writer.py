@@ -21,15 +21,18 @@ import numpy as np
 from PIL import Image
 
 from training.catalogue.edits import Edit
+from training.catalogue.free import GRADES
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
 from training.catalogue.shortcut import draw_cue
+from training.catalogue.splits import Split
 from training.catalogue.text import EntryFacts
+from training.catalogue.typed import TypedQuery
 from training.catalogue.world import file_hash, write_lines, write_text
 from umr.errors import MismatchError
 
 DATASET_ID = 100
-FRAMES, FPS = 27, 12
+FRAMES, FPS = 24, 12
 QUALITY = {"images": 72, "queries": 70}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
 WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
@@ -58,11 +61,11 @@ class Media:
 
 @dataclass(slots=True)
 class Row:
-    """A candidate: what it shows and says; media: a path of the plan's media."""
+    """A candidate: what it shows (None: nothing is said of it) and says; media: a path of the plan's media."""
 
     did: str
     modality: str
-    scene: Scene
+    scene: Scene | None
     title: str
     text: str | None = None
     media: str | None = None
@@ -71,25 +74,39 @@ class Row:
 
 @dataclass(slots=True)
 class Ask:
-    """A query: its parts, the scene it starts from, the edit (None: the scene itself is wanted), its relevant and hard candidates."""
+    """A query and its answers.
+
+    Attributes:
+        text, media: its parts; media is a path of the plan's media.
+        scene: what it starts from; edit: what is changed of it (None: the scene itself, or what `typed` says, is wanted).
+        relevant, hard: ids of the best answers, and of near misses.
+        group: number of the scenes that it is not independent of; intervals resample groups.
+        facts: of a wanted entry.
+        typed: what a short query asks for.
+        grades: id -> graded relevance, where answers differ in it (free.py); None: every relevant one counts 1.
+    """
 
     text: str | None
     media: str | None
     scene: Scene
     relevant: list[str]
     hard: list[str]
+    group: int
     edit: Edit | None = None
     facts: EntryFacts | None = None
+    typed: TypedQuery | None = None
+    grades: dict[str, int] | None = None
 
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that will be written; queries by (task, split)."""
+    """Everything that will be written; queries by (task, split). split: whose scenes these are."""
 
     seed: int
     media: dict[str, Media] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     queries: dict[tuple[str, str], list[Ask]] = field(default_factory=dict)
+    split: Split = "test"
 
     def digest(self) -> str:
         """A hash of all media to render: equal plans may share files."""
@@ -122,15 +139,15 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
         write_lines(folder / files[-2], [_query(task, qid, ask) for qid, ask in zip(ids, asks, strict=True)])
-        write_text(folder / files[-1], "".join(f"{qid} 0 {did} 1 {TASK_IDS[task]}\n" for qid, ask in zip(ids, asks, strict=True)
-                                               for did in ask.relevant))
+        write_text(folder / files[-1], "".join(f"{qid} 0 {did} {grade} {TASK_IDS[task]}\n" for qid, ask in zip(ids, asks, strict=True)
+                                               for did, grade in (ask.grades or dict.fromkeys(ask.relevant, 1)).items()))
     files.append("instructions/query_instructions.tsv")
     write_text(folder / files[-1], _instructions())
     counts = {name: sum(row.modality == modality for row in plan.rows) for modality, name in POOLS.items()}
     counts |= {"queries": number, "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
                "media bytes": sum((folder / path).stat().st_size for path in plan.media)}
     write_text(folder / "benchmark.json", json.dumps({
-        "seed": plan.seed, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
+        "seed": plan.seed, "split": plan.split, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
     }, indent=2) + "\n")
     return counts
 
@@ -185,23 +202,36 @@ def render_file(task: tuple[Path, Media]) -> None:
 
 
 def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
-    content: dict[str, Any] = {"scene": row.scene.to_json()}
+    content: dict[str, Any] = {"scene": row.scene.to_json()} if row.scene else {}
     if row.facts:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
     fields = {"did": row.did, "txt": row.text, "img_path": None if is_clip else row.media, "modality": row.modality,
-              "src_content": json.dumps(content, separators=(",", ":")), "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
+              "src_content": json.dumps(content, separators=(",", ":")) if content else None, "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
     return fields | {"video_path": row.media} if is_clip else fields
 
 
 def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
-    content: dict[str, Any] = {"scene" if ask.edit is None else "reference": ask.scene.to_json()}
+    """The query's row. group: what intervals resample; "family" says the same inside the source, for readers of M-BEIR's fields alone."""
+    asked = ask.typed.to_json() if ask.typed else None
+    content: dict[str, Any] = asked or {"scene" if ask.edit is None else "reference": _brief(ask.scene)}
     if ask.edit:
         content["edit"] = ask.edit.to_json()
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
-    return {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
-            "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard, "task_id": TASK_IDS[task]}
+    content["family"] = ask.group
+    row = {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
+           "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard,
+           "task_id": TASK_IDS[task], "group": ask.group}
+    if ask.grades is not None:
+        row |= {"exact": [did for did, grade in ask.grades.items() if grade == GRADES["exact"]],
+                "edit_made_facts_kept": [did for did, grade in ask.grades.items() if grade >= GRADES["kept"]]}
+    return row
+
+
+def _brief(scene: Scene) -> dict[str, Any]:
+    """The scene's facts without what is not there."""
+    return {name: value for name, value in scene.to_json().items() if value is not None}
 
 
 def _instructions() -> str:
