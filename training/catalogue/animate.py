@@ -67,10 +67,12 @@ def stages_of(scene: Scene, seed: int, n_frames: int, style: str = "catalogue") 
 
 
 def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> Stage:
-    kind = scene.action.kind
+    action = scene.action
+    assert action is not None
+    kind = action.kind
     mains = [_turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[:still.mains]]
-    if kind == "changes colour" and moment.after:
-        colour = albedo(scene.action.colour, np.random.default_rng([seed, 78]), STYLES[style].spread)
+    if action.colour is not None and moment.after:
+        colour = albedo(action.colour, np.random.default_rng([seed, 78]), STYLES[style].spread)
         mains = [replace(body, colour=colour) for body in mains]
     if kind in ("appears", "disappears") and moment.after != (kind == "appears"):
         mains = []

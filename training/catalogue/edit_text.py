@@ -82,7 +82,7 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
         case "negation":
             return _refusal(edit, words, many)
         case "relative":
-            rel = dice.pick(RELATIVE[edit.attribute, edit.value])
+            rel = dice.pick(RELATIVE[edit.attribute or "", edit.value])
             return {"rel": rel, "a_rel": rel if many else with_article(rel), "rel_fragment": f"in a {rel} {edit.attribute}"}
         case "colour" | "pattern" | "finish" | "size":
             return _value(edit.kind, edit.value, words, many)
@@ -94,6 +94,7 @@ def _company(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: 
     if edit.kind == "add":
         return {"c": companion_phrase(edit.value), "side": dice.pick(words.sides[edit.value.side]).format(**agree)}
     there = reference.companion
+    assert there is not None, "only what is there can be changed"
     side = edit.value if edit.kind == "relation" else there.side
     slots = {"cat": there.category, "main": _noun(reference.category, reference.count > 1)["v"],
              "side": dice.pick(words.sides[side]).format(**agree)}
@@ -120,12 +121,13 @@ def _noun(category: str, many: bool) -> dict[str, str]:
 
 def _refusal(edit: Edit, words: EditWords, many: bool) -> dict[str, str]:
     """The slots of a negation: {not_v}, {any_but}, {attribute}."""
-    attribute = words.attributes[edit.attribute]
+    name = edit.attribute or ""
+    attribute = words.attributes[name]
     if edit.attribute == "surface":
         on = words.surfaces[edit.value]
         return {"not_v": f"not {on}", "any_but": f"anywhere but {on}", "attribute": attribute}
     if edit.attribute == "category":
         noun = _noun(edit.value, many)["av"]
         return {"not_v": f"not {noun}", "any_but": f"as anything but {noun}", "attribute": attribute}
-    value = words.values[edit.attribute][edit.value]
-    return {"not_v": f"not {value}", "any_but": f"in any {edit.attribute} but {value}", "attribute": attribute}
+    value = words.values[name][edit.value]
+    return {"not_v": f"not {value}", "any_but": f"in any {name} but {value}", "attribute": attribute}

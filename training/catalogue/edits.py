@@ -60,10 +60,12 @@ class Edit:
         if self.parts:
             return {name: values for part in self.parts for name, values in part.allowed(reference).items()}
         if self.kind == "negation":
-            fits = getattr(reference, self.attribute) == self.value
-            return {self.attribute: tuple(value for value in LEGAL[self.attribute] if value != self.value) if fits else ()}
+            name = self.attribute or ""
+            fits = getattr(reference, name) == self.value
+            return {name: tuple(value for value in LEGAL[name] if value != self.value) if fits else ()}
         if self.kind == "relative":
-            return {self.attribute: beyond(self.attribute, getattr(reference, self.attribute), self.value)}
+            name = self.attribute or ""
+            return {name: beyond(name, getattr(reference, name), self.value)}
         if self.kind == "action":
             return {"action": (self.value,) if reference.action != self.value else ()}
         if self.kind in SIMPLE:
@@ -80,9 +82,10 @@ class Edit:
         if self.kind == "remove":
             return {"companion": (None,)}
         if self.kind == "swap":
-            mine, its = getattr(reference, self.attribute), getattr(there, self.attribute)
-            changed = replace(there, **{self.attribute: mine})
-            return {self.attribute: (its,), "companion": (changed,)} if mine != its else {"companion": ()}
+            shared = self.attribute or ""
+            mine, its = getattr(reference, shared), getattr(there, shared)
+            changed = replace(there, **{shared: mine})
+            return {shared: (its,), "companion": (changed,)} if mine != its else {"companion": ()}
         name = "side" if self.kind == "relation" else COMPANION_KINDS[self.kind]
         return {"companion": (replace(there, **{name: self.value}),) if getattr(there, name) != self.value else ()}
 
@@ -177,8 +180,8 @@ def between(reference: Scene, target: Scene, rng: np.random.Generator | None = N
         swap = Edit("swap", attribute=changed[0])
         if reference.companion and swap.matches(reference, target):
             return swap
-    parts = tuple(_single(name, reference, target) for name in changed[:4])
-    if not 1 <= len(parts) <= 3 or None in parts:
+    parts = tuple(part for part in (_single(name, reference, target) for name in changed[:4]) if part is not None)
+    if not 1 <= len(changed) <= 3 or len(parts) < len(changed):
         return None
     if len(parts) > 1:
         return Edit("two" if len(parts) == 2 else "three", parts=parts)

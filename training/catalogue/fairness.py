@@ -27,7 +27,7 @@ from training.catalogue.layout import STYLES
 from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
-from training.catalogue.world import load_world
+from training.catalogue.world import Item, load_world
 from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
@@ -109,9 +109,13 @@ def report(trial: Trial, workers: int = 2) -> list[Row]:
 def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: int = 0) -> list[Row]:
     """The same over the first `pictures` renders of a built world, so that nothing is rendered.
 
-    The last fifth, of whole families, is held out: no scene of it is trained on. Raises: ConfigError for a world of
-    fewer than 10 families among these pictures."""
-    world, items, ends = load_world(folder), [], [0]
+    The last fifth, of whole families, is held out: no scene of it is trained on.
+
+    Raises:
+        ConfigError: a world of fewer than 10 families among these pictures.
+    """
+    world, ends = load_world(folder), [0]
+    items: list[Item] = []
     for family in world.families:
         if len(items) + len(family) > pictures:
             break
@@ -146,7 +150,7 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
 
 def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112,
                   style: str = "catalogue") -> None:
-    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises: ValueError without scenes."""
+    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises ValueError without scenes."""
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
     path = Path(path)
@@ -174,7 +178,8 @@ def _batch(pictures_BSS3: np.ndarray) -> Tensor:
 def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed: int) -> _Judge:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        judge = _Judge().to(memory_format=torch.channels_last)
+        judge = _Judge()
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)

@@ -271,7 +271,8 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
         local[:, :2] -= middle
         distance = max((np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
                        (np.abs(local[:, 1]) / inside - local[:, 2]).max())
-    camera = Camera(tuple(float(t) for t in target), azimuth, elevation, float(distance))
+    x, y, z = (float(t) for t in target)
+    camera = Camera((x, y, z), azimuth, elevation, float(distance))
     for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
         turned = fit_camera(bodies, azimuth + turn, elevation, replace(room, sweep=0.0))
         camera = replace(camera, distance=max(camera.distance, turned.distance))

@@ -70,11 +70,13 @@ class _Writer:
                 self.paths[item.row] = path = self._picture(item, "images", f"{item.row:06}")
                 self._row("image", item.scene, media=path)
                 if not self.dids["text"][item.scene]:
-                    self._row("text", item.scene, text=text.passage(item.scene, self.rng))
+                    self._row("text", item.scene, text.passage(item.scene, self.rng))
+        pixels = self.world.clip_pixels
         for items in self.world.clip_families:
             for item in items:
+                assert pixels is not None
                 path = f"files/clips/{item.row:06}.mp4"
-                frames = self.world.clip_pixels[item.row]
+                frames = pixels[item.row]
                 write_clip(self.folder / path, frames, fps=4)
                 self.plan.media[path] = Media("clips", item.scene, item.seed, frames.shape[1])
                 self._row("video", item.scene, media=path)
@@ -110,7 +112,7 @@ class _Writer:
                 path = f"files/images/{len(self.plan.rows):06}-c.webp"
                 job = self.plan.media[path] = Media("images", item.scene, item.seed, pixels.shape[0], item.style)
                 job.save(self.folder / path, _altered(pixels, rng) if alter else pixels)
-                self.plan.rows.append(Row(f"{DATASET_ID}:{len(self.plan.rows)}", "image", None, "", media=path))
+                self.plan.rows.append(Row(f"{DATASET_ID}:{len(self.plan.rows)}", "image", item.scene, "", media=path, unsaid=True))
 
     def _compose(self, item: Item, target: Scene, task: str, modality: str, text_shortcut: float, picture_shortcut: float) -> None:
         edit = edits.between(item.scene, target, self.rng)
@@ -137,8 +139,8 @@ class _Writer:
             job.save(self.folder / path, np.asarray(pixels))
         return path
 
-    def _row(self, modality: str, scene: Scene, **fields: str) -> None:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), **fields)
+    def _row(self, modality: str, scene: Scene, words: str | None = None, media: str | None = None) -> None:
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), words, media)
         self.plan.rows.append(row)
         self.dids[modality][scene].append(row.did)
 

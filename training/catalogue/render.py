@@ -59,7 +59,8 @@ def draw(stage: Stage, size: int) -> np.ndarray:
     down = np.nonzero((directions[1] < -0.004) & (owner < 0))[0]
     along = -float(eye[1]) / directions[1][down]
     down, along = down[along < FAR], along[along < FAR]
-    canvas_P3[down] = ground_light(stage, tuple(axis[down] for axis in directions), along, pixels)
+    x, y, z = directions
+    canvas_P3[down] = ground_light(stage, (x[down], y[down], z[down]), along, pixels)
     for i in solid:
         _shade(stage, i, np.nonzero(owner == i)[0], depth, directions, canvas_P3, pixels)
     clear = [i for i, body in enumerate(stage.bodies) if body.finish == "glass"]

@@ -6,8 +6,10 @@ phrases_unseen.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +23,7 @@ EXTRAS = ("dishwasher safe", "hand made", "made to order", "gift wrapped", "easy
 PLURALS = {category: category + ("es" if category.endswith("x") else "s") for category in CATEGORIES}
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _MASK = (1 << 64) - 1
+_T = TypeVar("_T")
 
 
 class Dice:
@@ -40,7 +43,7 @@ class Dice:
         """True with probability `share`."""
         return self.below(1 << 20) < share * (1 << 20)
 
-    def pick(self, values: tuple) -> object:
+    def pick(self, values: Sequence[_T]) -> _T:
         """One of `values`, uniformly."""
         return values[self.below(len(values))] if len(values) > 1 else values[0]
 
@@ -165,7 +168,7 @@ def with_article(words: str) -> str:
 
 def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
     """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
-    clause = template.format(v=scene.action.colour, **agree)
+    clause = template.format(v=scene.action and scene.action.colour, **agree)
     return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
 
 
@@ -181,7 +184,8 @@ _FRAMES = {name: (words.captions, words.captions + words.placed_captions) for na
 def _object(scene: Scene, dice: Dice, words: Words, said: int) -> str:
     """The main object(s) with the attributes whose bits are in `said`: "two small red mugs with stripes"."""
     many = scene.count > 1
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     order = ("pattern", "colour", "finish") if dice.chance(0.5) else ("colour", "pattern", "finish")
     for attribute in order:
         if said & _BIT[attribute]:
@@ -210,6 +214,7 @@ def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> s
 
 
 def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    assert scene.action is not None
     clause = action_clause(scene, dice.pick(words.actions[scene.action.kind]), agree)
     return dice.pick(words.action_joins).format(x=clause)
 

@@ -66,7 +66,7 @@ class _Noise:
 
     def cloud(self, cells: int, octaves: int) -> np.ndarray:
         """Octaves at doubling frequency and halving weight; mean near 0.5."""
-        return sum(self.value(cells * 2**k) * 0.5 ** (k + 1) for k in range(octaves))
+        return np.add.reduce([self.value(cells * 2**k) * 0.5 ** (k + 1) for k in range(octaves)])
 
 
 def _mix(low: tuple, high: tuple, share: np.ndarray) -> np.ndarray:

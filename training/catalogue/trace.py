@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +33,7 @@ def to_local(body: Body, x: Array, y: Array, z: Array) -> Vectors:
     return cos * x - sin * z, y * shrink, sin * x + cos * z
 
 
-def turn_in(body: Body, x: Array, y: Array, z: Array) -> Vectors:
+def turn_in(body: Body, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     """World directions in the body's own frame."""
     cos, sin = math.cos(body.turn), math.sin(body.turn)
     return cos * x - sin * z, y, sin * x + cos * z
@@ -48,18 +50,17 @@ def distance_at(body: Body, x: Array, y: Array, z: Array) -> Array:
     return body.shape.distance(*to_local(body, x, y, z)) * body.scale
 
 
-def _through_box(body: Body, origin: Vectors, direction: Vectors, margin: float) -> tuple[Array, Array]:
+def _through_box(body: Body, origin: Sequence[Any], direction: Sequence[Array], margin: float) -> tuple[Array, Array]:
     """Where rays (shape units) enter and leave the body's box; entry beyond exit means a miss."""
-    enter, leave = None, None
+    enter, leave = np.float32(-np.inf), np.float32(np.inf)
     for axis in range(3):
         step = direction[axis]
         inverse = 1 / np.where(np.abs(step) < 1e-6, np.float32(1e-6), step)
         a = (body.shape.box[2 * axis] - margin - origin[axis]) * inverse
         b = (body.shape.box[2 * axis + 1] + margin - origin[axis]) * inverse
         low, high = np.minimum(a, b), np.maximum(a, b)
-        enter = low if enter is None else np.maximum(enter, low)
-        leave = high if leave is None else np.minimum(leave, high)
-    return enter, leave
+        enter, leave = np.maximum(enter, low), np.minimum(leave, high)
+    return np.asarray(enter), np.asarray(leave)
 
 
 def _window(body: Body, camera: Camera, pixels: int) -> Array:
@@ -131,7 +132,7 @@ def sun_visibility(body: Body, x: Array, y: Array, z: Array, sun: Array, softnes
 
 def normals(body: Body, x: Array, y: Array, z: Array) -> Vectors:
     """Outward unit normals in the body's frame at points of its surface, by four-point differences."""
-    total = [0.0, 0.0, 0.0]
+    total: list[Any] = [0.0, 0.0, 0.0]
     for corner in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
         gap = body.shape.distance(x + corner[0] * 0.0035, y + corner[1] * 0.0035, z + corner[2] * 0.0035)
         total = [value + corner[axis] * gap for axis, value in enumerate(total)]

@@ -6,6 +6,7 @@ free: "purple candle" is true of two purple candles with a chair behind them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +37,12 @@ RELATIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("behind",): ("in front of",),
     SIDES: ("with", "and", "together with"),
 }
-_FINISHES = {"matte": ("matte", "matt"), "glossy": ("glossy", "shiny"), "metal": ("metal", "metallic"), "glass": ("glass",)}
-_PATTERNS = {"plain": ("plain",), "striped": ("striped",), "dotted": ("dotted", "spotted"), "checked": ("checked", "chequered"),
+_FINISHES: Mapping[Any, tuple[str, ...]] = {"matte": ("matte", "matt"), "glossy": ("glossy", "shiny"), "metal": ("metal", "metallic"), "glass": ("glass",)}
+_PATTERNS: Mapping[Any, tuple[str, ...]] = {"plain": ("plain",), "striped": ("striped",), "dotted": ("dotted", "spotted"), "checked": ("checked", "chequered"),
              "zigzag": ("zigzag",)}
-_SIZES = {"small": ("small", "little"), "large": ("large", "big")}
+_SIZES: Mapping[Any, tuple[str, ...]] = {"small": ("small", "little"), "large": ("large", "big")}
 _SURFACES = {"studio": ("in a studio", "in the studio")}
-_COUNTS = {1: ("one", "single"), 2: ("two", "2"), 3: ("three", "3")}
+_COUNTS: Mapping[Any, tuple[str, ...]] = {1: ("one", "single"), 2: ("two", "2"), 3: ("three", "3")}
 _OPENINGS = ("", "", "", "", "", "", "photo of ", "picture of ", "find ", "show me ")
 
 
@@ -165,5 +166,5 @@ def _word(attribute: str, value: Any, dice: Dice) -> str:
     """One word (of a surface two or three) for a value."""
     if attribute == "surface":
         return dice.pick(_SURFACES.get(value, (f"on {value}",)))
-    tables: dict[str, dict[Any, tuple[str, ...]]] = {"finish": _FINISHES, "pattern": _PATTERNS, "size": _SIZES, "count": _COUNTS}
+    tables: dict[str, Mapping[Any, tuple[str, ...]]] = {"finish": _FINISHES, "pattern": _PATTERNS, "size": _SIZES, "count": _COUNTS}
     return dice.pick(tables.get(attribute, {}).get(value, (str(value),)))

@@ -178,7 +178,7 @@ def load_world(folder: Path) -> World:
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     clip_pixels = np.load(folder / "clips.npy", mmap_mode="r") if clips else None
     for name, rows, array in (("pixels.npy", manifest["images"], pixels), ("clips.npy", manifest["clips"], clip_pixels)):
-        if rows and len(array) != rows:
+        if array is not None and len(array) != rows:
             raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
 

@@ -33,7 +33,7 @@ from umr.errors import MismatchError
 
 DATASET_ID = 100
 FRAMES, FPS = 24, 12
-QUALITY = {"images": 72, "queries": 70}
+QUALITY = {"images": 62, "queries": 62}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
 WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
@@ -61,15 +61,16 @@ class Media:
 
 @dataclass(slots=True)
 class Row:
-    """A candidate: what it shows (None: nothing is said of it) and says; media: a path of the plan's media."""
+    """A candidate: what it shows and says; media: a path of the plan's media; unsaid: nothing of the scene is written beside it."""
 
     did: str
     modality: str
-    scene: Scene | None
+    scene: Scene
     title: str
     text: str | None = None
     media: str | None = None
     facts: EntryFacts | None = None
+    unsaid: bool = False
 
 
 @dataclass(slots=True)
@@ -202,7 +203,7 @@ def render_file(task: tuple[Path, Media]) -> None:
 
 
 def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
-    content: dict[str, Any] = {"scene": row.scene.to_json()} if row.scene else {}
+    content: dict[str, Any] = {"scene": row.scene.to_json()} if not row.unsaid else {}
     if row.facts:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
