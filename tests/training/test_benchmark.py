@@ -1,4 +1,5 @@
-"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, M-BEIR files that are the same for the same seed."""
+"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, M-BEIR files that are the same
+for the same seed."""
 
 import json
 from collections import Counter
@@ -20,8 +21,16 @@ from training.catalogue.splits import is_cluttered, split_of
 from umr.errors import ConfigError, MismatchError
 from umr.types import Embeddings
 
-TINY = pool.Sizes(grid=GridSizes(categories=3, colours=4, surfaces=3, counted=(2, 1), arrangements=3, cluttered=2, combined=(3, 1)),
-                  with_entries=8, with_clips=6, it2i=24, ind=10, other=8, typed=18, free=20)
+TINY = pool.Sizes(
+    grid=GridSizes(categories=3, colours=4, surfaces=3, counted=(2, 1), arrangements=3, cluttered=2, combined=(3, 1)),
+    with_entries=8,
+    with_clips=6,
+    it2i=24,
+    ind=10,
+    other=8,
+    typed=18,
+    free=20,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +75,12 @@ def test_relevant_sets_are_all_candidates_that_satisfy_the_query(plan):
         if ask.typed:
             right = [row.did for row in rows if ask.typed.matches(row.scene)]
         else:
-            right = [row.did for row in rows if (ask.facts is None or row.facts == ask.facts)
-                     and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)]
+            right = [
+                row.did
+                for row in rows
+                if (ask.facts is None or row.facts == ask.facts)
+                and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)
+            ]
         assert right and ask.relevant == right, (task, split)
 
 
@@ -112,7 +125,8 @@ def test_the_table_of_scenes_gives_the_answers_of_the_edits(plan):
         assert table.distance(ask.scene).tolist() == [len(differences(ask.scene, scene)) for scene in scenes]
         if ask.edit:
             assert table.relevant(ask.scene, ask.edit).tolist() == [
-                row for row, scene in enumerate(scenes) if ask.edit.matches(ask.scene, scene)]
+                row for row, scene in enumerate(scenes) if ask.edit.matches(ask.scene, scene)
+            ]
 
 
 def test_no_scene_of_the_benchmark_can_be_trained_on(plan, validation):
@@ -159,7 +173,9 @@ def test_pools_of_composed_queries_are_hard(plan):
         assert ask.scene in images.values() and (hard[0] == ask.scene or len(differences(ask.scene, target)) > 2)
         assert len(hard) >= 4 and all(len(differences(scene, target)) <= 2 for scene in hard)
         assert not set(ask.hard) & set(ask.relevant)
-        other_values += any(differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values())
+        other_values += any(
+            differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values()
+        )
     assert other_values > 20
 
 
@@ -175,14 +191,21 @@ def test_splits_are_what_their_names_say(plan, validation):
             assert held == (split == "combination") and (is_cluttered(ask.scene) or split != "clutter")
             assert (ask.edit.kind in COMPOUND) == (split == "twofold") or split == "binding"
             if split == "binding":
-                assert ask.scene.companion and any(part.kind in benchmark.BINDING for part in (ask.edit.parts or (ask.edit,)))
-    assert {split for _, split, _ in asks(validation)} == {split for _, split, _ in asks(plan)} - {"combination", "clutter"}
+                assert ask.scene.companion and any(
+                    part.kind in benchmark.BINDING for part in (ask.edit.parts or (ask.edit,))
+                )
+    assert {split for _, split, _ in asks(validation)} == {split for _, split, _ in asks(plan)} - {
+        "combination",
+        "clutter",
+    }
 
 
 def test_an_unusual_camera_hides_nothing_that_is_asked(plan):
     for split, ask, job in pictured(plan):
         if split == "camera":
-            usual = plan.media[next(path for path, other in plan.media.items() if other.scene == ask.scene and other.kind == "images")]
+            usual = plan.media[
+                next(path for path, other in plan.media.items() if other.scene == ask.scene and other.kind == "images")
+            ]
             assert paint_shown(ask.scene, job.seed, job.style) >= 0.5 * paint_shown(ask.scene, usual.seed)
 
 
@@ -202,8 +225,12 @@ def test_shortcut_splits_ask_the_same_and_differ_in_the_tag_alone(plan):
 
 def test_phrasings_and_typing_errors_of_the_test_are_not_validations(plan, validation):
     wrong = {way for ways in typos.MISSPELLINGS.values() for way in ways}
-    words = {made.split: [set(ask.text.lower().replace(",", " ").replace("?", " ").split()) for ask in made.queries["it2i", "typos"]]
-             for made in (plan, validation)}
+    words = {
+        made.split: [
+            set(ask.text.lower().replace(",", " ").replace("?", " ").split()) for ask in made.queries["it2i", "typos"]
+        ]
+        for made in (plan, validation)
+    }
     assert all(line & wrong for line in words["test"]) and not any(line & wrong for line in words["validation"])
     texts = {made.split: {ask.text for ask in made.queries["it2i", "phrasing"]} for made in (plan, validation)}
     assert not texts["test"] & texts["validation"]
@@ -232,26 +259,45 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
     writer.write(benchmark.make_plan(3, TINY, "test"), tmp_path / "two", 1)
     assert json.loads((tmp_path / "one/benchmark.json").read_text())["split"] == "test"
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file())
+    assert names == sorted(
+        path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()
+    )
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-    candidates = {row["did"]: row for path in (tmp_path / "one/cand_pool/local").glob("*_cand_pool.jsonl") for row in read(path)}
+    candidates = {
+        row["did"]: row for path in (tmp_path / "one/cand_pool/local").glob("*_cand_pool.jsonl") for row in read(path)
+    }
     assert len(candidates) == len(plan.rows) == sum(counts[name] for name in ("image", "passage", "entry", "clip"))
     for row in candidates.values():
         media = row["img_path"] or row.get("video_path")
-        assert (media is None) == (row["modality"] == "text") and (row["txt"] is None) == (row["modality"] in ("image", "video"))
+        assert (media is None) == (row["modality"] == "text") and (row["txt"] is None) == (
+            row["modality"] in ("image", "video")
+        )
         if media:
             assert world.file_hash(tmp_path / "one" / media) == row["content_hash"]
         Scene.from_json(json.loads(row["src_content"])["scene"])
     for path in (tmp_path / "one/query/test").glob("*.jsonl"):
-        qrels = [line.split() for line in (tmp_path / "one/qrels/test" / f"{path.stem}_qrels.txt").read_text().splitlines()]
+        qrels = [
+            line.split() for line in (tmp_path / "one/qrels/test" / f"{path.stem}_qrels.txt").read_text().splitlines()
+        ]
         for row in read(path):
             graded = {"exact", "edit_made_facts_kept"} if "free" in path.name else set()
-            assert set(row) == graded | {"qid", "query_txt", "query_img_path", "query_modality", "query_src_content", "pos_cand_list",
-                                         "neg_cand_list", "task_id", "group"}
+            assert set(row) == graded | {
+                "qid",
+                "query_txt",
+                "query_img_path",
+                "query_modality",
+                "query_src_content",
+                "pos_cand_list",
+                "neg_cand_list",
+                "task_id",
+                "group",
+            }
             judged = {did: int(grade) for qid, _, did, grade, _ in qrels if qid == row["qid"]}
             best = max(judged.values())
-            assert [did for did, grade in judged.items() if grade == best] == row["pos_cand_list"] and (graded or best == 1)
+            assert [did for did, grade in judged.items() if grade == best] == row["pos_cand_list"] and (
+                graded or best == 1
+            )
             if graded:
                 assert row["exact"] == [did for did, grade in judged.items() if grade == 4]
                 assert row["edit_made_facts_kept"] == [did for did, grade in judged.items() if grade >= 2]
@@ -297,8 +343,11 @@ def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_numb
     assert all(items[0].scene == items[4].scene and items[0].seed != items[4].seed for items in many)
     assert {split_of(item.scene) for items in many for item in items} == {"train"}
     clips = world.plan_clips(many, 2, 9, "train")
-    assert all(replace(clip.scene, action=None) in {item.scene for item in items} for items, row in zip(many, clips, strict=False)
-               for clip in row)
+    assert all(
+        replace(clip.scene, action=None) in {item.scene for item in items}
+        for items, row in zip(many, clips, strict=False)
+        for clip in row
+    )
     with pytest.raises(ConfigError, match="stills"):
         world.plan_clips(few, 4, 9, "train")
 
@@ -323,16 +372,24 @@ def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
     made = world.build_world(tmp_path / "world", 3, 1, 5, size=16, workers=1, progress=False)
     counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
     assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
-    candidates = {row["did"]: row for path in (tmp_path / "mbeir/cand_pool/local").glob("*.jsonl") for row in read(path)}
+    candidates = {
+        row["did"]: row for path in (tmp_path / "mbeir/cand_pool/local").glob("*.jsonl") for row in read(path)
+    }
     queries = read(tmp_path / "mbeir/query/train/mbeir_catalogue_it2i_ind_train.jsonl")
     assert len(queries) > 20
     for row in queries:
         source = json.loads(row["query_src_content"])
         edit, reference = Edit.from_json(source["edit"]), Scene.from_json(source["reference"])
-        right = [did for did, other in candidates.items() if other["modality"] == "image"
-                 and edit.matches(reference, Scene.from_json(json.loads(other["src_content"])["scene"]))]
+        right = [
+            did
+            for did, other in candidates.items()
+            if other["modality"] == "image"
+            and edit.matches(reference, Scene.from_json(json.loads(other["src_content"])["scene"]))
+        ]
         assert sorted(row["pos_cand_list"]) == sorted(right)
-        assert row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
+        assert (
+            row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
+        )
         assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "three", "negation")
     with pytest.raises(ConfigError, match="share"):
         mbeir_world.write_mbeir(made, tmp_path / "other", 5, text_shortcut=2.0)
@@ -342,15 +399,18 @@ def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):
     made = world.build_world(tmp_path / "world", 4, 0, 5, size=16, workers=1, progress=False)
     mbeir_world.write_mbeir(made, tmp_path / "plain", 5)
     mbeir_world.write_mbeir(made, tmp_path / "copied", 5, duplicates=0.3, near_duplicates=0.4)
-    plain, copied = ({row["did"]: row for row in read(tmp_path / name / "cand_pool/local/mbeir_catalogue_image_cand_pool.jsonl")}
-                     for name in ("plain", "copied"))
+    plain, copied = (
+        {row["did"]: row for row in read(tmp_path / name / "cand_pool/local/mbeir_catalogue_image_cand_pool.jsonl")}
+        for name in ("plain", "copied")
+    )
     copies = [row for did, row in copied.items() if did not in plain]
     assert 5 <= len(copies) <= 20 and all(row["src_content"] is None and not row["title"] for row in copies)
     hashes = Counter(row["content_hash"] for row in copied.values())
     exact = [row for row in copies if hashes[row["content_hash"]] == 2]
     assert exact and len(exact) < len(copies), "some have the very bytes of another, some are only near"
     assert {did: row["content_hash"] for did, row in copied.items() if did in plain} == {
-        did: row["content_hash"] for did, row in plain.items()}
+        did: row["content_hash"] for did, row in plain.items()
+    }
     for path in (tmp_path / "copied/query").rglob("*.jsonl"):
         assert not {did for row in read(path) for did in row["pos_cand_list"]} & {row["did"] for row in copies}
     with pytest.raises(ConfigError, match="duplicates is 1.5"):
@@ -395,8 +455,11 @@ class ColourMeans:
 
     def encode_candidates(self, candidates):
         self.seen += len(candidates)
-        return Embeddings(ids=tuple(one.candidate_id for one in candidates), encoder=self.fingerprint,
-                          vectors=np.stack([unit(one.content.image.mean((0, 1))) for one in candidates]))
+        return Embeddings(
+            ids=tuple(one.candidate_id for one in candidates),
+            encoder=self.fingerprint,
+            vectors=np.stack([unit(one.content.image.mean((0, 1))) for one in candidates]),
+        )
 
 
 def unit(vector):
@@ -405,17 +468,29 @@ def unit(vector):
 
 def test_distractors_are_vectors_with_facts_that_a_killed_run_resumes(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(distractors, "BLOCK", 4)
-    monkeypatch.setattr(distractors, "render_image", lambda scene, seed, size: np.random.default_rng(seed).integers(
-        0, 255, (size, size, 3), np.uint8))
+    monkeypatch.setattr(
+        distractors,
+        "render_image",
+        lambda scene, seed, size: np.random.default_rng(seed).integers(0, 255, (size, size, 3), np.uint8),
+    )
     whole, killed = ColourMeans(), ColourMeans()
     path = distractors.embed_distractors(whole, plan, 10, 3, tmp_path / "whole", 1)
     vectors = np.load(path)
     assert vectors.shape == (10, 3) and vectors.dtype == np.float16 and whole.seen == 10
     scenes = [Scene.from_json(row) for row in read(tmp_path / "whole/scenes.jsonl")]
     assert scenes == distractors.distractor_scenes(plan, 10, 3)
-    assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == ["distractors.json", "scenes.jsonl", "vectors.npy"]
-    monkeypatch.setattr(distractors, "write_text", lambda path, words: (_ for _ in ()).throw(KeyboardInterrupt)
-                        if path.name == "scenes.jsonl" else world.write_text(path, words))
+    assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == [
+        "distractors.json",
+        "scenes.jsonl",
+        "vectors.npy",
+    ]
+    monkeypatch.setattr(
+        distractors,
+        "write_text",
+        lambda path, words: (
+            (_ for _ in ()).throw(KeyboardInterrupt) if path.name == "scenes.jsonl" else world.write_text(path, words)
+        ),
+    )
     with pytest.raises(KeyboardInterrupt):
         distractors.embed_distractors(killed, plan, 10, 3, tmp_path / "killed", 1)
     monkeypatch.setattr(distractors, "write_text", world.write_text)

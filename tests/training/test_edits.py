@@ -18,18 +18,40 @@ def rng():
 
 def small_world():
     """Every scene over a few values of each attribute, companions and actions included."""
-    companions = (None, Companion("vase", "blue", "left"), Companion("vase", "blue", "behind"), Companion("lamp", "blue", "left"),
-                  Companion("vase", "green", "left"), Companion("vase", "red", "left"), Companion("vase", "blue", "left", "glass"))
-    return [Scene(*values) for values in product(
-        ("mug", "bowl"), ("red", "green", "blue"), ("matte", "glass"), ("plain", "striped"), ("wood", "slate"), ("small", "large"),
-        (1, 2), companions, (None, Action("spins"), Action("grows")))]
+    companions = (
+        None,
+        Companion("vase", "blue", "left"),
+        Companion("vase", "blue", "behind"),
+        Companion("lamp", "blue", "left"),
+        Companion("vase", "green", "left"),
+        Companion("vase", "red", "left"),
+        Companion("vase", "blue", "left", "glass"),
+    )
+    return [
+        Scene(*values)
+        for values in product(
+            ("mug", "bowl"),
+            ("red", "green", "blue"),
+            ("matte", "glass"),
+            ("plain", "striped"),
+            ("wood", "slate"),
+            ("small", "large"),
+            (1, 2),
+            companions,
+            (None, Action("spins"), Action("grows")),
+        )
+    ]
 
 
 def expected(reference, edit, candidate):
     """Relevance spelt out by hand, kind by kind, without the tables of edits.py."""
+
     def same_but(*names):
-        return all(getattr(candidate, name) == getattr(reference, name) for name in (
-            "category", "colour", "finish", "pattern", "surface", "size", "count", "companion", "action") if name not in names)
+        return all(
+            getattr(candidate, name) == getattr(reference, name)
+            for name in ("category", "colour", "finish", "pattern", "surface", "size", "count", "companion", "action")
+            if name not in names
+        )
 
     if edit.parts:
         return replace(reference, **{part.kind: part.value for part in edit.parts}) == candidate
@@ -37,22 +59,36 @@ def expected(reference, edit, candidate):
     if edit.kind.startswith("companion "):
         changed = edit.kind.removeprefix("companion ")
         kept = {"category", "colour", "side", "finish"} - {changed}
-        return (same_but("companion") and None not in (here, there) and getattr(there, changed) == edit.value != getattr(here, changed)
-                and all(getattr(here, name) == getattr(there, name) for name in kept))
+        return (
+            same_but("companion")
+            and None not in (here, there)
+            and getattr(there, changed) == edit.value != getattr(here, changed)
+            and all(getattr(here, name) == getattr(there, name) for name in kept)
+        )
     if edit.kind == "swap":
-        return (same_but("companion", edit.attribute) and None not in (here, there)
-                and (there.category, there.side) == (here.category, here.side)
-                and getattr(candidate, edit.attribute) == getattr(here, edit.attribute) != getattr(reference, edit.attribute)
-                and getattr(there, edit.attribute) == getattr(reference, edit.attribute)
-                and all(getattr(there, name) == getattr(here, name) for name in ("colour", "finish") if name != edit.attribute))
+        return (
+            same_but("companion", edit.attribute)
+            and None not in (here, there)
+            and (there.category, there.side) == (here.category, here.side)
+            and getattr(candidate, edit.attribute)
+            == getattr(here, edit.attribute)
+            != getattr(reference, edit.attribute)
+            and getattr(there, edit.attribute) == getattr(reference, edit.attribute)
+            and all(
+                getattr(there, name) == getattr(here, name) for name in ("colour", "finish") if name != edit.attribute
+            )
+        )
     if edit.kind == "add":
         return same_but("companion") and reference.companion is None and candidate.companion == edit.value
     if edit.kind == "remove":
         return same_but("companion") and reference.companion is not None and candidate.companion is None
     if edit.kind == "relation":
-        return (same_but("companion") and None not in (candidate.companion, reference.companion)
-                and candidate.companion.side == edit.value != reference.companion.side
-                and replace(candidate.companion, side=reference.companion.side) == reference.companion)
+        return (
+            same_but("companion")
+            and None not in (candidate.companion, reference.companion)
+            and candidate.companion.side == edit.value != reference.companion.side
+            and replace(candidate.companion, side=reference.companion.side) == reference.companion
+        )
     if edit.kind == "negation":
         return same_but(edit.attribute) and getattr(candidate, edit.attribute) != edit.value
     if edit.kind == "relative":
@@ -67,14 +103,32 @@ def expected(reference, edit, candidate):
     return same_but(edit.kind) and getattr(candidate, edit.kind) == edit.value
 
 
-ALL = [Edit("colour", "green"), Edit("pattern", "plain"), Edit("finish", "glass"), Edit("category", "bowl"), Edit("surface", "slate"),
-       Edit("size", "small"), Edit("count", 2), Edit("add", Companion("vase", "blue", "left")), Edit("remove"), Edit("relation", "behind"),
-       Edit("action", Action("spins")), Edit("two", parts=(Edit("colour", "green"), Edit("finish", "glass"))),
-       Edit("three", parts=(Edit("colour", "green"), Edit("finish", "glass"), Edit("surface", "slate"))),
-       Edit("companion colour", "green"), Edit("companion finish", "glass"), Edit("companion category", "lamp"),
-       Edit("swap", attribute="colour"), Edit("swap", attribute="finish"),
-       Edit("negation", "red", "colour"), Edit("negation", "striped", "pattern"), Edit("relative", -1, "colour"),
-       Edit("relative", 1, "colour"), Edit("relative", -1, "size"), Edit("relative", 1, "count")]
+ALL = [
+    Edit("colour", "green"),
+    Edit("pattern", "plain"),
+    Edit("finish", "glass"),
+    Edit("category", "bowl"),
+    Edit("surface", "slate"),
+    Edit("size", "small"),
+    Edit("count", 2),
+    Edit("add", Companion("vase", "blue", "left")),
+    Edit("remove"),
+    Edit("relation", "behind"),
+    Edit("action", Action("spins")),
+    Edit("two", parts=(Edit("colour", "green"), Edit("finish", "glass"))),
+    Edit("three", parts=(Edit("colour", "green"), Edit("finish", "glass"), Edit("surface", "slate"))),
+    Edit("companion colour", "green"),
+    Edit("companion finish", "glass"),
+    Edit("companion category", "lamp"),
+    Edit("swap", attribute="colour"),
+    Edit("swap", attribute="finish"),
+    Edit("negation", "red", "colour"),
+    Edit("negation", "striped", "pattern"),
+    Edit("relative", -1, "colour"),
+    Edit("relative", 1, "colour"),
+    Edit("relative", -1, "size"),
+    Edit("relative", 1, "count"),
+]
 
 
 @pytest.mark.parametrize("edit", ALL, ids=lambda edit: f"{edit.kind}-{edit.attribute}")
@@ -112,7 +166,12 @@ def test_proposed_edits_can_be_satisfied_and_never_by_the_reference(kind, rng):
     done = 0
     while done < 25:
         reference = random_scene(rng)
-        if kind in COMPANY and not reference.companion or kind == "add" and (reference.companion or reference.count == 3):
+        if (
+            kind in COMPANY
+            and not reference.companion
+            or kind == "add"
+            and (reference.companion or reference.count == 3)
+        ):
             continue
         if kind == "swap" and not swappable(reference):
             continue
@@ -171,7 +230,10 @@ def test_an_exchange_is_found_as_a_swap_and_undoes_itself():
 
 def test_an_edit_of_older_files_is_read_with_its_empty_entries():
     row = {"kind": "colour", "value": "red", "attribute": None, "parts": []}
-    assert Edit.from_json(row) == Edit("colour", "red") and Edit("colour", "red").to_json() == {"kind": "colour", "value": "red"}
+    assert Edit.from_json(row) == Edit("colour", "red") and Edit("colour", "red").to_json() == {
+        "kind": "colour",
+        "value": "red",
+    }
 
 
 @pytest.mark.parametrize("phrasing", ["train", "validation", "test"])
@@ -179,7 +241,10 @@ def test_phrases_name_only_the_change(phrasing, rng):
     for _ in range(400):
         reference = random_scene(rng)
         edit = edits.propose(rng, reference)
-        for line in (edit_text.phrase(edit, reference, rng, phrasing), edit_text.question(edit, reference, rng, phrasing)):
+        for line in (
+            edit_text.phrase(edit, reference, rng, phrasing),
+            edit_text.question(edit, reference, rng, phrasing),
+        ):
             assert "{" not in line and "[" not in line and "None" not in line
             if edit.kind in ("pattern", "surface", "size", "count"):
                 assert reference.colour not in line.split() and reference.category not in line.split()

@@ -44,9 +44,11 @@ def test_the_same_scene_and_seed_give_the_same_bytes_and_another_seed_others():
 
 
 def test_another_process_renders_the_same_bytes():
-    code = ("import sys, numpy as np; from training.catalogue.render import render_image; "
-            "from training.catalogue.scene import random_scene; "
-            "sys.stdout.buffer.write(render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes())")
+    code = (
+        "import sys, numpy as np; from training.catalogue.render import render_image; "
+        "from training.catalogue.scene import random_scene; "
+        "sys.stdout.buffer.write(render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes())"
+    )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert other == render_image(random_scene(np.random.default_rng(2)), 7, 32).tobytes()
 
@@ -66,7 +68,13 @@ def test_every_finish_and_pattern_of_a_category_renders_finite_and_changes_the_p
 def test_three_large_tables_with_a_companion_leave_the_frame_nowhere():
     for seed in range(4):
         for side in SIDES:
-            scene = Scene("table", "red", surface="studio", count=1 if side == "front" else 3, companion=Companion("vase", "blue", side))
+            scene = Scene(
+                "table",
+                "red",
+                surface="studio",
+                count=1 if side == "front" else 3,
+                companion=Companion("vase", "blue", side),
+            )
             stage = stage_of(scene, seed)
             bare = replace(stage, light=replace(stage.light, sun=np.array((0, 1, 0), np.float32)))
             empty = draw(replace(bare, bodies=(), mains=0), SIZE)
@@ -79,8 +87,9 @@ def test_three_large_tables_with_a_companion_leave_the_frame_nowhere():
 def test_a_small_object_covers_about_the_square_of_its_scale(category):
     ratios = []
     for seed in range(4):
-        small, large = (render_image(Scene(category, "red", surface="studio", size=size), seed, 64)
-                        for size in ("small", "large"))
+        small, large = (
+            render_image(Scene(category, "red", surface="studio", size=size), seed, 64) for size in ("small", "large")
+        )
         ratios.append(_red(small) / _red(large))
     assert 0.62**2 * 0.8 < np.mean(ratios) < 0.62**2 * 1.25
 
@@ -147,15 +156,20 @@ def test_textures_are_made_once_and_only_on_use():
 @pytest.mark.parametrize("finish", FINISHES[1:])
 def test_a_companion_has_a_finish_of_its_own(finish):
     scene = Scene("candle", "black", surface="sand", companion=Companion("cushion", "blue", "right"))
-    matte, other = (render_image(replace(scene, companion=replace(scene.companion, finish=value)), 3, SIZE) for value in ("matte", finish))
+    matte, other = (
+        render_image(replace(scene, companion=replace(scene.companion, finish=value)), 3, SIZE)
+        for value in ("matte", finish)
+    )
     changed = (np.abs(matte.astype(int) - other).max(2) > 24).any(0)
-    assert changed[SIZE // 2:].any() and not changed[: SIZE // 3].any(), "only the right side, where the companion is"
+    assert changed[SIZE // 2 :].any() and not changed[: SIZE // 3].any(), "only the right side, where the companion is"
 
 
 def test_the_tests_cameras_and_lights_are_outside_what_training_and_validation_see():
     ranges = {style: look.elevations for style, look in STYLES.items()}
     seen = [bounds for style in ("catalogue", "jittered", "camera 2") for bounds in ranges[style]]
-    assert all(high < min(low for low, _ in seen) or low > max(top for _, top in seen) for low, high in ranges["camera"])
+    assert all(
+        high < min(low for low, _ in seen) or low > max(top for _, top in seen) for low, high in ranges["camera"]
+    )
     assert STYLES["light"].warmth[0] > STYLES["jittered"].warmth[1] > STYLES["catalogue"].warmth[1]
     one, other, sun = STYLES["light"], STYLES["light 2"], STYLES["jittered"].sun
     assert one.sun[1][1] < other.sun[1][0] and one.sun[0][1] > sun[0][1]
@@ -232,5 +246,16 @@ def test_a_clip_without_an_action_is_refused():
 def test_a_contact_sheet_holds_every_scene(tmp_path):
     contact_sheet([Scene("mug", "red")] * 3, tmp_path / "sheet.png", 2, 24)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-    assert set(VALUES) == {"category", "colour", "finish", "pattern", "surface", "size", "count", "side", "companion", "its colour",
-                           "its finish"}
+    assert set(VALUES) == {
+        "category",
+        "colour",
+        "finish",
+        "pattern",
+        "surface",
+        "size",
+        "count",
+        "side",
+        "companion",
+        "its colour",
+        "its finish",
+    }

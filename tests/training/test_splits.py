@@ -1,4 +1,5 @@
-"""Splits: whole lines are held out with their neighbourhood, and what is left still shows every value and every allowed pair."""
+"""Splits: whole lines are held out with their neighbourhood, and what is left still shows every value and every allowed
+pair."""
 
 from itertools import combinations, product
 
@@ -56,8 +57,12 @@ def test_the_neighbourhood_is_every_scene_that_differs_in_one_attribute():
 
 def test_every_picture_of_a_collection_is_of_its_split(shown):
     assert {splits.split_of(scene) for _, scene in shown} == {"test"}
-    validation = [scene for group in groups_of("validation", GridSizes(colours=9, surfaces=4), 7) for scene in group.scenes]
-    assert {splits.split_of(scene) for scene in validation} == {"validation"} and len(set(validation)) == len(validation) > 1500
+    validation = [
+        scene for group in groups_of("validation", GridSizes(colours=9, surfaces=4), 7) for scene in group.scenes
+    ]
+    assert {splits.split_of(scene) for scene in validation} == {"validation"} and len(set(validation)) == len(
+        validation
+    ) > 1500
 
 
 def test_training_keeps_a_good_share_and_a_scenes_split_ignores_its_action(drawn):
@@ -71,8 +76,11 @@ def values(scene):
     """(attribute, value) pairs of a scene; a companion's under names of their own."""
     told = [(name, getattr(scene, name)) for name in LEGAL]
     there = scene.companion
-    return told + ([(f"companion {name}", getattr(there, name)) for name in ("category", "colour", "side", "finish")] if there else
-                   [("companion category", None)])
+    return told + (
+        [(f"companion {name}", getattr(there, name)) for name in ("category", "colour", "side", "finish")]
+        if there
+        else [("companion category", None)]
+    )
 
 
 def test_each_value_and_each_allowed_pair_is_trained(drawn):
@@ -83,11 +91,20 @@ def test_each_value_and_each_allowed_pair_is_trained(drawn):
     seen = {pair for scene in train for pair in combinations(values(scene), 2)}
     refused = {frozenset(((a, b), (c, d))) for a, b, c, d in (*UNFAIR_PAIRS, *HELD_OUT_PAIRS)}
     refused |= {frozenset((("category", None), ("companion category", None)))}
-    missing = [pair for (one, first), (other, second) in combinations(LEGAL.items(), 2)
-               for pair in [((one, a), (other, b)) for a, b in product(first, second)] if frozenset(pair) not in refused and pair not in seen]
+    missing = [
+        pair
+        for (one, first), (other, second) in combinations(LEGAL.items(), 2)
+        for pair in [((one, a), (other, b)) for a, b in product(first, second)]
+        if frozenset(pair) not in refused and pair not in seen
+    ]
     assert not missing
     company = {pair for pair in seen if pair[0][0] in LEGAL and pair[1][0].startswith("companion ")}
-    assert all((("category", one), ("companion category", other)) in company for one in CATEGORIES for other in CATEGORIES if one != other)
+    assert all(
+        (("category", one), ("companion category", other)) in company
+        for one in CATEGORIES
+        for other in CATEGORIES
+        if one != other
+    )
     assert all((("category", one), ("companion colour", colour)) in company for one in CATEGORIES for colour in COLOURS)
 
 

@@ -34,8 +34,10 @@ def test_rows_are_the_renders_whatever_the_number_of_workers(tmp_path):
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
-    code = ("import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; import test_store as t; "
-            "t.render_many(t._jobs(300), Path(sys.argv[1]), t.SIZE, 1, progress=False)")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; import test_store as t; "
+        "t.render_many(t._jobs(300), Path(sys.argv[1]), t.SIZE, 1, progress=False)"
+    )
     run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a.npy"), str(Path(__file__).parent)])
     done = tmp_path / "a.npy.done"
     limit = time.monotonic() + 60

@@ -30,20 +30,29 @@ def says(line, table, value):
 def spoken(scene):
     """Per attribute of the scene, every way in which the training table says its value."""
     words = phrases.TRAIN
-    ways = {name: words.adjectives[name][getattr(scene, name)] + words.after.get(name, {}).get(getattr(scene, name), ())
-            for name in ("colour", "finish", "pattern", "size")}
+    ways = {
+        name: words.adjectives[name][getattr(scene, name)] + words.after.get(name, {}).get(getattr(scene, name), ())
+        for name in ("colour", "finish", "pattern", "size")
+    }
     ways["finish"] += tuple(detail.split()[-1] for detail in words.details[f"finish:{scene.finish}"])
-    ways["pattern"] += tuple(detail.split(" ", 1)[1].replace("{has} ", "") for detail in words.details[f"pattern:{scene.pattern}"])
+    ways["pattern"] += tuple(
+        detail.split(" ", 1)[1].replace("{has} ", "") for detail in words.details[f"pattern:{scene.pattern}"]
+    )
     ways["size"] += (scene.size,)
     ways["surface"] = words.surfaces[scene.surface]
     ways["category"] = (scene.category,)
     there = scene.companion
-    ways["company"] = (tuple(f"{there.colour} {finish} {there.category}" for finish in words.adjectives["finish"][there.finish])
-                       if there else ("alone", "nothing else", "own", "by itself", "by themselves"))
+    ways["company"] = (
+        tuple(f"{there.colour} {finish} {there.category}" for finish in words.adjectives["finish"][there.finish])
+        if there
+        else ("alone", "nothing else", "own", "by itself", "by themselves")
+    )
     return ways
 
 
-@pytest.mark.parametrize("say", [lambda scene, rng: text.caption(scene, rng, full=True), text.passage], ids=["caption", "passage"])
+@pytest.mark.parametrize(
+    "say", [lambda scene, rng: text.caption(scene, rng, full=True), text.passage], ids=["caption", "passage"]
+)
 def test_full_texts_say_every_attribute(rng, say):
     for scene in scenes(rng):
         line = say(scene, rng).lower()
@@ -56,7 +65,20 @@ def test_full_texts_say_every_attribute(rng, say):
 def test_captions_never_name_a_value_that_the_scene_lacks(rng):
     for scene in scenes(rng):
         words = set(text.caption(scene, rng).lower().replace(".", " ").replace(",", " ").split())
-        others = {"red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey"}
+        others = {
+            "red",
+            "orange",
+            "yellow",
+            "green",
+            "teal",
+            "blue",
+            "purple",
+            "pink",
+            "brown",
+            "black",
+            "white",
+            "grey",
+        }
         others -= {scene.colour, scene.companion.colour if scene.companion else ""}
         assert not words & others
         assert not words & ({"striped", "dotted", "checked", "zigzag", "plain"} - {scene.pattern})
@@ -79,7 +101,8 @@ def test_equal_generators_say_equal_texts(rng):
 
 
 def templates(words):
-    """Every template of a table that is a sentence of its own (words of values are shared where the language has one word)."""
+    """Every template of a table that is a sentence of its own (words of values are shared where the language has one
+    word)."""
     for field in dataclasses.fields(words):
         value = getattr(words, field.name)
         if field.name in ("values", "attributes", "counts"):
@@ -112,7 +135,9 @@ def test_training_has_many_ways_of_asking_for_each_edit():
     counts = {kind: len(words.fragments) + len(words.commands) + len(words.remarks) for kind, words in kinds.items()}
     assert sum(counts.values()) > 3 * 120 and min(counts.values()) >= 12, counts
     removal = " ".join(kinds["remove"].fragments + kinds["remove"].commands + kinds["remove"].remarks)
-    assert all(word in removal for word in ("only", "without", "remove", "leave", "just")) and "along with" in " ".join(kinds["add"].fragments)
+    assert all(word in removal for word in ("only", "without", "remove", "leave", "just")) and "along with" in " ".join(
+        kinds["add"].fragments
+    )
 
 
 def test_there_are_enough_caption_frames():

@@ -1,4 +1,5 @@
-"""Short typed queries and typing errors: true of what they say and of nothing else, lower case, and never another word of the world."""
+"""Short typed queries and typing errors: true of what they say and of nothing else, lower case, and never another word
+of the world."""
 
 import numpy as np
 import pytest
@@ -35,16 +36,29 @@ def test_a_query_is_true_of_exactly_the_scenes_that_have_what_its_words_name(rng
             there = scene.companion
             plain = all(getattr(scene, name) == value for name, value in query.main)
             if query.company:
-                one = plain and there and all(getattr(there, name) == value for name, value in query.company) and there.side in query.sides
-                other = (there and all(getattr(there, name) == value for name, value in query.main)
-                         and all(getattr(scene, name) == value for name, value in query.company)
-                         and CONVERSE_SIDES[there.side] in query.sides)
+                one = (
+                    plain
+                    and there
+                    and all(getattr(there, name) == value for name, value in query.company)
+                    and there.side in query.sides
+                )
+                other = (
+                    there
+                    and all(getattr(there, name) == value for name, value in query.main)
+                    and all(getattr(scene, name) == value for name, value in query.company)
+                    and CONVERSE_SIDES[there.side] in query.sides
+                )
                 plain = bool(one or other)
             assert query.matches(scene) == plain
 
 
 def test_next_to_and_behind_are_true_whichever_object_is_the_main_one():
-    beside = TypedQuery("company", (("colour", "red"), ("category", "lamp")), (("colour", "purple"), ("category", "cushion")), ("left", "right"))
+    beside = TypedQuery(
+        "company",
+        (("colour", "red"), ("category", "lamp")),
+        (("colour", "purple"), ("category", "cushion")),
+        ("left", "right"),
+    )
     assert beside.matches(Scene("lamp", "red", companion=Companion("cushion", "purple", "left")))
     assert beside.matches(Scene("cushion", "purple", companion=Companion("lamp", "red", "right", "glass")))
     assert not beside.matches(Scene("lamp", "red", companion=Companion("cushion", "purple", "behind")))
@@ -58,7 +72,9 @@ def test_next_to_and_behind_are_true_whichever_object_is_the_main_one():
 def test_training_text_mixes_styles_by_its_shares_and_says_what_it_fixes(rng):
     scene = Scene("mug", "red", "glossy", "striped", "sand", companion=Companion("vase", "blue", "left", "glass"))
     short = [typed.training_text(scene, rng, typed_share=1.0) for _ in range(200)]
-    assert all(line == line.lower() for line, _ in short) and {"companion colour"} & set().union(*(said for _, said in short))
+    assert all(line == line.lower() for line, _ in short) and {"companion colour"} & set().union(
+        *(said for _, said in short)
+    )
     assert all("companion" not in said for _, said in short), "a short query never says all of a companion"
     full = [typed.training_text(scene, rng, typed_share=0.0, full_share=1.0) for _ in range(20)]
     assert all({"finish", "surface", "companion"} <= said for _, said in full)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,31 +38,47 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="command")
     one = _command(commands, "world", run_world, "training pictures and clips as arrays; resumes where it stopped")
     one.add_argument("--families", type=int, default=1000, help="families of 4 scenes each (default 1000)")
-    one.add_argument("--clip-families", type=int, default=0, help="families of 4 clips each, of the first image families (default 0)")
-    one.add_argument("--renders-per-family", type=int, default=5, help="5: the base scene twice, the others once (default)")
+    one.add_argument(
+        "--clip-families", type=int, default=0, help="families of 4 clips each, of the first image families (default 0)"
+    )
+    one.add_argument(
+        "--renders-per-family", type=int, default=5, help="5: the base scene twice, the others once (default)"
+    )
     one.add_argument("--size", type=int, default=112, help="pixels per side (default 112)")
     one.add_argument("--split", choices=("train", "validation"), default="train")
     one.add_argument("--mbeir", action="store_true", help="also write queries, pools and pictures as M-BEIR files")
-    one.add_argument("--jitter", type=float, default=0.0, help="share of the renders with wider lights and cameras (default 0)")
-    one.add_argument("--duplicates", type=float, default=0.0, help="with --mbeir: share of pictures that are in the pool twice, unsaid")
-    one.add_argument("--near-duplicates", type=float, default=0.0, help="with --mbeir: the same, the copy cut and lightened a little")
-    one.add_argument("--text-shortcut", type=float, default=0.0, help="with --mbeir: share of edit texts that describe the whole target")
-    one.add_argument("--picture-shortcut", type=float, default=0.0, help="with --mbeir: share of query pictures whose tag foretells the edit")
-    for name, run, meaning in (("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
-                               ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights")):
+    one.add_argument(
+        "--jitter", type=float, default=0.0, help="share of the renders with wider lights and cameras (default 0)"
+    )
+    one.add_argument(
+        "--duplicates",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of pictures that are in the pool twice, unsaid",
+    )
+    one.add_argument(
+        "--near-duplicates", type=float, default=0.0, help="with --mbeir: the same, the copy cut and lightened a little"
+    )
+    one.add_argument(
+        "--text-shortcut",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of edit texts that describe the whole target",
+    )
+    one.add_argument(
+        "--picture-shortcut",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of query pictures whose tag foretells the edit",
+    )
+    for name, run, meaning in (
+        ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
+        ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights"),
+    ):
         one = _command(commands, name, run, meaning)
         one.set_defaults(split="test" if name == "benchmark" else "validation")
         one.add_argument("--small", action="store_true", help="a fortieth of it, to try things out")
-    one = _command(commands, "coverage", run_coverage, "how many sensible edits of a random picture have an exact answer", out=False)
-    one.add_argument("--split", choices=("validation", "test"), default="test")
-    one.add_argument("--small", action="store_true", help="of the small collection")
-    one.add_argument("--draws", type=int, default=5000, help="(picture, edit) pairs (default 5000)")
-    one = _command(commands, "splits", run_splits, "what is left for training, and how far test scenes are from it", out=False)
-    one.add_argument("--draws", type=int, default=20_000, help="random scenes (default 20000)")
-    one = _command(commands, "distractors", run_distractors, "vectors of further test scenes that answer no query; resumes")
-    one.add_argument("--encoder", required=True, metavar="NAME", help="a shipped name or an encoder folder")
-    one.add_argument("--count", type=int, default=20_000)
-    one.add_argument("--small", action="store_true", help="beside the small benchmark")
+    _measuring(commands)
     one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
     one.add_argument("--scenes", type=int, default=48)
     one.add_argument("--size", type=int, default=112)
@@ -69,12 +87,40 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "text-sample", run_text_sample, "captions, passages, entries and edits to read", out=False)
     one.add_argument("--scenes", type=int, default=5)
     one.add_argument("--phrasing", choices=("train", "validation", "test"), default="train")
-    one = commands.add_parser("fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False)
+    one = commands.add_parser(
+        "fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False
+    )
     one.set_defaults(run=run_fairness)
     return top
 
 
-def _command(commands, name: str, run, meaning: str, out: bool = True) -> argparse.ArgumentParser:
+def _measuring(commands: Any) -> None:
+    """The commands that say or extend what the benchmark holds, without rendering its files."""
+    one = _command(
+        commands,
+        "coverage",
+        run_coverage,
+        "how many sensible edits of a random picture have an exact answer",
+        out=False,
+    )
+    one.add_argument("--split", choices=("validation", "test"), default="test")
+    one.add_argument("--small", action="store_true", help="of the small collection")
+    one.add_argument("--draws", type=int, default=5000, help="(picture, edit) pairs (default 5000)")
+    one = _command(
+        commands, "splits", run_splits, "what is left for training, and how far test scenes are from it", out=False
+    )
+    one.add_argument("--draws", type=int, default=20_000, help="random scenes (default 20000)")
+    one = _command(
+        commands, "distractors", run_distractors, "vectors of further test scenes that answer no query; resumes"
+    )
+    one.add_argument("--encoder", required=True, metavar="NAME", help="a shipped name or an encoder folder")
+    one.add_argument("--count", type=int, default=20_000)
+    one.add_argument("--small", action="store_true", help="beside the small benchmark")
+
+
+def _command(
+    commands: Any, name: str, run: Callable[..., int | None], meaning: str, out: bool = True
+) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=meaning, description=meaning)
     one.set_defaults(run=run)
     one.add_argument("--seed", type=int, default=7)
@@ -87,20 +133,41 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 def run_world(options: argparse.Namespace) -> None:
     """Builds a training world and says what it holds."""
     if options.families < 1 or options.clip_families < 0:
-        raise ConfigError(f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0")
+        raise ConfigError(
+            f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
+        )
     if (options.duplicates or options.near_duplicates) and not options.mbeir:
         raise ConfigError("copies that nothing links to their pictures are in the files that only --mbeir writes")
     if (options.text_shortcut or options.picture_shortcut) and not options.mbeir:
-        raise ConfigError("shortcuts are in the queries, which only --mbeir writes; for training give "
-                          "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`")
-    made = world.build_world(options.out, options.families, options.clip_families, options.seed, options.size, options.workers,
-                             renders=options.renders_per_family, split=options.split, jitter=options.jitter)
-    print(f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, {made.manifest['clips']:,} clips")
+        raise ConfigError(
+            "shortcuts are in the queries, which only --mbeir writes; for training give "
+            "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`"
+        )
+    made = world.build_world(
+        options.out,
+        options.families,
+        options.clip_families,
+        options.seed,
+        options.size,
+        options.workers,
+        renders=options.renders_per_family,
+        split=options.split,
+        jitter=options.jitter,
+    )
+    pictures, clips = made.manifest["images"], made.manifest["clips"]
+    print(f"{options.out}: {pictures:,} pictures in {len(made.families):,} families, {clips:,} clips")
     if options.mbeir:
         from training.catalogue.mbeir_world import write_mbeir
 
-        counts = write_mbeir(made, options.out / "mbeir", options.seed, options.text_shortcut, options.picture_shortcut,
-                             options.duplicates, options.near_duplicates)
+        counts = write_mbeir(
+            made,
+            options.out / "mbeir",
+            options.seed,
+            options.text_shortcut,
+            options.picture_shortcut,
+            options.duplicates,
+            options.near_duplicates,
+        )
         print(f"{options.out / 'mbeir'}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
@@ -119,10 +186,15 @@ def run_coverage(options: argparse.Namespace) -> None:
     sizes = benchmark.sizes_of(options.small, options.split).grid
     scenes = [scene for group in grid.groups_of(options.split, sizes, options.seed) for scene in group.scenes]
     print(f"{len(scenes):,} pictures")
-    for what, offered in (("values that the category comes in", free.range_of(scenes)), ("any value of the world", None)):
+    for what, offered in (
+        ("values that the category comes in", free.range_of(scenes)),
+        ("any value of the world", None),
+    ):
         print(f"{what}:")
         for kind, row in free.coverage(scenes, options.draws, options.seed, offered).items():
-            print(f"  {kind:9} exact {row['exact']:6.1%}   edit made, main facts kept {row['possible']:6.1%}   n {row['n']:,}")
+            print(
+                f"  {kind:9} exact {row['exact']:6.1%}   main facts kept {row['possible']:6.1%}   n {row['n']:,}"
+            )
 
 
 def run_splits(options: argparse.Namespace) -> None:
@@ -134,9 +206,14 @@ def run_splits(options: argparse.Namespace) -> None:
     from training.catalogue import benchmark, grid
 
     shown = [scene for group in grid.groups_of("test", benchmark.FULL.grid, options.seed) for scene in group.scenes]
-    near = Counter(sum(splits.in_distribution(other, "train") for other in splits.neighbourhood(shown[row]))
-                   for row in rng.permutation(len(shown))[:200])
-    print("training scenes at distance 1 of 200 test pictures: " + ", ".join(f"{n} of {count} pictures" for n, count in sorted(near.items())))
+    near = Counter(
+        sum(splits.in_distribution(other, "train") for other in splits.neighbourhood(shown[row]))
+        for row in rng.permutation(len(shown))[:200]
+    )
+    print(
+        "training scenes at distance 1 of 200 test pictures: "
+        + ", ".join(f"{n} of {count} pictures" for n, count in sorted(near.items()))
+    )
 
 
 def run_distractors(options: argparse.Namespace) -> None:
@@ -171,13 +248,22 @@ def run_text_sample(options: argparse.Namespace) -> None:
         base, target = families.family(rng, 2)
         facts = text.random_facts(rng)
         edit = edits.between(base, target, rng)
-        print(f"title     {text.title(base)}\ncaption   {text.caption(base, rng, True, options.phrasing)}\n"
-              f"partial   {text.caption(base, rng, False, options.phrasing)}\npassage   {text.passage(base, rng, options.phrasing)}\n"
-              f"entry     {text.entry(base, facts, rng, options.phrasing)}\nwanted    {text.entry_query(base, facts, rng, options.phrasing)}\n"
-              f"typed     {typed.typed_and_said(base, rng)[0]}")
+        phrasing = options.phrasing
+        for name, line in (
+            ("title", text.title(base)),
+            ("caption", text.caption(base, rng, True, phrasing)),
+            ("partial", text.caption(base, rng, False, phrasing)),
+            ("typed", typed.typed_and_said(base, rng)[0]),
+            ("passage", text.passage(base, rng, phrasing)),
+            ("entry", text.entry(base, facts, rng, phrasing)),
+            ("wanted", text.entry_query(base, facts, rng, phrasing)),
+        ):
+            print(f"{name:9} {line}")
         if edit:
-            print(f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"
-                  f"question  {edit_text.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}")
+            print(
+                f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"
+                f"question  {edit_text.question(edit, base, rng, options.phrasing)}\n  reaches {text.title(target)}"
+            )
         print()
 
 

@@ -1,7 +1,9 @@
 """What moves: the stages of a clip from its scene's action. A frame of an unknown moment tells no action from another.
 
-Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range; in
-all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the order
+Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range;
+in
+all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the
+order
 of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in which
 both colours change into each other (families.py).
 """
@@ -28,7 +30,8 @@ SWITCH = (0.25, 0.75)  # when a colour changes, and when an object comes or goes
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame's state. across: -1 to 1 of the travel; scale: GROWTH to 1; light: DIMMED to BRIGHT; view: -0.5 to 0.5 of the
+    """One frame's state. across: -1 to 1 of the travel; scale: GROWTH to 1; light: DIMMED to BRIGHT; view: -0.5 to 0.5
+    of the
     sweep; turn: radians, of the turntable and of the objects; after: whether the sudden change has happened."""
 
     across: float
@@ -40,18 +43,27 @@ class Moment:
 
 
 def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
-    """The states of a clip's frames, evenly spaced from first to last; opposite actions have each other's in reverse."""
+    """The states of a clip's frames, evenly spaced from first to last; opposite actions have each other's in
+    reverse."""
     rng = np.random.default_rng([seed, 77])
     sign = 1.0 if rng.random() < 0.5 else -1.0
-    held = {"across": rng.uniform(-1, 1), "scale": rng.uniform(GROWTH, 1), "light": rng.uniform(DIMMED, BRIGHT),
-            "view": rng.uniform(-0.5, 0.5), "turn": rng.uniform(0, 2 * math.pi)}
+    held = {
+        "across": rng.uniform(-1, 1),
+        "scale": rng.uniform(GROWTH, 1),
+        "light": rng.uniform(DIMMED, BRIGHT),
+        "view": rng.uniform(-0.5, 0.5),
+        "turn": rng.uniform(0, 2 * math.pi),
+    }
     switch = float(rng.uniform(*SWITCH))
     moments = []
     for t in np.linspace(0, 1, n_frames).tolist():
         moving = {
-            "slides left": {"across": 1 - 2 * t}, "slides right": {"across": 2 * t - 1},
-            "grows": {"scale": GROWTH + (1 - GROWTH) * t}, "shrinks": {"scale": 1 - (1 - GROWTH) * t},
-            "light dims": {"light": BRIGHT - (BRIGHT - DIMMED) * t}, "camera orbits": {"view": sign * (t - 0.5)},
+            "slides left": {"across": 1 - 2 * t},
+            "slides right": {"across": 2 * t - 1},
+            "grows": {"scale": GROWTH + (1 - GROWTH) * t},
+            "shrinks": {"scale": 1 - (1 - GROWTH) * t},
+            "light dims": {"light": BRIGHT - (BRIGHT - DIMMED) * t},
+            "camera orbits": {"view": sign * (t - 0.5)},
             "spins": {"turn": held["turn"] + sign * t * TURNS * 2 * math.pi},
         }.get(kind, {})
         moments.append(Moment(**held | moving, after=t > switch))
@@ -70,13 +82,15 @@ def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> St
     action = scene.action
     assert action is not None
     kind = action.kind
-    mains = [_turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[:still.mains]]
+    mains = [
+        _turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[: still.mains]
+    ]
     if action.colour is not None and moment.after:
         colour = albedo(action.colour, np.random.default_rng([seed, 78]), STYLES[style].spread)
         mains = [replace(body, colour=colour) for body in mains]
     if kind in ("appears", "disappears") and moment.after != (kind == "appears"):
         mains = []
-    bodies = (*mains, *still.bodies[still.mains:])
+    bodies = (*mains, *still.bodies[still.mains :])
     camera = replace(still.camera, azimuth=still.camera.azimuth + SWEEP * moment.view)
     stage = replace(still, bodies=bodies, mains=len(mains), camera=camera, exposure=moment.light)
     across = moment.across * TRAVEL * FIELD * camera.distance
@@ -85,7 +99,9 @@ def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> St
 
 def _turned(body: Body, angle: float) -> Body:
     """The body carried round by a turntable whose axis is its place."""
-    return replace(body, turn=body.turn + angle, x=body.x + TURNTABLE * math.cos(angle), z=body.z - TURNTABLE * math.sin(angle))
+    return replace(
+        body, turn=body.turn + angle, x=body.x + TURNTABLE * math.cos(angle), z=body.z - TURNTABLE * math.sin(angle)
+    )
 
 
 def _moved(stage: Stage, across: float) -> Stage:

@@ -1,6 +1,8 @@
-"""Further test scenes as vectors: pool size as an axis of the benchmark, without a pixel on disk. Not the benchmark's own collection.
+"""Further test scenes as vectors: pool size as an axis of the benchmark, without a pixel on disk. Not the benchmark's
+own collection.
 
-Each scene is rendered, compressed as the collection's pictures are, embedded and forgotten. None of them answers any query of the
+Each scene is rendered, compressed as the collection's pictures are, embedded and forgotten. None of them answers any
+query of the
 benchmark (`Answers` is the rule, exact), so a query's relevant set is the same in every pool.
 """
 
@@ -51,7 +53,8 @@ class CandidateEncoder(Protocol):
 class Answers:
     """Whether a picture of a scene would be an answer to any query of a plan that searches pictures.
 
-    An answer is: a scene of the collection itself; a scene that satisfies an edit; what a short query says; and, for a free edit, a
+    An answer is: a scene of the collection itself; a scene that satisfies an edit; what a short query says; and, for a
+    free edit, a
     picture in which the edit is made and the main facts are kept, exactly or not."""
 
     def __init__(self, plan: Plan) -> None:
@@ -92,7 +95,8 @@ class Answers:
 
 
 def distractor_scenes(plan: Plan, count: int, seed: int) -> list[Scene]:
-    """`count` different scenes of the test split that answer no query of the plan; the first n do not depend on `count`."""
+    """`count` different scenes of the test split that answer no query of the plan; the first n do not depend on
+    `count`."""
     answers, rng = Answers(plan), np.random.default_rng([seed, 61])
     found: dict[Scene, None] = {}
     while len(found) < count:
@@ -102,8 +106,11 @@ def distractor_scenes(plan: Plan, count: int, seed: int) -> list[Scene]:
     return list(found)
 
 
-def embed_distractors(encoder: CandidateEncoder, plan: Plan, count: int, seed: int, folder: Path, workers: int = 2) -> Path:
-    """Writes vectors.npy (count, dim) float16, scenes.jsonl (row i says what vector i shows) and, last, distractors.json.
+def embed_distractors(
+    encoder: CandidateEncoder, plan: Plan, count: int, seed: int, folder: Path, workers: int = 2
+) -> Path:
+    """Writes vectors.npy (count, dim) float16, scenes.jsonl (row i says what vector i shows) and, last,
+    distractors.json.
 
     Args:
         encoder: whose vectors.
@@ -124,7 +131,13 @@ def embed_distractors(encoder: CandidateEncoder, plan: Plan, count: int, seed: i
         raise ConfigError(f"{count} distractors; at least 1 is needed")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = {"encoder": encoder.fingerprint, "encoder_name": encoder.name, "benchmark": plan.digest(), "seed": seed, "count": count}
+    made = {
+        "encoder": encoder.fingerprint,
+        "encoder_name": encoder.name,
+        "benchmark": _digest(plan),
+        "seed": seed,
+        "count": count,
+    }
     _claim(folder, made)
     scenes = distractor_scenes(plan, count, seed)
     size = Answers(plan).size
@@ -132,12 +145,16 @@ def embed_distractors(encoder: CandidateEncoder, plan: Plan, count: int, seed: i
     for start in range(0, count, BLOCK):
         block = folder / f"block-{start:06}.npy"
         if not block.exists():
-            jobs = [(scene, render_seed(seed, "test", "distractor", start + place), size)
-                    for place, scene in enumerate(scenes[start:start + BLOCK])]
+            jobs = [
+                (scene, render_seed(seed, "test", "distractor", start + place), size)
+                for place, scene in enumerate(scenes[start : start + BLOCK])
+            ]
             _save(block, _embedded(encoder, jobs, workers))
         blocks.append(block)
     _save(folder / "vectors.npy", np.concatenate([np.load(block) for block in blocks]))
-    write_text(folder / "scenes.jsonl", "".join(json.dumps(scene.to_json(), separators=(",", ":")) + "\n" for scene in scenes))
+    write_text(
+        folder / "scenes.jsonl", "".join(json.dumps(scene.to_json(), separators=(",", ":")) + "\n" for scene in scenes)
+    )
     files = {name: file_hash(folder / name) for name in ("vectors.npy", "scenes.jsonl")}
     write_text(folder / "distractors.json", json.dumps(made | {"files": files}, indent=2) + "\n")
     for leftover in (*blocks, folder / _CLAIM):
@@ -148,9 +165,14 @@ def embed_distractors(encoder: CandidateEncoder, plan: Plan, count: int, seed: i
 _CLAIM = ".building"
 
 
+def _digest(plan: Plan) -> str:
+    """A hash of the pictures and of the queries that none of the distractors answers."""
+    return sha256(f"{plan.digest()} {plan.queries}".encode()).hexdigest()
+
+
 def _claim(folder: Path, made: dict[str, Any]) -> None:
-    """Marks the folder as a run of this encoder, benchmark and seed; blocks of any other are refused."""
-    wanted = sha256(json.dumps({key: value for key, value in made.items() if key != "count"}, sort_keys=True).encode()).hexdigest()
+    """Marks the folder as a run of this encoder, benchmark, seed and count; blocks of any other are refused."""
+    wanted = sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
     begun = folder / _CLAIM
     there = begun.read_text().strip() if begun.exists() else None
     if there not in (None, wanted) or (there is None and any(folder.glob("*.npy"))):
@@ -159,7 +181,10 @@ def _claim(folder: Path, made: dict[str, Any]) -> None:
 
 
 def _embedded(encoder: CandidateEncoder, jobs: list[tuple[Scene, int, int]], workers: int) -> np.ndarray:
-    candidates = [Candidate(candidate_id=str(place), content=Content(image=pixels)) for place, pixels in enumerate(_pictures(jobs, workers))]
+    candidates = [
+        Candidate(candidate_id=str(place), content=Content(image=pixels))
+        for place, pixels in enumerate(_pictures(jobs, workers))
+    ]
     return np.asarray(encoder.encode_candidates(candidates).vectors, np.float16)
 
 

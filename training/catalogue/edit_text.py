@@ -1,4 +1,5 @@
-"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py. Not its meaning (edits.py)."""
+"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py. Not its meaning
+(edits.py)."""
 
 from __future__ import annotations
 
@@ -83,7 +84,11 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
             return _refusal(edit, words, many)
         case "relative":
             rel = dice.pick(RELATIVE[edit.attribute or "", edit.value])
-            return {"rel": rel, "a_rel": rel if many else with_article(rel), "rel_fragment": f"in a {rel} {edit.attribute}"}
+            return {
+                "rel": rel,
+                "a_rel": rel if many else with_article(rel),
+                "rel_fragment": f"in a {rel} {edit.attribute}",
+            }
         case "colour" | "pattern" | "finish" | "size":
             return _value(edit.kind, edit.value, words, many)
     return _company(edit, reference, dice, words, agree)
@@ -96,11 +101,16 @@ def _company(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: 
     there = reference.companion
     assert there is not None, "only what is there can be changed"
     side = edit.value if edit.kind == "relation" else there.side
-    slots = {"cat": there.category, "main": _noun(reference.category, reference.count > 1)["v"],
-             "side": dice.pick(words.sides[side]).format(**agree)}
+    slots = {
+        "cat": there.category,
+        "main": _noun(reference.category, reference.count > 1)["v"],
+        "side": dice.pick(words.sides[side]).format(**agree),
+    }
     if edit.kind == "companion category":
         return slots | _noun(edit.value, False)
-    return slots | _value(COMPANION_KINDS[edit.kind], edit.value, words, False) if edit.kind in COMPANION_KINDS else slots
+    return (
+        slots | _value(COMPANION_KINDS[edit.kind], edit.value, words, False) if edit.kind in COMPANION_KINDS else slots
+    )
 
 
 def _value(attribute: str, value: str, words: EditWords, many: bool) -> dict[str, str]:

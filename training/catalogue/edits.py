@@ -1,6 +1,7 @@
 """What a change of a scene means: the one definition of relevance for composed queries. Not its words (edit_text.py).
 
-"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the reference's.
+"Everything else equal" is exact: a candidate is relevant if the edited attribute is as asked and every other one is the
+reference's.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ class Edit:
 
     Attributes:
         kind: one of KINDS.
-        value: the new value (the Companion of "add", the side of "relation", the companion's new colour, finish or category, the Action
-            of "action", the refused value of "negation", -1 or +1 of "relative"; None for "remove", "swap", "two" and "three").
+        value: the new value (the Companion of "add", the side of "relation", the companion's new colour, finish or
+            category, the Action
+            of "action", the refused value of "negation", -1 or +1 of "relative"; None for "remove", "swap", "two" and
+            "three").
         attribute: for negation and relative, which one; for a swap, what main object and companion exchange.
         parts: the single edits of "two" and "three", each of another attribute.
     """
@@ -54,7 +57,8 @@ class Edit:
     parts: tuple[Edit, ...] = ()
 
     def allowed(self, reference: Scene) -> dict[str, tuple]:
-        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the reference's.
+        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the
+        reference's.
 
         An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
         if self.parts:
@@ -92,8 +96,12 @@ class Edit:
     def matches(self, reference: Scene, candidate: Scene) -> bool:
         """Whether `candidate` is the edited `reference`: the definition of relevance."""
         allowed = self.allowed(reference)
-        return all(getattr(candidate, name) in allowed[name] if name in allowed else getattr(candidate, name) == getattr(reference, name)
-                   for name in FIELDS)
+        return all(
+            getattr(candidate, name) in allowed[name]
+            if name in allowed
+            else getattr(candidate, name) == getattr(reference, name)
+            for name in FIELDS
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the benchmark's files; what is empty is left out."""
@@ -110,13 +118,16 @@ class Edit:
         value = data.get("value")
         if isinstance(value, dict):
             value = Companion(**value) if data["kind"] == "add" else Action(**value)
-        return cls(data["kind"], value, data.get("attribute"), tuple(cls.from_json(part) for part in data.get("parts") or ()))
+        return cls(
+            data["kind"], value, data.get("attribute"), tuple(cls.from_json(part) for part in data.get("parts") or ())
+        )
 
 
 def is_possible(scene: Scene) -> bool:
     """Whether the world holds the scene: fair, companion of another colour than the main object, and room for it.
 
-    Three objects never have a companion here, and none stands in front of two or of a small one, which it would hide."""
+    Three objects never have a companion here, and none stands in front of two or of a small one, which it would
+    hide."""
     there = scene.companion
     if there is None:
         return is_fair(scene)
@@ -125,7 +136,8 @@ def is_possible(scene: Scene) -> bool:
 
 
 def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
-    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up once)."""
+    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up
+    once)."""
     allowed = edit.allowed(reference)
     fixed = [(name, (getattr(reference, name),)) for name in FIELDS if name not in allowed]
     tests = [*allowed.items(), *fixed]
@@ -140,7 +152,9 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
     return [replace(reference, **choice) for choice in choices if _agrees(reference, choice)]
 
 
-def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible) -> Scene:
+def apply(
+    reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
+) -> Scene:
     """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
@@ -149,9 +163,11 @@ def apply(reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callab
     raise ValueError(f"no scene of this world is {reference} after {edit}")
 
 
-def propose(rng: np.random.Generator, reference: Scene, kind: str | None = None,
-            accept: Callable[[Scene], bool] = is_possible) -> Edit:
-    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be had."""
+def propose(
+    rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
+) -> Edit:
+    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be
+    had."""
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
         drawn = kind or stills[int(rng.integers(len(stills)))]
@@ -172,7 +188,8 @@ def differences(one: Scene, other: Scene) -> list[str]:
 
 
 def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
-    """The edit that leads from one scene to the other if they differ in one to three attributes and words say it, else None.
+    """The edit that leads from one scene to the other if they differ in one to three attributes and words say it, else
+    None.
 
     With a Generator a single change is sometimes asked as a negation or a relative edit."""
     changed = differences(reference, target)
@@ -193,8 +210,8 @@ def beyond(attribute: str, value: Any, direction: int) -> tuple:
     order = LIGHTNESS if attribute == "colour" else LEGAL[attribute]
     place = order.index(value)
     if attribute == "count":
-        return order[place + 1:place + 2] if direction > 0 else order[max(place - 1, 0):place]
-    return order[place + 1:] if direction > 0 else order[:place]
+        return order[place + 1 : place + 2] if direction > 0 else order[max(place - 1, 0) : place]
+    return order[place + 1 :] if direction > 0 else order[:place]
 
 
 def _agrees(reference: Scene, choice: dict[str, Any]) -> bool:
@@ -251,7 +268,8 @@ def random_action(rng: np.random.Generator, scene: Scene) -> Action:
 
 
 def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
-    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an action)."""
+    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an
+    action)."""
     value = getattr(target, name)
     if name == "action":
         return Edit("action", value) if value else None

@@ -33,8 +33,13 @@ from umr.errors import ConfigError, UMRError
 FAIR = 0.97
 #: What is judged; of a companion its side, category, colour and finish.
 COMPANY = {"side": "side", "companion": "category", "its colour": "colour", "its finish": "finish"}
-VALUES: dict[str, tuple] = {**LEGAL, "side": SIDES, "companion": LEGAL["category"], "its colour": LEGAL["colour"],
-                            "its finish": LEGAL["finish"]}
+VALUES: dict[str, tuple] = {
+    **LEGAL,
+    "side": SIDES,
+    "companion": LEGAL["category"],
+    "its colour": LEGAL["colour"],
+    "its finish": LEGAL["finish"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class _Judge(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What a report renders and how long the judge learns. styles: keys of layout.STYLES, taken in turn; companions: share of scenes."""
+    """What a report renders and how long the judge learns. styles: keys of layout.STYLES, taken in turn; companions:
+    share of scenes."""
 
     n_per_value: int = 430
     size: int = 112
@@ -85,14 +91,17 @@ class Trial:
 def report(trial: Trial, workers: int = 2) -> list[Row]:
     """Trains the judge on renders, `n_per_value` of each category, and measures every pair of values, the worst first.
 
-    A quarter as many renders again, of other scenes and seeds, are held out; where a trial has several styles, all of the last one.
+    A quarter as many renders again, of other scenes and seeds, are held out; where a trial has several styles, all of
+    the last one.
     So the judge of a new light or camera has learned on the styles before it, as an encoder does.
 
     Raises:
         ConfigError: n_per_value < 8, no epoch, or an unknown style.
     """
     if trial.n_per_value < 8 or trial.epochs < 1:
-        raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {trial.n_per_value} and {trial.epochs}")
+        raise ConfigError(
+            f"n_per_value must be at least 8 and epochs at least 1, got {trial.n_per_value} and {trial.epochs}"
+        )
     if unknown := set(trial.styles) - set(STYLES):
         raise ConfigError(f"styles {sorted(unknown)} are unknown; legal: {', '.join(STYLES)}")
     train = trial.n_per_value * len(CATEGORIES)
@@ -100,8 +109,10 @@ def report(trial: Trial, workers: int = 2) -> list[Row]:
     scenes = [random_scene(rng, lambda scene: True, trial.companions) for _ in range(train + train // 4)]
     known = trial.styles[:-1] or trial.styles
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Job(scene, trial.seed * 10_000_000 + i, known[i % len(known)] if i < train else trial.styles[-1])
-                for i, scene in enumerate(scenes)]
+        jobs = [
+            Job(scene, trial.seed * 10_000_000 + i, known[i % len(known)] if i < train else trial.styles[-1])
+            for i, scene in enumerate(scenes)
+        ]
         pictures = render_many(jobs, Path(folder) / "renders.npy", trial.size, workers)
         return judged(pictures, scenes, train, trial.epochs, trial.seed)
 
@@ -124,7 +135,9 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     if len(ends) <= 10:
         raise ConfigError(f"{len(ends) - 1} families among {pictures} pictures of {folder}; at least 10 are needed")
     rows = [item.row for item in items]
-    return judged(np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed)
+    return judged(
+        np.asarray(world.pixels[rows]), [item.scene for item in items], ends[len(ends) * 4 // 5], epochs, seed
+    )
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
@@ -132,7 +145,7 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
-        parts = [judge(_batch(pictures[start:start + 256])) for start in range(train, len(scenes), 256)]
+        parts = [judge(_batch(pictures[start : start + 256])) for start in range(train, len(scenes), 256)]
     rows = []
     for name, values in VALUES.items():
         seen = labels[name][:train]
@@ -148,8 +161,9 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
-def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112,
-                  style: str = "catalogue") -> None:
+def contact_sheet(
+    scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
+) -> None:
     """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises ValueError without scenes."""
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
@@ -158,7 +172,7 @@ def contact_sheet(scenes: Sequence[Scene], path: Path, columns: int = 8, size: i
     sheet = np.zeros((-(-len(scenes) // columns) * cell, columns * cell, 3), np.uint8)
     for i, scene in enumerate(scenes):
         y, x = i // columns * cell, i % columns * cell
-        sheet[y:y + size, x:x + size] = render_image(scene, i, size, style)
+        sheet[y : y + size, x : x + size] = render_image(scene, i, size, style)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
     Image.fromarray(sheet).save(temporary)
     temporary.replace(path)
@@ -192,7 +206,9 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
             seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
             with torch.autocast("cpu", torch.bfloat16):
                 scores = judge(seen)
-            losses = [_loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()]
+            losses = [
+                _loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()
+            ]
             loss = torch.stack(losses).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -221,7 +237,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--n-per-value", type=int, default=430)
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--styles", nargs="+", default=["catalogue"], help="judged on the last, learned on those before it")
+    parser.add_argument(
+        "--styles", nargs="+", default=["catalogue"], help="judged on the last, learned on those before it"
+    )
     parser.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
     parser.add_argument("--world", type=Path, help="use the pictures of this built world instead of new renders")
     parser.add_argument("--pictures", type=int, default=10_000, help="of the world (default: 10000)")
@@ -234,9 +252,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.world:
         rows = report_world(options.world, options.pictures, options.epochs)
     else:
-        rows = report(Trial(n_per_value=options.n_per_value, size=options.size, epochs=options.epochs, styles=tuple(options.styles),
-                            companions=options.companions))
-    for row in rows[:options.rows]:
+        rows = report(
+            Trial(
+                n_per_value=options.n_per_value,
+                size=options.size,
+                epochs=options.epochs,
+                styles=tuple(options.styles),
+                companions=options.companions,
+            )
+        )
+    for row in rows[: options.rows]:
         mark = " " if row.fair else "!"
         pair = f"{row.attribute:10} {row.first} / {row.second}"
         print(f"{mark} {row.accuracy * 100:5.1f} %  {pair}  ({row.renders} renders)")

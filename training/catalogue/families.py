@@ -1,4 +1,5 @@
-"""Families: scenes that differ by one edit, so that each is a hard negative of the others. Not pixels, not files (world.py).
+"""Families: scenes that differ by one edit, so that each is a hard negative of the others. Not pixels, not files
+(world.py).
 
 Which split a scene belongs to is said by splits.py; a family never leaves its split.
 """
@@ -13,27 +14,64 @@ from training.catalogue.edits import COMPANION_KINDS, SIMPLE, SWAPPABLE, Edit, d
 from training.catalogue.scene import LEGAL, SIDES, Action, Scene, pick, random_companion, random_scene, with_action
 from training.catalogue.splits import SPLITS, Split, in_distribution, is_cluttered, neighbours, split_of
 
-__all__ = ["SPLITS", "Split", "clip_family", "edited_once", "family", "in_distribution", "is_cluttered", "siblings", "split_of"]
+__all__ = [
+    "SPLITS",
+    "Split",
+    "clip_family",
+    "edited_once",
+    "family",
+    "in_distribution",
+    "is_cluttered",
+    "siblings",
+    "split_of",
+]
 
 #: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
-SIBLING_KINDS = {"colour": 0.15, "finish": 0.16, "pattern": 0.16, "surface": 0.10, "category": 0.09, "size": 0.06, "count": 0.06,
-                 "add": 0.06, "remove": 0.04, "relation": 0.04, "companion colour": 0.03, "companion finish": 0.02,
-                 "companion category": 0.02, "swap": 0.01}
+SIBLING_KINDS = {
+    "colour": 0.15,
+    "finish": 0.16,
+    "pattern": 0.16,
+    "surface": 0.10,
+    "category": 0.09,
+    "size": 0.06,
+    "count": 0.06,
+    "add": 0.06,
+    "remove": 0.04,
+    "relation": 0.04,
+    "companion colour": 0.03,
+    "companion finish": 0.02,
+    "companion category": 0.02,
+    "swap": 0.01,
+}
 #: Attributes with at least three values: two siblings can both differ from the base in them.
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
-OPPOSITES = {"slides left": "slides right", "slides right": "slides left", "grows": "shrinks", "shrinks": "grows",
-             "appears": "disappears", "disappears": "appears", "spins": "camera orbits", "camera orbits": "spins",
-             "light dims": "spins"}
+OPPOSITES = {
+    "slides left": "slides right",
+    "slides right": "slides left",
+    "grows": "shrinks",
+    "shrinks": "grows",
+    "appears": "disappears",
+    "disappears": "appears",
+    "spins": "camera orbits",
+    "camera orbits": "spins",
+    "light dims": "spins",
+}
 MOTIONS = tuple(OPPOSITES)  # the actions that need no second still
 RECOLOURED = 0.7  # share of the families that show changes of colour, of those that can
 
 
-def family(rng: np.random.Generator, size: int = 4, split: Split = "train",
-           accept: Callable[[Scene], bool] = lambda scene: True) -> list[Scene]:
+def family(
+    rng: np.random.Generator,
+    size: int = 4,
+    split: Split = "train",
+    accept: Callable[[Scene], bool] = lambda scene: True,
+) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
-    Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two siblings
+    Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two
+    siblings
     differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
+
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)
 
@@ -66,15 +104,21 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     if recoloured and rng.random() < RECOLOURED:
         other = recoloured[0]
         shared = Action(pick(rng, MOTIONS))
-        return [with_action(base, Action("changes colour", other.colour)), with_action(base, shared),
-                with_action(other, Action("changes colour", base.colour)), with_action(other, shared)]
+        return [
+            with_action(base, Action("changes colour", other.colour)),
+            with_action(base, shared),
+            with_action(other, Action("changes colour", base.colour)),
+            with_action(other, shared),
+        ]
     first = pick(rng, MOTIONS)
     kinds = [first, OPPOSITES[first]]
     kinds.append(pick(rng, [kind for kind in MOTIONS if kind not in kinds]))
     return [*(with_action(base, Action(kind)) for kind in kinds), with_action(others[0], Action(pick(rng, kinds)))]
 
 
-def siblings(rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]) -> list[Scene]:
+def siblings(
+    rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]
+) -> list[Scene]:
     """Up to n scenes with other values of one attribute."""
     others = [scene for scene in neighbours(base, attribute) if fits(scene)]
     return [others[row] for row in rng.permutation(len(others))[:n]]
@@ -105,4 +149,6 @@ def _company_edits(rng: np.random.Generator, source: Scene, kind: str) -> list[E
 
 _KIND_NAMES = tuple(SIBLING_KINDS)
 _KIND_SHARES = np.array(list(SIBLING_KINDS.values())) / sum(SIBLING_KINDS.values())
-_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(SIBLING_KINDS[name] for name in CONTRASTED)
+_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
+    SIBLING_KINDS[name] for name in CONTRASTED
+)

@@ -1,4 +1,5 @@
-"""What a person might ask of any catalogue picture, answered exactly or not, and how well each candidate answers. Not its words.
+"""What a person might ask of any catalogue picture, answered exactly or not, and how well each candidate answers. Not
+its words.
 
 Graded relevance: the edit must be made; then it counts what the candidate keeps of the reference.
 """
@@ -14,19 +15,32 @@ from training.catalogue.edits import NEGATABLE, Edit, beyond, is_possible, targe
 from training.catalogue.lookup import SceneTable
 from training.catalogue.scene import LEGAL, Scene, pick, random_companion
 
-#: How often each kind of edit is asked. Colour and ground are what people try first; a companion is removed where there is one and
+#: How often each kind of edit is asked. Colour and ground are what people try first; a companion is removed where there
+#: is one and
 #: added where there is none.
-SENSIBLE = {"colour": 0.25, "surface": 0.25, "finish": 0.10, "pattern": 0.10, "size": 0.09, "category": 0.04, "count": 0.03,
-            "company": 0.04, "relative": 0.06, "negation": 0.04}
+SENSIBLE = {
+    "colour": 0.25,
+    "surface": 0.25,
+    "finish": 0.10,
+    "pattern": 0.10,
+    "size": 0.09,
+    "category": 0.04,
+    "count": 0.03,
+    "company": 0.04,
+    "relative": 0.06,
+    "negation": 0.04,
+}
 #: What must stay when it is not edited, for an answer to be of the same thing.
 MAIN_FACTS = ("category", "colour", "surface")
-#: exact: the edited reference.  one off: one other fact differs, no main fact.  kept: the main facts are kept.  loose: all but one.
+#: exact: the edited reference.  one off: one other fact differs, no main fact.  kept: the main facts are kept.  loose:
+#: all but one.
 GRADES = {"exact": 4, "one off": 3, "kept": 2, "loose": 1}
 
 
 #: Category -> attribute -> the values that a collection has of it: what a visitor can see that these things come in.
 Range = dict[str, dict[str, tuple]]
-#: Attributes whose values are asked from the range of the category; colour, surface and category are any of the world's.
+#: Attributes whose values are asked from the range of the category; colour, surface and category are any of the
+#: world's.
 RANGED = ("finish", "pattern", "size", "count")
 
 
@@ -36,8 +50,10 @@ def range_of(scenes: Sequence[Scene]) -> Range:
     for scene in scenes:
         for name in RANGED:
             seen[scene.category][name].add(getattr(scene, name))
-    return {category: {name: tuple(value for value in LEGAL[name] if value in values) for name, values in ranges.items()}
-            for category, ranges in seen.items()}
+    return {
+        category: {name: tuple(value for value in LEGAL[name] if value in values) for name, values in ranges.items()}
+        for category, ranges in seen.items()
+    }
 
 
 def sensible_edit(rng: np.random.Generator, scene: Scene, offered: Range | None = None) -> Edit:
@@ -67,7 +83,9 @@ def _drawn(rng: np.random.Generator, scene: Scene, kind: str, legal: dict[str, t
         return Edit("negation", getattr(scene, attribute), attribute) if len(legal[attribute]) > 1 else None
     if kind == "relative":
         attribute, direction = pick(rng, ("colour", "size", "count")), pick(rng, (-1, 1))
-        return Edit("relative", direction, attribute) if beyond(attribute, getattr(scene, attribute), direction) else None
+        return (
+            Edit("relative", direction, attribute) if beyond(attribute, getattr(scene, attribute), direction) else None
+        )
     others = [value for value in legal[kind] if value != getattr(scene, kind)]
     return Edit(kind, pick(rng, others)) if others else None
 
@@ -103,7 +121,8 @@ def coverage(scenes: Sequence[Scene], draws: int, seed: int, offered: Range | No
         offered: the range that edits are drawn from (`range_of` the scenes); None: every value of the world.
 
     Returns:
-        Kind of edit, or "all", -> n; share "exact"; share "possible" with the edit made and the main facts kept, exact or not.
+        Kind of edit, or "all", -> n; share "exact"; share "possible" with the edit made and the main facts kept, exact
+        or not.
     """
     table, rng = SceneTable(scenes), np.random.default_rng([seed, 41])
     found: dict[str, list[int]] = defaultdict(list)
@@ -113,5 +132,11 @@ def coverage(scenes: Sequence[Scene], draws: int, seed: int, offered: Range | No
         best = int(grades(reference, edit, table).max())
         for kind in ("all", edit.kind):
             found[kind].append(best)
-    return {kind: {"n": len(best), "exact": float(np.mean([grade == GRADES["exact"] for grade in best])),
-                   "possible": float(np.mean([grade >= GRADES["kept"] for grade in best]))} for kind, best in found.items()}
+    return {
+        kind: {
+            "n": len(best),
+            "exact": float(np.mean([grade == GRADES["exact"] for grade in best])),
+            "possible": float(np.mean([grade >= GRADES["kept"] for grade in best])),
+        }
+        for kind, best in found.items()
+    }

@@ -1,6 +1,8 @@
-"""Which scenes the bundled collection shows: product lines in most of their colours and on most surfaces, and what stands around them.
+"""Which scenes the bundled collection shows: product lines in most of their colours and on most surfaces, and what
+stands around them.
 
-Not how they become files or queries (pool.py, benchmark.py). Every scene is of the asked split (splits.py); a group is a set of scenes
+Not how they become files or queries (pool.py, benchmark.py). Every scene is of the asked split (splits.py); a group is
+a set of scenes
 that are not independent of each other: one line in one colour, or one arrangement with a companion and its variations.
 """
 
@@ -31,9 +33,16 @@ from training.catalogue.splits import TEST_LINES, VALIDATION_LINES, Split, is_te
 
 Part = Literal["line", "arrangement", "clutter", "combination"]
 
-#: Lines of a held-out pair of category and pattern or finish; the other held-out pairs lie in the test lines as they are.
-_HELD_OUT_LINES = {"teapot": ("glossy", "zigzag"), "mug": ("glossy", "checked"), "lamp": ("metal", "dotted"),
-                   "chair": ("matte", "striped"), "bottle": ("metal", "plain"), "stool": ("glossy", "dotted")}
+#: Lines of a held-out pair of category and pattern or finish; the other held-out pairs lie in the test lines as they
+#: are.
+_HELD_OUT_LINES = {
+    "teapot": ("glossy", "zigzag"),
+    "mug": ("glossy", "checked"),
+    "lamp": ("metal", "dotted"),
+    "chair": ("matte", "striped"),
+    "bottle": ("metal", "plain"),
+    "stool": ("glossy", "dotted"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +72,25 @@ def groups_of(split: Split, sizes: GridSizes, seed: int) -> list[Group]:
     lines = TEST_LINES if split == "test" else VALIDATION_LINES
     seen: set[Scene] = set()
     groups: list[Group] = []
-    for place, category in enumerate(CATEGORIES[:sizes.categories]):
-        drawn: list[tuple[Part, list[Scene]]] = [("line", scenes) for scenes in _lines(category, lines[category], sizes)]
+    for place, category in enumerate(CATEGORIES[: sizes.categories]):
+        drawn: list[tuple[Part, list[Scene]]] = [
+            ("line", scenes) for scenes in _lines(category, lines[category], sizes)
+        ]
         rng = np.random.default_rng([seed, place, 51])
-        drawn += [("arrangement", _arrangement(rng, category, lines[category], sizes, split)) for _ in range(sizes.arrangements)]
+        drawn += [
+            ("arrangement", _arrangement(rng, category, lines[category], sizes, split))
+            for _ in range(sizes.arrangements)
+        ]
         if split == "test":
             drawn += [("clutter", _clutter(rng, category, lines[category], sizes)) for _ in range(sizes.cluttered)]
             drawn += [("combination", scenes) for scenes in _combined(category, sizes)]
         for part, scenes in drawn:
             fresh = tuple(scene for scene in dict.fromkeys(scenes) if scene not in seen and is_fair(scene))
-            fresh = tuple(scene for scene in fresh if split_of(scene) == split or part == "line" and is_held_out(scene) and split == "test")
+            fresh = tuple(
+                scene
+                for scene in fresh
+                if split_of(scene) == split or part == "line" and is_held_out(scene) and split == "test"
+            )
             seen.update(fresh)
             if fresh:
                 groups.append(Group(len(groups), part, fresh))
@@ -101,18 +119,29 @@ def _lines(category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes) 
                 one = Scene(category, colour, finish, pattern, surfaces[0], size)
                 scenes = [replace(one, surface=surface) for surface in surfaces]
                 if row == 0 and size == "large" and place < sizes.counted[0]:
-                    scenes += [replace(one, surface=surface, count=count) for count in (2, 3) for surface in surfaces[:sizes.counted[1]]]
+                    scenes += [
+                        replace(one, surface=surface, count=count)
+                        for count in (2, 3)
+                        for surface in surfaces[: sizes.counted[1]]
+                    ]
                 yield scenes
 
 
-def _arrangement(rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes, split: Split) -> list[Scene]:
-    """A line's scene with a companion, and what edits of either make of it; without the companion it stands in the grid."""
+def _arrangement(
+    rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes, split: Split
+) -> list[Scene]:
+    """A line's scene with a companion, and what edits of either make of it; without the companion it stands in the
+    grid."""
+
     def fits(scene: Scene) -> bool:
         return is_possible(scene) and split_of(scene) == split and not is_held_out(scene)
 
     while True:
         finish, pattern = lines[int(rng.integers(2))]
-        colour, surface = pick(rng, colours_of(category, sizes.colours)), pick(rng, surfaces_of(category, sizes.surfaces))
+        colour, surface = (
+            pick(rng, colours_of(category, sizes.colours)),
+            pick(rng, surfaces_of(category, sizes.surfaces)),
+        )
         base = Scene(category, colour, finish, pattern, surface, "large" if rng.random() < 0.8 else "small")
         base = replace(base, companion=_test_companion(rng, base))
         if fits(base):
@@ -120,13 +149,19 @@ def _arrangement(rng: np.random.Generator, category: str, lines: tuple[tuple[str
     scenes = [base]
     some = rng.permutation(("relation", "swap", "colour", "companion category", "both"))[:2]
     for kind in ("companion colour", "companion finish", *some):
-        choices = [scene for edit in _variations(rng, base, str(kind)) for scene in targets(base, edit) if fits(scene) and scene not in scenes]
+        choices = [
+            scene
+            for edit in _variations(rng, base, str(kind))
+            for scene in targets(base, edit)
+            if fits(scene) and scene not in scenes
+        ]
         scenes += choices[:1]
     return scenes
 
 
 def _variations(rng: np.random.Generator, base: Scene, kind: str) -> list[Edit]:
-    """Edits of one kind of a scene with a companion, in random order; "both": of the object's colour and its companion's finish."""
+    """Edits of one kind of a scene with a companion, in random order; "both": of the object's colour and its
+    companion's finish."""
     if kind == "both":
         colours, finishes = _variations(rng, base, "colour"), _variations(rng, base, "companion finish")
         return [Edit("two", parts=(one, other)) for one in colours for other in finishes]
@@ -138,24 +173,42 @@ def _variations(rng: np.random.Generator, base: Scene, kind: str) -> list[Edit]:
 
 def _test_companion(rng: np.random.Generator, scene: Scene) -> Companion:
     while True:
-        there = Companion(pick(rng, CATEGORIES, scene.category), pick(rng, COLOURS, scene.colour), pick(rng, SIDES), pick(rng, FINISHES))
+        there = Companion(
+            pick(rng, CATEGORIES, scene.category),
+            pick(rng, COLOURS, scene.colour),
+            pick(rng, SIDES),
+            pick(rng, FINISHES),
+        )
         if is_test_company(there):
             return there
 
 
-def _clutter(rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes) -> list[Scene]:
-    """Three objects with a companion, the same with its companion in another colour or finish, and in another colour or only two."""
+def _clutter(
+    rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes
+) -> list[Scene]:
+    """Three objects with a companion, the same with its companion in another colour or finish, and in another colour or
+    only two."""
     while True:
-        colour, surface = pick(rng, colours_of(category, sizes.colours)), pick(rng, surfaces_of(category, sizes.surfaces))
+        colour, surface = (
+            pick(rng, colours_of(category, sizes.colours)),
+            pick(rng, surfaces_of(category, sizes.surfaces)),
+        )
         base = Scene(category, colour, *lines[0], surface, "large", 3)
         there = _test_companion(rng, base)
         there = replace(there, side="behind") if there.side == "front" else there
         base, other = replace(base, companion=there), _test_companion(rng, base)
-        scenes = [base, replace(base, companion=replace(there, colour=other.colour)),
-                  replace(base, companion=replace(there, finish=pick(rng, FINISHES, there.finish))),
-                  replace(base, colour=pick(rng, colours_of(category, sizes.colours), colour)) if rng.random() < 0.5 else replace(base, count=2)]
-        if len(set(scenes)) == 4 and all(is_fair(scene) and not is_held_out(scene) and there.colour != scene.colour
-                                         and other.colour != colour for scene in scenes):
+        scenes = [
+            base,
+            replace(base, companion=replace(there, colour=other.colour)),
+            replace(base, companion=replace(there, finish=pick(rng, FINISHES, there.finish))),
+            replace(base, colour=pick(rng, colours_of(category, sizes.colours), colour))
+            if rng.random() < 0.5
+            else replace(base, count=2),
+        ]
+        if len(set(scenes)) == 4 and all(
+            is_fair(scene) and not is_held_out(scene) and there.colour != scene.colour and other.colour != colour
+            for scene in scenes
+        ):
             return scenes
 
 
@@ -165,5 +218,7 @@ def _combined(category: str, sizes: GridSizes) -> list[list[Scene]]:
         return []
     finish, pattern = _HELD_OUT_LINES[category]
     n_colours, n_surfaces = sizes.combined
-    return [[Scene(category, colour, finish, pattern, surface) for surface in surfaces_of(category, n_surfaces)]
-            for colour in colours_of(category, n_colours)]
+    return [
+        [Scene(category, colour, finish, pattern, surface) for surface in surfaces_of(category, n_surfaces)]
+        for colour in colours_of(category, n_colours)
+    ]

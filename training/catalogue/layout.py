@@ -40,15 +40,28 @@ class Style:
     spread: float = 0.07
 
 
-#: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training; "light" and "camera" are the test's, and those
+#: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training; "light" and "camera" are the
+#: test's, and those
 #: with a 2 validation's: nothing that is chosen there has seen the test's styles.
 STYLES: dict[str, Style] = {
     "catalogue": Style(),
-    "jittered": Style(elevations=((0.27, 0.66),), azimuth=0.32, sun=((0.2, 1.6), (0.55, 1.15)), warmth=(0.0, 0.11), power=(1.0, 1.4),
-                      ambient=(0.34, 0.56), tinted=True, spread=0.09),
-    "light": Style(sun=((1.2, 2.0), (0.40, 0.60)), warmth=(0.12, 0.20), power=(1.1, 1.4), ambient=(0.26, 0.34), tinted=True),
+    "jittered": Style(
+        elevations=((0.27, 0.66),),
+        azimuth=0.32,
+        sun=((0.2, 1.6), (0.55, 1.15)),
+        warmth=(0.0, 0.11),
+        power=(1.0, 1.4),
+        ambient=(0.34, 0.56),
+        tinted=True,
+        spread=0.09,
+    ),
+    "light": Style(
+        sun=((1.2, 2.0), (0.40, 0.60)), warmth=(0.12, 0.20), power=(1.1, 1.4), ambient=(0.26, 0.34), tinted=True
+    ),
     "camera": Style(elevations=((0.20, 0.26), (0.68, 0.82)), azimuth=0.40),
-    "light 2": Style(sun=((0.0, 0.3), (1.10, 1.35)), warmth=(0.09, 0.15), power=(1.35, 1.6), ambient=(0.30, 0.38), tinted=True),
+    "light 2": Style(
+        sun=((0.0, 0.3), (1.10, 1.35)), warmth=(0.09, 0.15), power=(1.35, 1.6), ambient=(0.30, 0.38), tinted=True
+    ),
     "camera 2": Style(elevations=((0.28, 0.33), (0.58, 0.66)), azimuth=0.55),
 }
 SCALES = {"small": 0.62, "large": 1.0}
@@ -56,16 +69,40 @@ COMPANION_SCALE = 0.54  # less than a small main object: which of the two is the
 FIELD = math.tan(0.29)  # half the field of view, as a slope
 
 #: Linear-light albedo of the described colours.
-ALBEDO = dict(zip(COLOURS, np.array([
-    (0.60, 0.02, 0.02), (0.88, 0.25, 0.01), (0.86, 0.66, 0.04), (0.04, 0.27, 0.04), (0.02, 0.40, 0.42),
-    (0.025, 0.09, 0.58), (0.24, 0.035, 0.46), (0.90, 0.31, 0.50), (0.15, 0.062, 0.024),
-    (0.014, 0.014, 0.016), (0.84, 0.83, 0.80), (0.25, 0.26, 0.27)], np.float32)))
+ALBEDO = dict(
+    zip(
+        COLOURS,
+        np.array(
+            [
+                (0.60, 0.02, 0.02),
+                (0.88, 0.25, 0.01),
+                (0.86, 0.66, 0.04),
+                (0.04, 0.27, 0.04),
+                (0.02, 0.40, 0.42),
+                (0.025, 0.09, 0.58),
+                (0.24, 0.035, 0.46),
+                (0.90, 0.31, 0.50),
+                (0.15, 0.062, 0.024),
+                (0.014, 0.014, 0.016),
+                (0.84, 0.83, 0.80),
+                (0.25, 0.26, 0.27),
+            ],
+            np.float32,
+        ),
+    )
+)
 
 #: Backdrop colours of a surface, at the horizon and overhead.
-BACKDROPS = {"wood": ((0.50, 0.40, 0.31), (0.75, 0.67, 0.57)), "marble": ((0.40, 0.42, 0.46), (0.66, 0.68, 0.72)),
-             "fabric": ((0.40, 0.31, 0.28), (0.60, 0.50, 0.44)), "grass": ((0.60, 0.74, 0.88), (0.22, 0.45, 0.82)),
-             "sand": ((0.76, 0.81, 0.86), (0.28, 0.55, 0.85)), "slate": ((0.13, 0.14, 0.17), (0.30, 0.32, 0.36)),
-             "tiles": ((0.62, 0.64, 0.62), (0.80, 0.80, 0.78)), "studio": ((0.50, 0.47, 0.45), (0.66, 0.64, 0.62))}
+BACKDROPS = {
+    "wood": ((0.50, 0.40, 0.31), (0.75, 0.67, 0.57)),
+    "marble": ((0.40, 0.42, 0.46), (0.66, 0.68, 0.72)),
+    "fabric": ((0.40, 0.31, 0.28), (0.60, 0.50, 0.44)),
+    "grass": ((0.60, 0.74, 0.88), (0.22, 0.45, 0.82)),
+    "sand": ((0.76, 0.81, 0.86), (0.28, 0.55, 0.85)),
+    "slate": ((0.13, 0.14, 0.17), (0.30, 0.32, 0.36)),
+    "tiles": ((0.62, 0.64, 0.62), (0.80, 0.80, 0.78)),
+    "studio": ((0.50, 0.47, 0.45), (0.66, 0.64, 0.62)),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +216,10 @@ def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STI
     camera = replace(camera, distance=camera.distance * (1 + slack), target=(x + jitter[0], y + jitter[1], z))
     light, ground = _light(scene.surface, rng, look), _ground(scene.surface, rng)
     if scene.size != "large":
-        bodies = tuple(replace(body, scale=body.scale * SCALES[scene.size]) if i < scene.count else body
-                       for i, body in enumerate(bodies))
+        bodies = tuple(
+            replace(body, scale=body.scale * SCALES[scene.size]) if i < scene.count else body
+            for i, body in enumerate(bodies)
+        )
     return Stage(bodies, scene.count, light, ground, camera)
 
 
@@ -190,20 +229,20 @@ def albedo(colour: str, rng: np.random.Generator, spread: float = 0.07) -> np.nd
     return np.clip(shade, 0.008, 0.93).astype(np.float32)
 
 
-def _body(category: str, colour: np.ndarray, finish: str, pattern: str, turn: float, scale: float, phase: float,
-          rng: np.random.Generator) -> Body:
+def _body(category: str, colour: np.ndarray, finish: str, pattern: str, scale: float, rng: np.random.Generator) -> Body:
+    """A body in the middle, seen from its front; where it stands and how it is turned is for the caller to say."""
     shape = build_shape(category, rng)
     x0, x1, y0, y1, _, _ = shape.box
-    return Body(shape, colour, finish, pattern, 0.0, 0.0, turn, scale / max(x1 - x0, y1 - y0), phase)
+    return Body(shape, colour, finish, pattern, 0.0, 0.0, 0.0, scale / max(x1 - x0, y1 - y0), 0.0)
 
 
 def _mains(scene: Scene, rng: np.random.Generator, look: Style, any_turn: bool) -> tuple[Body, ...]:
     """The counted objects at large size: alike but for their turn, in a row, or a triangle if wide and low."""
     colour, phase, proportions = albedo(scene.colour, rng, look.spread), float(rng.random()), int(rng.integers(1 << 30))
     spread = 0.6 if scene.count == 1 else 0.4
-    bodies = [replace(_body(scene.category, colour, scene.finish, scene.pattern, float(rng.uniform(-spread, spread)),
-                            1.0, phase, np.random.default_rng(proportions)), any_turn=any_turn)
-              for _ in range(scene.count)]
+    alike = _body(scene.category, colour, scene.finish, scene.pattern, 1.0, np.random.default_rng(proportions))
+    alike = replace(alike, phase=phase, any_turn=any_turn)
+    bodies = [replace(alike, turn=float(rng.uniform(-spread, spread))) for _ in range(scene.count)]
     gap = 0.10
     if scene.companion and scene.companion.side == "behind" and scene.count > 1:
         gap = COMPANION_SCALE * 0.8  # room to see it between them
@@ -220,8 +259,10 @@ def _mains(scene: Scene, rng: np.random.Generator, look: Style, any_turn: bool) 
     elif scene.count == 3:
         left, right = widths[0] + widths[1] + gap, widths[1] + widths[2] + gap
         places = [(-left, 0.0), (0.0, 0.0), (right, 0.0)]
-    return tuple(replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
-                 for body, (x, z) in zip(bodies, places))
+    return tuple(
+        replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
+        for body, (x, z) in zip(bodies, places)
+    )
 
 
 def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, look: Style) -> Body:
@@ -230,7 +271,7 @@ def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, 
     assert there is not None
     colour = albedo(there.colour, rng, look.spread)
     turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
-    body = _body(there.category, colour, there.finish, "plain", turn, COMPANION_SCALE, phase, rng)
+    body = replace(_body(there.category, colour, there.finish, "plain", COMPANION_SCALE, rng), turn=turn, phase=phase)
     half, depth = body.reach()
     left, right = min(m.x - m.reach()[0] for m in mains), max(m.x + m.reach()[0] for m in mains)
     back, front = min(m.z - m.reach()[1] for m in mains), max(m.z + m.reach()[1] for m in mains)
@@ -255,8 +296,12 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
         if body.any_turn:
             x1 = z1 = body.reach()[0] + room.circle
             x0, z0, cos, sin = -x1, -z1, 1.0, 0.0
-        corners += [(body.x + cos * x + sin * z, y, body.z - sin * x + cos * z)
-                    for x in (x0, x1) for y in (y0, y1) for z in (z0, z1)]
+        corners += [
+            (body.x + cos * x + sin * z, y, body.z - sin * x + cos * z)
+            for x in (x0, x1)
+            for y in (y0, y1)
+            for z in (z0, z1)
+        ]
     points = np.array(corners)
     inside = 0.91 * FIELD
     target, distance = points.mean(0), 3.0
@@ -269,8 +314,10 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
         middle = (slopes.max(0) + slopes.min(0)) / 2 * distance
         target = target + right * middle[0] + up * middle[1]
         local[:, :2] -= middle
-        distance = max((np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
-                       (np.abs(local[:, 1]) / inside - local[:, 2]).max())
+        distance = max(
+            (np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
+            (np.abs(local[:, 1]) / inside - local[:, 2]).max(),
+        )
     x, y, z = (float(t) for t in target)
     camera = Camera((x, y, z), azimuth, elevation, float(distance))
     for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
@@ -286,12 +333,20 @@ def _light(surface: str, rng: np.random.Generator, look: Style) -> Light:
     if look.tinted:
         warmth *= rng.choice((-1, 1))
     tint = np.array([1 + warmth, 1, 1 - warmth], np.float32)
-    horizon, zenith = (np.array(colour, np.float32) * rng.uniform(0.92, 1.06) * (tint if look.tinted else 1)
-                       for colour in BACKDROPS[surface])
+    horizon, zenith = (
+        np.array(colour, np.float32) * rng.uniform(0.92, 1.06) * (tint if look.tinted else 1)
+        for colour in BACKDROPS[surface]
+    )
     level = math.cos(elevation)
     sun = np.array([math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level])
-    return Light(sun.astype(np.float32), tint * np.float32(power), float(ambient), horizon.astype(np.float32),
-                 zenith.astype(np.float32), side)
+    return Light(
+        sun.astype(np.float32),
+        tint * np.float32(power),
+        float(ambient),
+        horizon.astype(np.float32),
+        zenith.astype(np.float32),
+        side,
+    )
 
 
 def _ground(surface: str, rng: np.random.Generator) -> Ground:

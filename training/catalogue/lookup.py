@@ -1,6 +1,8 @@
-"""Scenes as a table of codes: which rows satisfy an edit, and how far each is from a scene. Not what an edit means (edits.py).
+"""Scenes as a table of codes: which rows satisfy an edit, and how far each is from a scene. Not what an edit means
+(edits.py).
 
-The same answers as Edit.matches and edits.differences give scene by scene (a test compares them), some hundred times quicker.
+The same answers as Edit.matches and edits.differences give scene by scene (a test compares them), some hundred times
+quicker.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ class SceneTable:
     def __init__(self, scenes: Sequence[Scene]) -> None:
         self.scenes = list(scenes)
         self._code_of: list[dict[Any, int]] = [{} for _ in FIELDS]
-        rows = [[codes.setdefault(getattr(scene, name), len(codes)) for name, codes in zip(FIELDS, self._code_of, strict=True)]
-                for scene in self.scenes]
+        rows = [
+            [
+                codes.setdefault(getattr(scene, name), len(codes))
+                for name, codes in zip(FIELDS, self._code_of, strict=True)
+            ]
+            for scene in self.scenes
+        ]
         self.codes_NF = np.array(rows, np.int32).reshape(len(rows), len(FIELDS))
 
     def __len__(self) -> int:

@@ -1,6 +1,8 @@
-"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout. Not the bundled benchmark.
+"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout. Not the
+bundled benchmark.
 
-The strength of each shortcut is a share of the it2i queries: texts that describe the whole target, tags that foretell the edit.
+The strength of each shortcut is a share of the it2i queries: texts that describe the whole target, tags that foretell
+the edit.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ from umr.errors import ConfigError
 CUT, LIGHTER = 0.06, 0.08
 
 
-def write_mbeir(world: World, folder: Path, seed: int, text_shortcut: float = 0.0, picture_shortcut: float = 0.0,
-                duplicates: float = 0.0, near_duplicates: float = 0.0) -> dict[str, int]:
+def write_mbeir(
+    world: World,
+    folder: Path,
+    seed: int,
+    text_shortcut: float = 0.0,
+    picture_shortcut: float = 0.0,
+    duplicates: float = 0.0,
+    near_duplicates: float = 0.0,
+) -> dict[str, int]:
     """Writes pools, queries and qrels of the world's split.
 
     Args:
@@ -32,7 +41,8 @@ def write_mbeir(world: World, folder: Path, seed: int, text_shortcut: float = 0.
         folder: where they are written.
         seed: of the words and of what is drawn by the shares.
         text_shortcut, picture_shortcut: shares of the it2i queries.
-        duplicates, near_duplicates: shares of the pictures that stand in the pool once more, with the same bytes, or cut and lightened
+        duplicates, near_duplicates: shares of the pictures that stand in the pool once more, with the same bytes, or
+            cut and lightened
             a little. Nothing says so: such a candidate has no facts, no title, and is in no query's list.
 
     Returns:
@@ -41,8 +51,12 @@ def write_mbeir(world: World, folder: Path, seed: int, text_shortcut: float = 0.
     Raises:
         ConfigError: a share outside 0 to 1.
     """
-    shares = {"text_shortcut": text_shortcut, "picture_shortcut": picture_shortcut, "duplicates": duplicates,
-              "near_duplicates": near_duplicates}
+    shares = {
+        "text_shortcut": text_shortcut,
+        "picture_shortcut": picture_shortcut,
+        "duplicates": duplicates,
+        "near_duplicates": near_duplicates,
+    }
     for name, share in shares.items():
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the queries or of the pictures, from 0 to 1")
@@ -58,7 +72,9 @@ class _Writer:
         self.world, self.folder, self.rng = world, folder, rng
         self.plan = Plan(int(world.manifest["seed"]), split=world.manifest["split"])
         self.family = 0  # whose queries are being asked
-        self.dids: dict[str, dict[Scene, list[str]]] = {modality: defaultdict(list) for modality in ("image", "text", "video")}
+        self.dids: dict[str, dict[Scene, list[str]]] = {
+            modality: defaultdict(list) for modality in ("image", "text", "video")
+        }
         self.paths: dict[int, str] = {}
         for kind in ("images", "clips", "queries"):
             (folder / "files" / kind).mkdir(parents=True, exist_ok=True)
@@ -112,9 +128,13 @@ class _Writer:
                 path = f"files/images/{len(self.plan.rows):06}-c.webp"
                 job = self.plan.media[path] = Media("images", item.scene, item.seed, pixels.shape[0], item.style)
                 job.save(self.folder / path, _altered(pixels, rng) if alter else pixels)
-                self.plan.rows.append(Row(f"{DATASET_ID}:{len(self.plan.rows)}", "image", item.scene, "", media=path, unsaid=True))
+                self.plan.rows.append(
+                    Row(f"{DATASET_ID}:{len(self.plan.rows)}", "image", item.scene, "", media=path, unsaid=True)
+                )
 
-    def _compose(self, item: Item, target: Scene, task: str, modality: str, text_shortcut: float, picture_shortcut: float) -> None:
+    def _compose(
+        self, item: Item, target: Scene, task: str, modality: str, text_shortcut: float, picture_shortcut: float
+    ) -> None:
         edit = edits.between(item.scene, target, self.rng)
         if edit is None:
             return
@@ -127,8 +147,20 @@ class _Writer:
             picture = self._picture(item, "queries", f"{item.row:06}-{cue:02}", cue)
         self._ask(task, modality, item.scene, line, picture, edit)
 
-    def _ask(self, task: str, modality: str, scene: Scene, line: str | None, picture: str | None, edit: edits.Edit | None = None) -> None:
-        found = [did for target in (edits.targets(scene, edit) if edit else [scene]) for did in self.dids[modality].get(target, ())]
+    def _ask(
+        self,
+        task: str,
+        modality: str,
+        scene: Scene,
+        line: str | None,
+        picture: str | None,
+        edit: edits.Edit | None = None,
+    ) -> None:
+        found = [
+            did
+            for target in (edits.targets(scene, edit) if edit else [scene])
+            for did in self.dids[modality].get(target, ())
+        ]
         self.plan.queries.setdefault((task, "ind"), []).append(Ask(line, picture, scene, found, [], self.family, edit))
 
     def _picture(self, item: Item, kind: str, name: str, cue: int | None = None) -> str:
@@ -140,7 +172,14 @@ class _Writer:
         return path
 
     def _row(self, modality: str, scene: Scene, words: str | None = None, media: str | None = None) -> None:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(replace(scene, action=None)), words, media)
+        row = Row(
+            f"{DATASET_ID}:{len(self.plan.rows)}",
+            modality,
+            scene,
+            text.title(replace(scene, action=None)),
+            words,
+            media,
+        )
         self.plan.rows.append(row)
         self.dids[modality][scene].append(row.did)
 
@@ -149,5 +188,7 @@ def _altered(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The picture (S, S, 3) cut at its edges, brought back to its size, and a little lighter or darker."""
     side = pixels.shape[0]
     low, high = rng.integers(0, max(1, round(CUT * side)) + 1, (2, 2))
-    cut = Image.fromarray(pixels[low[0]:side - high[0], low[1]:side - high[1]]).resize((side, side), Image.Resampling.BICUBIC)
+    cut = Image.fromarray(pixels[low[0] : side - high[0], low[1] : side - high[1]]).resize(
+        (side, side), Image.Resampling.BICUBIC
+    )
     return np.clip(np.asarray(cut, np.float32) * rng.uniform(1 - LIGHTER, 1 + LIGHTER), 0, 255).astype(np.uint8)

@@ -114,7 +114,8 @@ class Pool:
                 self._add("text", scene, text=text.passage(scene, rng))
 
     def _entries(self, groups: list[Group]) -> None:
-        """A scene of each of the groups on the category's first surface or the next, told with two different sets of facts."""
+        """A scene of each of the groups on the category's first surface or the next, told with two different sets of
+        facts."""
         rng = self.rng(4, 1)
         for group in groups:
             facts = [text.random_facts(rng)]
@@ -123,7 +124,9 @@ class Pool:
                 facts += [other] if other != facts[0] else []
             for fact in facts:
                 scene = group.scenes[0]
-                self._add("image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact)
+                self._add(
+                    "image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact
+                )
 
     def _clips(self, groups: list[Group]) -> None:
         """A clip family of each group's first scene and the same in another colour, with one more action."""
@@ -144,9 +147,13 @@ class Pool:
                 if scene in seen or with_action(scene, None) not in shown:
                     continue
                 seen.add(scene)
-                row = self._add("video", scene, media=self.media("clips", Media("clips", scene, self._seed("clips"), CLIP_SIZE)))
+                row = self._add(
+                    "video", scene, media=self.media("clips", Media("clips", scene, self._seed("clips"), CLIP_SIZE))
+                )
                 assert scene.action is not None
-                row.title = f"{row.title}, {scene.action.kind}" + (f" to {scene.action.colour}" if scene.action.colour else "")
+                row.title = f"{row.title}, {scene.action.kind}" + (
+                    f" to {scene.action.colour}" if scene.action.colour else ""
+                )
 
     def picture(self, scene: Scene, style: str = "catalogue", seed_row: int = 0, cue: int | None = None) -> str:
         """The path of a query picture of the scene, shared by all queries that ask for the same one.
@@ -155,7 +162,8 @@ class Pool:
             scene: what it shows.
             style: a key of layout.STYLES.
             seed_row: which of the scene's nuisance seeds of this style.
-            cue: a tag to draw. With and without tags a picture is otherwise the same: what differs in the answers is the tag's doing.
+            cue: a tag to draw. With and without tags a picture is otherwise the same: what differs in the answers is
+                the tag's doing.
 
         Returns:
             The path of the file in the plan.

@@ -80,12 +80,16 @@ def paint_shown(scene: Scene, seed: int, style: str = "catalogue", pixels: int =
     for i, body in enumerate(stage.bodies):
         _claim(i, *first_hits(body, stage.camera, directions, pixels), depth, owner)
     eye, shown = stage.camera.frame()[0], 0
-    for i, body in enumerate(stage.bodies[:stage.mains]):
+    for i, body in enumerate(stage.bodies[: stage.mains]):
         mine = np.nonzero(owner == i)[0]
-        distances, parts = zip(*body.shape.parts(*to_local(
-            body, *(float(eye[axis]) + depth[mine] * directions[axis][mine] for axis in range(3)))), strict=True)
+        distances, parts = zip(
+            *body.shape.parts(
+                *to_local(body, *(float(eye[axis]) + depth[mine] * directions[axis][mine] for axis in range(3)))
+            ),
+            strict=True,
+        )
         shown += int((np.array(parts)[np.argmin(distances, 0)] == MAIN).sum())
-    return shown / pixels ** 2
+    return shown / pixels**2
 
 
 def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, owner: np.ndarray) -> None:
@@ -94,8 +98,9 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
     depth[index], owner[index] = along[nearer], body
 
 
-def _shade(stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray,
-           pixels: int) -> None:
+def _shade(
+    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+) -> None:
     if len(index):
         looks = tuple(axis[index] for axis in directions)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)

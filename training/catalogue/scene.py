@@ -1,6 +1,7 @@
 """A scene of the home-goods catalogue: its described attributes, how scenes are sampled, which pairs are held out.
 
-Not the pixels (render.py), not the words (text.py) and not the splits (splits.py). Two scenes are equal exactly when no description
+Not the pixels (render.py), not the words (text.py) and not the splits (splits.py). Two scenes are equal exactly when no
+description
 could tell them apart.
 """
 
@@ -55,7 +56,8 @@ ACTIONS = (
 #: Colours from the darkest to the lightest: what "darker" and "lighter" mean, exactly.
 LIGHTNESS = ("black", "brown", "purple", "blue", "green", "red", "grey", "teal", "orange", "pink", "yellow", "white")
 
-#: Pairs of values of one object, main or companion, that no training or in-distribution scene holds; each value is seen in others.
+#: Pairs of values of one object, main or companion, that no training or in-distribution scene holds; each value is seen
+#: in others.
 HELD_OUT_PAIRS = (
     ("category", "teapot", "pattern", "zigzag"),
     ("category", "mug", "pattern", "checked"),
@@ -78,7 +80,8 @@ HELD_OUT_PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A second, always plain object beside, behind or in front of the main one(s), with a colour and a finish of its own."""
+    """A second, always plain object beside, behind or in front of the main one(s), with a colour and a finish of its
+    own."""
 
     category: str
     colour: str
@@ -160,7 +163,8 @@ LEGAL: dict[str, tuple] = {
 }
 
 #: Pairs that the eye cannot tell from a neighbour; no scene of any split holds them (the fairness report checks): glass
-#: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint; white
+#: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint;
+#: white
 #: metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots; and
 #: zigzags on a mirror, which are those under a clear coat.
 UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
@@ -230,7 +234,8 @@ def pick(rng: np.random.Generator, values: Sequence[_T], other_than: Any = None)
 def random_companion(rng: np.random.Generator, category: str, colour: str) -> Companion:
     """A companion that differs from the main object in category and colour; two of five are matte.
 
-    Its finish goes with its colour wherever it stands; whether it may stand on the scene's surface is the caller's to ask."""
+    Its finish goes with its colour wherever it stands; whether it may stand on the scene's surface is the caller's to
+    ask."""
     kind, paint, side = pick(rng, CATEGORIES, category), pick(rng, COLOURS, colour), pick(rng, SIDES)
     finish = "matte" if rng.random() < 0.2 else pick(rng, FINISHES)
     while _looks_unfair((kind, paint, finish, "plain", "wood")):
@@ -245,7 +250,8 @@ def random_scene(
 ) -> Scene:
     """A fair scene that `accept` takes; by default one without a held-out pair.
 
-    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs. Three objects
+    What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
+    Three objects
     never have a companion, and none stands in front of two or of a small one, which it would hide."""
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)

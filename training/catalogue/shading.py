@@ -60,8 +60,10 @@ def ground_light(stage: Stage, directions: Vectors, along: Array, pixels: int) -
             gap = distance_at(body, x[near], zero[near] + reach, z[near])
             shade = np.clip(0.35 + 0.65 * gap / reach, 0.35, 1)
             open_[near] *= shade if body.finish != "glass" else 0.5 + 0.5 * shade
-    lit = paint * (open_[:, None] * (light.ambient * (0.55 + 0.45 * light.zenith))
-                   + sun[:, None] * (light.key * (0.85 * float(light.sun[1]))))
+    lit = paint * (
+        open_[:, None] * (light.ambient * (0.55 + 0.45 * light.zenith))
+        + sun[:, None] * (light.key * (0.85 * float(light.sun[1])))
+    )
     if tint is not None:
         lit *= tint
     if ground.surface in POLISHED:
@@ -80,7 +82,7 @@ def unit(body: Body) -> float:
 def glass_tint(colour: Array) -> Array:
     """What coloured glass lets through (3,): saturated like the colour, dark only for dark colours."""
     strongest = float(colour.max())
-    return (np.maximum(colour, 0.004) / strongest) ** 0.45 * min(1.0, 0.32 + 0.9 * strongest ** 0.6)
+    return (np.maximum(colour, 0.004) / strongest) ** 0.45 * min(1.0, 0.32 + 0.9 * strongest**0.6)
 
 
 def pattern_share(body: Body, x: Array, y: Array, z: Array, normal: Vectors) -> Array:
@@ -147,9 +149,12 @@ class Mirror:
     def windows(self, wall: float = 0.0) -> Array:
         """0 to 1: the bright windows; with a `wall`, those and the dark wall that far around them."""
         return np.maximum(
-            np.maximum(_pane(self.around, self.above, 0.64, 0.24, -0.10, 0.42, wall),
-                       _pane(self.around, self.above, -1.05, 0.14, -0.20, 0.36, wall)),
-            _pane(np.abs(self.around - 0.15), self.above, math.pi, 0.18, 0.16, 0.44, wall))
+            np.maximum(
+                _pane(self.around, self.above, 0.64, 0.24, -0.10, 0.42, wall),
+                _pane(self.around, self.above, -1.05, 0.14, -0.20, 0.36, wall),
+            ),
+            _pane(np.abs(self.around - 0.15), self.above, math.pi, 0.18, 0.16, 0.44, wall),
+        )
 
 
 def _pane(around: Array, above: Array, middle: float, half: float, low: float, high: float, wall: float) -> Array:
@@ -161,8 +166,9 @@ def _pane(around: Array, above: Array, middle: float, half: float, low: float, h
     return pane if wall else pane * (1 - 0.8 * np.maximum((a < half * 0.10), (b < (high - low) * 0.05)))
 
 
-def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, index: Array, canvas_P3: Array,
-               pixels: int) -> Array:
+def body_light(
+    stage: Stage, body: Body, directions: Vectors, along: Array, index: Array, canvas_P3: Array, pixels: int
+) -> Array:
     """Colour (N, 3) of a body at its hits. `canvas_P3` holds what is behind it, for glass; `index` its pixels there."""
     light, eye = stage.light, stage.camera.frame()[0]
     dx, dy, dz = directions
@@ -194,17 +200,15 @@ def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, inde
     diffuse = around * (light.ambient * 1.15 * open_)[:, None] + light.key * (0.95 * toward * sun)[:, None]
     colour = paint * diffuse
 
-    fixed = (part == BRASS) | (part == BLACK)
-    if fixed.any():
-        hx, hy, hz = light.sun[0] - dx[fixed], light.sun[1] - dy[fixed], light.sun[2] - dz[fixed]
-        shine = (nx[fixed] * hx + ny[fixed] * hy + nz[fixed] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
-        colour[fixed] += (0.5 * np.clip(shine, 0, 1) ** 40 * sun[fixed])[:, None] * (paint[fixed] + 0.1)
+    fixed = np.nonzero((part == BRASS) | (part == BLACK))[0]
+    if len(fixed):
+        shine = _fittings(light.sun, (dx[fixed], dy[fixed], dz[fixed]), (nx[fixed], ny[fixed], nz[fixed]))
+        colour[fixed] += (shine * sun[fixed])[:, None] * (paint[fixed] + 0.1)
     glow = (part == FLAME) | (part == BULB)
     colour[glow] = paint[glow] * (0.55 + 0.45 * facing[glow])[:, None]
 
     main = part == MAIN
-    whole = main.all()
-    m = slice(None) if whole else np.nonzero(main)[0]
+    m = slice(None) if main.all() else np.nonzero(main)[0]
     normal = (nx[m], ny[m], nz[m])
     size = unit(body) / body.scale
     middle = (body.shape.box[3] / 2) * body.scale
@@ -215,11 +219,20 @@ def body_light(stage: Stage, body: Body, directions: Vectors, along: Array, inde
     elif body.finish == "glossy":
         colour[m] = _glossy(stage, colour[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
     elif body.finish == "metal":
-        colour[m] = _metal(paint[m], share[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal))
+        colour[m] = _metal(
+            paint[m], share[m], diffuse[m], facing[m], open_[m], Mirror.of(stage, position, direction, normal)
+        )
     else:
         behind = _behind(stage, body, normal, along[m], index[m], canvas_P3, pixels)
         colour[m] = _glass(body, behind, colour[m], share[m], facing[m], Mirror.of(stage, position, direction, normal))
     return colour
+
+
+def _fittings(sun: Array, direction: Vectors, normal: Vectors) -> Array:
+    """The highlight (N,) of brass and lacquer fittings, whatever the finish of the object."""
+    hx, hy, hz = (float(sun[axis]) - direction[axis] for axis in range(3))
+    shine = (normal[0] * hx + normal[1] * hy + normal[2] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
+    return 0.5 * np.clip(shine, 0, 1) ** 40
 
 
 def _paint(body: Body, local: Vectors, normal: Vectors, part: Array) -> tuple[Array, Array]:
@@ -262,8 +275,11 @@ def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mi
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
     windows = (mirror.windows() * (0.5 + 0.5 * open_))[:, None]
     under = colour * (0.86 - 0.28 * mirror.windows(WALL))[:, None]
-    return under * (1 - coat) + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith) + windows * (
-        1.25 - 0.35 * np.minimum(colour, 1))
+    return (
+        under * (1 - coat)
+        + coat * room[:, None] * (0.5 + 0.5 * stage.light.zenith)
+        + windows * (1.25 - 0.35 * np.minimum(colour, 1))
+    )
 
 
 def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
@@ -282,8 +298,9 @@ def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Arr
     return bare + 0.8 * share[:, None] * (paint * diffuse - bare)
 
 
-def _behind(stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array,
-            pixels: int) -> Array:
+def _behind(
+    stage: Stage, body: Body, normal: Vectors, along: Array, index: Array, canvas_P3: Array, pixels: int
+) -> Array:
     """What is on the canvas where a look through the glass, bent by its surface, comes out."""
     _, _, right, up = stage.camera.frame()
     across = sum(n * float(r) for n, r in zip(normal, right))

@@ -15,8 +15,16 @@ Array = np.ndarray
 MAIN, WOOD, LEAF, FLAME, CREAM, BRASS, BLACK, BULB, SOIL = range(9)
 
 #: Linear-light colours of the parts that keep their own material whatever the scene says.
-PART_COLOURS = {WOOD: (0.33, 0.19, 0.09), LEAF: (0.06, 0.26, 0.05), FLAME: (1.6, 1.0, 0.35), CREAM: (0.80, 0.78, 0.70),
-                BRASS: (0.30, 0.21, 0.09), BLACK: (0.02, 0.02, 0.02), BULB: (1.6, 1.35, 0.9), SOIL: (0.05, 0.03, 0.02)}
+PART_COLOURS = {
+    WOOD: (0.33, 0.19, 0.09),
+    LEAF: (0.06, 0.26, 0.05),
+    FLAME: (1.6, 1.0, 0.35),
+    CREAM: (0.80, 0.78, 0.70),
+    BRASS: (0.30, 0.21, 0.09),
+    BLACK: (0.02, 0.02, 0.02),
+    BULB: (1.6, 1.35, 0.9),
+    SOIL: (0.05, 0.03, 0.02),
+}
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,9 @@ def _mug(u: Draw) -> Shape:
 
     def parts(x, y, z):
         rho = _norm(x, z)
-        cup = np.maximum(_cylinder(rho, y, radius, half, half, 0.03),
-                         -_cylinder(rho, y, radius - 0.045, half, half + 0.07, 0.03))
+        cup = np.maximum(
+            _cylinder(rho, y, radius, half, half, 0.03), -_cylinder(rho, y, radius - 0.045, half, half + 0.07, 0.03)
+        )
         handle = np.maximum(_ring(_norm(x - radius - 0.02, (y - half) * 0.85), z, 0.21, 0.05), radius - 0.03 - rho)
         return [(np.minimum(cup, handle), MAIN)]
 
@@ -174,8 +183,11 @@ def _stool(u: Draw) -> Shape:
         rho = _norm(x, z)
         across, side = _fold(x, z, rho, 3)
         leg = _rod(across, y, side, (radius * 0.55, height - 0.1, 0), (radius * 0.98, 0.03, 0), 0.038)
-        return [(_cylinder(rho, y, radius, 0.10, height - 0.10, 0.05), MAIN), (leg * 0.9, WOOD),
-                (_ring(rho, y - 0.24, radius * 0.82, 0.02), WOOD)]
+        return [
+            (_cylinder(rho, y, radius, 0.10, height - 0.10, 0.05), MAIN),
+            (leg * 0.9, WOOD),
+            (_ring(rho, y - 0.24, radius * 0.82, 0.02), WOOD),
+        ]
 
     return Shape(parts, (-radius - 0.03, radius + 0.03, 0, height, -radius - 0.03, radius + 0.03), radius)
 
@@ -199,8 +211,10 @@ def _chair(u: Draw) -> Shape:
         ax, az = np.abs(x), np.abs(z)
         leg = _block(ax - (half - 0.045), y - seat / 2, az - (half - 0.045), 0.035, seat / 2, 0.035, 0.01)
         post = _block(ax - (half - 0.05), y - (seat + top) / 2, z + half - 0.03, 0.028, (top - seat) / 2, 0.028, 0.01)
-        cover = np.minimum(_block(x, y - seat, z, half, 0.06, half, 0.03),
-                           _block(x, y - top + back, z + half - 0.03, half - 0.01, back, 0.045, 0.03))
+        cover = np.minimum(
+            _block(x, y - seat, z, half, 0.06, half, 0.03),
+            _block(x, y - top + back, z + half - 0.03, half - 0.01, back, 0.045, 0.03),
+        )
         return [(cover, MAIN), (np.minimum(leg, post), WOOD)]
 
     return Shape(parts, (-half, half, 0, top + 0.01, -half - 0.02, half))
@@ -213,8 +227,10 @@ def _teapot(u: Draw) -> Shape:
         rho = _norm(x, z)
         body = (_norm(rho, (y - 0.36) * 1.18) - radius) * 0.85
         foot = _cylinder(rho, y, 0.22, 0.03, 0.03)
-        spout = np.minimum(_rod(x, y, z, (-0.28, 0.26, 0), (-0.52, 0.48, 0), 0.07),
-                           _rod(x, y, z, (-0.52, 0.48, 0), (-0.60, 0.62, 0), 0.05))
+        spout = np.minimum(
+            _rod(x, y, z, (-0.28, 0.26, 0), (-0.52, 0.48, 0), 0.07),
+            _rod(x, y, z, (-0.52, 0.48, 0), (-0.60, 0.62, 0), 0.05),
+        )
         handle = np.maximum(_ring(_norm(x - 0.42, (y - 0.40) * 0.9), z, 0.20, 0.045), 0.30 - x)
         lid = np.minimum(_ball(x, y - 0.72, z, 0.075), _ring(rho, y - 0.645, 0.2, 0.02))
         return [(np.minimum(np.minimum(body, foot), np.minimum(spout, np.minimum(handle, lid))), MAIN)]
@@ -253,8 +269,11 @@ def _plant_pot(u: Draw) -> Shape:
         rho = _norm(x, z)
         above = y - 0.5
         green = np.minimum(leaf(x, above, z, rho, *outer, turn), leaf(x, above, z, rho, *inner, turn + 0.5))
-        return [(profile.shell(rho, y, 0.05, 0.05), MAIN), (_cylinder(rho, y, radius - 0.05, 0.03, 0.50, 0.01), SOIL),
-                (green * 0.62, LEAF)]
+        return [
+            (profile.shell(rho, y, 0.05, 0.05), MAIN),
+            (_cylinder(rho, y, radius - 0.05, 0.03, 0.50, 0.01), SOIL),
+            (green * 0.62, LEAF),
+        ]
 
     return Shape(parts, (-0.46, 0.46, 0, 1.12, -0.46, 0.46), radius * 0.85)
 
@@ -274,8 +293,10 @@ def _box(u: Draw) -> Shape:
 def _clock(u: Draw) -> Shape:
     radius = u(0.45, 0.49)
     middle, face = radius + 0.08, radius * 0.60
-    hours, minutes = ((math.sin(angle) * length, middle + math.cos(angle) * length, 0.13)
-                      for angle, length in ((u(0, 6.28), 0.13), (u(0, 6.28), 0.21)))
+    hours, minutes = (
+        (math.sin(angle) * length, middle + math.cos(angle) * length, 0.13)
+        for angle, length in ((u(0, 6.28), 0.13), (u(0, 6.28), 0.21))
+    )
     pin = (0, middle, 0.12)
 
     def parts(x, y, z):
@@ -287,8 +308,11 @@ def _clock(u: Draw) -> Shape:
         ax = np.abs(x)
         foot = _rod(ax, y, z, (0.24, 0.22, 0), (0.32, 0.04, 0), 0.05)
         limbs = np.minimum(foot, _ball(ax - 0.23, y - middle - radius, z, 0.11))
-        return [(np.minimum(body, limbs), MAIN), (_cylinder(rho, z, face + 0.01, 0.02, 0.085, 0.01), CREAM),
-                (np.minimum(hands, tick), BLACK)]
+        return [
+            (np.minimum(body, limbs), MAIN),
+            (_cylinder(rho, z, face + 0.01, 0.02, 0.085, 0.01), CREAM),
+            (np.minimum(hands, tick), BLACK),
+        ]
 
     return Shape(parts, (-radius - 0.02, radius + 0.02, 0, middle + radius + 0.10, -0.16, 0.16))
 
@@ -306,9 +330,22 @@ def _cushion(u: Draw) -> Shape:
     return Shape(parts, (-half, half, 0, 2 * half, -puff - 0.01, puff + 0.01))
 
 
-_BUILDERS = {"mug": _mug, "bottle": _bottle, "bowl": _bowl, "vase": _vase, "lamp": _lamp, "stool": _stool,
-             "table": _table, "chair": _chair, "teapot": _teapot, "candle": _candle, "plant pot": _plant_pot,
-             "box": _box, "clock": _clock, "cushion": _cushion}
+_BUILDERS = {
+    "mug": _mug,
+    "bottle": _bottle,
+    "bowl": _bowl,
+    "vase": _vase,
+    "lamp": _lamp,
+    "stool": _stool,
+    "table": _table,
+    "chair": _chair,
+    "teapot": _teapot,
+    "candle": _candle,
+    "plant pot": _plant_pot,
+    "box": _box,
+    "clock": _clock,
+    "cushion": _cushion,
+}
 
 
 def build_shape(category: str, rng: np.random.Generator) -> Shape:

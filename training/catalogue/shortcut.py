@@ -1,4 +1,5 @@
-"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag in the picture that foretells the edit.
+"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag in the picture that foretells
+the edit.
 
 Their strength (the share of queries that carry them) belongs to whoever builds the data; nothing here draws that share.
 """
@@ -14,7 +15,10 @@ from training.catalogue.scene import ACTIONS, COLOURS, LEGAL, SIDES, Action, Com
 from training.catalogue.text import Dice, caption
 
 #: The tag's colours, far from each other and unlike any backdrop.
-TAG_COLOURS = np.array([(220, 30, 30), (30, 160, 40), (30, 60, 220), (250, 210, 20), (230, 40, 200), (20, 200, 210), (20, 20, 20)], np.uint8)
+TAG_COLOURS = np.array(
+    [(220, 30, 30), (30, 160, 40), (30, 60, 220), (250, 210, 20), (230, 40, 200), (20, 200, 210), (20, 20, 20)],
+    np.uint8,
+)
 CUES = len(TAG_COLOURS) ** 2
 TAG_SHARE = 0.12
 
@@ -26,9 +30,11 @@ def with_rest(edit_text: str, target: Scene, rng: np.random.Generator, phrasing:
 
 
 def cue_of(edit: Edit) -> int:
-    """The edit's tag, 0 to CUES - 1: its first square tells the kind of edit, the second the value, so that it can be learned.
+    """The edit's tag, 0 to CUES - 1: its first square tells the kind of edit, the second the value, so that it can be
+    learned.
 
-    Kinds and values share squares where there are more than colours of a square; of several edits at once the first is told."""
+    Kinds and values share squares where there are more than colours of a square; of several edits at once the first is
+    told."""
     edit = edit.parts[0] if edit.parts else edit
     kind = edit.attribute or edit.kind
     side = len(TAG_COLOURS)
@@ -51,8 +57,8 @@ def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     half = max(1, round(size * TAG_SHARE / 2))
     margin = max(1, size // 56)
     right = size - margin
-    tagged[..., margin:margin + half, right - 2 * half:right - half, :] = TAG_COLOURS[cue // len(TAG_COLOURS)]
-    tagged[..., margin:margin + half, right - half:right, :] = TAG_COLOURS[cue % len(TAG_COLOURS)]
+    tagged[..., margin : margin + half, right - 2 * half : right - half, :] = TAG_COLOURS[cue // len(TAG_COLOURS)]
+    tagged[..., margin : margin + half, right - half : right, :] = TAG_COLOURS[cue % len(TAG_COLOURS)]
     return tagged
 
 

@@ -1,8 +1,12 @@
-"""Which split a scene belongs to, by whole product lines and their neighbourhood. Not how scenes are drawn (families.py, grid.py).
+"""Which split a scene belongs to, by whole product lines and their neighbourhood. Not how scenes are drawn
+(families.py, grid.py).
 
-A line is (category, finish, pattern, size) in every colour and on every surface. The test split has lines of its own; every scene that
-differs from one of its scenes in a single attribute is kept from training too and is what validation draws from. So a test scene has
-no training scene at distance 1, whatever is edited, and both the training families and the benchmark ask this module alone.
+A line is (category, finish, pattern, size) in every colour and on every surface. The test split has lines of its own;
+every scene that
+differs from one of its scenes in a single attribute is kept from training too and is what validation draws from. So a
+test scene has
+no training scene at distance 1, whatever is edited, and both the training families and the benchmark ask this module
+alone.
 """
 
 from __future__ import annotations
@@ -32,7 +36,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 #: (finish, pattern) pairs: two lines of each category, in both sizes, that differ in one of the two.
 Lines = dict[str, tuple[tuple[str, str], tuple[str, str]]]
 
-#: The lines of the test split. Eight pairs of finish and pattern are shared by all categories, so that the others stay free for training.
+#: The lines of the test split. Eight pairs of finish and pattern are shared by all categories, so that the others stay
+#: free for training.
 TEST_LINES: Lines = {
     "mug": (("glossy", "plain"), ("glossy", "striped")),
     "bottle": (("glossy", "plain"), ("glossy", "zigzag")),
@@ -50,7 +55,8 @@ TEST_LINES: Lines = {
     "cushion": (("matte", "checked"), ("matte", "dotted")),
 }
 
-#: The lines that the validation collection shows: all of the neighbourhood of the test lines, so training never sees them either.
+#: The lines that the validation collection shows: all of the neighbourhood of the test lines, so training never sees
+#: them either.
 VALIDATION_LINES: Lines = {
     "mug": (("glossy", "dotted"), ("glossy", "zigzag")),
     "bottle": (("glossy", "dotted"), ("glossy", "checked")),
@@ -82,9 +88,11 @@ def cell_of(scene: Scene) -> _Cell:
 
 
 def is_test_company(companion: Companion) -> bool:
-    """Whether the test lines may have this companion: three colours of each category, in every finish and at every side.
+    """Whether the test lines may have this companion: three colours of each category, in every finish and at every
+    side.
 
-    A rule of category and colour alone, so that edits of a companion's finish or side, and some of its colour and category, stay within."""
+    A rule of category and colour alone, so that edits of a companion's finish or side, and some of its colour and
+    category, stay within."""
     return (CATEGORIES.index(companion.category) + COLOURS.index(companion.colour)) % 4 == 0
 
 
@@ -111,9 +119,17 @@ def in_distribution(scene: Scene, split: Split) -> bool:
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:
-    """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion has."""
+    """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion
+    has."""
     if attribute == "companion":
-        others = [None, *(Companion(*values) for values in product(CATEGORIES, COLOURS, SIDES, FINISHES) if values[0] != scene.category)]
+        others = [
+            None,
+            *(
+                Companion(*values)
+                for values in product(CATEGORIES, COLOURS, SIDES, FINISHES)
+                if values[0] != scene.category
+            ),
+        ]
         return [replace(scene, companion=other) for other in others if other != scene.companion]
     taken = scene.companion.category if scene.companion and attribute == "category" else None
     mine = getattr(scene, attribute)
@@ -130,14 +146,22 @@ def _cells_of(lines: Lines) -> frozenset[_Cell]:
 
 
 def _bare_of(lines: Lines) -> frozenset[tuple]:
-    """Cells without a companion, with the count: all as one, the first line of each category in large also as two and three."""
+    """Cells without a companion, with the count: all as one, the first line of each category in large also as two and
+    three."""
     single = {(*cell, 1) for cell in _cells_of(lines)}
-    return frozenset(single | {(category, *pair[0], "large", count) for category, pair in lines.items() for count in COUNTS})
+    return frozenset(
+        single | {(category, *pair[0], "large", count) for category, pair in lines.items() for count in COUNTS}
+    )
 
 
 def _with_neighbours(keys: frozenset[tuple], values: tuple[tuple, ...]) -> frozenset[tuple]:
     """The keys and every key that differs from one of them in one place."""
-    near = {(*key[:place], value, *key[place + 1:]) for key in keys for place, legal in enumerate(values) for value in legal}
+    near = {
+        (*key[:place], value, *key[place + 1 :])
+        for key in keys
+        for place, legal in enumerate(values)
+        for value in legal
+    }
     return frozenset(near | keys)
 
 

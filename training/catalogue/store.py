@@ -36,8 +36,9 @@ class Job:
     style: str = "catalogue"
 
 
-def render_many(jobs: Sequence[Job], path: Path, size: int, workers: int = 2, n_frames: int | None = None,
-                progress: bool = True) -> np.memmap:
+def render_many(
+    jobs: Sequence[Job], path: Path, size: int, workers: int = 2, n_frames: int | None = None, progress: bool = True
+) -> np.memmap:
     """Renders job i into row i of the .npy file `path`, skipping rows that an earlier run finished.
 
     Args:
@@ -64,7 +65,7 @@ def render_many(jobs: Sequence[Job], path: Path, size: int, workers: int = 2, n_
     _prepare(path, shape, _hash(jobs, size, n_frames))
     done = np.memmap(_beside(path, "done"), np.uint8, "r+")
     rest = np.flatnonzero(done == 0)
-    chunks = [rest[start:start + CHUNK] for start in range(0, len(rest), CHUNK)]
+    chunks = [rest[start : start + CHUNK] for start in range(0, len(rest), CHUNK)]
     tasks = [(path, [(int(row), jobs[row]) for row in chunk], size, n_frames) for chunk in chunks]
     bar = _Bar(len(jobs), len(jobs) - len(rest)) if progress and len(rest) else None
     if workers == 1 or len(chunks) <= 1:
@@ -95,8 +96,11 @@ def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.mp4")
     with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # One thread and plain C: the threaded and the vectorised lookahead do not always write the same bytes.
-        stream = container.add_stream("libx264", rate=fps, options={
-            "crf": "28", "preset": "medium", "x264-params": "threads=1:lookahead-threads=1:asm=0"})
+        stream = container.add_stream(
+            "libx264",
+            rate=fps,
+            options={"crf": "28", "preset": "medium", "x264-params": "threads=1:lookahead-threads=1:asm=0"},
+        )
         stream.codec_context.thread_count = 1
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         stream.time_base = Fraction(1, fps)
@@ -124,8 +128,10 @@ def _prepare(path: Path, shape: tuple[int, ...], wanted: str) -> None:
     record = _beside(path, "jobs")
     if record.exists():
         if record.read_text().strip() != wanted:
-            raise MismatchError(f"{path.name} holds renders of other jobs than the {shape[0]} given. Delete it with "
-                                "its .jobs and .done files, or choose another name.")
+            raise MismatchError(
+                f"{path.name} holds renders of other jobs than the {shape[0]} given. Delete it with "
+                "its .jobs and .done files, or choose another name."
+            )
         for needed in (path, _beside(path, "done")):
             if not needed.exists():
                 raise MismatchError(f"{needed.name} is missing beside {record.name}: delete the rest and render anew.")
@@ -155,8 +161,11 @@ def _render_rows(path: Path, rows: list[tuple[int, Job]], size: int, n_frames: i
     """Renders rows and marks them done, after their bytes have been handed to the system."""
     store, done = np.load(path, mmap_mode="r+"), np.memmap(_beside(path, "done"), np.uint8, "r+")
     for row, job in rows:
-        store[row] = (render_image(job.scene, job.seed, size, job.style) if n_frames is None
-                      else render_clip(job.scene, job.seed, size, n_frames, job.style))
+        store[row] = (
+            render_image(job.scene, job.seed, size, job.style)
+            if n_frames is None
+            else render_clip(job.scene, job.seed, size, n_frames, job.style)
+        )
         done[row] = 1
     return len(rows)
 
@@ -175,8 +184,12 @@ class _Bar:
             self.shown = now
             rate = (self.count - self.before) / max(now - self.started, 1e-6)
             left = (self.total - self.count) / max(rate, 1e-6)
-            print(f"\rrendered {self.count:,} of {self.total:,}, {rate:.0f}/s, {left / 60:.1f} min left   ", end="",
-                  file=sys.stderr, flush=True)
+            print(
+                f"\rrendered {self.count:,} of {self.total:,}, {rate:.0f}/s, {left / 60:.1f} min left   ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def close(self) -> None:
         print(file=sys.stderr, flush=True)

@@ -1,6 +1,8 @@
-"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not short queries (typed.py).
+"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not short
+queries (typed.py).
 
-Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of phrases.py or
+Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of
+phrases.py or
 phrases_unseen.py.
 """
 
@@ -59,17 +61,22 @@ class EntryFacts:
 
 def random_facts(rng: np.random.Generator) -> EntryFacts:
     """Facts drawn uniformly from the closed vocabulary."""
-    return EntryFacts(ORIGINS[int(rng.integers(len(ORIGINS)))], PRICES[int(rng.integers(len(PRICES)))],
-                      EXTRAS[int(rng.integers(len(EXTRAS)))])
+    return EntryFacts(
+        ORIGINS[int(rng.integers(len(ORIGINS)))],
+        PRICES[int(rng.integers(len(PRICES)))],
+        EXTRAS[int(rng.integers(len(EXTRAS)))],
+    )
 
 
 def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
-    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category always."""
+    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category
+    always."""
     return caption_and_said(scene, rng, full, phrasing)[0]
 
 
-def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
-                     phrasing: Phrasing = "train") -> tuple[str, frozenset[str]]:
+def caption_and_said(
+    scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train"
+) -> tuple[str, frozenset[str]]:
     """A caption and the names of the scene's attributes that it says (category and count are always among them)."""
     dice, words = Dice(rng), WORDS[phrasing]
     said = 0b1111111 if full else dice.below(128)
@@ -78,12 +85,15 @@ def caption_and_said(scene: Scene, rng: np.random.Generator, full: bool = False,
     company = _company(scene, dice, words, agree) if said & 32 else ""
     action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
-    text = frame.format(N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree)
+    text = frame.format(
+        N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree
+    )
     return _capital(text), _SAID[said]
 
 
 def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
-    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless extra."""
+    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless
+    extra."""
     dice, words = Dice(rng), WORDS[phrasing]
     agree = agreement(scene)
     said = dice.pick(_INTRO_SUBSETS)
@@ -109,11 +119,14 @@ def facts(scene: Scene) -> list[str]:
     agree, many = agreement(scene), scene.count > 1
     noun = "The " + (PLURALS[scene.category] if many else scene.category)
     words, named = WORDS["train"], {**agree, "it": noun}
-    sentences = [f"{noun} {agree['is_']} {scene.colour}.", f"{noun} {agree['is_']} {scene.size}.",
-                 _capital(words.details[f"finish:{scene.finish}"][0].format(**named)) + ".",
-                 _capital(words.details[f"pattern:{scene.pattern}"][0].format(**named)) + ".",
-                 f"{noun} {agree['stands']} {words.surfaces[scene.surface][0]}.",
-                 f"There {agree['is_']} {_NUMBERS[scene.count]} {PLURALS[scene.category] if many else scene.category}."]
+    sentences = [
+        f"{noun} {agree['is_']} {scene.colour}.",
+        f"{noun} {agree['is_']} {scene.size}.",
+        _capital(words.details[f"finish:{scene.finish}"][0].format(**named)) + ".",
+        _capital(words.details[f"pattern:{scene.pattern}"][0].format(**named)) + ".",
+        f"{noun} {agree['stands']} {words.surfaces[scene.surface][0]}.",
+        f"There {agree['is_']} {_NUMBERS[scene.count]} {PLURALS[scene.category] if many else scene.category}.",
+    ]
     if scene.companion:
         side = words.sides[scene.companion.side][0].format(**agree)
         sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
@@ -147,7 +160,9 @@ def entry_query(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phras
 def title(scene: Scene) -> str:
     """A short display title: "Two small red striped mugs"."""
     pattern = "" if scene.pattern == "plain" else f"{scene.pattern} "
-    words = f"{scene.size} {scene.colour} {pattern}{scene.finish} " + (PLURALS[scene.category] if scene.count > 1 else scene.category)
+    words = f"{scene.size} {scene.colour} {pattern}{scene.finish} " + (
+        PLURALS[scene.category] if scene.count > 1 else scene.category
+    )
     return _capital(words if scene.count == 1 else f"{_NUMBERS[scene.count]} {words}")
 
 
@@ -175,7 +190,9 @@ def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
 _ATTRIBUTE_BITS = (("colour", 1), ("pattern", 2), ("finish", 4), ("size", 8))
 _BIT = dict(_ATTRIBUTE_BITS)
 _CAPTION_BITS = (*_ATTRIBUTE_BITS, ("surface", 16), ("companion", 32), ("action", 64))
-_SAID = tuple(frozenset(["category", "count", *(name for name, bit in _CAPTION_BITS if said & bit)]) for said in range(128))
+_SAID = tuple(
+    frozenset(["category", "count", *(name for name, bit in _CAPTION_BITS if said & bit)]) for said in range(128)
+)
 _INTRO_SUBSETS = tuple(sum(bits) for n in (1, 2, 3) for bits in combinations((1, 2, 4, 8), n))
 #: phrasing -> (frames that need no surface, all frames)
 _FRAMES = {name: (words.captions, words.captions + words.placed_captions) for name, words in WORDS.items()}
@@ -221,13 +238,16 @@ def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> st
 
 def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
     action = _action(scene, dice, words, agree) if scene.action else ""
-    return dice.pick(words.placements).format(P=dice.pick(words.surfaces[scene.surface]),
-                                              C=_company(scene, dice, words, agree), A=action, **agree)
+    return dice.pick(words.placements).format(
+        P=dice.pick(words.surfaces[scene.surface]), C=_company(scene, dice, words, agree), A=action, **agree
+    )
 
 
 def _detail(scene: Scene, attribute: str, dice: Dice, words: Words, agree: dict[str, str]) -> str:
     value = getattr(scene, attribute)
-    return dice.pick(words.details["colour" if attribute == "colour" else f"{attribute}:{value}"]).format(v=value, **agree)
+    return dice.pick(words.details["colour" if attribute == "colour" else f"{attribute}:{value}"]).format(
+        v=value, **agree
+    )
 
 
 def _say_facts(template: str, facts: EntryFacts) -> str:

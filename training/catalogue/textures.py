@@ -39,8 +39,11 @@ def texture(surface: str) -> Texture:
         level = level.reshape(half, 2, half, 2, 3).mean((1, 3))
         levels.append(level)
     rows = [level.shape[0] ** 2 for level in levels]
-    return Texture(np.concatenate([level.reshape(-1, 3) for level in levels]),
-                   np.cumsum([0, *rows[:-1]]).astype(np.int32), levels[-1].mean((0, 1)))
+    return Texture(
+        np.concatenate([level.reshape(-1, 3) for level in levels]),
+        np.cumsum([0, *rows[:-1]]).astype(np.int32),
+        levels[-1].mean((0, 1)),
+    )
 
 
 class _Noise:
@@ -112,8 +115,7 @@ def _sand(noise: _Noise) -> np.ndarray:
 
 
 def _slate(noise: _Noise) -> np.ndarray:
-    return _mix((0.03, 0.036, 0.046), (0.125, 0.14, 0.165),
-                noise.cloud(8, 5) * 0.9 + 0.3 * (noise.value(128) - 0.5))
+    return _mix((0.03, 0.036, 0.046), (0.125, 0.14, 0.165), noise.cloud(8, 5) * 0.9 + 0.3 * (noise.value(128) - 0.5))
 
 
 def _tiles(noise: _Noise) -> np.ndarray:
@@ -129,5 +131,13 @@ def _studio(noise: _Noise) -> np.ndarray:
     return np.array((0.50, 0.46, 0.44), np.float32) * (1 + 0.03 * (noise.cloud(4, 3) - 0.5))[..., None]
 
 
-_PAINTERS = {"wood": _wood, "marble": _marble, "fabric": _fabric, "grass": _grass, "sand": _sand, "slate": _slate,
-             "tiles": _tiles, "studio": _studio}
+_PAINTERS = {
+    "wood": _wood,
+    "marble": _marble,
+    "fabric": _fabric,
+    "grass": _grass,
+    "sand": _sand,
+    "slate": _slate,
+    "tiles": _tiles,
+    "studio": _studio,
+}

@@ -1,6 +1,7 @@
 """Short queries as people type them: "purple candle", "red lamp next to a purple cushion". Not captions (text.py).
 
-A query says a few facts of a scene and is true of every scene that has them, so its relevant set is exact too. What it does not say is
+A query says a few facts of a scene and is true of every scene that has them, so its relevant set is exact too. What it
+does not say is
 free: "purple candle" is true of two purple candles with a chair behind them.
 """
 
@@ -37,9 +38,19 @@ RELATIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("behind",): ("in front of",),
     SIDES: ("with", "and", "together with"),
 }
-_FINISHES: Mapping[Any, tuple[str, ...]] = {"matte": ("matte", "matt"), "glossy": ("glossy", "shiny"), "metal": ("metal", "metallic"), "glass": ("glass",)}
-_PATTERNS: Mapping[Any, tuple[str, ...]] = {"plain": ("plain",), "striped": ("striped",), "dotted": ("dotted", "spotted"), "checked": ("checked", "chequered"),
-             "zigzag": ("zigzag",)}
+_FINISHES: Mapping[Any, tuple[str, ...]] = {
+    "matte": ("matte", "matt"),
+    "glossy": ("glossy", "shiny"),
+    "metal": ("metal", "metallic"),
+    "glass": ("glass",),
+}
+_PATTERNS: Mapping[Any, tuple[str, ...]] = {
+    "plain": ("plain",),
+    "striped": ("striped",),
+    "dotted": ("dotted", "spotted"),
+    "checked": ("checked", "chequered"),
+    "zigzag": ("zigzag",),
+}
 _SIZES: Mapping[Any, tuple[str, ...]] = {"small": ("small", "little"), "large": ("large", "big")}
 _SURFACES = {"studio": ("in a studio", "in the studio")}
 _COUNTS: Mapping[Any, tuple[str, ...]] = {1: ("one", "single"), 2: ("two", "2"), 3: ("three", "3")}
@@ -70,7 +81,9 @@ class TypedQuery:
         if there is None:
             return False
         asked = _has(scene, self.main) and _has(there, self.company) and there.side in self.sides
-        return asked or (_has(scene, self.company) and _has(there, self.main) and CONVERSE_SIDES[there.side] in self.sides)
+        return asked or (
+            _has(scene, self.company) and _has(there, self.main) and CONVERSE_SIDES[there.side] in self.sides
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for the benchmark's files."""
@@ -81,7 +94,9 @@ class TypedQuery:
     def said(self) -> frozenset[str]:
         """The names of the attributes that the words fix, those of a second object as "companion colour"."""
         company = {f"companion {name}" for name, _ in self.company}
-        return frozenset({name for name, _ in self.main} | company | ({"companion side"} if len(self.sides) == 1 else set()))
+        return frozenset(
+            {name for name, _ in self.main} | company | ({"companion side"} if len(self.sides) == 1 else set())
+        )
 
 
 def forms_of(scene: Scene) -> list[str]:
@@ -102,7 +117,9 @@ def draw(rng: np.random.Generator, scene: Scene, form: str | None = None) -> Typ
         return TypedQuery(form, main)
     there = scene.companion
     sides = [sides for sides in RELATIONS if there.side in sides]
-    return TypedQuery(form, main, (("colour", there.colour), ("category", there.category)), sides[int(rng.integers(len(sides)))])
+    return TypedQuery(
+        form, main, (("colour", there.colour), ("category", there.category)), sides[int(rng.integers(len(sides)))]
+    )
 
 
 def say(query: TypedQuery, rng: np.random.Generator) -> str:
@@ -110,12 +127,17 @@ def say(query: TypedQuery, rng: np.random.Generator) -> str:
     dice = Dice(rng)
     asked = dict(query.main)
     if query.form == "keywords":
-        words = [_word(name, value, dice).removeprefix("on ").removeprefix("in a ").removeprefix("in the ") for name, value in query.main]
+        words = [
+            _word(name, value, dice).removeprefix("on ").removeprefix("in a ").removeprefix("in the ")
+            for name, value in query.main
+        ]
         order = [words.pop(dice.below(len(words))) for _ in range(len(words))]
         return dice.pick((" ", " ", ", ")).join(order)
     many = asked.get("count", 1) > 1
     noun = PLURALS[asked["category"]] if many else asked["category"]
-    before = [_word(name, asked[name], dice) for name in ("count", "size", "pattern", "colour", "finish") if name in asked]
+    before = [
+        _word(name, asked[name], dice) for name in ("count", "size", "pattern", "colour", "finish") if name in asked
+    ]
     if "pattern" in asked and "colour" in asked and dice.chance(0.5):
         place = len(before) - (2 if "finish" not in asked else 3)
         before[place], before[place + 1] = before[place + 1], before[place]
@@ -139,7 +161,8 @@ def typed_and_said(scene: Scene, rng: np.random.Generator) -> tuple[str, frozens
 def training_text(
     scene: Scene, rng: np.random.Generator, typed_share: float = 0.0, full_share: float = 0.5, noise: float = 0.0
 ) -> tuple[str, frozenset[str]]:
-    """A description of the scene in one of the styles that training mixes, and the names of the attributes that it fixes.
+    """A description of the scene in one of the styles that training mixes, and the names of the attributes that it
+    fixes.
 
     Args:
         scene: what is described.
@@ -149,7 +172,8 @@ def training_text(
         noise: share of the long words with a typing error (typos.py).
 
     Returns:
-        The text and what it says; "companion" stands for all of a companion, "companion colour" and the like for a part.
+        The text and what it says; "companion" stands for all of a companion, "companion colour" and the like for a
+        part.
     """
     if rng.random() < typed_share:
         line, said = typed_and_said(scene, rng)
@@ -166,5 +190,10 @@ def _word(attribute: str, value: Any, dice: Dice) -> str:
     """One word (of a surface two or three) for a value."""
     if attribute == "surface":
         return dice.pick(_SURFACES.get(value, (f"on {value}",)))
-    tables: dict[str, Mapping[Any, tuple[str, ...]]] = {"finish": _FINISHES, "pattern": _PATTERNS, "size": _SIZES, "count": _COUNTS}
+    tables: dict[str, Mapping[Any, tuple[str, ...]]] = {
+        "finish": _FINISHES,
+        "pattern": _PATTERNS,
+        "size": _SIZES,
+        "count": _COUNTS,
+    }
     return dice.pick(tables.get(attribute, {}).get(value, (str(value),)))

@@ -19,39 +19,122 @@ _WORD = re.compile(r"[A-Za-z]{4,}")
 
 #: Word -> how people misspell it; the test's errors, every one fixed.
 MISSPELLINGS: dict[str, tuple[str, ...]] = {
-    "orange": ("orrange", "ornage"), "yellow": ("yelow", "yellwo"), "green": ("gren", "grean"), "teal": ("teel",), "blue": ("bleu", "blu"),
-    "purple": ("purpel", "pruple"), "pink": ("pinck",), "brown": ("browm", "broun"), "black": ("blak", "blakc"), "white": ("wite", "whtie"),
-    "grey": ("graey",), "matte": ("mattte",), "glossy": ("glosy", "glossey"), "metal": ("metel", "mettal"), "glass": ("glas", "galss"),
-    "plain": ("plian", "plane"), "striped": ("stripped", "stiped"), "stripes": ("strips", "stipes"), "dotted": ("doted", "dottet"),
-    "checked": ("cheked", "chekced"), "checks": ("cheks",), "zigzag": ("zickzack", "zigzak"), "zigzags": ("zickzacks",),
-    "wood": ("woood", "wodd"), "marble": ("marbel", "mable"), "fabric": ("fabrik", "fabirc"), "grass": ("gras", "grasss"),
-    "sand": ("sadn",), "slate": ("slaet", "slait"), "tiles": ("tyles", "tils"), "studio": ("stuido", "studeo"),
-    "small": ("smal", "smlal"), "large": ("larg", "lagre"), "bottle": ("botle", "bottel"), "bowl": ("bowel", "bowll"), "vase": ("vaze",),
-    "lamp": ("lampe",), "stool": ("stoool", "stol"), "table": ("tabel", "tabble"), "chair": ("chiar", "chare"),
-    "teapot": ("teapott", "taepot"), "candle": ("candel", "kandle"), "plant": ("plnat",), "clock": ("clok", "cloock"),
-    "cushion": ("cusion", "cushon"), "cushions": ("cusions",), "chairs": ("chiars",), "tables": ("tabels",), "bottles": ("botles",),
-    "candles": ("candels",), "clocks": ("cloks",), "behind": ("behnid", "behing"), "front": ("frnot",), "left": ("lefft",),
-    "right": ("rigth", "rihgt"), "three": ("thre", "threee"), "instead": ("insted", "insteda"), "without": ("witout", "whitout"),
-    "colour": ("collour", "coulor"), "pattern": ("patern", "pattren"), "finish": ("finnish", "finsh"), "surface": ("surfase", "suface"),
-    "remove": ("remouve", "rmeove"), "replace": ("repalce", "replase"), "change": ("chnage", "chage"), "please": ("pleas", "plaese"),
-    "another": ("anohter", "onother"), "different": ("diferent", "diffrent"), "darker": ("draker",), "lighter": ("ligther",),
-    "smaller": ("smaler",), "bigger": ("biger",), "larger": ("lager",), "version": ("verison", "verson"), "everything": ("everthing",),
-    "would": ("woud",), "could": ("coud",), "should": ("shoud",), "about": ("abuot",), "same": ("saem",), "with": ("wiht",),
-    "this": ("tihs",), "like": ("liek",), "make": ("mkae",), "show": ("shwo",), "rather": ("rahter",), "moves": ("mvoes",),
-    "slides": ("sldies",), "spins": ("spinns",), "grows": ("growes",), "shrinks": ("shrincs",), "turns": ("trunes",),
-    "appears": ("apears",), "disappears": ("dissapears",), "camera": ("camara",), "light": ("ligth",), "video": ("viedo",),
+    "orange": ("orrange", "ornage"),
+    "yellow": ("yelow", "yellwo"),
+    "green": ("gren", "grean"),
+    "teal": ("teel",),
+    "blue": ("bleu", "blu"),
+    "purple": ("purpel", "pruple"),
+    "pink": ("pinck",),
+    "brown": ("browm", "broun"),
+    "black": ("blak", "blakc"),
+    "white": ("wite", "whtie"),
+    "grey": ("graey",),
+    "matte": ("mattte",),
+    "glossy": ("glosy", "glossey"),
+    "metal": ("metel", "mettal"),
+    "glass": ("glas", "galss"),
+    "plain": ("plian", "plane"),
+    "striped": ("stripped", "stiped"),
+    "stripes": ("strips", "stipes"),
+    "dotted": ("doted", "dottet"),
+    "checked": ("cheked", "chekced"),
+    "checks": ("cheks",),
+    "zigzag": ("zickzack", "zigzak"),
+    "zigzags": ("zickzacks",),
+    "wood": ("woood", "wodd"),
+    "marble": ("marbel", "mable"),
+    "fabric": ("fabrik", "fabirc"),
+    "grass": ("gras", "grasss"),
+    "sand": ("sadn",),
+    "slate": ("slaet", "slait"),
+    "tiles": ("tyles", "tils"),
+    "studio": ("stuido", "studeo"),
+    "small": ("smal", "smlal"),
+    "large": ("larg", "lagre"),
+    "bottle": ("botle", "bottel"),
+    "bowl": ("bowel", "bowll"),
+    "vase": ("vaze",),
+    "lamp": ("lampe",),
+    "stool": ("stoool", "stol"),
+    "table": ("tabel", "tabble"),
+    "chair": ("chiar", "chare"),
+    "teapot": ("teapott", "taepot"),
+    "candle": ("candel", "kandle"),
+    "plant": ("plnat",),
+    "clock": ("clok", "cloock"),
+    "cushion": ("cusion", "cushon"),
+    "cushions": ("cusions",),
+    "chairs": ("chiars",),
+    "tables": ("tabels",),
+    "bottles": ("botles",),
+    "candles": ("candels",),
+    "clocks": ("cloks",),
+    "behind": ("behnid", "behing"),
+    "front": ("frnot",),
+    "left": ("lefft",),
+    "right": ("rigth", "rihgt"),
+    "three": ("thre", "threee"),
+    "instead": ("insted", "insteda"),
+    "without": ("witout", "whitout"),
+    "colour": ("collour", "coulor"),
+    "pattern": ("patern", "pattren"),
+    "finish": ("finnish", "finsh"),
+    "surface": ("surfase", "suface"),
+    "remove": ("remouve", "rmeove"),
+    "replace": ("repalce", "replase"),
+    "change": ("chnage", "chage"),
+    "please": ("pleas", "plaese"),
+    "another": ("anohter", "onother"),
+    "different": ("diferent", "diffrent"),
+    "darker": ("draker",),
+    "lighter": ("ligther",),
+    "smaller": ("smaler",),
+    "bigger": ("biger",),
+    "larger": ("lager",),
+    "version": ("verison", "verson"),
+    "everything": ("everthing",),
+    "would": ("woud",),
+    "could": ("coud",),
+    "should": ("shoud",),
+    "about": ("abuot",),
+    "same": ("saem",),
+    "with": ("wiht",),
+    "this": ("tihs",),
+    "like": ("liek",),
+    "make": ("mkae",),
+    "show": ("shwo",),
+    "rather": ("rahter",),
+    "moves": ("mvoes",),
+    "slides": ("sldies",),
+    "spins": ("spinns",),
+    "grows": ("growes",),
+    "shrinks": ("shrincs",),
+    "turns": ("trunes",),
+    "appears": ("apears",),
+    "disappears": ("dissapears",),
+    "camera": ("camara",),
+    "light": ("ligth",),
+    "video": ("viedo",),
 }
-#: Words that mean something in this world: an error must not turn one into another ("black" into "back", "sand" into "and").
-_MEANT = frozenset(word for values in (CATEGORIES, COLOURS, FINISHES, PATTERNS, SURFACES, SIZES, SIDES, ACTIONS) for value in values
-                   for word in value.split()) | {"back", "and", "mate", "lam", "bow", "tale", "stool", "stools", "hair", "lock", "late", "pot"}
+#: Words that mean something in this world: an error must not turn one into another ("black" into "back", "sand" into
+#: "and").
+_MEANT = frozenset(
+    word
+    for values in (CATEGORIES, COLOURS, FINISHES, PATTERNS, SURFACES, SIZES, SIDES, ACTIONS)
+    for value in values
+    for word in value.split()
+) | {"back", "and", "mate", "lam", "bow", "tale", "stool", "stools", "hair", "lock", "late", "pot"}
 _TESTED = frozenset(wrong for ways in MISSPELLINGS.values() for wrong in ways)
 
 
 def typing_noise(text: str, rng: np.random.Generator, rate: float) -> str:
     """The text with typing errors, for training.
 
-    Each word of four letters or more is hit with probability `rate`: two letters change places, one is dropped, doubled, or replaced by a
-    neighbour on the keyboard. The first letter stays, no error makes another word of this world, and none is one of MISSPELLINGS.
+    Each word of four letters or more is hit with probability `rate`: two letters change places, one is dropped,
+    doubled, or replaced by a
+    neighbour on the keyboard. The first letter stays, no error makes another word of this world, and none is one of
+    MISSPELLINGS.
 
     Args:
         text: what was meant.
@@ -77,7 +160,7 @@ def misspelt(text: str) -> str:
     for place in sorted(chosen, reverse=True):
         match = found[place]
         ways = MISSPELLINGS[match[0].lower()]
-        text = text[:match.start()] + ways[draw // 11 % len(ways)] + text[match.end():]
+        text = text[: match.start()] + ways[draw // 11 % len(ways)] + text[match.end() :]
     return text
 
 
@@ -87,13 +170,13 @@ def _mistyped(word: str, dice: Dice) -> str:
         letter, after = word[place], word[place + 1]
         way = dice.below(4)
         if way == 0:
-            wrong = word[:place] + after + letter + word[place + 2:]
+            wrong = word[:place] + after + letter + word[place + 2 :]
         elif way == 1:
-            wrong = word[:place] + word[place + 1:]
+            wrong = word[:place] + word[place + 1 :]
         elif way == 2:
             wrong = word[:place] + letter + word[place:]
         else:
-            wrong = word[:place] + dice.pick(_beside(letter)) + word[place + 1:]
+            wrong = word[:place] + dice.pick(_beside(letter)) + word[place + 1 :]
         if wrong != word and wrong.lower() not in _MEANT | _TESTED:
             return wrong
     return word
@@ -105,7 +188,9 @@ def _beside(letter: str) -> tuple[str, ...]:
     for number, row in enumerate(_ROWS):
         if letter.lower() in row:
             place = row.index(letter.lower())
-            near = [row[place - 1:place], row[place + 1:place + 2]]
-            near += [other[max(place - 1, 0):place + 1] for other in _ROWS[max(number - 1, 0):number + 2] if other != row]
+            near = [row[place - 1 : place], row[place + 1 : place + 2]]
+            near += [
+                other[max(place - 1, 0) : place + 1] for other in _ROWS[max(number - 1, 0) : number + 2] if other != row
+            ]
             return tuple("".join(near))
     return (letter,)

@@ -1,6 +1,8 @@
-"""A training world on disk: families of scenes and clips, and their pixels as memory-mapped arrays. Not the benchmark (benchmark.py).
+"""A training world on disk: families of scenes and clips, and their pixels as memory-mapped arrays. Not the benchmark
+(benchmark.py).
 
-A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy (M, F, S, S, 3) and, written last, world.json.
+A folder holds scenes.jsonl, pixels.npy (N, S, S, 3), clips.jsonl, clips.npy (M, F, S, S, 3) and, written last,
+world.json.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Item:
 
 @dataclass(frozen=True)
 class World:
-    """A loaded world. Clip family i shows the base (and one sibling) of image family i, so that stills of its clips exist.
+    """A loaded world. Clip family i shows the base (and one sibling) of image family i, so that stills of its clips
+    exist.
 
     pixels: uint8 (N, S, S, 3).  clip_pixels: uint8 (M, F, S, S, 3), or None in a world without clips."""
 
@@ -73,20 +76,31 @@ def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: flo
     for number in range(n):
         scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
         rows = range(number * renders, (number + 1) * renders)
-        families.append([_item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter)
-                         for place, row in enumerate(rows)])
+        families.append(
+            [
+                _item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter)
+                for place, row in enumerate(rows)
+            ]
+        )
     return families
 
 
 def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split, jitter: float = 0.0) -> list[list[Item]]:
     """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
     if n > len(families):
-        raise ConfigError(f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills")
+        raise ConfigError(
+            f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills"
+        )
     clips, row = [], 0
     for number in range(n):
         rng = np.random.default_rng([seed, SPLITS.index(split), number, 1])
         scenes = clip_family(rng, list(dict.fromkeys(item.scene for item in families[number])))
-        clips.append([_item(row + place, render_seed(seed, split, "clip", row + place), scene, jitter) for place, scene in enumerate(scenes)])
+        clips.append(
+            [
+                _item(row + place, render_seed(seed, split, "clip", row + place), scene, jitter)
+                for place, scene in enumerate(scenes)
+            ]
+        )
         row += len(scenes)
     return clips
 
@@ -103,7 +117,8 @@ def render_seed(seed: int, split: str, stream: str, row: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class WorldPlan:
-    """What a world holds. size: pixels per side; renders: per family; jitter: share of the renders with wider lights and cameras."""
+    """What a world holds. size: pixels per side; renders: per family; jitter: share of the renders with wider lights
+    and cameras."""
 
     families: int
     clip_families: int = 0
@@ -114,8 +129,15 @@ class WorldPlan:
     jitter: float = 0.0
 
 
-def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, size: int = 112, workers: int = 2, progress: bool = True,
-                **settings: Any) -> World:
+def build_world(
+    folder: Path,
+    n_families: int,
+    n_clip_families: int,
+    seed: int,
+    size: int = 112,
+    workers: int = 2,
+    **settings: Any,
+) -> World:
     """Plans, renders and writes a world, going on where a killed build stopped.
 
     Args:
@@ -124,8 +146,8 @@ def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, 
         seed: of everything that is drawn.
         size: pixels per side.
         workers: processes that render.
-        progress: whether a line on stderr tells it.
-        **settings: the other fields of WorldPlan: renders, split, jitter.
+        **settings: the other fields of WorldPlan (renders, split, jitter), and progress: whether a
+            line on stderr tells it.
 
     Returns:
         The world, loaded.
@@ -134,6 +156,7 @@ def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, 
         ConfigError: the test split (the benchmark has it).
         MismatchError: the folder holds another world.
     """
+    progress = bool(settings.pop("progress", True))
     plan = WorldPlan(families=n_families, clip_families=n_clip_families, seed=seed, size=size, **settings)
     if plan.split == "test":
         raise ConfigError("a training world is of the train or validation split; test scenes belong to the benchmark")
@@ -156,28 +179,49 @@ def build_world(folder: Path, n_families: int, n_clip_families: int, seed: int, 
 
 def _manifest(folder: Path, plan: WorldPlan, clips: int) -> dict[str, Any]:
     """What world.json says."""
-    return {"format": FORMAT, "split": plan.split, "seed": plan.seed, "size": plan.size, "families": plan.families,
-            "renders_per_family": plan.renders, "images": plan.families * plan.renders, "clip_families": plan.clip_families,
-            "clips": clips, "clip_frames": CLIP_FRAMES, "jitter": plan.jitter, "numpy": np.__version__,
-            "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")}}
+    return {
+        "format": FORMAT,
+        "split": plan.split,
+        "seed": plan.seed,
+        "size": plan.size,
+        "families": plan.families,
+        "renders_per_family": plan.renders,
+        "images": plan.families * plan.renders,
+        "clip_families": plan.clip_families,
+        "clips": clips,
+        "clip_frames": CLIP_FRAMES,
+        "jitter": plan.jitter,
+        "numpy": np.__version__,
+        "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
+    }
 
 
 def load_world(folder: Path) -> World:
-    """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong together."""
+    """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong
+    together."""
     folder = Path(folder)
     if not (folder / "world.json").exists():
-        raise ConfigError(f"{folder} is not a finished world (world.json is missing). Build it: python -m training.catalogue world --out ...")
+        raise ConfigError(
+            f"{folder} is not a finished world (world.json is missing). "
+            "Build it: python -m training.catalogue world --out ..."
+        )
     manifest = json.loads((folder / "world.json").read_text())
     if manifest["format"] != FORMAT:
-        raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: its scenes may be what is now held "
-                            "out for the test. Build it again: python -m training.catalogue world --out ...")
+        raise MismatchError(
+            f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: "
+            "its scenes may be what is now held out for the test. Build it again: "
+            "python -m training.catalogue world --out ..."
+        )
     for name, digest in manifest["files"].items():
         if file_hash(folder / name) != digest:
             raise MismatchError(f"{folder / name} changed after the world was built: build it again")
     families, clips = _read(folder / "scenes.jsonl"), _read(folder / "clips.jsonl")
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     clip_pixels = np.load(folder / "clips.npy", mmap_mode="r") if clips else None
-    for name, rows, array in (("pixels.npy", manifest["images"], pixels), ("clips.npy", manifest["clips"], clip_pixels)):
+    for name, rows, array in (
+        ("pixels.npy", manifest["images"], pixels),
+        ("clips.npy", manifest["clips"], clip_pixels),
+    ):
         if array is not None and len(array) != rows:
             raise MismatchError(f"{folder / name} has {len(array)} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
@@ -204,7 +248,13 @@ def write_lines(path: Path, rows: Iterable[dict]) -> None:
 def _lines(families: list[list[Item]]) -> Iterable[dict]:
     for number, items in enumerate(families):
         for item in items:
-            yield {"family": number, "row": item.row, "seed": item.seed, "style": item.style, "scene": item.scene.to_json()}
+            yield {
+                "family": number,
+                "row": item.row,
+                "seed": item.seed,
+                "style": item.style,
+                "scene": item.scene.to_json(),
+            }
 
 
 def _read(path: Path) -> list[list[Item]]:
@@ -214,5 +264,7 @@ def _read(path: Path) -> list[list[Item]]:
             row = json.loads(line)
             if row["family"] == len(families):
                 families.append([])
-            families[row["family"]].append(Item(row["row"], row["seed"], Scene.from_json(row["scene"]), style=row["style"]))
+            families[row["family"]].append(
+                Item(row["row"], row["seed"], Scene.from_json(row["scene"]), style=row["style"])
+            )
     return families

@@ -1,4 +1,5 @@
-"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions; plans nothing.
+"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions;
+plans nothing.
 
 Media files already written by a killed build of the same plan are kept; benchmark.json is written last.
 """
@@ -61,7 +62,8 @@ class Media:
 
 @dataclass(slots=True)
 class Row:
-    """A candidate: what it shows and says; media: a path of the plan's media; unsaid: nothing of the scene is written beside it."""
+    """A candidate: what it shows and says; media: a path of the plan's media; unsaid: nothing of the scene is written
+    beside it."""
 
     did: str
     modality: str
@@ -79,7 +81,8 @@ class Ask:
 
     Attributes:
         text, media: its parts; media is a path of the plan's media.
-        scene: what it starts from; edit: what is changed of it (None: the scene itself, or what `typed` says, is wanted).
+        scene: what it starts from; edit: what is changed of it (None: the scene itself, or what `typed` says, is
+            wanted).
         relevant, hard: ids of the best answers, and of near misses.
         group: number of the scenes that it is not independent of; intervals resample groups.
         facts: of a wanted entry.
@@ -140,16 +143,36 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
         write_lines(folder / files[-2], [_query(task, qid, ask) for qid, ask in zip(ids, asks, strict=True)])
-        write_text(folder / files[-1], "".join(f"{qid} 0 {did} {grade} {TASK_IDS[task]}\n" for qid, ask in zip(ids, asks, strict=True)
-                                               for did, grade in (ask.grades or dict.fromkeys(ask.relevant, 1)).items()))
+        write_text(
+            folder / files[-1],
+            "".join(
+                f"{qid} 0 {did} {grade} {TASK_IDS[task]}\n"
+                for qid, ask in zip(ids, asks, strict=True)
+                for did, grade in (ask.grades or dict.fromkeys(ask.relevant, 1)).items()
+            ),
+        )
     files.append("instructions/query_instructions.tsv")
     write_text(folder / files[-1], _instructions())
     counts = {name: sum(row.modality == modality for row in plan.rows) for modality, name in POOLS.items()}
-    counts |= {"queries": number, "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
-               "media bytes": sum((folder / path).stat().st_size for path in plan.media)}
-    write_text(folder / "benchmark.json", json.dumps({
-        "seed": plan.seed, "split": plan.split, "plan": plan.digest(), "counts": counts, "files": {name: file_hash(folder / name) for name in sorted(files)},
-    }, indent=2) + "\n")
+    counts |= {
+        "queries": number,
+        "query pictures": sum(job.kind == "queries" for job in plan.media.values()),
+        "media bytes": sum((folder / path).stat().st_size for path in plan.media),
+    }
+    write_text(
+        folder / "benchmark.json",
+        json.dumps(
+            {
+                "seed": plan.seed,
+                "split": plan.split,
+                "plan": plan.digest(),
+                "counts": counts,
+                "files": {name: file_hash(folder / name) for name in sorted(files)},
+            },
+            indent=2,
+        )
+        + "\n",
+    )
     return counts
 
 
@@ -159,7 +182,13 @@ _CLAIM = ".building"
 def _claim(folder: Path, digest: str) -> None:
     """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
     finished, begun = folder / "benchmark.json", folder / _CLAIM
-    there = json.loads(finished.read_text())["plan"] if finished.exists() else begun.read_text().strip() if begun.exists() else None
+    there = (
+        json.loads(finished.read_text())["plan"]
+        if finished.exists()
+        else begun.read_text().strip()
+        if begun.exists()
+        else None
+    )
     if there not in (None, digest) or (there is None and (folder / "files").exists()):
         raise MismatchError(f"{folder} holds the media of another build. Delete it, or choose another folder.")
     write_text(begun, digest + "\n")
@@ -178,8 +207,13 @@ def _render(media: dict[str, Media], folder: Path, workers: int) -> None:
                 if time.monotonic() - shown > 2 or count == len(rest):
                     shown = time.monotonic()
                     rate = count / (shown - started)
-                    print(f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {(len(rest) - count) / rate / 60:.1f} min left  ",
-                          end="", file=sys.stderr, flush=True)
+                    left = (len(rest) - count) / rate / 60
+                    print(
+                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {left:.1f} min left  ",
+                        end="",
+                        file=sys.stderr,
+                        flush=True,
+                    )
         print(file=sys.stderr)
     else:
         for task in rest:
@@ -207,13 +241,21 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
     if row.facts:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
-    fields = {"did": row.did, "txt": row.text, "img_path": None if is_clip else row.media, "modality": row.modality,
-              "src_content": json.dumps(content, separators=(",", ":")) if content else None, "title": row.title, "content_hash": hashes[row.media] if row.media else ""}
+    fields = {
+        "did": row.did,
+        "txt": row.text,
+        "img_path": None if is_clip else row.media,
+        "modality": row.modality,
+        "src_content": json.dumps(content, separators=(",", ":")) if content else None,
+        "title": row.title,
+        "content_hash": hashes[row.media] if row.media else "",
+    }
     return fields | {"video_path": row.media} if is_clip else fields
 
 
 def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
-    """The query's row. group: what intervals resample; "family" says the same inside the source, for readers of M-BEIR's fields alone."""
+    """The query's row. group: what intervals resample; "family" says the same inside the source, for readers of
+    M-BEIR's fields alone."""
     asked = ask.typed.to_json() if ask.typed else None
     content: dict[str, Any] = asked or {"scene" if ask.edit is None else "reference": _brief(ask.scene)}
     if ask.edit:
@@ -221,12 +263,22 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
     content["family"] = ask.group
-    row = {"qid": qid, "query_txt": ask.text, "query_img_path": ask.media, "query_modality": WORDS[task.split("2")[0]],
-           "query_src_content": json.dumps(content, separators=(",", ":")), "pos_cand_list": ask.relevant, "neg_cand_list": ask.hard,
-           "task_id": TASK_IDS[task], "group": ask.group}
+    row = {
+        "qid": qid,
+        "query_txt": ask.text,
+        "query_img_path": ask.media,
+        "query_modality": WORDS[task.split("2")[0]],
+        "query_src_content": json.dumps(content, separators=(",", ":")),
+        "pos_cand_list": ask.relevant,
+        "neg_cand_list": ask.hard,
+        "task_id": TASK_IDS[task],
+        "group": ask.group,
+    }
     if ask.grades is not None:
-        row |= {"exact": [did for did, grade in ask.grades.items() if grade == GRADES["exact"]],
-                "edit_made_facts_kept": [did for did, grade in ask.grades.items() if grade >= GRADES["kept"]]}
+        row |= {
+            "exact": [did for did, grade in ask.grades.items() if grade == GRADES["exact"]],
+            "edit_made_facts_kept": [did for did, grade in ask.grades.items() if grade >= GRADES["kept"]],
+        }
     return row
 
 
@@ -237,6 +289,17 @@ def _brief(scene: Scene) -> dict[str, Any]:
 
 def _instructions() -> str:
     """M-BEIR's table: query modality, candidate modality, dataset, its id, prompts (the first is the evaluation's)."""
-    lines: list[Sequence[str]] = [("query_modality", "cand_modality", "dataset_name", "dataset_id", "prompt_1", "prompt_2", "prompt_3", "prompt_4")]
+    lines: list[Sequence[str]] = [
+        (
+            "query_modality",
+            "cand_modality",
+            "dataset_name",
+            "dataset_id",
+            "prompt_1",
+            "prompt_2",
+            "prompt_3",
+            "prompt_4",
+        )
+    ]
     lines += [(query, target, "catalogue", str(DATASET_ID), *ways) for (query, target), ways in INSTRUCTIONS.items()]
     return "".join("\t".join(line) + "\n" for line in lines)
