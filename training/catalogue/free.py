@@ -13,7 +13,8 @@ import numpy as np
 
 from training.catalogue.edits import NEGATABLE, Edit, beyond, is_possible, targets
 from training.catalogue.lookup import SceneTable
-from training.catalogue.scene import LEGAL, Scene, pick, random_companion
+from training.catalogue.scene import LEGAL, Scene, is_fair, pick, random_companion
+from training.catalogue.splits import is_cluttered
 
 #: How often each kind of edit is asked. Colour and ground are what people try first; a companion is removed where there
 #: is one and
@@ -71,8 +72,13 @@ def sensible_edit(rng: np.random.Generator, scene: Scene, offered: Range | None 
     legal = LEGAL if offered is None else LEGAL | offered[scene.category]
     while True:
         edit = _drawn(rng, scene, str(rng.choice(kinds, p=shares / shares.sum())), legal)
-        if edit is not None and any(is_possible(target) for target in targets(scene, edit)):
+        if edit is not None and any(_sensible(target) for target in targets(scene, edit)):
             return edit
+
+
+def _sensible(target: Scene) -> bool:
+    """Whether a picture could show the scene: also three objects with a companion, which only the clutter split has."""
+    return is_possible(target) or (is_cluttered(target) and is_fair(target))
 
 
 def _drawn(rng: np.random.Generator, scene: Scene, kind: str, legal: dict[str, tuple]) -> Edit | None:

@@ -8,6 +8,7 @@ that are not independent of each other: one line in one colour, or one arrangeme
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -43,6 +44,9 @@ _HELD_OUT_LINES = {
     "bottle": ("metal", "plain"),
     "stool": ("glossy", "dotted"),
 }
+
+#: Draws of a cluttered arrangement among the scenes that are shown as three, before others are tried.
+PATIENCE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +114,22 @@ def colours_of(category: str, n: int) -> tuple[str, ...]:
     return tuple(colour for colour in COLOURS if colour not in left)
 
 
+def counted_colours(category: str, sizes: GridSizes) -> tuple[str, ...]:
+    """The colours in which the first line of a category is shown as two and as three."""
+    colours = colours_of(category, sizes.colours)
+    start = CATEGORIES.index(category) * 5
+    return tuple(colours[(start + step * 4) % len(colours)] for step in range(sizes.counted[0]))
+
+
 def _lines(category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes) -> Iterator[list[Scene]]:
     """One line in one colour after the other, with the first line's twos and threes."""
     for row, (finish, pattern) in enumerate(lines):
         for size in SIZES:
             surfaces = surfaces_of(category, sizes.surfaces - (row == 1 and size == "small"))
-            for place, colour in enumerate(colours_of(category, sizes.colours)):
+            for colour in colours_of(category, sizes.colours):
                 one = Scene(category, colour, finish, pattern, surfaces[0], size)
                 scenes = [replace(one, surface=surface) for surface in surfaces]
-                if row == 0 and size == "large" and place < sizes.counted[0]:
+                if row == 0 and size == "large" and colour in counted_colours(category, sizes):
                     scenes += [
                         replace(one, surface=surface, count=count)
                         for count in (2, 3)
@@ -187,12 +198,11 @@ def _clutter(
     rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes
 ) -> list[Scene]:
     """Three objects with a companion, the same with its companion in another colour or finish, and in another colour or
-    only two."""
-    while True:
-        colour, surface = (
-            pick(rng, colours_of(category, sizes.colours)),
-            pick(rng, surfaces_of(category, sizes.surfaces)),
-        )
+    only two. The three alone are shown too, where the category can be told in those colours on that surface."""
+    for attempt in itertools.count():
+        near = attempt < PATIENCE
+        colour = pick(rng, counted_colours(category, sizes) if near else colours_of(category, sizes.colours))
+        surface = pick(rng, surfaces_of(category, sizes.counted[1] if near else sizes.surfaces))
         base = Scene(category, colour, *lines[0], surface, "large", 3)
         there = _test_companion(rng, base)
         there = replace(there, side="behind") if there.side == "front" else there
@@ -209,7 +219,8 @@ def _clutter(
             is_fair(scene) and not is_held_out(scene) and there.colour != scene.colour and other.colour != colour
             for scene in scenes
         ):
-            return scenes
+            break
+    return scenes
 
 
 def _combined(category: str, sizes: GridSizes) -> list[list[Scene]]:
