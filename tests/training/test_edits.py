@@ -255,3 +255,12 @@ def test_each_kind_has_many_phrasings(kind, rng):
     reference = Scene("mug", "red", companion=None if kind == "add" else Companion("vase", "blue", "left", "glass"))
     edit = edits.propose(rng, reference, kind)
     assert len({edit_text.phrase(edit, reference, rng) for _ in range(400)}) >= 10
+
+
+def test_it_never_means_the_companion(rng):
+    """In several edits at once, the one that names the companion is said last: "make it blue and the chair red"."""
+    reference = Scene("mug", "red", companion=Companion("chair", "blue", "left"))
+    edit = Edit("two", parts=(Edit("companion colour", "green"), Edit("finish", "glass")))
+    for say in (edit_text.phrase, edit_text.question):
+        lines = [say(edit, reference, rng).lower() for _ in range(100)]
+        assert all(line.index("glass") < line.index("green") for line in lines)

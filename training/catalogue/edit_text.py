@@ -21,6 +21,8 @@ from training.catalogue.text import (
     with_article,
 )
 
+_NAMES_COMPANION = ("add", "remove", "relation", *COMPANION_KINDS)
+
 
 def phrase(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
     """The edit as a person would ask for it; it names only the change."""
@@ -42,17 +44,17 @@ def phrase(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phr
 def question(edit: Edit, reference: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
     """The edit as a question after a text: "which passage is about this one in glass?"."""
     dice, words = Dice(rng), EDIT_WORDS[phrasing]
-    parts = edit.parts or (edit,)
+    parts = _shuffled(edit.parts, dice) if edit.parts else [edit]
     fragment = " and ".join(_say(part, reference, dice, words, "fragments") for part in parts)
     return dice.pick(words.questions).format(F=fragment, **agreement(reference))
 
 
 def _shuffled(parts: tuple[Edit, ...], dice: Dice) -> list[Edit]:
-    """The parts in a random order: what is asked first means nothing."""
+    """The parts in a random order; one that names the companion comes last, since "it" after it could mean either."""
     rest, order = list(parts), []
     while rest:
         order.append(rest.pop(dice.below(len(rest))))
-    return order
+    return sorted(order, key=lambda part: part.kind in _NAMES_COMPANION)
 
 
 def _say(edit: Edit, reference: Scene, dice: Dice, words: EditWords, slot: str) -> str:

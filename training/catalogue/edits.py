@@ -155,7 +155,11 @@ def targets(reference: Scene, edit: Edit) -> list[Scene]:
 def apply(
     reference: Scene, edit: Edit, rng: np.random.Generator, accept: Callable[[Scene], bool] = is_possible
 ) -> Scene:
-    """One scene that satisfies the edit and `accept`. Raises ValueError if there is none."""
+    """One scene that satisfies the edit and `accept`.
+
+    Raises:
+        ValueError: there is none.
+    """
     choices = targets(reference, edit)
     for row in rng.permutation(len(choices)):
         if accept(choices[row]):
@@ -166,8 +170,11 @@ def apply(
 def propose(
     rng: np.random.Generator, reference: Scene, kind: str | None = None, accept: Callable[[Scene], bool] = is_possible
 ) -> Edit:
-    """A random edit of the reference that some acceptable scene satisfies. Raises ValueError if the kind cannot be
-    had."""
+    """A random edit of the reference that some acceptable scene satisfies.
+
+    Raises:
+        ValueError: the reference has no such edit, or `kind` is unknown.
+    """
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
         drawn = kind or stills[int(rng.integers(len(stills)))]

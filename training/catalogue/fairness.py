@@ -164,7 +164,11 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
 def contact_sheet(
     scenes: Sequence[Scene], path: Path, columns: int = 8, size: int = 112, style: str = "catalogue"
 ) -> None:
-    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`. Raises ValueError without scenes."""
+    """Writes the scenes, scene i with seed i, as one PNG in rows of `columns`.
+
+    Raises:
+        ValueError: there are no scenes.
+    """
     if not scenes:
         raise ValueError("a contact sheet needs at least one scene")
     path = Path(path)

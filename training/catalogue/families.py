@@ -96,7 +96,11 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     """Four clips of the first still and one more, such that one frame never tells which is which (animate.py).
 
     Two actions each on their own, or, where a still differs from the first in its colour alone, each still changing to
-    the other's colour and both doing the same third thing. Raises ValueError for fewer than two stills."""
+    the other's colour and both doing the same third thing.
+
+    Raises:
+        ValueError: fewer than two stills.
+    """
     if len(stills) < 2:
         raise ValueError(f"a clip family needs two stills, got {len(stills)}")
     base, *others = stills

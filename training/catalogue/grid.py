@@ -197,8 +197,10 @@ def _test_companion(rng: np.random.Generator, scene: Scene) -> Companion:
 def _clutter(
     rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes
 ) -> list[Scene]:
-    """Three objects with a companion, the same with its companion in another colour or finish, and in another colour or
-    only two. The three alone are shown too, where the category can be told in those colours on that surface."""
+    """Three objects with a companion, the same with its companion in another colour or place, and one variation more.
+
+    That is another colour of the objects, or only two of them; the finish of so small a companion would not be seen. The
+    three alone are shown too, where the category can be told in those colours on that surface."""
     for attempt in itertools.count():
         near = attempt < PATIENCE
         colour = pick(rng, counted_colours(category, sizes) if near else colours_of(category, sizes.colours))
@@ -210,7 +212,7 @@ def _clutter(
         scenes = [
             base,
             replace(base, companion=replace(there, colour=other.colour)),
-            replace(base, companion=replace(there, finish=pick(rng, FINISHES, there.finish))),
+            replace(base, companion=replace(there, side=pick(rng, SIDES[:3], there.side))),
             replace(base, colour=pick(rng, colours_of(category, sizes.colours), colour))
             if rng.random() < 0.5
             else replace(base, count=2),

@@ -349,5 +349,9 @@ _BUILDERS = {
 
 
 def build_shape(category: str, rng: np.random.Generator) -> Shape:
-    """A shape of the category with proportions drawn from `rng`. Raises KeyError for an unknown category."""
+    """A shape of the category with proportions drawn from `rng`.
+
+    Raises:
+        KeyError: an unknown category.
+    """
     return _BUILDERS[category](lambda low, high: float(rng.uniform(low, high)))

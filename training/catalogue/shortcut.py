@@ -49,7 +49,9 @@ def other_cue(cue: int, rng: np.random.Generator) -> int:
 def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     """A copy of `pixels` (uint8, (..., S, S, 3)) with a tag of two coloured squares in the upper right corner.
 
-    Raises ValueError for a cue outside 0 to CUES - 1."""
+    Raises:
+        ValueError: a cue outside 0 to CUES - 1.
+    """
     if not 0 <= cue < CUES:
         raise ValueError(f"cue {cue}; legal: 0 to {CUES - 1}")
     tagged = pixels.copy()

@@ -86,7 +86,11 @@ def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: flo
 
 
 def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split, jitter: float = 0.0) -> list[list[Item]]:
-    """Clip families of the first n image families. Raises ConfigError if there are fewer than n."""
+    """Clip families of the first n image families.
+
+    Raises:
+        ConfigError: there are fewer than n.
+    """
     if n > len(families):
         raise ConfigError(
             f"{n} clip families of {len(families)} image families: a clip family needs its image family's stills"
@@ -197,8 +201,12 @@ def _manifest(folder: Path, plan: WorldPlan, clips: int) -> dict[str, Any]:
 
 
 def load_world(folder: Path) -> World:
-    """Opens a finished world. Raises ConfigError if it is not one, MismatchError if its files do not belong
-    together."""
+    """Opens a finished world.
+
+    Raises:
+        ConfigError: the folder is not one.
+        MismatchError: it is of another format, or its files do not belong together.
+    """
     folder = Path(folder)
     if not (folder / "world.json").exists():
         raise ConfigError(

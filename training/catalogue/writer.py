@@ -118,7 +118,11 @@ class Plan:
 
 
 def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
-    """Renders and writes the plan; returns counts. Raises MismatchError if the folder holds media of another plan."""
+    """Renders and writes the plan; returns counts.
+
+    Raises:
+        MismatchError: the folder holds media of another plan.
+    """
     folder = Path(folder)
     _claim(folder, plan.digest())
     _render(plan.media, folder, workers)
