@@ -197,9 +197,9 @@ def _test_companion(rng: np.random.Generator, scene: Scene) -> Companion:
 def _clutter(
     rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes
 ) -> list[Scene]:
-    """Three objects with a companion, the same with its companion in another colour or place, and one variation more.
+    """Three objects with a companion, the same with its companion in another colour or place, and one more.
 
-    That is another colour of the objects, or only two of them; the finish of so small a companion would not be seen. The
+    The last is another colour of the objects, or only two of them; the finish of so small a companion would not be seen. The
     three alone are shown too, where the category can be told in those colours on that surface."""
     for attempt in itertools.count():
         near = attempt < PATIENCE
