@@ -199,7 +199,7 @@ def _clutter(
 ) -> list[Scene]:
     """Three objects with a companion, the same with its companion in another colour or place, and one more.
 
-    The last is another colour of the objects, or only two of them; the finish of so small a companion would not be seen.
+    The last is another colour of the objects or only two of them; the finish of so small a companion would not be seen.
     The three alone are shown too, where the category can be told in those colours on that surface."""
     for attempt in itertools.count():
         near = attempt < PATIENCE
