@@ -10,7 +10,7 @@ from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks.html import MEASURE
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
-from umr.ui.parts.wiring import PRIVATE, Built, Frame, pressed
+from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame, pressed
 
 INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
 <p>Measured on the bundled benchmark, read from stored runs. Every number says where it comes from and leads to its
@@ -34,10 +34,10 @@ def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
     def drill(event: gr.EventData) -> str:
         return benchmarks.drill(searchers, pressed(event))
 
-    gr.on([tab.select, column.input], partial(benchmarks.tables, searchers), column, rows, **PRIVATE)
+    gr.on([tab.select, column.input], partial(benchmarks.tables, searchers), column, rows, **PRIVATE, **LATEST)
     if compared:
         change = partial(benchmarks.difference, searchers)
-        gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE)
+        gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE, **LATEST)
     for part in (rows, pair, behind):
         part.select(drill, None, behind, **PRIVATE).then(None, js=scripts.TO_DRILL)
     return Built(fields=[column, one, other], choices=choices)

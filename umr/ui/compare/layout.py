@@ -17,7 +17,7 @@ from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
-from umr.ui.parts.wiring import PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.wiring import LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.searchers import Searchers
 
 KEEP_S = 3600  # how long a comparison waits for its vote or export
@@ -138,7 +138,9 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
         return shown(compare.random_query, searchers)
 
     asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
-    changed = gr.on([bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE)
+    changed = gr.on(
+        [bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE, **LATEST
+    )
     drawn = bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, view.outputs, **PRIVATE)
     for done in (asked, changed, drawn):
         done.then(None, view.address, js=scripts.tell("compare"))

@@ -9,7 +9,7 @@ import gradio as gr
 from umr.ui.diagnose import actions as diagnose
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
-from umr.ui.parts.wiring import PRIVATE, Built, Frame
+from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame
 
 INTRO = """<div class="u-tab-intro"><h2>Does the model read both parts?</h2>
 <p>A query of picture and text is composed when neither part alone would do. Here each benchmark query was also
@@ -24,5 +24,5 @@ def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:
         fields = [dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)]
     shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=scripts.POINTS)
     moved = [tab.select, *(field.input for field in fields)]
-    gr.on(moved, partial(diagnose.show, frame.searchers), fields, shown, **PRIVATE)
+    gr.on(moved, partial(diagnose.show, frame.searchers), fields, shown, **PRIVATE, **LATEST)
     return Built(fields=fields, choices=choices)

@@ -15,7 +15,7 @@ from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
 from umr.ui.parts import scripts
-from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
+from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
 
 KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "clips")]
@@ -159,7 +159,7 @@ def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
         return shown(files.choose_picture, own_files, request.session_hash, pressed(event))
 
     gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
-    bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE)
+    bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE, **LATEST)
     bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
 
 

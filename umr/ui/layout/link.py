@@ -14,7 +14,7 @@ from umr.ui import links, render
 from umr.ui.layout.tabs import TABS
 from umr.ui.links import Filled, Given
 from umr.ui.parts import scripts
-from umr.ui.parts.wiring import PRIVATE, QUIET, Built, Run
+from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, Built, Run
 from umr.ui.searchers import Searchers
 
 
@@ -91,7 +91,7 @@ def _follow(one: Built, tab: str) -> None:
     told = gr.Textbox(visible=False, label="address")
     write = partial(links.write_choices, one.choices)
     moved = [field.input for field in one.fields if isinstance(field, gr.Dropdown)]
-    gr.on(moved, write, list(one.fields), told, **QUIET).then(None, told, js=scripts.tell(tab))
+    gr.on(moved, write, list(one.fields), told, **QUIET, **LATEST).then(None, told, js=scripts.tell(tab))
 
 
 def _run(opened: Dependency, ready: gr.State, run: Run, tab: str) -> None:

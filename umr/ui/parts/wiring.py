@@ -25,6 +25,8 @@ VISITORS = Visitors(UPLOADS)  # whose these are; for all pages of this process, 
 #: would raise where a visitor should read a sentence).
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
+#: Of what follows a choice: one that is made while the last is still worked on is worked on next, not dropped.
+LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion
 SURROGATE = re.compile("[\ud800-\udfff]")
 Asked = ParamSpec("Asked")

@@ -15,7 +15,7 @@ from umr.ui import handlers, render
 from umr.ui.examples import Example
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
-from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
@@ -145,7 +145,7 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
         **PRIVATE,
     ).then(None, view.address, js=scripts.TO_RESULTS)
     changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
-    gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
+    gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST).then(
         None, view.address, js=scripts.TO_RESULTS
     )
 
