@@ -46,16 +46,6 @@ log = logging.getLogger("training")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorldPlan:
-    """A training world, as build_world takes it; its scenes and renders follow from these numbers alone."""
-
-    families: int
-    clip_families: int
-    seed: int = 1
-    size: int = 112  # px
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One run of training.train.
 
@@ -83,7 +73,7 @@ class Plan:
         split: the same.
     """
 
-    worlds: Mapping[str, WorldPlan]
+    worlds: Mapping[str, WorldSpec]
     stages: tuple[Stage, ...]
     task: str | None = None
     split: str | None = None
@@ -95,8 +85,8 @@ class Plan:
 
 
 WORLDS = {
-    "first": WorldPlan(families=7000, clip_families=600),
-    "larger": WorldPlan(families=14000, clip_families=3600),
+    "first": WorldSpec(families=7000, clip_families=600, seed=1),
+    "larger": WorldSpec(families=14000, clip_families=3600, seed=1),
 }
 
 #: The stages of training/README.md, in the order in which they ran.
@@ -124,8 +114,8 @@ SHIPPED = ("unified", "contrastive", "mca")
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.
 QUICK_WORLDS = {
-    "first": WorldPlan(families=6, clip_families=2, size=56),
-    "larger": WorldPlan(families=8, clip_families=3, size=56),
+    "first": WorldSpec(families=6, clip_families=2, seed=1, size=56),
+    "larger": WorldSpec(families=8, clip_families=3, seed=1, size=56),
 }
 QUICK = {
     "steps": 2,
@@ -192,7 +182,7 @@ def reproduce(one: Plan, out: Path, benchmark: Path, workers: int = 2) -> list[d
     return measure(one, out / "encoders" / one.name, out / one.name, benchmark)
 
 
-def made_world(wanted: WorldPlan, folder: Path, workers: int) -> World:
+def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:
     """The world of a plan, built where it is not finished.
 
     Raises:
@@ -200,10 +190,7 @@ def made_world(wanted: WorldPlan, folder: Path, workers: int) -> World:
     """
     if not (folder / "world.json").is_file():
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
-        spec = WorldSpec(
-            families=wanted.families, clip_families=wanted.clip_families, seed=wanted.seed, size=wanted.size
-        )
-        return build_world(folder, spec, workers)
+        return build_world(folder, wanted, workers)
     world = load_world(folder)
     for key in ("families", "clip_families", "seed", "size"):
         if world.manifest[key] != getattr(wanted, key):

@@ -81,14 +81,24 @@ def _take(folder: Path) -> int:
     raise ConfigError(f"{path} cannot be made or is removed again and again; choose another folder")
 
 
+def hold(handle: int) -> None:
+    """Takes the lock of an open file, until the handle is closed.
+
+    Raises:
+        BlockingIOError: another one has it; on Windows PermissionError.
+        OSError: the disk has no locks.
+    """
+    if sys.platform == "win32":
+        os.lseek(handle, _FAR, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _lock(handle: int, path: Path) -> None:
     """Lock the open file, or raise ConfigError: it is held, or cannot be locked."""
     try:
-        if sys.platform == "win32":
-            os.lseek(handle, _FAR, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(handle)
     except (BlockingIOError, PermissionError) as error:
         raise ConfigError(
             f"{path.parent} is being written by {_holder(path)}: wait until it is done or stop it, "

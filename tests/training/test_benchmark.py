@@ -13,6 +13,7 @@ from training.catalogue.edits import Edit, differences
 from training.catalogue.families import is_cluttered, split_of
 from training.catalogue.scene import Scene, is_held_out
 from training.catalogue.shortcut import cue_of
+from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 
 TINY = pool.Sizes((10, 4, 4), (8, 4, 4), (2, 2, 2), 5, 12, 8)
@@ -161,7 +162,7 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
             row["modality"] in ("image", "video")
         )
         if media:
-            assert world.file_hash(tmp_path / "one" / media) == row["content_hash"]
+            assert file_sha256(tmp_path / "one" / media) == row["content_hash"]
         Scene.from_json(json.loads(row["src_content"])["scene"])
     for path in (tmp_path / "one/query/test").glob("*.jsonl"):
         qrels = [

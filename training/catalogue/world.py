@@ -163,7 +163,7 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
         "clips": sum(map(len, clips)),
         "clip_frames": CLIP_FRAMES,
         "numpy": np.__version__,
-        "files": {name: file_hash(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
+        "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }
     write_text(folder / "world.json", json.dumps(manifest, indent=2) + "\n")
     return load_world(folder)
@@ -186,7 +186,7 @@ def load_world(folder: Path) -> World:
     if manifest["format"] != FORMAT:
         raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: build it again")
     for name, digest in manifest["files"].items():
-        if file_hash(folder / name) != digest:
+        if file_sha256(folder / name) != digest:
             raise MismatchError(f"{folder / name} changed after the world was built: build it again")
     families, clips = _read(folder / "scenes.jsonl"), _read(folder / "clips.jsonl")
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
@@ -199,11 +199,6 @@ def load_world(folder: Path) -> World:
         if rows and held != rows:
             raise MismatchError(f"{folder / name} has {held} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    return file_sha256(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -26,7 +26,8 @@ from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
 from training.catalogue.shortcut import draw_cue
 from training.catalogue.text import EntryFacts
-from training.catalogue.world import file_hash, write_lines, write_text
+from training.catalogue.world import write_lines, write_text
+from umr.disk import file_sha256
 from umr.errors import MismatchError
 from umr.shipped import LICENCE
 
@@ -125,7 +126,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
     Returns:
         Counts of candidates per kind, of queries, query pictures and media bytes.
     """
-    hashes = {path: file_hash(folder / path) for path in plan.media}
+    hashes = {path: file_sha256(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
         files.append(f"cand_pool/local/mbeir_catalogue_{name}_cand_pool.jsonl")
@@ -162,7 +163,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
                 "split": plan.split,
                 "plan": plan.digest(),
                 "counts": counts,
-                "files": {name: file_hash(folder / name) for name in sorted(files)},
+                "files": {name: file_sha256(folder / name) for name in sorted(files)},
             },
             indent=2,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from umr.types import SEARCH_IN, Content
+from umr.types import KIND_OF, SEARCH_IN, Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,18 @@ class Kind:
     files: str
 
 
+#: (one, many) of the files that are called other than what is found of them, by modality.
+_FILES = {"image": ("picture", "pictures")}
+
+
+def _kind(modality: str) -> Kind:
+    words = KIND_OF[modality]
+    file, files = _FILES.get(modality, (words.one, words.many))
+    return Kind(title=words.one.capitalize(), one=words.one, many=words.many, file=file, files=files)
+
+
 #: By the modality of the candidates.
-KINDS: Mapping[str, Kind] = {
-    "image": Kind(title="Image", one="image", many="images", file="picture", files="pictures"),
-    "text": Kind(title="Passage", one="passage", many="passages", file="passage", files="passages"),
-    "image,text": Kind(title="Entry", one="entry", many="entries", file="entry", files="entries"),
-    "video": Kind(title="Clip", one="clip", many="clips", file="clip", files="clips"),
-}
+KINDS: Mapping[str, Kind] = {modality: _kind(modality) for modality in KIND_OF}
 
 
 def searched(target: str) -> str:

@@ -17,13 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-if sys.platform != "win32":  # where there are no such locks: what a killed process left stays
-    import fcntl
+from umr.lock import LOCK, hold
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "GRADIO_TEMP_DIR"  # Gradio's own: where it keeps uploads; read before it is imported, and at each use
-PREFIX, LOCK = "umr-page-", ".lock"
+PREFIX = "umr-page-"
 BEING_MADE_S = 60.0  # the age until which a folder without a lock may be a server's that starts at this moment
 #: The lock of each folder of this process, held until it ends: the system gives it back with the handle.
 _held: dict[Path, int] = {}
@@ -106,10 +105,10 @@ def _is_dead(folder: Path) -> bool:
 
 def _locked(handle: int) -> bool:
     """Takes the lock of a file if nobody has it; False also where there are no locks."""
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # a file that is locked there cannot be removed: what a killed process left stays
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(handle)
     except OSError:
         return False
     return True

@@ -15,6 +15,7 @@ from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
 from umr.ui.parts import scripts
+from umr.ui.parts.bar import picture_box
 from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
 
@@ -96,20 +97,7 @@ def _bench(searchers: Searchers) -> Bench:
 def _bar() -> Bar:
     with gr.Column(visible=False, elem_id="f-search") as column:
         with gr.Row(elem_id="f-query"):
-            image = gr.Image(
-                elem_id="f-image",
-                label="Picture",
-                type="filepath",
-                image_mode=None,
-                container=False,
-                show_label=False,
-                buttons=[],
-                sources=["upload", "clipboard"],
-                scale=0,
-                min_width=96,
-                placeholder="Drop an image",
-                alt_text="The picture you search your files with",
-            )
+            image = picture_box("f-image", "The picture you search your files with", ["upload", "clipboard"])
             text = gr.Textbox(
                 elem_id="f-text",
                 label="What should be found in your files",

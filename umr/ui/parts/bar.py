@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import gradio as gr
 from gradio.components import Component
@@ -29,20 +29,7 @@ def query_bar(
         last: makes the component at the end of the options.
     """
     with gr.Row(elem_id=f"{prefix}-bar"):
-        image = gr.Image(
-            elem_id=f"{prefix}-image",
-            label="Picture",
-            type="filepath",
-            image_mode=None,
-            container=False,
-            show_label=False,
-            buttons=[],
-            sources=["upload", "clipboard", "webcam"],
-            scale=0,
-            min_width=96,
-            placeholder="Drop an image",
-            alt_text=picture,
-        )
+        image = picture_box(f"{prefix}-image", picture, ["upload", "clipboard", "webcam"])
         claim_uploads(image)
         with gr.Row(elem_id=f"{prefix}-line"):
             text = gr.Textbox(
@@ -65,6 +52,30 @@ def query_bar(
             )
             end = last()
     return image, text, kind, go, end
+
+
+def picture_box(elem_id: str, words: str, sources: list[Literal["upload", "webcam", "clipboard"]]) -> gr.Image:
+    """The small box of a query's picture.
+
+    Args:
+        elem_id: its id.
+        words: the picture's alternative text.
+        sources: where a picture may come from.
+    """
+    return gr.Image(
+        elem_id=elem_id,
+        label="Picture",
+        type="filepath",
+        image_mode=None,
+        container=False,
+        show_label=False,
+        buttons=[],
+        sources=sources,
+        scale=0,
+        min_width=96,
+        placeholder="Drop an image",
+        alt_text=words,
+    )
 
 
 def dropdown(choice: Choice, label: str, min_width: int, words: Mapping[str, str] | None = None) -> gr.Dropdown:
