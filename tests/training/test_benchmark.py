@@ -1,27 +1,47 @@
-"""The benchmark: exact relevant sets, hard pools, disjoint splits, M-BEIR files that are the same for the same seed."""
+"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, M-BEIR files that are the same
+for the same seed."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from training.catalogue import benchmark, mbeir_world, pool, world, writer
-from training.catalogue.edits import Edit, differences
-from training.catalogue.families import is_cluttered, split_of
+from training.catalogue import benchmark, distractors, free, mbeir_world, pool, typos, world, writer
+from training.catalogue.edits import COMPOUND, Edit, differences
+from training.catalogue.grid import GridSizes, groups_of
+from training.catalogue.layout import STYLES
+from training.catalogue.lookup import SceneTable
+from training.catalogue.render import paint_shown
 from training.catalogue.scene import Scene, is_held_out
 from training.catalogue.shortcut import cue_of
+from training.catalogue.splits import is_cluttered, split_of
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
+from umr.types import Embeddings
 
-TINY = pool.Sizes((10, 4, 4), (8, 4, 4), (2, 2, 2), 5, 12, 8)
+TINY = pool.Sizes(
+    grid=GridSizes(categories=3, colours=4, surfaces=3, counted=(2, 1), arrangements=3, cluttered=2, combined=(3, 1)),
+    with_entries=8,
+    with_clips=6,
+    it2i=24,
+    ind=10,
+    other=8,
+    typed=18,
+    free=20,
+)
 
 
 @pytest.fixture(scope="module")
 def plan():
     return benchmark.make_plan(3, TINY, "test")
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return benchmark.make_plan(3, TINY, "validation")
 
 
 @pytest.fixture
@@ -43,100 +63,192 @@ def asks(plan):
     return [(task, split, ask) for (task, split), rows in plan.queries.items() for ask in rows]
 
 
+def pictured(plan):
+    """(ask, the job of its picture) of all composed queries that have a render of their own."""
+    return [(split, ask, plan.media[ask.media]) for task, split, ask in asks(plan) if ask.edit and split != "free"]
+
+
 def test_relevant_sets_are_all_candidates_that_satisfy_the_query(plan):
-    for task, _, ask in asks(plan):
-        modality = writer.WORDS[task.split("2")[1]]
-        right = [
-            row.did
-            for row in plan.rows
-            if row.modality == modality
-            and (ask.facts is None or row.facts == ask.facts)
-            and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)
-        ]
-        assert right and ask.relevant == right
+    for task, split, ask in asks(plan):
+        rows = [row for row in plan.rows if row.modality == writer.WORDS[task.split("2")[1]]]
+        if split == "free":
+            continue
+        if ask.typed:
+            right = [row.did for row in rows if ask.typed.matches(row.scene)]
+        else:
+            right = [
+                row.did
+                for row in rows
+                if (ask.facts is None or row.facts == ask.facts)
+                and (ask.edit.matches(ask.scene, row.scene) if ask.edit else row.scene == ask.scene)
+            ]
+        assert right and ask.relevant == right, (task, split)
 
 
-def test_no_scene_of_the_benchmark_can_be_trained_on(plan):
-    shown = [row.scene for row in plan.rows] + [job.scene for job in plan.media.values()]
-    assert {split_of(scene) for scene in shown} == {"test"}
-    validation = benchmark.make_plan(3, pool.Sizes((8, 0, 0), (6, 0, 0), (2, 0, 0), 4, 8, 6), "validation")
-    assert {split_of(row.scene) for row in validation.rows} == {"validation"}
-    assert {split for _, split in validation.queries} == {
-        "ind",
-        "shortcut-text",
-        "shortcut-picture",
-        "rendering",
-        "phrasing",
-    }
+def spelt_out(reference, edit, scene):
+    """The grade of an answer to a free edit, without the table of free.py."""
+    lost = [name for name in differences(reference, scene) if name not in edit.allowed(reference)]
+    if any(getattr(scene, name) not in values for name, values in edit.allowed(reference).items()):
+        return 0
+    main = [name for name in lost if name in ("category", "colour", "surface")]
+    if main:
+        return 1 if len(main) == 1 else 0
+    return {0: 4, 1: 3}.get(len(lost), 2)
 
 
-def test_every_task_and_split_has_its_queries(plan):
+def test_free_edits_are_graded_by_what_the_answer_keeps(plan):
+    images = {row.did: row.scene for row in plan.rows if row.modality == "image"}
+    own = {row.media: row.scene for row in plan.rows if row.modality == "image"}
+    exact = 0
+    for ask in plan.queries["it2i", "free"]:
+        assert own[ask.media] == ask.scene, "the reference is a picture of the collection itself"
+        wanted = {did: spelt_out(ask.scene, ask.edit, scene) for did, scene in images.items()}
+        assert ask.grades == {did: grade for did, grade in wanted.items() if grade}
+        assert ask.relevant and all(ask.grades[did] == max(ask.grades.values()) for did in ask.relevant)
+        exact += 4 in ask.grades.values()
+    assert 0 < exact < len(plan.queries["it2i", "free"])
+
+
+def test_at_least_seven_in_ten_sensible_edits_of_a_random_picture_have_an_exact_answer():
+    scenes = [scene for group in groups_of("test", benchmark.FULL.grid, 7) for scene in group.scenes]
+    assert 2400 <= len(scenes) <= 4900 and len(set(scenes)) == len(scenes)
+    found = free.coverage(scenes, 3000, 7, free.range_of(scenes))
+    assert found["all"]["exact"] >= 0.70, found
+    assert found["colour"]["exact"] > 0.8 and found["surface"]["exact"] > 0.7
+    anything = free.coverage(scenes, 600, 7, None)
+    assert 0.5 < anything["all"]["exact"] < found["all"]["exact"]
+
+
+def test_the_table_of_scenes_gives_the_answers_of_the_edits(plan):
+    scenes = [row.scene for row in plan.rows]
+    table = SceneTable(scenes)
+    for _, _, ask in asks(plan)[::7]:
+        assert table.distance(ask.scene).tolist() == [len(differences(ask.scene, scene)) for scene in scenes]
+        if ask.edit:
+            assert table.relevant(ask.scene, ask.edit).tolist() == [
+                row for row, scene in enumerate(scenes) if ask.edit.matches(ask.scene, scene)
+            ]
+
+
+def test_no_scene_of_the_benchmark_can_be_trained_on(plan, validation):
+    for made, split in ((plan, "test"), (validation, "validation")):
+        shown = [row.scene for row in made.rows] + [job.scene for job in made.media.values()]
+        assert {split_of(scene) for scene in shown} == {split} == {made.split}
+
+
+def test_every_task_and_split_has_its_queries_of_many_groups(plan):
     counts = {key: len(rows) for key, rows in plan.queries.items()}
     assert {task for task, _ in counts} == set(writer.TASK_IDS)
-    for (_, split), count in counts.items():
-        assert count == (TINY.ind if split == "ind" else TINY.other)
-    for task in ("it2i", "it2t", "it2v"):
-        assert {split for name, split in counts if name == task} == {"ind", *benchmark.OTHER_SPLITS}
+    assert counts["it2i", "ind"] == 24 and counts["t2i", "typed"] == 18 and counts["it2i", "free"] == 20
+    for task, splits in benchmark.SPLITS_OF.items():
+        for split in splits:
+            assert 4 <= counts[task, split] <= max(TINY.other, TINY.free), (task, split)
+    assert len({ask.group for ask in plan.queries["it2i", "ind"]}) == 24, "as many groups as there can be"
+    assert {ask.typed.form for ask in plan.queries["t2i", "typed"]} == set(benchmark.typed.FORMS)
+
+
+def test_the_full_plan_has_two_thousand_composed_queries_of_four_hundred_groups():
+    full = benchmark.FULL
+    asked = full.it2i + full.free + full.other * (len(benchmark.SPLITS_OF["it2i"]) - 1)
+    groups = groups_of("test", full.grid, 7)
+    lines = [group for group in groups if group.part == "line" and not is_held_out(group.scenes[0])]
+    assert asked >= 2000 and len(lines) >= 400 and full.with_clips >= 150
+    assert len([group for group in lines if group.scenes[0].size == "large"]) >= 150
+
+
+def test_groups_share_no_scene_and_every_query_names_its_own(plan):
+    groups = groups_of("test", TINY.grid, 3)
+    number = {scene: group.number for group in groups for scene in group.scenes}
+    assert len(number) == sum(len(group.scenes) for group in groups)
+    assert all(ask.group == number[replace(ask.scene, action=None)] for _, _, ask in asks(plan))
 
 
 def test_pools_of_composed_queries_are_hard(plan):
     images = {row.did: row.scene for row in plan.rows if row.modality == "image"}
-    for task, _, ask in asks(plan):
-        if task != "it2i":
+    other_values = 0
+    for task, split, ask in asks(plan):
+        if task != "it2i" or split == "free":
             continue
         target = images[ask.relevant[0]]
         hard = [images[did] for did in ask.hard]
-        assert hard[0] == ask.scene, "the reference comes first"
-        assert sum(len(differences(scene, target)) <= 2 for scene in hard) >= 4
-        assert any(benchmark.matches_text(ask.edit, ask.scene, target, scene) for scene in images.values())
+        assert ask.scene in images.values() and (hard[0] == ask.scene or len(differences(ask.scene, target)) > 2)
+        assert len(hard) >= 4 and all(len(differences(scene, target)) <= 2 for scene in hard)
         assert not set(ask.hard) & set(ask.relevant)
-        if ask.edit.kind in benchmark.CONTRASTED_KINDS:
-            assert any(
-                differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values()
-            )
+        other_values += any(
+            differences(scene, target) == [ask.edit.kind] and scene != ask.scene for scene in images.values()
+        )
+    assert other_values > 20
 
 
-def test_splits_are_what_their_names_say(plan):
-    for task, split, ask in asks(plan):
-        if not ask.edit:
-            continue
-        modality = writer.WORDS[task.split("2")[1]]
-        targets = [row.scene for row in plan.rows if row.modality == modality and row.did in ask.relevant]
-        job = plan.media[ask.media]
-        assert job.scene == ask.scene and job.kind == "queries"
-        assert (job.style == "shifted") == (split == "rendering")
-        assert (job.cue is not None) == (split == "shortcut-picture") and job.cue != cue_of(ask.edit)
-        if split == "combination":
-            assert is_held_out(ask.scene) or any(map(is_held_out, targets))
-        else:
-            assert not is_held_out(ask.scene)
-        assert is_cluttered(ask.scene) == (split == "clutter") or split == "combination"
+def test_splits_are_what_their_names_say(plan, validation):
+    for made, suffix in ((plan, ""), (validation, " 2")):
+        images = {row.did: row.scene for row in made.rows}
+        for split, ask, job in pictured(made):
+            targets = [images[did] for did in ask.relevant]
+            held = is_held_out(ask.scene) or any(map(is_held_out, targets))
+            assert job.scene == ask.scene and job.kind == "queries"
+            style = split + suffix if split in ("light", "camera") else "catalogue"
+            assert job.style == style and style in STYLES
+            assert held == (split == "combination") and (is_cluttered(ask.scene) or split != "clutter")
+            assert (ask.edit.kind in COMPOUND) == (split == "twofold") or split == "binding"
+            if split == "binding":
+                assert ask.scene.companion and any(
+                    part.kind in benchmark.BINDING for part in (ask.edit.parts or (ask.edit,))
+                )
+    assert {split for _, split, _ in asks(validation)} == {split for _, split, _ in asks(plan)} - {
+        "combination",
+        "clutter",
+    }
 
 
-def test_the_family_of_a_query_is_that_of_the_scenes_drawn_with_its_own(plan):
-    """Its reference and everything that differs from it by one draw: eight scenes, of which it starts from one."""
-    stills = defaultdict(set)
-    for _, _, ask in asks(plan):
-        stills[ask.family].add(replace(ask.scene, action=None))
-    assert sum(map(len, stills.values())) == len(set().union(*stills.values()))
-    images = [row.scene for row in plan.rows if row.modality == "image"]
-    drawn = [set(images[start : start + 8]) for start in range(0, len(images), 8)]
-    for scenes in stills.values():
-        assert any(scenes <= together for together in drawn)
-    clips = {ask.family for task, _, ask in asks(plan) if task == "t2v"}
-    assert len(clips) <= sum(TINY.with_clips) < len({ask.family for task, _, ask in asks(plan) if task == "t2i"})
+def test_an_unusual_camera_hides_nothing_that_is_asked(plan):
+    for split, ask, job in pictured(plan):
+        if split == "camera":
+            usual = plan.media[
+                next(path for path, other in plan.media.items() if other.scene == ask.scene and other.kind == "images")
+            ]
+            assert paint_shown(ask.scene, job.seed, job.style) >= 0.5 * paint_shown(ask.scene, usual.seed)
 
 
-def test_query_pictures_are_never_candidates(plan):
+def test_shortcut_splits_ask_the_same_and_differ_in_the_tag_alone(plan):
+    kept, broken, reversed_ = (plan.queries["it2i", split] for split in benchmark.SHORTCUTS)
+    assert len(kept) == len(broken) == len(reversed_) > 4
+    images = {row.scene for row in plan.rows if row.modality == "image"}
+    for one, other, third in zip(kept, broken, reversed_, strict=True):
+        assert len({(ask.text, ask.scene, ask.edit, tuple(ask.relevant)) for ask in (one, other, third)}) == 1
+        jobs = [plan.media[ask.media] for ask in (one, other, third)]
+        assert len({(job.seed, job.scene, job.style) for job in jobs}) == 1
+        mine = cue_of(one.edit)
+        assert jobs[0].cue == mine != jobs[1].cue and jobs[2].cue not in (mine, None)
+        told = [scene for scene in images if 0 < len(differences(third.scene, scene)) <= 3]
+        assert told, "the reversed tag tells an edit that leads to another picture"
+
+
+def test_phrasings_and_typing_errors_of_the_test_are_not_validations(plan, validation):
+    wrong = {way for ways in typos.MISSPELLINGS.values() for way in ways}
+    words = {
+        made.split: [
+            set(ask.text.lower().replace(",", " ").replace("?", " ").split()) for ask in made.queries["it2i", "typos"]
+        ]
+        for made in (plan, validation)
+    }
+    assert all(line & wrong for line in words["test"]) and not any(line & wrong for line in words["validation"])
+    texts = {made.split: {ask.text for ask in made.queries["it2i", "phrasing"]} for made in (plan, validation)}
+    assert not texts["test"] & texts["validation"]
+
+
+def test_query_pictures_are_never_candidates_but_of_free_edits(plan):
     candidates = {row.media for row in plan.rows}
-    assert not candidates & {ask.media for _, _, ask in asks(plan) if ask.media}
-    seeds = Counter(job.seed for job in plan.media.values())
+    assert not candidates & {ask.media for _, split, ask in asks(plan) if ask.media and split != "free"}
+    seeds = Counter(job.seed for job in plan.media.values() if job.cue is None)
     assert max(seeds.values()) == 1
 
 
 def test_clips_share_their_stills_so_that_the_action_decides(plan):
     stills = Counter(replace(row.scene, action=None) for row in plan.rows if row.modality == "video")
     assert sum(count > 1 for count in stills.values()) >= len(stills) / 2
+    groups = {ask.group for ask in plan.queries["it2v", "ind"]}
+    assert len(groups) >= TINY.with_clips
 
 
 def read(path):
@@ -146,6 +258,7 @@ def read(path):
 def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_path):
     counts = writer.write(plan, tmp_path / "one", 1)
     writer.write(benchmark.make_plan(3, TINY, "test"), tmp_path / "two", 1)
+    assert json.loads((tmp_path / "one/benchmark.json").read_text())["split"] == "test"
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert names == sorted(
         path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()
@@ -169,7 +282,8 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
             line.split() for line in (tmp_path / "one/qrels/test" / f"{path.stem}_qrels.txt").read_text().splitlines()
         ]
         for row in read(path):
-            assert set(row) == {
+            graded = {"exact", "edit_made_facts_kept"} if "free" in path.name else set()
+            assert set(row) == graded | {
                 "qid",
                 "query_txt",
                 "query_img_path",
@@ -178,13 +292,22 @@ def test_files_are_mbeirs_and_equal_for_equal_seeds(plan, stub_renderer, tmp_pat
                 "pos_cand_list",
                 "neg_cand_list",
                 "task_id",
+                "group",
             }
-            assert [did for qid, _, did, _, _ in qrels if qid == row["qid"]] == row["pos_cand_list"]
+            judged = {did: int(grade) for qid, _, did, grade, _ in qrels if qid == row["qid"]}
+            best = max(judged.values())
+            assert [did for did, grade in judged.items() if grade == best] == row["pos_cand_list"] and (
+                graded or best == 1
+            )
+            if graded:
+                assert row["exact"] == [did for did, grade in judged.items() if grade == 4]
+                assert row["edit_made_facts_kept"] == [did for did, grade in judged.items() if grade >= 2]
             assert all(did in candidates for did in row["pos_cand_list"] + row["neg_cand_list"])
             source = json.loads(row["query_src_content"])
-            assert "scene" in source or Edit.from_json(source["edit"])
-            assert type(source["family"]) is int
-    assert json.loads((tmp_path / "one/benchmark.json").read_text())["split"] == "test"
+            assert source["family"] == row["group"]
+            assert source.get("form") or "scene" in source or Edit.from_json(source["edit"])
+            if "form" not in source:
+                assert Scene.from_json(source.get("scene") or source["reference"])
     table = (tmp_path / "one/instructions/query_instructions.tsv").read_text().splitlines()
     assert len(table) == 16 and all(len(line.split("\t")) == 8 for line in table)
 
@@ -201,9 +324,9 @@ def test_a_killed_build_goes_on_and_another_build_is_refused(plan, stub_renderer
         writer.write(writer.Plan(4, dict(list(plan.media.items())[:3])), tmp_path, 1)
 
 
-def test_too_few_clusters_are_an_error_that_says_so():
-    with pytest.raises(ConfigError, match="more clusters"):
-        benchmark.make_plan(3, pool.Sizes((2, 0, 0), (1, 0, 0), (1, 0, 0), 1, 5000, 1), "validation")
+def test_too_small_a_grid_is_an_error_that_says_so():
+    with pytest.raises(ConfigError, match="larger grid"):
+        benchmark.make_plan(3, replace(TINY, ind=5000), "validation")
     with pytest.raises(ConfigError, match="train"):
         benchmark.build("unused", 1, split="train")
 
@@ -231,22 +354,23 @@ def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_numb
 
 
 def test_a_world_is_built_read_back_and_checked(tmp_path):
-    spec = world.WorldSpec(families=2, clip_families=1, seed=5, size=16)
-    made = world.build_world(tmp_path, spec, workers=1, progress=False)
+    made = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
     assert made.pixels.shape == (10, 16, 16, 3) and made.clip_pixels.shape == (4, 8, 16, 16, 3)
     assert made.families == world.plan_families(2, 5, "train")
-    again = world.build_world(tmp_path, spec, workers=1, progress=False)
+    again = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
     assert (again.pixels == made.pixels).all()
     (tmp_path / "scenes.jsonl").write_text("")
     with pytest.raises(MismatchError, match="changed"):
+        world.load_world(tmp_path)
+    (tmp_path / "world.json").write_text(json.dumps(made.manifest | {"format": 1}))
+    with pytest.raises(MismatchError, match="held out for the test. Build it again"):
         world.load_world(tmp_path)
     with pytest.raises(ConfigError, match="not a finished world"):
         world.load_world(tmp_path / "elsewhere")
 
 
 def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
-    spec = world.WorldSpec(families=3, clip_families=1, seed=5, size=16)
-    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
+    made = world.build_world(tmp_path / "world", 3, 1, 5, size=16, workers=1, progress=False)
     counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
     assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
     candidates = {
@@ -267,6 +391,111 @@ def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
         assert (
             row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
         )
-        assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "negation")
+        assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "three", "negation")
     with pytest.raises(ConfigError, match="share"):
         mbeir_world.write_mbeir(made, tmp_path / "other", 5, text_shortcut=2.0)
+
+
+def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):
+    made = world.build_world(tmp_path / "world", 4, 0, 5, size=16, workers=1, progress=False)
+    mbeir_world.write_mbeir(made, tmp_path / "plain", 5)
+    mbeir_world.write_mbeir(made, tmp_path / "copied", 5, duplicates=0.3, near_duplicates=0.4)
+    plain, copied = (
+        {row["did"]: row for row in read(tmp_path / name / "cand_pool/local/mbeir_catalogue_image_cand_pool.jsonl")}
+        for name in ("plain", "copied")
+    )
+    copies = [row for did, row in copied.items() if did not in plain]
+    assert 5 <= len(copies) <= 20 and all(row["src_content"] is None and not row["title"] for row in copies)
+    hashes = Counter(row["content_hash"] for row in copied.values())
+    exact = [row for row in copies if hashes[row["content_hash"]] == 2]
+    assert exact and len(exact) < len(copies), "some have the very bytes of another, some are only near"
+    assert {did: row["content_hash"] for did, row in copied.items() if did in plain} == {
+        did: row["content_hash"] for did, row in plain.items()
+    }
+    for path in (tmp_path / "copied/query").rglob("*.jsonl"):
+        assert not {did for row in read(path) for did in row["pos_cand_list"]} & {row["did"] for row in copies}
+    with pytest.raises(ConfigError, match="duplicates is 1.5"):
+        mbeir_world.write_mbeir(made, tmp_path / "other", 5, duplicates=1.5)
+
+
+def test_a_share_of_a_worlds_renders_is_jittered():
+    items = [item for items in world.plan_families(60, 9, "train", jitter=0.3) for item in items]
+    assert 0.2 < np.mean([item.style == "jittered" for item in items]) < 0.4
+    assert {item.style for items in world.plan_families(10, 9, "train") for item in items} == {"catalogue"}
+    with pytest.raises(ConfigError, match="share of the renders"):
+        world.plan_families(1, 9, "train", jitter=2)
+
+
+def test_no_distractor_answers_any_query_that_searches_pictures(plan):
+    scenes = distractors.distractor_scenes(plan, 150, 3)
+    assert len(set(scenes)) == 150 and scenes[:40] == distractors.distractor_scenes(plan, 40, 3)
+    assert {split_of(scene) for scene in scenes} == {"test"}
+    collection = {row.scene for row in plan.rows if row.modality == "image"}
+    for scene in scenes:
+        assert scene not in collection
+        for task, split, ask in asks(plan):
+            if not task.endswith("2i"):
+                continue
+            if ask.typed:
+                assert not ask.typed.matches(scene)
+            elif split == "free":
+                assert spelt_out(ask.scene, ask.edit, scene) < 2
+            elif ask.edit:
+                assert not ask.edit.matches(ask.scene, scene)
+            else:
+                assert scene != ask.scene
+
+
+class ColourMeans:
+    """An encoder whose vector is a picture's mean colour."""
+
+    name, fingerprint = "means", "0" * 64
+
+    def __init__(self):
+        self.seen = 0
+
+    def encode_candidates(self, candidates):
+        self.seen += len(candidates)
+        return Embeddings(
+            ids=tuple(one.candidate_id for one in candidates),
+            encoder=self.fingerprint,
+            vectors=np.stack([unit(one.content.image.mean((0, 1))) for one in candidates]),
+        )
+
+
+def unit(vector):
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def test_distractors_are_vectors_with_facts_that_a_killed_run_resumes(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(distractors, "BLOCK", 4)
+    monkeypatch.setattr(
+        distractors,
+        "render_image",
+        lambda scene, seed, size: np.random.default_rng(seed).integers(0, 255, (size, size, 3), np.uint8),
+    )
+    whole, killed = ColourMeans(), ColourMeans()
+    path = distractors.embed_distractors(whole, plan, 10, 3, tmp_path / "whole", 1)
+    vectors = np.load(path)
+    assert vectors.shape == (10, 3) and vectors.dtype == np.float16 and whole.seen == 10
+    scenes = [Scene.from_json(row) for row in read(tmp_path / "whole/scenes.jsonl")]
+    assert scenes == distractors.distractor_scenes(plan, 10, 3)
+    assert sorted(file.name for file in (tmp_path / "whole").iterdir()) == [
+        "distractors.json",
+        "scenes.jsonl",
+        "vectors.npy",
+    ]
+    monkeypatch.setattr(
+        distractors,
+        "write_text",
+        lambda path, words: (
+            (_ for _ in ()).throw(KeyboardInterrupt) if path.name == "scenes.jsonl" else world.write_text(path, words)
+        ),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        distractors.embed_distractors(killed, plan, 10, 3, tmp_path / "killed", 1)
+    monkeypatch.setattr(distractors, "write_text", world.write_text)
+    distractors.embed_distractors(killed, plan, 10, 3, tmp_path / "killed", 1)
+    assert killed.seen == 10 and np.array_equal(np.load(tmp_path / "killed/vectors.npy"), vectors)
+    with pytest.raises(MismatchError, match="another run"):
+        distractors.embed_distractors(whole, plan, 10, 4, tmp_path / "whole", 1)

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from training.catalogue.animate import BRIGHT, DIMMED, GROWTH, moments_of, stages_of
 from training.catalogue.fairness import VALUES, contact_sheet
-from training.catalogue.layout import stage_of
-from training.catalogue.render import draw, render_clip, render_image
+from training.catalogue.layout import STYLES, stage_of
+from training.catalogue.render import draw, paint_shown, render_clip, render_image
 from training.catalogue.scene import (
     ACTIONS,
     CATEGORIES,
@@ -39,7 +40,7 @@ def test_the_same_scene_and_seed_give_the_same_bytes_and_another_seed_others():
     assert first.shape == (SIZE, SIZE, 3) and first.dtype == np.uint8
     assert np.array_equal(first, render_image(scene, 5, SIZE))
     assert not np.array_equal(first, render_image(scene, 6, SIZE))
-    assert not np.array_equal(first, render_image(scene, 5, SIZE, "shifted"))
+    assert not np.array_equal(first, render_image(scene, 5, SIZE, "light"))
 
 
 def test_another_process_renders_the_same_bytes():
@@ -67,7 +68,13 @@ def test_every_finish_and_pattern_of_a_category_renders_finite_and_changes_the_p
 def test_three_large_tables_with_a_companion_leave_the_frame_nowhere():
     for seed in range(4):
         for side in SIDES:
-            scene = Scene("table", "red", surface="studio", count=3, companion=Companion("vase", "blue", side))
+            scene = Scene(
+                "table",
+                "red",
+                surface="studio",
+                count=1 if side == "front" else 3,
+                companion=Companion("vase", "blue", side),
+            )
             stage = stage_of(scene, seed)
             bare = replace(stage, light=replace(stage.light, sun=np.array((0, 1, 0), np.float32)))
             empty = draw(replace(bare, bodies=(), mains=0), SIZE)
@@ -99,7 +106,10 @@ def test_a_companion_stands_where_the_scene_says(side):
         stage = stage_of(scene, seed)
         main, companion = stage.bodies
         apart = companion.x - main.x
-        if side == "behind":
+        if side == "front":
+            assert companion.z - companion.reach()[1] > main.z + main.reach()[1]
+            assert paint_shown(scene, seed) > 0.4 * paint_shown(replace(scene, companion=None), seed)
+        elif side == "behind":
             assert companion.z < main.z - main.reach()[1] - companion.reach()[1]
             assert _blue(render_image(scene, seed, SIZE)) > 20
         else:
@@ -134,13 +144,43 @@ def test_colours_are_apart_in_a_matte_still():
 
 
 def test_an_unknown_style_is_refused():
-    with pytest.raises(ValueError, match="legal: catalogue, shifted"):
+    with pytest.raises(ValueError, match="legal: catalogue, jittered, light, camera"):
         render_image(Scene("mug", "red"), 0, 16, "sketch")
 
 
 def test_textures_are_made_once_and_only_on_use():
     assert texture("wood") is texture("wood")
-    assert not np.array_equal(texture("wood").texels_M3, texture("wood", True).texels_M3)
+    assert not np.array_equal(texture("wood").texels_M3, texture("sand").texels_M3)
+
+
+@pytest.mark.parametrize("finish", FINISHES[1:])
+def test_a_companion_has_a_finish_of_its_own(finish):
+    scene = Scene("candle", "black", surface="sand", companion=Companion("cushion", "blue", "right"))
+    matte, other = (
+        render_image(replace(scene, companion=replace(scene.companion, finish=value)), 3, SIZE)
+        for value in ("matte", finish)
+    )
+    changed = (np.abs(matte.astype(int) - other).max(2) > 24).any(0)
+    assert changed[SIZE // 2 :].any() and not changed[: SIZE // 3].any(), "only the right side, where the companion is"
+
+
+def test_the_tests_cameras_and_lights_are_outside_what_training_and_validation_see():
+    ranges = {style: look.elevations for style, look in STYLES.items()}
+    seen = [bounds for style in ("catalogue", "jittered", "camera 2") for bounds in ranges[style]]
+    assert all(
+        high < min(low for low, _ in seen) or low > max(top for _, top in seen) for low, high in ranges["camera"]
+    )
+    assert STYLES["light"].warmth[0] > STYLES["jittered"].warmth[1] > STYLES["catalogue"].warmth[1]
+    one, other, sun = STYLES["light"], STYLES["light 2"], STYLES["jittered"].sun
+    assert one.sun[1][1] < other.sun[1][0] and one.sun[0][1] > sun[0][1]
+
+
+@pytest.mark.parametrize("size", [112, 144, 168])
+def test_a_picture_of_another_size_shows_the_same(size):
+    scene = Scene("mug", "red", "glossy", "striped", "sand")
+    small = Image.fromarray(render_image(scene, 4, size)).resize((56, 56), Image.Resampling.LANCZOS)
+    usual = Image.fromarray(render_image(scene, 4, 112)).resize((56, 56), Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(small, int) - np.asarray(usual, int)).mean() < 4
 
 
 @pytest.mark.parametrize("kind", ACTIONS)
@@ -206,4 +246,16 @@ def test_a_clip_without_an_action_is_refused():
 def test_a_contact_sheet_holds_every_scene(tmp_path):
     contact_sheet([Scene("mug", "red")] * 3, tmp_path / "sheet.png", 2, 24)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-    assert set(VALUES) == {"category", "colour", "finish", "pattern", "surface", "size", "count", "side"}
+    assert set(VALUES) == {
+        "category",
+        "colour",
+        "finish",
+        "pattern",
+        "surface",
+        "size",
+        "count",
+        "side",
+        "companion",
+        "its colour",
+        "its finish",
+    }

@@ -21,7 +21,7 @@ SIZE = 16
 
 def _jobs(count: int) -> list[Job]:
     rng = np.random.default_rng(5)
-    return [Job(random_scene(rng), seed, "shifted" if seed % 5 == 0 else "catalogue") for seed in range(count)]
+    return [Job(random_scene(rng), seed, "light" if seed % 5 == 0 else "catalogue") for seed in range(count)]
 
 
 def test_rows_are_the_renders_whatever_the_number_of_workers(tmp_path):

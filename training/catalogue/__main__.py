@@ -1,24 +1,20 @@
-"""Builds worlds and the benchmark from the command line; each command's work is in the modules beside.
-
-Usage: python -m training.catalogue world|benchmark|validation|sheet|fairness|text-sample --help.
-"""
+"""Builds worlds and the benchmark, and measures what they hold: python -m training.catalogue COMMAND --help."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training.catalogue import edit_text, edits, families, text, world
+from training.catalogue import edit_text, edits, families, splits, text, typed, world
+from training.catalogue.layout import STYLES
 from training.catalogue.scene import random_scene
 from umr.errors import ConfigError, UMRError
-
-_DESCRIPTION = (
-    "Builds worlds and the benchmark: "
-    "python -m training.catalogue world|benchmark|validation|sheet|fairness|text-sample --help."
-)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,13 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     except UMRError as error:
         print(f"training.catalogue: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"training.catalogue: {error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+        print(
+            f"training.catalogue: {error.filename or getattr(options, 'out', '')}: {error.strerror or error}",
+            file=sys.stderr,
+        )
     return 2
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their settings."""
-    top = argparse.ArgumentParser(prog="python -m training.catalogue", description=_DESCRIPTION)
+    top = argparse.ArgumentParser(prog="python -m training.catalogue", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="command")
     one = _command(commands, "world", run_world, "training pictures and clips as arrays; resumes where it stopped")
     one.add_argument("--families", type=int, default=1000, help="families of 4 scenes each (default 1000)")
@@ -51,6 +50,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--size", type=int, default=112, help="pixels per side (default 112)")
     one.add_argument("--split", choices=("train", "validation"), default="train")
     one.add_argument("--mbeir", action="store_true", help="also write queries, pools and pictures as M-BEIR files")
+    one.add_argument(
+        "--jitter", type=float, default=0.0, help="share of the renders with wider lights and cameras (default 0)"
+    )
+    one.add_argument(
+        "--duplicates",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of pictures that are in the pool twice, unsaid",
+    )
+    one.add_argument(
+        "--near-duplicates", type=float, default=0.0, help="with --mbeir: the same, the copy cut and lightened a little"
+    )
     one.add_argument(
         "--text-shortcut",
         type=float,
@@ -69,13 +80,16 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = _command(commands, name, run, meaning)
         one.set_defaults(split="test" if name == "benchmark" else "validation")
-        one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
+        one.add_argument("--small", action="store_true", help="a fortieth of it, to try things out")
+    _measuring(commands)
     one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
     one.add_argument("--scenes", type=int, default=48)
     one.add_argument("--size", type=int, default=112)
+    one.add_argument("--style", choices=tuple(STYLES), default="catalogue")
+    one.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
     one = _command(commands, "text-sample", run_text_sample, "captions, passages, entries and edits to read", out=False)
     one.add_argument("--scenes", type=int, default=5)
-    one.add_argument("--phrasing", choices=("train", "unseen"), default="train")
+    one.add_argument("--phrasing", choices=("train", "validation", "test"), default="train")
     one = commands.add_parser(
         "fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False
     )
@@ -83,7 +97,33 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands, name: str, run, meaning: str, out: bool = True) -> argparse.ArgumentParser:
+def _measuring(commands: Any) -> None:
+    """The commands that say or extend what the benchmark holds, without rendering its files."""
+    one = _command(
+        commands,
+        "coverage",
+        run_coverage,
+        "how many sensible edits of a random picture have an exact answer",
+        out=False,
+    )
+    one.add_argument("--split", choices=("validation", "test"), default="test")
+    one.add_argument("--small", action="store_true", help="of the small collection")
+    one.add_argument("--draws", type=int, default=5000, help="(picture, edit) pairs (default 5000)")
+    one = _command(
+        commands, "splits", run_splits, "what is left for training, and how far test scenes are from it", out=False
+    )
+    one.add_argument("--draws", type=int, default=20_000, help="random scenes (default 20000)")
+    one = _command(
+        commands, "distractors", run_distractors, "vectors of further test scenes that answer no query; resumes"
+    )
+    one.add_argument("--encoder", required=True, metavar="NAME", help="a shipped name or an encoder folder")
+    one.add_argument("--count", type=int, default=20_000)
+    one.add_argument("--small", action="store_true", help="beside the small benchmark")
+
+
+def _command(
+    commands: Any, name: str, run: Callable[..., int | None], meaning: str, out: bool = True
+) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=meaning, description=meaning)
     one.set_defaults(run=run)
     one.add_argument("--seed", type=int, default=7)
@@ -94,15 +134,13 @@ def _command(commands, name: str, run, meaning: str, out: bool = True) -> argpar
 
 
 def run_world(options: argparse.Namespace) -> None:
-    """Builds a training world and says what it holds.
-
-    Raises:
-        ConfigError: a number of families is too small, or shortcuts are asked for without --mbeir.
-    """
+    """Builds a training world and says what it holds."""
     if options.families < 1 or options.clip_families < 0:
         raise ConfigError(
             f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
         )
+    if (options.duplicates or options.near_duplicates) and not options.mbeir:
+        raise ConfigError("copies that nothing links to their pictures are in the files that only --mbeir writes")
     if (options.text_shortcut or options.picture_shortcut) and not options.mbeir:
         raise ConfigError(
             "shortcuts are in the queries, which only --mbeir writes; for training give "
@@ -115,16 +153,23 @@ def run_world(options: argparse.Namespace) -> None:
         size=options.size,
         renders_per_family=options.renders_per_family,
         split=options.split,
+        jitter=options.jitter,
     )
     made = world.build_world(options.out, spec, options.workers)
-    print(
-        f"{options.out}: {made.manifest['images']:,} pictures in {len(made.families):,} families, "
-        f"{made.manifest['clips']:,} clips"
-    )
+    pictures, clips = made.manifest["images"], made.manifest["clips"]
+    print(f"{options.out}: {pictures:,} pictures in {len(made.families):,} families, {clips:,} clips")
     if options.mbeir:
         from training.catalogue.mbeir_world import write_mbeir
 
-        counts = write_mbeir(made, options.out / "mbeir", options.seed, options.text_shortcut, options.picture_shortcut)
+        counts = write_mbeir(
+            made,
+            options.out / "mbeir",
+            options.seed,
+            options.text_shortcut,
+            options.picture_shortcut,
+            options.duplicates,
+            options.near_duplicates,
+        )
         print(f"{options.out / 'mbeir'}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
@@ -136,18 +181,64 @@ def run_benchmark(options: argparse.Namespace) -> None:
     print(f"{options.out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
 
 
-def run_sheet(options: argparse.Namespace) -> None:
-    """Writes a contact sheet of random scenes.
+def run_coverage(options: argparse.Namespace) -> None:
+    """Prints, kind by kind, how often a sensible edit of a random picture has an exact answer."""
+    from training.catalogue import benchmark, free, grid
 
-    Raises:
-        ConfigError: there is no scene to show, or the size is below 16 pixels.
-    """
+    sizes = benchmark.sizes_of(options.small, options.split).grid
+    scenes = [scene for group in grid.groups_of(options.split, sizes, options.seed) for scene in group.scenes]
+    print(f"{len(scenes):,} pictures")
+    for what, offered in (
+        ("values that the category comes in", free.range_of(scenes)),
+        ("any value of the world", None),
+    ):
+        print(f"{what}:")
+        for kind, row in free.coverage(scenes, options.draws, options.seed, offered).items():
+            print(f"  {kind:9} exact {row['exact']:6.1%}   main facts kept {row['possible']:6.1%}   n {row['n']:,}")
+
+
+def run_splits(options: argparse.Namespace) -> None:
+    """Prints the share of each split and how many training scenes lie at distance 1 of the test scenes."""
+    rng = np.random.default_rng(options.seed)
+    drawn = [random_scene(rng) for _ in range(options.draws)]
+    counts = Counter(splits.split_of(scene) for scene in drawn)
+    print("ordinary scenes: " + ", ".join(f"{counts[split] / len(drawn):.1%} {split}" for split in splits.SPLITS))
+    from training.catalogue import benchmark, grid
+
+    groups = grid.groups_of("test", benchmark.FULL.grid, options.seed)
+    shown = [scene for group in groups if group.part != "combination" for scene in group.scenes]
+    near = Counter(
+        sum(splits.in_distribution(other, "train") for other in splits.neighbourhood(shown[row]))
+        for row in rng.permutation(len(shown))[:200]
+    )
+    print(
+        "training scenes at distance 1 of 200 test pictures without a held-out line: "
+        + ", ".join(f"{n} of {count} pictures" for n, count in sorted(near.items()))
+    )
+
+
+def run_distractors(options: argparse.Namespace) -> None:
+    """Embeds further test scenes and says where the vectors are."""
+    from training.catalogue import benchmark
+    from training.catalogue.distractors import embed_distractors
+    from umr.encoders import load_encoder
+    from umr.shipped import find_encoder
+
+    plan = benchmark.make_plan(options.seed, benchmark.sizes_of(options.small, "test"), "test")
+    encoder = load_encoder(find_encoder(options.encoder))
+    vectors = embed_distractors(encoder, plan, options.count, options.seed, options.out, options.workers)
+    print(f"{vectors}: {options.count:,} vectors")
+
+
+def run_sheet(options: argparse.Namespace) -> None:
+    """Writes a contact sheet of random scenes."""
     from training.catalogue.fairness import contact_sheet
 
     if options.scenes < 1 or options.size < 16:
         raise ConfigError(f"--scenes {options.scenes} must be at least 1, --size {options.size} at least 16")
     rng = np.random.default_rng(options.seed)
-    contact_sheet([random_scene(rng) for _ in range(options.scenes)], options.out, 8, options.size)
+    scenes = [random_scene(rng, companion_share=options.companions) for _ in range(options.scenes)]
+    contact_sheet(scenes, options.out, 8, options.size, options.style)
     print(options.out)
 
 
@@ -158,14 +249,17 @@ def run_text_sample(options: argparse.Namespace) -> None:
         base, target = families.family(rng, 2)
         facts = text.random_facts(rng)
         edit = edits.between(base, target, rng)
-        print(
-            f"title     {text.title(base)}\n"
-            f"caption   {text.caption(base, rng, True, options.phrasing)}\n"
-            f"partial   {text.caption(base, rng, False, options.phrasing)}\n"
-            f"passage   {text.passage(base, rng, options.phrasing)}\n"
-            f"entry     {text.entry(base, facts, rng, options.phrasing)}\n"
-            f"wanted    {text.entry_query(base, facts, rng, options.phrasing)}"
-        )
+        phrasing = options.phrasing
+        for name, line in (
+            ("title", text.title(base)),
+            ("caption", text.caption(base, rng, True, phrasing)),
+            ("partial", text.caption(base, rng, False, phrasing)),
+            ("typed", typed.typed_and_said(base, rng)[0]),
+            ("passage", text.passage(base, rng, phrasing)),
+            ("entry", text.entry(base, facts, rng, phrasing)),
+            ("wanted", text.entry_query(base, facts, rng, phrasing)),
+        ):
+            print(f"{name:9} {line}")
         if edit:
             print(
                 f"edit      {edit_text.phrase(edit, base, rng, options.phrasing)}\n"

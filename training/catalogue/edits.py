@@ -14,36 +14,27 @@ import numpy as np
 
 from training.catalogue.scene import (
     ACTIONS,
-    CATEGORIES,
     COLOURS,
-    COUNTS,
-    FINISHES,
     LEGAL,
     LIGHTNESS,
-    PATTERNS,
     SIDES,
-    SIZES,
-    SURFACES,
     Action,
     Companion,
     Scene,
     is_fair,
+    pick,
     random_companion,
 )
 
 SIMPLE = ("colour", "pattern", "finish", "category", "surface", "size", "count")
-KINDS = (*SIMPLE, "add", "remove", "relation", "action", "two", "negation", "relative")
+#: Edits of what stands beside the main object: kind -> the attribute of the companion.
+COMPANION_KINDS = {"companion colour": "colour", "companion finish": "finish", "companion category": "category"}
+#: Several edits at once: kind -> how many.
+COMPOUND = {"two": 2, "three": 3}
+KINDS = (*SIMPLE, "add", "remove", "relation", *COMPANION_KINDS, "swap", "action", *COMPOUND, "negation", "relative")
 NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
-_VALUES = {
-    "colour": COLOURS,
-    "pattern": PATTERNS,
-    "finish": FINISHES,
-    "category": CATEGORIES,
-    "surface": SURFACES,
-    "size": SIZES,
-    "count": COUNTS,
-}
-_FIELDS = (*LEGAL, "companion", "action")
+SWAPPABLE = ("colour", "finish")
+FIELDS = (*LEGAL, "companion", "action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +43,12 @@ class Edit:
 
     Attributes:
         kind: one of KINDS.
-        value: the new value (the Companion of "add", the side of "relation", the Action of "action", the refused value
-            of "negation", -1 or +1 of "relative").
-        attribute: for negation and relative, which one.
-        parts: the two edits of "two".
+        value: the new value (the Companion of "add", the side of "relation", the companion's new colour, finish or
+            category, the Action
+            of "action", the refused value of "negation", -1 or +1 of "relative"; None for "remove", "swap", "two" and
+            "three").
+        attribute: for negation and relative, which one; for a swap, what main object and companion exchange.
+        parts: the single edits of "two" and "three", each of another attribute.
     """
 
     kind: str
@@ -63,43 +56,42 @@ class Edit:
     attribute: str | None = None
     parts: tuple[Edit, ...] = ()
 
-    @property
-    def about(self) -> str:
-        """The attribute that a negation or a relative edit is about.
-
-        Raises:
-            ValueError: the edit names none.
-        """
-        if self.attribute is None:
-            raise ValueError(f"an edit of kind {self.kind!r} names no attribute; only negation and relative do")
-        return self.attribute
-
     def allowed(self, reference: Scene) -> dict[str, tuple]:
-        """The edited attributes and the values that satisfy the edit.
+        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the
+        reference's.
 
-        Every attribute that is not named must equal the reference's. An edit that makes no sense for the reference
-        (removing what is not there) allows nothing: an empty tuple.
-        """
+        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
+        if self.parts:
+            return {name: values for part in self.parts for name, values in part.allowed(reference).items()}
+        if self.kind == "negation":
+            name = self.attribute or ""
+            fits = getattr(reference, name) == self.value
+            return {name: tuple(value for value in LEGAL[name] if value != self.value) if fits else ()}
+        if self.kind == "relative":
+            name = self.attribute or ""
+            return {name: beyond(name, getattr(reference, name), self.value)}
+        if self.kind == "action":
+            return {"action": (self.value,) if reference.action != self.value else ()}
+        if self.kind in SIMPLE:
+            return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
+        return self._allowed_company(reference)
+
+    def _allowed_company(self, reference: Scene) -> dict[str, tuple]:
+        """`allowed` for the edits that concern the companion."""
         there = reference.companion
-        match self.kind:
-            case "two":
-                return self.parts[0].allowed(reference) | self.parts[1].allowed(reference)
-            case "add":
-                return {"companion": (self.value,) if there is None else ()}
-            case "remove":
-                return {"companion": (None,) if there else ()}
-            case "relation":
-                return {"companion": (replace(there, side=self.value),) if there and there.side != self.value else ()}
-            case "action":
-                return {"action": (self.value,) if reference.action != self.value else ()}
-            case "negation":
-                fits = getattr(reference, self.about) == self.value
-                return {
-                    self.about: tuple(value for value in _VALUES[self.about] if value != self.value) if fits else ()
-                }
-            case "relative":
-                return {self.about: _beyond(self.about, getattr(reference, self.about), self.value)}
-        return {self.kind: (self.value,) if getattr(reference, self.kind) != self.value else ()}
+        if self.kind == "add":
+            return {"companion": (self.value,) if there is None else ()}
+        if there is None:
+            return {"companion": ()}
+        if self.kind == "remove":
+            return {"companion": (None,)}
+        if self.kind == "swap":
+            shared = self.attribute or ""
+            mine, its = getattr(reference, shared), getattr(there, shared)
+            changed = replace(there, **{shared: mine})
+            return {shared: (its,), "companion": (changed,)} if mine != its else {"companion": ()}
+        name = "side" if self.kind == "relation" else COMPANION_KINDS[self.kind]
+        return {"companion": (replace(there, **{name: self.value}),) if getattr(there, name) != self.value else ()}
 
     def matches(self, reference: Scene, candidate: Scene) -> bool:
         """Whether `candidate` is the edited `reference`: the definition of relevance."""
@@ -108,40 +100,46 @@ class Edit:
             getattr(candidate, name) in allowed[name]
             if name in allowed
             else getattr(candidate, name) == getattr(reference, name)
-            for name in _FIELDS
+            for name in FIELDS
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict for the benchmark's files."""
+        """A plain dict for the benchmark's files; what is empty is left out."""
         value = self.value
         if isinstance(value, Companion | Action):
             value = {name: getattr(value, name) for name in value.__slots__}
-        return {
-            "kind": self.kind,
-            "value": value,
-            "attribute": self.attribute,
-            "parts": [part.to_json() for part in self.parts],
-        }
+        parts = [part.to_json() for part in self.parts]
+        content = {"kind": self.kind, "value": value, "attribute": self.attribute, "parts": parts}
+        return {name: entry for name, entry in content.items() if entry not in (None, [])}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Edit:
-        """The edit that `to_json` wrote."""
-        value = data["value"]
+        """The edit that `to_json` wrote; empty entries may be there or not."""
+        value = data.get("value")
         if isinstance(value, dict):
             value = Companion(**value) if data["kind"] == "add" else Action(**value)
-        return cls(data["kind"], value, data["attribute"], tuple(cls.from_json(part) for part in data["parts"]))
+        return cls(
+            data["kind"], value, data.get("attribute"), tuple(cls.from_json(part) for part in data.get("parts") or ())
+        )
 
 
 def is_possible(scene: Scene) -> bool:
-    """Whether the world holds the scene: fair, three objects without a companion, companion unlike the main object."""
+    """Whether the world holds the scene: fair, companion of another colour than the main object, and room for it.
+
+    Three objects never have a companion here, and none stands in front of two or of a small one, which it would
+    hide."""
     there = scene.companion
-    return is_fair(scene) and (there is None or (scene.count < 3 and there.colour != scene.colour))
+    if there is None:
+        return is_fair(scene)
+    room = scene.count < 3 and (there.side != "front" or (scene.count == 1 and scene.size == "large"))
+    return room and there.colour != scene.colour and is_fair(scene)
 
 
 def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
-    """The rows of `scenes` that satisfy the edit: as `matches` on each, with the allowed values looked up once."""
+    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up
+    once)."""
     allowed = edit.allowed(reference)
-    fixed = [(name, (getattr(reference, name),)) for name in _FIELDS if name not in allowed]
+    fixed = [(name, (getattr(reference, name),)) for name in FIELDS if name not in allowed]
     tests = [*allowed.items(), *fixed]
     return [row for row, scene in enumerate(scenes) if all(getattr(scene, name) in values for name, values in tests)]
 
@@ -174,14 +172,8 @@ def propose(
 ) -> Edit:
     """A random edit of the reference that some acceptable scene satisfies.
 
-    Args:
-        rng: draws the kind, if that is open, and the values.
-        reference: the scene to edit.
-        kind: one of KINDS; None draws one that leads to a still.
-        accept: which scenes may be the target.
-
     Raises:
-        ValueError: the kind cannot be had.
+        ValueError: the reference has no such edit, or `kind` is unknown.
     """
     stills = [name for name in KINDS if name != "action"]
     for _ in range(200):
@@ -198,30 +190,31 @@ def propose(
 
 
 def differences(one: Scene, other: Scene) -> list[str]:
-    """The names of the attributes in which two scenes differ (the companion counts as one)."""
-    return [name for name in _FIELDS if getattr(one, name) != getattr(other, name)]
+    """The attributes in which two scenes differ; a companion and an action count as one each."""
+    return [name for name in FIELDS if getattr(one, name) != getattr(other, name)]
 
 
 def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
-    """The edit that leads from one scene to the other if they differ in one or two attributes, else None.
+    """The edit that leads from one scene to the other if they differ in one to three attributes and words say it, else
+    None.
 
-    With a Generator a single change is sometimes asked as a negation or a relative edit.
-    """
+    With a Generator a single change is sometimes asked as a negation or a relative edit."""
     changed = differences(reference, target)
-    if not 1 <= len(changed) <= 2:
+    if changed in (["colour", "companion"], ["finish", "companion"]):
+        swap = Edit("swap", attribute=changed[0])
+        if reference.companion and swap.matches(reference, target):
+            return swap
+    parts = tuple(part for part in (_single(name, reference, target) for name in changed[:4]) if part is not None)
+    if not 1 <= len(changed) <= 3 or len(parts) < len(changed):
         return None
-    singles = [_single(name, reference, target) for name in changed]
-    parts = tuple(single for single in singles if single is not None)
-    if len(parts) < len(changed):
-        return None
-    if len(parts) == 2:
-        return Edit("two", parts=parts)
+    if len(parts) > 1:
+        return Edit("two" if len(parts) == 2 else "three", parts=parts)
     return parts[0] if rng is None else _loosened(parts[0], reference, rng)
 
 
-def _beyond(attribute: str, value: Any, direction: int) -> tuple:
+def beyond(attribute: str, value: Any, direction: int) -> tuple:
     """The values strictly beyond `value` in the stated order; for a count, exactly the next."""
-    order = LIGHTNESS if attribute == "colour" else _VALUES[attribute]
+    order = LIGHTNESS if attribute == "colour" else LEGAL[attribute]
     place = order.index(value)
     if attribute == "count":
         return order[place + 1 : place + 2] if direction > 0 else order[max(place - 1, 0) : place]
@@ -236,32 +229,41 @@ def _agrees(reference: Scene, choice: dict[str, Any]) -> bool:
 
 def _draw(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
     """A random edit of the kind, or None where this draw or the reference does not allow it."""
-    there = reference.companion
-    match kind:
-        case "add":
-            return None if there else Edit("add", random_companion(rng, reference.category, reference.colour))
-        case "remove":
-            return Edit("remove") if there else None
-        case "relation":
-            return Edit("relation", _other(rng, SIDES, there.side)) if there else None
-        case "action":
-            action = random_action(rng, reference)
-            return None if action == reference.action else Edit("action", action)
-        case "negation":
-            attribute = NEGATABLE[int(rng.integers(len(NEGATABLE)))]
-            return Edit("negation", getattr(reference, attribute), attribute)
-        case "relative":
-            attribute, direction = ("colour", "size", "count")[int(rng.integers(3))], (-1, 1)[int(rng.integers(2))]
-            return Edit("relative", direction, attribute)
-        case "two":
-            company = "add" if there is None else ("remove", "relation")[int(rng.integers(2))]
-            first, second = rng.choice((*SIMPLE, company), 2, replace=False)
-            drawn = [_draw(rng, reference, str(part)) for part in (first, second)]
-            parts = tuple(part for part in drawn if part is not None)
-            return Edit("two", parts=parts) if len(parts) == 2 else None
-    if kind not in SIMPLE:
+    if kind in COMPOUND:
+        company = "add" if reference.companion is None else pick(rng, ("remove", "relation", *COMPANION_KINDS))
+        names = rng.choice((*SIMPLE, company), COMPOUND[kind], replace=False)
+        parts = [_draw(rng, reference, str(name)) for name in names]
+        return Edit(kind, parts=tuple(part for part in parts if part)) if all(parts) else None
+    if kind == "action":
+        action = random_action(rng, reference)
+        return None if action == reference.action else Edit("action", action)
+    if kind == "negation":
+        attribute = pick(rng, NEGATABLE)
+        return Edit("negation", getattr(reference, attribute), attribute)
+    if kind == "relative":
+        return Edit("relative", pick(rng, (-1, 1)), pick(rng, ("colour", "size", "count")))
+    if kind in SIMPLE:
+        return Edit(kind, pick(rng, LEGAL[kind], getattr(reference, kind)))
+    if kind not in KINDS:
         raise ValueError(f"edit kind {kind!r}; legal: {', '.join(KINDS)}")
-    return Edit(kind, _other(rng, _VALUES[kind], getattr(reference, kind)))
+    return _draw_company(rng, reference, kind)
+
+
+def _draw_company(rng: np.random.Generator, reference: Scene, kind: str) -> Edit | None:
+    """`_draw` for the edits that concern the companion."""
+    there = reference.companion
+    if (kind == "add") == (there is not None):
+        return None
+    if there is None:
+        return Edit("add", random_companion(rng, reference.category, reference.colour))
+    if kind == "remove":
+        return Edit("remove")
+    if kind == "swap":
+        return Edit("swap", attribute=pick(rng, SWAPPABLE))
+    if kind == "relation":
+        return Edit("relation", pick(rng, SIDES, there.side))
+    name = COMPANION_KINDS[kind]
+    return Edit(kind, pick(rng, LEGAL[name], getattr(there, name)))
 
 
 def random_action(rng: np.random.Generator, scene: Scene) -> Action:
@@ -272,23 +274,22 @@ def random_action(rng: np.random.Generator, scene: Scene) -> Action:
     return Action(kind, free[int(rng.integers(len(free)))] if kind == "changes colour" else None)
 
 
-def _other(rng: np.random.Generator, values: tuple, value: Any) -> Any:
-    rest = [other for other in values if other != value]
-    return rest[int(rng.integers(len(rest)))]
-
-
 def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
-    """The edit for one changed attribute; None where no single edit says it: another companion, an action's end."""
+    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an
+    action)."""
     value = getattr(target, name)
     if name == "action":
         return Edit("action", value) if value else None
     if name != "companion":
         return Edit(name, value)
-    if reference.companion is None:
+    there = reference.companion
+    if there is None:
         return Edit("add", value)
     if value is None:
         return Edit("remove")
-    return Edit("relation", value.side) if replace(reference.companion, side=value.side) == value else None
+    kinds = {"relation": "side"} | COMPANION_KINDS
+    changed = [kind for kind, part in kinds.items() if getattr(there, part) != getattr(value, part)]
+    return Edit(changed[0], getattr(value, kinds[changed[0]])) if len(changed) == 1 else None
 
 
 def _loosened(edit: Edit, reference: Scene, rng: np.random.Generator) -> Edit:
@@ -296,7 +297,7 @@ def _loosened(edit: Edit, reference: Scene, rng: np.random.Generator) -> Edit:
     draw = rng.random()
     if edit.kind in ("colour", "size", "count") and draw < (0.15 if edit.kind == "colour" else 0.35):
         for direction in (-1, 1):
-            if edit.value in _beyond(edit.kind, getattr(reference, edit.kind), direction):
+            if edit.value in beyond(edit.kind, getattr(reference, edit.kind), direction):
                 return Edit("relative", direction, edit.kind)
     if edit.kind in NEGATABLE and draw > 0.9:
         return Edit("negation", getattr(reference, edit.kind), edit.kind)

@@ -4,6 +4,7 @@ Not a part of training: it judges the renderer. A pair below the line is either 
 or has seen too little: look at a contact sheet before believing it.
 
     python -m training.catalogue.fairness --n-per-value 600 --sheet sheet.png
+    python -m training.catalogue.fairness --styles catalogue jittered camera
     python -m training.catalogue.fairness --world DIR --pictures 10000 --epochs 5
 """
 
@@ -22,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from training.catalogue.layout import STYLES
 from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
@@ -29,7 +31,15 @@ from training.catalogue.world import Item, load_world
 from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
-VALUES: dict[str, tuple] = {**LEGAL, "side": SIDES}
+#: What is judged; of a companion its side, category, colour and finish.
+COMPANY = {"side": "side", "companion": "category", "its colour": "colour", "its finish": "finish"}
+VALUES: dict[str, tuple] = {
+    **LEGAL,
+    "side": SIDES,
+    "companion": LEGAL["category"],
+    "its colour": LEGAL["colour"],
+    "its finish": LEGAL["finish"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,6 @@ class Row:
 
     @property
     def fair(self) -> bool:
-        """Whether the pair is above the line."""
         return self.accuracy >= FAIR
 
 
@@ -66,30 +75,46 @@ class _Judge(nn.Module):
         return {name: head(features) for name, head in self.heads.items()}
 
 
-def report(n_per_value: int = 430, size: int = 112, epochs: int = 8, seed: int = 0, workers: int = 2) -> list[Row]:
-    """Trains the judge on `n_per_value` renders of each category and measures every pair of values, the worst first.
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a report renders and how long the judge learns. styles: keys of layout.STYLES, taken in turn; companions:
+    share of scenes."""
 
-    A quarter as many renders again, of other scenes and seeds, are held out.
+    n_per_value: int = 430
+    size: int = 112
+    epochs: int = 8
+    seed: int = 0
+    styles: tuple[str, ...] = ("catalogue",)
+    companions: float = 0.4
 
-    Args:
-        n_per_value: renders per category, at least 8.
-        size: pixels per side.
-        epochs: passes over the renders.
-        seed: draws the scenes, the renders and the judge's weights.
-        workers: processes that render.
+
+def report(trial: Trial, workers: int = 2) -> list[Row]:
+    """Trains the judge on renders, `n_per_value` of each category, and measures every pair of values, the worst first.
+
+    A quarter as many renders again, of other scenes and seeds, are held out; where a trial has several styles, all of
+    the last one.
+    So the judge of a new light or camera has learned on the styles before it, as an encoder does.
 
     Raises:
-        ConfigError: n_per_value is below 8, or epochs below 1.
+        ConfigError: n_per_value < 8, no epoch, or an unknown style.
     """
-    if n_per_value < 8 or epochs < 1:
-        raise ConfigError(f"n_per_value must be at least 8 and epochs at least 1, got {n_per_value} and {epochs}")
-    train = n_per_value * len(CATEGORIES)
-    rng = np.random.default_rng([seed, 31])
-    scenes = [random_scene(rng, accept=lambda scene: True) for _ in range(train + train // 4)]
+    if trial.n_per_value < 8 or trial.epochs < 1:
+        raise ConfigError(
+            f"n_per_value must be at least 8 and epochs at least 1, got {trial.n_per_value} and {trial.epochs}"
+        )
+    if unknown := set(trial.styles) - set(STYLES):
+        raise ConfigError(f"styles {sorted(unknown)} are unknown; legal: {', '.join(STYLES)}")
+    train = trial.n_per_value * len(CATEGORIES)
+    rng = np.random.default_rng([trial.seed, 31])
+    scenes = [random_scene(rng, lambda scene: True, trial.companions) for _ in range(train + train // 4)]
+    known = trial.styles[:-1] or trial.styles
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Job(scene, seed * 10_000_000 + i) for i, scene in enumerate(scenes)]
-        pictures = render_many(jobs, Path(folder) / "renders.npy", size, workers)
-        return judged(pictures, scenes, train, epochs, seed)
+        jobs = [
+            Job(scene, trial.seed * 10_000_000 + i, known[i % len(known)] if i < train else trial.styles[-1])
+            for i, scene in enumerate(scenes)
+        ]
+        pictures = render_many(jobs, Path(folder) / "renders.npy", trial.size, workers)
+        return judged(pictures, scenes, train, trial.epochs, trial.seed)
 
 
 def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: int = 0) -> list[Row]:
@@ -98,7 +123,7 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
     The last fifth, of whole families, is held out: no scene of it is trained on.
 
     Raises:
-        ConfigError: there are fewer than 10 families among these pictures.
+        ConfigError: a world of fewer than 10 families among these pictures.
     """
     world, ends = load_world(folder), [0]
     items: list[Item] = []
@@ -116,18 +141,7 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
-    """Trains the judge on the first pictures, measures every pair of values on the others.
-
-    Args:
-        pictures: uint8 (N, S, S, 3).
-        scenes: what they show.
-        train: how many of them are trained on.
-        epochs: passes over these.
-        seed: draws the judge's weights and the order.
-
-    Returns:
-        The pairs, the worst first.
-    """
+    """Trains the judge on the first `train` pictures (N, S, S, 3) uint8, measures every pair on the others."""
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
@@ -142,8 +156,8 @@ def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: in
             if (label == a).any() and (label == b).any():
                 margin = scores[:, a] - scores[:, b]
                 right = ((margin[label == a] > 0).float().mean() + (margin[label == b] < 0).float().mean()) / 2
-                renders = int(((label == a) | (label == b)).sum())
-                rows.append(Row(name, str(values[a]), str(values[b]), float(right), renders))
+                count = int(((label == a) | (label == b)).sum())
+                rows.append(Row(name, str(values[a]), str(values[b]), float(right), count))
     return sorted(rows, key=lambda row: (row.accuracy, row.attribute, row.first, row.second))
 
 
@@ -170,9 +184,9 @@ def contact_sheet(
 
 def _label(scene: Scene, attribute: str) -> int:
     """The value's place among VALUES; -1 where the scene has none."""
-    if attribute != "side":
+    if attribute not in COMPANY:
         return VALUES[attribute].index(getattr(scene, attribute))
-    return SIDES.index(scene.companion.side) if scene.companion else -1
+    return VALUES[attribute].index(getattr(scene.companion, COMPANY[attribute])) if scene.companion else -1
 
 
 def _batch(pictures_BSS3: np.ndarray) -> Tensor:
@@ -183,7 +197,7 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = _Judge()
-        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stubs of torch lack this form
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)
@@ -227,6 +241,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--n-per-value", type=int, default=430)
     parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument(
+        "--styles", nargs="+", default=["catalogue"], help="judged on the last, learned on those before it"
+    )
+    parser.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
     parser.add_argument("--world", type=Path, help="use the pictures of this built world instead of new renders")
     parser.add_argument("--pictures", type=int, default=10_000, help="of the world (default: 10000)")
     parser.add_argument("--rows", type=int, default=60, help="pairs to print")
@@ -234,21 +252,29 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.sheet:
         rng = np.random.default_rng(0)
-        contact_sheet([random_scene(rng) for _ in range(64)], options.sheet, 8, options.size)
+        contact_sheet([random_scene(rng) for _ in range(64)], options.sheet, 8, options.size, options.styles[-1])
     if options.world:
         rows = report_world(options.world, options.pictures, options.epochs)
     else:
-        rows = report(options.n_per_value, options.size, options.epochs)
+        rows = report(
+            Trial(
+                n_per_value=options.n_per_value,
+                size=options.size,
+                epochs=options.epochs,
+                styles=tuple(options.styles),
+                companions=options.companions,
+            )
+        )
     for row in rows[: options.rows]:
         mark = " " if row.fair else "!"
-        pair = f"{row.attribute:9} {row.first} / {row.second}"
+        pair = f"{row.attribute:10} {row.first} / {row.second}"
         print(f"{mark} {row.accuracy * 100:5.1f} %  {pair}  ({row.renders} renders)")
     for name in VALUES:
         pairs = [row for row in rows if row.attribute == name]
         if pairs:
             mean, below = 100 * float(np.mean([row.accuracy for row in pairs])), sum(not row.fair for row in pairs)
             worst = f"{pairs[0].first} / {pairs[0].second} {100 * pairs[0].accuracy:.1f} %"
-            print(f"{name:9} {len(pairs):3} pairs, mean {mean:.1f} %, below {FAIR:.0%}: {below}, worst: {worst}")
+            print(f"{name:10} {len(pairs):3} pairs, mean {mean:.1f} %, below {FAIR:.0%}: {below}, worst: {worst}")
     return 0 if all(row.fair for row in rows) else 1
 
 

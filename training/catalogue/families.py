@@ -1,46 +1,47 @@
-"""Families: scenes that differ by one edit, so that each is a hard negative of the others; and a scene's split.
+"""Families: scenes that differ by one edit, so that each is a hard negative of the others. Not pixels, not files
+(world.py).
 
-Not pixels, not files (world.py). A scene's split is a hash of its described attributes: no world can leak a test scene
-into training.
+Which split a scene belongs to is said by splits.py; a family never leaves its split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from hashlib import sha256
-from typing import Literal
 
 import numpy as np
 
-from training.catalogue.edits import SIMPLE, Edit, differences, is_possible, targets
-from training.catalogue.scene import (
-    LEGAL,
-    SIDES,
-    Action,
-    Scene,
-    is_held_out,
-    pick,
-    random_companion,
-    random_scene,
-    with_action,
-)
+from training.catalogue.edits import COMPANION_KINDS, SIMPLE, SWAPPABLE, Edit, differences, targets
+from training.catalogue.scene import LEGAL, SIDES, Action, Scene, pick, random_companion, random_scene, with_action
+from training.catalogue.splits import SPLITS, Split, in_distribution, is_cluttered, neighbours, split_of
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+__all__ = [
+    "SPLITS",
+    "Split",
+    "clip_family",
+    "edited_once",
+    "family",
+    "in_distribution",
+    "is_cluttered",
+    "siblings",
+    "split_of",
+]
 
 #: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
 SIBLING_KINDS = {
-    "colour": 0.17,
-    "finish": 0.19,
-    "pattern": 0.19,
-    "surface": 0.11,
-    "category": 0.10,
-    "size": 0.07,
-    "count": 0.07,
+    "colour": 0.15,
+    "finish": 0.16,
+    "pattern": 0.16,
+    "surface": 0.10,
+    "category": 0.09,
+    "size": 0.06,
+    "count": 0.06,
     "add": 0.06,
-    "remove": 0.06,
+    "remove": 0.04,
     "relation": 0.04,
+    "companion colour": 0.03,
+    "companion finish": 0.02,
+    "companion category": 0.02,
+    "swap": 0.01,
 }
 #: Attributes with at least three values: two siblings can both differ from the base in them.
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
@@ -59,42 +60,6 @@ MOTIONS = tuple(OPPOSITES)  # the actions that need no second still
 RECOLOURED = 0.7  # share of the families that show changes of colour, of those that can
 
 
-def is_cluttered(scene: Scene) -> bool:
-    """Whether the scene is of the clutter split: companion and count beyond what training has seen."""
-    return scene.count == 3 and scene.companion is not None
-
-
-def split_of(scene: Scene) -> Split:
-    """The split of a scene by what a still of it shows: a tenth test, a tenth validation, the rest training.
-
-    Held-out pairs and clutter are always test: no other split draws them.
-    """
-    return "test" if is_held_out(scene) or is_cluttered(scene) else _hashed(scene)
-
-
-def in_distribution(scene: Scene, split: Split) -> bool:
-    """Whether `split` may hold the scene as an ordinary one: possible, no held-out pair, no clutter, the right hash."""
-    return _hashed(scene) == split and is_possible(scene) and not is_held_out(scene)
-
-
-def still_json(scene: Scene) -> str:
-    """The scene without its action as canonical JSON (sorted keys): what is hashed. Spelt out for speed."""
-    there = scene.companion
-    companion = (
-        f'{{"category": "{there.category}", "colour": "{there.colour}", "side": "{there.side}"}}' if there else "null"
-    )
-    return (
-        f'{{"action": null, "category": "{scene.category}", "colour": "{scene.colour}", "companion": {companion}, '
-        f'"count": {scene.count}, "finish": "{scene.finish}", "pattern": "{scene.pattern}", "size": "{scene.size}", '
-        f'"surface": "{scene.surface}"}}'
-    )
-
-
-def _hashed(scene: Scene) -> Split:
-    bucket = int.from_bytes(sha256(still_json(scene).encode()).digest()[:8], "big") % 10
-    return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
-
-
 def family(
     rng: np.random.Generator,
     size: int = 4,
@@ -104,22 +69,17 @@ def family(
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
     Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two
-    siblings differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand.
-
-    Args:
-        rng: draws the scenes.
-        size: scenes in the family.
-        split: of which every scene is.
-        accept: a further condition on every scene.
-    """
+    siblings
+    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
 
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)
 
-    attribute = str(rng.choice(CONTRASTED, p=_CONTRAST_SHARES)) if size > 2 and rng.random() < 0.6 else None
+    contrasted = size > 2 and rng.random() < 0.6
     while True:
         scenes = [random_scene(rng, fits)]
-        if attribute:
+        if contrasted:
+            attribute = str(rng.choice(CONTRASTED, p=_CONTRAST_SHARES))
             scenes += siblings(rng, scenes[0], attribute, 2, fits)
             if len(scenes) < 3:
                 continue
@@ -139,7 +99,7 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     the other's colour and both doing the same third thing.
 
     Raises:
-        ValueError: there are fewer than two stills.
+        ValueError: fewer than two stills.
     """
     if len(stills) < 2:
         raise ValueError(f"a clip family needs two stills, got {len(stills)}")
@@ -160,16 +120,6 @@ def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene
     return [*(with_action(base, Action(kind)) for kind in kinds), with_action(others[0], Action(pick(rng, kinds)))]
 
 
-def neighbours(scene: Scene, attribute: str) -> list[Scene]:
-    """Every scene that differs in this one attribute, fair or not; never a category that the companion has."""
-    taken = scene.companion.category if scene.companion and attribute == "category" else None
-    return [
-        replace(scene, **{attribute: value})
-        for value in LEGAL[attribute]
-        if value not in (getattr(scene, attribute), taken)
-    ]
-
-
 def siblings(
     rng: np.random.Generator, base: Scene, attribute: str, n: int, fits: Callable[[Scene], bool]
 ) -> list[Scene]:
@@ -185,13 +135,20 @@ def edited_once(rng: np.random.Generator, source: Scene, kind: str, fits: Callab
         return found[0] if found else None
     if (kind == "add") == (source.companion is not None):
         return None
-    if kind == "add":
-        edits = [Edit("add", random_companion(rng, source.category, source.colour)) for _ in range(30)]
-    elif kind == "relation":
-        edits = [Edit("relation", SIDES[row]) for row in rng.permutation(len(SIDES))]
-    else:
-        edits = [Edit("remove")]
+    edits = _company_edits(rng, source, kind)
     return next((scene for edit in edits for scene in targets(source, edit) if fits(scene)), None)
+
+
+def _company_edits(rng: np.random.Generator, source: Scene, kind: str) -> list[Edit]:
+    """Edits of this kind that concern the companion, in random order."""
+    if kind == "add":
+        return [Edit("add", random_companion(rng, source.category, source.colour)) for _ in range(30)]
+    if kind == "remove":
+        return [Edit("remove")]
+    if kind == "swap":
+        return [Edit("swap", attribute=SWAPPABLE[row]) for row in rng.permutation(len(SWAPPABLE))]
+    values = SIDES if kind == "relation" else LEGAL[COMPANION_KINDS[kind]]
+    return [Edit(kind, values[row]) for row in rng.permutation(len(values))]
 
 
 _KIND_NAMES = tuple(SIBLING_KINDS)

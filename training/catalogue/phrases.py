@@ -1,7 +1,8 @@
-"""The words of captions, passages and entries: one table for training, one that training never uses.
+"""The words of captions, passages and entries as training uses them. Not the grammar (text.py).
 
-Not the grammar (text.py). Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left",
-{A} ", it spins".
+Two tables that training never uses stand in phrases_unseen.py: one for validation, one for the test, without a template
+in common.
+Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left", {A} ", it spins".
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Phrasing = Literal["train", "unseen"]
+from training.catalogue.scene import COLOURS
+
+Phrasing = Literal["train", "validation", "test"]
 
 #: Agreement with one object and with several.
 ONE = {
@@ -46,7 +49,8 @@ MANY = {
 
 @dataclass(frozen=True)
 class Words:
-    """One way of speaking: per attribute and value adjectives and phrases after the noun, and sentence templates."""
+    """One way of speaking: per attribute and value the adjectives and the phrases after the noun, and sentence
+    templates."""
 
     adjectives: dict[str, dict[str, tuple[str, ...]]]
     after: dict[str, dict[str, tuple[str, ...]]]
@@ -68,11 +72,9 @@ class Words:
     rest_joins: tuple[str, ...]
 
 
-_COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
-
 TRAIN = Words(
     adjectives={
-        "colour": {colour: (colour,) for colour in _COLOURS},
+        "colour": {colour: (colour,) for colour in COLOURS},
         "finish": {
             "matte": ("matte", "flat matte", "non-shiny"),
             "glossy": ("glossy", "shiny lacquered", "high-gloss"),
@@ -89,7 +91,7 @@ TRAIN = Words(
         "size": {"small": ("small", "little"), "large": ("large", "big")},
     },
     after={
-        "colour": {colour: (f"in {colour}",) for colour in _COLOURS},
+        "colour": {colour: (f"in {colour}",) for colour in COLOURS},
         "finish": {
             "matte": ("with a matte finish", "with a flat matte finish"),
             "glossy": ("with a glossy finish", "with a shiny lacquered finish"),
@@ -122,7 +124,8 @@ TRAIN = Words(
     sides={
         "left": ("to {its} left", "on the left", "to the left of {them}"),
         "right": ("to {its} right", "on the right", "to the right of {them}"),
-        "behind": ("behind {them}", "in the back"),
+        "behind": ("behind {them}", "in the back", "in the background"),
+        "front": ("in front of {them}", "in the foreground", "before {them}"),
     },
     company=(", with {c} {side}", ", {c} {side}", ", together with {c} {side}", "; there is {c} {side}"),
     alone=(", alone", ", with nothing else", ", on {own}", ", by {self}", ", nothing else"),
@@ -211,125 +214,6 @@ TRAIN = Words(
     fact_joins=("{text}, {facts}", "{text}; {facts}", "{text} and {facts}", "{facts}: {text}"),
     rest_joins=("{edit}: {rest}", "{edit}; {rest}", "{edit}, so {rest}", "{edit}. {rest}"),
 )
-
-UNSEEN = Words(
-    adjectives={
-        "colour": {colour: (f"{colour}-coloured", f"{colour}-toned") for colour in _COLOURS},
-        "finish": {
-            "matte": ("matte-coated", "dull matte"),
-            "glossy": ("gloss-coated", "gleaming glossy"),
-            "metal": ("all-metal", "metal-made"),
-            "glass": ("all-glass", "transparent glass"),
-        },
-        "pattern": {
-            "plain": ("pattern-free", "patternless"),
-            "striped": ("stripy", "stripe-covered"),
-            "dotted": ("dotty", "dot-covered"),
-            "checked": ("checkered", "check-covered"),
-            "zigzag": ("zigzagged", "zigzag-covered"),
-        },
-        "size": {"small": ("small-sized", "smallish"), "large": ("large-sized", "largish")},
-    },
-    after={
-        "colour": {colour: (f"of {colour} colour", f"whose colour is {colour}") for colour in _COLOURS},
-        "finish": {
-            "matte": ("matte all over",),
-            "glossy": ("glossy all over",),
-            "metal": ("built from metal",),
-            "glass": ("built from glass",),
-        },
-        "pattern": {
-            "plain": ("bearing no pattern",),
-            "striped": ("covered in stripes",),
-            "dotted": ("covered in dots",),
-            "checked": ("covered in checks",),
-            "zigzag": ("covered in zigzags",),
-        },
-    },
-    counts={1: ("{a}", "exactly one"), 2: ("two identical", "a couple of"), 3: ("three identical", "a trio of")},
-    surfaces={
-        "wood": ("atop wood", "upon wooden planks"),
-        "marble": ("atop marble", "upon the marble"),
-        "fabric": ("atop fabric", "upon the fabric"),
-        "grass": ("atop grass", "upon the grass"),
-        "sand": ("atop sand", "upon the sand"),
-        "slate": ("atop slate", "upon the slate"),
-        "tiles": ("atop tiles", "upon the tiles"),
-        "studio": ("before a studio backdrop", "inside the studio"),
-    },
-    sides={
-        "left": ("on the left-hand side", "left of {them}"),
-        "right": ("on the right-hand side", "right of {them}"),
-        "behind": ("further back, behind", "at {its} back"),
-    },
-    company=(" plus {c} {side}", ", joined by {c} {side}", " along with {c} {side}"),
-    alone=(" without any company", ", nothing besides", ", entirely alone"),
-    actions={
-        "slides left": ("{it} drift[s] over to the left side",),
-        "slides right": ("{it} drift[s] over to the right side",),
-        "spins": ("{it} go[es] for a spin", "{it} keep[s] spinning"),
-        "grows": ("{it} become[s] bigger",),
-        "shrinks": ("{it} become[s] smaller",),
-        "changes colour": ("{its} colour becomes {v}",),
-        "appears": ("{it} suddenly appear[s]",),
-        "disappears": ("{it} suddenly disappear[s]",),
-        "light dims": ("someone dims the light",),
-        "camera orbits": ("an orbiting camera circles {them}",),
-    },
-    action_joins=(" while {x}", " as {x}"),
-    captions=(
-        "In this shot we find {N}{S}{C}{A}.",
-        "Pictured: {N}{S}{C}{A}",
-        "The scene contains {N}{S}{C}{A}.",
-        "One can make out {N}{S}{C}{A}.",
-        "An image with {N}{S}{C}{A}",
-        "We are shown {N}{S}{C}{A}.",
-        "What is needed: {N}{S}{C}{A}",
-        "Search for {N}{S}{C}{A}",
-    ),
-    placed_captions=(
-        "{P} somebody has set down {N}{C}{A}.",
-        "{P} we find {N}{C}{A}.",
-        "{N}, seen{S}{C}{A}",
-        "{P}, one sees {N}{C}{A}",
-    ),
-    intros=(
-        "You may fall for {N}.",
-        "Today we unpack {N}.",
-        "Freshly arrived in the shop: {N}.",
-        "Let us introduce {N}.",
-        "On offer {is_} {N}.",
-    ),
-    details={
-        "colour": ("someone coloured {them} {v}", "{v} is {its} colour"),
-        "finish:matte": ("it feels matte throughout", "a matte coat covers {them}"),
-        "finish:glossy": ("it looks glossy throughout", "a glossy coat covers {them}"),
-        "finish:metal": ("metal was used throughout",),
-        "finish:glass": ("glass was used throughout",),
-        "pattern:plain": ("there is no pattern to be seen",),
-        "pattern:striped": ("stripes cover {them}",),
-        "pattern:dotted": ("dots cover {them}",),
-        "pattern:checked": ("checks cover {them}",),
-        "pattern:zigzag": ("zigzags cover {them}",),
-        "size:small": ("only a small space is taken up",),
-        "size:large": ("quite a large space is taken up",),
-    },
-    placements=(
-        "Our photographer set {them} {P}{C}{A}.",
-        "{P} is where you see {them}{C}{A}.",
-        "The shot has {them} {P}{C}{A}.",
-    ),
-    entries=(
-        "{Extra}; {origin} is its home, {price} euros its price.",
-        "Out of {origin} at {price} euros: {extra}.",
-        "Priced at {price} euros; {origin} made; {extra}.",
-    ),
-    fact_words=("out of {origin}, priced {price} euros, {extra}", "{extra}, {origin} made, {price} euros its price"),
-    fact_joins=("{text} - {facts}", "{text}, and it must be {facts}"),
-    rest_joins=("{edit}, meaning {rest}", "{edit} (in full: {rest})"),
-)
-
-WORDS: dict[str, Words] = {"train": TRAIN, "unseen": UNSEEN}
 
 #: True of anything and useful to nobody: sentences that a passage may hold besides its scene.
 DISTRACTIONS = (

@@ -1,182 +1,189 @@
-"""The benchmark's collection: clusters of scenes, and which of them are shown by images, passages, entries and clips.
+"""The benchmark's collection: which scenes of the grid become images, passages, entries, clips and query pictures.
 
-Not its queries (benchmark.py), not its files (writer.py).
+Not which scenes there are (grid.py), not the queries (benchmark.py), not the files (writer.py).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from training.catalogue import clusters, text
-from training.catalogue.families import MOTIONS, SPLITS, Split, clip_family
+from training.catalogue import text
+from training.catalogue.families import MOTIONS, clip_family
+from training.catalogue.grid import GridSizes, Group, groups_of, surfaces_of
+from training.catalogue.lookup import SceneTable
 from training.catalogue.scene import Action, Scene, pick, with_action
+from training.catalogue.splits import SPLITS, Split
 from training.catalogue.world import render_seed
 from training.catalogue.writer import DATASET_ID, Media, Plan, Row
 
-IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 256, 192, 192
-#: How many members of a cluster have passages, and have entries.
-WITH_PASSAGE, WITH_ENTRY = 5, 3
-#: Scenes among which the bases are looked for, per cluster (and at least 400).
-BASES = 20
+IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 144, 144, 128
+#: How many candidates of a part are passages, per group; entries and clips are of lines in large.
+PASSAGES = {"line": 2, "arrangement": 4, "clutter": 3, "combination": 2}
+FACTS = 2  # entries of one scene, with other facts each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Numbers of clusters per part (ordinary, combination, clutter) and of queries per task."""
+    """How much a collection holds and asks.
 
-    clusters: tuple[int, int, int] = (200, 50, 50)
-    with_passages: tuple[int, int, int] = (150, 35, 35)
-    with_clips: tuple[int, int, int] = (32, 10, 10)
-    with_entries: int = 92
-    ind: int = 500
-    other: int = 300
+    Attributes:
+        grid: the scenes.
+        with_entries, with_clips: line groups that have illustrated entries, and clips.
+        it2i, ind, other: queries of it2i ind, of each other task's ind, and of each other split.
+        typed, free: queries of these two splits.
+    """
+
+    grid: GridSizes = field(default_factory=GridSizes)
+    with_entries: int = 200
+    with_clips: int = 168
+    it2i: int = 1000
+    ind: int = 400
+    other: int = 250
+    typed: int = 720
+    free: int = 600
 
 
 class Pool:
     """Collects candidates and query pictures into a plan; each step draws from its own Generator.
 
     Attributes:
-        parts: clusters of the ordinary, combination and clutter part.
-        by_modality: the candidates.
-        scenes: what the candidates of each modality show.
-        cluster_of: the cluster of a scene.
-        family_of: the number of a scene's cluster.
-        pictures: (scene, style, cue, variant) -> path of the query picture.
+        groups: of scenes; group_of: the number of a still scene's group.
+        by_modality: the candidates, in the order of their ids; tables: what they show.
+        pictures: (scene, style, seed row, cue) -> path of the query picture.
     """
 
     def __init__(self, seed: int, sizes: Sizes, split: Split) -> None:
         self.seed, self.sizes, self.split = seed, sizes, split
         self.plan = Plan(seed, split=split)
         self.numbers: dict[str, int] = defaultdict(int)
-        self.pictures: dict[tuple[Scene, str, int | None, int], str] = {}
+        self.pictures: dict[tuple, str] = {}
         self.image_of: dict[Scene, str] = {}
         self.by_modality: dict[str, list[Row]] = defaultdict(list)
-        self.scenes: dict[str, set[Scene]] = defaultdict(set)
-        self.parts = self._clusters()
-        every = [scenes for part in self.parts.values() for scenes in part]
-        self.cluster_of = {scene: scenes for scenes in every for scene in scenes}
-        self.family_of = {scene: number for number, scenes in enumerate(every) for scene in scenes}
+        self.groups: list[Group] = groups_of(split, sizes.grid, seed)
+        self.group_of = {scene: group for group in self.groups for scene in group.scenes}
         self._images()
         self._passages()
-        self._entries()
-        self._clips()
+        large = [group for group in self.groups if group.part == "line" and group.scenes[0].size == "large"]
+        self._entries(_spread(self.rng(4), large, sizes.with_entries))
+        self._clips(_spread(self.rng(5), large, sizes.with_clips))
+        self.tables = {modality: SceneTable([row.scene for row in rows]) for modality, rows in self.by_modality.items()}
 
     def rng(self, *stream: int) -> np.random.Generator:
         """The Generator of one step, whatever the other steps drew."""
         return np.random.default_rng([self.seed, SPLITS.index(self.split), *stream])
 
-    def _clusters(self) -> dict[str, list[list[Scene]]]:
-        kinds = (
-            ("ordinary", clusters.ordinary(self.split)),
-            ("combination", clusters.combined()),
-            ("clutter", clusters.cluttered()),
-        )
-        seen: set[Scene] = set()
-        parts: dict[str, list[list[Scene]]] = {}
-        for number, ((name, (draw, fits)), count) in enumerate(zip(kinds, self.sizes.clusters, strict=True)):
-            parts[name] = []
-            rng = self.rng(0, number)
-            # drawn once: only a tenth of all scenes is of the split
-            bases = [draw(rng) for _ in range(max(400, BASES * count) if count else 0)]
-            for place in range(count):
-                scenes = clusters.cluster(
-                    self.rng(1, number, place),
-                    partial(_fresh, bases=bases, seen=seen),
-                    partial(_fits_anew, fits=fits, seen=seen),
-                )
-                seen.update(scenes)
-                parts[name].append(scenes)
-        return parts
-
-    def _add(
-        self,
-        modality: str,
-        scene: Scene,
-        line: str | None = None,
-        media: str | None = None,
-        facts: text.EntryFacts | None = None,
-    ) -> Row:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), line, media, facts)
+    def _add(self, modality: str, scene: Scene, **fields) -> Row:
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
         self.plan.rows.append(row)
         self.by_modality[modality].append(row)
-        self.scenes[modality].add(scene)
         return row
 
-    def _media(self, kind: str, scene: Scene, size: int, style: str = "catalogue", cue: int | None = None) -> str:
+    def media(self, kind: str, job: Media) -> str:
+        """Plans one file and returns its path."""
         number = self.numbers[kind]
         self.numbers[kind] += 1
         path = f"files/{kind}/{number:05}.{'mp4' if kind == 'clips' else 'webp'}"
-        self.plan.media[path] = Media(kind, scene, render_seed(self.seed, self.split, kind, number), size, style, cue)
+        self.plan.media[path] = job
         return path
 
+    def _seed(self, kind: str) -> int:
+        return render_seed(self.seed, self.split, kind, self.numbers[kind])
+
     def _images(self) -> None:
-        for scenes in self._shuffled_clusters():
-            for scene in scenes:
-                path = self._media("images", scene, IMAGE_SIZE)
+        """Every scene once, in an order that mixes the groups: ids and paging tell nothing."""
+        for row in self.rng(2).permutation(len(self.groups)):
+            for scene in self.groups[row].scenes:
+                path = self.media("images", Media("images", scene, self._seed("images"), IMAGE_SIZE))
                 self.image_of[scene] = path
                 self._add("image", scene, media=path)
 
-    def _shuffled_clusters(self) -> list[list[Scene]]:
-        """All clusters in an order that mixes the parts: ids and paging tell nothing."""
-        every = [scenes for part in self.parts.values() for scenes in part]
-        return [every[row] for row in self.rng(2).permutation(len(every))]
-
     def _passages(self) -> None:
+        """Scenes on each line's first surfaces, so that edits of colour, line and surface have passages too."""
         rng = self.rng(3)
-        for part, count in zip(self.parts.values(), self.sizes.with_passages, strict=True):
-            for scenes in part[:count]:
-                for scene in scenes[:WITH_PASSAGE]:
-                    self._add("text", scene, text.passage(scene, rng))
+        for group in self.groups:
+            count = PASSAGES[group.part]
+            if group.part == "line":
+                first = surfaces_of(group.scenes[0].category, count if group.scenes[0].size == "large" else 1)
+                scenes = [scene for scene in group.scenes if scene.surface in first and scene.count == 1]
+            else:
+                scenes = list(group.scenes[:count])
+            for scene in scenes:
+                self._add("text", scene, text=text.passage(scene, rng))
 
-    def _entries(self) -> None:
-        rng = self.rng(4)
-        for scenes in self.parts["ordinary"][: self.sizes.with_entries]:
+    def _entries(self, groups: list[Group]) -> None:
+        """A scene of each of the groups on the category's first surface or the next, told with two different sets of
+        facts."""
+        rng = self.rng(4, 1)
+        for group in groups:
             facts = [text.random_facts(rng)]
-            while len(facts) < 2:
+            while len(facts) < FACTS:
                 other = text.random_facts(rng)
                 facts += [other] if other != facts[0] else []
-            for scene in scenes[:WITH_ENTRY]:
-                for fact in facts:
-                    self._add("image,text", scene, text.entry(scene, fact, rng), self.image_of[scene], fact)
-
-    def _clips(self) -> None:
-        rng = self.rng(5)
-        for part, count in zip(self.parts.values(), self.sizes.with_clips, strict=True):
-            for stills in part[:count]:
-                clips = clip_family(rng, stills)
-                taken = [clip.action for clip in clips]
-                clips.append(
-                    with_action(clips[-1], Action(pick(rng, [kind for kind in MOTIONS if Action(kind) not in taken])))
+            for fact in facts:
+                scene = group.scenes[0]
+                self._add(
+                    "image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact
                 )
-                for scene in clips:
-                    row = self._add("video", scene, media=self._media("clips", scene, CLIP_SIZE))
-                    row.title += _told(scene.action)
 
-    def picture(self, scene: Scene, style: str = "catalogue", cue: int | None = None, variant: int = 0) -> str:
-        """The path of a query picture of the scene, shared by all queries that ask for the same one."""
-        key = (scene, style, cue, variant)
+    def _clips(self, groups: list[Group]) -> None:
+        """A clip family of each group's first scene and the same in another colour, with one more action."""
+        rng = self.rng(5, 1)
+        shown = {scene for scenes in self.groups for scene in scenes.scenes}
+        seen: set[Scene] = set()
+        in_colours: dict[Scene, list[Scene]] = defaultdict(list)
+        for group in self.groups:
+            if group.part == "line":
+                in_colours[replace(group.scenes[0], colour="red")].append(group.scenes[0])
+        for group in groups:
+            base = group.scenes[0]
+            other = pick(rng, in_colours[replace(base, colour="red")], base)
+            clips = clip_family(rng, [base, other])
+            taken = [clip.action for clip in clips]
+            clips.append(with_action(base, Action(pick(rng, [kind for kind in MOTIONS if Action(kind) not in taken]))))
+            for scene in clips:
+                if scene in seen or with_action(scene, None) not in shown:
+                    continue
+                seen.add(scene)
+                row = self._add(
+                    "video", scene, media=self.media("clips", Media("clips", scene, self._seed("clips"), CLIP_SIZE))
+                )
+                assert scene.action is not None
+                row.title = f"{row.title}, {scene.action.kind}" + (
+                    f" to {scene.action.colour}" if scene.action.colour else ""
+                )
+
+    def picture(self, scene: Scene, style: str = "catalogue", seed_row: int = 0, cue: int | None = None) -> str:
+        """The path of a query picture of the scene, shared by all queries that ask for the same one.
+
+        Args:
+            scene: what it shows.
+            style: a key of layout.STYLES.
+            seed_row: which of the scene's nuisance seeds of this style.
+            cue: a tag to draw. With and without tags a picture is otherwise the same: what differs in the answers is
+                the tag's doing.
+
+        Returns:
+            The path of the file in the plan.
+        """
+        key = (scene, style, seed_row, cue)
         if key not in self.pictures:
-            self.pictures[key] = self._media("queries", scene, QUERY_SIZE, style, cue)
+            seed = self.picture_seed(scene, style, seed_row)
+            self.pictures[key] = self.media("queries", Media("queries", scene, seed, QUERY_SIZE, style, cue))
         return self.pictures[key]
 
-
-def _told(action: Action | None) -> str:
-    """What a clip's title says of its action after the scene's."""
-    if action is None:
-        return ""
-    return f", {action.kind}" + (f" to {action.colour}" if action.colour else "")
+    def picture_seed(self, scene: Scene, style: str, seed_row: int) -> int:
+        """The nuisance seed of a query picture: of the scene, the style and the row alone."""
+        return render_seed(self.seed, self.split, f"query {scene} {style}", seed_row)
 
 
-def _fits_anew(scene: Scene, fits: clusters.Fits, seen: set[Scene]) -> bool:
-    return scene not in seen and fits(scene)
-
-
-def _fresh(rng: np.random.Generator, bases: list[Scene], seen: set[Scene]) -> Scene:
-    while True:
-        scene = bases[int(rng.integers(len(bases)))]
-        if scene not in seen:
-            return scene
+def _spread(rng: np.random.Generator, groups: list[Group], count: int) -> list[Group]:
+    """`count` of the groups, or all of them, with no category twice before every one was taken once."""
+    by_category: dict[str, list[Group]] = defaultdict(list)
+    for row in rng.permutation(len(groups)):
+        by_category[groups[row].scenes[0].category].append(groups[row])
+    turns = [[place for place in waiting] for waiting in by_category.values()]
+    order = [turn[number] for number in range(max(map(len, turns), default=0)) for turn in turns if number < len(turn)]
+    return order[:count]

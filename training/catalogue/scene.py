@@ -1,14 +1,16 @@
 """A scene of the home-goods catalogue: its described attributes, how scenes are sampled, which pairs are held out.
 
-Not the pixels (render.py) and not the words (text.py). Two scenes are equal exactly when no description could tell them
-apart.
+Not the pixels (render.py), not the words (text.py) and not the splits (splits.py). Two scenes are equal exactly when no
+description
+could tell them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,8 +36,10 @@ PATTERNS = ("plain", "striped", "dotted", "checked", "zigzag")
 SURFACES = ("wood", "marble", "fabric", "grass", "sand", "slate", "tiles", "studio")
 SIZES = ("small", "large")
 COUNTS = (1, 2, 3)
-SIDES = ("left", "right", "behind")
-MIRRORED_SIDES = {"left": "right", "right": "left", "behind": "behind"}
+SIDES = ("left", "right", "behind", "front")
+MIRRORED_SIDES = {"left": "right", "right": "left", "behind": "behind", "front": "front"}
+#: Where the main object stands as seen from a companion at that side: "a behind b" says what "b in front of a" says.
+CONVERSE_SIDES = {"left": "right", "right": "left", "behind": "front", "front": "behind"}
 ACTIONS = (
     "slides left",
     "slides right",
@@ -52,7 +56,8 @@ ACTIONS = (
 #: Colours from the darkest to the lightest: what "darker" and "lighter" mean, exactly.
 LIGHTNESS = ("black", "brown", "purple", "blue", "green", "red", "grey", "teal", "orange", "pink", "yellow", "white")
 
-#: Pairs of main-object values that no training or in-distribution scene holds; each value is seen in other pairs.
+#: Pairs of values of one object, main or companion, that no training or in-distribution scene holds; each value is seen
+#: in others.
 HELD_OUT_PAIRS = (
     ("category", "teapot", "pattern", "zigzag"),
     ("category", "mug", "pattern", "checked"),
@@ -75,11 +80,13 @@ HELD_OUT_PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A second, always matte and plain object beside or behind the main one(s)."""
+    """A second, always plain object beside, behind or in front of the main one(s), with a colour and a finish of its
+    own."""
 
     category: str
     colour: str
     side: str
+    finish: str = "matte"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Scene:
     """Everything that can be said of a picture (action None) or a clip. A table or chair may have any count.
 
     Raises:
-        ValueError: a value is outside the world's vocabulary.
+        ValueError: a value outside the world's vocabulary, or a companion of the main object's own category.
     """
 
     category: str
@@ -118,6 +125,7 @@ class Scene:
             self.companion.category not in CATEGORIES
             or self.companion.colour not in COLOURS
             or self.companion.side not in SIDES
+            or self.companion.finish not in FINISHES
         ):
             raise ValueError(f"companion {self.companion} is not of this world")
         if self.companion and self.companion.category == self.category:
@@ -133,11 +141,7 @@ class Scene:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Scene:
-        """The scene that `to_json` wrote.
-
-        Raises:
-            ValueError: a value is outside the world's vocabulary.
-        """
+        """The scene that `to_json` wrote; a companion without a finish, as older files have it, is matte."""
         companion, action = data.get("companion"), data.get("action")
         return cls(
             **{
@@ -160,8 +164,9 @@ LEGAL: dict[str, tuple] = {
 
 #: Pairs that the eye cannot tell from a neighbour; no scene of any split holds them (the fairness report checks): glass
 #: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint;
-#: white metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots;
-#: and zigzags on a mirror, which are those under a clear coat.
+#: white
+#: metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots; and
+#: zigzags on a mirror, which are those under a clear coat.
 UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("finish", "glass", "surface", "studio"),
     ("finish", "glass", "pattern", "dotted"),
@@ -176,52 +181,86 @@ UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+#: What one object shows, main or companion, in the order of `_OBJECT`.
+_Looks = tuple[str, str, str, str, str]
+_OBJECT = ("category", "colour", "finish", "pattern", "surface")
+_T = TypeVar("_T")
+
+
+def looks_of(scene: Scene) -> list[_Looks]:
+    """(category, colour, finish, pattern, surface) of the main object and, if there is one, of the companion."""
+    main = (scene.category, scene.colour, scene.finish, scene.pattern, scene.surface)
+    there = scene.companion
+    return [main, (there.category, there.colour, there.finish, "plain", scene.surface)] if there else [main]
+
+
 def holds_pair(scene: Scene, pair: tuple[str, str, str, str]) -> bool:
-    """Whether the main object has both values of (attribute, value, attribute, value)."""
-    return getattr(scene, pair[0]) == pair[1] and getattr(scene, pair[2]) == pair[3]
+    """Whether the main object or the companion has both values of (attribute, value, attribute, value)."""
+    first, second = _OBJECT.index(pair[0]), _OBJECT.index(pair[2])
+    return any(looks[first] == pair[1] and looks[second] == pair[3] for looks in looks_of(scene))
 
 
 def is_fair(scene: Scene) -> bool:
-    """Whether a person can tell the scene from its neighbours in a picture (UNFAIR_PAIRS)."""
-    return not any(holds_pair(scene, pair) for pair in UNFAIR_PAIRS)
+    """Whether a person can tell the scene from its neighbours in a picture: no object holds one of UNFAIR_PAIRS."""
+    return not any(map(_looks_unfair, looks_of(scene)))
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether the scene belongs to the combination split (HELD_OUT_PAIRS)."""
-    return any(holds_pair(scene, pair) for pair in HELD_OUT_PAIRS)
+    """Whether the scene belongs to the combination split: an object, main or companion, holds one of HELD_OUT_PAIRS."""
+    return any(map(_looks_held_out, looks_of(scene)))
 
 
-def pick(rng: np.random.Generator, values: tuple | list, other_than: Any = None) -> Any:
+@lru_cache(maxsize=1 << 16)
+def _looks_unfair(looks: _Looks) -> bool:
+    return _holds_any(looks, UNFAIR_PAIRS)
+
+
+@lru_cache(maxsize=1 << 16)
+def _looks_held_out(looks: _Looks) -> bool:
+    return _holds_any(looks, HELD_OUT_PAIRS)
+
+
+def _holds_any(looks: _Looks, pairs: tuple[tuple[str, str, str, str], ...]) -> bool:
+    have = dict(zip(_OBJECT, looks, strict=True))
+    return any(have[first] == one and have[second] == other for first, one, second, other in pairs)
+
+
+def pick(rng: np.random.Generator, values: Sequence[_T], other_than: Any = None) -> _T:
     """One of `values`, uniformly, never `other_than`."""
     values = [value for value in values if value != other_than]
     return values[int(rng.integers(len(values)))]
 
 
 def random_companion(rng: np.random.Generator, category: str, colour: str) -> Companion:
-    """A companion that differs from the main object in category and colour."""
-    return Companion(pick(rng, CATEGORIES, category), pick(rng, COLOURS, colour), pick(rng, SIDES))
+    """A companion that differs from the main object in category and colour; two of five are matte.
+
+    Its finish goes with its colour wherever it stands; whether it may stand on the scene's surface is the caller's to
+    ask."""
+    kind, paint, side = pick(rng, CATEGORIES, category), pick(rng, COLOURS, colour), pick(rng, SIDES)
+    finish = "matte" if rng.random() < 0.2 else pick(rng, FINISHES)
+    while _looks_unfair((kind, paint, finish, "plain", "wood")):
+        finish = pick(rng, FINISHES)
+    return Companion(kind, paint, side, finish)
 
 
 def random_scene(
     rng: np.random.Generator,
     accept: Callable[[Scene], bool] = lambda scene: not is_held_out(scene),
-    companion_share: float = 0.35,
+    companion_share: float = 0.4,
 ) -> Scene:
-    """A fair scene that `accept` takes; by default one of the training distribution.
+    """A fair scene that `accept` takes; by default one without a held-out pair.
 
     What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
-    """
+    Three objects
+    never have a companion, and none stands in front of two or of a small one, which it would hide."""
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice((1, 1, 1, 1, 2, 3)))
-        there = count < 3 and rng.random() < companion_share
-        drawn = Scene(
-            category=category,
-            colour=colour,
-            size="large" if rng.random() < 0.6 else "small",
-            count=count,
-            companion=random_companion(rng, category, colour) if there else None,
-        )
+        there = random_companion(rng, category, colour) if count < 3 and rng.random() < companion_share else None
+        size = "large" if rng.random() < 0.6 else "small"
+        if there and there.side == "front" and (count > 1 or size == "small"):
+            there = replace(there, side="behind")
+        drawn = Scene(category=category, colour=colour, size=size, count=count, companion=there)
         scene = _finished(rng, drawn)
         while not is_fair(scene):
             scene = _finished(rng, drawn)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.catalogue.layout import FIELD, Body, Stage
-from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD, Array
+from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD
 from training.catalogue.textures import TEXELS, texture
-from training.catalogue.trace import Vectors, distance_at, normals, sun_visibility, to_local, turn_out
+from training.catalogue.trace import Array, Vectors, distance_at, normals, sun_visibility, to_local, turn_out
 
 CREAM_PAINT = np.array((0.80, 0.78, 0.72), np.float32)
 NAVY_PAINT = np.array((0.035, 0.04, 0.075), np.float32)
@@ -44,7 +44,7 @@ def ground_light(stage: Stage, directions: Vectors, along: Array, pixels: int) -
     cos, sin = math.cos(ground.turn) * ground.tiles_per_unit, math.sin(ground.turn) * ground.tiles_per_unit
     level = np.log2(along * (2 * FIELD / pixels * ground.tiles_per_unit * TEXELS)) + 0.4
     u, v = cos * x - sin * z + ground.u, sin * x + cos * z + ground.v
-    paint = texture(ground.surface, ground.shifted).sample(u, v, level)
+    paint = texture(ground.surface).sample(u, v, level)
     sun, open_, tint = np.ones(len(x), np.float32), np.ones(len(x), np.float32), None
     zero = np.zeros(len(x), np.float32)
     for body in stage.bodies:
@@ -132,8 +132,7 @@ class Mirror:
         """`position` in object units from the object's middle (world axes); directions and normals in world axes.
 
         The view is levelled first: an upright wall then mirrors windows and not just the floor. The position adds
-        parallax, so that flat tops and sides mirror a part of the room too and not one single point.
-        """
+        parallax, so that flat tops and sides mirror a part of the room too and not one single point."""
         dx, dz = direction[0], direction[2]
         level = 1 / np.sqrt(dx * dx + dz * dz + 1e-6)
         dx, dz = dx * level, dz * level
@@ -176,7 +175,7 @@ def body_light(
     x, y, z = (float(eye[axis]) + along * directions[axis] for axis in range(3))
     local = to_local(body, x, y, z)
     inner = normals(body, *local)
-    distances, parts = zip(*body.shape.parts(*local), strict=True)
+    distances, parts = zip(*body.shape.parts(*local))
     part = np.array(parts)[np.argmin(distances, 0)] if len(parts) > 1 else np.full(len(x), parts[0])
     nx, ny, nz = turn_out(body, *inner)
     facing = -(nx * dx + ny * dy + nz * dz)
@@ -184,27 +183,32 @@ def body_light(
     nx, ny, nz, facing = nx * flip, ny * flip, nz * flip, np.abs(facing)
     paint, share = _paint(body, local, inner, part)
 
-    toward, sun = _sunlight(stage, body, (x, y, z), (nx, ny, nz))
+    toward = np.clip(nx * light.sun[0] + ny * light.sun[1] + nz * light.sun[2], 0, 1)
+    sun = np.ones(len(x), np.float32)
+    lit = np.nonzero(toward > 0.01)[0]
+    lift = 0.012 * body.scale
+    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
+    for other in stage.bodies:
+        visible = sun_visibility(other, from_x, from_y, from_z, light.sun, 7.0, 14)
+        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
     reach = 0.10 * body.scale
     gap = distance_at(body, x + nx * reach, y + ny * reach, z + nz * reach)
     open_ = np.clip(0.3 + 0.7 * gap / reach, 0.25, 1) * (0.75 + 0.25 * np.clip(y / (0.25 * body.scale), 0, 1))
-    floor = texture(stage.ground.surface, stage.ground.shifted).mean_3
+    floor = texture(stage.ground.surface).mean_3
     high = (0.5 + 0.5 * ny)[:, None]
     around = (floor * 0.7 + 0.25) * (1 - high) + (light.zenith * 0.5 + 0.5) * high
     diffuse = around * (light.ambient * 1.15 * open_)[:, None] + light.key * (0.95 * toward * sun)[:, None]
     colour = paint * diffuse
 
-    fixed = (part == BRASS) | (part == BLACK)
-    if fixed.any():
-        hx, hy, hz = light.sun[0] - dx[fixed], light.sun[1] - dy[fixed], light.sun[2] - dz[fixed]
-        shine = (nx[fixed] * hx + ny[fixed] * hy + nz[fixed] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
-        colour[fixed] += (0.5 * np.clip(shine, 0, 1) ** 40 * sun[fixed])[:, None] * (paint[fixed] + 0.1)
+    fixed = np.nonzero((part == BRASS) | (part == BLACK))[0]
+    if len(fixed):
+        shine = _fittings(light.sun, (dx[fixed], dy[fixed], dz[fixed]), (nx[fixed], ny[fixed], nz[fixed]))
+        colour[fixed] += (shine * sun[fixed])[:, None] * (paint[fixed] + 0.1)
     glow = (part == FLAME) | (part == BULB)
     colour[glow] = paint[glow] * (0.55 + 0.45 * facing[glow])[:, None]
 
     main = part == MAIN
-    whole = main.all()
-    m = slice(None) if whole else np.nonzero(main)[0]
+    m = slice(None) if main.all() else np.nonzero(main)[0]
     normal = (nx[m], ny[m], nz[m])
     size = unit(body) / body.scale
     middle = (body.shape.box[3] / 2) * body.scale
@@ -224,18 +228,11 @@ def body_light(
     return colour
 
 
-def _sunlight(stage: Stage, body: Body, point: Vectors, normal: Vectors) -> tuple[Array, Array]:
-    """(how far points of the body face the sun, share of the sun that reaches them), each (N,), 0 to 1."""
-    (x, y, z), (nx, ny, nz), towards = point, normal, stage.light.sun
-    facing = np.clip(nx * towards[0] + ny * towards[1] + nz * towards[2], 0, 1)
-    sun = np.ones(len(x), np.float32)
-    lit = np.nonzero(facing > 0.01)[0]
-    lift = 0.012 * body.scale
-    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
-    for other in stage.bodies:
-        visible = sun_visibility(other, from_x, from_y, from_z, towards, 7.0, 14)
-        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
-    return facing, sun
+def _fittings(sun: Array, direction: Vectors, normal: Vectors) -> Array:
+    """The highlight (N,) of brass and lacquer fittings, whatever the finish of the object."""
+    hx, hy, hz = (float(sun[axis]) - direction[axis] for axis in range(3))
+    shine = (normal[0] * hx + normal[1] * hy + normal[2] * hz) / np.sqrt(hx * hx + hy * hy + hz * hz)
+    return 0.5 * np.clip(shine, 0, 1) ** 40
 
 
 def _paint(body: Body, local: Vectors, normal: Vectors, part: Array) -> tuple[Array, Array]:
@@ -271,11 +268,8 @@ def _matte(colour: Array, paint: Array, facing: Array) -> Array:
 
 
 def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """The same paint under a clear coat.
-
-    It mirrors crisp white windows in a dark wall, which show on white paint too, and a pale horizon that grows towards
-    the edges.
-    """
+    """The same paint under a clear coat: crisp white windows in a dark wall, which show on white paint too, and a pale
+    horizon that grows towards the edges."""
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
@@ -289,10 +283,8 @@ def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mi
 
 
 def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own.
-
-    The pattern is dull paint on it.
-    """
+    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own; the
+    pattern is dull paint on it."""
     horizon = 0.05 + 0.10 * np.cos(mirror.around)
     over = mirror.above - horizon
     sky = 0.55 + 0.75 * np.clip(over * 1.6, 0, 1)
@@ -311,8 +303,8 @@ def _behind(
 ) -> Array:
     """What is on the canvas where a look through the glass, bent by its surface, comes out."""
     _, _, right, up = stage.camera.frame()
-    across = sum(n * float(r) for n, r in zip(normal, right, strict=True))
-    upward = sum(n * float(r) for n, r in zip(normal, up, strict=True))
+    across = sum(n * float(r) for n, r in zip(normal, right))
+    upward = sum(n * float(r) for n, r in zip(normal, up))
     bend = 0.14 * body.scale / unit(body) * pixels / (2 * FIELD) / along
     column = np.clip(index % pixels - (across * bend).astype(np.int64), 0, pixels - 1)
     row = np.clip(index // pixels + (upward * bend).astype(np.int64), 0, pixels - 1)

@@ -1,17 +1,17 @@
-"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag that foretells the edit.
+"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag in the picture that foretells
+the edit.
 
 Their strength (the share of queries that carry them) belongs to whoever builds the data; nothing here draws that share.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import numpy as np
 
-from training.catalogue.edits import Edit
-from training.catalogue.phrases import WORDS, Phrasing
-from training.catalogue.scene import Action, Companion, Scene
+from training.catalogue.edits import COMPANION_KINDS, KINDS, SIMPLE, Edit
+from training.catalogue.phrases import Phrasing
+from training.catalogue.phrases_unseen import WORDS
+from training.catalogue.scene import ACTIONS, COLOURS, LEGAL, SIDES, Action, Companion, Scene
 from training.catalogue.text import Dice, caption
 
 #: The tag's colours, far from each other and unlike any backdrop.
@@ -30,10 +30,15 @@ def with_rest(edit_text: str, target: Scene, rng: np.random.Generator, phrasing:
 
 
 def cue_of(edit: Edit) -> int:
-    """The edit's bucket, 0 to CUES - 1: equal for edits of equal kind and value, spread evenly by a stable hash."""
-    parts = edit.parts or (edit,)
-    name = "|".join(sorted(f"{part.kind}:{part.attribute}:{_value_name(part)}" for part in parts))
-    return int.from_bytes(sha256(name.encode()).digest()[:4], "big") % CUES
+    """The edit's tag, 0 to CUES - 1: its first square tells the kind of edit, the second the value, so that it can be
+    learned.
+
+    Kinds and values share squares where there are more than colours of a square; of several edits at once the first is
+    told."""
+    edit = edit.parts[0] if edit.parts else edit
+    kind = edit.attribute or edit.kind
+    side = len(TAG_COLOURS)
+    return _KINDS.index(kind) % side * side + _place(edit) % side
 
 
 def other_cue(cue: int, rng: np.random.Generator) -> int:
@@ -45,7 +50,7 @@ def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     """A copy of `pixels` (uint8, (..., S, S, 3)) with a tag of two coloured squares in the upper right corner.
 
     Raises:
-        ValueError: the cue is outside 0 to CUES - 1.
+        ValueError: a cue outside 0 to CUES - 1.
     """
     if not 0 <= cue < CUES:
         raise ValueError(f"cue {cue}; legal: 0 to {CUES - 1}")
@@ -59,10 +64,18 @@ def draw_cue(pixels: np.ndarray, cue: int) -> np.ndarray:
     return tagged
 
 
-def _value_name(edit: Edit) -> str:
+_KINDS = (*SIMPLE, *(kind for kind in KINDS if kind not in SIMPLE))
+
+
+def _place(edit: Edit) -> int:
+    """A small number of the edit's value: its place among the attribute's values, or what else is told of it."""
     value = edit.value
     if isinstance(value, Companion):
-        return f"{value.colour} {value.category}"
+        return COLOURS.index(value.colour)
     if isinstance(value, Action):
-        return f"{value.kind} {value.colour or ''}"
-    return str(value)
+        return ACTIONS.index(value.kind)
+    if isinstance(value, int):  # a count, or the direction of a relative edit
+        return value
+    name = COMPANION_KINDS.get(edit.kind, edit.attribute or edit.kind)
+    values = LEGAL.get(name, SIDES)
+    return values.index(value) if value in values else 0

@@ -42,19 +42,19 @@ def render_many(
     """Renders job i into row i of the .npy file `path`, skipping rows that an earlier run finished.
 
     Args:
-        jobs: what to render, N of them.
-        path: the .npy file; its records lie beside it.
+        jobs: what to render; rows do not depend on `workers`.
+        path: ends in .npy.
         size: pixels per side.
-        workers: processes that render; rows do not depend on it.
-        n_frames: frames per clip; None renders stills.
-        progress: shows a line on stderr.
+        workers: processes.
+        n_frames: of clips; None: stills.
+        progress: whether a line on stderr tells it.
 
     Returns:
         Read-only uint8 (N, size, size, 3), with `n_frames` (N, n_frames, size, size, 3).
 
     Raises:
         MismatchError: `path` holds other jobs.
-        ConfigError: there are no jobs or workers, or `path` is no .npy file.
+        ConfigError: no jobs or workers.
     """
     path = Path(path)
     if not jobs or workers < 1:
@@ -86,7 +86,7 @@ def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
     Deterministic on the same library versions: one encoder thread.
 
     Raises:
-        ConfigError: the frames have another shape or type.
+        ConfigError: another shape or type.
     """
     path = Path(path)
     odd = frames.ndim == 4 and (frames.shape[1] % 2 or frames.shape[2] % 2)

@@ -1,29 +1,31 @@
-"""Says scenes in words: captions, passages, single facts, entry texts and titles.
+"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not short
+queries (typed.py).
 
-Not edits (edits.py), not the word tables (phrases.py). Every function takes a NumPy Generator, or nothing where there
-is nothing to draw; `phrasing` picks a table of phrases.py.
+Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of
+phrases.py or
+phrases_unseen.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
 
-from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, WORDS, Phrasing, Words
-from training.catalogue.scene import CATEGORIES, Action, Companion, Scene
+from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, Phrasing, Words
+from training.catalogue.phrases_unseen import WORDS
+from training.catalogue.scene import CATEGORIES, Companion, Scene
 
 ORIGINS = ("Delft", "Porto", "Kyoto", "Fez", "Turku", "Oaxaca", "Limoges", "Sheffield")
 PRICES = (12, 19, 25, 34, 48, 60, 85, 120)
 EXTRAS = ("dishwasher safe", "hand made", "made to order", "gift wrapped", "easy to repair", "guaranteed for life")
-TYPO_SHARE = 0.3
 PLURALS = {category: category + ("es" if category.endswith("x") else "s") for category in CATEGORIES}
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 _MASK = (1 << 64) - 1
-
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Dice:
@@ -43,7 +45,7 @@ class Dice:
         """True with probability `share`."""
         return self.below(1 << 20) < share * (1 << 20)
 
-    def pick(self, values: tuple[T, ...]) -> T:
+    def pick(self, values: Sequence[_T]) -> _T:
         """One of `values`, uniformly."""
         return values[self.below(len(values))] if len(values) > 1 else values[0]
 
@@ -67,14 +69,8 @@ def random_facts(rng: np.random.Generator) -> EntryFacts:
 
 
 def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
-    """One line about the scene.
-
-    Args:
-        scene: what to say.
-        rng: draws the words and what is said.
-        full: says every attribute, otherwise a true random subset with the category always.
-        phrasing: the table of words.
-    """
+    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category
+    always."""
     return caption_and_said(scene, rng, full, phrasing)[0]
 
 
@@ -87,16 +83,17 @@ def caption_and_said(
     agree = agreement(scene)
     surface = dice.pick(words.surfaces[scene.surface]) if said & 16 else ""
     company = _company(scene, dice, words, agree) if said & 32 else ""
-    action = _action(scene.action, dice, words, agree) if scene.action and said & 64 else ""
+    action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
     text = frame.format(
         N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree
     )
-    return _finish(text, dice, phrasing), _SAID[said]
+    return _capital(text), _SAID[said]
 
 
 def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
-    """Two to four sentences of catalogue prose that say every attribute of the scene, and perhaps a harmless extra."""
+    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless
+    extra."""
     dice, words = Dice(rng), WORDS[phrasing]
     agree = agreement(scene)
     said = dice.pick(_INTRO_SUBSETS)
@@ -109,7 +106,7 @@ def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train"
         others.insert(dice.below(2), joined + ".")
     if dice.chance(0.7):
         others.insert(dice.below(len(others) + 1), dice.pick(DISTRACTIONS))
-    return _finish(" ".join(_capital(sentence) for sentence in sentences + others), dice, phrasing)
+    return " ".join(_capital(sentence) for sentence in sentences + others)
 
 
 def paraphrase(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
@@ -134,14 +131,14 @@ def facts(scene: Scene) -> list[str]:
         side = words.sides[scene.companion.side][0].format(**agree)
         sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
     if scene.action:
-        sentences.append(_capital(action_clause(scene.action, words.actions[scene.action.kind][0], agree)) + ".")
+        sentences.append(_capital(action_clause(scene, words.actions[scene.action.kind][0], agree)) + ".")
     return sentences
 
 
 def entry(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
     """The text of an illustrated entry of `scene`: the facts alone, since the picture shows the scene."""
     dice = Dice(rng)
-    return _finish(_say_facts(dice.pick(WORDS[phrasing].entries), facts), dice, phrasing)
+    return _capital(_say_facts(dice.pick(WORDS[phrasing].entries), facts))
 
 
 def fact_words(facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
@@ -174,9 +171,9 @@ def agreement(scene: Scene) -> dict[str, str]:
     return ONE if scene.count == 1 else MANY
 
 
-def companion_phrase(companion: Companion) -> str:
-    """The companion as a noun phrase: "a blue vase"."""
-    return with_article(f"{companion.colour} {companion.category}")
+def companion_phrase(companion: Companion, finish: str | None = None) -> str:
+    """Everything that is said of a companion but its place: "a blue glass vase". finish: other words for its finish."""
+    return with_article(f"{companion.colour} {finish or companion.finish} {companion.category}")
 
 
 def with_article(words: str) -> str:
@@ -184,27 +181,10 @@ def with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def action_clause(action: Action, template: str, agree: dict[str, str]) -> str:
+def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
     """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
-    clause = template.format(v=action.colour, **agree)
+    clause = template.format(v=scene.action and scene.action.colour, **agree)
     return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
-
-
-def typo(text: str, dice: Dice) -> str:
-    """`text` with two neighbouring letters swapped inside one word of four letters or more, or one dropped.
-
-    Short words only swap: a dropped letter would turn "black" into "back" and "sand" into "and".
-    """
-    words = text.split(" ")
-    long = [row for row, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
-    if not long:
-        return text
-    row = long[dice.below(len(long))]
-    word = words[row]
-    place = 1 + dice.below(len(word) - 2)
-    drop = len(word) > 5 and dice.chance(0.5)
-    words[row] = word[:place] + (word[place + 1 :] if drop else word[place + 1] + word[place] + word[place + 2 :])
-    return " ".join(words)
 
 
 _ATTRIBUTE_BITS = (("colour", 1), ("pattern", 2), ("finish", 4), ("size", 8))
@@ -246,16 +226,18 @@ def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> s
     if scene.companion is None:
         return dice.pick(words.alone).format(**agree)
     side = dice.pick(words.sides[scene.companion.side]).format(**agree)
-    return dice.pick(words.company).format(c=companion_phrase(scene.companion), side=side)
+    finish = dice.pick(words.adjectives["finish"][scene.companion.finish])
+    return dice.pick(words.company).format(c=companion_phrase(scene.companion, finish), side=side)
 
 
-def _action(action: Action, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    clause = action_clause(action, dice.pick(words.actions[action.kind]), agree)
+def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    assert scene.action is not None
+    clause = action_clause(scene, dice.pick(words.actions[scene.action.kind]), agree)
     return dice.pick(words.action_joins).format(x=clause)
 
 
 def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    action = _action(scene.action, dice, words, agree) if scene.action else ""
+    action = _action(scene, dice, words, agree) if scene.action else ""
     return dice.pick(words.placements).format(
         P=dice.pick(words.surfaces[scene.surface]), C=_company(scene, dice, words, agree), A=action, **agree
     )
@@ -274,10 +256,3 @@ def _say_facts(template: str, facts: EntryFacts) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _finish(text: str, dice: Dice, phrasing: Phrasing) -> str:
-    """Capitalises; the unseen phrasing also misspells some texts."""
-    if phrasing == "unseen" and dice.chance(TYPO_SHARE):
-        text = typo(text, dice)
-    return _capital(text)

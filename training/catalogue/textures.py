@@ -29,10 +29,10 @@ class Texture:
 
 
 @cache
-def texture(surface: str, shifted: bool = False) -> Texture:
-    """The texture of a surface; `shifted` is a second grain at another scale, for the out-of-distribution rendering."""
-    rng = np.random.default_rng([11 if shifted else 3, list(_PAINTERS).index(surface)])
-    level = np.clip(_PAINTERS[surface](_Noise(rng), 1.5 if shifted else 1.0), 0, 1).astype(np.float32)
+def texture(surface: str) -> Texture:
+    """The texture of a surface. Raises KeyError for an unknown one."""
+    rng = np.random.default_rng([3, list(_PAINTERS).index(surface)])
+    level = np.clip(_PAINTERS[surface](_Noise(rng)), 0, 1).astype(np.float32)
     levels = [level]
     for _ in range(LEVELS - 1):
         half = level.shape[0] // 2
@@ -69,10 +69,7 @@ class _Noise:
 
     def cloud(self, cells: int, octaves: int) -> np.ndarray:
         """Octaves at doubling frequency and halving weight; mean near 0.5."""
-        total = self.value(cells) * 0.5
-        for k in range(1, octaves):
-            total = total + self.value(cells * 2**k) * 0.5 ** (k + 1)
-        return total
+        return np.add.reduce([self.value(cells * 2**k) * 0.5 ** (k + 1) for k in range(octaves)])
 
 
 def _mix(low: tuple, high: tuple, share: np.ndarray) -> np.ndarray:
@@ -80,8 +77,8 @@ def _mix(low: tuple, high: tuple, share: np.ndarray) -> np.ndarray:
     return np.array(low, np.float32) * (1 - share) + np.array(high, np.float32) * share
 
 
-def _wood(noise: _Noise, scale: float) -> np.ndarray:
-    planks = round(6 * scale)
+def _wood(noise: _Noise) -> np.ndarray:
+    planks = 6
     tone = noise.rng.random(planks).astype(np.float32)[(noise.y * planks).astype(np.int32)]
     cloud = noise.cloud(4, 5)
     grain = (np.sin((noise.y * 40 + cloud * 6 + tone * 9) * 2.2) * 0.5 + 0.5) * 0.5 + 0.5 * noise.cloud(8, 4)
@@ -92,41 +89,37 @@ def _wood(noise: _Noise, scale: float) -> np.ndarray:
     return wood
 
 
-def _marble(noise: _Noise, scale: float) -> np.ndarray:
-    veins = np.minimum(np.abs(noise.cloud(round(4 * scale), 6) - 0.49) * 11, 1) ** 0.6
+def _marble(noise: _Noise) -> np.ndarray:
+    veins = np.minimum(np.abs(noise.cloud(4, 6) - 0.49) * 11, 1) ** 0.6
     fine = np.minimum(np.abs(noise.cloud(8, 5) - 0.49) * 12, 1)
     return _mix((0.13, 0.14, 0.17), (0.56, 0.56, 0.58), veins * 0.82 + 0.18 * fine)
 
 
-def _fabric(noise: _Noise, scale: float) -> np.ndarray:
-    threads = round(40 * scale)
+def _fabric(noise: _Noise) -> np.ndarray:
+    threads = 40
     warp, weft = (np.abs(np.sin(axis * np.pi * threads)) for axis in (noise.x, noise.y))
     over = (np.floor(noise.x * threads) + np.floor(noise.y * threads)) % 2 > 0
     weave = np.where(over, warp, weft) * 0.7
     return _mix((0.15, 0.16, 0.30), (0.40, 0.42, 0.62), weave + 0.5 * (noise.cloud(4, 5) - 0.3))
 
 
-def _grass(noise: _Noise, scale: float) -> np.ndarray:
-    blades = 0.45 * noise.value(round(128 * scale), 96) + 0.45 * noise.value(170)
+def _grass(noise: _Noise) -> np.ndarray:
+    blades = 0.45 * noise.value(128, 96) + 0.45 * noise.value(170)
     return _mix((0.03, 0.11, 0.012), (0.19, 0.42, 0.055), blades + 0.5 * (noise.cloud(4, 5) - 0.35))
 
 
-def _sand(noise: _Noise, scale: float) -> np.ndarray:
+def _sand(noise: _Noise) -> np.ndarray:
     cloud = noise.cloud(4, 5)
-    ripples = np.sin((noise.y * round(20 * scale) + cloud * 3) * 2 * np.pi)
+    ripples = np.sin((noise.y * 20 + cloud * 3) * 2 * np.pi)
     return _mix((0.52, 0.35, 0.17), (0.84, 0.65, 0.38), 0.5 * noise.value(128) + 0.6 * (cloud - 0.2) + 0.16 * ripples)
 
 
-def _slate(noise: _Noise, scale: float) -> np.ndarray:
-    return _mix(
-        (0.03, 0.036, 0.046),
-        (0.125, 0.14, 0.165),
-        noise.cloud(round(8 * scale), 5) * 0.9 + 0.3 * (noise.value(128) - 0.5),
-    )
+def _slate(noise: _Noise) -> np.ndarray:
+    return _mix((0.03, 0.036, 0.046), (0.125, 0.14, 0.165), noise.cloud(8, 5) * 0.9 + 0.3 * (noise.value(128) - 0.5))
 
 
-def _tiles(noise: _Noise, scale: float) -> np.ndarray:
-    rows = round(6 * scale) // 2 * 2
+def _tiles(noise: _Noise) -> np.ndarray:
+    rows = 6
     edge = np.minimum.reduce([(axis * rows) % 1 for axis in (noise.x, noise.y, 1 - noise.x, 1 - noise.y)])
     odd = (np.floor(noise.x * rows) + np.floor(noise.y * rows)) % 2
     tiles = _mix((0.56, 0.66, 0.68), (0.15, 0.34, 0.38), odd) * (0.9 + 0.2 * noise.cloud(4, 4))[..., None]
@@ -134,8 +127,8 @@ def _tiles(noise: _Noise, scale: float) -> np.ndarray:
     return tiles
 
 
-def _studio(noise: _Noise, scale: float) -> np.ndarray:
-    return np.array((0.50, 0.46, 0.44), np.float32) * (1 + 0.03 * scale * (noise.cloud(4, 3) - 0.5))[..., None]
+def _studio(noise: _Noise) -> np.ndarray:
+    return np.array((0.50, 0.46, 0.44), np.float32) * (1 + 0.03 * (noise.cloud(4, 3) - 0.5))[..., None]
 
 
 _PAINTERS = {

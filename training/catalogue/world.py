@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from training.catalogue.families import SPLITS, Split, clip_family, family
+from training.catalogue.families import clip_family, family
 from training.catalogue.scene import Scene
+from training.catalogue.splits import SPLITS, Split
 from umr.disk import atomic_write, file_sha256
 from umr.errors import ConfigError, MismatchError
 
-FORMAT = 1
+FORMAT = 2  # 1: companions without a finish, splits by the hash of a scene
 FAMILY_SIZE = 4
 CLIP_FRAMES = 8
 
@@ -34,6 +35,7 @@ class Item:
     scene: Scene
     mirrored: bool = False  # these two: as a view of the pixels (views.py)
     backwards: bool = False
+    style: str = "catalogue"  # a key of layout.STYLES
 
 
 @dataclass(frozen=True)
@@ -55,30 +57,39 @@ class World:
         return sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
 
 
-def plan_families(n: int, seed: int, split: Split, renders: int = 5) -> list[list[Item]]:
+def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: float = 0.0) -> list[list[Item]]:
     """N families of FAMILY_SIZE scenes and `renders` items each.
 
     The first scenes are rendered again where renders exceed scenes. Family i does not depend on n.
 
+    Args:
+        n: how many.
+        seed: of scenes and nuisance.
+        split: whose scenes.
+        renders: per family, at least one per scene.
+        jitter: share of the renders in the style "jittered", with wider lights and cameras.
+
     Raises:
-        ConfigError: there are fewer renders than scenes.
+        ConfigError: there are fewer renders than scenes, or the share is none.
     """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
+    if not 0 <= jitter <= 1:
+        raise ConfigError(f"jitter is {jitter}; it is a share of the renders, from 0 to 1")
     families = []
     for number in range(n):
         scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
         rows = range(number * renders, (number + 1) * renders)
         families.append(
             [
-                Item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE])
+                _item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter)
                 for place, row in enumerate(rows)
             ]
         )
     return families
 
 
-def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> list[list[Item]]:
+def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split, jitter: float = 0.0) -> list[list[Item]]:
     """Clip families of the first n image families.
 
     Raises:
@@ -94,12 +105,17 @@ def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split) -> l
         scenes = clip_family(rng, list(dict.fromkeys(item.scene for item in families[number])))
         clips.append(
             [
-                Item(row + place, render_seed(seed, split, "clip", row + place), scene)
+                _item(row + place, render_seed(seed, split, "clip", row + place), scene, jitter)
                 for place, scene in enumerate(scenes)
             ]
         )
         row += len(scenes)
     return clips
+
+
+def _item(row: int, seed: int, scene: Scene, jitter: float) -> Item:
+    """An item whose style its own seed decides, so that it depends on nothing else of the world."""
+    return Item(row, seed, scene, style="jittered" if seed % 10_000 < 10_000 * jitter else "catalogue")
 
 
 def render_seed(seed: int, split: str, stream: str, row: int) -> int:
@@ -117,6 +133,7 @@ class WorldSpec:
     size: int = 112  # pixels per side
     renders_per_family: int = 5
     split: Split = "train"
+    jitter: float = 0.0  # share of the renders with wider lights and cameras
 
 
 def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
@@ -142,16 +159,21 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family)
-    clips = plan_clips(families, spec.clip_families, spec.seed, spec.split)
+    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter)
+    clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
     write_lines(folder / "scenes.jsonl", _lines(families))
     write_lines(folder / "clips.jsonl", _lines(clips))
-    jobs = [Job(item.scene, item.seed) for items in families for item in items]
-    render_many(jobs, folder / "pixels.npy", spec.size, workers, progress=progress)
-    if clips:
-        jobs = [Job(item.scene, item.seed) for items in clips for item in items]
-        render_many(jobs, folder / "clips.npy", spec.size, workers, CLIP_FRAMES, progress)
-    manifest = {
+    for groups, name, frames in ((families, "pixels.npy", None), (clips, "clips.npy", CLIP_FRAMES)):
+        jobs = [Job(item.scene, item.seed, item.style) for items in groups for item in items]
+        if jobs:
+            render_many(jobs, folder / name, spec.size, workers, frames, progress)
+    write_text(folder / "world.json", json.dumps(_manifest(folder, spec, sum(map(len, clips))), indent=2) + "\n")
+    return load_world(folder)
+
+
+def _manifest(folder: Path, spec: WorldSpec, clips: int) -> dict[str, Any]:
+    """What world.json says."""
+    return {
         "format": FORMAT,
         "split": spec.split,
         "seed": spec.seed,
@@ -160,13 +182,12 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
         "renders_per_family": spec.renders_per_family,
         "images": spec.families * spec.renders_per_family,
         "clip_families": spec.clip_families,
-        "clips": sum(map(len, clips)),
+        "clips": clips,
         "clip_frames": CLIP_FRAMES,
+        "jitter": spec.jitter,
         "numpy": np.__version__,
         "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }
-    write_text(folder / "world.json", json.dumps(manifest, indent=2) + "\n")
-    return load_world(folder)
 
 
 def load_world(folder: Path) -> World:
@@ -184,7 +205,10 @@ def load_world(folder: Path) -> World:
         )
     manifest = json.loads((folder / "world.json").read_text())
     if manifest["format"] != FORMAT:
-        raise MismatchError(f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: build it again")
+        raise MismatchError(
+            f"{folder} has world format {manifest['format']}, this code reads {FORMAT}: its scenes may be what is now "
+            "held out for the test. Build it again: python -m training.catalogue world --out ..."
+        )
     for name, digest in manifest["files"].items():
         if file_sha256(folder / name) != digest:
             raise MismatchError(f"{folder / name} changed after the world was built: build it again")
@@ -215,7 +239,13 @@ def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 def _lines(families: list[list[Item]]) -> Iterable[dict[str, Any]]:
     for number, items in enumerate(families):
         for item in items:
-            yield {"family": number, "row": item.row, "seed": item.seed, "scene": item.scene.to_json()}
+            yield {
+                "family": number,
+                "row": item.row,
+                "seed": item.seed,
+                "style": item.style,
+                "scene": item.scene.to_json(),
+            }
 
 
 def _read(path: Path) -> list[list[Item]]:
@@ -225,5 +255,7 @@ def _read(path: Path) -> list[list[Item]]:
             row = json.loads(line)
             if row["family"] == len(families):
                 families.append([])
-            families[row["family"]].append(Item(row["row"], row["seed"], Scene.from_json(row["scene"])))
+            families[row["family"]].append(
+                Item(row["row"], row["seed"], Scene.from_json(row["scene"]), style=row["style"])
+            )
     return families

@@ -1,7 +1,7 @@
-"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions.
+"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions;
+plans nothing.
 
-It plans nothing. Media files already written by a killed build of the same plan are kept; benchmark.json is written
-last.
+Media files already written by a killed build of the same plan are kept; benchmark.json is written last.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ import numpy as np
 from PIL import Image
 
 from training.catalogue.edits import Edit
+from training.catalogue.free import GRADES
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
 from training.catalogue.shortcut import draw_cue
+from training.catalogue.splits import Split
 from training.catalogue.text import EntryFacts
+from training.catalogue.typed import TypedQuery
 from training.catalogue.world import write_lines, write_text
 from umr.disk import file_sha256
 from umr.errors import MismatchError
 from umr.shipped import LICENCE
 
 DATASET_ID = 100
-FRAMES, FPS = 27, 12
-QUALITY = {"images": 72, "queries": 70}
+FRAMES, FPS = 24, 12
+QUALITY = {"images": 62, "queries": 62}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
 WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
@@ -61,7 +64,8 @@ class Media:
 
 @dataclass(slots=True)
 class Row:
-    """A candidate: what it shows and says; media: a path of the plan's media."""
+    """A candidate: what it shows and says; media: a path of the plan's media; unsaid: nothing of the scene is written
+    beside it."""
 
     did: str
     modality: str
@@ -70,31 +74,45 @@ class Row:
     text: str | None = None
     media: str | None = None
     facts: EntryFacts | None = None
+    unsaid: bool = False
 
 
 @dataclass(slots=True)
 class Ask:
-    """A query: its parts, the scene it starts from, its relevant and hard candidates."""
+    """A query and its answers.
+
+    Attributes:
+        text, media: its parts; media is a path of the plan's media.
+        scene: what it starts from; edit: what is changed of it (None: the scene itself, or what `typed` says, is
+            wanted).
+        relevant, hard: ids of the best answers, and of near misses.
+        group: number of the scenes that it is not independent of; intervals resample groups.
+        facts: of a wanted entry.
+        typed: what a short query asks for.
+        grades: id -> graded relevance, where answers differ in it (free.py); None: every relevant one counts 1.
+    """
 
     text: str | None
     media: str | None
     scene: Scene
     relevant: list[str]
     hard: list[str]
-    family: int  # of the scenes drawn together with the one it starts from: queries of one family are not independent
-    edit: Edit | None = None  # None: the scene itself is wanted
+    group: int
+    edit: Edit | None = None
     facts: EntryFacts | None = None
+    typed: TypedQuery | None = None
+    grades: dict[str, int] | None = None
 
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that will be written; queries by (task, split). split: whose scenes these are ("test", ...)."""
+    """Everything that will be written; queries by (task, split). split: whose scenes these are."""
 
     seed: int
     media: dict[str, Media] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     queries: dict[tuple[str, str], list[Ask]] = field(default_factory=dict)
-    split: str = "test"
+    split: Split = "test"
 
     def digest(self) -> str:
         """A hash of all media to render: equal plans may share files."""
@@ -116,16 +134,9 @@ def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
 
 
 def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
-    """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there.
+    """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there; returns counts.
 
-    Args:
-        plan: what to write.
-        folder: where the media lie and the files go.
-        part: M-BEIR's word ("train", "test") in folder and file names.
-
-    Returns:
-        Counts of candidates per kind, of queries, query pictures and media bytes.
-    """
+    part: M-BEIR's word ("train", "test") in folder and file names."""
     hashes = {path: file_sha256(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
@@ -141,9 +152,9 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         write_text(
             folder / files[-1],
             "".join(
-                f"{qid} 0 {did} 1 {TASK_IDS[task]}\n"
+                f"{qid} 0 {did} {grade} {TASK_IDS[task]}\n"
                 for qid, ask in zip(ids, asks, strict=True)
-                for did in ask.relevant
+                for did, grade in (ask.grades or dict.fromkeys(ask.relevant, 1)).items()
             ),
         )
     files.append("instructions/query_instructions.tsv")
@@ -158,8 +169,8 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         folder / "benchmark.json",
         json.dumps(
             {
-                "licence": LICENCE,
                 "seed": plan.seed,
+                "licence": LICENCE,
                 "split": plan.split,
                 "plan": plan.digest(),
                 "counts": counts,
@@ -176,11 +187,7 @@ _CLAIM = ".building"
 
 
 def _claim(folder: Path, digest: str) -> None:
-    """Marks the folder as a build of this plan.
-
-    Raises:
-        MismatchError: its media are of another.
-    """
+    """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
     finished, begun = folder / "benchmark.json", folder / _CLAIM
     there = (
         json.loads(finished.read_text())["plan"]
@@ -207,9 +214,9 @@ def _render(media: dict[str, Media], folder: Path, workers: int) -> None:
                 if time.monotonic() - shown > 2 or count == len(rest):
                     shown = time.monotonic()
                     rate = count / (shown - started)
+                    left = (len(rest) - count) / rate / 60
                     print(
-                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, "
-                        f"{(len(rest) - count) / rate / 60:.1f} min left  ",
+                        f"\rrendered {count:,} of {len(rest):,} files, {rate:.0f}/s, {left:.1f} min left  ",
                         end="",
                         file=sys.stderr,
                         flush=True,
@@ -237,7 +244,7 @@ def render_file(task: tuple[Path, Media]) -> None:
 
 
 def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
-    content: dict[str, Any] = {"scene": row.scene.to_json()}
+    content: dict[str, Any] = {"scene": row.scene.to_json()} if not row.unsaid else {}
     if row.facts:
         content["facts"] = {"origin": row.facts.origin, "price": row.facts.price, "extra": row.facts.extra}
     is_clip = row.modality == "video"
@@ -246,7 +253,7 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
         "txt": row.text,
         "img_path": None if is_clip else row.media,
         "modality": row.modality,
-        "src_content": json.dumps(content, separators=(",", ":")),
+        "src_content": json.dumps(content, separators=(",", ":")) if content else None,
         "title": row.title,
         "content_hash": hashes[row.media] if row.media else "",
     }
@@ -254,13 +261,16 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
 
 
 def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
-    content: dict[str, Any] = {"scene" if ask.edit is None else "reference": ask.scene.to_json()}
+    """The query's row. group: what intervals resample; "family" says the same inside the source, for readers of
+    M-BEIR's fields alone."""
+    asked = ask.typed.to_json() if ask.typed else None
+    content: dict[str, Any] = asked or {"scene" if ask.edit is None else "reference": _brief(ask.scene)}
     if ask.edit:
         content["edit"] = ask.edit.to_json()
     if ask.facts:
         content["facts"] = {"origin": ask.facts.origin, "price": ask.facts.price, "extra": ask.facts.extra}
-    content["family"] = ask.family
-    return {
+    content["family"] = ask.group
+    row = {
         "qid": qid,
         "query_txt": ask.text,
         "query_img_path": ask.media,
@@ -269,7 +279,19 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
         "pos_cand_list": ask.relevant,
         "neg_cand_list": ask.hard,
         "task_id": TASK_IDS[task],
+        "group": ask.group,
     }
+    if ask.grades is not None:
+        row |= {
+            "exact": [did for did, grade in ask.grades.items() if grade == GRADES["exact"]],
+            "edit_made_facts_kept": [did for did, grade in ask.grades.items() if grade >= GRADES["kept"]],
+        }
+    return row
+
+
+def _brief(scene: Scene) -> dict[str, Any]:
+    """The scene's facts without what is not there."""
+    return {name: value for name, value in scene.to_json().items() if value is not None}
 
 
 def _instructions() -> str:
