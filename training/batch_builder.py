@@ -16,6 +16,7 @@ from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
 from training.catalogue.world import Item, World
 from training.config import TrainConfig
+from training.parallel import Group
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.encoders.templates import MediaKind, Role, TokenRow
@@ -151,11 +152,14 @@ class Draft:
 
     Attributes:
         rng: the step's stream.
+        group: the processes that share the step.
         chunk: where new pictures, and rows without one, go; a chunk that stays empty is none.
     """
 
-    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, step: int) -> None:
-        self.tokenise, self.world, self.config = tokenise, world, config
+    def __init__(
+        self, tokenise: Tokenise, world: World, config: TrainConfig, step: int, group: Group | None = None
+    ) -> None:
+        self.tokenise, self.world, self.config, self.group = tokenise, world, config, group or Group()
         self.rng, self._parts_rng = generator(config.seed, step), generator(config.seed, step, "parts")
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number

@@ -31,9 +31,9 @@ from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.config import TrainConfig
 from training.corpus import sentences
-from training.grad_cache import cached_backward
 from training.objective import Objective
 from training.optimizer import MuonAdamW
+from training.parallel import Group
 from training.programmes import BatchBuilder, check_programmes
 from training.provenance import git_commit, stages, weights_fingerprint
 from training.recipes import RECIPES
@@ -104,10 +104,11 @@ class Trainer:
     """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
 
     Attributes:
-        seconds: spent on the steps so far, by every process that worked on this run.
+        seconds: spent on the steps so far, by every run of this stage, one after the other.
+        group: the processes that share each batch.
     """
 
-    def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder) -> None:
+    def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder, group: Group | None = None) -> None:
         self.config, self.encoder = config, encoder.train()
         self.world, self.start = world.fingerprint, weights_fingerprint(encoder)
         self.seconds = 0.0
@@ -115,7 +116,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(config, encoder.dim).to(self.device)
         self.optimizer = build_optimizer(config, encoder, self.objective)
-        self.builder = BatchBuilder(Tokenise.of(encoder), world, config)
+        self.group = group or Group()
+        self.builder = BatchBuilder(Tokenise.of(encoder), world, config, self.group)
 
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
         """Role -> (n, D) unit rows; the vision states of a picture are computed once and shared by all its rows."""
@@ -148,9 +150,13 @@ class Trainer:
             group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
         batch = batch.to(self.device)
-        loss, _ = cached_backward(
-            self.encode, batch.chunks, lambda outputs: self.objective(batch.in_row_order(outputs), batch)
+        loss = self.group.backward(
+            self.encode,
+            batch.chunks,
+            lambda outputs: self.objective(batch.in_row_order(outputs), batch),
+            cached=self.config.chunk_families > 0,
         )
+        self.group.reduce(self.encoder.parameters(), self.objective.parameters())
         if not torch.isfinite(loss):
             raise UMRError(
                 f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
@@ -231,7 +237,7 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
             done = number + 1
             spent = time.perf_counter() - started
             trainer.seconds = before + spent
-            if done % config.log_every == 0 or done == config.steps:
+            if trainer.group.rank == 0 and (done % config.log_every == 0 or done == config.steps):
                 per_step = spent / (done - first)
                 terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
                 log.info(
@@ -243,7 +249,7 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
                     terms,
                 )
                 sums, count = {}, {}
-            if done % config.checkpoint_every == 0 or done == config.steps:
+            if trainer.group.rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
                 trainer.save_checkpoint(checkpoints, done)
     return trainer.seconds
 
@@ -276,13 +282,14 @@ def _legal_type(value: object) -> type | UnionType:
     return {float: int | float, type(None): str}.get(type(value), type(value))
 
 
-def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
+def train(config: TrainConfig, world: World, out: Path, group: Group | None = None) -> UnifiedEncoder:
     """One stage; resumes from the checkpoints beside `out`.
 
     Args:
         config: what to do.
         world: what to see.
         out: the encoder folder that is written, with its train_config.json.
+        group: the processes that share each batch; None: this one alone.
 
     Returns:
         The encoder, as it was saved.
@@ -292,6 +299,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
         MismatchError: the checkpoints are of another world, or of other weights to start from.
     """
     check_programmes(config)
+    group = group or Group()
     commit, before = git_commit(), stages(config.init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
     if config.init:
@@ -301,7 +309,7 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     _check_pixels(encoder, world)
     encoder.config = replace(encoder.config, name=config.name, instructions=instructions.serving())
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(config, world, encoder)
+    trainer = Trainer(config, world, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
     log.info(
         "%s: %.2f M parameters, %d families, %d clip families, %d steps",
@@ -313,9 +321,12 @@ def train(config: TrainConfig, world: World, out: Path) -> UnifiedEncoder:
     )
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
+    if group.rank:
+        return encoder
     record = {
         "config": record_config(config),
         "seconds": round(seconds),
+        "processes": group.size,
         "commit": commit,
         "world": world.manifest,
         "world_fingerprint": world.fingerprint,
@@ -361,11 +372,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
         config = with_settings(RECIPES[options.recipe](), options.set)
         if options.init:
             config = replace(config, init=options.init)
-        train(config, load_world(options.world), options.out or cache_root() / "encoders" / config.name)
+        group = Group.of_environment()
+        train(config, load_world(options.world), options.out or cache_root() / "encoders" / config.name, group)
+        group.close()
     except (UMRError, ValueError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
