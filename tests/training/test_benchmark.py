@@ -1,4 +1,4 @@
-"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, equal files for equal seeds."""
+"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, same files for same seeds."""
 
 import json
 from collections import Counter
