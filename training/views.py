@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.catalogue.families import Split, in_distribution
 from training.catalogue.scene import MIRRORED_SIDES, Action, Scene
+from training.catalogue.splits import Split, in_distribution
 from training.catalogue.world import Item
 
 _MIRRORED = {"slides left": "slides right", "slides right": "slides left"}

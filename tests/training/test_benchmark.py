@@ -1,5 +1,4 @@
-"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, M-BEIR files that are the same
-for the same seed."""
+"""The benchmark: exact relevant sets, a dense collection, splits that are what they say, same files for same seeds."""
 
 import json
 from collections import Counter
@@ -354,23 +353,25 @@ def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_numb
 
 
 def test_a_world_is_built_read_back_and_checked(tmp_path):
-    made = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
+    spec = world.WorldSpec(families=2, clip_families=1, seed=5, size=16)
+    made = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert made.pixels.shape == (10, 16, 16, 3) and made.clip_pixels.shape == (4, 8, 16, 16, 3)
     assert made.families == world.plan_families(2, 5, "train")
-    again = world.build_world(tmp_path, 2, 1, 5, size=16, workers=1, progress=False)
+    again = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert (again.pixels == made.pixels).all()
     (tmp_path / "scenes.jsonl").write_text("")
     with pytest.raises(MismatchError, match="changed"):
         world.load_world(tmp_path)
     (tmp_path / "world.json").write_text(json.dumps(made.manifest | {"format": 1}))
-    with pytest.raises(MismatchError, match="held out for the test. Build it again"):
+    with pytest.raises(MismatchError, match=r"held out for the test\. Build it again"):
         world.load_world(tmp_path)
     with pytest.raises(ConfigError, match="not a finished world"):
         world.load_world(tmp_path / "elsewhere")
 
 
 def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
-    made = world.build_world(tmp_path / "world", 3, 1, 5, size=16, workers=1, progress=False)
+    spec = world.WorldSpec(families=3, clip_families=1, seed=5, size=16)
+    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
     counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
     assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
     candidates = {
@@ -397,7 +398,8 @@ def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
 
 
 def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):
-    made = world.build_world(tmp_path / "world", 4, 0, 5, size=16, workers=1, progress=False)
+    spec = world.WorldSpec(families=4, clip_families=0, seed=5, size=16)
+    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
     mbeir_world.write_mbeir(made, tmp_path / "plain", 5)
     mbeir_world.write_mbeir(made, tmp_path / "copied", 5, duplicates=0.3, near_duplicates=0.4)
     plain, copied = (
@@ -414,7 +416,7 @@ def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):
     }
     for path in (tmp_path / "copied/query").rglob("*.jsonl"):
         assert not {did for row in read(path) for did in row["pos_cand_list"]} & {row["did"] for row in copies}
-    with pytest.raises(ConfigError, match="duplicates is 1.5"):
+    with pytest.raises(ConfigError, match=r"duplicates is 1\.5"):
         mbeir_world.write_mbeir(made, tmp_path / "other", 5, duplicates=1.5)
 
 

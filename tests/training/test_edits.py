@@ -166,11 +166,8 @@ def test_proposed_edits_can_be_satisfied_and_never_by_the_reference(kind, rng):
     done = 0
     while done < 25:
         reference = random_scene(rng)
-        if (
-            kind in COMPANY
-            and not reference.companion
-            or kind == "add"
-            and (reference.companion or reference.count == 3)
+        if (kind in COMPANY and not reference.companion) or (
+            kind == "add" and (reference.companion or reference.count == 3)
         ):
             continue
         if kind == "swap" and not swappable(reference):
@@ -264,3 +261,11 @@ def test_it_never_means_the_companion(rng):
     for say in (edit_text.phrase, edit_text.question):
         lines = [say(edit, reference, rng).lower() for _ in range(100)]
         assert all(line.index("glass") < line.index("green") for line in lines)
+
+
+def test_an_edit_that_lacks_its_attribute_or_its_companion_is_refused(rng):
+    alone = Scene("mug", "red")
+    with pytest.raises(ValueError, match="kind 'negation' names no attribute"):
+        Edit("negation", "red").allowed(alone)
+    with pytest.raises(ValueError, match="has no companion to edit"):
+        edit_text.phrase(Edit("remove"), alone, rng)

@@ -1,5 +1,4 @@
-"""Facts about the judge of fairness: what is painted is told apart, what is not painted is a coin flip, and few
-families are refused."""
+"""The judge of fairness: what is painted is told apart, what is not is a coin flip, few families are refused."""
 
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from umr.errors import ConfigError
 
 
 def test_painted_values_are_told_apart_and_unpainted_ones_are_not():
-    """Pictures of nothing but the scene's colour: the judge must find colours fair, and finishes no better than
-    chance."""
+    """Pictures of nothing but the scene's colour: colours must be found fair, and finishes no better than chance."""
     rng = np.random.default_rng(0)
     scenes = [random_scene(rng) for _ in range(900)]
     noise = rng.integers(-6, 7, (len(scenes), 32, 32, 3))

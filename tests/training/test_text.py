@@ -101,8 +101,7 @@ def test_equal_generators_say_equal_texts(rng):
 
 
 def templates(words):
-    """Every template of a table that is a sentence of its own (words of values are shared where the language has one
-    word)."""
+    """Every template of a table that is a sentence of its own; words of values may be shared, the language has one."""
     for field in dataclasses.fields(words):
         value = getattr(words, field.name)
         if field.name in ("values", "attributes", "counts"):

@@ -1,4 +1,4 @@
-"""Facts about views: they show what their scene says, undo themselves, and never show a scene that training may not see."""
+"""Views show what their scene says, undo themselves, and never show a scene that training may not see."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from training import views
-from training.catalogue.families import in_distribution
 from training.catalogue.scene import ACTIONS, Action, Companion, Scene, with_action
+from training.catalogue.splits import in_distribution
 from training.catalogue.world import Item, plan_clips, plan_families
 
 SCENE = Scene("mug", "red", companion=Companion("vase", "blue", "left"))
@@ -46,7 +46,8 @@ def test_no_view_shows_a_scene_of_another_split():
         back = views.reverse_family(family, "train")
         assert all(in_distribution(item.scene, "train") for item in back)
         assert all(
-            item.backwards == (one.action.kind != "light dims") for item, one in zip(back, (i.scene for i in family))
+            item.backwards == (one.action.kind != "light dims")
+            for item, one in zip(back, (i.scene for i in family), strict=True)
         )
 
 

@@ -134,7 +134,11 @@ def _command(
 
 
 def run_world(options: argparse.Namespace) -> None:
-    """Builds a training world and says what it holds."""
+    """Builds a training world and says what it holds.
+
+    Raises:
+        ConfigError: a number of families is too small, or copies or shortcuts are asked for without --mbeir.
+    """
     if options.families < 1 or options.clip_families < 0:
         raise ConfigError(
             f"--families {options.families} must be at least 1, --clip-families {options.clip_families} at least 0"
@@ -231,7 +235,11 @@ def run_distractors(options: argparse.Namespace) -> None:
 
 
 def run_sheet(options: argparse.Namespace) -> None:
-    """Writes a contact sheet of random scenes."""
+    """Writes a contact sheet of random scenes.
+
+    Raises:
+        ConfigError: there is no scene to show, or the size is below 16 pixels.
+    """
     from training.catalogue.fairness import contact_sheet
 
     if options.scenes < 1 or options.size < 16:

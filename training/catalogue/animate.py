@@ -1,11 +1,9 @@
 """What moves: the stages of a clip from its scene's action. A frame of an unknown moment tells no action from another.
 
 Every clip has a place, a scale, a light, a view and a turn. An action takes one of them evenly through its whole range;
-in
-all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the
-order
-of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in which
-both colours change into each other (families.py).
+in all other clips the same one stands still at a value drawn from that range, so that one frame says nothing. Only the
+order of the frames does. An empty frame tells "appears or disappears", a new colour stands in the clips of a family in
+which both colours change into each other (families.py).
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.catalogue.layout import FIELD, STYLES, Body, Room, Stage, albedo, stage_of
-from training.catalogue.scene import Scene, with_action
+from training.catalogue.scene import Action, Scene, with_action
 
 TRAVEL = 0.28  # share of the frame's width over which objects stand, and which a slide crosses
 SWEEP = math.radians(56)
@@ -30,21 +28,18 @@ SWITCH = (0.25, 0.75)  # when a colour changes, and when an object comes or goes
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame's state. across: -1 to 1 of the travel; scale: GROWTH to 1; light: DIMMED to BRIGHT; view: -0.5 to 0.5
-    of the
-    sweep; turn: radians, of the turntable and of the objects; after: whether the sudden change has happened."""
+    """One frame's state."""
 
-    across: float
-    scale: float
-    light: float
-    view: float
-    turn: float
-    after: bool
+    across: float  # -1 to 1 of the travel
+    scale: float  # GROWTH to 1
+    light: float  # DIMMED to BRIGHT
+    view: float  # -0.5 to 0.5 of the sweep
+    turn: float  # radians, of the turntable and of the objects
+    after: bool  # whether the sudden change has happened
 
 
 def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
-    """The states of a clip's frames, evenly spaced from first to last; opposite actions have each other's in
-    reverse."""
+    """The states of a clip's frames, evenly spaced; opposite actions have each other's in reverse."""
     rng = np.random.default_rng([seed, 77])
     sign = 1.0 if rng.random() < 0.5 else -1.0
     held = {
@@ -71,16 +66,18 @@ def moments_of(kind: str, seed: int, n_frames: int) -> list[Moment]:
 
 
 def stages_of(scene: Scene, seed: int, n_frames: int, style: str = "catalogue") -> list[Stage]:
-    """The clip's stages, evenly spaced from first to last. Raises: ValueError without an action or with < 2 frames."""
+    """The clip's stages, evenly spaced from first to last.
+
+    Raises:
+        ValueError: the scene has no action, or there are fewer than 2 frames.
+    """
     if scene.action is None or n_frames < 2:
         raise ValueError(f"a clip needs an action and at least 2 frames, got {scene.action} and {n_frames}")
     still = stage_of(with_action(scene, None), seed, style, ROOM)
-    return [_at(still, scene, moment, seed, style) for moment in moments_of(scene.action.kind, seed, n_frames)]
+    return [_at(still, scene.action, moment, seed, style) for moment in moments_of(scene.action.kind, seed, n_frames)]
 
 
-def _at(still: Stage, scene: Scene, moment: Moment, seed: int, style: str) -> Stage:
-    action = scene.action
-    assert action is not None
+def _at(still: Stage, action: Action, moment: Moment, seed: int, style: str) -> Stage:
     kind = action.kind
     mains = [
         _turned(replace(body, scale=body.scale * moment.scale), moment.turn) for body in still.bodies[: still.mains]

@@ -1,10 +1,8 @@
-"""The bundled benchmark: its texts and queries, with exact relevant sets. Not the collection (pool.py), not the files
-(writer.py).
+"""The bundled benchmark: its texts and queries, with exact relevant sets.
 
-The collection is a grid, so every composed query finds in its pool its reference, neighbours of its target and the
-wanted value on other
-objects. All scenes are of the asked split (splits.py): no training world holds any, nor one at distance 1 of a line or
-arrangement.
+Not the collection (pool.py), not the files (writer.py). The collection is a grid, so every composed query finds in its
+pool its reference, neighbours of its target and the wanted value on other objects. All scenes are of the asked split
+(splits.py): no training world holds any, nor one at distance 1 of a line or arrangement.
 """
 
 from __future__ import annotations
@@ -125,7 +123,11 @@ def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split:
 
 
 def sizes_of(small: bool, split: Split) -> Sizes:
-    """The sizes of a build. Raises ConfigError for the train split."""
+    """The sizes of a build.
+
+    Raises:
+        ConfigError: the train split.
+    """
     if split == "train":
         raise ConfigError("the benchmark is of the test or the validation split; a training world is built by `world`")
     return {("test", False): FULL, ("test", True): SMALL, ("validation", False): VALIDATION}.get(
@@ -190,8 +192,7 @@ class _Asker:
                 self._ask(task, "ind", scene, line, None if line else self.pool.picture(scene))
         entries = self.pool.by_modality["image,text"]
         for row in rng.permutation(len(entries))[:n]:
-            scene, facts = entries[row].scene, entries[row].facts
-            assert facts is not None
+            scene, facts = entries[row].scene, _facts(entries[row])
             self._ask("t2it", "ind", scene, text.entry_query(scene, facts, rng), None, facts=facts)
 
     def _typed(self) -> None:
@@ -230,7 +231,7 @@ class _Asker:
         for pair in self._chosen(task, split, wanted, rng):
             facts = None
             if task == "it2it":
-                held = [row.facts for row in self.pool.by_modality["image,text"] if row.scene == pair.target]
+                held = [_facts(row) for row in self.pool.by_modality["image,text"] if row.scene == pair.target]
                 facts = held[int(rng.integers(len(held)))]
             line = self._words(task, split, pair, facts, rng)
             self._ask(
@@ -284,8 +285,7 @@ class _Asker:
         )
 
     def _options(self, reference: Scene, modality: str) -> list[_Pair]:
-        """Edits of the reference that lead to a candidate of the modality: every single one, and COMPOUNDS of several
-        at once."""
+        """Edits of the reference that lead to a candidate of the modality: all single ones, COMPOUNDS of several."""
         key = (reference, modality)
         if key not in self.options:
             table, rng = self.pool.tables[modality], self.pool.rng(10, len(self.options))
@@ -322,7 +322,8 @@ class _Asker:
             return self.pool.picture(reference, "light" + self.suffix)
         if split == "camera":
             row = self._camera_row(reference)
-            assert row is not None
+            if row is None:
+                raise ValueError(f"no unusual camera shows {reference} well enough; no query may start from it")
             return self.pool.picture(reference, "camera" + self.suffix, row)
         return self.pool.picture(reference)
 
@@ -343,8 +344,7 @@ class _Asker:
         return self.camera_rows[reference]
 
     def _shortcuts(self, rng: np.random.Generator) -> None:
-        """The same queries three times: the tag tells the edit, tells nothing, or tells an edit that leads to another
-        candidate."""
+        """The same queries three times: the tag tells the edit, nothing, or an edit that leads to another candidate."""
         for pair in self._chosen("it2i", SHORTCUTS[0], self.sizes.other, rng):
             line = self._words("it2i", SHORTCUTS[0], pair, None, rng)
             mine = cue_of(pair.edit)
@@ -354,8 +354,7 @@ class _Asker:
                 self._ask("it2i", split, pair.reference, line, self.pool.picture(pair.reference, cue=cue), pair.edit)
 
     def _free(self, rng: np.random.Generator) -> None:
-        """Any picture of the collection itself and any sensible edit; what no candidate answers even loosely is drawn
-        again."""
+        """Any picture of the collection, any sensible edit; what no candidate answers even loosely is drawn again."""
         rows, table = self.pool.by_modality["image"], self.pool.tables["image"]
         offered = range_of(table.scenes)
         asked: set[tuple] = set()
@@ -424,7 +423,11 @@ class _Asker:
         return self.pool.group_of[still].part in ("line", "arrangement") and not is_held_out(still)
 
     def _one_by_group(self, rng: np.random.Generator, scenes: Iterable[Scene], n: int, what: str) -> list[Scene]:
-        """n different scenes, group after group one. Raises ConfigError if there are fewer."""
+        """N different scenes, group after group one.
+
+        Raises:
+            ConfigError: there are fewer.
+        """
         waiting: dict[int, list[Scene]] = defaultdict(list)
         every = list(dict.fromkeys(scenes))
         for row in rng.permutation(len(every)):
@@ -440,6 +443,13 @@ class _Asker:
                 f"{what} needs {n} queries, the plan allows {len(turns)}: ask for fewer, or for a larger grid"
             )
         return turns[:n]
+
+
+def _facts(row: Row) -> text.EntryFacts:
+    """The facts that an illustrated entry tells."""
+    if row.facts is None:
+        raise ValueError(f"candidate {row.did} is no illustrated entry: it tells no facts")
+    return row.facts
 
 
 def _by_share(pairs: list[_Pair], rng: np.random.Generator) -> int:
@@ -461,8 +471,10 @@ def _may_refer(group: Group, split: str) -> bool:
 
 
 def _references(group: Group, split: str) -> list[Scene]:
-    """The group's scenes whose pictures queries start from: the first two of a line, one in an unusual style, all where
-    they are few."""
+    """The group's scenes whose pictures queries start from.
+
+    The first two of a line, one in an unusual style, all where they are few.
+    """
     if split == "clutter":
         return [scene for scene in group.scenes if is_cluttered(scene)]
     if group.part != "line" or split == "combination":

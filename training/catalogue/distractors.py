@@ -1,9 +1,8 @@
-"""Further test scenes as vectors: pool size as an axis of the benchmark, without a pixel on disk. Not the benchmark's
-own collection.
+"""Further test scenes as vectors: pool size as an axis of the benchmark, without a pixel on disk.
 
-Each scene is rendered, compressed as the collection's pictures are, embedded and forgotten. None of them answers any
-query of the
-benchmark (`Answers` is the rule, exact), so a query's relevant set is the same in every pool.
+Not the benchmark's own collection. Each scene is rendered, compressed as the collection's pictures are, embedded and
+forgotten. None of them answers any query of the benchmark (`Answers` is the rule, exact), so a query's relevant set is
+the same in every pool.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from training.catalogue.scene import Scene, random_scene
 from training.catalogue.splits import split_of
 from training.catalogue.typed import TypedQuery
 from training.catalogue.world import render_seed, write_text
-from umr.disk import file_sha256
 from training.catalogue.writer import QUALITY, Ask, Plan
+from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.types import Candidate, Content, Embeddings
 
@@ -43,20 +42,26 @@ class CandidateEncoder(Protocol):
     """What is asked of an encoder here (umr.encoders.UnifiedEncoder has it)."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Tells its weights from all others."""
+        ...
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
-    def encode_candidates(self, candidates: list[Candidate], /) -> Embeddings: ...
+    def encode_candidates(self, candidates: list[Candidate], /) -> Embeddings:
+        """Vectors of the candidates, in their order."""
+        ...
 
 
 class Answers:
     """Whether a picture of a scene would be an answer to any query of a plan that searches pictures.
 
     An answer is: a scene of the collection itself; a scene that satisfies an edit; what a short query says; and, for a
-    free edit, a
-    picture in which the edit is made and the main facts are kept, exactly or not."""
+    free edit, a picture in which the edit is made and the main facts are kept, exactly or not.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.size = next(job.size for job in plan.media.values() if job.kind == "images")
@@ -96,8 +101,10 @@ class Answers:
 
 
 def distractor_scenes(plan: Plan, count: int, seed: int) -> list[Scene]:
-    """`count` different scenes of the test split that answer no query of the plan; the first n do not depend on
-    `count`."""
+    """So many different scenes of the test split that answer no query of the plan.
+
+    The first n do not depend on `count`.
+    """
     answers, rng = Answers(plan), np.random.default_rng([seed, 61])
     found: dict[Scene, None] = {}
     while len(found) < count:
@@ -110,8 +117,9 @@ def distractor_scenes(plan: Plan, count: int, seed: int) -> list[Scene]:
 def embed_distractors(
     encoder: CandidateEncoder, plan: Plan, count: int, seed: int, folder: Path, workers: int = 2
 ) -> Path:
-    """Writes vectors.npy (count, dim) float16, scenes.jsonl (row i says what vector i shows) and, last,
-    distractors.json.
+    """Embeds further test scenes that answer no query.
+
+    Writes vectors.npy (count, dim) float16, scenes.jsonl (row i says what vector i shows) and, last, distractors.json.
 
     Args:
         encoder: whose vectors.

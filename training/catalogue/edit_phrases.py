@@ -1,11 +1,10 @@
-"""The words of edits as training uses them. Not what an edit means (edits.py), not the unseen tables
-(edit_phrases_unseen.py).
+"""The words of edits as training uses them.
 
-A fragment follows "show it ..."; a command stands alone and can be joined to another; a remark stands alone only. Slots
-of a kind are
-filled by edit_text.py: {v} the value, {av} "a red", {noun} "stripes", {on} "on wood", {n} "two", {set} "a pair", {c} "a
-blue glass vase",
-{side} "behind it", {cat} the companion's category, {main} the main object's noun, {rel} "darker", {not_v} "not red".
+Not what an edit means (edits.py), not the unseen tables (edit_phrases_unseen.py). A fragment follows "show it ..."; a
+command stands alone and can be joined to another; a remark stands alone only. Slots of a kind are filled by
+edit_text.py: {v} the value, {av} "a red", {noun} "stripes", {on} "on wood", {n} "two", {set} "a pair", {c} "a blue
+glass vase", {side} "behind it", {cat} the companion's category, {main} the main object's noun, {rel} "darker", {not_v}
+"not red".
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ class KindWords:
 
 @dataclass(frozen=True)
 class EditWords:
-    """One way of asking for changes: frames around a fragment, frames of questions, joins of two edits, words of
-    values."""
+    """One way of asking for changes: frames around a fragment, of questions, joins of two edits, words of values."""
 
     frames: tuple[str, ...]
     questions: tuple[str, ...]

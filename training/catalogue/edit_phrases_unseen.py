@@ -1,7 +1,7 @@
-"""The words of edits that training never uses: one table for validation, one for the test. Not what an edit means
-(edits.py).
+"""The words of edits that training never uses: one table for validation, one for the test.
 
-Neither shares a template with the other or with the training table (edit_phrases.py).
+Not what an edit means (edits.py). Neither shares a template with the other or with the training table
+(edit_phrases.py).
 """
 
 from __future__ import annotations

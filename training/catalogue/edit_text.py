@@ -1,9 +1,9 @@
-"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py. Not its meaning
-(edits.py)."""
+"""A change of a scene in words: commands, remarks and questions from the templates of edit_phrases.py.
+
+Not its meaning (edits.py).
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
@@ -79,13 +79,12 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
         case "count":
             return dict(zip(("n", "set"), words.counts[edit.value], strict=True))
         case "action":
-            scene = replace(reference, action=edit.value)
-            doing, clause, command = (action_clause(scene, text, agree) for text in words.actions[edit.value.kind])
+            doing, clause, command = (action_clause(edit.value, text, agree) for text in words.actions[edit.value.kind])
             return {"doing": doing, "clause": clause, "command": command}
         case "negation":
             return _refusal(edit, words, many)
         case "relative":
-            rel = dice.pick(RELATIVE[edit.attribute or "", edit.value])
+            rel = dice.pick(RELATIVE[edit.about, edit.value])
             return {
                 "rel": rel,
                 "a_rel": rel if many else with_article(rel),
@@ -101,7 +100,8 @@ def _company(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: 
     if edit.kind == "add":
         return {"c": companion_phrase(edit.value), "side": dice.pick(words.sides[edit.value.side]).format(**agree)}
     there = reference.companion
-    assert there is not None, "only what is there can be changed"
+    if there is None:
+        raise ValueError(f"{reference} has no companion to edit")
     side = edit.value if edit.kind == "relation" else there.side
     slots = {
         "cat": there.category,
@@ -133,7 +133,7 @@ def _noun(category: str, many: bool) -> dict[str, str]:
 
 def _refusal(edit: Edit, words: EditWords, many: bool) -> dict[str, str]:
     """The slots of a negation: {not_v}, {any_but}, {attribute}."""
-    name = edit.attribute or ""
+    name = edit.about
     attribute = words.attributes[name]
     if edit.attribute == "surface":
         on = words.surfaces[edit.value]

@@ -44,9 +44,8 @@ class Edit:
     Attributes:
         kind: one of KINDS.
         value: the new value (the Companion of "add", the side of "relation", the companion's new colour, finish or
-            category, the Action
-            of "action", the refused value of "negation", -1 or +1 of "relative"; None for "remove", "swap", "two" and
-            "three").
+            category, the Action of "action", the refused value of "negation", -1 or +1 of "relative"; None for
+            "remove", "swap", "two" and "three").
         attribute: for negation and relative, which one; for a swap, what main object and companion exchange.
         parts: the single edits of "two" and "three", each of another attribute.
     """
@@ -56,20 +55,30 @@ class Edit:
     attribute: str | None = None
     parts: tuple[Edit, ...] = ()
 
-    def allowed(self, reference: Scene) -> dict[str, tuple]:
-        """The edited attributes and the values that satisfy the edit; every attribute not named must equal the
-        reference's.
+    @property
+    def about(self) -> str:
+        """The attribute that a negation, a relative edit or a swap is about.
 
-        An edit that makes no sense for the reference (removing what is not there) allows nothing: an empty tuple."""
+        Raises:
+            ValueError: the edit names none.
+        """
+        if self.attribute is None:
+            raise ValueError(f"an edit of kind {self.kind!r} names no attribute; negation, relative and swap do")
+        return self.attribute
+
+    def allowed(self, reference: Scene) -> dict[str, tuple]:
+        """The edited attributes and the values that satisfy the edit.
+
+        Every attribute that is not named must equal the reference's. An edit that makes no sense for the reference
+        (removing what is not there) allows nothing: an empty tuple.
+        """
         if self.parts:
             return {name: values for part in self.parts for name, values in part.allowed(reference).items()}
         if self.kind == "negation":
-            name = self.attribute or ""
-            fits = getattr(reference, name) == self.value
-            return {name: tuple(value for value in LEGAL[name] if value != self.value) if fits else ()}
+            fits = getattr(reference, self.about) == self.value
+            return {self.about: tuple(value for value in LEGAL[self.about] if value != self.value) if fits else ()}
         if self.kind == "relative":
-            name = self.attribute or ""
-            return {name: beyond(name, getattr(reference, name), self.value)}
+            return {self.about: beyond(self.about, getattr(reference, self.about), self.value)}
         if self.kind == "action":
             return {"action": (self.value,) if reference.action != self.value else ()}
         if self.kind in SIMPLE:
@@ -86,10 +95,9 @@ class Edit:
         if self.kind == "remove":
             return {"companion": (None,)}
         if self.kind == "swap":
-            shared = self.attribute or ""
-            mine, its = getattr(reference, shared), getattr(there, shared)
-            changed = replace(there, **{shared: mine})
-            return {shared: (its,), "companion": (changed,)} if mine != its else {"companion": ()}
+            mine, its = getattr(reference, self.about), getattr(there, self.about)
+            changed = replace(there, **{self.about: mine})
+            return {self.about: (its,), "companion": (changed,)} if mine != its else {"companion": ()}
         name = "side" if self.kind == "relation" else COMPANION_KINDS[self.kind]
         return {"companion": (replace(there, **{name: self.value}),) if getattr(there, name) != self.value else ()}
 
@@ -126,8 +134,8 @@ class Edit:
 def is_possible(scene: Scene) -> bool:
     """Whether the world holds the scene: fair, companion of another colour than the main object, and room for it.
 
-    Three objects never have a companion here, and none stands in front of two or of a small one, which it would
-    hide."""
+    Three objects never have a companion here, and none stands in front of two or of a small one, which it would hide.
+    """
     there = scene.companion
     if there is None:
         return is_fair(scene)
@@ -136,8 +144,7 @@ def is_possible(scene: Scene) -> bool:
 
 
 def relevant(reference: Scene, edit: Edit, scenes: Sequence[Scene]) -> list[int]:
-    """The rows of `scenes` that satisfy the edit (same as `matches` on each; the edited attributes are looked up
-    once)."""
+    """The rows of `scenes` that satisfy the edit: as `matches` on each, with the allowed values looked up once."""
     allowed = edit.allowed(reference)
     fixed = [(name, (getattr(reference, name),)) for name in FIELDS if name not in allowed]
     tests = [*allowed.items(), *fixed]
@@ -172,6 +179,12 @@ def propose(
 ) -> Edit:
     """A random edit of the reference that some acceptable scene satisfies.
 
+    Args:
+        rng: draws the kind, if that is open, and the values.
+        reference: the scene to edit.
+        kind: one of KINDS; None draws one that leads to a still.
+        accept: which scenes may be the target.
+
     Raises:
         ValueError: the reference has no such edit, or `kind` is unknown.
     """
@@ -195,10 +208,11 @@ def differences(one: Scene, other: Scene) -> list[str]:
 
 
 def between(reference: Scene, target: Scene, rng: np.random.Generator | None = None) -> Edit | None:
-    """The edit that leads from one scene to the other if they differ in one to three attributes and words say it, else
-    None.
+    """The edit that leads from one scene to the other, or None.
 
-    With a Generator a single change is sometimes asked as a negation or a relative edit."""
+    There is one where they differ in one to three attributes and words say it. With a Generator a single change is
+    sometimes asked as a negation or a relative edit.
+    """
     changed = differences(reference, target)
     if changed in (["colour", "companion"], ["finish", "companion"]):
         swap = Edit("swap", attribute=changed[0])
@@ -275,8 +289,7 @@ def random_action(rng: np.random.Generator, scene: Scene) -> Action:
 
 
 def _single(name: str, reference: Scene, target: Scene) -> Edit | None:
-    """The edit for one changed attribute; None where no single edit says it (another companion, the end of an
-    action)."""
+    """The edit for one changed attribute; None where no single edit says it: another companion, an action's end."""
     value = getattr(target, name)
     if name == "action":
         return Edit("action", value) if value else None

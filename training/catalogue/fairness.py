@@ -54,6 +54,7 @@ class Row:
 
     @property
     def fair(self) -> bool:
+        """Whether the pair is above the line."""
         return self.accuracy >= FAIR
 
 
@@ -77,23 +78,21 @@ class _Judge(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What a report renders and how long the judge learns. styles: keys of layout.STYLES, taken in turn; companions:
-    share of scenes."""
+    """What a report renders and how long the judge learns."""
 
-    n_per_value: int = 430
-    size: int = 112
-    epochs: int = 8
-    seed: int = 0
-    styles: tuple[str, ...] = ("catalogue",)
-    companions: float = 0.4
+    n_per_value: int = 430  # renders per category
+    size: int = 112  # pixels per side
+    epochs: int = 8  # passes over the renders
+    seed: int = 0  # of the scenes, the renders and the judge's weights
+    styles: tuple[str, ...] = ("catalogue",)  # keys of layout.STYLES, taken in turn
+    companions: float = 0.4  # share of the scenes that have one
 
 
 def report(trial: Trial, workers: int = 2) -> list[Row]:
     """Trains the judge on renders, `n_per_value` of each category, and measures every pair of values, the worst first.
 
     A quarter as many renders again, of other scenes and seeds, are held out; where a trial has several styles, all of
-    the last one.
-    So the judge of a new light or camera has learned on the styles before it, as an encoder does.
+    the last one. So the judge of a new light or camera has learned on the styles before it, as an encoder does.
 
     Raises:
         ConfigError: n_per_value < 8, no epoch, or an unknown style.
@@ -141,7 +140,18 @@ def report_world(folder: Path, pictures: int = 10_000, epochs: int = 5, seed: in
 
 
 def judged(pictures: np.ndarray, scenes: Sequence[Scene], train: int, epochs: int, seed: int) -> list[Row]:
-    """Trains the judge on the first `train` pictures (N, S, S, 3) uint8, measures every pair on the others."""
+    """Trains the judge on the first pictures, measures every pair of values on the others.
+
+    Args:
+        pictures: uint8 (N, S, S, 3).
+        scenes: what they show.
+        train: how many of them are trained on.
+        epochs: passes over these.
+        seed: draws the judge's weights and the order.
+
+    Returns:
+        The pairs, the worst first.
+    """
     labels = {name: torch.tensor([_label(scene, name) for scene in scenes]) for name in VALUES}
     judge = _trained(pictures[:train], {name: label[:train] for name, label in labels.items()}, epochs, seed)
     with torch.inference_mode():
@@ -197,7 +207,7 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = _Judge()
-        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stubs of torch lack this form
     generator = torch.Generator().manual_seed(seed)
     batches = -(-len(pictures) // 64)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=3e-3, weight_decay=0.02)

@@ -1,7 +1,6 @@
-"""Families: scenes that differ by one edit, so that each is a hard negative of the others. Not pixels, not files
-(world.py).
+"""Families: scenes that differ by one edit, so that each is a hard negative of the others.
 
-Which split a scene belongs to is said by splits.py; a family never leaves its split.
+Not pixels, not files (world.py). Which split a scene belongs to is said by splits.py; a family never leaves its split.
 """
 
 from __future__ import annotations
@@ -12,19 +11,7 @@ import numpy as np
 
 from training.catalogue.edits import COMPANION_KINDS, SIMPLE, SWAPPABLE, Edit, differences, targets
 from training.catalogue.scene import LEGAL, SIDES, Action, Scene, pick, random_companion, random_scene, with_action
-from training.catalogue.splits import SPLITS, Split, in_distribution, is_cluttered, neighbours, split_of
-
-__all__ = [
-    "SPLITS",
-    "Split",
-    "clip_family",
-    "edited_once",
-    "family",
-    "in_distribution",
-    "is_cluttered",
-    "siblings",
-    "split_of",
-]
+from training.catalogue.splits import Split, in_distribution, neighbours
 
 #: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
 SIBLING_KINDS = {
@@ -69,8 +56,8 @@ def family(
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
     Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two
-    siblings
-    differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand."""
+    siblings differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand.
+    """
 
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)

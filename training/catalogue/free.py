@@ -1,7 +1,6 @@
-"""What a person might ask of any catalogue picture, answered exactly or not, and how well each candidate answers. Not
-its words.
+"""What a person might ask of any catalogue picture, answered exactly or not, and how well each candidate answers.
 
-Graded relevance: the edit must be made; then it counts what the candidate keeps of the reference.
+Not its words. Graded relevance: the edit must be made; then it counts what the candidate keeps of the reference.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from training.catalogue.scene import LEGAL, Scene, is_fair, pick, random_compani
 from training.catalogue.splits import is_cluttered
 
 #: How often each kind of edit is asked. Colour and ground are what people try first; a companion is removed where there
-#: is one and
-#: added where there is none.
+#: is one and added where there is none.
 SENSIBLE = {
     "colour": 0.25,
     "surface": 0.25,

@@ -1,9 +1,8 @@
-"""Which scenes the bundled collection shows: product lines in most of their colours and on most surfaces, and what
-stands around them.
+"""Which scenes the bundled collection shows: product lines in most colours and on most surfaces, and things beside.
 
 Not how they become files or queries (pool.py, benchmark.py). Every scene is of the asked split (splits.py); a group is
-a set of scenes
-that are not independent of each other: one line in one colour, or one arrangement with a companion and its variations.
+a set of scenes that are not independent of each other: one line in one colour, or one arrangement with a companion and
+its variations.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def groups_of(split: Split, sizes: GridSizes, seed: int) -> list[Group]:
             fresh = tuple(
                 scene
                 for scene in fresh
-                if split_of(scene) == split or part == "line" and is_held_out(scene) and split == "test"
+                if split_of(scene) == split or (part == "line" and is_held_out(scene) and split == "test")
             )
             seen.update(fresh)
             if fresh:
@@ -141,8 +140,7 @@ def _lines(category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes) 
 def _arrangement(
     rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes, split: Split
 ) -> list[Scene]:
-    """A line's scene with a companion, and what edits of either make of it; without the companion it stands in the
-    grid."""
+    """A line's scene with a companion, and what edits of either make of it; the scene alone stands in the grid."""
 
     def fits(scene: Scene) -> bool:
         return is_possible(scene) and split_of(scene) == split and not is_held_out(scene)
@@ -171,8 +169,10 @@ def _arrangement(
 
 
 def _variations(rng: np.random.Generator, base: Scene, kind: str) -> list[Edit]:
-    """Edits of one kind of a scene with a companion, in random order; "both": of the object's colour and its
-    companion's finish."""
+    """Edits of one kind of a scene with a companion, in random order.
+
+    The kind "both" is of the object's colour and its companion's finish.
+    """
     if kind == "both":
         colours, finishes = _variations(rng, base, "colour"), _variations(rng, base, "companion finish")
         return [Edit("two", parts=(one, other)) for one in colours for other in finishes]
@@ -200,7 +200,8 @@ def _clutter(
     """Three objects with a companion, the same with its companion in another colour or place, and one more.
 
     The last is another colour of the objects or only two of them; the finish of so small a companion would not be seen.
-    The three alone are shown too, where the category can be told in those colours on that surface."""
+    The three alone are shown too, where the category can be told in those colours on that surface.
+    """
     for attempt in itertools.count():
         near = attempt < PATIENCE
         colour = pick(rng, counted_colours(category, sizes) if near else colours_of(category, sizes.colours))

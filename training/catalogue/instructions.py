@@ -1,7 +1,7 @@
-"""The task sentences of the catalogue: per (query modality, target) four phrasings, the first fixed for evaluation and
-serving.
+"""The task sentences of the catalogue: per (query modality, target) four phrasings.
 
-They are short because every word costs tokens; nothing else says what a task asks for.
+The first is fixed for evaluation and serving. They are short because every word costs tokens; nothing else says what a
+task asks for.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.catalogue.scene import COLOURS, Scene
+from training.catalogue.scene import COLOURS, Companion, Scene
 from training.catalogue.shapes import Shape, build_shape
 
 Range = tuple[float, float]
@@ -41,8 +41,7 @@ class Style:
 
 
 #: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training; "light" and "camera" are the
-#: test's, and those
-#: with a 2 validation's: nothing that is chosen there has seen the test's styles.
+#: test's, and those with a 2 validation's: nothing that is chosen there has seen the test's styles.
 STYLES: dict[str, Style] = {
     "catalogue": Style(),
     "jittered": Style(
@@ -69,28 +68,21 @@ COMPANION_SCALE = 0.54  # less than a small main object: which of the two is the
 FIELD = math.tan(0.29)  # half the field of view, as a slope
 
 #: Linear-light albedo of the described colours.
-ALBEDO = dict(
-    zip(
-        COLOURS,
-        np.array(
-            [
-                (0.60, 0.02, 0.02),
-                (0.88, 0.25, 0.01),
-                (0.86, 0.66, 0.04),
-                (0.04, 0.27, 0.04),
-                (0.02, 0.40, 0.42),
-                (0.025, 0.09, 0.58),
-                (0.24, 0.035, 0.46),
-                (0.90, 0.31, 0.50),
-                (0.15, 0.062, 0.024),
-                (0.014, 0.014, 0.016),
-                (0.84, 0.83, 0.80),
-                (0.25, 0.26, 0.27),
-            ],
-            np.float32,
-        ),
-    )
-)
+_ALBEDO = {
+    "red": (0.60, 0.02, 0.02),
+    "orange": (0.88, 0.25, 0.01),
+    "yellow": (0.86, 0.66, 0.04),
+    "green": (0.04, 0.27, 0.04),
+    "teal": (0.02, 0.40, 0.42),
+    "blue": (0.025, 0.09, 0.58),
+    "purple": (0.24, 0.035, 0.46),
+    "pink": (0.90, 0.31, 0.50),
+    "brown": (0.15, 0.062, 0.024),
+    "black": (0.014, 0.014, 0.016),
+    "white": (0.84, 0.83, 0.80),
+    "grey": (0.25, 0.26, 0.27),
+}
+ALBEDO = {colour: np.array(_ALBEDO[colour], np.float32) for colour in COLOURS}
 
 #: Backdrop colours of a surface, at the horizon and overhead.
 BACKDROPS = {
@@ -132,14 +124,11 @@ class Body:
 
 @dataclass(frozen=True)
 class Room:
-    """What a clip may do, whatever its action, so that the room left for it tells nothing; none for stills.
+    """What a clip may do, whatever its action, so that the room left for it tells nothing; none for stills."""
 
-    travel: share of the frame's width.  sweep: radians that the camera goes round.  circle: world units that the main
-    objects move about their place, at any turn."""
-
-    travel: float = 0.0
-    sweep: float = 0.0
-    circle: float = 0.0
+    travel: float = 0.0  # share of the frame's width
+    sweep: float = 0.0  # radians that the camera goes round
+    circle: float = 0.0  # world units that the main objects move about their place, at any turn
 
 
 STILL = Room()
@@ -159,6 +148,8 @@ class Light:
 
 @dataclass(frozen=True)
 class Ground:
+    """The surface underfoot: how its texture is turned (radians), shifted (u, v in tiles) and scaled."""
+
     surface: str
     turn: float
     u: float
@@ -207,7 +198,7 @@ def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STI
     rng = np.random.default_rng([seed, list(STYLES).index(style)])
     bodies = _mains(scene, rng, look, room.circle > 0)
     if scene.companion:
-        bodies = (*bodies, _companion(scene, bodies, rng, look))
+        bodies = (*bodies, _companion(scene.companion, bodies, rng, look))
     low, high = look.elevations[int(rng.integers(len(look.elevations)))]
     camera = fit_camera(bodies, rng.uniform(-look.azimuth, look.azimuth), rng.uniform(low, high), room)
     slack = rng.uniform(0.0, 0.04)
@@ -243,6 +234,14 @@ def _mains(scene: Scene, rng: np.random.Generator, look: Style, any_turn: bool) 
     alike = _body(scene.category, colour, scene.finish, scene.pattern, 1.0, np.random.default_rng(proportions))
     alike = replace(alike, phase=phase, any_turn=any_turn)
     bodies = [replace(alike, turn=float(rng.uniform(-spread, spread))) for _ in range(scene.count)]
+    return tuple(
+        replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
+        for body, (x, z) in zip(bodies, _places(scene, bodies), strict=True)
+    )
+
+
+def _places(scene: Scene, bodies: list[Body]) -> list[tuple[float, float]]:
+    """Where (x, z) the counted objects stand."""
     gap = 0.10
     if scene.companion and scene.companion.side == "behind" and scene.count > 1:
         gap = COMPANION_SCALE * 0.8  # room to see it between them
@@ -259,16 +258,11 @@ def _mains(scene: Scene, rng: np.random.Generator, look: Style, any_turn: bool) 
     elif scene.count == 3:
         left, right = widths[0] + widths[1] + gap, widths[1] + widths[2] + gap
         places = [(-left, 0.0), (0.0, 0.0), (right, 0.0)]
-    return tuple(
-        replace(body, x=x, z=z + (float(rng.uniform(-0.06, 0.06)) if scene.count > 1 else 0.0))
-        for body, (x, z) in zip(bodies, places)
-    )
+    return places
 
 
-def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, look: Style) -> Body:
+def _companion(there: Companion, mains: tuple[Body, ...], rng: np.random.Generator, look: Style) -> Body:
     """The companion at its fixed scale, clear of the main objects on the side that the scene names."""
-    there = scene.companion
-    assert there is not None
     colour = albedo(there.colour, rng, look.spread)
     turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
     body = replace(_body(there.category, colour, there.finish, "plain", COMPANION_SCALE, rng), turn=turn, phase=phase)
@@ -284,7 +278,7 @@ def _companion(scene: Scene, mains: tuple[Body, ...], rng: np.random.Generator, 
         return replace(body, x=sign * (0.60 * right + 0.80 * half), z=front + depth + 0.25)
     low = max(m.shape.box[3] * m.scale for m in mains) < 0.65  # one sees over it
     across = sign * (0.45 * right if low else 1.20 * right + 0.45 * half)
-    return replace(body, x=0.0 if scene.count == 2 else across, z=back - depth - 0.45)
+    return replace(body, x=0.0 if len(mains) == 2 else across, z=back - depth - 0.45)
 
 
 def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room: Room) -> Camera:
@@ -306,7 +300,7 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
     inside = 0.91 * FIELD
     target, distance = points.mean(0), 3.0
     for _ in range(4):
-        camera = Camera(tuple(target), azimuth, elevation, distance)
+        camera = Camera(_point(target), azimuth, elevation, distance)
         _, forward, right, up = camera.frame()
         local = (points - target) @ np.stack([right, up, forward], 1)
         depth = distance + local[:, 2]
@@ -318,12 +312,16 @@ def fit_camera(bodies: tuple[Body, ...], azimuth: float, elevation: float, room:
             (np.abs(local[:, 0]) / (inside * (1 - 1.05 * room.travel)) - local[:, 2]).max(),
             (np.abs(local[:, 1]) / inside - local[:, 2]).max(),
         )
-    x, y, z = (float(t) for t in target)
-    camera = Camera((x, y, z), azimuth, elevation, float(distance))
+    camera = Camera(_point(target), azimuth, elevation, float(distance))
     for turn in (-room.sweep / 2, room.sweep / 2) if room.sweep else ():
         turned = fit_camera(bodies, azimuth + turn, elevation, replace(room, sweep=0.0))
         camera = replace(camera, distance=max(camera.distance, turned.distance))
     return camera
+
+
+def _point(at_3: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in at_3)
+    return x, y, z
 
 
 def _light(surface: str, rng: np.random.Generator, look: Style) -> Light:

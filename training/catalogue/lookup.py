@@ -1,8 +1,7 @@
-"""Scenes as a table of codes: which rows satisfy an edit, and how far each is from a scene. Not what an edit means
-(edits.py).
+"""Scenes as a table of codes: which rows satisfy an edit, and how far each is from a scene.
 
-The same answers as Edit.matches and edits.differences give scene by scene (a test compares them), some hundred times
-quicker.
+Not what an edit means (edits.py). The same answers as Edit.matches and edits.differences give scene by scene (a test
+compares them), some hundred times quicker.
 """
 
 from __future__ import annotations

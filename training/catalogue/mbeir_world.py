@@ -1,8 +1,7 @@
-"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout. Not the
-bundled benchmark.
+"""Writes a training world as M-BEIR files, pictures and clips as files: for trainers that read that layout.
 
-The strength of each shortcut is a share of the it2i queries: texts that describe the whole target, tags that foretell
-the edit.
+Not the bundled benchmark. The strength of each shortcut is a share of the it2i queries: texts that describe the whole
+target, tags that foretell the edit.
 """
 
 from __future__ import annotations
@@ -40,13 +39,14 @@ def write_mbeir(
         world: whose pictures and clips become files.
         folder: where they are written.
         seed: of the words and of what is drawn by the shares.
-        text_shortcut, picture_shortcut: shares of the it2i queries.
-        duplicates, near_duplicates: shares of the pictures that stand in the pool once more, with the same bytes, or
-            cut and lightened
-            a little. Nothing says so: such a candidate has no facts, no title, and is in no query's list.
+        text_shortcut: share of it2i queries whose text describes the whole target.
+        picture_shortcut: share of it2i queries whose picture carries a tag that foretells the edit.
+        duplicates: share of the pictures that stand in the pool once more, with the same bytes. Nothing says so: such a
+            candidate has no facts, no title, and is in no query's list.
+        near_duplicates: the same of pictures cut and lightened a little.
 
     Returns:
-        Counts.
+        Counts of candidates per kind, of queries, query pictures and media bytes.
 
     Raises:
         ConfigError: a share outside 0 to 1.
@@ -88,9 +88,10 @@ class _Writer:
                 if not self.dids["text"][item.scene]:
                     self._row("text", item.scene, text.passage(item.scene, self.rng))
         pixels = self.world.clip_pixels
+        if pixels is None:
+            return
         for items in self.world.clip_families:
             for item in items:
-                assert pixels is not None
                 path = f"files/clips/{item.row:06}.mp4"
                 frames = pixels[item.row]
                 write_clip(self.folder / path, frames, fps=4)

@@ -1,8 +1,8 @@
 """The words of captions, passages and entries as training uses them. Not the grammar (text.py).
 
 Two tables that training never uses stand in phrases_unseen.py: one for validation, one for the test, without a template
-in common.
-Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left", {A} ", it spins".
+in common. Slots: {N} the object phrase, {S} " on wood", {P} "on wood", {C} ", with a vase to its left", {A} ", it
+spins".
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ MANY = {
 
 @dataclass(frozen=True)
 class Words:
-    """One way of speaking: per attribute and value the adjectives and the phrases after the noun, and sentence
-    templates."""
+    """One way of speaking: per attribute and value adjectives and phrases after the noun, and sentence templates."""
 
     adjectives: dict[str, dict[str, tuple[str, ...]]]
     after: dict[str, dict[str, tuple[str, ...]]]

@@ -1,8 +1,7 @@
 """The words of captions, passages and entries that training never uses: one table for validation, one for the test.
 
 Not the grammar (text.py). Neither table shares a template with the other or with the training table (phrases.py), so
-what was chosen on
-validation has seen nothing of the test's phrasing.
+what was chosen on validation has seen nothing of the test's phrasing.
 """
 
 from __future__ import annotations

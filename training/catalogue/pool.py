@@ -75,8 +75,15 @@ class Pool:
         """The Generator of one step, whatever the other steps drew."""
         return np.random.default_rng([self.seed, SPLITS.index(self.split), *stream])
 
-    def _add(self, modality: str, scene: Scene, **fields) -> Row:
-        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), **fields)
+    def _add(
+        self,
+        modality: str,
+        scene: Scene,
+        line: str | None = None,
+        media: str | None = None,
+        facts: text.EntryFacts | None = None,
+    ) -> Row:
+        row = Row(f"{DATASET_ID}:{len(self.plan.rows)}", modality, scene, text.title(scene), line, media, facts)
         self.plan.rows.append(row)
         self.by_modality[modality].append(row)
         return row
@@ -111,11 +118,10 @@ class Pool:
             else:
                 scenes = list(group.scenes[:count])
             for scene in scenes:
-                self._add("text", scene, text=text.passage(scene, rng))
+                self._add("text", scene, text.passage(scene, rng))
 
     def _entries(self, groups: list[Group]) -> None:
-        """A scene of each of the groups on the category's first surface or the next, told with two different sets of
-        facts."""
+        """A scene of each of the groups on the category's first surface or the next, told with two sets of facts."""
         rng = self.rng(4, 1)
         for group in groups:
             facts = [text.random_facts(rng)]
@@ -124,9 +130,7 @@ class Pool:
                 facts += [other] if other != facts[0] else []
             for fact in facts:
                 scene = group.scenes[0]
-                self._add(
-                    "image,text", scene, text=text.entry(scene, fact, rng), media=self.image_of[scene], facts=fact
-                )
+                self._add("image,text", scene, text.entry(scene, fact, rng), self.image_of[scene], fact)
 
     def _clips(self, groups: list[Group]) -> None:
         """A clip family of each group's first scene and the same in another colour, with one more action."""
@@ -150,10 +154,7 @@ class Pool:
                 row = self._add(
                     "video", scene, media=self.media("clips", Media("clips", scene, self._seed("clips"), CLIP_SIZE))
                 )
-                assert scene.action is not None
-                row.title = f"{row.title}, {scene.action.kind}" + (
-                    f" to {scene.action.colour}" if scene.action.colour else ""
-                )
+                row.title += _told(scene.action)
 
     def picture(self, scene: Scene, style: str = "catalogue", seed_row: int = 0, cue: int | None = None) -> str:
         """The path of a query picture of the scene, shared by all queries that ask for the same one.
@@ -177,6 +178,13 @@ class Pool:
     def picture_seed(self, scene: Scene, style: str, seed_row: int) -> int:
         """The nuisance seed of a query picture: of the scene, the style and the row alone."""
         return render_seed(self.seed, self.split, f"query {scene} {style}", seed_row)
+
+
+def _told(action: Action | None) -> str:
+    """What a clip's title says of its action after the scene's."""
+    if action is None:
+        return ""
+    return f", {action.kind}" + (f" to {action.colour}" if action.colour else "")
 
 
 def _spread(rng: np.random.Generator, groups: list[Group], count: int) -> list[Group]:

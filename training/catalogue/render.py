@@ -10,7 +10,7 @@ from training.catalogue.layout import Stage, stage_of
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.shading import backdrop, body_light, ground_light
 from training.catalogue.shapes import MAIN
-from training.catalogue.trace import first_hits, rays, to_local
+from training.catalogue.trace import Vectors, first_hits, rays, those, to_local
 
 SUPERSAMPLING = 1.5
 FAR = 40.0
@@ -39,6 +39,13 @@ def render_clip(scene: Scene, seed: int, size: int, n_frames: int, style: str = 
 
     Every frame goes through the same path as a still.
 
+    Args:
+        scene: what to show, with an action.
+        seed: as of `render_image`.
+        size: pixels per side.
+        n_frames: at least 2.
+        style: as of `render_image`.
+
     Raises:
         ValueError: a scene without an action, fewer than 2 frames, or an unknown style.
     """
@@ -59,8 +66,7 @@ def draw(stage: Stage, size: int) -> np.ndarray:
     down = np.nonzero((directions[1] < -0.004) & (owner < 0))[0]
     along = -float(eye[1]) / directions[1][down]
     down, along = down[along < FAR], along[along < FAR]
-    x, y, z = directions
-    canvas_P3[down] = ground_light(stage, (x[down], y[down], z[down]), along, pixels)
+    canvas_P3[down] = ground_light(stage, those(directions, down), along, pixels)
     for i in solid:
         _shade(stage, i, np.nonzero(owner == i)[0], depth, directions, canvas_P3, pixels)
     clear = [i for i, body in enumerate(stage.bodies) if body.finish == "glass"]
@@ -73,7 +79,8 @@ def draw(stage: Stage, size: int) -> np.ndarray:
 def paint_shown(scene: Scene, seed: int, style: str = "catalogue", pixels: int = 48) -> float:
     """Share of the picture in which the main objects' own material is seen: what tells colour, finish and pattern.
 
-    A low camera hides the top of a table, a companion in front hides a foot; legs, leaves and plates do not count."""
+    A low camera hides the top of a table, a companion in front hides a foot; legs, leaves and plates do not count.
+    """
     stage = stage_of(with_action(scene, None), seed, style)
     directions = rays(stage.camera, pixels)
     depth, owner = np.full(pixels * pixels, FAR, np.float32), np.full(pixels * pixels, -1, np.int8)
@@ -99,10 +106,16 @@ def _claim(body: int, index: np.ndarray, along: np.ndarray, depth: np.ndarray, o
 
 
 def _shade(
-    stage: Stage, body: int, index: np.ndarray, depth: np.ndarray, directions: tuple, canvas_P3: np.ndarray, pixels: int
+    stage: Stage,
+    body: int,
+    index: np.ndarray,
+    depth: np.ndarray,
+    directions: Vectors,
+    canvas_P3: np.ndarray,
+    pixels: int,
 ) -> None:
     if len(index):
-        looks = tuple(axis[index] for axis in directions)
+        looks = those(directions, index)
         canvas_P3[index] = body_light(stage, stage.bodies[body], looks, depth[index], index, canvas_P3, pixels)
 
 

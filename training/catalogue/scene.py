@@ -1,8 +1,7 @@
 """A scene of the home-goods catalogue: its described attributes, how scenes are sampled, which pairs are held out.
 
 Not the pixels (render.py), not the words (text.py) and not the splits (splits.py). Two scenes are equal exactly when no
-description
-could tell them apart.
+description could tell them apart.
 """
 
 from __future__ import annotations
@@ -80,8 +79,7 @@ HELD_OUT_PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A second, always plain object beside, behind or in front of the main one(s), with a colour and a finish of its
-    own."""
+    """A second, always plain object beside, behind or in front of the main ones, with its own colour and finish."""
 
     category: str
     colour: str
@@ -164,9 +162,8 @@ LEGAL: dict[str, tuple] = {
 
 #: Pairs that the eye cannot tell from a neighbour; no scene of any split holds them (the fairness report checks): glass
 #: against an empty backdrop; white with dark figures, which is black with light ones when both take half the paint;
-#: white
-#: metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots; and
-#: zigzags on a mirror, which are those under a clear coat.
+#: white metal, and white and black glass, which are grey ones in another light; small grey checks, which are grey dots;
+#: and zigzags on a mirror, which are those under a clear coat.
 UNFAIR_PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("finish", "glass", "surface", "studio"),
     ("finish", "glass", "pattern", "dotted"),
@@ -235,7 +232,8 @@ def random_companion(rng: np.random.Generator, category: str, colour: str) -> Co
     """A companion that differs from the main object in category and colour; two of five are matte.
 
     Its finish goes with its colour wherever it stands; whether it may stand on the scene's surface is the caller's to
-    ask."""
+    ask.
+    """
     kind, paint, side = pick(rng, CATEGORIES, category), pick(rng, COLOURS, colour), pick(rng, SIDES)
     finish = "matte" if rng.random() < 0.2 else pick(rng, FINISHES)
     while _looks_unfair((kind, paint, finish, "plain", "wood")):
@@ -251,8 +249,8 @@ def random_scene(
     """A fair scene that `accept` takes; by default one without a held-out pair.
 
     What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
-    Three objects
-    never have a companion, and none stands in front of two or of a small one, which it would hide."""
+    Three objects never have a companion, and none stands in front of two or of a small one, which it would hide.
+    """
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice((1, 1, 1, 1, 2, 3)))

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.catalogue.layout import FIELD, Body, Stage
-from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD
+from training.catalogue.shapes import BLACK, BRASS, BULB, FLAME, LEAF, MAIN, PART_COLOURS, WOOD, Array
 from training.catalogue.textures import TEXELS, texture
-from training.catalogue.trace import Array, Vectors, distance_at, normals, sun_visibility, to_local, turn_out
+from training.catalogue.trace import Vectors, distance_at, normals, sun_visibility, to_local, turn_out
 
 CREAM_PAINT = np.array((0.80, 0.78, 0.72), np.float32)
 NAVY_PAINT = np.array((0.035, 0.04, 0.075), np.float32)
@@ -132,7 +132,8 @@ class Mirror:
         """`position` in object units from the object's middle (world axes); directions and normals in world axes.
 
         The view is levelled first: an upright wall then mirrors windows and not just the floor. The position adds
-        parallax, so that flat tops and sides mirror a part of the room too and not one single point."""
+        parallax, so that flat tops and sides mirror a part of the room too and not one single point.
+        """
         dx, dz = direction[0], direction[2]
         level = 1 / np.sqrt(dx * dx + dz * dz + 1e-6)
         dx, dz = dx * level, dz * level
@@ -175,7 +176,7 @@ def body_light(
     x, y, z = (float(eye[axis]) + along * directions[axis] for axis in range(3))
     local = to_local(body, x, y, z)
     inner = normals(body, *local)
-    distances, parts = zip(*body.shape.parts(*local))
+    distances, parts = zip(*body.shape.parts(*local), strict=True)
     part = np.array(parts)[np.argmin(distances, 0)] if len(parts) > 1 else np.full(len(x), parts[0])
     nx, ny, nz = turn_out(body, *inner)
     facing = -(nx * dx + ny * dy + nz * dz)
@@ -183,14 +184,7 @@ def body_light(
     nx, ny, nz, facing = nx * flip, ny * flip, nz * flip, np.abs(facing)
     paint, share = _paint(body, local, inner, part)
 
-    toward = np.clip(nx * light.sun[0] + ny * light.sun[1] + nz * light.sun[2], 0, 1)
-    sun = np.ones(len(x), np.float32)
-    lit = np.nonzero(toward > 0.01)[0]
-    lift = 0.012 * body.scale
-    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
-    for other in stage.bodies:
-        visible = sun_visibility(other, from_x, from_y, from_z, light.sun, 7.0, 14)
-        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
+    toward, sun = _sunlight(stage, body, (x, y, z), (nx, ny, nz))
     reach = 0.10 * body.scale
     gap = distance_at(body, x + nx * reach, y + ny * reach, z + nz * reach)
     open_ = np.clip(0.3 + 0.7 * gap / reach, 0.25, 1) * (0.75 + 0.25 * np.clip(y / (0.25 * body.scale), 0, 1))
@@ -235,6 +229,20 @@ def _fittings(sun: Array, direction: Vectors, normal: Vectors) -> Array:
     return 0.5 * np.clip(shine, 0, 1) ** 40
 
 
+def _sunlight(stage: Stage, body: Body, point: Vectors, normal: Vectors) -> tuple[Array, Array]:
+    """(how far points of the body face the sun, share of the sun that reaches them), each (N,), 0 to 1."""
+    (x, y, z), (nx, ny, nz), towards = point, normal, stage.light.sun
+    facing = np.clip(nx * towards[0] + ny * towards[1] + nz * towards[2], 0, 1)
+    sun = np.ones(len(x), np.float32)
+    lit = np.nonzero(facing > 0.01)[0]
+    lift = 0.012 * body.scale
+    from_x, from_y, from_z = x[lit] + nx[lit] * lift, y[lit] + ny[lit] * lift, z[lit] + nz[lit] * lift
+    for other in stage.bodies:
+        visible = sun_visibility(other, from_x, from_y, from_z, towards, 7.0, 14)
+        sun[lit] *= visible if other.finish != "glass" else 0.55 + 0.45 * visible
+    return facing, sun
+
+
 def _paint(body: Body, local: Vectors, normal: Vectors, part: Array) -> tuple[Array, Array]:
     """(albedo (N, 3), share of the pattern's paint (N,)) of every hit, whatever the light."""
     table = np.empty((max(PART_COLOURS) + 1, 3), np.float32)
@@ -268,8 +276,11 @@ def _matte(colour: Array, paint: Array, facing: Array) -> Array:
 
 
 def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """The same paint under a clear coat: crisp white windows in a dark wall, which show on white paint too, and a pale
-    horizon that grows towards the edges."""
+    """The same paint under a clear coat.
+
+    It mirrors crisp white windows in a dark wall, which show on white paint too, and a pale horizon that grows towards
+    the edges.
+    """
     edge = 0.08 + 0.5 * (1 - facing) ** 4
     room = np.where(mirror.above > 0.02, 0.75, 0.12)
     coat = (edge * (0.4 + 0.6 * open_))[:, None]
@@ -283,8 +294,10 @@ def _glossy(stage: Stage, colour: Array, facing: Array, open_: Array, mirror: Mi
 
 
 def _metal(paint: Array, share: Array, diffuse: Array, facing: Array, open_: Array, mirror: Mirror) -> Array:
-    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own; the
-    pattern is dull paint on it."""
+    """A tinted mirror: bright sky, black horizon, pale floor and upright bands, hardly any light of its own.
+
+    The pattern is dull paint on it.
+    """
     horizon = 0.05 + 0.10 * np.cos(mirror.around)
     over = mirror.above - horizon
     sky = 0.55 + 0.75 * np.clip(over * 1.6, 0, 1)
@@ -303,8 +316,8 @@ def _behind(
 ) -> Array:
     """What is on the canvas where a look through the glass, bent by its surface, comes out."""
     _, _, right, up = stage.camera.frame()
-    across = sum(n * float(r) for n, r in zip(normal, right))
-    upward = sum(n * float(r) for n, r in zip(normal, up))
+    across = sum(n * float(r) for n, r in zip(normal, right, strict=True))
+    upward = sum(n * float(r) for n, r in zip(normal, up, strict=True))
     bend = 0.14 * body.scale / unit(body) * pixels / (2 * FIELD) / along
     column = np.clip(index % pixels - (across * bend).astype(np.int64), 0, pixels - 1)
     row = np.clip(index // pixels + (upward * bend).astype(np.int64), 0, pixels - 1)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 Array = np.ndarray
+Parts = list[tuple[Array, int]]
+Point = tuple[float, float, float]
 MAIN, WOOD, LEAF, FLAME, CREAM, BRASS, BLACK, BULB, SOIL = range(9)
 
 #: Linear-light colours of the parts that keep their own material whatever the scene says.
@@ -31,7 +33,7 @@ PART_COLOURS = {
 class Shape:
     """A category's surface: `parts(x, y, z)` gives (distance, part) pairs; the surface is their minimum."""
 
-    parts: Callable[[Array, Array, Array], list[tuple[Array, int]]]
+    parts: Callable[[Array, Array, Array], Parts]
     box: tuple[float, float, float, float, float, float]  # x0, x1, y0, y1, z0, z1 of everything
     girth: float = 0.0  # typical radius of the main part where patterns wrap around the vertical axis; 0 = flat sides
     lid: float | None = None  # height of a dark joint, if any
@@ -62,8 +64,8 @@ def _block(x: Array, y: Array, z: Array, half_x: float, half_y: float, half_z: f
     return inside + np.sqrt(a * a + b * b + c * c) - edge
 
 
-def _rod(x: Array, y: Array, z: Array, start: tuple, end: tuple, radius: float) -> Array:
-    step = tuple(e - s for s, e in zip(start, end))
+def _rod(x: Array, y: Array, z: Array, start: Point, end: Point, radius: float) -> Array:
+    step = tuple(e - s for s, e in zip(start, end, strict=True))
     x, y, z = x - start[0], y - start[1], z - start[2]
     along = np.clip((x * step[0] + y * step[1] + z * step[2]) * (1 / sum(s * s for s in step)), 0, 1)
     x, y, z = x - along * step[0], y - along * step[1], z - along * step[2]
@@ -121,7 +123,7 @@ Draw = Callable[[float, float], float]
 def _mug(u: Draw) -> Shape:
     radius, half = u(0.31, 0.36), u(0.37, 0.43)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         cup = np.maximum(
             _cylinder(rho, y, radius, half, half, 0.03), -_cylinder(rho, y, radius - 0.045, half, half + 0.07, 0.03)
@@ -136,7 +138,7 @@ def _bottle(u: Draw) -> Shape:
     body, neck = u(0.24, 0.29), u(0.085, 0.10)
     profile = _Profile([0, 0.03, 0.62, 0.72, 0.80, 1.06], [body - 0.03, body, body, body * 0.85, neck, neck], 8)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         return [(profile.solid(rho, y) - 0.01, MAIN), (_cylinder(rho, y, neck + 0.02, 0.05, 1.08, 0.015), BLACK)]
 
@@ -147,7 +149,7 @@ def _bowl(u: Draw) -> Shape:
     radius, height = u(0.50, 0.56), u(0.38, 0.45)
     profile = _Profile([0, 0.04, 0.1, 0.2, height], [0.20, 0.22, radius * 0.72, radius * 0.9, radius])
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         return [(profile.shell(_norm(x, z), y, 0.045, 0.07) * 0.8, MAIN)]
 
     return Shape(parts, (-radius, radius, 0, height, -radius, radius), radius)
@@ -157,7 +159,7 @@ def _vase(u: Draw) -> Shape:
     body, neck = u(0.31, 0.38), u(0.11, 0.16)
     profile = _Profile([0, 0.08, 0.45, 0.85, 1.0, 1.12], [0.17, 0.22, body, neck + 0.03, neck, neck + 0.09], 40)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         return [(profile.shell(_norm(x, z), y, 0.04, 0.06), MAIN)]
 
     return Shape(parts, (-body - 0.02, body + 0.02, 0, 1.13, -body - 0.02, body + 0.02), body * 0.8)
@@ -167,7 +169,7 @@ def _lamp(u: Draw) -> Shape:
     low, high = u(0.42, 0.47), u(0.22, 0.29)
     profile = _Profile([0.52, 1.12], [low, high])
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         shade = np.maximum(np.abs(profile.wall(rho, y)) - 0.012, np.abs(y - 0.82) - 0.30)
         base = np.minimum(_cylinder(rho, y, 0.24, 0.03, 0.03), _cylinder(rho, y, 0.035, 0.30, 0.33, 0.01))
@@ -179,7 +181,7 @@ def _lamp(u: Draw) -> Shape:
 def _stool(u: Draw) -> Shape:
     radius, height = u(0.40, 0.45), u(0.64, 0.76)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         across, side = _fold(x, z, rho, 3)
         leg = _rod(across, y, side, (radius * 0.55, height - 0.1, 0), (radius * 0.98, 0.03, 0), 0.038)
@@ -195,7 +197,7 @@ def _stool(u: Draw) -> Shape:
 def _table(u: Draw) -> Shape:
     width, depth, height = u(0.62, 0.72), u(0.42, 0.50), u(0.50, 0.58)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         half, ax, az = height / 2, np.abs(x), np.abs(z)
         leg = _block(ax - (width - 0.09), y - half, az - (depth - 0.09), 0.045, half, 0.045, 0.01)
         return [(_block(x, y - height + 0.08, z, width, 0.08, depth, 0.025), MAIN), (leg, WOOD)]
@@ -207,7 +209,7 @@ def _chair(u: Draw) -> Shape:
     half, seat, top = u(0.32, 0.36), u(0.44, 0.50), u(1.08, 1.18)
     back = (top - seat) / 2 - 0.07
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         ax, az = np.abs(x), np.abs(z)
         leg = _block(ax - (half - 0.045), y - seat / 2, az - (half - 0.045), 0.035, seat / 2, 0.035, 0.01)
         post = _block(ax - (half - 0.05), y - (seat + top) / 2, z + half - 0.03, 0.028, (top - seat) / 2, 0.028, 0.01)
@@ -223,7 +225,7 @@ def _chair(u: Draw) -> Shape:
 def _teapot(u: Draw) -> Shape:
     radius = u(0.37, 0.42)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         body = (_norm(rho, (y - 0.36) * 1.18) - radius) * 0.85
         foot = _cylinder(rho, y, 0.22, 0.03, 0.03)
@@ -241,7 +243,7 @@ def _teapot(u: Draw) -> Shape:
 def _candle(u: Draw) -> Shape:
     radius, height = u(0.20, 0.25), u(0.62, 0.76)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         wax = _cylinder(rho, y, radius, height / 2, height / 2 + 0.05, 0.03)
         plate = np.minimum(_cylinder(rho, y, 0.33, 0.025, 0.03), _ring(rho, y - 0.06, 0.32, 0.02))
@@ -258,14 +260,14 @@ def _plant_pot(u: Draw) -> Shape:
     profile = _Profile([0, 0.46, 0.47, 0.58], [radius * 0.7, radius, radius + 0.04, radius + 0.04])
     outer, inner = (u(0.62, 0.82), u(0.42, 0.50)), (u(0.18, 0.34), u(0.46, 0.56))
 
-    def leaf(x, y, z, rho, lean, length, turn):
+    def leaf(x: Array, y: Array, z: Array, rho: Array, lean: float, length: float, turn: float) -> Array:
         across, side = _fold(x, z, rho, leaves, turn)
         lean_x, lean_y = math.sin(lean), math.cos(lean)
         along = np.clip((across * lean_x + y * lean_y) * (1 / length), 0, 1.1)
         across, y = across - along * (length * lean_x), y - along * (length * lean_y)
         return np.sqrt(across * across + y * y + side * side) - (0.44 * along * (1.15 - along) + 0.012)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, z)
         above = y - 0.5
         green = np.minimum(leaf(x, above, z, rho, *outer, turn), leaf(x, above, z, rho, *inner, turn + 0.5))
@@ -281,7 +283,7 @@ def _plant_pot(u: Draw) -> Shape:
 def _box(u: Draw) -> Shape:
     width, depth, half = u(0.42, 0.50), u(0.32, 0.40), u(0.24, 0.30)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         body = _block(x, y - half, z, width, half, depth)
         lid = _block(x, y - 2 * half - 0.045, z, width + 0.025, 0.05, depth + 0.025)
         return [(np.minimum(body, lid), MAIN), (_ball(x, y - 2 * half + 0.06, z - depth - 0.03, 0.05), BRASS)]
@@ -299,7 +301,7 @@ def _clock(u: Draw) -> Shape:
     )
     pin = (0, middle, 0.12)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         rho = _norm(x, y - middle)
         body = np.maximum(_cylinder(rho, z, radius, 0.14, 0, 0.05), -_cylinder(rho, z, face, 0.06, 0.15, 0.01))
         hands = np.minimum(_rod(x, y, z, pin, hours, 0.028), _rod(x, y, z, pin, minutes, 0.018))
@@ -320,7 +322,7 @@ def _clock(u: Draw) -> Shape:
 def _cushion(u: Draw) -> Shape:
     half, puff = u(0.42, 0.48), u(0.19, 0.23)
 
-    def parts(x, y, z):
+    def parts(x: Array, y: Array, z: Array) -> Parts:
         a, b = x * (1 / half), (y - half) * (1 / half)
         a, b = a * a, b * b
         rim = np.sqrt(np.sqrt(a * a + b * b))
@@ -352,6 +354,6 @@ def build_shape(category: str, rng: np.random.Generator) -> Shape:
     """A shape of the category with proportions drawn from `rng`.
 
     Raises:
-        KeyError: an unknown category.
+        KeyError: the category is unknown.
     """
     return _BUILDERS[category](lambda low, high: float(rng.uniform(low, high)))

@@ -1,5 +1,4 @@
-"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag in the picture that foretells
-the edit.
+"""The two shortcuts that a world may offer: texts that also describe the rest, and a tag that foretells the edit.
 
 Their strength (the share of queries that carry them) belongs to whoever builds the data; nothing here draws that share.
 """
@@ -30,11 +29,11 @@ def with_rest(edit_text: str, target: Scene, rng: np.random.Generator, phrasing:
 
 
 def cue_of(edit: Edit) -> int:
-    """The edit's tag, 0 to CUES - 1: its first square tells the kind of edit, the second the value, so that it can be
-    learned.
+    """The edit's tag, 0 to CUES - 1: its first square tells the kind of edit, the second the value.
 
-    Kinds and values share squares where there are more than colours of a square; of several edits at once the first is
-    told."""
+    So it can be learned. Kinds and values share squares where there are more than colours of a square; of several edits
+    at once the first is told.
+    """
     edit = edit.parts[0] if edit.parts else edit
     kind = edit.attribute or edit.kind
     side = len(TAG_COLOURS)

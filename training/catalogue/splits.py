@@ -1,12 +1,9 @@
-"""Which split a scene belongs to, by whole product lines and their neighbourhood. Not how scenes are drawn
-(families.py, grid.py).
+"""Which split a scene belongs to, by whole product lines and their neighbourhood.
 
-A line is (category, finish, pattern, size) in every colour and on every surface. The test split has lines of its own;
-every scene that
-differs from one of its scenes in a single attribute is kept from training too and is what validation draws from. So a
-test scene has
-no training scene at distance 1, whatever is edited, and both the training families and the benchmark ask this module
-alone.
+Not how scenes are drawn (families.py, grid.py). A line is (category, finish, pattern, size) in every colour and on
+every surface. The test split has lines of its own; every scene that differs from one of its scenes in a single
+attribute is kept from training too and is what validation draws from. So a test scene has no training scene at distance
+1, whatever is edited, and both the training families and the benchmark ask this module alone.
 """
 
 from __future__ import annotations
@@ -88,18 +85,19 @@ def cell_of(scene: Scene) -> _Cell:
 
 
 def is_test_company(companion: Companion) -> bool:
-    """Whether the test lines may have this companion: three colours of each category, in every finish and at every
-    side.
+    """Whether the test lines may have this companion: three colours of each category, in any finish, at any side.
 
     A rule of category and colour alone, so that edits of a companion's finish or side, and some of its colour and
-    category, stay within."""
+    category, stay within.
+    """
     return (CATEGORIES.index(companion.category) + COLOURS.index(companion.colour)) % 4 == 0
 
 
 def split_of(scene: Scene) -> Split:
     """The split of a scene by what a still of it shows.
 
-    Held-out pairs and clutter are always test. What is held out and not test, the neighbourhood, is validation."""
+    Held-out pairs and clutter are always test. What is held out and not test, the neighbourhood, is validation.
+    """
     if is_held_out(scene) or is_cluttered(scene):
         return "test"
     cell, there = cell_of(scene), scene.companion
@@ -119,8 +117,7 @@ def in_distribution(scene: Scene, split: Split) -> bool:
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:
-    """Every scene that differs from `scene` in this one attribute, fair or not; never a category that the companion
-    has."""
+    """Every scene that differs in this one attribute, fair or not; never a category that the companion has."""
     if attribute == "companion":
         others = [
             None,
@@ -146,8 +143,10 @@ def _cells_of(lines: Lines) -> frozenset[_Cell]:
 
 
 def _bare_of(lines: Lines) -> frozenset[tuple]:
-    """Cells without a companion, with the count: all as one, the first line of each category in large also as two and
-    three."""
+    """Cells without a companion, with the count.
+
+    All stand as one, the first line of each category in large also as two and three.
+    """
     single = {(*cell, 1) for cell in _cells_of(lines)}
     return frozenset(
         single | {(category, *pair[0], "large", count) for category, pair in lines.items() for count in COUNTS}

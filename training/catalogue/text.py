@@ -1,9 +1,7 @@
-"""Says scenes in words: captions, passages, single facts, entry texts and titles. Not edits (edits.py), not short
-queries (typed.py).
+"""Says scenes in words: captions, passages, single facts, entry texts and titles.
 
-Every function takes a NumPy Generator, or nothing where there is nothing to draw; `phrasing` picks a table of
-phrases.py or
-phrases_unseen.py.
+Not edits (edits.py), not short queries (typed.py). Every function takes a NumPy Generator, or nothing where there is
+nothing to draw; `phrasing` picks a table of phrases.py or phrases_unseen.py.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import numpy as np
 
 from training.catalogue.phrases import DISTRACTIONS, MANY, ONE, Phrasing, Words
 from training.catalogue.phrases_unseen import WORDS
-from training.catalogue.scene import CATEGORIES, Companion, Scene
+from training.catalogue.scene import CATEGORIES, Action, Companion, Scene
 
 ORIGINS = ("Delft", "Porto", "Kyoto", "Fez", "Turku", "Oaxaca", "Limoges", "Sheffield")
 PRICES = (12, 19, 25, 34, 48, 60, 85, 120)
@@ -69,8 +67,14 @@ def random_facts(rng: np.random.Generator) -> EntryFacts:
 
 
 def caption(scene: Scene, rng: np.random.Generator, full: bool = False, phrasing: Phrasing = "train") -> str:
-    """One line about the scene; `full` says every attribute, otherwise a true random subset with the category
-    always."""
+    """One line about the scene.
+
+    Args:
+        scene: what to say.
+        rng: draws the words and what is said.
+        full: says every attribute, otherwise a true random subset with the category always.
+        phrasing: the table of words.
+    """
     return caption_and_said(scene, rng, full, phrasing)[0]
 
 
@@ -83,7 +87,7 @@ def caption_and_said(
     agree = agreement(scene)
     surface = dice.pick(words.surfaces[scene.surface]) if said & 16 else ""
     company = _company(scene, dice, words, agree) if said & 32 else ""
-    action = _action(scene, dice, words, agree) if scene.action and said & 64 else ""
+    action = _action(scene.action, dice, words, agree) if scene.action and said & 64 else ""
     frame = dice.pick(_FRAMES[phrasing][bool(surface)])
     text = frame.format(
         N=_object(scene, dice, words, said), P=surface, S=" " + surface if surface else "", C=company, A=action, **agree
@@ -92,8 +96,7 @@ def caption_and_said(
 
 
 def passage(scene: Scene, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
-    """Two to four sentences of catalogue prose in which every attribute of the scene is said, and perhaps a harmless
-    extra."""
+    """Two to four sentences of catalogue prose that say every attribute of the scene, and perhaps a harmless extra."""
     dice, words = Dice(rng), WORDS[phrasing]
     agree = agreement(scene)
     said = dice.pick(_INTRO_SUBSETS)
@@ -131,7 +134,7 @@ def facts(scene: Scene) -> list[str]:
         side = words.sides[scene.companion.side][0].format(**agree)
         sentences.append(f"There is {companion_phrase(scene.companion)} {side}.")
     if scene.action:
-        sentences.append(_capital(action_clause(scene, words.actions[scene.action.kind][0], agree)) + ".")
+        sentences.append(_capital(action_clause(scene.action, words.actions[scene.action.kind][0], agree)) + ".")
     return sentences
 
 
@@ -181,9 +184,9 @@ def with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def action_clause(scene: Scene, template: str, agree: dict[str, str]) -> str:
+def action_clause(action: Action, template: str, agree: dict[str, str]) -> str:
     """A clause such as "it turns blue"; [s] marks a verb ending that only one object takes."""
-    clause = template.format(v=scene.action and scene.action.colour, **agree)
+    clause = template.format(v=action.colour, **agree)
     return clause.replace("[s]", "").replace("[es]", "") if agree is MANY else clause.replace("[", "").replace("]", "")
 
 
@@ -230,14 +233,13 @@ def _company(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> s
     return dice.pick(words.company).format(c=companion_phrase(scene.companion, finish), side=side)
 
 
-def _action(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    assert scene.action is not None
-    clause = action_clause(scene, dice.pick(words.actions[scene.action.kind]), agree)
+def _action(action: Action, dice: Dice, words: Words, agree: dict[str, str]) -> str:
+    clause = action_clause(action, dice.pick(words.actions[action.kind]), agree)
     return dice.pick(words.action_joins).format(x=clause)
 
 
 def _place(scene: Scene, dice: Dice, words: Words, agree: dict[str, str]) -> str:
-    action = _action(scene, dice, words, agree) if scene.action else ""
+    action = _action(scene.action, dice, words, agree) if scene.action else ""
     return dice.pick(words.placements).format(
         P=dice.pick(words.surfaces[scene.surface]), C=_company(scene, dice, words, agree), A=action, **agree
     )

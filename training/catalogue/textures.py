@@ -30,7 +30,11 @@ class Texture:
 
 @cache
 def texture(surface: str) -> Texture:
-    """The texture of a surface. Raises KeyError for an unknown one."""
+    """The texture of a surface.
+
+    Raises:
+        KeyError: the surface is unknown.
+    """
     rng = np.random.default_rng([3, list(_PAINTERS).index(surface)])
     level = np.clip(_PAINTERS[surface](_Noise(rng)), 0, 1).astype(np.float32)
     levels = [level]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from training.catalogue.layout import FIELD, Body, Camera
+from training.catalogue.shapes import Array, Point
 
-Array = np.ndarray
 Vectors = tuple[Array, Array, Array]
+Number = TypeVar("Number", float, Array)
 
 HIT = 0.0025  # shape units
 STEPS = 48
@@ -33,8 +33,8 @@ def to_local(body: Body, x: Array, y: Array, z: Array) -> Vectors:
     return cos * x - sin * z, y * shrink, sin * x + cos * z
 
 
-def turn_in(body: Body, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
-    """World directions in the body's own frame."""
+def turn_in(body: Body, x: Number, y: Number, z: Number) -> tuple[Number, Number, Number]:
+    """World directions, or one, in the body's own frame."""
     cos, sin = math.cos(body.turn), math.sin(body.turn)
     return cos * x - sin * z, y, sin * x + cos * z
 
@@ -45,22 +45,28 @@ def turn_out(body: Body, x: Array, y: Array, z: Array) -> Vectors:
     return cos * x + sin * z, y, cos * z - sin * x
 
 
+def those(vectors: Vectors, index: Array) -> Vectors:
+    """The vectors at these places of their arrays."""
+    x, y, z = vectors
+    return x[index], y[index], z[index]
+
+
 def distance_at(body: Body, x: Array, y: Array, z: Array) -> Array:
     """World distance bound from world points to the body."""
     return body.shape.distance(*to_local(body, x, y, z)) * body.scale
 
 
-def _through_box(body: Body, origin: Sequence[Any], direction: Sequence[Array], margin: float) -> tuple[Array, Array]:
+def _through_box(body: Body, origin: Vectors | Point, direction: Vectors, margin: float) -> tuple[Array, Array]:
     """Where rays (shape units) enter and leave the body's box; entry beyond exit means a miss."""
-    enter, leave = np.float32(-np.inf), np.float32(np.inf)
+    lows, highs = [], []
     for axis in range(3):
         step = direction[axis]
         inverse = 1 / np.where(np.abs(step) < 1e-6, np.float32(1e-6), step)
         a = (body.shape.box[2 * axis] - margin - origin[axis]) * inverse
         b = (body.shape.box[2 * axis + 1] + margin - origin[axis]) * inverse
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        enter, leave = np.maximum(enter, low), np.minimum(leave, high)
-    return np.asarray(enter), np.asarray(leave)
+        lows.append(np.minimum(a, b))
+        highs.append(np.maximum(a, b))
+    return np.maximum(np.maximum(lows[0], lows[1]), lows[2]), np.minimum(np.minimum(highs[0], highs[1]), highs[2])
 
 
 def _window(body: Body, camera: Camera, pixels: int) -> Array:
@@ -81,8 +87,9 @@ def _window(body: Body, camera: Camera, pixels: int) -> Array:
 def first_hits(body: Body, camera: Camera, directions: Vectors, pixels: int) -> tuple[Array, Array]:
     """(pixel indices, world distances) of the rays that meet the body, by sphere tracing."""
     index = _window(body, camera, pixels)
-    origin = [float(value) for value in to_local(body, *camera.frame()[0])]
-    dx, dy, dz = turn_in(body, *(axis[index] for axis in directions))
+    x, y, z = to_local(body, *camera.frame()[0])
+    origin = (float(x), float(y), float(z))
+    dx, dy, dz = turn_in(body, *those(directions, index))
     enter, leave = _through_box(body, origin, (dx, dy, dz), 0.02)
     keep = np.nonzero(leave > np.maximum(enter, 0))[0]
     index, dx, dy, dz = index[keep], dx[keep], dy[keep], dz[keep]
@@ -108,8 +115,9 @@ def sun_visibility(body: Body, x: Array, y: Array, z: Array, sun: Array, softnes
     """Share of the sun in [0, 1] that the body leaves to world points; a larger `softness` is a sharper edge."""
     visible = np.ones(len(x), np.float32)
     origin = to_local(body, x, y, z)
-    dx, dy, dz = (float(value) for value in turn_in(body, *(float(value) for value in sun)))
-    enter, leave = _through_box(body, origin, tuple(np.full(1, value, np.float32) for value in (dx, dy, dz)), 0.08)
+    dx, dy, dz = turn_in(body, float(sun[0]), float(sun[1]), float(sun[2]))
+    direction = (np.full(1, dx, np.float32), np.full(1, dy, np.float32), np.full(1, dz, np.float32))
+    enter, leave = _through_box(body, origin, direction, 0.08)
     index = np.nonzero(leave > np.maximum(enter, 0))[0]
     if not len(index):
         return visible
@@ -132,9 +140,10 @@ def sun_visibility(body: Body, x: Array, y: Array, z: Array, sun: Array, softnes
 
 def normals(body: Body, x: Array, y: Array, z: Array) -> Vectors:
     """Outward unit normals in the body's frame at points of its surface, by four-point differences."""
-    total: list[Any] = [0.0, 0.0, 0.0]
+    total: list[Array | float] = [0.0, 0.0, 0.0]
     for corner in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
         gap = body.shape.distance(x + corner[0] * 0.0035, y + corner[1] * 0.0035, z + corner[2] * 0.0035)
         total = [value + corner[axis] * gap for axis, value in enumerate(total)]
     length = np.sqrt(total[0] ** 2 + total[1] ** 2 + total[2] ** 2) + 1e-9
-    return tuple(value / length for value in total)
+    x, y, z = (value / length for value in total)
+    return x, y, z

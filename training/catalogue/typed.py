@@ -1,8 +1,7 @@
 """Short queries as people type them: "purple candle", "red lamp next to a purple cushion". Not captions (text.py).
 
 A query says a few facts of a scene and is true of every scene that has them, so its relevant set is exact too. What it
-does not say is
-free: "purple candle" is true of two purple candles with a chair behind them.
+does not say is free: "purple candle" is true of two purple candles with a chair behind them.
 """
 
 from __future__ import annotations
@@ -161,8 +160,7 @@ def typed_and_said(scene: Scene, rng: np.random.Generator) -> tuple[str, frozens
 def training_text(
     scene: Scene, rng: np.random.Generator, typed_share: float = 0.0, full_share: float = 0.5, noise: float = 0.0
 ) -> tuple[str, frozenset[str]]:
-    """A description of the scene in one of the styles that training mixes, and the names of the attributes that it
-    fixes.
+    """A description of the scene in one of the styles that training mixes, and the attributes that it fixes.
 
     Args:
         scene: what is described.

@@ -132,9 +132,8 @@ def typing_noise(text: str, rng: np.random.Generator, rate: float) -> str:
     """The text with typing errors, for training.
 
     Each word of four letters or more is hit with probability `rate`: two letters change places, one is dropped,
-    doubled, or replaced by a
-    neighbour on the keyboard. The first letter stays, no error makes another word of this world, and none is one of
-    MISSPELLINGS.
+    doubled, or replaced by a neighbour on the keyboard. The first letter stays, no error makes another word of this
+    world, and none is one of MISSPELLINGS.
 
     Args:
         text: what was meant.
@@ -151,7 +150,9 @@ def typing_noise(text: str, rng: np.random.Generator, rate: float) -> str:
 def misspelt(text: str) -> str:
     """The text with one or two words as MISSPELLINGS has them, for the test: which ones depends on the text alone.
 
-    Returns the text itself where it holds no word of the table."""
+    Returns:
+        The text; itself where it holds no word of the table.
+    """
     found = [match for match in _WORD.finditer(text) if match[0].lower() in MISSPELLINGS]
     if not found:
         return text

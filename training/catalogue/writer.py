@@ -1,7 +1,7 @@
-"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions;
-plans nothing.
+"""Writes a planned collection and its queries as M-BEIR files: media in several processes, rows, qrels, instructions.
 
-Media files already written by a killed build of the same plan are kept; benchmark.json is written last.
+It plans nothing. Media files already written by a killed build of the same plan are kept; benchmark.json is written
+last.
 """
 
 from __future__ import annotations
@@ -64,17 +64,16 @@ class Media:
 
 @dataclass(slots=True)
 class Row:
-    """A candidate: what it shows and says; media: a path of the plan's media; unsaid: nothing of the scene is written
-    beside it."""
+    """A candidate: what it shows and says."""
 
     did: str
     modality: str
     scene: Scene
     title: str
     text: str | None = None
-    media: str | None = None
+    media: str | None = None  # a path of the plan's media
     facts: EntryFacts | None = None
-    unsaid: bool = False
+    unsaid: bool = False  # nothing of the scene is written beside it
 
 
 @dataclass(slots=True)
@@ -136,7 +135,8 @@ def write(plan: Plan, folder: Path, workers: int) -> dict[str, int]:
 def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
     """Writes pools, queries, qrels, instructions and, last, benchmark.json for media that are there; returns counts.
 
-    part: M-BEIR's word ("train", "test") in folder and file names."""
+    part: M-BEIR's word ("train", "test") in folder and file names.
+    """
     hashes = {path: file_sha256(folder / path) for path in plan.media}
     files = []
     for modality, name in POOLS.items():
@@ -187,7 +187,11 @@ _CLAIM = ".building"
 
 
 def _claim(folder: Path, digest: str) -> None:
-    """Marks the folder as a build of this plan. Raises MismatchError if its media are of another."""
+    """Marks the folder as a build of this plan.
+
+    Raises:
+        MismatchError: its media are of another.
+    """
     finished, begun = folder / "benchmark.json", folder / _CLAIM
     there = (
         json.loads(finished.read_text())["plan"]
@@ -261,8 +265,11 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
 
 
 def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
-    """The query's row. group: what intervals resample; "family" says the same inside the source, for readers of
-    M-BEIR's fields alone."""
+    """The query's row.
+
+    Its "group" is what intervals resample; "family" says the same inside the source, for readers of M-BEIR's fields
+    alone.
+    """
     asked = ask.typed.to_json() if ask.typed else None
     content: dict[str, Any] = asked or {"scene" if ask.edit is None else "reference": _brief(ask.scene)}
     if ask.edit:
