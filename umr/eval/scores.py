@@ -12,8 +12,8 @@ import numpy as np
 
 from umr.eval.judged import Judged
 from umr.eval.measures import MEASURES, bootstrap_interval, ndcg, paired_interval, paired_p, per_query
-from umr.eval.pools import EVERYTHING, LOCAL, POOLS, Pool
-from umr.eval.reports import Row
+from umr.eval.pools import EVERYTHING, POOLS, Pool
+from umr.eval.reports import Row, key_of
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.eval.vector_sum import UNTUNED
 from umr.types import Qrels, Run
@@ -124,7 +124,7 @@ def pool_means(rows: Sequence[Row], column: str = "success@1") -> dict[Pool, tup
     found = {}
     for pool in POOLS:
         asked = [row for row in rows if row["split"] == IN_DISTRIBUTION and row["task"] not in EVERYTHING]
-        values = [row[column] for row in asked if row.get("pool", LOCAL) == pool and row[column] is not None]
+        values = [row[column] for row in asked if key_of(row)[2] == pool and row.get(column) is not None]
         if values:
             found[pool] = (float(np.mean(values)), len(values))
     return found
