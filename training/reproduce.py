@@ -35,8 +35,9 @@ from umr.encoders import load_encoder
 from umr.encoders.card import RECORD_NAME
 from umr.encoders.config import CONFIG_NAME, read_config
 from umr.errors import ConfigError, MismatchError, UMRError
-from umr.eval.evaluate import evaluate, matching
-from umr.eval.reports import read_report, reports_folder
+from umr.eval.evaluate import evaluate_job
+from umr.eval.pools import matching
+from umr.eval.reports import key_of, read_report, reports_folder
 from umr.index.index import build_index
 from umr.index.manifest import MANIFEST
 from umr.search import Searcher
@@ -240,30 +241,34 @@ def measure(one: Plan, encoder_folder: Path, folder: Path, benchmark: Path) -> l
     searcher = Searcher.open(index)
     wanted = matching(benchmark, one.task, one.split)
     known = measured_rows(runs, identity)
-    for number, (task, split) in enumerate(wanted, 1):
-        if (task, split) not in known:
-            evaluate(searcher, benchmark, task, split, runs)
-            log.info("measured %s %s (%d of %d)", task, split, number, len(wanted))
+    for number, job in enumerate(wanted, 1):
+        missing = tuple(pool for pool in job.pools if (job.task, job.split, pool) not in known)
+        if missing:
+            evaluate_job(searcher, benchmark, job._replace(pools=missing), runs)
+            log.info("measured %s %s (%d of %d)", job.task, job.split, number, len(wanted))
     known = measured_rows(runs, identity)
-    return [known[key] for key in wanted]
+    return [known[job.task, job.split, pool] for job in wanted for pool in job.pools]
 
 
-def measured_rows(runs: Path, encoder: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """(task, split) -> the row of the report beside the runs; empty where the report is of another encoder."""
+def measured_rows(runs: Path, encoder: str) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """(task, split, pool) -> the row of the report beside the runs; empty where the report is of another encoder."""
     if not (runs / "report.json").is_file():
         return {}
     report = read_report(runs)
-    return {(row["task"], row["split"]): row for row in report["rows"] if report["encoder"] == encoder}
+    return {key_of(row): row for row in report["rows"] if report["encoder"] == encoder}
 
 
 def table(made: Sequence[Mapping[str, Any]], stored: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of success@1 in percent: made, stored and their difference; "-" where nothing is stored."""
-    known = {(row["task"], row["split"]): row["success@1"] for row in stored}
-    lines = [f"{'task':6} {'split':18} {'made':>6} {'stored':>7} {'difference':>11}   (success@1, %)"]
+    known = {key_of(row): row["success@1"] for row in stored}
+    lines = [f"{'task':6} {'split':18} {'pool':6} {'made':>6} {'stored':>7} {'difference':>11}   (success@1, %)"]
     for row in made:
-        value, there = 100 * row["success@1"], known.get((row["task"], row["split"]))
-        beside = f"{'-':>7} {'-':>11}" if there is None else f"{100 * there:7.1f} {value - 100 * there:+11.1f}"
-        lines.append(f"{row['task']:6} {row['split']:18} {value:6.1f} {beside}")
+        task, split, pool = key_of(row)
+        value, there = row["success@1"], known.get((task, split, pool))
+        shown = f"{'-':>6}" if value is None else f"{100 * value:6.1f}"
+        beside = f"{'-':>7}" if there is None else f"{100 * there:7.1f}"
+        difference = f"{'-':>11}" if value is None or there is None else f"{100 * (value - there):+11.1f}"
+        lines.append(f"{task:6} {split:18} {pool:6} {shown} {beside} {difference}")
     return lines
 
 

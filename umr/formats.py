@@ -53,6 +53,8 @@ class BenchmarkQuery:
         positives: ids that are right.
         negatives: ids that the file calls wrong.
         source: where the query is from.
+        exact: ids that answer it exactly, where the file grades its answers (it says so even if none does); else None.
+        kept: ids with the edit made and the main facts kept, exact ones among them; None where nothing is graded.
     """
 
     query: Query
@@ -60,6 +62,8 @@ class BenchmarkQuery:
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
     source: str = ""
+    exact: tuple[str, ...] | None = None
+    kept: tuple[str, ...] | None = None
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -221,6 +225,17 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
     )
 
 
+def facts_of(source: str) -> dict[str, Any]:
+    """The JSON object that a query's or a candidate's source is; {} for free text, as other makers have there."""
+    if not source.startswith("{"):
+        return {}
+    try:
+        found = json.loads(source)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def read_pool(path: str | Path) -> frozenset[str]:
     """The ids of an M-BEIR candidate pool, without the candidates."""
     return frozenset(_did(row, place) for place, row in read_jsonl(path))
@@ -255,6 +270,8 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
                 positives=_ids(row, "pos_cand_list", place),
                 negatives=_ids(row, "neg_cand_list", place),
                 source=_text(row, "query_src_content", place),
+                exact=_ids(row, "exact", place) if "exact" in row else None,
+                kept=_ids(row, "edit_made_facts_kept", place) if "edit_made_facts_kept" in row else None,
             )
         )
     return queries

@@ -299,15 +299,25 @@ def test_no_row_to_embed_ends_with_status_2(searcher, tmp_path, capsys):
 def test_evaluate_prints_only_the_array_and_writes_the_runs(searcher, benchmark, tmp_path, capsys):
     assert main(["evaluate", "--encoder", "unified", "--json", "--runs", str(tmp_path / "runs")]) == 0
     found = rows(capsys)
-    assert [(row["task"], row["split"]) for row in found] == [("it2i", "ind"), ("it2i", "phrasing"), ("t2t", "ind")]
+    pooled = [(row["task"], row["split"], row["pool"]) for row in found]
+    assert [one[:2] for one in pooled if one[2] == "local"] == [("it2i", "ind"), ("it2i", "phrasing"), ("t2t", "ind")]
+    assert [one[:2] for one in pooled if one[2] == "global"] == [("it2i", "ind"), ("t2t", "ind")]
     assert {path.name for path in (tmp_path / "runs" / "unified").iterdir()} == {
         "report.json",
         "t2t.ind.composed.run",
+        "t2t.ind.composed.global.run",
     } | {
-        f"it2i.{split}.{variant}.run"
-        for split in ("ind", "phrasing")
+        f"it2i.{split}.{variant}{pool}.run"
+        for split, pool in (("ind", ""), ("ind", ".global"), ("phrasing", ""))
         for variant in ("composed", "picture", "text", "sum")
     }
+
+
+@pytest.mark.parametrize(("pool", "count"), [("local", 3), ("global", 3), ("both", 5)])
+def test_evaluate_searches_the_pool_that_it_is_given(searcher, capsys, pool, count):
+    assert main(["evaluate", "--json", "--pool", pool]) == 0
+    found = rows(capsys)
+    assert len(found) == count and (pool == "both" or {row["pool"] for row in found} == {pool})
 
 
 def test_the_golden_run_is_unchanged(searcher, tmp_path, capsys):
@@ -325,12 +335,13 @@ def test_the_golden_run_is_unchanged(searcher, tmp_path, capsys):
 
 
 def test_evaluate_without_json_prints_a_table(searcher, capsys):
-    assert main(["evaluate", "--task", "t2t"]) == 0
+    assert main(["evaluate", "--task", "t2t", "--pool", "local"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[:5] == ["task", "split", "n", "groups", "success@1"]
+    assert head.split()[:6] == ["task", "split", "pool", "n", "groups", "success@1"]
     assert row.split() == [
         "t2t",
         "ind",
+        "local",
         "6",
         "6",
         *["1.000"] * 6,

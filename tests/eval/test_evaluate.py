@@ -11,7 +11,6 @@ from umr.cli.commands import main
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import (
-    OVER_SUM,
     all_tasks_and_splits,
     compare,
     compare_runs,
@@ -19,13 +18,15 @@ from umr.eval.evaluate import (
     encode_variants,
     evaluate,
     evaluate_all,
-    load,
+    evaluate_job,
     over_sum,
-    score,
     verdict,
 )
+from umr.eval.judged import load
 from umr.eval.measures import DEPTH, holm, wilson_interval
-from umr.eval.reports import read_report, run_file
+from umr.eval.pools import POOLS, Job, matching
+from umr.eval.reports import key_of, read_report, run_file
+from umr.eval.scores import OVER_SUM, score
 from umr.formats import read_run
 from umr.index.index import Index, build_index
 from umr.search import Searcher
@@ -34,6 +35,7 @@ from umr.types import Content, Embeddings, Hit
 KEYS = [
     "task",
     "split",
+    "pool",
     "n",
     "groups",
     "success@1",
@@ -88,7 +90,7 @@ def test_a_text_task_has_no_values_for_parts(searcher, benchmark):
     row = evaluate(searcher, benchmark, "t2t", "ind")
     assert (row["n"], row["groups"], row["success@1"], row["mrr"]) == (6, 6, 1.0, 1.0)
     assert row["ci95_success@1"] == list(wilson_interval(1.0, 6))
-    assert [row[key] for key in (*KEYS[10:15], *OVER_SUM)] == [None] * 8
+    assert [row[key] for key in (*KEYS[11:16], *OVER_SUM)] == [None] * 8
 
 
 def test_an_encoder_that_only_composes_wins_nothing_with_one_part(composing, benchmark):
@@ -156,6 +158,26 @@ def test_only_candidates_of_the_searched_modality_are_ranked(searcher, benchmark
     assert {hit.candidate_id for hits in run.values() for hit in hits} == searcher.collection.pool("text")
 
 
+def test_the_global_pool_ranks_all_kinds_and_a_hit_of_the_wrong_kind_is_wrong(searcher, benchmark):
+    """Entries 30 to 33 show the very pictures of images 0 to 3, and are no images."""
+    local, whole = (evaluate(searcher, benchmark, "it2i", "ind", benchmark / "runs", pool) for pool in POOLS)
+    assert (local["pool"], local["success@1"], whole["pool"]) == ("local", 1, "global")
+    run = read_run(run_file(benchmark / "runs", "it2i", "ind", "composed", "global"))
+    kinds = {searcher.collection[hit.candidate_id].content.modality for hits in run.values() for hit in hits}
+    assert kinds > {"image", "text"}
+    first = [run[f"100:{n}"][0].candidate_id == f"100:{n}" for n in range(6)]
+    assert whole["success@1"] == sum(first) / 6
+    assert run_file(benchmark / "runs", "it2i", "ind", "composed").is_file(), "the local run keeps its name"
+    assert whole["unimodal_wins"] == local["unimodal_wins"] and whole["vector_sum_success@1"] is not None
+
+
+def test_queries_are_encoded_once_for_both_pools(searcher, benchmark, monkeypatch):
+    counts, real = [], searcher.encoder.encode_queries
+    monkeypatch.setattr(searcher.encoder, "encode_queries", lambda asked: counts.append(len(asked)) or real(asked))
+    rows = evaluate_job(searcher, benchmark, Job("it2i", "ind", POOLS))
+    assert [row["pool"] for row in rows] == ["local", "global"] and counts == [6, 6, 6]
+
+
 def test_scores_follow_from_the_run_files_alone(searcher, benchmark):
     row = evaluate(searcher, benchmark, "it2i", "ind", benchmark / "runs")
     stored = {
@@ -170,8 +192,13 @@ def test_the_report_keeps_rows_of_the_same_encoder_and_collection(searcher, benc
     evaluate(searcher, benchmark, "t2t", "ind", benchmark / "runs")
     evaluate(searcher, benchmark, "it2i", "ind", benchmark / "runs")
     evaluate(searcher, benchmark, "t2t", "ind", benchmark / "runs")
+    evaluate(searcher, benchmark, "it2i", "ind", benchmark / "runs", "global")
     report = read_report(benchmark / "runs")
-    assert [(row["task"], row["split"]) for row in report["rows"]] == [("it2i", "ind"), ("t2t", "ind")]
+    assert [key_of(row) for row in report["rows"]] == [
+        ("it2i", "ind", "local"),
+        ("it2i", "ind", "global"),
+        ("t2t", "ind", "local"),
+    ]
     assert report["encoder"] == searcher.encoder.fingerprint
 
 
@@ -184,11 +211,16 @@ def test_the_report_starts_anew_for_another_encoder(searcher, composing, benchma
 def test_all_rows_or_only_those_asked_for(searcher, benchmark):
     seen = []
     rows = evaluate_all(searcher, benchmark, progress=lambda done, total: seen.append((done, total)))
-    assert [(row["task"], row["split"]) for row in rows] == all_tasks_and_splits(benchmark)
+    assert [key_of(row) for row in rows] == [
+        ("it2i", "ind", "local"),
+        ("it2i", "ind", "global"),
+        ("it2i", "phrasing", "local"),
+        ("t2t", "ind", "local"),
+        ("t2t", "ind", "global"),
+    ]
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert [row["split"] for row in evaluate_all(searcher, benchmark, task="it2i")] == ["ind", "phrasing"]
-    with pytest.raises(ConfigError, match="no queries of task t2v, split any; there are: it2i ind"):
-        evaluate_all(searcher, benchmark, task="t2v")
+    asked = evaluate_all(searcher, benchmark, matching(benchmark, "it2i", None, "local"))
+    assert [row["split"] for row in asked] == ["ind", "phrasing"]
 
 
 def test_an_unknown_task_is_answered_with_the_known_ones(benchmark):
@@ -248,15 +280,15 @@ def test_a_gain_or_a_loss_is_named_only_after_holms_correction():
 
 
 def test_the_rows_of_a_report_are_corrected_together_against_their_sums():
-    p_values = {"it2i": 0.01, "it2t": 0.03, "it2v": 0.04, "t2i": None}
+    p_values = {("it2i", "local"): 0.01, ("it2i", "global"): 0.03, ("it2v", "local"): 0.04, ("t2i", "local"): None}
     rows = [
-        {"task": task, "split": "ind", "composed_over_sum": 0.1, "p_composed_over_sum": p}
-        for task, p in p_values.items()
+        {"task": task, "split": "ind", "pool": pool, "composed_over_sum": 0.1, "p_composed_over_sum": p}
+        for (task, pool), p in p_values.items()
     ]
     assert over_sum(rows) == {
-        ("it2i", "ind"): "gains",
-        ("it2t", "ind"): "no clear difference",
-        ("it2v", "ind"): "no clear difference",
+        ("it2i", "ind", "local"): "gains",
+        ("it2i", "ind", "global"): "no clear difference",
+        ("it2v", "ind", "local"): "no clear difference",
     }
 
 
@@ -276,13 +308,18 @@ def test_the_composed_query_is_tested_against_the_sum(composing, benchmark):
 
 def test_stored_runs_of_two_encoders_are_compared(searcher, composing, benchmark):
     evaluate_all(searcher, benchmark, runs=benchmark / "runs" / "unified")
-    evaluate_all(composing, benchmark, task="it2i", runs=benchmark / "runs" / "composes")
+    evaluate_all(composing, benchmark, matching(benchmark, "it2i", None), benchmark / "runs" / "composes")
     rows = compare_runs(benchmark, benchmark / "runs" / "unified", benchmark / "runs" / "composes")
     assert [(row["task"], row["split"], row["n"]) for row in rows] == [("it2i", "ind", 6), ("it2i", "phrasing", 3)]
     assert rows[0]["b"] == 1 and rows[0]["difference"] == pytest.approx(1 - rows[0]["a"])
     assert [row["p_holm"] for row in rows] == holm([row["p"] for row in rows])
     with pytest.raises(ConfigError, match="share no run of task t2t"):
         compare_runs(benchmark, benchmark / "runs" / "unified", benchmark / "runs" / "composes", task="t2t")
+    both = benchmark / "runs" / "unified", benchmark / "runs" / "composes"
+    in_all = compare_runs(benchmark, *both, pool="global")
+    assert [key_of(row) for row in in_all] == [("it2i", "ind", "global")] and in_all[0]["b"] == 1
+    with pytest.raises(ConfigError, match="split phrasing in the global pool"):
+        compare_runs(benchmark, *both, split="phrasing", pool="global")
 
 
 def test_runs_over_other_collections_are_not_compared(searcher, benchmark):

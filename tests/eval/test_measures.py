@@ -207,3 +207,18 @@ def test_the_p_value_of_many_groups_is_near_the_binomial_one_and_never_zero():
 def test_holm_on_an_example_computed_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.6]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_graded_gains_are_two_to_the_grade_less_one():
+    grades = {"best": 4, "good": 2, "loose": 1}
+    best = 15 + 3 / math.log2(3) + 1 / 2
+    found = ndcg(10, exponential=True)
+    assert found(ranked("best", "good", "loose"), grades) == pytest.approx(1)
+    assert found(ranked("x", "good", "best"), grades) == pytest.approx((3 / math.log2(3) + 15 / 2) / best)
+    assert found(ranked("x", "y"), grades) == 0
+    assert ndcg(1, exponential=True)(ranked("good"), grades) == pytest.approx(3 / 15)
+
+
+def test_both_gains_agree_where_relevance_is_yes_or_no():
+    judged, hits = {"a": 1, "b": 1}, ranked("x", "a", "b")
+    assert ndcg(10, exponential=True)(hits, judged) == ndcg(10)(hits, judged)

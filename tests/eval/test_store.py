@@ -5,9 +5,10 @@ import json
 import pytest
 
 from umr.cli.commands import main
-from umr.eval.evaluate import load, score
+from umr.eval.judged import load
 from umr.eval.measures import MEASURES, bootstrap_interval, per_query
 from umr.eval.reports import reports_folder
+from umr.eval.scores import score
 from umr.eval.store import DEPTHS, intervals
 
 VARIANTS = ("composed", "picture", "text", "sum")
@@ -15,7 +16,9 @@ VARIANTS = ("composed", "picture", "text", "sum")
 
 def test_one_command_writes_report_runs_and_diagnoses(searcher, benchmark, capsys):
     assert main(["evaluate", "--store", "--json"]) == 0
-    assert [row["task"] for row in json.loads(capsys.readouterr().out)] == ["it2i", "it2i", "t2t"]
+    out, err = capsys.readouterr()
+    assert [row["task"] for row in json.loads(out)] == ["it2i", "it2i", "it2i", "t2t", "t2t"]
+    assert "mean success@1 of the tasks in distribution, %: local pool 100.0 (2 tasks), global pool " in err
     folder = reports_folder("unified", benchmark.parents[1])
     assert {path.name for path in folder.iterdir()} == {
         "report.json",
@@ -23,7 +26,8 @@ def test_one_command_writes_report_runs_and_diagnoses(searcher, benchmark, capsy
         "diagnosis.it2i.ind.json",
         "diagnosis.it2i.phrasing.json",
     }
-    assert len(list((folder / "runs").iterdir())) == 2 * 4 + 1
+    names = {path.name for path in (folder / "runs").iterdir()}
+    assert len(names) == 3 * 4 + 2 and {"t2t.ind.composed.run.gz", "t2t.ind.composed.global.run.gz"} <= names
     assert json.loads((folder / "report.json").read_text())["command"] == (
         "python -m umr evaluate --encoder unified --store"
     )

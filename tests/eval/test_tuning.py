@@ -9,7 +9,7 @@ import pytest
 from umr.cli.commands import main
 from umr.collection import Collection
 from umr.errors import ConfigError
-from umr.eval import evaluate, tuning
+from umr.eval import evaluate, judged, tuning
 from umr.eval.tuning import choose, rows, tune
 from umr.eval.vector_sum import GRID, read_weights
 from umr.index.index import build_index
@@ -53,8 +53,8 @@ def test_the_weight_is_the_one_whose_sums_find_most(validation, tmp_path):
 def test_no_query_of_the_test_is_read_while_choosing(validation, benchmark, tmp_path, monkeypatch):
     """The whole bundled benchmark is away, and only validation files are opened."""
     read = []
-    real = evaluate.read_queries
-    monkeypatch.setattr(evaluate, "read_queries", lambda path, root: read.append(Path(path)) or real(path, root))
+    real = judged.read_queries
+    monkeypatch.setattr(judged, "read_queries", lambda path, root: read.append(Path(path)) or real(path, root))
     searcher = Searcher.open(tmp_path / "VI")
     shutil.rmtree(benchmark)
     tune(searcher, validation)

@@ -10,8 +10,9 @@ import pytest
 
 from tests.golden.rewrite import STORED, TASKS, golden
 from umr.bench import readme_tables
-from umr.eval.evaluate import COLUMNS, evaluate
+from umr.eval.evaluate import evaluate
 from umr.eval.reports import read_report, reports_folder
+from umr.eval.scores import COLUMNS
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder, repository_root

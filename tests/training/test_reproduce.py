@@ -14,6 +14,7 @@ from training.reproduce import SHIPPED, STAGES, WORLDS, Plan, main, plan, reprod
 from training.train import Trainer, with_settings
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
+from umr.eval.reports import key_of
 from umr.shipped import default_root
 
 
@@ -83,12 +84,13 @@ def test_a_killed_chain_goes_on_and_a_finished_one_is_only_read(tmp_path, benchm
     record = json.loads((tmp_path / "out" / "encoders" / "mca" / "train_config.json").read_text())
     assert [stage["name"] for stage in record["stages"]] == names[:-1]
     assert load_encoder(tmp_path / "out" / "encoders" / "mca").name == "mca"
-    assert [(row["task"], row["split"]) for row in rows] == [("it2i", "ind")] and 0 <= rows[0]["success@1"] <= 1
+    assert [key_of(row) for row in rows] == [("it2i", "ind", "local"), ("it2i", "ind", "global")]
+    assert all(0 <= row["success@1"] <= 1 for row in rows)
 
     def nothing(*given, **named):
         raise AssertionError("finished work is not done again")
 
-    for function in ("build_world", "train", "build_index", "evaluate"):
+    for function in ("build_world", "train", "build_index", "evaluate_job"):
         monkeypatch.setattr(module, function, nothing)
     assert reproduce(short, tmp_path / "out", benchmark, workers=1) == rows
 
@@ -103,5 +105,9 @@ def test_a_killed_chain_goes_on_and_a_finished_one_is_only_read(tmp_path, benchm
 def test_the_table_sets_made_beside_stored_and_says_where_nothing_is_stored():
     made = [{"task": "it2i", "split": "ind", "success@1": 0.5}, {"task": "t2i", "split": "ind", "success@1": 0.25}]
     lines = table(made, [{"task": "it2i", "split": "ind", "success@1": 0.916}])
-    assert lines[1].split() == ["it2i", "ind", "50.0", "91.6", "-41.6"]
-    assert lines[2].split() == ["t2i", "ind", "25.0", "-", "-"]
+    assert lines[1].split() == ["it2i", "ind", "local", "50.0", "91.6", "-41.6"]
+    assert lines[2].split() == ["t2i", "ind", "local", "25.0", "-", "-"]
+    in_all = [made[0] | {"pool": "global"}, made[1] | {"success@1": None}]
+    lines = table(in_all, [made[0], made[1]])
+    assert lines[1].split() == ["it2i", "ind", "global", "50.0", "-", "-"], "the local number is not its like"
+    assert lines[2].split() == ["t2i", "ind", "local", "-", "25.0", "-"]

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable
 from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.evaluate import Verdict, compare_stored, over_sum, verdict
+from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, POOLS, Pool
 from umr.eval.reports import Row, Stored, read_stored
+from umr.eval.scores import KEPT, pool_means
+from umr.eval.splits import FREE, IN_DISTRIBUTION, TYPED, order
 from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 
 TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
 SPLIT_TASKS = ("it2i", "it2t", "it2v")
-SPLITS = ("ind", "combination", "shortcut-text", "shortcut-picture", "rendering", "phrasing", "clutter")
 PAIR = ("contrastive", "mca")
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -31,6 +33,7 @@ def tasks() -> list[str]:
         "task",
         "queries / families",
         "success@1 (95 %)",
+        "all kinds @1 (95 %)",
         "@5",
         "@10",
         "picture only @1",
@@ -41,56 +44,80 @@ def tasks() -> list[str]:
     shown = over_sum(stored.report["rows"])
     lines = []
     for task in TASKS:
-        row = _row(stored, task, "ind")
+        row = _row(stored, task, IN_DISTRIBUTION)
         columns = ("success@5", "success@10", "picture_only_success@1", "text_only_success@1")
-        rest = (_percent(row[column]) for column in columns)
         lines.append(
             (
                 f"`{task}`",
-                f"{row['n']} / {row['groups']}",
+                _counts(row),
                 _with_interval(row),
-                *rest,
+                _with_interval(_row(stored, task, IN_DISTRIBUTION, GLOBAL)),
+                *(_percent(row[column]) for column in columns),
                 _sum(row),
-                _above_sum(row, shown.get((task, "ind"))),
+                _above_sum(row, shown.get((task, IN_DISTRIBUTION, LOCAL))),
             )
         )
+    means = (f"**{100 * mean:.1f}**" for mean, _ in pool_means(stored.report["rows"]).values())
+    lines.append(("mean", "", *means, *[""] * 6))
     return _table(head, lines)
+
+
+def asked() -> list[str]:
+    """What people ask, the default encoder: typed queries by form, free edits, and queries for any kind."""
+    stored = _stored(DEFAULT_ENCODER)
+    typed, free = (
+        [_row(stored, task, split, pool) for pool in POOLS] for task, split in (("t2i", TYPED), ("it2i", FREE))
+    )
+    lines = [("`t2i` typed", _counts(typed[0]), *map(_with_interval, typed))]
+    for form in typed[0]["forms"]:
+        parts = [row["forms"][form] for row in typed]
+        lines.append((f"typed: {form}", _counts(parts[0]), *map(_with_interval, parts)))
+    exact = round(free[0]["exact_share"] * free[0]["n"])
+    lines.append(("`it2i` free, exact answer exists", f"{exact}", *map(_with_interval, free)))
+    kept = (_with_interval(row, KEPT) for row in free)
+    lines.append(("free, else: edit made, main facts kept", f"{free[0][f'{KEPT}_n']}", *kept))
+    graded = (_with_interval(row, "ndcg@10") for row in free)
+    lines.append(("free, all: graded nDCG@10", _counts(free[0]), *graded))
+    for task in EVERYTHING:
+        row = _row(stored, task, IN_DISTRIBUTION, GLOBAL)
+        lines.append((f"`{task}`, any kind is right", _counts(row), "", _with_interval(row)))
+    return _table(("asked", "queries / families", "success@1 (95 %)", "all kinds @1 (95 %)"), lines)
 
 
 def splits() -> list[str]:
     """success@1 of the composed tasks on every split, the default encoder; in brackets the vector sum's."""
     stored = _stored(DEFAULT_ENCODER)
+    there = {row["split"] for row in stored.report["rows"] if row["task"] in SPLIT_TASKS} - {FREE}
     lines = []
-    for split in SPLITS:
-        rows = [_row(stored, task, split) for task in SPLIT_TASKS]
-        cells = (f"{_with_interval(row)}; sum {_percent(row['vector_sum_success@1'])}" for row in rows)
-        lines.append((split, " / ".join(str(row["groups"]) for row in rows), *cells))
+    for split in sorted(there, key=order):
+        rows = [stored.row(task, split) for task in SPLIT_TASKS]
+        cells = (
+            "" if row is None else f"{_with_interval(row)}; sum {_percent(row['vector_sum_success@1'])}" for row in rows
+        )
+        lines.append((split, " / ".join("" if row is None else str(row["groups"]) for row in rows), *cells))
     return _table(("split", "families", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
 
 
 def pair() -> list[str]:
     """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
-    rows = {(row["task"], row["split"]): row for row in compare_stored(*map(_stored, PAIR))}
     lines = []
-    for task in TASKS:
-        for split in SPLITS:
-            if (task, split) in rows:
-                row = rows[task, split]
-                low, high = row["ci95"]
-                word = verdict(row)
-                difference = f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-                lines.append(
-                    (
-                        f"`{task}`",
-                        split,
-                        str(row["groups"]),
-                        f"{100 * row['a']:.1f}",
-                        f"{100 * row['b']:.1f}",
-                        difference,
-                        _p(row["p_holm"]),
-                        "" if word == "no clear difference" else word,
-                    )
-                )
+    for row in sorted(
+        compare_stored(*map(_stored, PAIR)), key=lambda row: (TASKS.index(row["task"]), order(row["split"]))
+    ):
+        low, high = row["ci95"]
+        word = verdict(row)
+        lines.append(
+            (
+                f"`{row['task']}`",
+                row["split"],
+                str(row["groups"]),
+                f"{100 * row['a']:.1f}",
+                f"{100 * row['b']:.1f}",
+                f"{100 * row['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})",
+                _p(row["p_holm"]),
+                "" if word == "no clear difference" else word,
+            )
+        )
     return _table(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
 
 
@@ -103,17 +130,23 @@ def pair_sum() -> list[str]:
     stored = [_stored(name) for name in PAIR]
     shown = [over_sum(one.report["rows"]) for one in stored]
     lines = []
-    for task in (task for task in TASKS if (task, "ind") in shown[0]):
-        rows = [_row(one, task, "ind") for one in stored]
+    for task in (task for task in TASKS if (task, IN_DISTRIBUTION, LOCAL) in shown[0]):
+        rows = [_row(one, task, IN_DISTRIBUTION) for one in stored]
         cells = (
-            (f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, "ind"]))
+            (f"{100 * row['success@1']:.1f}", _sum(row, 1), _above_sum(row, words[task, IN_DISTRIBUTION, LOCAL]))
             for row, words in zip(rows, shown, strict=True)
         )
         lines.append((f"`{task}`", *(cell for three in cells for cell in three)))
     return _table(head, lines)
 
 
-TABLES: dict[str, Callable[[], list[str]]] = {"tasks": tasks, "splits": splits, "pair": pair, "pair-sum": pair_sum}
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "tasks": tasks,
+    "asked": asked,
+    "splits": splits,
+    "pair": pair,
+    "pair-sum": pair_sum,
+}
 
 
 def filled(text: str) -> str:
@@ -135,13 +168,18 @@ def _stored(name: str) -> Stored:
     return read_stored(name, index_folder(name))
 
 
-def _row(stored: Stored, task: str, split: str) -> Row:
-    row = stored.row(task, split)
+def _row(stored: Stored, task: str, split: str, pool: Pool = LOCAL) -> Row:
+    row = stored.row(task, split, pool)
     if row is None:
         raise ConfigError(
-            f"{stored.name} has no stored {task} {split}: `python -m umr evaluate --encoder {stored.name} --store`"
+            f"{stored.name} has no stored {task} {split} of the {pool} pool: "
+            f"`python -m umr evaluate --encoder {stored.name} --store`"
         )
     return row
+
+
+def _counts(row: Row) -> str:
+    return f"{row['n']} / {row['groups']}"
 
 
 def _percent(share: float | None) -> str:
@@ -174,9 +212,12 @@ def _above_sum(row: Row, word: Verdict | None) -> str:
     return f"{shown} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def _with_interval(row: Row) -> str:
-    low, high = row["intervals"]["success@1"]
-    return f"**{100 * row['success@1']:.1f}** ({_percent(low)} to {_percent(high)})"
+def _with_interval(row: Row, column: str = "success@1") -> str:
+    """A number with its interval; "" where no query has it."""
+    if row[column] is None:
+        return ""
+    low, high = row["intervals"][column] if "intervals" in row else row[f"ci95_{column}"]
+    return f"**{100 * row[column]:.1f}** ({_percent(low)} to {_percent(high)})"
 
 
 def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:

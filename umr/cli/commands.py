@@ -143,8 +143,10 @@ def index(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
     from umr.cli.progress import Progress
-    from umr.eval.evaluate import COLUMNS, OVER_SUM, evaluate_all
+    from umr.eval.evaluate import evaluate_all
+    from umr.eval.pools import matching
     from umr.eval.reports import reports_folder
+    from umr.eval.scores import COLUMNS, KEPT, OVER_SUM, SINGLE
     from umr.eval.store import store
 
     if options.runs and options.store:
@@ -158,19 +160,28 @@ def evaluate(options: argparse.Namespace) -> None:
         _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
     )
     runs = options.runs / searcher.encoder.name if options.runs else None
-    progress = Progress("evaluating, tasks and splits:")
-    if options.store:
-        rows = store(searcher, root, reports_folder(options.encoder), options.task, options.split, progress)
-    else:
-        rows = evaluate_all(searcher, root, options.task, options.split, runs, progress)
-    baselines = (
-        "picture_only_success@1",
-        "text_only_success@1",
-        "vector_sum_success@1",
-        "vector_sum_weight",
-        "unimodal_wins",
+    jobs, progress = (
+        matching(root, options.task, options.split, options.pool),
+        Progress("evaluating, tasks and splits:"),
     )
-    _print(rows, options.json, ("task", "split", "n", "groups", *COLUMNS, *baselines, "ci95_success@1", *OVER_SUM))
+    if options.store:
+        rows = store(searcher, root, reports_folder(options.encoder), jobs, progress)
+    else:
+        rows = evaluate_all(searcher, root, jobs, runs, progress)
+    columns = ("task", "split", "pool", "n", "groups", *COLUMNS, *SINGLE, "vector_sum_weight", "unimodal_wins")
+    graded = (KEPT, "exact_share") if any(KEPT in row for row in rows) else ()
+    _print(rows, options.json, (*columns, "ci95_success@1", *OVER_SUM, *graded))
+    _say_means(rows)
+
+
+def _say_means(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The mean over the tasks in distribution, in each pool; nothing where there is no more than one task."""
+    from umr.eval.scores import pool_means
+
+    means = {pool: found for pool, found in pool_means(rows).items() if found[1] > 1}
+    said = (f"{pool} pool {100 * mean:.1f} ({tasks} tasks)" for pool, (mean, tasks) in means.items())
+    if means:
+        print(f"mean success@1 of the tasks in distribution, %: {', '.join(said)}", file=sys.stderr)
 
 
 def _tune_vector_sum(options: argparse.Namespace) -> None:
@@ -179,10 +190,10 @@ def _tune_vector_sum(options: argparse.Namespace) -> None:
     from umr.eval.tuning import rows, tune
     from umr.eval.vector_sum import write_weights
 
-    if not options.index or options.runs or options.store or options.task or options.split:
+    if not options.index or options.runs or options.store or options.task or options.split or options.pool != "both":
         raise ConfigError(
-            "--tune-vector-sum needs --index with an index of validation queries, and takes no --runs, --store, --task "
-            "or --split: one weight is chosen for each task, on its ind queries"
+            "--tune-vector-sum needs --index with an index of validation queries, and takes no --runs, --store, "
+            "--task, --split or --pool: one weight is chosen for each task, on its ind queries"
         )
     searcher, root = _opened(options.index, options.dtype)
     weights = tune(searcher, root, Progress("choosing weights, tasks:"))
@@ -198,8 +209,8 @@ def compare(options: argparse.Namespace) -> None:
     from umr.shipped import BUNDLED, default_root
 
     a, b = (options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b))
-    rows = compare_runs(default_root() / "media" / BUNDLED, a, b, options.task, options.split)
-    _print(rows, options.json, ("task", "split", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
+    rows = compare_runs(default_root() / "media" / BUNDLED, a, b, options.task, options.split, options.pool)
+    _print(rows, options.json, ("task", "split", "pool", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
 
 
 def diagnose(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
 
 DTYPES = ("float32", "bfloat16")
@@ -80,7 +81,12 @@ def _evaluate(commands: Commands) -> None:
         "over groups: queries of one family of scenes, or that share a picture or a relevant candidate; unimodal_wins "
         "the share of queries whose picture or text alone is nearer to the target than both together; "
         "vector_sum_weight the weight of the text in the sum, chosen on validation queries (0.5 where none was "
-        "chosen); composed_over_sum is success@1 minus that of the sum, with its paired interval and p value."
+        "chosen); composed_over_sum is success@1 minus that of the sum, with its paired interval and p value. Where "
+        "queries say their form (typed), JSON rows have success@1 of each as forms. Where answers are graded (free), "
+        "success@k, recall@10 and mrr are over the exact_share of queries with an exact answer, ndcg@10 over all with "
+        "gains 2^grade - 1, and edit_made_facts_kept is the share of the others, where such a picture exists, whose "
+        "first result has the edit made and the main facts kept. t2all, i2all and it2all ask the ind queries of t2i, "
+        "i2i and it2i for any kind: right is all that shows the wanted scene."
     )
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
@@ -97,6 +103,13 @@ def _evaluate(commands: Commands) -> None:
         metavar="FILE",
         help="with --index of validation queries: choose the vector sum's weight for each task, write FILE and stop; "
         "evaluate reads it as reports/vector_sum.json beside the index's folder",
+    )
+    one.add_argument(
+        "--pool",
+        choices=CHOICES,
+        default="both",
+        help="what is searched: local, the candidates of the task's kind; global, all candidates of all kinds, where "
+        "a hit of the wrong kind is wrong; both (default): every split local, and ind, typed and free global too",
     )
     _tasks(one)
     _dtype(one)
@@ -118,6 +131,7 @@ def _compare(commands: Commands) -> None:
     one.add_argument(
         "--runs", type=Path, metavar="DIR", help="what `evaluate --runs` wrote (default: what --store wrote)"
     )
+    one.add_argument("--pool", choices=POOLS, default=LOCAL, help="the pool that was searched (default: local)")
     _tasks(one)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +16,11 @@ import numpy as np
 
 from umr.disk import atomic_write
 from umr.errors import ConfigError
-from umr.eval.evaluate import Judged, Measured, load, measure, nearest_relevant
+from umr.eval.evaluate import Measured, measure, nearest_relevant
+from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
 from umr.search import Searcher
-from umr.types import Hit, Qrels, Run
+from umr.types import Embeddings, Hit, Qrels, Run
 
 PARTS = ("composed", "picture", "text")
 NEAREST = 10  # results of each list that the shortcut index looks at
@@ -90,16 +91,20 @@ def diagnose(searcher: Searcher, root: str | Path, task: str, split: str) -> Dia
 
 
 def diagnose_measured(searcher: Searcher, measured: Measured) -> Diagnosis:
-    """The diagnosis of what an evaluation measured already.
+    """The diagnosis of what an evaluation measured already; where answers are graded, of queries with an exact one.
 
     Raises:
-        ConfigError: its queries have one part only.
+        ConfigError: its queries have one part only, or none of them has an exact answer.
     """
-    judged, runs = measured.judged, measured.runs
+    places, runs = measured.judged.answered, measured.runs
+    judged = measured.judged.at(places)
+    if not places:
+        raise ConfigError(f"no query of {judged.task} {judged.split} has an exact answer that could be diagnosed")
     missing = next((part for part in PARTS if part not in runs), None)
     if missing is not None:
         raise ConfigError(f"{judged.task} {judged.split} has no {missing} run: only queries of picture and text do")
-    near = nearest_relevant(searcher, {part: measured.vectors[part] for part in PARTS}, judged)
+    vectors = {part: _at(measured.vectors[part], places) for part in PARTS}
+    near = nearest_relevant(searcher, vectors, judged)
     queries = [
         Diagnosed._make(
             (
@@ -222,6 +227,11 @@ def read_diagnosis(folder: str | Path, task: str, split: str) -> Diagnosis:
             f"{path} is no diagnosis ({error}); write it: "
             f"python -m umr diagnose --encoder NAME --task {task} --split {split} --out {path.parent}"
         ) from error
+
+
+def _at(embeddings: Embeddings, places: Sequence[int]) -> Embeddings:
+    ids = tuple(embeddings.ids[place] for place in places)
+    return replace(embeddings, ids=ids, vectors=embeddings.vectors[list(places)])
 
 
 def _top(hits: Sequence[Hit]) -> float | None:

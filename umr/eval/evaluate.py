@@ -15,50 +15,26 @@ from typing import Literal
 import numpy as np
 
 from umr.errors import ConfigError, MismatchError
-from umr.eval.groups import query_groups
-from umr.eval.measures import DEPTH, MEASURES, bootstrap_interval, holm, mean, paired_interval, paired_p, per_query
-from umr.eval.reports import Row, Stored, add_to_report, find_run, read_report, run_file
+from umr.eval.judged import Judged, load
+from umr.eval.measures import DEPTH, MEASURES, holm, per_query
+from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, Job, Pool, matching
+from umr.eval.reports import Row, Stored, add_to_report, find_run, key_of, read_report, run_file
+from umr.eval.scores import OVER_SUM, Sampled, paired, score
 from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
-from umr.formats import read_pool, read_qrels, read_queries, read_run, write_run
-from umr.query_files import find_query_file, names, query_files
+from umr.formats import read_run, write_run
+from umr.query_files import query_files
 from umr.search import Searcher
-from umr.types import Content, Embeddings, Hit, Qrels, Query, Run, Target
+from umr.types import Content, Embeddings, Hit, Run
 
-COLUMNS = ("success@1", "success@5", "success@10", "recall@10", "mrr", "ndcg@10")
 ALPHA = 0.05  # chance of any false "gains" or "loses" among the rows of a comparison
-_TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 _BATCH = 512  # queries searched at a time
-
-#: b minus a over the same queries in a comparison's row; and in a report's, the composed query minus its vector sum.
-PAIRED = ("difference", "ci95", "p")
-OVER_SUM = ("composed_over_sum", "ci95_composed_over_sum", "p_composed_over_sum")
 
 Verdict = Literal["gains", "loses", "no clear difference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One (task, split): its queries with the right target modality, and the judgements of exactly these queries.
-
-    Attributes:
-        task, split: which.
-        queries: Q queries.
-        qrels: the relevant candidates of each.
-        groups: (Q,) those that depend on each other have one number (umr.eval.groups).
-        pool: ids that are searched; None: every candidate of the target modality.
-    """
-
-    task: str
-    split: str
-    queries: list[Query]
-    qrels: Qrels
-    groups: tuple[int, ...]
-    pool: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What measuring one (task, split) gave: the report's row, and the run and the query vectors of each variant."""
+    """What measuring one (task, split) in one pool gave: the row, and the run and query vectors of each variant."""
 
     judged: Judged
     row: Row
@@ -71,43 +47,18 @@ def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
     return [(found.task, found.split) for found in query_files(root)]
 
 
-def load(root: str | Path, task: str, split: str) -> Judged:
-    """Queries and judgements of one (task, split) of a benchmark folder.
-
-    Raises:
-        ConfigError: there is none (those that exist are named), or queries and judgements disagree.
-    """
-    root = Path(root)
-    found = find_query_file(root, task, split)
-    target = _TARGETS[task.partition("2")[2]]
-    rows = read_queries(found.path, root)
-    queries = [replace(row.query, target_modality=target) for row in rows]
-    qrels = read_qrels(found.qrels)
-    lost = {query.query_id for query in queries} ^ set(qrels)
-    if lost or not queries:
-        raise ConfigError(
-            f"{found.path.name} and {found.qrels.name} disagree on {len(lost)} queries "
-            f"({', '.join(sorted(lost)[:3])}): write the benchmark again"
-        )
-    return Judged(
-        task=task,
-        split=split,
-        queries=queries,
-        qrels={query.query_id: qrels[query.query_id] for query in queries},
-        groups=query_groups(rows, qrels, found.path.name),
-        pool=None if found.pool is None else read_pool(found.pool),
-    )
-
-
-def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None) -> Row:
-    """Measure one (task, split).
+def evaluate(
+    searcher: Searcher, root: str | Path, task: str, split: str, runs: str | Path | None = None, pool: Pool = LOCAL
+) -> Row:
+    """Measure one (task, split) in one pool.
 
     Args:
         searcher: what is measured.
         root: the benchmark's folder.
-        task: such as it2i.
+        task: such as it2i; t2all, i2all and it2all ask for any kind, and need the global pool.
         split: such as ind.
         runs: folder for the TREC run files and report.json; None: nothing is written.
+        pool: what is searched: the candidates of the task's kind, or all of all kinds.
 
     Returns:
         One row of the report: fractions from 0 to 1, None where a column does not apply to the task. groups: number of
@@ -117,18 +68,55 @@ def evaluate(searcher: Searcher, root: str | Path, task: str, split: str, runs: 
         validation queries. unimodal_wins: share of queries whose picture or text alone is nearer to the nearest
         relevant candidate than the composed query is. composed_over_sum: success@1 minus the vector sum's, with its
         paired interval and p value (one test, uncorrected).
+
+        Where queries say their form: forms, success@1 of each. Where answers are graded (`free`): exact_share of the
+        queries have an exact answer; success@k, recall@10, mrr, the parts' and the sum's columns are over these, and an
+        exact answer alone is right. ndcg@10 is over all queries, with gains 2^grade - 1. edit_made_facts_kept is over
+        the edit_made_facts_kept_n queries without an exact answer for which there is a picture with the edit made and
+        the main facts kept: the share in which the first result is one.
+
+    Raises:
+        ConfigError: there are no such queries, or not in this pool.
     """
-    judged = load(root, task, split)
-    measured = measure(searcher, judged)
+    (row,) = evaluate_job(searcher, root, Job(task, split, (pool,)), runs)
+    return row
+
+
+def evaluate_job(searcher: Searcher, root: str | Path, job: Job, runs: str | Path | None = None) -> list[Row]:
+    """`evaluate` in each pool of a job; the queries are encoded once."""
+    measured = measure_job(searcher, root, job)
     if runs is not None:
-        for variant, run in measured.runs.items():
-            write_run(run_file(runs, task, split, variant), run, searcher.encoder.name)
-        add_to_report(Path(runs), searcher, measured.row, "--runs DIR")
-    return measured.row
+        for one in measured:
+            for variant, run in one.runs.items():
+                write_run(run_file(runs, job.task, job.split, variant, one.judged.pool), run, searcher.encoder.name)
+            add_to_report(Path(runs), searcher, one.row, "--runs DIR")
+    return [one.row for one in measured]
+
+
+def measure_job(searcher: Searcher, root: str | Path, job: Job) -> list[Measured]:
+    """Measure one (task, split) in each pool of a job.
+
+    Raises:
+        ConfigError: there are no such queries, or not in this pool.
+        MismatchError: the judgements are not of this collection.
+    """
+    if job.task in EVERYTHING and set(job.pools) != {GLOBAL}:
+        raise ConfigError(f"{job.task} asks for any kind, so its pool is {GLOBAL}, not {', '.join(job.pools)}")
+    return measure_pools(searcher, load(root, job.task, job.split, searcher.collection), job.pools)
 
 
 def measure(searcher: Searcher, judged: Judged) -> Measured:
-    """Encode and search every variant of the queries.
+    """Encode and search every variant of the queries, in their pool.
+
+    Raises:
+        MismatchError: the judgements are not of this collection.
+    """
+    (measured,) = measure_pools(searcher, judged, (judged.pool,))
+    return measured
+
+
+def measure_pools(searcher: Searcher, judged: Judged, pools: Sequence[Pool]) -> list[Measured]:
+    """Encode every variant of the queries once, and search each pool with it.
 
     Raises:
         MismatchError: the judgements are not of this collection.
@@ -141,88 +129,51 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
     weight = weight_of(searcher, judged.task)
     vectors = encode_variants(searcher, judged, weight)
     excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
-    found = {variant: retrieve(searcher, embeddings, judged, excluded) for variant, embeddings in vectors.items()}
-    row = score(judged, found, weight)
+    wins = None
     if len(vectors) > 1:
         near = nearest_relevant(searcher, vectors, judged)
-        row["unimodal_wins"] = float((np.maximum(near["picture"], near["text"]) > near["composed"]).mean())
-    return Measured(judged=judged, row=row, runs=found, vectors=vectors)
-
-
-def score(judged: Judged, found: Mapping[str, Run], text_weight: float = UNTUNED) -> Row:
-    """The report's row from runs alone (unimodal_wins needs vectors: None here).
-
-    Args:
-        judged: the queries.
-        found: the run of each variant.
-        text_weight: of the text in the vector sum's run.
-    """
-    first = {variant: per_query(MEASURES["success@1"], judged.qrels, run) for variant, run in found.items()}
-    row: Row = {"task": judged.task, "split": judged.split, "n": len(judged.queries), "groups": len(set(judged.groups))}
-    row |= {name: mean(MEASURES[name], judged.qrels, found["composed"]) for name in COLUMNS}
-    for name, variant in (("picture_only", "picture"), ("text_only", "text"), ("vector_sum", "sum")):
-        row[f"{name}_success@1"] = float(first[variant].mean()) if variant in first else None
-    row |= {"vector_sum_weight": text_weight if "sum" in first else None, "unimodal_wins": None}
-    row["ci95_success@1"] = list(bootstrap_interval(first["composed"], groups=judged.groups))
-    over = _paired(judged, first["sum"], first["composed"]) if "sum" in first else dict.fromkeys(PAIRED)
-    return row | dict(zip(OVER_SUM, (over[key] for key in PAIRED), strict=True))
-
-
-def _paired(judged: Judged, a: np.ndarray, b: np.ndarray) -> Row:
-    """B minus a over the same queries (values in their order), its paired 95 % interval and p value, by groups."""
-    interval = list(paired_interval(a, b, groups=judged.groups))
-    return dict(zip(PAIRED, (float((b - a).mean()), interval, paired_p(a, b, judged.groups)), strict=True))
+        wins = float((np.maximum(near["picture"], near["text"]) > near["composed"]).mean())
+    measured = []
+    for pool in pools:
+        asked = replace(judged, pool=pool)
+        found = {variant: retrieve(searcher, embeddings, asked, excluded) for variant, embeddings in vectors.items()}
+        row = score(asked, found, weight) | {"unimodal_wins": wins}
+        measured.append(Measured(judged=asked, row=row, runs=found, vectors=vectors))
+    return measured
 
 
 def evaluate_all(
     searcher: Searcher,
     root: str | Path,
-    task: str | None = None,
-    split: str | None = None,
+    jobs: Sequence[Job] | None = None,
     runs: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """Measure every (task, split) that matches.
+    """Measure every job.
 
     Args:
         searcher: what is measured.
         root: the benchmark's folder.
-        task: None: any.
-        split: None: any.
+        jobs: of umr.eval.pools.matching; None: all that the folder has.
         runs: as in `evaluate`.
-        progress: called with the pairs done and their number.
+        progress: called with the jobs done and their number.
 
     Returns:
-        A row for each, in the order of their names.
-
-    Raises:
-        ConfigError: none matches.
+        A row for each job and pool, in their order.
     """
-    wanted = matching(root, task, split)
-    rows = []
-    for number, (one_task, one_split) in enumerate(wanted, 1):
-        rows.append(evaluate(searcher, root, one_task, one_split, runs))
+    wanted = matching(root, None, None) if jobs is None else jobs
+    rows: list[Row] = []
+    for number, job in enumerate(wanted, 1):
+        rows += evaluate_job(searcher, root, job, runs)
         if progress is not None:
             progress(number, len(wanted))
     return rows
 
 
-def matching(root: str | Path, task: str | None, split: str | None) -> list[tuple[str, str]]:
-    """The (task, split) pairs that match, None matching any.
-
-    Raises:
-        ConfigError: none does; those that exist are named.
-    """
-    wanted = [(t, s) for t, s in all_tasks_and_splits(root) if task in (None, t) and split in (None, s)]
-    if not wanted:
-        raise ConfigError(
-            f"no queries of task {task or 'any'}, split {split or 'any'}; there are: {names(query_files(root))}"
-        )
-    return wanted
-
-
 def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNTUNED) -> dict[str, Embeddings]:
     """The queries as they are and, where all have picture and text, each part alone and the unit sum of the two.
+
+    Queries for any kind are encoded as they are alone: their parts were measured where one kind is asked for.
 
     Args:
         searcher: whose encoder is asked.
@@ -233,7 +184,7 @@ def encode_variants(searcher: Searcher, judged: Judged, text_weight: float = UNT
         Variant -> (Q, D) vectors.
     """
     composed = {"composed": searcher.encoder.encode_queries(judged.queries)}
-    if not all(query.content.modality == "image,text" for query in judged.queries):
+    if judged.task in EVERYTHING or not all(query.content.modality == "image,text" for query in judged.queries):
         return composed
     parts = encode_parts(searcher, judged)
     summed = weighted_sum(parts["picture"].vectors, parts["text"].vectors, text_weight)
@@ -264,17 +215,24 @@ def compare(judged: Judged, a: Run, b: Run) -> Row:
     """success@1 of two runs over the same queries, their difference b - a, its paired 95 % interval and its p value.
 
     The interval is a bootstrap over groups, p a sign-flip permutation over groups (umr.eval.measures.paired_p),
-    uncorrected.
+    uncorrected. Where answers are graded, only queries with an exact answer count, as in `evaluate`.
+
+    Raises:
+        ConfigError: no query has an exact answer.
     """
-    values = [per_query(MEASURES["success@1"], judged.qrels, run) for run in (a, b)]
+    asked = judged.at(judged.answered)
+    if not asked.queries:
+        raise ConfigError(f"no query of {judged.task} {judged.split} has an exact answer, so no success@1 to compare")
+    first, second = (Sampled(per_query(MEASURES["success@1"], asked.qrels, run), asked.groups) for run in (a, b))
     return {
         "task": judged.task,
         "split": judged.split,
-        "n": len(judged.queries),
-        "groups": len(set(judged.groups)),
-        "a": float(values[0].mean()),
-        "b": float(values[1].mean()),
-        **_paired(judged, *values),
+        "pool": judged.pool,
+        "n": len(asked.queries),
+        "groups": len(set(asked.groups)),
+        "a": first.mean,
+        "b": second.mean,
+        **paired(first, second),
     }
 
 
@@ -283,17 +241,15 @@ def verdict(row: Row) -> Verdict:
     return _verdict(row["difference"], row["p_holm"])
 
 
-def over_sum(rows: Sequence[Row]) -> dict[tuple[str, str], Verdict]:
-    """What the composed query shows against its vector sum on each (task, split) of a report that has one.
+def over_sum(rows: Sequence[Row]) -> dict[tuple[str, str, str], Verdict]:
+    """What the composed query shows against its vector sum, by (task, split, pool), where a report has one.
 
     Holm's correction over these rows; "gains": it finds more than the sum does.
     """
     difference, _, p = OVER_SUM
     asked = [row for row in rows if row.get(p) is not None]
     corrected = holm([row[p] for row in asked])
-    return {
-        (row["task"], row["split"]): _verdict(row[difference], one) for row, one in zip(asked, corrected, strict=True)
-    }
+    return {key_of(row): _verdict(row[difference], one) for row, one in zip(asked, corrected, strict=True)}
 
 
 def _verdict(difference: float, corrected_p: float) -> Verdict:
@@ -303,9 +259,14 @@ def _verdict(difference: float, corrected_p: float) -> Verdict:
 
 
 def compare_runs(
-    root: str | Path, runs_a: str | Path, runs_b: str | Path, task: str | None = None, split: str | None = None
+    root: str | Path,
+    runs_a: str | Path,
+    runs_b: str | Path,
+    task: str | None = None,
+    split: str | None = None,
+    pool: Pool = LOCAL,
 ) -> list[Row]:
-    """`compare` for every (task, split) that matches and that both folders of runs have.
+    """`compare` for every (task, split) that matches and that both folders of runs have in the pool.
 
     Args:
         root: the benchmark's folder.
@@ -313,6 +274,7 @@ def compare_runs(
         runs_b: the other's.
         task: None: any.
         split: None: any.
+        pool: which.
 
     Returns:
         The rows, with "p_holm": the p value after Holm's correction over them.
@@ -324,23 +286,24 @@ def compare_runs(
     reports = [read_report(folder) for folder in (runs_a, runs_b)]
     if reports[0]["collection"] != reports[1]["collection"]:
         raise MismatchError(f"{runs_a} and {runs_b} were run over different collections; evaluate both again")
-    both = [
-        (row["task"], row["split"])
-        for row in reports[0]["rows"]
-        if any((row["task"], row["split"]) == (other["task"], other["split"]) for other in reports[1]["rows"])
-    ]
-    wanted = [(t, s) for t, s in both if task in (None, t) and split in (None, s)]
+    there = {key_of(row) for row in reports[1]["rows"]}
+    both = [key for key in map(key_of, reports[0]["rows"]) if key in there and key[2] == pool]
+    wanted = [(t, s) for t, s, _ in both if task in (None, t) and split in (None, s)]
     if not wanted:
-        raise ConfigError(f"{runs_a} and {runs_b} share no run of task {task or 'any'}, split {split or 'any'}")
+        raise ConfigError(
+            f"{runs_a} and {runs_b} share no run of task {task or 'any'}, split {split or 'any'} in the {pool} pool"
+        )
     rows = []
     for one_task, one_split in wanted:
-        found = [read_run(find_run(folder, one_task, one_split, "composed")) for folder in (runs_a, runs_b)]
-        rows.append(compare(load(root, one_task, one_split), *found))
+        judged = replace(load(root, one_task, one_split), pool=pool)
+        if judged.answered:
+            found = [read_run(find_run(folder, one_task, one_split, "composed", pool)) for folder in (runs_a, runs_b)]
+            rows.append(compare(judged, *found))
     return [row | {"p_holm": p} for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True)]
 
 
 def compare_stored(a: Stored, b: Stored) -> tuple[Row, ...]:
-    """`compare_runs` of two stored reports; kept until one of them changes, as it reads every run.
+    """`compare_runs` of two stored reports in the local pool; kept until one of them changes, as it reads every run.
 
     Raises:
         MismatchError: the collections differ.
@@ -362,8 +325,8 @@ def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, exclude
         judged: whose pool is searched.
         excluded: {query_id: ids that it must not find}.
     """
-    pool = judged.pool
-    if pool is None:
+    pool = None if judged.pool == GLOBAL else judged.candidates
+    if pool is None and judged.pool == LOCAL:
         pool = searcher.collection.pool(judged.queries[0].target_modality)
     run: dict[str, list[Hit]] = {}
     for start in range(0, len(embeddings), _BATCH):

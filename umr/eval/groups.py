@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Sequence
 
 from umr.errors import ConfigError
-from umr.formats import BenchmarkQuery
+from umr.formats import BenchmarkQuery, facts_of
 from umr.types import Qrels
 
 FAMILY = "family"  # key in a query's source (M-BEIR's query_src_content) of the scenes it was drawn with
@@ -44,13 +43,7 @@ def query_groups(rows: Sequence[BenchmarkQuery], qrels: Qrels, name: str) -> tup
 
 
 def _family(source: str) -> Hashable | None:
-    """A source is free text elsewhere: only a JSON object with a plain "family" names one."""
-    if not source.startswith("{"):
-        return None
-    try:
-        family = json.loads(source).get(FAMILY)
-    except (ValueError, RecursionError):
-        return None
+    family = facts_of(source).get(FAMILY)
     return family if isinstance(family, (int, str)) else None
 
 

@@ -6,7 +6,7 @@ A query that is judged but has no results counts 0: the judged queries define th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -50,19 +50,29 @@ def reciprocal_rank(k: int | None = None) -> Measure:
     return measure
 
 
-def ndcg(k: int) -> Measure:
-    """Discounted cumulative gain over that of the best order (Jarvelin 2002).
+def ndcg(k: int, exponential: bool = False) -> Measure:
+    """Discounted cumulative gain over that of the best order, with the discount log2(rank + 1).
 
-    The gain is the relevance, the discount log2(rank + 1).
+    Args:
+        k: results looked at.
+        exponential: the gain is 2^relevance - 1 (Burges 2005), for answers of several grades; else the relevance
+            itself (Jarvelin 2002). They are the same where relevance is 0 or 1.
     """
     _check(k)
 
+    def gain(relevance: int) -> int:
+        return 2**relevance - 1 if exponential else relevance
+
     def measure(hits: Sequence[Hit], judged: Mapping[str, int]) -> float:
-        gained = sum(judged.get(hit.candidate_id, 0) / math.log2(rank + 1) for rank, hit in enumerate(hits[:k], 1))
-        best = sorted(judged.values(), reverse=True)[:k]
-        return gained / sum(gain / math.log2(rank + 1) for rank, gain in enumerate(best, 1))
+        found = (gain(judged.get(hit.candidate_id, 0)) for hit in hits[:k])
+        best = (gain(relevance) for relevance in sorted(judged.values(), reverse=True)[:k])
+        return _discounted(found) / _discounted(best)
 
     return measure
+
+
+def _discounted(gains: Iterable[int]) -> float:
+    return sum(gained / math.log2(rank + 1) for rank, gained in enumerate(gains, 1))
 
 
 def average_precision(k: int) -> Measure:

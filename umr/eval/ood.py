@@ -18,8 +18,9 @@ import numpy as np
 
 from umr.disk import atomic_write
 from umr.errors import ConfigError
-from umr.eval import evaluate, ood_samples
+from umr.eval import evaluate, judged, ood_samples
 from umr.eval.reports import beside
+from umr.eval.splits import IN_DISTRIBUTION
 from umr.search import Searcher
 from umr.types import Candidate, Content, Modality
 
@@ -29,8 +30,8 @@ FOLDS = 5
 PICTURES = 1200  # held-out pictures that are encoded
 KINDS: tuple[Modality, ...] = ("image", "text", "video")
 FILE = "drift.json"
-HELD_OUT = "ind"  # split whose queries' pictures neither training nor any index has seen
-SHIFTED = "rendering"  # split whose pictures are drawn in another style: the nearest thing that is not the catalogue
+HELD_OUT = IN_DISTRIBUTION  # split whose queries' pictures neither training nor any index has seen
+SHIFTED = "light"  # split whose pictures are lit as none in training: the nearest thing that is not the catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +224,9 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
         media: the benchmark's folder.
         pictures: how many held-out ones are encoded at most.
         command: what the calibration says makes it again.
+
+    Raises:
+        ConfigError: the benchmark has no queries with pictures in distribution.
     """
     kinds = {}
     for name in KINDS:
@@ -230,9 +234,7 @@ def calibrate(searcher: Searcher, media: str | Path, pictures: int = PICTURES, c
             continue
         known = reference(searcher, name)
         held_out = (
-            distances(known, _encode(searcher, _pictures(media, HELD_OUT)[:pictures]))
-            if name == "image"
-            else _by_folds(known)
+            distances(known, _encode(searcher, _held_out(media)[:pictures])) if name == "image" else _by_folds(known)
         )
         found = _kind(
             held_out,
@@ -285,8 +287,24 @@ def _by_folds(reference_ND: np.ndarray) -> np.ndarray:
 def _others(name: str, media: str | Path) -> dict[str, list[Content]]:
     drawn = {what: list(contents) for what, contents in ood_samples.contents(name).items()}
     if name == "image" and (shifted := _pictures(media, SHIFTED)):
-        drawn["catalogue in another rendering"] = shifted[:100]
+        drawn["catalogue in another light"] = shifted[:100]
     return drawn
+
+
+def _held_out(media: str | Path) -> list[Content]:
+    """The held-out pictures.
+
+    Raises:
+        ConfigError: there are none; the splits that there are are named.
+    """
+    found = _pictures(media, HELD_OUT)
+    if not found:
+        splits = sorted({split for _, split in evaluate.all_tasks_and_splits(media)})
+        raise ConfigError(
+            f"{media} has no queries with pictures of split {HELD_OUT}, whose pictures are held out and set the "
+            f"threshold; its splits are {', '.join(splits)}. Calibrate on a benchmark of python -m training.catalogue"
+        )
+    return found
 
 
 def _pictures(media: str | Path, split: str) -> list[Content]:
@@ -296,7 +314,7 @@ def _pictures(media: str | Path, split: str) -> list[Content]:
             query.content.image
             for task, found in evaluate.all_tasks_and_splits(media)
             if found == split
-            for query in evaluate.load(media, task, found).queries
+            for query in judged.load(media, task, found).queries
             if isinstance(query.content.image, Path)
         }
     )

@@ -1,7 +1,8 @@
 """Where and how a stored evaluation lies: report.json and run files. Not the measuring (umr.eval.evaluate).
 
 `evaluate --runs DIR` leaves DIR/NAME/report.json with plain run files; `evaluate --store` leaves indexes/NAME/reports,
-which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, and the diagnoses.
+which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, and the diagnoses. The
+runs of the global pool are <task>.<split>.<variant>.global.run.gz.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from umr import shipped
 from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.measures import DEPTH
+from umr.eval.pools import LOCAL, POOLS, Pool
 from umr.formats import read_run
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
@@ -51,17 +53,22 @@ class Stored:
     report: dict[str, Any]
     current: bool
 
-    def row(self, task: str, split: str) -> Row | None:
-        """The report's row of one (task, split), None where there is none."""
-        return next((row for row in self.report["rows"] if (row["task"], row["split"]) == (task, split)), None)
+    def row(self, task: str, split: str, pool: str = LOCAL) -> Row | None:
+        """The report's row of one (task, split) in a pool, None where there is none."""
+        return next((row for row in self.report["rows"] if key_of(row) == (task, split, pool)), None)
 
-    def run(self, task: str, split: str, variant: str = "composed") -> Run:
+    def run(self, task: str, split: str, variant: str = "composed", pool: Pool = LOCAL) -> Run:
         """A stored run.
 
         Raises:
             ConfigError: it is not there.
         """
-        return read_run(find_run(self.folder, task, split, variant))
+        return read_run(find_run(self.folder, task, split, variant, pool))
+
+
+def key_of(row: Row) -> tuple[str, str, str]:
+    """(task, split, pool) of a report's row; one from before the pools were told apart is of the local one."""
+    return row["task"], row["split"], row.get("pool", LOCAL)
 
 
 def reports_folder(encoder: str, root: Path | None = None) -> Path:
@@ -74,21 +81,21 @@ def beside(index_folder: str | Path) -> Path:
     return Path(index_folder).parent / FOLDER
 
 
-def run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
-    """Where the plain run of one (task, split, variant) lies."""
-    return Path(folder) / f"{task}.{split}.{variant}.run"
+def run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
+    """Where the plain run of one (task, split, variant) lies; that of the global pool says so in its name."""
+    return Path(folder) / f"{task}.{split}.{variant}{'' if pool == LOCAL else f'.{pool}'}.run"
 
 
-def stored_run_file(folder: str | Path, task: str, split: str, variant: str) -> Path:
+def stored_run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
     """Where the compressed run of one (task, split, variant) lies."""
-    plain = run_file(Path(folder) / "runs", task, split, variant)
+    plain = run_file(Path(folder) / "runs", task, split, variant, pool)
     return plain.with_name(f"{plain.name}.gz")
 
 
-def find_run(folder: str | Path, task: str, split: str, variant: str) -> Path:
+def find_run(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
     """The run as it is there: compressed, as `--store` leaves it, else plain, as `--runs` does."""
-    packed = stored_run_file(folder, task, split, variant)
-    return packed if packed.is_file() else run_file(folder, task, split, variant)
+    packed = stored_run_file(folder, task, split, variant, pool)
+    return packed if packed.is_file() else run_file(folder, task, split, variant, pool)
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
     Args:
         folder: where report.json lies, or will.
         searcher: what was measured.
-        row: replaces the one of its task and split.
+        row: replaces the one of its task, split and pool.
         flag: of `umr evaluate`, for the command that the report names.
     """
     report = {
@@ -133,12 +140,17 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
     if (folder / REPORT).is_file():
         old = read_report(folder)
         if all(old.get(key) == report[key] for key in ("encoder", "collection", "depth")):
-            rows = [kept for kept in old["rows"] if (kept["task"], kept["split"]) != (row["task"], row["split"])]
+            rows = [kept for kept in old["rows"] if key_of(kept) != key_of(row)]
         else:
             log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
-    rows = sorted([*rows, row], key=lambda kept: (kept["task"], kept["split"]))
+    rows = sorted([*rows, row], key=_order)
     with atomic_write(folder / REPORT) as file:
         file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")
+
+
+def _order(row: Row) -> tuple[str, str, int]:
+    task, split, pool = key_of(row)
+    return task, split, [*POOLS].index(pool) if pool in POOLS else len(POOLS)
 
 
 def read_stored(name: str, index: Path) -> Stored:

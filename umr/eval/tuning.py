@@ -15,16 +15,18 @@ import faiss
 import numpy as np
 
 from umr.errors import ConfigError
-from umr.eval.evaluate import Judged, all_tasks_and_splits, encode_parts, load, retrieve
+from umr.eval.evaluate import all_tasks_and_splits, encode_parts, retrieve
+from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
 from umr.eval.reports import FOLDER, Row
+from umr.eval.splits import IN_DISTRIBUTION
 from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.formats import read_benchmark
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.shipped import available, index_folder
 
-SPLIT = "ind"  # the other splits stay unseen: a weight fitted to a shift would know it
+SPLIT = IN_DISTRIBUTION  # the other splits stay unseen: a weight fitted to a shift would know it
 
 
 def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], None] | None = None) -> Weights:

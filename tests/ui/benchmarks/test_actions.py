@@ -7,17 +7,18 @@ import shutil
 import pytest
 
 from tests.conftest import MARKUP, no_model
+from tests.eval.test_judged import write_free
+from umr.eval.pools import matching
 from umr.eval.store import store
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.plots import Dot, strip
-from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
 
 @pytest.fixture
 def searchers(searcher, benchmark) -> Searchers:
     """Two encoders with the same stored reports; opening either fails the test."""
-    judged_queries.cache_clear()
+    benchmarks._judged.cache_clear()
     root = benchmark.parents[1]
     store(searcher, benchmark, root / "unified" / "reports")
     shutil.copytree(root / "unified", root / "other")
@@ -26,10 +27,12 @@ def searchers(searcher, benchmark) -> Searchers:
 
 def test_every_row_has_every_model_with_its_interval(searchers):
     page = benchmarks.tables(searchers, "success@1")
-    assert page.count('data-drill="unified|') == page.count('data-drill="other|') == 2 + 2
+    assert (
+        page.count('data-drill="unified|') == page.count('data-drill="other|') == 2 + 2 + 3
+    )  # and of all kinds those in distribution
     assert "picture 100.0" in page and "61.0 – 100.0" in page  # Wilson's for six of six
     assert "6 queries of 6 families" in page
-    assert page.count('role="img"') == 4
+    assert page.count('role="img"') == 4 + 1  # and the means
 
 
 @pytest.mark.parametrize(
@@ -40,11 +43,14 @@ def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column
     stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
     rows = [row for row in stored["rows"] if row[column] is not None]
     page = benchmarks.tables(searchers, column)
-    assert len(rows) == 2 and page.count('scope="row"') == 3  # "as trained" stands beside the other split again
+    assert [row["pool"] for row in rows] == ["local", "global", "local"] and page.count(
+        'scope="row"'
+    ) == 3  # "as trained" stands beside the other split again
     assert page.count("u-whisker") == 2 * 3  # both models
     for row in rows:
         low, high = row["intervals"][column]
-        assert f"{100 * low:.1f} – {100 * high:.1f}" in page and f'x1="{100 * low:.2f}%" x2="{100 * high:.2f}%"' in page
+        assert f"{100 * low:.1f} – {100 * high:.1f}" in page
+        assert row["pool"] == "global" or f'x1="{100 * low:.2f}%" x2="{100 * high:.2f}%"' in page
     assert f"runs/it2i.ind.{variant}.run.gz" in page and "data-drill" not in page  # such a run is too short to lead on
 
 
@@ -68,18 +74,70 @@ def test_the_in_distribution_rows_come_first_and_open(searchers):
 
 
 def test_a_pressed_number_shows_its_queries_hardest_first(searchers):
-    page = benchmarks.drill(searchers, "unified|it2i|ind|0")
+    page = benchmarks.drill(searchers, "unified|it2i|ind|local|0")
     assert page.count('class="u-query"') == 6
     ranks = [int(rank) for rank in re.findall(r"right at (\d+)", page)]
     assert ranks == sorted(ranks, reverse=True) and len(ranks) == 6
     assert 'href="?tab=compare&amp;q=100%3A0&amp;task=it2i&amp;split=ind"' in page
 
 
+def test_the_number_of_all_kinds_stands_below_and_leads_to_its_own_ranks(searchers):
+    stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
+    whole = next(row for row in stored["rows"] if (row["task"], row["pool"]) == ("it2i", "global"))
+    page = benchmarks.tables(searchers, "success@1")
+    number = f'title="[^"]*runs/it2i.ind.composed.global.run.gz[^"]*--pool global[^"]*">{100 * whole["success@1"]:.1f}<'
+    assert re.search(f"all kinds <button[^>]*{number}", page)
+    assert "Mean of 2 tasks" in page and page.count("not run") == 0
+    drilled = benchmarks.drill(searchers, "unified|it2i|ind|global|0")
+    assert "picture + text → images, as trained, among all kinds" in drilled and "composed.global.run.gz" in drilled
+    assert f"right for {6 * whole['success@1']:.0f} of 6 queries" in drilled
+
+
+def test_free_edits_say_how_often_the_main_facts_are_kept(searchers, searcher, benchmark):
+    write_free(benchmark)
+    store(searcher, benchmark, searchers.folders["unified"].parent / "reports", matching(benchmark, "it2i", "free"))
+    page = benchmarks.tables(searchers, "success@1")
+    assert "<h3>As people ask</h3>" in page and "4 queries of 3 families, 50 % with an exact answer" in page
+    assert re.search(r'title="Of 1 queries without an exact answer[^"]*">else kept [01]', page)
+    assert "not run" in page, "the other model has not"
+    assert "2 of 2 queries that have an exact answer" in benchmarks.drill(searchers, "unified|it2i|free|local|0")
+    kept = benchmarks.tables(searchers, "edit_made_facts_kept")
+    assert kept.count('scope="row"') == 1 and "u-whisker" in kept
+
+
+def test_typed_queries_have_a_row_for_each_form(searchers, searcher, benchmark):
+    path = benchmark / "query/test/mbeir_catalogue_t2t_ind_test.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["query_src_content"] = json.dumps({"form": f"form <{number % 2}>", "family": number})
+    name = path.name.replace("ind", "typed")
+    path.with_name(name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    qrels = benchmark / "qrels/test"
+    shutil.copy(qrels / "mbeir_catalogue_t2t_ind_test_qrels.txt", qrels / "mbeir_catalogue_t2t_typed_test_qrels.txt")
+    store(searcher, benchmark, searchers.folders["unified"].parent / "reports", matching(benchmark, None, "typed"))
+    page = benchmarks.tables(searchers, "success@1")
+    assert page.count("typed in this form · 3 queries") == 2 and "form &lt;1&gt;" in page
+    assert "typed in this form" not in benchmarks.tables(searchers, "mrr")
+
+
+def test_a_report_from_before_the_pools_were_told_apart_is_shown(searchers):
+    for folder in searchers.folders.values():
+        report = folder.parent / "reports" / "report.json"
+        data = json.loads(report.read_text())
+        rows = [row for row in data["rows"] if row.pop("pool") == "local"]
+        report.write_text(json.dumps(data | {"rows": rows}))
+    page = benchmarks.tables(searchers, "success@1")
+    assert page.count('data-drill="unified|') == 4 and "all kinds <button" not in page and 'role="alert"' not in page
+
+
 def test_pages_of_queries_are_turned(searchers, monkeypatch):
     monkeypatch.setattr("umr.ui.benchmarks.html.PAGE", 4)
-    first, second = (benchmarks.drill(searchers, f"unified|it2i|ind|{page}") for page in (0, 1))
+    first, second = (benchmarks.drill(searchers, f"unified|it2i|ind|local|{page}") for page in (0, 1))
     assert (first.count('class="u-query"'), second.count('class="u-query"')) == (4, 2)
-    assert 'data-drill="unified|it2i|ind|1"' in first and first.count(" disabled>") == second.count(" disabled>") == 1
+    assert (
+        'data-drill="unified|it2i|ind|local|1"' in first
+        and first.count(" disabled>") == second.count(" disabled>") == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,10 +147,13 @@ def test_pages_of_queries_are_turned(searchers, monkeypatch):
         3,
         "",
         "unified|it2i|ind",
-        "nobody|it2i|ind|0",
-        "unified|../x|ind|0",
-        "unified|it2i|ind|-1",
-        "unified|it2i|ind|" + "9" * 7,
+        "unified|it2i|ind|0",
+        "nobody|it2i|ind|local|0",
+        "unified|../x|ind|local|0",
+        "unified|it2i|ind|nowhere|0",
+        "unified|it2i|phrasing|global|0",
+        "unified|it2i|ind|local|-1",
+        "unified|it2i|ind|local|" + "9" * 7,
         {"a": 1},
     ],
 )
@@ -133,7 +194,7 @@ def test_markup_in_reports_and_queries_is_shown_as_text(searchers, benchmark):
     report.write_text(json.dumps(data | {"encoder": MARKUP}))
     path = benchmark / "query/test/mbeir_catalogue_it2i_ind_test.jsonl"
     path.write_text(path.read_text().replace("edit 3", json.dumps(MARKUP)[1:-1]))
-    for page in (benchmarks.tables(searchers, "success@1"), benchmarks.drill(searchers, "unified|it2i|ind|0")):
+    for page in (benchmarks.tables(searchers, "success@1"), benchmarks.drill(searchers, "unified|it2i|ind|local|0")):
         assert "&lt;img src=x" in page and "<img src=x" not in page
         assert not re.search(r"\{\{|\$\{|`", page)
     assert "measured with other weights" in benchmarks.tables(searchers, "success@1")

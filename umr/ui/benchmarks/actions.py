@@ -5,14 +5,18 @@ No model is loaded: everything follows from indexes/<encoder>/reports and the be
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError
 from umr.eval import evaluate, reports
+from umr.eval.judged import Judged, load
+from umr.eval.pools import POOLS
 from umr.eval.reports import Stored
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
-from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
 KEYS = ("b-measure", "b-a", "b-b")  # in the page's address
@@ -50,7 +54,7 @@ def difference(searchers: Searchers, a: Any, b: Any) -> str:
 
 
 def drill(searchers: Searchers, key: Any) -> str:
-    """The queries behind a pressed number ("model|task|split|page"), as HTML."""
+    """The queries behind a pressed number ("model|task|split|pool|page"), as HTML."""
     return edge.answered_html("a report", lambda: _drill(searchers, key))
 
 
@@ -76,14 +80,22 @@ def _difference(searchers: Searchers, a: Any, b: Any) -> str:
 
 def _drill(searchers: Searchers, key: Any) -> str:
     parts = key.split("|") if isinstance(key, str) else []
-    if len(parts) != 4 or not parts[3].isdecimal() or len(parts[3]) > 6:
+    if len(parts) != 5 or not parts[4].isdecimal() or len(parts[4]) > 6:
         raise ConfigError(f"{key!r} names no number of a table; press one")
-    name, task, split, page = parts
+    name, task, split, named, page = parts
     one = _stored(searchers, name)
-    if one.row(task, split) is None:
-        raise ConfigError(f"{name} has no stored row of task {task!r}, split {split!r}")
-    known, qrels = judged_queries(one.benchmark, task, split)
-    return benchmarks_html.drill(one, task, split, known, qrels, one.run(task, split), int(page))
+    pool = next((known for known in POOLS if known == named), None)
+    if pool is None or one.row(task, split, pool) is None:
+        raise ConfigError(f"{name} has no stored row of task {task!r}, split {split!r}, pool {named!r}")
+    judged = replace(_judged(one.benchmark, task, split), pool=pool)
+    return benchmarks_html.drill(one, judged, one.run(task, split, pool=pool), int(page))
+
+
+@lru_cache(maxsize=64)
+def _judged(benchmark: Path, task: str, split: str) -> Judged:
+    """The queries that success@1 is over."""
+    judged = load(benchmark, task, split)
+    return judged.at(judged.answered)
 
 
 def _stored(searchers: Searchers, name: Any) -> Stored:

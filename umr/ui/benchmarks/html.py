@@ -10,12 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr.encoders.caveats import UNEQUAL_DATA, concerns
-from umr.eval import evaluate, reports, vector_sum
+from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
-from umr.eval.reports import Row, Stored
+from umr.eval.judged import Judged
+from umr.eval.measures import DEPTH
+from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, POOLS, Pool
+from umr.eval.reports import Row, Stored, key_of
+from umr.eval.scores import KEPT, SINGLE, pool_means
+from umr.eval.splits import IN_DISTRIBUTION
 from umr.shipped import shown_path
-from umr.types import Qrels, Query, Run
+from umr.types import Run
 from umr.ui import queries
 from umr.ui.plots import Dot, strip
 from umr.ui.render import escape
@@ -31,37 +36,30 @@ MEASURE = {
     "picture_only_success@1": "Picture alone: first result right",
     "text_only_success@1": "Text alone: first result right",
     "vector_sum_success@1": "Sum of both vectors: first result right",
+    KEPT: "Free edits without an exact answer: edit made, main facts kept",
 }
-_SPLIT = {
-    "ind": "as trained",
-    "combination": "new combinations",
-    "shortcut-text": "plain edits",
-    "shortcut-picture": "picture shortcut broken",
-    "rendering": "other rendering",
-    "phrasing": "other phrasings",
-    "clutter": "cluttered pictures",
-}
-_OUT = (
-    "The same task where one thing differs from training. Plain edits differ from nothing: these queries are as those "
-    "that every model was trained on, without a text that describes the whole target."
+_TRAINED = splits.asks(IN_DISTRIBUTION)
+_ASKED = "Short queries as people type them, and any edit of any picture."
+_POOLS = (
+    "Searched are the candidates of the kind that is asked for. All kinds: the same queries among the candidates of "
+    "every kind together, where a result of another kind is wrong."
 )
+_ANY = "Queries for any kind at once: every picture, passage and entry of the wanted scene is right."
+_OUT = "The same task where one thing differs from training; a row's name says what when it is pointed at."
 _PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
-_FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips"}
-#: Column of a query asked otherwise -> the variant whose run it is read from.
-_SINGLE = {"picture_only_success@1": "picture", "text_only_success@1": "text", "vector_sum_success@1": "sum"}
+_FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips", "all": "any kind"}
 _SUM = "vector_sum_success@1"
 _NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 _WORD: Mapping[Verdict, str] = {"gains": "gain", "loses": "loss", "no clear difference": "no clear difference"}
-#: Model -> (task, split) -> what the composed query shows against its vector sum.
-Above = Mapping[str, Mapping[tuple[str, str], Verdict]]
+#: Model -> (task, split, pool) -> what the composed query shows against its vector sum.
+Above = Mapping[str, Mapping[tuple[str, str, str], Verdict]]
 PAGE = 30  # queries shown at a time
 
 
 def tables(stored: Sequence[Stored], column: str) -> str:
     """The tables of one measure: every task as trained, then for each task its other splits; only what has it."""
     pairs = sorted(
-        {(row["task"], row["split"]) for one in stored for row in one.report["rows"] if row.get(column) is not None},
-        key=_order,
+        {key_of(row)[:2] for one in stored for row in one.report["rows"] if row.get(column) is not None}, key=_order
     )
     stale = "".join(
         f'<p class="u-notice">{escape(one.name)} was measured with other weights or another collection than its index '
@@ -71,13 +69,15 @@ def tables(stored: Sequence[Stored], column: str) -> str:
     )
     heads = f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
-    blocks = [
-        _block(title, words, heads, [_row(stored, task, split, column, above) for task, split in rows], is_open)
-        for title, words, rows, is_open in _groups(pairs)
-    ]
+    blocks = []
+    for place, (title, words, keys, is_open) in enumerate(_groups(pairs)):
+        rows = [row for key in keys for row in _rows(stored, key, column, above)]
+        if place == 0 and keys[0][1] == IN_DISTRIBUTION:
+            rows += _means(stored, column)
+        blocks.append(_block(title, words, heads, rows, is_open))
     return (
         f'{stale}{_legend(stored)}<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
-        f"95 % bootstrap interval.</p>{''.join(blocks) or _NOTHING}{_sources(stored)}"
+        f"95 % bootstrap interval. {_POOLS}</p>{''.join(blocks) or _NOTHING}{_sources(stored)}"
     )
 
 
@@ -125,9 +125,17 @@ def _caveat(a: Stored, b: Stored) -> str:
     return f'<p class="u-notice"><span>{escape(UNEQUAL_DATA + lost)}</span></p>'
 
 
-def drill(one: Stored, task: str, split: str, known: Mapping[str, Query], qrels: Qrels, run: Run, page: int) -> str:
-    """The queries behind a number, those whose right result comes last in front; one page of them."""
-    ranks = {query_id: first_relevant(run.get(query_id, ()), relevant) for query_id, relevant in qrels.items()}
+def drill(one: Stored, judged: Judged, run: Run, page: int) -> str:
+    """The queries behind a number, those whose right result comes last in front; one page of them.
+
+    Args:
+        one: whose run it is.
+        judged: the queries, with the pool that was searched.
+        run: of these queries.
+        page: which page; any number is one.
+    """
+    task, split, known = judged.task, judged.split, {query.query_id: query for query in judged.queries}
+    ranks = {query_id: first_relevant(run.get(query_id, ()), relevant) for query_id, relevant in judged.qrels.items()}
     ordered = sorted(ranks, key=lambda query_id: -(ranks[query_id] or 10**6))
     pages = max(1, -(-len(ordered) // PAGE))
     page = page % pages
@@ -140,33 +148,36 @@ def drill(one: Stored, task: str, split: str, known: Mapping[str, Query], qrels:
         ""
         if pages == 1
         else (
-            f'<nav class="u-turn" aria-label="Pages of queries">{_turn(one, task, split, page - 1, pages, "Harder")}'
-            f"<span>{page + 1} of {pages}</span>{_turn(one, task, split, page + 1, pages, 'Easier')}</nav>"
+            f'<nav class="u-turn" aria-label="Pages of queries">{_turn(one, judged, page - 1, pages, "Harder")}'
+            f"<span>{page + 1} of {pages}</span>{_turn(one, judged, page + 1, pages, 'Easier')}</nav>"
         )
     )
-    file = shown_path(reports.find_run(one.folder, task, split, "composed"))
+    file = shown_path(reports.find_run(one.folder, task, split, "composed", judged.pool))
+    among = ", among all kinds" if judged.pool != LOCAL else ""
+    graded = " that have an exact answer" if judged.grades is not None else ""
     return (
         f'<section class="u-drill" tabindex="-1" aria-label="Queries"><div class="u-head"><h3>{escape(one.name)} '
-        f"on {escape(_name(task))}, {escape(_SPLIT.get(split, split))}</h3>{turn}</div>"
-        f'<p class="u-muted">The first result is right for {first:,} of {len(ranks):,} queries. Hardest first; '
+        f"on {escape(_name(task))}, {escape(splits.title(split))}{among}</h3>{turn}</div>"
+        f'<p class="u-muted">The first result is right for {first:,} of {len(ranks):,} queries{graded}. Hardest first; '
         f'press one to compare the models on it.</p><ol class="u-queries">{items}</ol>'
         f'<p class="u-origin">Ranks from <code>{escape(file)}</code></p></section>'
     )
 
 
 def _groups(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str, list[tuple[str, str]], bool]]:
-    """(title, words, rows, open from the start): what is as trained first, then each task that has other splits."""
+    """(title, words, rows, open from the start): what is as trained first, then what people ask, then each shift."""
+    as_asked = (splits.TYPED, splits.FREE)
+    any_kind = [key for key in pairs if key[0] in EVERYTHING]
+    others = [key for key in pairs if key[0] not in EVERYTHING]
     groups = [
-        (
-            "As trained",
-            "Test queries that training never saw, drawn as the training's were.",
-            [pair_ for pair_ in pairs if pair_[1] == "ind"],
-            True,
-        )
+        ("As trained", _TRAINED, [key for key in others if key[1] == IN_DISTRIBUTION], True),
+        ("As people ask", _ASKED, [key for key in others if key[1] in as_asked], True),
+        ("Any kind", _ANY, any_kind, True),
     ]
-    for task in dict.fromkeys(task for task, split in pairs if split != "ind"):
-        rows = [pair_ for pair_ in pairs if pair_[0] == task]
-        groups.append((f"Out of distribution: {_name(task)}", _OUT, rows, len(groups) == 1))
+    shifted = [key for key in others if key[1] not in (IN_DISTRIBUTION, *as_asked)]
+    for place, task in enumerate(dict.fromkeys(task for task, _ in shifted)):
+        rows = [key for key in others if key[0] == task and key[1] not in as_asked]
+        groups.append((f"Out of distribution: {_name(task)}", _OUT, rows, place == 0))
     return [group for group in groups if group[2]]
 
 
@@ -182,30 +193,93 @@ def _head(one: Stored) -> str:
     return f'<th scope="col">{escape(one.name)}</th>'
 
 
-def _row(stored: Sequence[Stored], task: str, split: str, column: str, above: Above) -> str:
-    rows = [one.row(task, split) for one in stored]
-    dots = [
+def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above) -> list[str]:
+    """The row of one (task, split), and of typed queries one for each form below it."""
+    pools = [{pool: one.row(*key, pool) for pool in POOLS} for one in stored]
+    first = [found[LOCAL] or found[GLOBAL] for found in pools]
+    cells = "".join(_cell(one, found, column, above[one.name]) for one, found in zip(stored, pools, strict=True))
+    label = _label(*key, next(row for row in first if row))
+    rows = [f'<tr>{label}<td class="u-dots-cell">{strip(_dots(stored, first, column))}</td>{cells}</tr>']
+    forms = dict.fromkeys(form for row in first for form in (row or {}).get("forms", {}))
+    return rows + [_form_row(stored, first, form) for form in forms if column == "success@1"]
+
+
+def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str) -> str:
+    parts = [(row or {}).get("forms", {}).get(form) for row in rows]
+    cells = "".join(_plain_cell(one, part, "success@1") for one, part in zip(stored, parts, strict=True))
+    count = next(part["n"] for part in parts if part)
+    return (
+        f'<tr><th scope="row"><span class="u-task">{escape(form)}</span><small>typed in this form · {count:,} queries'
+        f'</small></th><td class="u-dots-cell">{strip(_dots(stored, parts, "success@1"))}</td>{cells}</tr>'
+    )
+
+
+def _means(stored: Sequence[Stored], column: str) -> list[str]:
+    """The row of the means over tasks; none where no model has two tasks."""
+    means = [pool_means(one.report["rows"], column) for one in stored]
+    tasks = max((count for found in means for _, count in found.values()), default=0)
+    if tasks < 2:
+        return []
+    local = [None if LOCAL not in found else {column: found[LOCAL][0]} for found in means]
+    whole = [None if GLOBAL not in found else found[GLOBAL][0] for found in means]
+    cells = "".join(
+        _plain_cell(one, row, column, "" if value is None else _all_kinds(_percent(value)))
+        for one, row, value in zip(stored, local, whole, strict=True)
+    )
+    return [
+        f'<tr><th scope="row"><span class="u-task">Mean of {tasks} tasks</span><small>every task counts once</small>'
+        f'</th><td class="u-dots-cell">{strip(_dots(stored, local, column))}</td>{cells}</tr>'
+    ]
+
+
+def _dots(stored: Sequence[Stored], rows: Sequence[Row | None], column: str) -> list[Dot]:
+    return [
         Dot(row[column], _interval(row, column), f"u-s{place}", f"{one.name} {_percent(row[column])}")
         for place, (one, row) in enumerate(zip(stored, rows, strict=True), 1)
         if row is not None and row.get(column) is not None
     ]
-    cells = "".join(
-        _cell(one, row, column, above[one.name].get((task, split))) for one, row in zip(stored, rows, strict=True)
-    )
-    label = _label(task, split, next(row for row in rows if row))
-    return f'<tr>{label}<td class="u-dots-cell">{strip(dots)}</td>{cells}</tr>'
 
 
-def _cell(one: Stored, row: Row | None, column: str, above: Verdict | None) -> str:
-    label = escape(one.name)
-    if row is None or row.get(column) is None:
-        return f'<td data-label="{label}"><span class="u-muted">not run</span></td>'
-    interval = _interval(row, column)
-    spread = "" if interval is None else f"<small>{_spread(interval)}</small>"
-    parts = "".join(_part(row, key, name, above) for key, name in _SINGLE.items()) if column == "success@1" else ""
-    number = _number(one, row["task"], row["split"], _percent(row[column]), _SINGLE.get(column, "composed"))
+def _cell(one: Stored, found: Mapping[Pool, Row | None], column: str, above: Mapping[tuple, Verdict]) -> str:
+    """A model's number in the local pool, with that of the global one below; alone where there is only one."""
+    shown = {pool: row for pool, row in found.items() if row is not None and row.get(column) is not None}
+    if not shown:
+        return _plain_cell(one, None, column)
+    row = shown.get(LOCAL) or shown[GLOBAL]
+    parts = ""
+    if column == "success@1":
+        parts = "".join(_part(row, key, name, above.get(key_of(row))) for key, name in SINGLE.items()) + _kept(row)
     line = f'<small class="u-parts">{parts}</small>' if parts else ""
-    return f'<td data-label="{label}">{number}{spread}{line}</td>'
+    whole = _all_kinds(_number(one, shown[GLOBAL], column), shown[GLOBAL], column) if len(shown) > 1 else ""
+    return f'<td data-label="{escape(one.name)}">{_number(one, row, column)}{_spread(row, column)}{line}{whole}</td>'
+
+
+def _plain_cell(one: Stored, row: Row | None, column: str, below: str = "") -> str:
+    """A number that leads nowhere, as no single run is behind it."""
+    if row is None or row.get(column) is None:
+        return f'<td data-label="{escape(one.name)}"><span class="u-muted">not run</span>{below}</td>'
+    number = f'<b class="u-num-plain">{_percent(row[column])}</b>'
+    return f'<td data-label="{escape(one.name)}">{number}{_spread(row, column)}{below}</td>'
+
+
+def _all_kinds(number: str, row: Row | None = None, column: str = "") -> str:
+    interval = None if row is None else _interval(row, column)
+    spread = "" if interval is None else f"<span>{_between(interval)}</span>"
+    return f'<small class="u-parts"><span>all kinds {number}</span>{spread}</small>'
+
+
+def _kept(row: Row) -> str:
+    """What is said of free edits without an exact answer."""
+    if row.get(KEPT) is None:
+        return ""
+    said = (
+        f"Of {row[f'{KEPT}_n']:,} queries without an exact answer, for which there is a picture with the edit made and "
+        "the main facts kept: the share whose first result is one"
+    )
+    interval = _interval(row, KEPT)
+    if interval is not None:
+        said += f"; {_between(interval)}, 95 % bootstrap interval"
+    return f'<span title="{escape(said)}">else kept {_percent(row[KEPT])}</span>'
 
 
 def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
@@ -213,7 +287,7 @@ def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
     if row.get(key) is None:
         return ""
     interval = _interval(row, key)
-    said = "" if interval is None else f"{name}: {_spread(interval)}, 95 % bootstrap interval"
+    said = "" if interval is None else f"{name}: {_between(interval)}, 95 % bootstrap interval"
     if name == "sum" and row.get("vector_sum_weight") is not None:
         said += f"; the text's weight is {row['vector_sum_weight']:.2f}"
         if above is not None:
@@ -226,7 +300,12 @@ def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
     return f"<span{title}>{name} {_percent(row[key])}</span>"
 
 
-def _spread(interval: tuple[float, float]) -> str:
+def _spread(row: Row, column: str) -> str:
+    interval = _interval(row, column)
+    return "" if interval is None else f"<small>{_between(interval)}</small>"
+
+
+def _between(interval: tuple[float, float]) -> str:
     return f"{_percent(interval[0])} – {_percent(interval[1])}"
 
 
@@ -236,8 +315,7 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
     word = _WORD[verdict(row)]
     dots = [Dot(row["difference"], (low, high), {"gain": "u-gain", "loss": "u-loss"}.get(word, "u-even"), said)]
     numbers = "".join(
-        f'<td data-label="{escape(one.name)}">{_number(one, row["task"], row["split"], _percent(row[key]))}</td>'
-        for one, key in ((a, "a"), (b, "b"))
+        f'<td data-label="{escape(one.name)}">{_number(one, row, key)}</td>' for one, key in ((a, "a"), (b, "b"))
     )
     return (
         f'<tr>{_label(row["task"], row["split"], row)}<td class="u-dots-cell">'
@@ -248,39 +326,43 @@ def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
     )
 
 
-def _number(one: Stored, task: str, split: str, value: str, variant: str = "composed") -> str:
+def _number(one: Stored, row: Row, column: str) -> str:
     """A number that names its run and its command. Only the whole queries' runs are deep enough to lead to them."""
-    file = shown_path(reports.find_run(one.folder, task, split, variant))
+    task, split, pool = key_of(row)
+    variant, value = SINGLE.get(column, "composed"), _percent(row[column])
+    file = shown_path(reports.find_run(one.folder, task, split, variant, GLOBAL if pool == GLOBAL else LOCAL))
     title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}"
+    title += f" --pool {pool}" if pool != LOCAL else ""
     if variant != "composed":
         return f'<b class="u-num-plain" title="{escape(title)}">{value}</b>'
     title += "\nPress for its queries"
-    said = f" {one.name}, {task} {split}: show its queries"
+    said = f" {one.name}, {task} {split}{', all kinds' if pool != LOCAL else ''}: show its queries"
     return (
-        f'<button type="button" class="u-num" data-drill="{escape(drill_key(one.name, task, split, 0))}" '
+        f'<button type="button" class="u-num" data-drill="{escape(drill_key(one.name, task, split, pool, 0))}" '
         f'title="{escape(title)}">{value}<span class="u-hidden">{escape(said)}</span></button>'
     )
 
 
-def drill_key(name: str, task: str, split: str, page: int) -> str:
-    """What a pressed number says: model, task, split and page, for `umr.ui.benchmarks.drill`."""
-    return "|".join((name, task, split, str(page)))
+def drill_key(name: str, task: str, split: str, pool: str, page: int) -> str:
+    """What a pressed number says: model, task, split, pool and page, for `umr.ui.benchmarks.drill`."""
+    return "|".join((name, task, split, pool, str(page)))
 
 
-def _turn(one: Stored, task: str, split: str, page: int, pages: int, word: str) -> str:
+def _turn(one: Stored, judged: Judged, page: int, pages: int, word: str) -> str:
     off = "" if 0 <= page < pages else " disabled"
-    return (
-        f'<button type="button" class="u-quiet" data-drill="{escape(drill_key(one.name, task, split, page))}"{off}>'
-        f"{word}</button>"
-    )
+    key = drill_key(one.name, judged.task, judged.split, judged.pool, page)
+    return f'<button type="button" class="u-quiet" data-drill="{escape(key)}"{off}>{word}</button>'
 
 
 def _label(task: str, split: str, row: Row) -> str:
-    names = (_SPLIT.get(split, split).capitalize(), _name(task))
-    first, second = names if split != "ind" else names[::-1]
+    title = splits.title(split)
+    names = (title[:1].upper() + title[1:], _name(task))
+    first, second = names if split != IN_DISTRIBUTION else names[::-1]
+    said = f"{task} {split}. {splits.asks(split)}".removesuffix(". ")
+    exact = f", {100 * row['exact_share']:.0f} % with an exact answer" if "exact_share" in row else ""
     return (
-        f'<th scope="row" title="{escape(task)} {escape(split)}"><span class="u-task">{escape(first)}</span>'
-        f"<small>{escape(second)} · {row['n']:,} queries{_families(row)}</small></th>"
+        f'<th scope="row" title="{escape(said)}"><span class="u-task">{escape(first)}</span>'
+        f"<small>{escape(second)} · {row['n']:,} queries{_families(row)}{exact}</small></th>"
     )
 
 
@@ -305,7 +387,8 @@ def _legend(stored: Sequence[Stored]) -> str:
 def _sources(stored: Sequence[Stored]) -> str:
     lines = "".join(
         f"<li><b>{escape(one.name)}</b>: <code>{escape(shown_path(one.folder / reports.REPORT))}</code> and its "
-        f"<code>runs/TASK.SPLIT.VARIANT.run.gz</code>, written {escape(str(one.report.get('built_at', ''))[:10])} by "
+        f"<code>runs/TASK.SPLIT.VARIANT.run.gz</code> (of all kinds <code>.global.run.gz</code>), "
+        f"written {escape(str(one.report.get('built_at', ''))[:10])} by "
         f"<code>{escape(one.report.get('command', ''))}</code>, encoder {escape(one.report['encoder'][:12])}</li>"
         for one in stored
     )
@@ -315,7 +398,8 @@ def _sources(stored: Sequence[Stored]) -> str:
         "wrong. picture, text, sum: success@1 of the same queries with their picture only, with their text only, and "
         "of "
         "the sum of those two vectors, weighted as was best on validation queries "
-        f"(<code>{escape(vector_sum.FILE)}</code> beside each report).</p></details>"
+        f"(<code>{escape(vector_sum.FILE)}</code> beside each report). All kinds: M-BEIR's global pool. Free edits: "
+        "right is an exact answer, over the queries that have one; nDCG counts the grades of all.</p></details>"
     )
 
 
@@ -325,14 +409,13 @@ def _interval(row: Row, column: str) -> tuple[float, float] | None:
 
 
 def _rank(rank: int) -> str:
-    return f"right at {rank}" if rank else f"right one not among the first {evaluate.DEPTH}"
+    return f"right at {rank}" if rank else f"right one not among the first {DEPTH}"
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _order(pair_: tuple[str, str]) -> tuple[int, str, int, str]:
-    task, split = pair_
-    places = list(_SPLIT)
-    return (-len(task.partition("2")[0]), task, places.index(split) if split in places else len(places), split)
+def _order(key: tuple[str, str]) -> tuple[int, str, tuple[int, str]]:
+    task, split = key
+    return -len(task.partition("2")[0]), task, splits.order(split)
