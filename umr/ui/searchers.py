@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +16,7 @@ from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
-from umr.search import DecodedQuery, Outcome, Searcher
+from umr.search import DecodedQuery, Outcome, Searcher, of_unlike_picture
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.ui.kinds import media_file
 
@@ -123,7 +122,7 @@ class Searchers:
             return self._checks[name]
 
     def told(self, name: str, outcome: Outcome, asked: DecodedQuery) -> Outcome:
-        """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
+        """The outcome of a search, with a notice and weak matches where its picture is unlike the encoder's training.
 
         Args:
             name: the encoder's.
@@ -131,8 +130,7 @@ class Searchers:
             asked: the query that found it, as the search read it.
         """
         check = None if asked.query.content.image is None else self.check(name)
-        said = () if check is None else check.notices(asked)
-        return replace(outcome, notices=outcome.notices + said) if said else outcome
+        return of_unlike_picture(outcome, () if check is None else check.notices(asked))
 
     def preload(self) -> threading.Thread:
         """Opens the default searcher in the background, so that the page is served meanwhile."""
