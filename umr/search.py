@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from umr import media, query_arithmetic
 from umr.collection import Collection
 from umr.errors import ConfigError
+from umr.facts import FactTable, Wanted, nothing_fits, wanted_by_edit, wanted_by_words
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
@@ -135,16 +137,42 @@ class Searcher:
         encoded = time.perf_counter()
         run = self.index.search(embeddings, k, self.collection.pool(asked.target_modality), {asked.query_id: excluded})
         hits = query_arithmetic.strong(run[asked.query_id], moved)
-        matches = [None] * len(hits) if self.verdicts is None else self.verdicts.matches(asked, hits, moved)
+        results = [Result(hit=hit, candidate=self.collection[hit.candidate_id]) for hit in hits]
         if self.verdicts is not None:
-            notices += self.verdicts.notices(asked, matches)
-        results = [
-            Result(hit=hit, candidate=self.collection[hit.candidate_id], match=match)
-            for hit, match in zip(hits, matches, strict=True)
-        ]
+            results = self.verdicts.judged(asked, results, moved)
+        notices += self._of_match(read, results, excluded, moved)
         end = time.perf_counter()
         steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
         return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
+
+    @cached_property
+    def facts(self) -> FactTable:
+        """What the collection states about its candidates, read on first use."""
+        return FactTable(self.collection)
+
+    def _of_match(
+        self, read: DecodedQuery, results: list[Result], excluded: frozenset[str], moved: QueryArithmetic
+    ) -> tuple[str, ...]:
+        """What is known of the answer as a whole: by the collection's facts where they tell, else by its scores."""
+        said = () if self.verdicts is None else self.verdicts.notices(read.query, results)
+        unlike = self.verdicts is not None and self.verdicts.unlike(read.query.content)
+        wanted = None if unlike or not results or moved.moves_query(read.query) else self._wanted(read)
+        if wanted is None:
+            return said
+        if self.facts.any_fits(wanted, read.query.target_modality, excluded):
+            return tuple(notice for notice in said if notice != WEAK_FIRST)
+        return (nothing_fits(wanted, self.facts.facts(results[0].hit.candidate_id)),)
+
+    def _wanted(self, read: DecodedQuery) -> Wanted | None:
+        """What the query asks for, where its words, and its picture's facts if it has one, can be read for sure."""
+        content = read.query.content
+        if not content.text or content.video is not None:
+            return None
+        if content.image is None:
+            return wanted_by_words(self.facts, content.text)
+        same = (self.facts.facts(one) for one in sorted(self.collection.with_hash(read.content_hash)))
+        shown = next(filter(None, same), None)
+        return None if shown is None else wanted_by_edit(self.facts, shown, content.text)
 
     def excluded(self, query: Query | DecodedQuery) -> frozenset[str]:
         """Ids that a query must not find: its `exclude`, and candidates with the very bytes of its picture or clip.
@@ -172,7 +200,8 @@ def of_unlike_picture(outcome: Outcome, said: tuple[str, ...]) -> Outcome:
     """
     if not said:
         return outcome
-    results = [result if result.match is None else replace(result, match=Match("weak")) for result in outcome.results]
+    weak = Match("weak", unlike=True)
+    results = [result if result.match is None else replace(result, match=weak) for result in outcome.results]
     kept = tuple(notice for notice in outcome.notices if notice != WEAK_FIRST)
     return replace(outcome, results=results, notices=kept + said)
 

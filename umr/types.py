@@ -168,12 +168,14 @@ class Match(NamedTuple):
 
     Attributes:
         word: the verdict.
-        right: share of held-out first results so called that were right; None where it is not a matter of the score
-            (the query is unlike the training), or where too few were so called to say.
+        right: share of held-out first results so called that were right; None where too few were to say, or where it is
+            not a matter of the score.
+        unlike: the query is unlike the training, so that no score of it counts.
     """
 
     word: MatchWord
     right: float | None = None
+    unlike: bool = False
 
 
 Run = dict[str, list[Hit]]

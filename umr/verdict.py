@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from typing import Any
 from umr import shipped
 from umr.disk import atomic_write
 from umr.errors import ConfigError
-from umr.query_arithmetic import QueryArithmetic
-from umr.types import Content, Hit, Match, MatchWord, Query
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
+from umr.types import Content, Match, MatchWord, Query, Result
 
 FOLDER, FILE = "reports", "verdicts.json"
 WORDS: tuple[MatchWord, ...] = ("strong", "fair", "weak")
@@ -177,29 +177,40 @@ class Verdicts:
     built_at: str
     command: str
 
-    def matches(self, query: Query, hits: Sequence[Hit], moved: QueryArithmetic) -> list[Match | None]:
-        """The verdict on each hit of a search.
+    def judged(self, query: Query, results: Sequence[Result], moved: QueryArithmetic = UNMOVED) -> list[Result]:
+        """The results of a search with the verdict on each.
 
-        None where nothing was calibrated for it: another kind of search, an instruction of a person's own, a vector
-        that was moved.
+        It is None where nothing was calibrated: of another kind of search, of one with an instruction of a person's
+        own, and of a vector that was moved.
+
+        Args:
+            query: what was asked.
+            results: what it found.
+            moved: the arithmetic on its vector.
         """
         limits = self.searches.get(search_name(query))
         if limits is None or query.instruction or moved.moves_query(query):
-            return [None] * len(hits)
+            return list(results)
         if self.unlike(query.content):
-            return [Match("weak")] * len(hits)
-        return [limits.match(hit.score) for hit in hits]
+            return [replace(result, match=Match("weak", unlike=True)) for result in results]
+        return [replace(result, match=limits.match(result.hit.score)) for result in results]
 
     def unlike(self, content: Content) -> bool:
         """Whether a query's words are unlike the training."""
         return self.words is not None and bool(content.text) and self.words.unlike(content.text or "")
 
-    def notices(self, query: Query, matches: Sequence[Match | None]) -> tuple[str, ...]:
-        """What a person should know of a search: that its words are unlike the training, or its best match is weak."""
+    def notices(self, query: Query, results: Sequence[Result]) -> tuple[str, ...]:
+        """What a person should know of a search: that its words are unlike the training, or its best match is weak.
+
+        Args:
+            query: what was asked.
+            results: what it found, judged.
+        """
         if self.words is not None and self.unlike(query.content):
             rate = percent(self.words.rate)
             return (f"{UNLIKE_WORDS} Of its catalogue's own queries, {rate} are called so by mistake.",)
-        return (WEAK_FIRST,) if matches and matches[0] is not None and matches[0].word == "weak" else ()
+        first = results[0].match if results else None
+        return (WEAK_FIRST,) if first is not None and first.word == "weak" else ()
 
 
 def percent(share: float) -> str:

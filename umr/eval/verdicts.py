@@ -40,11 +40,13 @@ REACHED = 0.95  # share of right answers whose score is not weak
 LEAST = 20  # first results, or right answers, that a limit or a rate rests on
 DEPTH = 200  # hits looked at for the first wrong one
 LEAST_LIMIT = 1 / 3  # a text may have one word in three that the training lacks, whatever was measured
+FOLDS = 5
 BATCH = 256  # queries encoded and searched at a time
 #: Splits with tags drawn into their pictures, which no visitor's picture has.
 TAGGED = "shortcut"
-#: Splits with words that the training lacks on purpose: they measure false alarms, and are no source of known words.
-OTHER_WORDS = ("phrasing", "typos")
+#: Splits with words that the training lacks on purpose -> what they are called: how many of them are over the limit of
+#: unknown words is stated, but they neither set it nor give known words.
+OTHER_WORDS = {"phrasing": "unseen phrasings", "typos": "typing errors"}
 
 #: What people type into a search box that is not of such a catalogue.
 EVERYDAY = (
@@ -303,36 +305,52 @@ def _also_right(one: Asked, searcher: Searcher, same: Mapping[str, frozenset[str
 def vocabulary(searcher: Searcher, asked: Sequence[Asked], held_out: frozenset[int]) -> Vocabulary | None:
     """Which words are known, and the limit of unknown ones.
 
-    Known are the words of the candidates and of the queries that set limits; those of OTHER_WORDS set the limit, and
-    give no words.
+    Known are the words of the candidates and of the queries that set limits. Of these queries each is held against the
+    words of the other folds, as no text is unlike itself.
 
     Returns:
         None where the texts are too few to bound the rate, or so strange that no text could be over the limit.
     """
-    setting, checking, known = [], [], set()
-    for candidate in searcher.collection:
-        known |= {*words_of(candidate.title), *words_of(candidate.content.text or "")}
-    texts = {(one.query.content.text, one.group, one.split) for one in asked if one.query.content.text}
-    for text, group, split in sorted(texts):
-        (checking if group in held_out else setting).append(text)
-        if group not in held_out and split not in OTHER_WORDS:
-            known |= {*words_of(text)}
-    if len(setting) < math.ceil(1 / ood.ALPHA) - 1 or not checking:
+    shown = {
+        word
+        for candidate in searcher.collection
+        for word in (*words_of(candidate.title), *words_of(candidate.content.text or ""))
+    }
+    folds: list[list[str]] = [[] for _ in range(FOLDS)]
+    checking: list[str] = []
+    others: dict[str, list[str]] = {"everyday searches": list(EVERYDAY)}
+    for text, group, split in sorted({(one.query.content.text or "", one.group, one.split) for one in asked}):
+        if split in OTHER_WORDS:
+            others.setdefault(OTHER_WORDS[split], []).append(text)
+        elif text:
+            (checking if group in held_out else folds[group % FOLDS]).append(text)
+    shares = [share for place in range(FOLDS) for share in _unknown_in(place, folds, shown)]
+    if len(shares) < math.ceil(1 / ood.ALPHA) - 1 or not checking:
         return None
-    draft = Vocabulary(
-        limit=0.0, alpha=ood.ALPHA, known=sorted(known), calibrated=len(setting), checked=len(checking),
-        false_alarms=0.0, detected={},
-    )  # fmt: skip
-    limit = max(LEAST_LIMIT, ood.threshold(np.array([draft.unknown(text) for text in setting])))
+    limit = max(LEAST_LIMIT, ood.threshold(np.array(shares)))
     if limit >= 1:
         return None
-    made = replace(draft, limit=round(limit, 6))
-    others = {name: [shown.text or "" for shown in drawn] for name, drawn in contents("text").items()}
+    made = _with_limit(round(limit, 6), shown.union(*(words_of(text) for fold in folds for text in fold)))
+    drawn = {name: [content.text or "" for content in texts] for name, texts in contents("text").items()}
     return replace(
         made,
+        calibrated=len(shares),
+        checked=len(checking),
         false_alarms=_share(made, checking),
-        detected={"everyday searches": _share(made, EVERYDAY)}
-        | {name: _share(made, lines) for name, lines in others.items()},
+        detected={name: _share(made, texts) for name, texts in (drawn | others).items()},
+    )
+
+
+def _unknown_in(place: int, folds: Sequence[Sequence[str]], shown: frozenset[str] | set[str]) -> list[float]:
+    """For each text of one fold the share of its words that neither the candidates nor the other folds have."""
+    rest = (text for number, fold in enumerate(folds) if number != place for text in fold)
+    draft = _with_limit(1.0, shown.union(*map(words_of, rest)))
+    return [draft.unknown(text) for text in folds[place]]
+
+
+def _with_limit(limit: float, known: Iterable[str]) -> Vocabulary:
+    return Vocabulary(
+        limit=limit, alpha=ood.ALPHA, known=sorted(known), calibrated=0, checked=0, false_alarms=0.0, detected={}
     )
 
 

@@ -19,6 +19,7 @@ from umr.index.probe import FEWEST_ROWS
 from umr.search import DecodedQuery, Outcome, Searcher, of_unlike_picture
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.ui.kinds import media_file
+from umr.verdict import Verdicts, find_verdicts
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def open_searcher(folder: Path) -> Searcher:
     """
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
+    _ = searcher.facts  # read now, so that no visitor waits for it
     return searcher
 
 
@@ -109,6 +111,17 @@ class Searchers:
             return opened.index.manifest
         with _without_places(name, self.folders[name]):
             return IndexManifest.read(self.folders[name])
+
+    def verdicts(self, name: str) -> Verdicts | None:
+        """What this encoder's scores are worth, without opening it; None where nothing was calibrated.
+
+        Raises as `manifest`, and ConfigError for a file that holds no verdicts.
+        """
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened.verdicts
+        manifest = self.manifest(name)
+        return find_verdicts(self.folders[name], manifest.encoder_name, manifest.encoder)
 
     def check(self, name: str) -> PictureCheck | None:
         """What tells pictures that are unlike this encoder's training; None where nothing was calibrated.
