@@ -33,6 +33,11 @@ _SYNONYMS: Mapping[str, tuple[str, Any]] = {
     "matt": ("finish", "matte"),
     "spotted": ("pattern", "dotted"),
     "chequered": ("pattern", "checked"),
+    "dots": ("pattern", "dotted"),
+    "spots": ("pattern", "dotted"),
+    "stripes": ("pattern", "striped"),
+    "checks": ("pattern", "checked"),
+    "zigzags": ("pattern", "zigzag"),
     "little": ("size", "small"),
     "big": ("size", "large"),
     "two": ("count", 2),
@@ -42,13 +47,20 @@ _UNREADABLE_WORDS = (
     "not no non without except but or than either neither nor never any other another different darker lighter deeper "
     "bigger smaller larger fewer more less anything everything everywhere elsewhere anywhere remove swap exchange "
     "exchanged both as lose drop alone only just rid away gone leave instead replace replaced turns turning becomes "
-    "becoming changes changing like"
+    "becoming changes changing like minus omit hide hidden swapped"
 )
 #: Words by which a value is not what is asked for, or is asked for in a way that the rules cannot read.
 _UNREADABLE = frozenset(_UNREADABLE_WORDS.split())
 _INSTEAD = frozenset(("instead",))
-#: Of the unreadable ones, those that only frame an edit of a picture: "just in red", "like this, but on grass".
-_FRAMES = frozenset(("but", "just", "only", "like", "any"))
+#: Of the unreadable ones, those that only frame an edit of a picture that names no thing: "just in red".
+_FRAMES = frozenset(("but", "just", "only", "like"))
+_BESIDE_WORDS = (
+    "left right behind front back background foreground beside next near together along alongside company accompanied"
+)
+#: What an edit says of a second object: unless that is named, it is not known of which object the rest is said.
+_BESIDE = frozenset(_BESIDE_WORDS.split())
+#: An edit with one of these may be two edits, of two objects.
+_JOINS = frozenset(("and", "also", "too", "then"))
 NOTHING = "Nothing in this collection fits all of it"
 _TOKEN = re.compile(r"[^\W_]+")
 
@@ -183,20 +195,22 @@ def wanted_by_edit(table: FactTable, shown: Facts, text: str) -> Wanted | None:
     Returns:
         None where the rules cannot tell for sure what is meant.
     """
+    said, there = frozenset(_tokens(text)), shown.get(COMPANY)
     objects = _objects(table, text, _UNREADABLE - _FRAMES - _INSTEAD)
     if objects is None or objects[1] is not None or not objects[0]:
         return None
-    change, there = dict(objects[0]), shown.get(COMPANY)
-    there = {name: there[name] for name in OF_COMPANY if name in there} if isinstance(there, dict) else None
+    change, named = objects[0], objects[0].get(KIND)
+    beside = {name: there[name] for name in OF_COMPANY if name in there} if isinstance(there, dict) else None
     main = {name: shown[name] for name in (*OF_ONE, GROUND) if _is_plain(shown.get(name))}
-    named = change.get(KIND)
-    if there is not None and named is not None and named == there.get(KIND):
-        if not {"instead", "like"}.isdisjoint(_tokens(text)) or set(change) - set(OF_COMPANY) or len(change) != 2:
-            return None  # of two changes one may be of the other object
-        return Wanted(main, there | change)
-    if named is not None and named != main.get(KIND) and "instead" not in _tokens(text):
+    if beside is not None and named is not None and named == beside.get(KIND):
+        one_of_its_own = set(change) <= set(OF_COMPANY) and len(change) == 2
+        clear = one_of_its_own and said.isdisjoint(_JOINS | _FRAMES | _INSTEAD)
+        return Wanted(main, {**beside, **change}) if clear else None
+    if not said.isdisjoint(_BESIDE) or (named is not None and not said.isdisjoint(_FRAMES)):
         return None
-    return Wanted(main | change, there, alone=there is None)
+    if named is not None and named != main.get(KIND) and "instead" not in said:
+        return None
+    return Wanted({**main, **change}, beside, alone=beside is None)
 
 
 def nothing_fits(wanted: Wanted, first: Facts) -> str:
@@ -235,36 +249,69 @@ def _missed(wanted: Wanted, main: Facts, company: Any) -> list[str]:
 def _objects(table: FactTable, text: str, unreadable: frozenset[str]) -> tuple[dict, dict | None] | None:
     """The facts of the first object that a text names and of the second; the ground is the first one's.
 
-    Words before a thing are said of it, and so are words after the only one.
+    What stands right before a thing is said of it; what stands elsewhere is, where no second thing is named.
     """
-    tokens = _tokens(text)
-    if not unreadable.isdisjoint(tokens):
+    units = _units(table, text)
+    if not unreadable.isdisjoint(token for token, _ in units):
         return None
-    objects: list[dict[str, Any]] = [{}]
-    ground: dict[str, Any] = {}
-    place = 0
+    said = _Said()
+    for place, (_, fact) in enumerate(units):
+        following = units[place + 1] if place + 1 < len(units) else None
+        if fact is None:
+            said.pause()
+        elif fact[0] == "count" and following is not None and following[1] is None and following[0] != "of":
+            return None  # "two colours", "three days"
+        else:
+            said.add(fact)
+    said.pause()
+    objects, loose = said.objects, said.loose
+    if said.clash or len(objects) > 2:
+        return None
+    if len(objects) < 2:
+        only = objects[0] if objects else {}
+        if any(only.get(name, value) != value for name, value in loose.items()):
+            return None
+        return {**only, **loose, **said.ground}, None
+    if loose or objects[0][KIND] == objects[1][KIND]:
+        return None  # of which of the two it is said is not to be told
+    return {**objects[0], **said.ground}, objects[1]
+
+
+class _Said:
+    """What was read of a text so far: the ground, the things named, and what is said of no thing in particular."""
+
+    def __init__(self) -> None:
+        self.ground: dict[str, Any] = {}
+        self.objects: list[dict[str, Any]] = []
+        self.loose: dict[str, Any] = {}
+        self.clash = False
+        self._before: dict[str, Any] = {}
+
+    def add(self, fact: tuple[str, Any]) -> None:
+        """Takes in the next fact."""
+        name, value = fact
+        into = self.ground if name == GROUND else self._before
+        self.clash |= into.setdefault(name, value) != value
+        if name == KIND:
+            self.objects.append(self._before)
+            self._before = {}
+
+    def pause(self) -> None:
+        """A word that says nothing: what stood before it is said of no thing that comes after it."""
+        for name, value in self._before.items():
+            self.clash |= self.loose.setdefault(name, value) != value
+        self._before = {}
+
+
+def _units(table: FactTable, text: str) -> list[tuple[str, tuple[str, Any] | None]]:
+    """The words of a text, two that are one value together, each with the fact that it says."""
+    tokens, units, place = _tokens(text), [], 0
     while place < len(tokens):
         two = " ".join(tokens[place : place + 2])
         word = two if two in table.words else tokens[place]
-        place += 2 if word == two and " " in two else 1
-        if word not in table.words:
-            continue
-        name, value = table.words[word]
-        into = ground if name == GROUND else objects[-1]
-        if into.get(name, value) != value:
-            return None
-        into[name] = value
-        if name == KIND:
-            objects.append({})
-    loose = objects.pop()
-    if not objects:
-        return {**loose, **ground}, None
-    if len(objects) > 2 or (loose and (len(objects) == 2 or set(loose) & set(objects[0]))):
-        return None
-    if len(objects) == 2 and objects[0][KIND] == objects[1][KIND]:
-        return None  # of which of the two something is said is not to be told
-    first = {**objects[0], **(loose if len(objects) == 1 else {}), **ground}
-    return first, objects[1] if len(objects) == 2 else None
+        units.append((word, table.words.get(word)))
+        place += len(word.split())
+    return units
 
 
 def _tokens(text: str) -> list[str]:
