@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from umr import media, query_arithmetic
 from umr.collection import Collection
 from umr.errors import ConfigError
+from umr.facts import FactTable, Wanted, nothing_fits, wanted_by_edit, wanted_by_words
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
-from umr.types import Content, Encoder, Query, Result
+from umr.types import Content, Encoder, Match, Query, Result
+from umr.verdict import WEAK_FIRST, Verdicts, find_verdicts
 
 MAX_K = 1000
 
@@ -25,7 +28,7 @@ class Outcome:
 
     Attributes:
         results: the best first.
-        notices: what a person should know (a text was cut).
+        notices: what a person should know (a text was cut, the best match is a weak one).
         ms: milliseconds of "decode", "encode", "search" and "total".
     """
 
@@ -73,14 +76,22 @@ def decode(query: Query, picture_name: str | None = None) -> DecodedQuery:
 class Searcher:
     """Query -> ranked results, by an encoder, its index and its collection."""
 
-    def __init__(self, encoder: Encoder, index: Index, collection: Collection) -> None:
-        """Take the three as they are.
+    def __init__(
+        self, encoder: Encoder, index: Index, collection: Collection, verdicts: Verdicts | None = None
+    ) -> None:
+        """Take them as they are.
+
+        Args:
+            encoder: what made the index.
+            index: of the collection.
+            collection: what is found.
+            verdicts: what this encoder's scores are worth; None: no verdict is given.
 
         Raises:
             MismatchError: index and collection do not belong together.
         """
         index.check_collection(collection)
-        self.encoder, self.index, self.collection = encoder, index, collection
+        self.encoder, self.index, self.collection, self.verdicts = encoder, index, collection, verdicts
 
     @classmethod
     def open(cls, folder: str | Path, dtype: str = "float32") -> Searcher:
@@ -91,7 +102,7 @@ class Searcher:
             dtype: what the encoder computes in, "float32" or "bfloat16".
 
         Raises:
-            ConfigError: there is no finished index.
+            ConfigError: there is no finished index, or the file of its encoder's verdicts holds none.
             MismatchError: something changed since it was built.
         """
         from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
@@ -100,7 +111,8 @@ class Searcher:
         manifest = IndexManifest.read(folder)
         encoder = load_encoder(encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name), dtype=dtype)
         collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
-        return cls(encoder, Index.open(folder, encoder), collection)
+        verdicts = find_verdicts(folder, encoder.name, encoder.fingerprint)
+        return cls(encoder, Index.open(folder, encoder), collection, verdicts)
 
     def search(self, query: Query | DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED) -> Outcome:
         """The best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
@@ -126,9 +138,41 @@ class Searcher:
         run = self.index.search(embeddings, k, self.collection.pool(asked.target_modality), {asked.query_id: excluded})
         hits = query_arithmetic.strong(run[asked.query_id], moved)
         results = [Result(hit=hit, candidate=self.collection[hit.candidate_id]) for hit in hits]
+        if self.verdicts is not None:
+            results = self.verdicts.judged(asked, results, moved)
+        notices += self._of_match(read, results, excluded, moved)
         end = time.perf_counter()
         steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
         return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
+
+    @cached_property
+    def facts(self) -> FactTable:
+        """What the collection states about its candidates, read on first use."""
+        return FactTable(self.collection)
+
+    def _of_match(
+        self, read: DecodedQuery, results: list[Result], excluded: frozenset[str], moved: QueryArithmetic
+    ) -> tuple[str, ...]:
+        """What is known of the answer as a whole: by the collection's facts where they tell, else by its scores."""
+        said = () if self.verdicts is None else self.verdicts.notices(read.query, results)
+        unlike = self.verdicts is not None and self.verdicts.unlike(read.query.content)
+        wanted = None if unlike or not results or moved.moves_query(read.query) else self._wanted(read)
+        if wanted is None:
+            return said
+        if self.facts.any_fits(wanted, read.query.target_modality, excluded):
+            return tuple(notice for notice in said if notice != WEAK_FIRST)
+        return (nothing_fits(wanted, self.facts.facts(results[0].hit.candidate_id)),)
+
+    def _wanted(self, read: DecodedQuery) -> Wanted | None:
+        """What the query asks for, where its words, and its picture's facts if it has one, can be read for sure."""
+        content = read.query.content
+        if not content.text or content.video is not None:
+            return None
+        if content.image is None:
+            return wanted_by_words(self.facts, content.text)
+        same = (self.facts.facts(one) for one in sorted(self.collection.with_hash(read.content_hash)))
+        shown = next(filter(None, same), None)
+        return None if shown is None else wanted_by_edit(self.facts, shown, content.text)
 
     def excluded(self, query: Query | DecodedQuery) -> frozenset[str]:
         """Ids that a query must not find: its `exclude`, and candidates with the very bytes of its picture or clip.
@@ -147,8 +191,23 @@ def _content_hash(content: Content) -> str:
     return media.content_hash(content.video) if isinstance(content.video, (str, Path)) else ""
 
 
+def of_unlike_picture(outcome: Outcome, said: tuple[str, ...]) -> Outcome:
+    """The outcome of a search by a picture that is unlike the training: no score of it counts as a good match.
+
+    Args:
+        outcome: what was found.
+        said: the notices of the picture (umr.eval.familiar); none: the outcome stays as it is.
+    """
+    if not said:
+        return outcome
+    weak = Match("weak", unlike=True)
+    results = [result if result.match is None else replace(result, match=weak) for result in outcome.results]
+    kept = tuple(notice for notice in outcome.notices if notice != WEAK_FIRST)
+    return replace(outcome, results=results, notices=kept + said)
+
+
 def result_row(result: Result) -> dict[str, Any]:
-    """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text."""
+    """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text, match."""
     content, hit = result.candidate.content, result.hit
     file = content.image if content.image is not None else content.video
     return {
@@ -158,4 +217,5 @@ def result_row(result: Result) -> dict[str, Any]:
         "modality": content.modality,
         "media": shown_path(file) if isinstance(file, (str, Path)) else None,
         "text": content.text or result.candidate.title,
+        "match": None if result.match is None else result.match.word,
     }

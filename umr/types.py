@@ -160,16 +160,41 @@ class Hit(NamedTuple):
     rank: int
 
 
+MatchWord = Literal["strong", "fair", "weak"]
+
+
+class Match(NamedTuple):
+    """What a score is worth, as it was measured on held-out queries.
+
+    Attributes:
+        word: the verdict.
+        right: share of held-out first results so called that were right; None where too few were to say, or where it is
+            not a matter of the score.
+        unlike: the query is unlike the training, so that no score of it counts.
+    """
+
+    word: MatchWord
+    right: float | None = None
+    unlike: bool = False
+
+
 Run = dict[str, list[Hit]]
 Qrels = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A hit together with what it found."""
+    """A hit together with what it found.
+
+    Attributes:
+        hit: its place.
+        candidate: what was found.
+        match: what its score is worth; None where nothing was calibrated for such a search.
+    """
 
     hit: Hit
     candidate: Candidate
+    match: Match | None = None
 
 
 class Encoder(Protocol):

@@ -67,18 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def search(options: argparse.Namespace) -> None:
     """`search`: a JSON array or a table."""
     query = read_query(options.text, options.image, options.search_in)
-    from umr.search import Searcher, result_row
+    from umr.search import Searcher, of_unlike_picture, result_row
     from umr.shipped import DEFAULT_ENCODER, index_folder
 
     if options.top < 1:
         raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     searcher = Searcher.open(folder, options.dtype)
-    outcome = searcher.search(query, options.top)
+    outcome = of_unlike_picture(searcher.search(query, options.top), _of_picture(folder, searcher, query))
     _say(outcome.notices)
-    _say(_of_picture(folder, searcher, query))
     rows = [result_row(result) for result in outcome.results]
-    _print(rows, options.json, ("rank", "score", "id", "modality", "media", "text"))
+    _print(rows, options.json, ("rank", "score", "match", "id", "modality", "media", "text"))
 
 
 def _of_picture(folder: Path, searcher: Searcher, query: DecodedQuery) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from umr.types import Candidate, Result
+from umr.types import Candidate, Match, Result
 from umr.ui.kinds import KINDS, choice_of, media_file, nouns, picture_file
+from umr.verdict import percent
 
 if TYPE_CHECKING:
     from umr.search import Outcome
@@ -91,8 +92,28 @@ def card(result: Result, actions: bool = False) -> str:
         f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
         f'<span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
-        f'<div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
+        f'<div class="u-worth"><div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
+        f"{verdict(result.match)}</div>"
         f"{title}{_words(candidate)}{_row(use + more)}</div></li>"
+    )
+
+
+def verdict(match: Match | None) -> str:
+    """What a score is worth as a small badge, with what it means and its measured rate in the tooltip; "" for none."""
+    if match is None:
+        return ""
+    if match.unlike:
+        meaning = "the query is unlike what this model was trained on, so that no score of it counts as a good one."
+    elif match.right is None:
+        meaning = "too few held-out results had such a score to say how often it is right."
+    else:
+        meaning = (
+            f"of first results with such scores {percent(match.right)} were right, on held-out queries that were asked "
+            "with and without a right answer in the collection."
+        )
+    return (
+        f'<span class="u-match u-match-{match.word}" title="{match.word.title()} match: {meaning}">{match.word}'
+        '<span class="u-hidden"> match</span></span>'
     )
 
 

@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +16,10 @@ from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
-from umr.search import DecodedQuery, Outcome, Searcher
+from umr.search import DecodedQuery, Outcome, Searcher, of_unlike_picture
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.ui.kinds import media_file
+from umr.verdict import Verdicts, find_verdicts
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def open_searcher(folder: Path) -> Searcher:
     """
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
+    _ = searcher.facts  # read now, so that no visitor waits for it
     return searcher
 
 
@@ -111,6 +112,17 @@ class Searchers:
         with _without_places(name, self.folders[name]):
             return IndexManifest.read(self.folders[name])
 
+    def verdicts(self, name: str) -> Verdicts | None:
+        """What this encoder's scores are worth, without opening it; None where nothing was calibrated.
+
+        Raises as `manifest`, and ConfigError for a file that holds no verdicts.
+        """
+        opened = self._opened.get(name)
+        if opened is not None:
+            return opened.verdicts
+        manifest = self.manifest(name)
+        return find_verdicts(self.folders[name], manifest.encoder_name, manifest.encoder)
+
     def check(self, name: str) -> PictureCheck | None:
         """What tells pictures that are unlike this encoder's training; None where nothing was calibrated.
 
@@ -123,7 +135,7 @@ class Searchers:
             return self._checks[name]
 
     def told(self, name: str, outcome: Outcome, asked: DecodedQuery) -> Outcome:
-        """The outcome of a search, with a notice where the query's picture is unlike the encoder's training.
+        """The outcome of a search, with a notice and weak matches where its picture is unlike the encoder's training.
 
         Args:
             name: the encoder's.
@@ -131,8 +143,7 @@ class Searchers:
             asked: the query that found it, as the search read it.
         """
         check = None if asked.query.content.image is None else self.check(name)
-        said = () if check is None else check.notices(asked)
-        return replace(outcome, notices=outcome.notices + said) if said else outcome
+        return of_unlike_picture(outcome, () if check is None else check.notices(asked))
 
     def preload(self) -> threading.Thread:
         """Opens the default searcher in the background, so that the page is served meanwhile."""

@@ -11,8 +11,9 @@ from umr.eval.familiar import UNLIKE
 from umr.types import Candidate, Result
 from umr.ui.compare.comparison import FIRST, Comparison
 from umr.ui.kinds import KINDS, media_file
-from umr.ui.render import copy_link, escape, media_url, name_of
+from umr.ui.render import copy_link, escape, media_url, name_of, verdict
 from umr.ui.searchers import PRECISION
+from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
 
@@ -106,16 +107,21 @@ def _is(count: int) -> str:
 def _notices(found: Comparison) -> str:
     """Each notice once; by which models it is given, where it is not by all.
 
-    While the names are hidden, without the rate of false alarms: each model has its own.
+    While the names are hidden, without the rate of false alarms: each model has its own; and without what the scores
+    say, which are hidden too.
     """
     given: dict[str, list[str]] = {}
     for label, outcome in zip(found.labels, found.outcomes.values(), strict=True):
         for notice in outcome.notices:
-            told = UNLIKE if found.blind and notice.startswith(UNLIKE) else notice
-            given.setdefault(told, []).append(label)
+            if not (found.blind and notice == WEAK_FIRST):
+                given.setdefault(_without_rate(notice) if found.blind else notice, []).append(label)
     return "".join(
         f'<p class="u-notice"><span>{_by(labels, found)}{escape(notice)}</span></p>' for notice, labels in given.items()
     )
+
+
+def _without_rate(notice: str) -> str:
+    return next((said for said in (UNLIKE, UNLIKE_WORDS) if notice.startswith(said)), notice)
 
 
 def _by(labels: list[str], found: Comparison) -> str:
@@ -172,7 +178,11 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
     target = hit.candidate_id in found.told
     right = '<span class="u-right">Target</span>' if target else ""
     kind = KINDS[candidate.content.modality].title if found.search_in == "all" else ""
-    score = "" if found.blind else f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
+    score = (
+        ""
+        if found.blind
+        else f'{verdict(result.match)}<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
+    )
     return (
         f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
         f'tabindex="{0 if hit.rank == 1 else -1}">{_media(candidate)}<div class="u-cell-body">'

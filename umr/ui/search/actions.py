@@ -195,7 +195,9 @@ def _stored(searchers: Searchers, example: Example, encoder: str) -> Shown:
             reference=f"query:{example.image.name}",
             search_in=example.search_in,
         )
-    outcome = Outcome(results=list(example.results), notices=(), ms={})
+    query, verdicts = handlers.make_query(example.image, example.text, example.search_in), searchers.verdicts(encoder)
+    results = list(example.results) if verdicts is None else verdicts.judged(query, example.results)
+    outcome = Outcome(results=results, notices=(), ms={})
     return _shown(
         outcome,
         (turn,),
