@@ -19,7 +19,7 @@ from training.catalogue.splits import SPLITS, Split
 from training.catalogue.world import render_seed
 from training.catalogue.writer import DATASET_ID, Media, Plan, Row
 
-IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 144, 144, 128
+IMAGE_SIZE, QUERY_SIZE, CLIP_SIZE = 128, 112, 112
 #: How many candidates of a part are passages, per group; entries and clips are of lines in large.
 PASSAGES = {"line": 2, "arrangement": 4, "clutter": 3, "combination": 2}
 FACTS = 2  # entries of one scene, with other facts each

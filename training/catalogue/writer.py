@@ -36,7 +36,7 @@ from umr.shipped import LICENCE
 
 DATASET_ID = 100
 FRAMES, FPS = 24, 12
-QUALITY = {"images": 62, "queries": 62}
+QUALITY = {"images": 60, "queries": 60}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
 WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
