@@ -1,0 +1,217 @@
+"""Steps over the examples of a source: which rows, which pictures, which candidates are true answers. Not its files."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from training.batch import Contrast, TrainBatch
+from training.batch_builder import generator, jittered
+from training.chunks import EncodedRows, Medium, Tokenise, chunked
+from training.config import TrainConfig
+from training.sources.source import Example, Source
+from training.truth import (
+    KIND_BITS,
+    CandidateKeys,
+    QueryKeys,
+    false_negative_mask,
+    key_of,
+    key_of_hash,
+    kind_bits,
+)
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.templates import media_kind
+from umr.types import Content
+
+GROUP = 8  # examples of one group in a batch, at most
+NEGATIVES = 5  # of one example in a batch, at most
+PIXEL_ROOM = 512 * 2**20  # bytes of prepared pictures that are kept
+CANDIDATES = "candidate"  # the role of everything that is searched
+
+
+class Pixels:
+    """What the encoder sees of pictures and clips, prepared as it serves them; the last used ones are kept."""
+
+    def __init__(self, encoder: UnifiedEncoder, room: int = PIXEL_ROOM) -> None:
+        self._encoder, self._room = encoder, room
+        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._size = 0
+
+    def __call__(self, content: Content) -> np.ndarray | None:
+        """(F, S, S, 3) uint8, None without a picture or clip.
+
+        Raises:
+            MediaError: the file cannot be read any more.
+        """
+        kind = media_kind(content)
+        if kind is None:
+            return None
+        key = str(content.image if kind == "image" else content.video)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        frames = self._encoder.pixels(content)
+        if frames is not None:
+            self._kept[key] = frames
+            self._size += frames.nbytes
+            while self._size > self._room and len(self._kept) > 1:
+                self._size -= self._kept.popitem(last=False)[1].nbytes
+        return frames
+
+
+class SourceBatches:
+    """Makes the batch of any step from one source: batch n depends on (seed, n) and the data alone.
+
+    A batch holds one task with one set of sentences; of its groups, `families_per_batch` are drawn. Candidates are the
+    answers and negatives of all its examples, and of a composed query its own picture too: a change was asked for.
+    """
+
+    def __init__(
+        self, source: Source, encoder: UnifiedEncoder, sentences: Mapping[str, Sequence[str]], config: TrainConfig
+    ) -> None:
+        self.source, self.sentences, self.config = source, sentences, config
+        self.tokenise, self.pixels = Tokenise.of(encoder), Pixels(encoder)
+        self.salt = source.fingerprint
+        tasks: dict[tuple[str, str], dict[str, list[Example]]] = {}
+        for example in source.examples:
+            tasks.setdefault((example.task, example.instruction), {}).setdefault(example.group, []).append(example)
+        self.tasks = [list(groups.values()) for groups in tasks.values()]
+        sizes = np.array([sum(map(len, groups)) for groups in self.tasks], float)
+        self.shares = sizes / sizes.sum()
+        self._identities: dict[str, tuple[int, int, int]] = {}
+
+    def build(self, step: int) -> TrainBatch:
+        """The batch of a step, on the CPU.
+
+        Raises:
+            MediaError: a file that was there at the start cannot be read any more.
+        """
+        rng = generator(self.config.seed, step, self.salt)
+        groups = self.tasks[int(rng.choice(len(self.tasks), p=self.shares))]
+        count = min(self.config.families_per_batch, len(groups))
+        draft = _Draft(self, rng)
+        for place, number in enumerate(rng.choice(len(groups), count, replace=False)):
+            if self.config.chunk_families and place % self.config.chunk_families == 0:
+                draft.chunk += 1
+            group = groups[int(number)]
+            for chosen in rng.choice(len(group), min(GROUP, len(group)), replace=False):
+                draft.ask(group[int(chosen)])
+        return draft.finish()
+
+    def identity(self, did: str) -> tuple[int, int, int]:
+        """Id, content and text key of a candidate of the source."""
+        if did not in self._identities:
+            content = self.source.candidates[did]
+            self._identities[did] = (key_of(f"{self.salt} {did}"), *self.shown(content))
+        return self._identities[did]
+
+    def shown(self, content: Content) -> tuple[int, int]:
+        """Content and text key of what a content shows."""
+        return key_of_hash(self.source.content_hash(content)), key_of(content.text)
+
+
+class _Draft:
+    """Collects the rows of one step."""
+
+    def __init__(self, batches: SourceBatches, rng: np.random.Generator) -> None:
+        self.batches, self.rng = batches, rng
+        self.chunk = 0
+        self.media: list[Medium] = []
+        self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
+        self.queries, self.candidates = EncodedRows(), EncodedRows()
+        self.columns: dict[str, int] = {}  # candidate id -> column
+        self.identities: list[tuple[int, int, int]] = []
+        self.kinds: list[int] = []
+        self.examples: list[Example] = []
+        self.positive: list[int] = []
+
+    def ask(self, example: Example) -> None:
+        """An example: its query, one of its answers, some of its negatives."""
+        batches, rng = self.batches, self.rng
+        content = example.query
+        ways = batches.sentences[example.instruction or example.task]
+        instruction = ways[int(rng.integers(len(ways)))]
+        medium = self._seen(content)
+        tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content))
+        self.queries.append(tokens, medium, self._chunk_of(medium))
+        answer = example.positives[int(rng.integers(len(example.positives)))]
+        self.positive.append(self._column(answer, batches.source.candidates[answer]))
+        listed = example.negatives
+        for place in rng.choice(len(listed), min(NEGATIVES, len(listed)), replace=False):
+            self._column(listed[int(place)], batches.source.candidates[listed[int(place)]])
+        if content.modality == "image,text" and example.wanted == "image":
+            self._column(f"picture of a query: {content.image}", Content(image=content.image), known=False)
+        self.examples.append(example)
+
+    def _column(self, did: str, content: Content, known: bool = True) -> int:
+        """The column of a candidate, encoded once; one that is not `known` has no id of its own."""
+        if did not in self.columns:
+            batches, medium = self.batches, self._seen(content)
+            tokens = batches.tokenise.row(content.text, "", "candidate", media_kind(content))
+            self.columns[did] = self.candidates.append(tokens, medium, self._chunk_of(medium))
+            self.identities.append(batches.identity(did) if known else (0, *batches.shown(content)))
+            self.kinds.append(KIND_BITS[content.modality])
+        return self.columns[did]
+
+    def _seen(self, content: Content) -> int | None:
+        """The number of its picture or clip, prepared and moved a little, once per step."""
+        config = self.batches.config
+        frames = self.batches.pixels(content)
+        if frames is None:
+            return None
+        key = str(content.image if content.image is not None else content.video)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.media)
+            self.media.append(Medium(self.chunk, jittered(frames, self.rng, config.shift, config.light)))
+        return self.numbers[key]
+
+    def _chunk_of(self, medium: int | None) -> int:
+        return self.chunk if medium is None else self.media[medium].chunk
+
+    def keys(self) -> tuple[QueryKeys, CandidateKeys]:
+        """What would answer each query, and what each candidate is."""
+        answers = [[self.batches.identity(did) for did in example.positives] for example in self.examples]
+        known = torch.zeros((len(answers), max(map(len, answers)), 3), dtype=torch.int64)
+        for row, found in enumerate(answers):
+            known[row, : len(found)] = torch.tensor(found)
+        queries = QueryKeys(
+            kinds=torch.tensor([kind_bits(example.wanted) for example in self.examples]),
+            positives=known,
+            allowed=torch.zeros((len(answers), 0), dtype=torch.int64),
+            facts=torch.zeros(len(answers), dtype=torch.int64),
+        )
+        candidates = CandidateKeys(
+            kind=torch.tensor(self.kinds),
+            identity=torch.tensor(self.identities),
+            values=torch.zeros((len(self.kinds), 0), dtype=torch.int64),
+            facts=torch.zeros(len(self.kinds), dtype=torch.int64),
+        )
+        return queries, candidates
+
+    def finish(self) -> TrainBatch:
+        """The batch: one contrast, in both directions where a query is of one modality."""
+        task = self.examples[0].task
+        roles = {task: self.queries, CANDIDATES: self.candidates}
+        chunks, places = chunked(self.batches.tokenise, self.media, roles)
+        positive = torch.tensor(self.positive)
+        ignore = false_negative_mask(*self.keys()).scatter(1, positive[:, None], False)
+        contrast = Contrast(
+            task=task,
+            query=task,
+            candidates=(CANDIDATES,),
+            positive=positive,
+            ignore=ignore,
+            symmetric="," not in self.examples[0].query.modality,
+        )
+        return TrainBatch(
+            programme=task,
+            chunks=chunks,
+            contrasts=[contrast],
+            compositions=[],
+            codes={},
+            open_roles=frozenset(),
+            places=places,
+        )
