@@ -31,6 +31,7 @@ COLUMNS: dict[str, tuple] = {
     "count": COUNTS,
     "companion category": (None, *CATEGORIES),
     "companion colour": (None, *COLOURS),
+    "companion finish": (None, *FINISHES),
     "companion side": (None, *SIDES),
     "action": (None, *ACTIONS),
     "action colour": (None, *COLOURS),
@@ -52,6 +53,7 @@ def codes(scene: Scene) -> np.ndarray:
         scene.count,
         companion and companion.category,
         companion and companion.colour,
+        companion and companion.finish,
         companion and companion.side,
         action and action.kind,
         action and action.colour,
@@ -75,5 +77,8 @@ def same_meaning(query_codes_BA: np.ndarray, said_BA: np.ndarray, candidate_code
 
 
 def columns_said(names: frozenset[str]) -> np.ndarray:
-    """(A,) bool: the columns that a text states, from the names of the scene's attributes it says."""
-    return np.array([name.split()[0] in names for name in COLUMNS])
+    """(A,) bool: the columns that a text states, from the names of what it says.
+
+    "companion" stands for every column of the companion, "companion colour" for that one alone.
+    """
+    return np.array([name in names or name.split()[0] in names for name in COLUMNS])

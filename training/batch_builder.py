@@ -209,7 +209,14 @@ class Draft:
         return len(rows) - 1
 
     def contrast(
-        self, task: str, candidates: Sequence[str], asked: Asked, *, weight: float = 1.0, symmetric: bool = False
+        self,
+        task: str,
+        candidates: Sequence[str],
+        asked: Asked,
+        *,
+        others: Sequence[str] = (),
+        weight: float = 1.0,
+        symmetric: bool = False,
     ) -> None:
         """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives.
 
@@ -217,6 +224,7 @@ class Draft:
             task: its name, which is the role of its queries too.
             candidates: the roles that are searched.
             asked: what each query asks for; without any there is no contrast.
+            others: roles of a kind that is not asked for: all their rows are negatives, the right scene too.
             weight: of the task in the step's loss.
             symmetric: candidates search their queries as well.
         """
@@ -225,13 +233,15 @@ class Draft:
         positive = np.array(asked.positive)
         true_BM = self._true_answers(self.roles[task], [self.roles[role] for role in candidates], asked)
         true_BM[np.arange(len(positive)), positive] = False
+        wrong = [role for role in others if role in self.roles]
+        never = np.zeros((len(positive), sum(len(self.roles[role]) for role in wrong)), bool)
         self.contrasts.append(
             Contrast(
                 task=task,
                 query=task,
-                candidates=tuple(candidates),
+                candidates=(*candidates, *wrong),
                 positive=torch.from_numpy(positive),
-                ignore=torch.from_numpy(true_BM),
+                ignore=torch.from_numpy(np.concatenate([true_BM, never], axis=1)),
                 weight=weight,
                 symmetric=symmetric,
             )

@@ -20,6 +20,9 @@ class TrainConfig:
             `families_per_batch` families, as U-MARVEL and MCA train.
         text_shortcut: share of composed queries whose text describes the whole target.
         picture_shortcut: share of them whose picture carries a cue of the edit (training/catalogue/shortcut.py).
+        typed: share of the queries that describe a scene which are short, as people type them.
+        noise: share of the words of queries with a typing error.
+        wrong_kinds: share of the scenes of a step that are candidates in a kind that is not asked for, too.
 
     Raises:
         ConfigError: a value is outside its legal ones.
@@ -37,6 +40,9 @@ class TrainConfig:
     chunk_families: int = 0  # gradient caching: families per chunk; 0: the whole batch at once
     text_shortcut: float = 0.0
     picture_shortcut: float = 0.0
+    typed: float = 0.0
+    noise: float = 0.0
+    wrong_kinds: float = 0.0
     shift: int = 6  # pictures are moved by up to so many pixels ...
     light: float = 0.12  # ... and lightened or darkened by up to this share: new nuisance at no rendering cost
     mirror: float = 0.5  # share of the families seen in a mirror ...
@@ -67,7 +73,7 @@ class TrainConfig:
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
-        for name in ("text_shortcut", "picture_shortcut", "mirror", "backwards"):
+        for name in ("text_shortcut", "picture_shortcut", "mirror", "backwards", "typed", "noise", "wrong_kinds"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from training.catalogue import edit_text, edits, text
+from training.catalogue import edit_text, edits, text, typed
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import random_scene, with_action
 
@@ -17,6 +17,7 @@ def sentences(rng: np.random.Generator, scenes: int = 4000) -> Iterator[str]:
         still = random_scene(rng)
         scene = with_action(still, edits.random_action(rng, still)) if rng.random() < 0.2 else still
         yield text.caption(scene, rng)
+        yield typed.typed_and_said(still, rng)[0]
         yield text.passage(scene, rng)
         yield text.entry(scene, text.random_facts(rng), rng)
         edit = edits.propose(rng, still, "action" if scene.action else None)

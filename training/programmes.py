@@ -7,7 +7,7 @@ PROGRAMMES.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +15,25 @@ import torch
 
 from training import attributes, views
 from training.batch import Composition, TrainBatch
-from training.batch_builder import Asked, Draft, Row, Tokenise
-from training.catalogue import edit_text, edits, shortcut, text
+from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, Tokenise
+from training.catalogue import edit_text, edits, shortcut, text, typed
 from training.catalogue.scene import Scene, with_action
+from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
 from training.config import TrainConfig
 from umr.errors import ConfigError
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
 STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLUMNS])  # what a still picture fixes
+
+STILL_KINDS = ("picture", "passage", "entry")  # in which a still's scene can be a candidate
+#: Role of the candidates -> the tasks that ask for them with words, with a picture, with both; their modality.
+TASKS = {
+    "picture": ("t2i", "i2i", "it2i", "image"),
+    "passage": ("t2t", "i2t", "it2t", "text"),
+    "entry": ("t2it", "i2it", "it2it", "image,text"),
+    "clip": ("t2v", "i2v", "it2v", "video"),
+}
 
 Pair = tuple[Item, Item, edits.Edit]  # reference, target, what leads from one to the other
 
@@ -78,6 +88,7 @@ def captions(draft: Draft) -> None:
 def pictures(draft: Draft) -> None:
     """Composed queries, captions and same-scene pictures over one set of pictures."""
     composed, captioned, same = Asked(), Asked(), Asked()
+    wanted: dict[Scene, Item] = {}
     for _, family in _families(draft, draft.world.families, draft.config.families_per_batch):
         pairs = _pairs(draft, family)
         shown = _candidates(draft, family, pairs)
@@ -85,6 +96,7 @@ def pictures(draft: Draft) -> None:
             item.row: draft.add(Row(role="picture", scene=item.scene, media=draft.picture(item))) for item in shown
         }
         for item in shown:
+            wanted[item.scene] = item
             _caption_query(draft, captioned, "t2i", "image", item.scene, column[item.row])
         for pair in pairs:
             words = _edit_words(draft, pair, edit_text.phrase)
@@ -98,9 +110,10 @@ def pictures(draft: Draft) -> None:
                 draft.add(Row(role="i2i", scene=one.scene, media=draft.picture(one), target="image"))
                 same.add(column[twin.row])  # the picture itself is a true answer too, hence no negative
     draft.open_roles.add("t2i")
-    draft.contrast("t2i", ("picture",), captioned, weight=0.7, symmetric=True)
-    draft.contrast("it2i", ("picture",), composed)
-    draft.contrast("i2i", ("picture",), same, weight=0.4)
+    others = _in_other_kinds(draft, list(wanted.values()), ("passage", "entry"))
+    draft.contrast("t2i", ("picture",), captioned, others=others, weight=0.7, symmetric=True)
+    draft.contrast("it2i", ("picture",), composed, others=others)
+    draft.contrast("i2i", ("picture",), same, others=others, weight=0.4)
     _composition(draft, "it2i", "picture", composed)
 
 
@@ -108,6 +121,7 @@ def passages(draft: Draft) -> None:
     """Passages from pictures, from pictures with a change, and from other words."""
     rng = draft.rng
     by_picture, composed, by_text = Asked(), Asked(), Asked()
+    wanted: dict[Scene, Item] = {}
     for _, family in _families(draft, draft.world.families, max(1, draft.config.families_per_batch * 2 // 3)):
         pairs = _pairs(draft, family)
         column: dict[Scene, int] = {}
@@ -121,6 +135,7 @@ def passages(draft: Draft) -> None:
                     words = text.paraphrase(item.scene, rng)
                     draft.add(Row(role="t2t", scene=item.scene, words=words, target="text"))
                     by_text.add(column[item.scene])
+            wanted[item.scene] = item
             draft.add(Row(role="i2t", scene=item.scene, media=draft.picture(item), target="text"))
             by_picture.add(column[item.scene])
         for pair in pairs:
@@ -129,9 +144,10 @@ def passages(draft: Draft) -> None:
             query = Composed(task="it2t", searched="text", pair=pair, words=words, column=column[pair[1].scene])
             _compose(draft, composed, query)
     draft.open_roles.add("t2t")
-    draft.contrast("i2t", ("passage",), by_picture, symmetric=True)
-    draft.contrast("it2t", ("passage",), composed)
-    draft.contrast("t2t", ("passage",), by_text, weight=0.7)
+    others = _in_other_kinds(draft, list(wanted.values()), ("picture", "entry"))
+    draft.contrast("i2t", ("passage",), by_picture, others=others, symmetric=True)
+    draft.contrast("it2t", ("passage",), composed, others=others)
+    draft.contrast("t2t", ("passage",), by_text, others=others, weight=0.7)
     _composition(draft, "it2t", "passage", composed)
 
 
@@ -139,6 +155,7 @@ def entries(draft: Draft) -> None:
     """Illustrated entries: the picture says one half, the words the other."""
     rng, searched = draft.rng, "image,text"
     by_text, by_picture, composed = Asked(), Asked(), Asked()
+    wanted: dict[Scene, Item] = {}
     for _, family in _families(draft, draft.world.families, draft.config.families_per_batch * 3 // 4 or 1):
         column: dict[int, int] = {}
         known: dict[int, text.EntryFacts] = {}
@@ -147,6 +164,7 @@ def entries(draft: Draft) -> None:
         pairs = _pairs(draft, family)
         for item in _candidates(draft, family, pairs):
             scene = item.scene
+            wanted[scene] = item
             facts = known[item.row] = two[int(rng.integers(2))]
             words = text.entry(scene, facts, rng)
             column[item.row] = draft.add(
@@ -166,9 +184,10 @@ def entries(draft: Draft) -> None:
                 task="it2it", searched=searched, pair=pair, words=words, column=column[target.row], facts=facts
             )
             _compose(draft, composed, query)
-    draft.contrast("t2it", ("entry",), by_text)
-    draft.contrast("i2it", ("entry",), by_picture, weight=0.4)
-    draft.contrast("it2it", ("entry",), composed)
+    others = _in_other_kinds(draft, list(wanted.values()), ("picture", "passage"))
+    draft.contrast("t2it", ("entry",), by_text, others=others)
+    draft.contrast("i2it", ("entry",), by_picture, others=others, weight=0.4)
+    draft.contrast("it2it", ("entry",), composed, others=others)
     _composition(draft, "it2it", "entry", composed)
 
 
@@ -176,8 +195,10 @@ def clips(draft: Draft) -> None:
     """Clips from words, from a still, and from a still with the action in words."""
     rng = draft.rng
     by_text, by_picture, composed = Asked(), Asked(), Asked()
+    wanted: dict[Scene, Item] = {}
     for number, family in _clip_families(draft, draft.config.families_per_batch // 3 or 1):
         stills = _stills(draft, number, family)
+        wanted |= {item.scene: item for item in stills}
         column = {item.row: draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item))) for item in family}
         for target in family:
             _caption_query(draft, by_text, "t2v", "video", target.scene, column[target.row])
@@ -193,9 +214,10 @@ def clips(draft: Draft) -> None:
                 query = Composed(task="it2v", searched="video", pair=pair, words=words, column=column[target.row])
                 _compose(draft, composed, query)
     draft.open_roles |= {"t2v", "i2v"}
-    draft.contrast("t2v", ("clip",), by_text, symmetric=True)
-    draft.contrast("i2v", ("clip",), by_picture, weight=0.3)
-    draft.contrast("it2v", ("clip",), composed)
+    others = _in_other_kinds(draft, list(wanted.values()), ("picture", "passage", "entry"))
+    draft.contrast("t2v", ("clip",), by_text, others=others, symmetric=True)
+    draft.contrast("i2v", ("clip",), by_picture, others=others, weight=0.3)
+    draft.contrast("it2v", ("clip",), composed, others=others)
     _composition(draft, "it2v", "clip", composed)
 
 
@@ -245,13 +267,8 @@ def _mixed_pool(draft: Draft) -> list[_Found]:
     rng, found = draft.rng, []
     for _, family in _families(draft, draft.world.families, draft.config.families_per_batch // 3 or 1):
         for item in _shown(draft, family):
-            role, words = ("picture", "passage", "entry")[int(rng.integers(3))], None
-            if role == "passage":
-                words = text.passage(item.scene, rng)
-            elif role == "entry":
-                words = text.entry(item.scene, text.random_facts(rng), rng)
-            media = None if role == "passage" else draft.picture(item)
-            number = draft.add(Row(role=role, scene=item.scene, words=words, media=media))
+            role = STILL_KINDS[int(rng.integers(len(STILL_KINDS)))]
+            number = draft.add(_candidate(draft, role, item))
             found.append(_Found(role=role, number=number, item=item, stills=family, chunk=draft.chunk))
     for place, family in _clip_families(draft, draft.config.families_per_batch // 8 or 1):
         stills = _stills(draft, place, family)
@@ -259,6 +276,62 @@ def _mixed_pool(draft: Draft) -> list[_Found]:
             number = draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item)))
             found.append(_Found(role="clip", number=number, item=item, stills=stills, chunk=draft.chunk))
     return found
+
+
+def kinds(draft: Draft) -> None:
+    """One mixed pool again, but each query says which kind it wants: the right scene in another kind is wrong.
+
+    This is how M-BEIR's global pool asks (arXiv 2311.17136, section 4).
+    """
+    rng = draft.rng
+    asked = {role: (Asked(), Asked(), Asked()) for role in TASKS}
+    for _, family in _families(draft, draft.world.families, draft.config.families_per_batch // 3 or 1):
+        pairs = {pair[1].row: pair for pair in _pairs(draft, family)}
+        for item in _shown(draft, family):
+            there = [role for role in STILL_KINDS if rng.random() < 0.6] or [STILL_KINDS[int(rng.integers(3))]]
+            column = {role: draft.add(_candidate(draft, role, item)) for role in there}
+            role = there[int(rng.integers(len(there)))]
+            picture = _twin(item, family) or (None if role == "picture" else item)
+            _ask_for_kind(draft, asked[role], role, item, column[role], (picture, pairs.get(item.row)))
+    for number, family in _clip_families(draft, draft.config.families_per_batch // 8 or 1):
+        stills = _stills(draft, number, family)
+        for item in family[:3]:
+            column = {"clip": draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item)))}
+            still = _twin(item, stills)
+            edit = None if still is None else edits.between(still.scene, item.scene, rng)
+            pair = None if still is None or edit is None else (still, item, edit)
+            if still is not None:
+                draft.add(_candidate(draft, STILL_KINDS[int(rng.integers(3))], still))
+            _ask_for_kind(draft, asked["clip"], "clip", item, column["clip"], (still, pair))
+    for role, (by_text, by_picture, composed) in asked.items():
+        others = [other for other in TASKS if other != role]
+        t2x, i2x, it2x, _ = TASKS[role]
+        draft.open_roles |= {t2x, "i2v"}
+        draft.contrast(t2x, (role,), by_text, others=others)
+        draft.contrast(i2x, (role,), by_picture, others=others, weight=0.5)
+        draft.contrast(it2x, (role,), composed, others=others)
+
+
+def _ask_for_kind(
+    draft: Draft,
+    asked: tuple[Asked, Asked, Asked],
+    role: str,
+    item: Item,
+    column: int,
+    shown: tuple[Item | None, Pair | None],
+) -> None:
+    """Words, a picture, and both, where there are such, ask for the item as a candidate of its kind."""
+    by_text, by_picture, composed = asked
+    t2x, i2x, it2x, searched = TASKS[role]
+    picture, pair = shown
+    _caption_query(draft, by_text, t2x, searched, item.scene, column)
+    if picture is not None:
+        draft.add(Row(role=i2x, scene=item.scene, media=draft.picture(picture), target=searched))
+        by_picture.add(column, STILL_SAID if role == "clip" else EVERYTHING_SAID)
+    if pair is not None:
+        words = _edit_words(draft, pair, edit_text.phrase)
+        query = Composed(task=it2x, searched=searched, pair=pair, words=words, column=column, parts=False)
+        _compose(draft, composed, query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +357,7 @@ PROGRAMMES: Mapping[str, Programme] = {
     "entries": Programme(draw=entries),
     "clips": Programme(draw=clips),
     "everything": Programme(draw=everything),
+    "kinds": Programme(draw=kinds),
 }
 
 
@@ -356,10 +430,54 @@ def _shown(draft: Draft, family: list[Item]) -> list[Item]:
 
 
 def _caption_query(draft: Draft, asked: Asked, task: str, searched: str, scene: Scene, column: int) -> None:
-    """A full or partial caption of a scene asks for the candidate in `column`."""
-    words, said = text.caption_and_said(scene, draft.rng, full=draft.rng.random() < 0.5)
-    draft.add(Row(role=task, scene=scene, words=words, target=searched))
-    asked.add(column, attributes.columns_said(said))
+    """A full or partial caption of a scene, or a short typed query, asks for the candidate in `column`."""
+    rng, accepts = draft.rng, None
+    if scene.action is None and draft.config.typed and rng.random() < draft.config.typed:
+        query = typed.draw(rng, scene)
+        words, said = typed.say(query, rng), attributes.columns_said(query.said)
+        if query.company:  # either object may be the main one
+            said, accepts = EVERYTHING_SAID, query.matches
+    else:
+        words, names = text.caption_and_said(scene, rng, full=rng.random() < 0.5)
+        said = attributes.columns_said(names)
+    draft.add(Row(role=task, scene=scene, words=_as_typed(draft, words), target=searched))
+    asked.add(column, said, accepts)
+
+
+def _as_typed(draft: Draft, words: str) -> str:
+    """The words, with typing errors where the recipe has them."""
+    return typing_noise(words, draft.rng, draft.config.noise) if draft.config.noise else words
+
+
+def _in_other_kinds(draft: Draft, shown: list[Item], kinds: Sequence[str]) -> tuple[str, ...]:
+    """Adds some of the scenes in kinds that the step does not ask for.
+
+    Args:
+        draft: the step.
+        shown: a picture of every scene that is asked for.
+        kinds: roles; each scene that is taken comes in one of them.
+
+    Returns:
+        The roles.
+    """
+    share, rng = draft.config.wrong_kinds, draft.rng
+    if not share:
+        return ()
+    for item in shown:
+        if rng.random() < share:
+            role = kinds[int(rng.integers(len(kinds)))]
+            draft.add(_candidate(draft, role, item))
+    return tuple(kinds)
+
+
+def _candidate(draft: Draft, role: str, item: Item) -> Row:
+    """A still's scene as a candidate of a kind: a picture, a passage or an entry."""
+    words = None
+    if role == "passage":
+        words = text.passage(item.scene, draft.rng)
+    elif role == "entry":
+        words = text.entry(item.scene, text.random_facts(draft.rng), draft.rng)
+    return Row(role=role, scene=item.scene, words=words, media=None if role == "passage" else draft.picture(item))
 
 
 def _pairs(draft: Draft, family: list[Item]) -> list[Pair]:
@@ -389,7 +507,7 @@ def _edit_words(draft: Draft, pair: Pair, say: Callable[..., str]) -> str:
     words = say(edit, reference.scene, draft.rng)
     if draft.rng.random() < draft.config.text_shortcut:
         words = shortcut.with_rest(words, target.scene, draft.rng)
-    return words
+    return _as_typed(draft, words)
 
 
 def _cue(draft: Draft, edit: edits.Edit) -> int | None:

@@ -7,19 +7,30 @@ from dataclasses import replace
 
 from training.config import TrainConfig
 
+TYPED = 0.4  # share of short queries among those that describe a scene
+NOISE = 0.04  # share of their words with a typing error
 SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the `contrastive` / `mca` comparison
 
 
 def captions() -> TrainConfig:
     """First stage: captions <-> pictures and passages, from random weights."""
     return TrainConfig(
-        name="captions", steps=700, programmes={"captions": 0.75, "passages": 0.25}, attribute_weight=0.5, muon_rate=0.0
+        name="captions",
+        steps=700,
+        programmes={"captions": 0.75, "passages": 0.25},
+        attribute_weight=0.5,
+        muon_rate=0.0,
+        typed=TYPED,
+        noise=NOISE,
+        light=0.2,
     )
 
 
 def vision() -> TrainConfig:
     """Second stage: the vision tower alone, from `captions`; all later stages start here."""
-    return TrainConfig(name="vision", steps=1200, programmes={"vision": 1.0}, vision_weight=1.0, checkpoint_every=400)
+    return TrainConfig(
+        name="vision", steps=1200, programmes={"vision": 1.0}, vision_weight=1.0, light=0.2, checkpoint_every=400
+    )
 
 
 def unified() -> TrainConfig:
@@ -30,13 +41,18 @@ def unified() -> TrainConfig:
         attribute_weight=0.3,
         vision_weight=0.3,
         motion_weight=0.5,
+        typed=TYPED,
+        noise=NOISE,
+        wrong_kinds=0.3,
+        light=0.2,
         programmes={
-            "pictures": 0.37,
-            "passages": 0.12,
-            "entries": 0.08,
-            "clips": 0.26,
-            "motion": 0.12,
+            "pictures": 0.34,
+            "passages": 0.10,
+            "entries": 0.07,
+            "clips": 0.21,
+            "motion": 0.10,
             "everything": 0.05,
+            "kinds": 0.13,
         },
     )
 
@@ -55,9 +71,10 @@ def refine() -> TrainConfig:
             "pictures": 0.27,
             "passages": 0.08,
             "entries": 0.07,
-            "clips": 0.38,
-            "motion": 0.10,
-            "everything": 0.10,
+            "clips": 0.28,
+            "motion": 0.06,
+            "everything": 0.09,
+            "kinds": 0.15,
         },
     )
 
