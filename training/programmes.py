@@ -15,11 +15,12 @@ import torch
 
 from training import attributes, views
 from training.batch import Composition, TrainBatch
-from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, Tokenise
+from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from training.catalogue import edit_text, edits, shortcut, text, typed
 from training.catalogue.scene import Scene, with_action
 from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from umr.errors import ConfigError
 

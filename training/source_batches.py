@@ -14,6 +14,7 @@ from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
 from training.sources.source import Example, Source
 from training.truth import (
+    IDENTITY,
     KIND_BITS,
     CandidateKeys,
     QueryKeys,
@@ -30,6 +31,8 @@ GROUP = 8  # examples of one group in a batch, at most
 NEGATIVES = 5  # of one example in a batch, at most
 PIXEL_ROOM = 512 * 2**20  # bytes of prepared pictures that are kept
 CANDIDATES = "candidate"  # the role of everything that is searched
+
+Identity = tuple[int, int, int]  # id, content key and text key; 0 where there is none
 
 
 class Pixels:
@@ -74,14 +77,13 @@ class SourceBatches:
     ) -> None:
         self.source, self.sentences, self.config = source, sentences, config
         self.tokenise, self.pixels = Tokenise.of(encoder), Pixels(encoder)
-        self.salt = source.fingerprint
+        self.identities = Identities(source)
         tasks: dict[tuple[str, str], dict[str, list[Example]]] = {}
         for example in source.examples:
             tasks.setdefault((example.task, example.instruction), {}).setdefault(example.group, []).append(example)
         self.tasks = [list(groups.values()) for groups in tasks.values()]
         sizes = np.array([sum(map(len, groups)) for groups in self.tasks], float)
         self.shares = sizes / sizes.sum()
-        self._identities: dict[str, tuple[int, int, int]] = {}
 
     def build(self, step: int) -> TrainBatch:
         """The batch of a step, on the CPU.
@@ -89,7 +91,7 @@ class SourceBatches:
         Raises:
             MediaError: a file that was there at the start cannot be read any more.
         """
-        rng = generator(self.config.seed, step, self.salt)
+        rng = generator(self.config.seed, step, self.identities.salt)
         groups = self.tasks[int(rng.choice(len(self.tasks), p=self.shares))]
         count = min(self.config.families_per_batch, len(groups))
         draft = _Draft(self, rng)
@@ -101,16 +103,52 @@ class SourceBatches:
                 draft.ask(group[int(chosen)])
         return draft.finish()
 
-    def identity(self, did: str) -> tuple[int, int, int]:
-        """Id, content and text key of a candidate of the source."""
-        if did not in self._identities:
-            content = self.source.candidates[did]
-            self._identities[did] = (key_of(f"{self.salt} {did}"), *self.shown(content))
-        return self._identities[did]
 
-    def shown(self, content: Content) -> tuple[int, int]:
-        """Content and text key of what a content shows."""
-        return key_of_hash(self.source.content_hash(content)), key_of(content.text)
+class Identities:
+    """The keys that the candidates of a source are known by."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.salt = source, source.fingerprint
+        self._known: dict[str, Identity] = {}
+
+    def __call__(self, did: str) -> Identity:
+        """Id, content and text key of a candidate of the source."""
+        if did not in self._known:
+            self._known[did] = (key_of(f"{self.salt} {did}"), *self.shown(self.source.candidates[did])[1:])
+        return self._known[did]
+
+    def shown(self, content: Content) -> Identity:
+        """The same of what has no id: a query's own picture."""
+        return 0, key_of_hash(self.source.content_hash(content)), key_of(content.text)
+
+    def of_queries(self, examples: Sequence[Example]) -> QueryKeys:
+        """What would answer each of the examples."""
+        answers = [[self(did) for did in example.positives] for example in examples]
+        known = torch.zeros((len(answers), max(map(len, answers)), IDENTITY), dtype=torch.int64)
+        for row, found in enumerate(answers):
+            known[row, : len(found)] = torch.tensor(found)
+        return QueryKeys(
+            kinds=torch.tensor([kind_bits(example.wanted) for example in examples]),
+            positives=known,
+            allowed=torch.zeros((len(answers), 0, 0), dtype=torch.int64),
+            facts=torch.zeros(len(answers), dtype=torch.int64),
+        )
+
+
+def candidate_keys(contents: Sequence[Content], identities: Sequence[Identity]) -> CandidateKeys:
+    """What each candidate is, from its content and its keys."""
+    return CandidateKeys(
+        kind=torch.tensor([KIND_BITS[content.modality] for content in contents]),
+        identity=torch.tensor(identities),
+        values=torch.zeros((len(contents), 0), dtype=torch.int64),
+        facts=torch.zeros(len(contents), dtype=torch.int64),
+    )
+
+
+def own_picture(example: Example) -> Content | None:
+    """The picture of a composed query that asks for pictures: as a candidate it is wrong, for a change was asked."""
+    composed = example.query.modality == "image,text" and example.wanted == "image"
+    return Content(image=example.query.image) if composed else None
 
 
 class _Draft:
@@ -122,9 +160,9 @@ class _Draft:
         self.media: list[Medium] = []
         self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
         self.queries, self.candidates = EncodedRows(), EncodedRows()
-        self.columns: dict[str, int] = {}  # candidate id -> column
-        self.identities: list[tuple[int, int, int]] = []
-        self.kinds: list[int] = []
+        self.columns: dict[Identity, int] = {}
+        self.identities: list[Identity] = []
+        self.contents: list[Content] = []
         self.examples: list[Example] = []
         self.positive: list[int] = []
 
@@ -138,23 +176,25 @@ class _Draft:
         tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content))
         self.queries.append(tokens, medium, self._chunk_of(medium))
         answer = example.positives[int(rng.integers(len(example.positives)))]
-        self.positive.append(self._column(answer, batches.source.candidates[answer]))
+        self.positive.append(self._column(batches.identities(answer), batches.source.candidates[answer]))
         listed = example.negatives
         for place in rng.choice(len(listed), min(NEGATIVES, len(listed)), replace=False):
-            self._column(listed[int(place)], batches.source.candidates[listed[int(place)]])
-        if content.modality == "image,text" and example.wanted == "image":
-            self._column(f"picture of a query: {content.image}", Content(image=content.image), known=False)
+            did = listed[int(place)]
+            self._column(batches.identities(did), batches.source.candidates[did])
+        own = own_picture(example)
+        if own is not None:
+            self._column(batches.identities.shown(own), own)
         self.examples.append(example)
 
-    def _column(self, did: str, content: Content, known: bool = True) -> int:
-        """The column of a candidate, encoded once; one that is not `known` has no id of its own."""
-        if did not in self.columns:
-            batches, medium = self.batches, self._seen(content)
-            tokens = batches.tokenise.row(content.text, "", "candidate", media_kind(content))
-            self.columns[did] = self.candidates.append(tokens, medium, self._chunk_of(medium))
-            self.identities.append(batches.identity(did) if known else (0, *batches.shown(content)))
-            self.kinds.append(KIND_BITS[content.modality])
-        return self.columns[did]
+    def _column(self, identity: Identity, content: Content) -> int:
+        """The column of a candidate, which is encoded once."""
+        if identity not in self.columns:
+            medium = self._seen(content)
+            tokens = self.batches.tokenise.row(content.text, "", "candidate", media_kind(content))
+            self.columns[identity] = self.candidates.append(tokens, medium, self._chunk_of(medium))
+            self.identities.append(identity)
+            self.contents.append(content)
+        return self.columns[identity]
 
     def _seen(self, content: Content) -> int | None:
         """The number of its picture or clip, prepared and moved a little, once per step."""
@@ -171,33 +211,15 @@ class _Draft:
     def _chunk_of(self, medium: int | None) -> int:
         return self.chunk if medium is None else self.media[medium].chunk
 
-    def keys(self) -> tuple[QueryKeys, CandidateKeys]:
-        """What would answer each query, and what each candidate is."""
-        answers = [[self.batches.identity(did) for did in example.positives] for example in self.examples]
-        known = torch.zeros((len(answers), max(map(len, answers)), 3), dtype=torch.int64)
-        for row, found in enumerate(answers):
-            known[row, : len(found)] = torch.tensor(found)
-        queries = QueryKeys(
-            kinds=torch.tensor([kind_bits(example.wanted) for example in self.examples]),
-            positives=known,
-            allowed=torch.zeros((len(answers), 0), dtype=torch.int64),
-            facts=torch.zeros(len(answers), dtype=torch.int64),
-        )
-        candidates = CandidateKeys(
-            kind=torch.tensor(self.kinds),
-            identity=torch.tensor(self.identities),
-            values=torch.zeros((len(self.kinds), 0), dtype=torch.int64),
-            facts=torch.zeros(len(self.kinds), dtype=torch.int64),
-        )
-        return queries, candidates
-
     def finish(self) -> TrainBatch:
         """The batch: one contrast, in both directions where a query is of one modality."""
         task = self.examples[0].task
         roles = {task: self.queries, CANDIDATES: self.candidates}
         chunks, places = chunked(self.batches.tokenise, self.media, roles)
         positive = torch.tensor(self.positive)
-        ignore = false_negative_mask(*self.keys()).scatter(1, positive[:, None], False)
+        queries = self.batches.identities.of_queries(self.examples)
+        found = candidate_keys(self.contents, self.identities)
+        ignore = false_negative_mask(queries, found).scatter(1, positive[:, None], False)
         contrast = Contrast(
             task=task,
             query=task,

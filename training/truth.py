@@ -1,7 +1,7 @@
 """Which candidates are true answers of which queries, from integer keys alone. Not scenes, not files, not the loss.
 
 Keys are plain int64 tensors, one row per query or candidate, so that batches of several sources or processes can be
-joined first and compared afterwards. B queries, M candidates, P answers known of a query, A attributes.
+joined first and compared afterwards. B queries, M candidates, P answers known of a query, A attributes, K ways to fit.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class QueryKeys:
     Attributes:
         kinds: (B,) int64, bits of the kinds of candidates that are asked for.
         positives: (B, P, 3) int64, id, content hash and text hash of each answer that is known; zeros fill up.
-        allowed: (B, A) int64, of a described scene, bits of the values that each attribute may have; A = 0 without.
+        allowed: (B, K, A) int64, of a described scene, bits of the values that each attribute may have, in each of K
+            ways to fit; zeros fill up; A = 0 without.
         facts: (B,) int64, the key of what the words of an entry must say besides; 0: nothing.
     """
 
@@ -99,17 +100,16 @@ def joined(parts: Sequence[Keys]) -> Keys:
     columns: dict[str, Tensor] = {}
     for f in fields(parts[0]):
         tensors = [getattr(part, f.name) for part in parts]
-        width = max(tensor.shape[1] if tensor.ndim > 1 else 0 for tensor in tensors)
-        columns[f.name] = torch.cat([_widened(tensor, width) for tensor in tensors])
+        shape = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+        columns[f.name] = torch.cat([_filled(tensor, shape) for tensor in tensors])
     return replace(parts[0], **columns)
 
 
-def _widened(tensor: Tensor, width: int) -> Tensor:
-    """(n, w, ...) with zeros up to `width` in its second axis."""
-    if tensor.ndim < 2 or tensor.shape[1] == width:
-        return tensor
-    more = tensor.new_zeros((len(tensor), width - tensor.shape[1], *tensor.shape[2:]))
-    return torch.cat([tensor, more], dim=1)
+def _filled(tensor: Tensor, shape: list[int]) -> Tensor:
+    """(n, *shape), with zeros behind what the tensor has in each axis but the first."""
+    full = tensor.new_zeros((len(tensor), *shape))
+    full[tuple(slice(size) for size in tensor.shape)] = tensor
+    return full
 
 
 def false_negative_mask(queries: QueryKeys, candidates: CandidateKeys) -> Tensor:
@@ -145,15 +145,19 @@ def _is_known(positives_BP3: Tensor, identity_M3: Tensor) -> Tensor:
 
 def _fits(queries: QueryKeys, candidates: CandidateKeys) -> Tensor:
     """(B, M) bool: every attribute of the candidate's scene has a value that the query allows, and the facts agree."""
-    allowed_BA, values_MA = queries.allowed, candidates.values
-    attributes = allowed_BA.shape[1]
+    allowed_BKA, values_MA = queries.allowed, candidates.values
+    attributes = allowed_BKA.shape[2]
     if attributes != values_MA.shape[1]:
         raise MismatchError(
             f"queries allow values of {attributes} attributes, candidates have {values_MA.shape[1]}: join them first"
         )
-    fits_BM = (queries.facts[:, None] == 0) | (queries.facts[:, None] == candidates.facts[None, :])
+    found_BM = torch.zeros(len(queries), len(candidates), dtype=torch.bool, device=values_MA.device)
     if not attributes:
-        return torch.zeros_like(fits_BM)
-    for a in range(attributes):
-        fits_BM = fits_BM & ((allowed_BA[:, a, None] & values_MA[None, :, a]) != 0)
-    return fits_BM
+        return found_BM
+    for k in range(allowed_BKA.shape[1]):  # way by way and attribute by attribute: (B, K, M, A) would be large
+        way_BM = torch.ones_like(found_BM)
+        for a in range(attributes):
+            way_BM &= (allowed_BKA[:, k, a, None] & values_MA[None, :, a]) != 0
+        found_BM |= way_BM
+    agree_BM = (queries.facts[:, None] == 0) | (queries.facts[:, None] == candidates.facts[None, :])
+    return found_BM & agree_BM

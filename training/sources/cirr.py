@@ -1,4 +1,4 @@
-"""CIRR (Liu et al. 2021, arXiv 2108.04024): captions/cap.*.<split>.json, image_splits/split.*.<split>.json, pictures."""
+"""CIRR (Liu et al. 2021, arXiv 2108.04024): captions/cap.*.<split>.json, image_splits, pictures of NLVR2."""
 
 from __future__ import annotations
 

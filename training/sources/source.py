@@ -19,7 +19,7 @@ from umr.types import KIND_OF, Content, Refused, Target
 log = logging.getLogger("training")
 
 SHOWN = 10  # reasons of refused rows that are printed and recorded
-#: Sentences by key; a key is "<query modality>-><searched modality>", with a data set's name before it where it has one.
+#: Sentences by key, whatever a data set calls them by; the first of a key is the one that is served with.
 Instructions = Mapping[str, tuple[str, ...]]
 
 

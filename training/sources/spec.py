@@ -93,7 +93,8 @@ def _options(text: str, kind: str, listed: str) -> dict[str, str]:
         name, sign, value = pair.partition("=")
         if not sign or not value or name not in legal or name in options:
             raise ConfigError(
-                f"--data {text!r}: {pair!r} is no option=value that {kind} has once; legal: {', '.join(legal) or 'none'}"
+                f"--data {text!r}: {pair!r} is no option=value that {kind} has, or it is given twice; "
+                f"legal: {', '.join(legal) or 'none'}"
             )
         options[name] = value
     return options
