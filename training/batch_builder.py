@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -17,8 +17,10 @@ from training.catalogue.scene import Scene
 from training.catalogue.world import Item, World
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
+from training.truth import IDENTITY, KIND_BITS, CandidateKeys, QueryKeys, joined, key_of, kind_bits
 from umr.encoders.templates import MediaKind, Role
 from umr.errors import ConfigError
+from umr.types import Modality, Target
 
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
@@ -41,26 +43,22 @@ class Row:
     scene: Scene
     words: str | None = None
     media: int | None = None
-    target: str | None = None
+    target: Target | None = None
     facts: object = None
     part: bool = False
 
 
 @dataclass(eq=False)
 class Rows(EncodedRows):
-    """The rows of one role, in family order, with what was asked for."""
+    """The rows of one role, in family order, with what was asked for and the modality of each."""
 
     rows: list[Row] = field(default_factory=list)
+    kinds: list[Modality] = field(default_factory=list)
 
     @property
     def scenes(self) -> list[Scene]:
         """What each row shows or asks for."""
         return [row.scene for row in self.rows]
-
-    @property
-    def facts(self) -> list[object]:
-        """The facts of each row, None where it has none."""
-        return [row.facts for row in self.rows]
 
     def codes(self) -> np.ndarray:
         """(n, A) attribute codes of the scenes."""
@@ -69,25 +67,23 @@ class Rows(EncodedRows):
 
 @dataclass(eq=False)
 class Asked:
-    """Queries of one contrast: the wanted scene, its column, and what else would be a true answer."""
+    """Queries of one contrast: the wanted scene's column, what its words fix, and what else would be a true answer."""
 
     positive: list[int] = field(default_factory=list)
     said: list[np.ndarray] = field(default_factory=list)
-    accepts: list[Callable[[Scene], bool] | None] = field(default_factory=list)
+    ways: list[Sequence[np.ndarray]] = field(default_factory=list)
 
-    def add(
-        self, column: int, said: np.ndarray = EVERYTHING_SAID, accepts: Callable[[Scene], bool] | None = None
-    ) -> None:
+    def add(self, column: int, said: np.ndarray = EVERYTHING_SAID, ways: Sequence[np.ndarray] = ()) -> None:
         """The next query.
 
         Args:
             column: of its positive.
             said: (A,) bool, the attributes that its words fix.
-            accepts: whether a scene satisfies it, besides by having those attributes.
+            ways: (A,) int64 each, bits of the values that satisfy it, besides those of the wanted scene.
         """
         self.positive.append(column)
         self.said.append(said)
-        self.accepts.append(accepts)
+        self.ways.append(ways)
 
 
 def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
@@ -179,6 +175,7 @@ class Draft:
             rng = self._parts_rng if row.part else self.rng
             instruction, side = choices[int(rng.integers(len(choices)))], "query"
         rows.rows.append(row)
+        rows.kinds.append(kind or "text" if kind is None or row.words is None else "image,text")
         tokens = self.tokenise.row(row.words, instruction, side, kind)
         return rows.append(tokens, media, self.chunk if media is None else self.media[media].chunk)
 
@@ -192,7 +189,7 @@ class Draft:
         weight: float = 1.0,
         symmetric: bool = False,
     ) -> None:
-        """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives.
+        """Close a task: say what would answer its queries, so that no true answer is a negative.
 
         Args:
             task: its name, which is the role of its queries too.
@@ -204,36 +201,19 @@ class Draft:
         """
         if not asked.positive:
             return
-        positive = np.array(asked.positive)
-        true_BM = self._true_answers(self.roles[task], [self.roles[role] for role in candidates], asked)
-        true_BM[np.arange(len(positive)), positive] = False
-        wrong = [role for role in others if role in self.roles]
-        never = np.zeros((len(positive), sum(len(self.roles[role]) for role in wrong)), bool)
+        searched = (*candidates, *(role for role in others if role in self.roles))
         self.contrasts.append(
             Contrast(
                 task=task,
                 query=task,
-                candidates=(*candidates, *wrong),
-                positive=torch.from_numpy(positive),
-                ignore=torch.from_numpy(np.concatenate([true_BM, never], axis=1)),
+                candidates=searched,
+                positive=torch.tensor(asked.positive),
+                queries=_query_keys(self.roles[task], asked),
+                found=joined([_candidate_keys(self.roles[role]) for role in searched]),
                 weight=weight,
                 symmetric=symmetric,
             )
         )
-
-    @staticmethod
-    def _true_answers(rows: Rows, pool: list[Rows], asked: Asked) -> np.ndarray:
-        """(B, M) bool: the candidates that are what each query asks for."""
-        found = np.concatenate([part.codes() for part in pool])
-        true_BM = attributes.same_meaning(rows.codes(), np.stack(asked.said), found)
-        facts = [value for part in pool for value in part.facts]
-        if any(value is not None for value in rows.facts):
-            true_BM &= np.array([[a is None or a == b for b in facts] for a in rows.facts])
-        scenes = [scene for part in pool for scene in part.scenes]
-        for b, accepts in enumerate(asked.accepts):
-            if accepts is not None:
-                true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
-        return true_BM
 
     def finish(self, programme: str) -> TrainBatch:
         """Sort media and rows into chunks and collate them."""
@@ -252,3 +232,33 @@ class Draft:
             open_roles=frozenset(self.open_roles),
             places=places,
         )
+
+
+def _query_keys(rows: Rows, asked: Asked) -> QueryKeys:
+    """What would answer each query: a scene with the values that its words fix, or one of the other ways."""
+    exact_BA = np.where(np.stack(asked.said), attributes.bits(rows.codes()), attributes.ANYTHING)
+    count = 1 + max(map(len, asked.ways))
+    allowed = np.zeros((len(exact_BA), count, exact_BA.shape[1]), np.int64)
+    allowed[:, 0] = exact_BA
+    for row, ways in enumerate(asked.ways):
+        allowed[row, 1 : 1 + len(ways)] = ways
+    return QueryKeys(
+        kinds=torch.tensor([kind_bits(row.target or "all") for row in rows.rows]),
+        positives=torch.zeros((len(allowed), 0, IDENTITY), dtype=torch.int64),
+        allowed=torch.from_numpy(allowed),
+        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+    )
+
+
+def _candidate_keys(rows: Rows) -> CandidateKeys:
+    """What each candidate shows, in which kind, and the facts that it says."""
+    return CandidateKeys(
+        kind=torch.tensor([KIND_BITS[kind] for kind in rows.kinds]),
+        identity=torch.zeros((len(rows), IDENTITY), dtype=torch.int64),
+        values=torch.from_numpy(attributes.bits(rows.codes())),
+        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+    )
+
+
+def _facts_key(row: Row) -> int:
+    return 0 if row.facts is None else key_of(repr(row.facts))

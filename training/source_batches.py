@@ -18,7 +18,6 @@ from training.truth import (
     KIND_BITS,
     CandidateKeys,
     QueryKeys,
-    false_negative_mask,
     key_of,
     key_of_hash,
     kind_bits,
@@ -219,13 +218,13 @@ class _Draft:
         positive = torch.tensor(self.positive)
         queries = self.batches.identities.of_queries(self.examples)
         found = candidate_keys(self.contents, self.identities)
-        ignore = false_negative_mask(queries, found).scatter(1, positive[:, None], False)
         contrast = Contrast(
             task=task,
             query=task,
             candidates=(CANDIDATES,),
             positive=positive,
-            ignore=ignore,
+            queries=queries,
+            found=found,
             symmetric="," not in self.examples[0].query.modality,
         )
         return TrainBatch(
