@@ -1,9 +1,12 @@
-"""A scene as integer codes, one column per attribute: for false-negative masks and for the auxiliary attribute heads.
+"""A scene as integers, one column per attribute: codes for the auxiliary heads, bits for the masks of true answers.
 
 Not a description: that is training/catalogue/text.py.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +40,7 @@ COLUMNS: dict[str, tuple] = {
     "action colour": (None, *COLOURS),
 }
 CARDINALITIES = tuple(len(values) for values in COLUMNS.values())
+ANYTHING = np.full(len(COLUMNS), -1, np.int64)  # every bit of every attribute: a query that fixes nothing
 _CODES = [{value: code for code, value in enumerate(values)} for values in COLUMNS.values()]
 
 
@@ -59,6 +63,28 @@ def codes(scene: Scene) -> np.ndarray:
         action and action.colour,
     )
     return np.array([table[value] for table, value in zip(_CODES, values, strict=True)], dtype=np.int64)
+
+
+def bits(codes_NA: np.ndarray) -> np.ndarray:
+    """The bit of each code: (N, A) int64 or (A,), as truth.CandidateKeys holds them."""
+    return np.left_shift(np.int64(1), codes_NA)
+
+
+def allowing(allowed_A: np.ndarray, values: Mapping[str, Iterable[Any]]) -> np.ndarray:
+    """The bits of what a query allows, with other ones for some attributes.
+
+    Args:
+        allowed_A: (A,) int64 of all attributes: the bits of a scene, or ANYTHING.
+        values: column -> the values that it may have instead; without any, nothing fits.
+
+    Returns:
+        (A,) int64.
+    """
+    changed = allowed_A.copy()
+    for place, (name, table) in enumerate(zip(COLUMNS, _CODES, strict=True)):
+        if name in values:
+            changed[place] = sum(1 << table[value] for value in set(values[name]))
+    return changed
 
 
 def same_meaning(query_codes_BA: np.ndarray, said_BA: np.ndarray, candidate_codes_MA: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.truth import CandidateKeys, QueryKeys, false_negative_mask
 from umr.encoders.base import Batch
 
 
@@ -17,20 +18,30 @@ class Contrast:
 
     Attributes:
         positive: (B,) int64, the column of each query's positive.
-        ignore: (B, M) bool, other true answers of a query, which are no negatives.
+        queries: what would answer each of the B queries.
+        found: what each of the M candidates is.
     """
 
     task: str
     query: str
     candidates: tuple[str, ...]
     positive: Tensor
-    ignore: Tensor
+    queries: QueryKeys
+    found: CandidateKeys
     weight: float = 1.0
     symmetric: bool = False
 
+    @property
+    def ignore(self) -> Tensor:
+        """(B, M) bool: the true answers of each query besides its positive, which are no negatives."""
+        true_BM = false_negative_mask(self.queries, self.found)
+        return true_BM.scatter(1, self.positive[:, None], False)
+
     def to(self, device: torch.device) -> Contrast:
         """The same contrast with its tensors on a device."""
-        return replace(self, positive=self.positive.to(device), ignore=self.ignore.to(device))
+        return replace(
+            self, positive=self.positive.to(device), queries=self.queries.to(device), found=self.found.to(device)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

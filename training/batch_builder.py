@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -10,40 +10,20 @@ import numpy as np
 import torch
 
 from training import attributes, views
-from training.batch import Chunk, Composition, Contrast, LengthSorted, TrainBatch
+from training.batch import Composition, Contrast, TrainBatch
 from training.catalogue import shortcut
 from training.catalogue.instructions import INSTRUCTIONS
 from training.catalogue.scene import Scene
 from training.catalogue.world import Item, World
+from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
 from training.parallel import Group
-from umr.encoders.base import UnifiedEncoder
-from umr.encoders.batch import Batch
-from umr.encoders.templates import MediaKind, Role, TokenRow
+from training.truth import IDENTITY, KIND_BITS, CandidateKeys, QueryKeys, joined, key_of, kind_bits
+from umr.encoders.templates import MediaKind, Role
 from umr.errors import ConfigError
+from umr.types import Modality, Target
 
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tokenise:
-    """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
-
-    Attributes:
-        row: words, instruction, role and kind of media -> the tokens of a row.
-        collate: rows, and which item of the media each shows -> a padded batch.
-        media_tokens: how many tokens a picture ("image") and a clip ("video") have.
-    """
-
-    row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
-    collate: Callable[..., Batch]
-    media_tokens: Mapping[str, int]
-
-    @classmethod
-    def of(cls, encoder: UnifiedEncoder) -> Tokenise:
-        """As this encoder does it."""
-        counts = {kind: span.count for kind, span in encoder.backbone.media.items()}
-        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, media_tokens=counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,31 +44,22 @@ class Row:
     scene: Scene
     words: str | None = None
     media: int | None = None
-    target: str | None = None
+    target: Target | None = None
     facts: object = None
     part: bool = False
 
 
 @dataclass(eq=False)
-class Rows:
-    """The rows of one role, in family order: what was asked for, its tokens, and the chunk that it is encoded in."""
+class Rows(EncodedRows):
+    """The rows of one role, in family order, with what was asked for and the modality of each."""
 
     rows: list[Row] = field(default_factory=list)
-    tokens: list[TokenRow] = field(default_factory=list)
-    chunk: list[int] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    kinds: list[Modality] = field(default_factory=list)
 
     @property
     def scenes(self) -> list[Scene]:
         """What each row shows or asks for."""
         return [row.scene for row in self.rows]
-
-    @property
-    def facts(self) -> list[object]:
-        """The facts of each row, None where it has none."""
-        return [row.facts for row in self.rows]
 
     def codes(self) -> np.ndarray:
         """(n, A) attribute codes of the scenes."""
@@ -97,25 +68,23 @@ class Rows:
 
 @dataclass(eq=False)
 class Asked:
-    """Queries of one contrast: the wanted scene, its column, and what else would be a true answer."""
+    """Queries of one contrast: the wanted scene's column, what its words fix, and what else would be a true answer."""
 
     positive: list[int] = field(default_factory=list)
     said: list[np.ndarray] = field(default_factory=list)
-    accepts: list[Callable[[Scene], bool] | None] = field(default_factory=list)
+    ways: list[Sequence[np.ndarray]] = field(default_factory=list)
 
-    def add(
-        self, column: int, said: np.ndarray = EVERYTHING_SAID, accepts: Callable[[Scene], bool] | None = None
-    ) -> None:
+    def add(self, column: int, said: np.ndarray = EVERYTHING_SAID, ways: Sequence[np.ndarray] = ()) -> None:
         """The next query.
 
         Args:
             column: of its positive.
             said: (A,) bool, the attributes that its words fix.
-            accepts: whether a scene satisfies it, besides by having those attributes.
+            ways: (A,) int64 each, bits of the values that satisfy it, besides those of the wanted scene.
         """
         self.positive.append(column)
         self.said.append(said)
-        self.accepts.append(accepts)
+        self.ways.append(ways)
 
 
 def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
@@ -163,7 +132,8 @@ class Draft:
         self.rng, self._parts_rng = generator(config.seed, step), generator(config.seed, step, "parts")
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number
-        self.media: list[tuple[int, np.ndarray, Scene]] = []  # chunk, frames, what they show
+        self.media: list[Medium] = []
+        self.shows: list[Scene] = []  # what each of them shows
         self.contrasts: list[Contrast] = []
         self.compositions: list[Composition] = []
         self.open_roles: set[str] = set()  # roles whose rows do not fix every attribute
@@ -193,12 +163,13 @@ class Draft:
 
     def _keep(self, key: tuple, frames: np.ndarray, scene: Scene) -> None:
         self.pictures[key] = len(self.media)
-        self.media.append((self.chunk, jittered(frames, self.rng, self.config.shift, self.config.light), scene))
+        self.media.append(Medium(self.chunk, jittered(frames, self.rng, self.config.shift, self.config.light)))
+        self.shows.append(scene)
 
     def add(self, row: Row) -> int:
         """One row; returns its number in the role. A row with a picture is encoded in the picture's chunk."""
         rows, media = self.roles.setdefault(row.role, Rows()), row.media
-        kind: MediaKind | None = None if media is None else "video" if len(self.media[media][1]) > 1 else "image"
+        kind: MediaKind | None = None if media is None else "video" if len(self.media[media].frames) > 1 else "image"
         instruction = ""
         side: Role = "candidate"
         if row.target is not None:
@@ -208,9 +179,9 @@ class Draft:
             rng = self._parts_rng if row.part else self.rng
             instruction, side = choices[int(rng.integers(len(choices)))], "query"
         rows.rows.append(row)
-        rows.tokens.append(self.tokenise.row(row.words, instruction, side, kind))
-        rows.chunk.append(self.chunk if media is None else self.media[media][0])
-        return len(rows) - 1
+        rows.kinds.append(kind or "text" if kind is None or row.words is None else "image,text")
+        tokens = self.tokenise.row(row.words, instruction, side, kind)
+        return rows.append(tokens, media, self.chunk if media is None else self.media[media].chunk)
 
     def contrast(
         self,
@@ -222,7 +193,7 @@ class Draft:
         weight: float = 1.0,
         symmetric: bool = False,
     ) -> None:
-        """Close a task: find the candidates that are true answers besides the positive, so that they are no negatives.
+        """Close a task: say what would answer its queries, so that no true answer is a negative.
 
         Args:
             task: its name, which is the role of its queries too.
@@ -234,51 +205,28 @@ class Draft:
         """
         if not asked.positive:
             return
-        positive = np.array(asked.positive)
-        true_BM = self._true_answers(self.roles[task], [self.roles[role] for role in candidates], asked)
-        true_BM[np.arange(len(positive)), positive] = False
-        wrong = [role for role in others if role in self.roles]
-        never = np.zeros((len(positive), sum(len(self.roles[role]) for role in wrong)), bool)
+        searched = (*candidates, *(role for role in others if role in self.roles))
         self.contrasts.append(
             Contrast(
                 task=task,
                 query=task,
-                candidates=(*candidates, *wrong),
-                positive=torch.from_numpy(positive),
-                ignore=torch.from_numpy(np.concatenate([true_BM, never], axis=1)),
+                candidates=searched,
+                positive=torch.tensor(asked.positive),
+                queries=_query_keys(self.roles[task], asked),
+                found=joined([_candidate_keys(self.roles[role]) for role in searched]),
                 weight=weight,
                 symmetric=symmetric,
             )
         )
 
-    @staticmethod
-    def _true_answers(rows: Rows, pool: list[Rows], asked: Asked) -> np.ndarray:
-        """(B, M) bool: the candidates that are what each query asks for."""
-        found = np.concatenate([part.codes() for part in pool])
-        true_BM = attributes.same_meaning(rows.codes(), np.stack(asked.said), found)
-        facts = [value for part in pool for value in part.facts]
-        if any(value is not None for value in rows.facts):
-            true_BM &= np.array([[a is None or a == b for b in facts] for a in rows.facts])
-        scenes = [scene for part in pool for scene in part.scenes]
-        for b, accepts in enumerate(asked.accepts):
-            if accepts is not None:
-                true_BM[b] |= np.fromiter((accepts(scene) for scene in scenes), bool, len(scenes))
-        return true_BM
-
     def finish(self, programme: str) -> TrainBatch:
         """Sort media and rows into chunks and collate them."""
-        chunks: list[Chunk] = []
-        seen: dict[str, list[np.ndarray]] = {"vision": [], "motion": []}
-        used = {chunk for chunk, _, _ in self.media} | {chunk for rows in self.roles.values() for chunk in rows.chunk}
-        for number in sorted(used):
-            own = [m for m, (chunk, _, _) in enumerate(self.media) if chunk == number]
-            stills = [m for m in own if len(self.media[m][1]) == 1]
-            clips = [m for m in own if len(self.media[m][1]) > 1]
-            for what, group in (("vision", stills), ("motion", clips)):
-                seen[what] += [attributes.codes(self.media[m][2]) for m in group]
-            chunks.append(self._chunk(number, stills, clips))
+        chunks, places = chunked(self.tokenise, self.media, self.roles)
         codes = {name: rows.codes() for name, rows in self.roles.items()}
-        codes |= {what: np.stack(found) for what, found in seen.items() if found}
+        shown = sorted(zip(self.media, self.shows, strict=True), key=lambda pair: pair[0].chunk)
+        for what, is_seen in (("vision", lambda frames: len(frames) == 1), ("motion", lambda frames: len(frames) > 1)):
+            seen = [attributes.codes(scene) for medium, scene in shown if is_seen(medium.frames)]
+            codes |= {what: np.stack(seen)} if seen else {}
         return TrainBatch(
             programme=programme,
             chunks=chunks,
@@ -286,35 +234,35 @@ class Draft:
             compositions=self.compositions,
             codes={name: torch.from_numpy(found) for name, found in codes.items()},
             open_roles=frozenset(self.open_roles),
-            places={name: _places(rows.chunk) for name, rows in self.roles.items() if rows.chunk != sorted(rows.chunk)},
+            places=places,
         )
 
-    def _chunk(self, number: int, stills: list[int], clips: list[int]) -> Chunk:
-        """The media of a chunk and all rows that are encoded in it."""
-        place = {m: n for n, m in enumerate(stills + clips)}
-        pixels = [np.stack([self.media[m][1] for m in group]) if group else None for group in (stills, clips)]
-        counts = self.tokenise.media_tokens
-        tokens = [counts["image"]] * len(stills) + [counts["video"]] * len(clips)
-        roles = {}
-        for name, rows in self.roles.items():
-            mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
-            if mine:
-                roles[name] = self._collate(rows, mine, place, tokens)
-        return Chunk(stills=pixels[0], clips=pixels[1], roles=roles)
 
-    def _collate(self, rows: Rows, mine: list[int], place: dict[int, int], tokens: list[int]) -> LengthSorted:
-        """The rows `mine` of a role, in at most three parts by length."""
-        order = np.array(sorted(range(len(mine)), key=lambda n: len(rows.tokens[mine[n]])))
-        lengths = {len(rows.tokens[n]) for n in mine}
-        parts = []
-        for part in np.array_split(order, min(3, len(mine), len(lengths))):
-            chosen = [mine[n] for n in part]
-            media = [rows.rows[n].media for n in chosen]
-            shown = [None if one is None else place[one] for one in media]
-            parts.append(self.tokenise.collate([rows.tokens[n] for n in chosen], shown, media_tokens=tokens))
-        return LengthSorted(parts=parts, order=torch.from_numpy(order))
+def _query_keys(rows: Rows, asked: Asked) -> QueryKeys:
+    """What would answer each query: a scene with the values that its words fix, or one of the other ways."""
+    exact_BA = np.where(np.stack(asked.said), attributes.bits(rows.codes()), attributes.ANYTHING)
+    count = 1 + max(map(len, asked.ways))
+    allowed = np.zeros((len(exact_BA), count, exact_BA.shape[1]), np.int64)
+    allowed[:, 0] = exact_BA
+    for row, ways in enumerate(asked.ways):
+        allowed[row, 1 : 1 + len(ways)] = ways
+    return QueryKeys(
+        kinds=torch.tensor([kind_bits(row.target or "all") for row in rows.rows]),
+        positives=torch.zeros((len(allowed), 0, IDENTITY), dtype=torch.int64),
+        allowed=torch.from_numpy(allowed),
+        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+    )
 
 
-def _places(chunks: list[int]) -> torch.Tensor:
-    """(n,) int64: where each row of a role lies once its rows follow each other chunk by chunk."""
-    return torch.from_numpy(np.argsort(np.argsort(chunks, kind="stable")))
+def _candidate_keys(rows: Rows) -> CandidateKeys:
+    """What each candidate shows, in which kind, and the facts that it says."""
+    return CandidateKeys(
+        kind=torch.tensor([KIND_BITS[kind] for kind in rows.kinds]),
+        identity=torch.zeros((len(rows), IDENTITY), dtype=torch.int64),
+        values=torch.from_numpy(attributes.bits(rows.codes())),
+        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+    )
+
+
+def _facts_key(row: Row) -> int:
+    return 0 if row.facts is None else key_of(repr(row.facts))

@@ -79,10 +79,10 @@ class Objective(nn.Module):
             loss = torch.stack(
                 [term * contrast.weight for term, contrast in zip(terms.values(), batch.contrasts, strict=True)]
             ).sum() / sum(contrast.weight for contrast in batch.contrasts)
-        if self.vision_heads is not None and "vision" in outputs:
+        if self.vision_heads is not None and "vision" in batch.codes:
             terms["vision"] = self.vision_heads(outputs["vision"], batch.codes["vision"])
             loss = loss + self.config.vision_weight * terms["vision"]
-        if self.motion_head is not None and "motion" in outputs:
+        if self.motion_head is not None and "motion" in batch.codes:
             logits = self.motion_head(outputs["motion"] * math.sqrt(outputs["motion"].shape[1]))
             terms["motion"] = F.cross_entropy(logits, batch.codes["motion"][:, _ACTION])
             loss = loss + self.config.motion_weight * terms["motion"]

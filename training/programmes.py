@@ -15,11 +15,12 @@ import torch
 
 from training import attributes, views
 from training.batch import Composition, TrainBatch
-from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, Tokenise
+from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from training.catalogue import edit_text, edits, shortcut, text, typed
-from training.catalogue.scene import Scene, with_action
+from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
 from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
 from umr.errors import ConfigError
@@ -433,17 +434,42 @@ def _shown(draft: Draft, family: list[Item]) -> list[Item]:
 
 def _caption_query(draft: Draft, asked: Asked, task: str, searched: str, scene: Scene, column: int) -> None:
     """A full or partial caption of a scene, or a short typed query, asks for the candidate in `column`."""
-    rng, accepts = draft.rng, None
+    rng = draft.rng
+    ways: list[np.ndarray] = []
     if scene.action is None and draft.config.typed and rng.random() < draft.config.typed:
         query = typed.draw(rng, scene)
         words, said = typed.say(query, rng), attributes.columns_said(query.said)
         if query.company:  # either object may be the main one
-            said, accepts = EVERYTHING_SAID, query.matches
+            said, ways = EVERYTHING_SAID, _ways_of_typed(query)
     else:
         words, names = text.caption_and_said(scene, rng, full=rng.random() < 0.5)
         said = attributes.columns_said(names)
     draft.add(Row(role=task, scene=scene, words=_as_typed(draft, words), target=searched))
-    asked.add(column, said, accepts)
+    asked.add(column, said, ways)
+
+
+def _ways_of_typed(query: typed.TypedQuery) -> list[np.ndarray]:
+    """What a query of two objects allows: the first as the main one with the second beside it, and the other way."""
+    converse = tuple(CONVERSE_SIDES[side] for side in query.sides)
+    return [
+        attributes.allowing(
+            attributes.ANYTHING,
+            {name: (value,) for name, value in main}
+            | {f"companion {name}": (value,) for name, value in company}
+            | {"companion side": sides},
+        )
+        for main, company, sides in (
+            (query.main, query.company, query.sides),
+            (query.company, query.main, converse),
+        )
+    ]
+
+
+def _ways_of_edit(edit: edits.Edit, reference: Scene) -> list[np.ndarray]:
+    """What an edit that more than one scene satisfies allows; nothing for the others, whose target is the one."""
+    if edit.kind not in OPEN_KINDS:
+        return []
+    return [attributes.allowing(attributes.bits(attributes.codes(reference)), edit.allowed(reference))]
 
 
 def _as_typed(draft: Draft, words: str) -> str:
@@ -530,8 +556,7 @@ def _compose(draft: Draft, asked: Asked, query: Composed) -> None:
     if draft.config.composes and query.parts:
         draft.add(Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True))
         draft.add(Row(role=f"{query.task} text", scene=scene, words=query.words, target=target, part=True))
-    fits = (lambda found: edit.matches(reference.scene, found)) if edit.kind in OPEN_KINDS else None
-    asked.add(query.column, accepts=fits)
+    asked.add(query.column, ways=_ways_of_edit(edit, reference.scene))
 
 
 def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:

@@ -81,7 +81,7 @@ def stages(init: str | None) -> list[dict[str, Any]]:
             "seconds": record["seconds"],
             "commit": record["commit"] or None,
             "world": record.get("world_fingerprint"),
-        }
+        } | ({"data": record["data_fingerprint"]} if "data_fingerprint" in record else {})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no record of a training run ({error!r}); copy the folder again") from error
     return [*before, own]

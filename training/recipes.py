@@ -102,6 +102,22 @@ def mca() -> TrainConfig:
     return replace(contrastive(), name="mca", preference_weight=0.1, regularisation_weight=0.3)
 
 
+def finetune() -> TrainConfig:
+    """Your own data (`--data`), from any encoder; the programmes are for a world beside them."""
+    return TrainConfig(
+        name="finetuned",
+        steps=300,
+        warmup_steps=20,
+        families_per_batch=48,
+        muon_rate=4e-3,
+        learning_rate=4e-4,
+        temperature=0.04,
+        shift=4,
+        light=0.05,
+        programmes={"pictures": 0.5, "passages": 0.2, "entries": 0.1, "clips": 0.2},
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (captions, vision, unified, refine, contrastive, mca)
+    recipe.__name__: recipe for recipe in (captions, vision, unified, refine, contrastive, mca, finetune)
 }

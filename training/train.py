@@ -1,6 +1,7 @@
 """Runs one recipe: build, loop, checkpoint, save. Not recipes (recipes.py), batches (programmes.py) or losses.
 
 python -m training.train unified --world DIR --out DIR [--init ENCODER] [--set steps=2000 learning_rate=5e-4]
+python -m training.train finetune --data jsonl:mine.jsonl --init ENCODER --out DIR [--held-out jsonl:other.jsonl]
 The result is an encoder folder that umr.encoders.load_encoder reads, with train_config.json beside the weights.
 """
 
@@ -25,26 +26,34 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import Chunk, LengthSorted, TrainBatch
-from training.batch_builder import Tokenise
 from training.catalogue import instructions
 from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.corpus import sentences
+from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group
 from training.programmes import BatchBuilder, check_programmes
 from training.provenance import git_commit, stages, weights_fingerprint
+from training.recall import recall
 from training.recipes import RECIPES
+from training.sources.readers import load_source
+from training.sources.source import Source
+from training.sources.spec import FORM, parse, parse_all
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
+from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
+
+OWN_DATA = "finetune"  # the recipe that trains on a person's own data alone
 
 
 def cache_root() -> Path:
@@ -108,16 +117,22 @@ class Trainer:
         group: the processes that share each batch.
     """
 
-    def __init__(self, config: TrainConfig, world: World, encoder: UnifiedEncoder, group: Group | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, data: World | Mixture, encoder: UnifiedEncoder, group: Group | None = None
+    ) -> None:
         self.config, self.encoder = config, encoder.train()
-        self.world, self.start = world.fingerprint, weights_fingerprint(encoder)
+        self.data, self.start = data.fingerprint, weights_fingerprint(encoder)
         self.seconds = 0.0
         self.device = encoder.device
         torch.manual_seed(config.seed)
         self.objective = Objective(config, encoder.dim).to(self.device)
         self.optimizer = build_optimizer(config, encoder, self.objective)
         self.group = group or Group()
-        self.builder = BatchBuilder(Tokenise.of(encoder), world, config, self.group)
+        self.builder: Batches = (
+            BatchBuilder(Tokenise.of(encoder), data, config, self.group)
+            if isinstance(data, World)
+            else data.batches(encoder, config, self.group)
+        )
 
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
         """Role -> (n, D) unit rows; the vision states of a picture are computed once and shared by all its rows."""
@@ -181,7 +196,7 @@ class Trainer:
             {"encoder": self.encoder, "objective": self.objective},
             self.optimizer,
             {},
-            {"config": record_config(self.config), "world": self.world, "start": self.start, "seconds": self.seconds},
+            {"config": record_config(self.config), "world": self.data, "start": self.start, "seconds": self.seconds},
         )
 
     def load_checkpoint(self, folder: Path) -> int:
@@ -192,7 +207,7 @@ class Trainer:
 
         Raises:
             ConfigError: it is of a run with other settings.
-            MismatchError: it is of a run in another world, or from other weights.
+            MismatchError: it is of a run on other data, or from other weights.
         """
         modules = {"encoder": self.encoder, "objective": self.objective}
         restored = load_checkpoint(folder, modules, self.optimizer, {}, lambda extra: self._check_run(folder, extra))
@@ -207,7 +222,7 @@ class Trainer:
             raise ConfigError(
                 f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones"
             )
-        for what, key, mine in (("world", "world", self.world), ("weights to start from", "start", self.start)):
+        for what, key, mine in (("training data", "world", self.data), ("weights to start from", "start", self.start)):
             its = saved.get(key, "unknown")  # checkpoints did not always say
             if its != mine:
                 raise MismatchError(
@@ -282,43 +297,47 @@ def _legal_type(value: object) -> type | UnionType:
     return {float: int | float, type(None): str}.get(type(value), type(value))
 
 
-def train(config: TrainConfig, world: World, out: Path, group: Group | None = None) -> UnifiedEncoder:
+def train(
+    config: TrainConfig,
+    data: World | Mixture,
+    out: Path,
+    held_out: Source | None = None,
+    group: Group | None = None,
+) -> UnifiedEncoder:
     """One stage; resumes from the checkpoints beside `out`.
 
     Args:
         config: what to do.
-        world: what to see.
+        data: what to see.
         out: the encoder folder that is written, with its train_config.json.
+        held_out: examples that are asked before and after, of data that are not trained on.
         group: the processes that share each batch; None: this one alone.
 
     Returns:
         The encoder, as it was saved.
 
     Raises:
-        ConfigError: the config does not fit itself, the weights to start from, or the world.
-        MismatchError: the checkpoints are of another world, or of other weights to start from.
+        ConfigError: the config does not fit itself, the weights to start from, or the data.
+        MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
-    check_programmes(config)
+    _check_data(config, data)
     group = group or Group()
-    commit, before = git_commit(), stages(config.init)  # of what runs now, before anything is written
+    init = config.init and find_encoder(config.init)
+    commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    if config.init:
-        encoder = load_encoder(config.init, device="cpu")
+    if init:
+        encoder = load_encoder(init, device="cpu")
     else:
         encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
-    _check_pixels(encoder, world)
-    encoder.config = replace(encoder.config, name=config.name, instructions=instructions.serving())
+    for world in [data] if isinstance(data, World) else data.worlds:
+        _check_pixels(encoder, world)
+    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
+    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
-    trainer = Trainer(config, world, encoder, group)
+    measured = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
+    trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
-    log.info(
-        "%s: %.2f M parameters, %d families, %d clip families, %d steps",
-        config.name,
-        total / 1e6,
-        len(world.families),
-        len(world.clip_families),
-        config.steps,
-    )
+    log.info("%s: %.2f M parameters, %s, %d steps", config.name, total / 1e6, _told(data), config.steps)
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
     if group.rank:
@@ -328,15 +347,47 @@ def train(config: TrainConfig, world: World, out: Path, group: Group | None = No
         "seconds": round(seconds),
         "processes": group.size,
         "commit": commit,
-        "world": world.manifest,
-        "world_fingerprint": world.fingerprint,
         "stages": before,
         "temperature": trainer.objective.temperature.item(),
         "torch": torch.__version__,
+        **_data_record(data),
     }
+    if held_out is not None:
+        measured["after"] = _measured("after", encoder, held_out)
+        record["held_out"] = {"data": held_out.record(), **measured}
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def _check_data(config: TrainConfig, data: World | Mixture) -> None:
+    """Raises ConfigError where the settings do not suit what is trained on."""
+    if isinstance(data, World) or data.worlds:
+        check_programmes(config)
+    if isinstance(data, Mixture):
+        data.check(config)
+
+
+def _told(data: World | Mixture) -> str:
+    """How much there is of the data, in words."""
+    worlds = [data] if isinstance(data, World) else data.worlds
+    parts = [f"{len(world.families)} families, {len(world.clip_families)} clip families" for world in worlds]
+    sources = [] if isinstance(data, World) else data.sources
+    return ", ".join([*parts, *(f"{len(source.examples)} examples of {source.name}" for source in sources)])
+
+
+def _data_record(data: World | Mixture) -> dict[str, Any]:
+    """What the record says of the data."""
+    if isinstance(data, World):
+        return {"world": data.manifest, "world_fingerprint": data.fingerprint}
+    return {"data": data.record(), "data_fingerprint": data.fingerprint}
+
+
+def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str, float]:
+    """The recall on held-out examples, which is logged too."""
+    found = recall(encoder, held_out, sentences_of(held_out, encoder))
+    log.info("%s: %s", when, "  ".join(f"{name} {value:g}" for name, value in found.items()))
+    return found
 
 
 def record_config(config: TrainConfig) -> dict[str, Any]:
@@ -358,32 +409,64 @@ def _check_pixels(encoder: UnifiedEncoder, world: World) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", choices=sorted(RECIPES))
-    parser.add_argument(
-        "--world", type=Path, default=cache_root() / "world", help="made by `python -m training.catalogue world`"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="the encoder folder to write (default: the cache, under the recipe's name)"
-    )
-    parser.add_argument("--init", help="start from this encoder folder")
-    parser.add_argument(
-        "--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings of the recipe"
-    )
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
         config = with_settings(RECIPES[options.recipe](), options.set)
         if options.init:
             config = replace(config, init=options.init)
+        if options.recipe == OWN_DATA and options.out and not any(one.startswith("name=") for one in options.set):
+            config = replace(config, name=options.out.name)
+        _check_options(options, config)
+        media = cache_root() / "media"
+        data = (
+            load_mixture(parse_all(options.data), media)
+            if options.data
+            else load_world(options.world or cache_root() / "world")
+        )
         group = Group.of_environment()
-        train(config, load_world(options.world), options.out or cache_root() / "encoders" / config.name, group)
+        held_out = load_source(parse(options.held_out), media) if options.held_out else None
+        train(config, data, options.out or cache_root() / "encoders" / config.name, held_out, group)
         group.close()
     except (UMRError, ValueError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", choices=sorted(RECIPES))
+    parser.add_argument(
+        "--world", type=Path, help="made by `python -m training.catalogue world` (default: in the cache)"
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar=FORM,
+        help="train on this instead; give it again for more, each with its share of the steps (default 1)",
+    )
+    parser.add_argument("--held-out", metavar="KIND:PATH", help="measure recall on this before and after")
+    parser.add_argument(
+        "--out", type=Path, help="the encoder folder to write (default: the cache, under the recipe's name)"
+    )
+    parser.add_argument("--init", help="start from this encoder: a folder, a shipped name, or hub:owner/name@revision")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings of the recipe"
+    )
+    return parser
+
+
+def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
+    """Raises ConfigError where the options of a command do not go together."""
+    if options.world and options.data:
+        raise ConfigError("--world and --data are both given: a world beside other data is --data world:DIR@SHARE")
+    if options.recipe == OWN_DATA and not options.data:
+        raise ConfigError(f"{OWN_DATA} trains on your own data: --data KIND:PATH, such as --data jsonl:mine.jsonl")
+    if options.recipe == OWN_DATA and not config.init:
+        raise ConfigError(f"{OWN_DATA} starts from an encoder: --init FOLDER, or --init with a shipped name")
 
 
 if __name__ == "__main__":

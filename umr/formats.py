@@ -251,30 +251,40 @@ def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:
     """
     folder, queries, seen = Path(folder), [], set()
     for place, row in read_jsonl(path):
-        query_id = row.get("qid")
-        if not isinstance(query_id, str) or not query_id or query_id in seen:
+        found = query_from_row(row, folder, place)
+        query_id = found.query.query_id
+        if query_id in seen:
             raise ConfigError(f"{place}: qid is {query_id!r}; a text that no other row has is needed")
         seen.add(query_id)
-        task = row.get("task_id")
-        if task is not None and (type(task) is not int or task not in TASKS):
-            raise ConfigError(f"{place}: task_id is {task!r}; legal: {', '.join(map(str, TASKS))}")
-        modality = _modality(row.get("query_modality"), place)
-        content = _content(
-            modality, row.get("query_txt"), row.get("query_img_path"), row.get("query_video_path"), folder, place
-        )
-        query = Query(query_id=query_id, content=content, target_modality="all" if task is None else TASKS[task][1])
-        queries.append(
-            BenchmarkQuery(
-                query=query,
-                task=task,
-                positives=_ids(row, "pos_cand_list", place),
-                negatives=_ids(row, "neg_cand_list", place),
-                source=_text(row, "query_src_content", place),
-                exact=_ids(row, "exact", place) if "exact" in row else None,
-                kept=_ids(row, "edit_made_facts_kept", place) if "edit_made_facts_kept" in row else None,
-            )
-        )
+        queries.append(found)
     return queries
+
+
+def query_from_row(row: Mapping[str, Any], folder: Path, place: str) -> BenchmarkQuery:
+    """The query of one M-BEIR row, as read_queries reads it.
+
+    Raises:
+        ConfigError: a field is missing or of another type; the place is named.
+        MediaError: a text or path holds a NUL.
+    """
+    query_id, task = row.get("qid"), row.get("task_id")
+    if not isinstance(query_id, str) or not query_id:
+        raise ConfigError(f"{place}: qid is {query_id!r}; a text that no other row has is needed")
+    if task is not None and (type(task) is not int or task not in TASKS):
+        raise ConfigError(f"{place}: task_id is {task!r}; legal: {', '.join(map(str, TASKS))}")
+    modality = _modality(row.get("query_modality"), place)
+    content = _content(
+        modality, row.get("query_txt"), row.get("query_img_path"), row.get("query_video_path"), folder, place
+    )
+    return BenchmarkQuery(
+        query=Query(query_id=query_id, content=content, target_modality="all" if task is None else TASKS[task][1]),
+        task=task,
+        positives=_ids(row, "pos_cand_list", place),
+        negatives=_ids(row, "neg_cand_list", place),
+        source=_text(row, "query_src_content", place),
+        exact=_ids(row, "exact", place) if "exact" in row else None,
+        kept=_ids(row, "edit_made_facts_kept", place) if "edit_made_facts_kept" in row else None,
+    )
 
 
 def _did(row: Mapping[str, Any], place: str) -> str:

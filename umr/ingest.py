@@ -125,7 +125,7 @@ def read_dataset(
             fields = {
                 "id": str(row[columns.id]) if columns.id else None,
                 "text": row[columns.text] if columns.text else None,
-                "image": None if value is None else _stored(value, Path(media_folder)),
+                "image": None if value is None else stored_picture(value, Path(media_folder)),
                 "title": row[columns.title] if columns.title else None,
             }
             candidate = _from_row(fields, f"row-{number}", Path(media_folder))
@@ -142,6 +142,25 @@ def read_dataset(
 
 def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.Dataset, Columns]:
     """The columns of a dataset that are read, with pictures as the files' own bytes, and their names."""
+    data = open_dataset(source, split)
+    if columns.image is None and columns.text is None:
+        there = {name: name for name in ("image", "text") if name in data.column_names}
+        columns = replace(columns, image=there.get("image"), text=there.get("text"))
+    missing = [column for column in columns.named() if column not in data.column_names]
+    if missing or not (columns.image or columns.text):
+        raise ConfigError(
+            f"{source} has the columns {', '.join(data.column_names)}; "
+            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
+        )
+    return data.select_columns(columns.named()), columns
+
+
+def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
+    """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name; pictures stay the files' own bytes.
+
+    Raises:
+        ConfigError: it cannot be read as a dataset, or has no such split.
+    """
     import datasets  # heavy, and only this reader needs it
 
     try:
@@ -154,18 +173,13 @@ def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.
     except (OSError, ValueError, KeyError) as error:  # what it raises for names, folders and splits it does not know
         words = str(error).splitlines()[0]
         raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
-    if columns.image is None and columns.text is None:
-        there = {name: name for name in ("image", "text") if name in data.column_names}
-        columns = replace(columns, image=there.get("image"), text=there.get("text"))
-    missing = [column for column in columns.named() if column not in data.column_names]
-    if missing or not (columns.image or columns.text):
-        raise ConfigError(
-            f"{source} has the columns {', '.join(data.column_names)}; "
-            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
-        )
-    if columns.image is not None and isinstance(data.features[columns.image], datasets.Image):
-        data = data.cast_column(columns.image, datasets.Image(decode=False))  # not re-encoded pixels
-    return data.select_columns(columns.named()), columns
+    as_bytes = datasets.Image(decode=False)  # not re-encoded pixels
+    for column, feature in data.features.items():
+        if isinstance(feature, datasets.Image):
+            data = data.cast_column(column, as_bytes)
+        elif isinstance(getattr(feature, "feature", None), datasets.Image):  # a list of pictures
+            data = data.cast_column(column, type(feature)(as_bytes))
+    return data
 
 
 def resolve(path: str, folder: Path) -> Path:
@@ -259,8 +273,13 @@ def _claim(candidate_id: str, seen: set[str]) -> None:
     seen.add(candidate_id)
 
 
-def _stored(value: dict[str, Any] | str, folder: Path) -> str:
-    """Path of a dataset's picture; bytes are written once, named by their hash."""
+def stored_picture(value: dict[str, Any] | str, folder: Path) -> str:
+    """Path of a dataset's picture; bytes are written once, named by their hash.
+
+    Raises:
+        MediaError: the picture has neither bytes nor a path.
+        DiskFullError: it could not be written.
+    """
     if isinstance(value, str):
         return value
     data, path = value.get("bytes"), value.get("path")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.fake_gpu import GPU, gpu
-from training.batch_builder import Tokenise
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.programmes import BatchBuilder
 from training.recipes import RECIPES

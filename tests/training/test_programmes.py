@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from training import attributes
-from training.batch_builder import Tokenise, jittered
+from training.batch_builder import jittered
 from training.catalogue.instructions import serving
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
 from training.programmes import TASKS as KINDS

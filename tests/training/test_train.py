@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.training.conftest import SIZE, SMALL
-from training.batch_builder import Tokenise
+from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.objective import Objective
 from training.programmes import BatchBuilder
