@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -230,7 +231,13 @@ def run_distractors(options: argparse.Namespace) -> None:
 
     plan = benchmark.make_plan(options.seed, benchmark.sizes_of(options.small, "test"), "test")
     encoder = load_encoder(find_encoder(options.encoder))
-    vectors = embed_distractors(encoder, plan, options.count, options.seed, options.out, options.workers)
+    started = time.monotonic()
+
+    def progress(done: int, count: int) -> None:
+        minutes = (time.monotonic() - started) / 60
+        print(f"{done:,} of {count:,} embedded, {minutes:.1f} min", file=sys.stderr, flush=True)
+
+    vectors = embed_distractors(encoder, plan, options.count, options.seed, options.out, options.workers, progress)
     print(f"{vectors}: {options.count:,} vectors")
 
 
