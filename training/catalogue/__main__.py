@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = _command(commands, name, run, meaning)
         one.set_defaults(split="test" if name == "benchmark" else "validation")
-        one.add_argument("--small", action="store_true", help="a fortieth of it, to try things out")
+        one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
     _measuring(commands)
     one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
     one.add_argument("--scenes", type=int, default=48)
@@ -218,7 +218,7 @@ def run_splits(options: argparse.Namespace) -> None:
     )
     print(
         "training scenes at distance 1 of 200 test pictures without a held-out line: "
-        + ", ".join(f"{n} of {count} pictures" for n, count in sorted(near.items()))
+        + ", ".join(f"{n} at {count} of {near.total()}" for n, count in sorted(near.items()))
     )
 
 
