@@ -487,6 +487,8 @@ def test_distractors_are_vectors_with_facts_that_a_killed_run_resumes(plan, tmp_
         "scenes.jsonl",
         "vectors.npy",
     ]
+    again = distractors.embed_distractors(whole, plan, 10, 3, tmp_path / "whole", 1)
+    assert again == path and whole.seen == 10, "what is finished is not made again"
     monkeypatch.setattr(
         distractors,
         "write_text",
@@ -501,3 +503,14 @@ def test_distractors_are_vectors_with_facts_that_a_killed_run_resumes(plan, tmp_
     assert killed.seen == 10 and np.array_equal(np.load(tmp_path / "killed/vectors.npy"), vectors)
     with pytest.raises(MismatchError, match="another run"):
         distractors.embed_distractors(whole, plan, 10, 4, tmp_path / "whole", 1)
+
+
+def test_blocks_of_distractors_do_not_depend_on_the_number_of_processes(plan):
+    scenes = distractors.distractor_scenes(plan, 5, 3)
+    blocks = [
+        [(scene, place, 16) for place, scene in enumerate(part)] for part in (scenes[:2], scenes[2:4], scenes[4:])
+    ]
+    alone, together = (list(distractors._rendered(blocks, workers)) for workers in (1, 2))
+    assert [len(pictures) for pictures in alone] == [2, 2, 1]
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one, other)

@@ -1,6 +1,8 @@
 """Short typed queries and typing errors: true of what they say and of nothing else, lower case, and never another word
 of the world."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,13 @@ def test_a_query_is_true_of_its_scene_short_and_in_lower_case(form, rng):
         assert line == line.lower() and len(line.split()) <= 14 and scene.category.split()[0] in line
         lines.add(line)
     assert len(lines) > 40
+
+
+@pytest.mark.parametrize("form", typed.FORMS)
+def test_a_query_is_read_back_from_a_benchmarks_files(form, rng):
+    scene = random_scene(rng, lambda scene: form in typed.forms_of(scene), 0.6)
+    query = typed.draw(rng, scene, form)
+    assert TypedQuery.from_json(json.loads(json.dumps(query.to_json() | {"family": 3}))) == query
 
 
 def test_a_query_is_true_of_exactly_the_scenes_that_have_what_its_words_name(rng):

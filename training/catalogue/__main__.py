@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = _command(commands, name, run, meaning)
         one.set_defaults(split="test" if name == "benchmark" else "validation")
-        one.add_argument("--small", action="store_true", help="a fortieth of it, to try things out")
+        one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
     _measuring(commands)
     one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
     one.add_argument("--scenes", type=int, default=48)
@@ -217,7 +218,7 @@ def run_splits(options: argparse.Namespace) -> None:
     )
     print(
         "training scenes at distance 1 of 200 test pictures without a held-out line: "
-        + ", ".join(f"{n} of {count} pictures" for n, count in sorted(near.items()))
+        + ", ".join(f"{n} at {count} of {near.total()}" for n, count in sorted(near.items()))
     )
 
 
@@ -230,7 +231,13 @@ def run_distractors(options: argparse.Namespace) -> None:
 
     plan = benchmark.make_plan(options.seed, benchmark.sizes_of(options.small, "test"), "test")
     encoder = load_encoder(find_encoder(options.encoder))
-    vectors = embed_distractors(encoder, plan, options.count, options.seed, options.out, options.workers)
+    started = time.monotonic()
+
+    def progress(done: int, count: int) -> None:
+        minutes = (time.monotonic() - started) / 60
+        print(f"{done:,} of {count:,} embedded, {minutes:.1f} min", file=sys.stderr, flush=True)
+
+    vectors = embed_distractors(encoder, plan, options.count, options.seed, options.out, options.workers, progress)
     print(f"{vectors}: {options.count:,} vectors")
 
 

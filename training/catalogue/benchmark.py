@@ -108,7 +108,7 @@ def build(folder: Path, seed: int, small: bool = False, workers: int = 2, split:
     Args:
         folder: where it is written; a killed build of the same plan goes on.
         seed: of everything that is drawn.
-        small: a fortieth of it, to try things out.
+        small: a twentieth of it, to try things out.
         workers: processes that render.
         split: "test", or "validation" with other lines, phrasings and styles.
 

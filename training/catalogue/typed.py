@@ -89,6 +89,12 @@ class TypedQuery:
         content = {"form": self.form, "main": dict(self.main), "company": dict(self.company), "sides": list(self.sides)}
         return {name: value for name, value in content.items() if value}
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TypedQuery:
+        """The query that `to_json` wrote; other entries are ignored."""
+        main, company = (tuple(data.get(name, {}).items()) for name in ("main", "company"))
+        return cls(data["form"], main, company, tuple(data.get("sides", ())))
+
     @property
     def said(self) -> frozenset[str]:
         """The names of the attributes that the words fix, those of a second object as "companion colour"."""
