@@ -13,6 +13,7 @@ from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError
 from umr.eval import ood, ood_samples
 from umr.eval.ood import Calibration, Kind, calibrate, chance_of, distances, judge, read_calibration, threshold
+from umr.eval.splits import SPLITS
 from umr.index.index import Index, build_index
 from umr.search import Searcher
 from umr.shipped import index_folder
@@ -115,6 +116,29 @@ def test_a_broken_calibration_is_an_error_in_words(searcher, text):
 
 def test_a_modality_with_too_few_held_out_ones_gets_no_claim(searcher):
     assert calibrate(searcher, searcher.collection.folder).kinds == {}
+
+
+def test_a_benchmark_without_held_out_pictures_is_refused_with_its_splits(searcher):
+    media = searcher.collection.folder
+    for path in (media / "query" / "test").glob("*_it2i_ind_*"):
+        path.unlink()
+    with pytest.raises(ConfigError, match=r"no queries with pictures of split ind.*its splits are ind, phrasing"):
+        calibrate(searcher, media)
+
+
+def test_pictures_of_the_splits_that_are_there_are_shown_instead(benchmark):
+    plain = set(ood._others("image", benchmark))
+    assert plain == set(ood_samples.PICTURES), "no split of this benchmark has other pictures"
+    for folder, name in (("query", "{}.jsonl"), ("qrels", "{}_qrels.txt")):
+        old, new = (
+            benchmark / folder / "test" / name.format(f"mbeir_catalogue_it2i_{split}_test")
+            for split in ("ind", "light")
+        )
+        old.rename(new)
+    found = ood._others("image", benchmark)
+    assert set(found) - plain == {"catalogue in another light"} and len(found["catalogue in another light"]) == 6
+    assert set(ood._others("text", benchmark)) == set(ood_samples.TEXTS)
+    assert set(ood.SHIFTED) <= set(SPLITS)
 
 
 def test_calibration_states_its_false_alarms_and_what_it_detects():

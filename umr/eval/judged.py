@@ -136,8 +136,9 @@ def _right(judged: dict[str, int], grades: Grades | None) -> dict[str, int]:
 
 
 def _forms(rows: Sequence[BenchmarkQuery]) -> tuple[str, ...] | None:
-    forms = tuple(facts_of(row.source).get(FORM) for row in rows)
-    return forms if all(isinstance(form, str) for form in forms) else None
+    said = [facts_of(row.source).get(FORM) for row in rows]
+    forms = tuple(form for form in said if isinstance(form, str))
+    return forms if len(forms) == len(rows) else None
 
 
 def _grades(rows: Sequence[BenchmarkQuery], qrels: Qrels, name: str) -> Grades | None:

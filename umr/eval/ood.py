@@ -31,7 +31,8 @@ PICTURES = 1200  # held-out pictures that are encoded
 KINDS: tuple[Modality, ...] = ("image", "text", "video")
 FILE = "drift.json"
 HELD_OUT = IN_DISTRIBUTION  # split whose queries' pictures neither training nor any index has seen
-SHIFTED = "light"  # split whose pictures are lit as none in training: the nearest thing that is not the catalogue
+#: Splits whose pictures are as none in training, the nearest thing that is not the catalogue -> how a table calls them.
+SHIFTED = {"light": "catalogue in another light", "camera": "catalogue by another camera"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,8 +287,9 @@ def _by_folds(reference_ND: np.ndarray) -> np.ndarray:
 
 def _others(name: str, media: str | Path) -> dict[str, list[Content]]:
     drawn = {what: list(contents) for what, contents in ood_samples.contents(name).items()}
-    if name == "image" and (shifted := _pictures(media, SHIFTED)):
-        drawn["catalogue in another light"] = shifted[:100]
+    if name == "image":
+        shifted = {what: _pictures(media, split)[:100] for split, what in SHIFTED.items()}
+        drawn |= {what: pictures for what, pictures in shifted.items() if pictures}
     return drawn
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +67,7 @@ class Stored:
         return read_run(find_run(self.folder, task, split, variant, pool))
 
 
-def key_of(row: Row) -> tuple[str, str, str]:
+def key_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """(task, split, pool) of a report's row; one from before the pools were told apart is of the local one."""
     return row["task"], row["split"], row.get("pool", LOCAL)
 

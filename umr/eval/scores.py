@@ -6,11 +6,11 @@ Not the searching (umr.eval.evaluate) and not the measures (umr.eval.measures).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from umr.eval.judged import Judged
+from umr.eval.judged import Grades, Judged
 from umr.eval.measures import MEASURES, bootstrap_interval, ndcg, paired_interval, paired_p, per_query
 from umr.eval.pools import EVERYTHING, POOLS, Pool
 from umr.eval.reports import Row, key_of
@@ -68,7 +68,7 @@ def sampled(judged: Judged, found: Mapping[str, Run]) -> dict[str, Sampled]:
     if judged.grades is not None:
         graded = {query.query_id: judged.grades.graded[query.query_id] for query in judged.queries}
         columns["ndcg@10"] = Sampled(per_query(_GRADED_NDCG, graded, found["composed"]), judged.groups)
-        columns[KEPT] = _kept(judged, found["composed"])
+        columns[KEPT] = _kept(judged, judged.grades, found["composed"])
     return columns
 
 
@@ -116,7 +116,7 @@ def paired(a: Sampled, b: Sampled) -> Row:
     )
 
 
-def pool_means(rows: Sequence[Row], column: str = "success@1") -> dict[Pool, tuple[float, int]]:
+def pool_means(rows: Sequence[Mapping[str, Any]], column: str = "success@1") -> dict[Pool, tuple[float, int]]:
     """Pool -> the mean of a column over the tasks asked in distribution in it, and how many tasks these are.
 
     Every task counts once, whatever its number of queries. `everything` is none of them.
@@ -134,19 +134,14 @@ def _of(measure: str, judged: Judged, run: Run) -> Sampled:
     return Sampled(per_query(MEASURES[measure], judged.qrels, run), judged.groups)
 
 
-def _kept(judged: Judged, run: Run) -> Sampled:
+def _kept(judged: Judged, grades: Grades, run: Run) -> Sampled:
     """Whether the first result has the edit made and the main facts kept.
 
     Of each query that has no exact answer, but such a picture.
     """
-    assert judged.grades is not None
-    exact, kept = judged.grades.exact, judged.grades.kept
-    asked = [
-        place for place, query in enumerate(judged.queries) if query.query_id not in exact and kept[query.query_id]
-    ]
-    qrels: Qrels = {
-        judged.queries[place].query_id: dict.fromkeys(kept[judged.queries[place].query_id], 1) for place in asked
-    }
+    ids = [query.query_id for query in judged.queries]
+    asked = [place for place, one in enumerate(ids) if one not in grades.exact and grades.kept[one]]
+    qrels: Qrels = {ids[place]: dict.fromkeys(grades.kept[ids[place]], 1) for place in asked}
     return Sampled(per_query(MEASURES["success@1"], qrels, run), [judged.groups[place] for place in asked])
 
 
