@@ -20,9 +20,16 @@ from umr.encoders.fake import FakeEncoder
 from umr.eval.ood import Calibration, Kind, write_calibration
 from umr.index.index import build_index
 from umr.search import Searcher
+from umr.verdict import Limits, Rates, Verdicts, Vocabulary, verdicts_file, write_verdicts
 
 #: What a page must show as text, wherever it comes from.
 MARKUP = '<img src=x onerror="alert(1)">{{value}}${1+1}`'
+#: Every kind of search that the tiny world allows.
+SEARCHES = tuple(
+    f"{asked}->{searched}"
+    for asked in ("text", "image", "image,text")
+    for searched in ("text", "image", "image,text", "video", "all")
+)
 COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
 
 
@@ -45,6 +52,44 @@ def calibrate(searcher: Searcher, limit: float, kind: str = "image", rate: float
         ),
         folder,
     )
+    return folder
+
+
+def made_verdicts(
+    encoder: str, strong: float | None, weak: float, known: str = "", searches: tuple[str, ...] = SEARCHES
+) -> Verdicts:
+    """Verdicts of an encoder's fingerprint with these limits; `known`: the words of its training, "" for any."""
+    rates = Rates(
+        queries=100,
+        groups=40,
+        right={"strong": 0.972, "fair": 0.61, "weak": 0.1},
+        wrong_called_strong=0.02,
+        right_called_weak=0.05,
+        right_called_strong=0.4,
+        wrong_called_weak=0.5,
+    )
+    words = Vocabulary(
+        limit=0.4, alpha=0.01, known=known.split(), calibrated=100, checked=100, false_alarms=0.0123, detected={}
+    )
+    limits = Limits(strong=strong, weak=weak, queries=100, groups=40, held_out=rates)
+    return Verdicts(
+        encoder=encoder,
+        encoder_name="unified",
+        collection="validation",
+        precise=0.9,
+        reached=0.95,
+        searches=dict.fromkeys(searches, limits),
+        words=words if known else None,
+        built_by="test",
+        built_at="",
+        command="test",
+    )
+
+
+def judge_scores(searcher: Searcher, strong: float | None, weak: float, known: str = "") -> Path:
+    """Writes such verdicts beside a tiny index; returns the index's folder, to be opened anew."""
+    folder = searcher.collection.folder.parents[1] / searcher.encoder.name / "catalogue"
+    write_verdicts(made_verdicts(searcher.encoder.fingerprint, strong, weak, known), verdicts_file(folder))
     return folder
 
 

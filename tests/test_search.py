@@ -200,6 +200,7 @@ def test_result_rows_have_the_fields_that_scripts_rely_on(searcher, benchmark, m
         "modality": "text",
         "media": None,
         "text": "This card is red.",
+        "match": None,
     }
     assert rows["100:3"]["media"] == "indexes/media/catalogue/files/images/03.png"
     assert (rows["100:30"]["modality"], rows["100:30"]["text"]) == ("image,text", "Made in red town.")

@@ -40,7 +40,7 @@ def error(capsys) -> str:
 def test_search_prints_an_array_of_the_promised_objects(searcher, capsys):
     assert main(["search", "--text", "This card is red.", "--in", "passages", "--top", "2", "--json"]) == 0
     found = rows(capsys)
-    assert [list(row) for row in found] == [["rank", "score", "id", "modality", "media", "text"]] * 2
+    assert [list(row) for row in found] == [["rank", "score", "id", "modality", "media", "text", "match"]] * 2
     assert (found[0]["id"], found[0]["media"], found[0]["modality"]) == ("100:20", None, "text")
 
 
@@ -65,7 +65,7 @@ def test_search_reads_a_picture_once(searcher, benchmark, file_reads, capsys, ca
 def test_search_without_json_prints_a_table(searcher, capsys):
     assert main(["search", "--text", "This card is red."]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["rank", "score", "id", "modality", "media", "text"] and len(lines) == 11
+    assert lines[0].split() == ["rank", "score", "match", "id", "modality", "media", "text"] and len(lines) == 11
 
 
 def test_a_cut_text_is_said_on_stderr(searcher, capsys):

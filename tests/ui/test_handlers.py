@@ -345,7 +345,7 @@ def test_the_endpoint_answers_with_the_command_lines_objects(client, media, sear
         api_name="/search",
     )
     assert [row["id"] for row in rows] == ["100:1", "100:2", "100:3", "100:4"]
-    assert set(rows[0]) == {"rank", "score", "id", "modality", "media", "text"}
+    assert set(rows[0]) == {"rank", "score", "id", "modality", "media", "text", "match"}
     assert (rows[0]["rank"], rows[0]["modality"], rows[0]["text"]) == (1, "image", "Red card")
     assert rows[2]["media"] is None and MARKUP in rows[2]["text"]
     assert searcher.asked[-1].content.image.tobytes() == Image.open(media / "files" / "0.png").tobytes()

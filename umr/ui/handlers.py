@@ -106,8 +106,8 @@ def search_rows(
         searchers: what the page offers.
         question: what was asked, unread.
         encoder: its name.
-        notify: is called with each notice of the search, so that a client learns that its text was cut, or that its
-            picture is unlike what the encoder was trained on.
+        notify: is called with each notice of the search, so that a client learns that its text was cut, that its
+            picture or its words are unlike what the encoder was trained on, or that nothing fits all of it.
 
     Raises:
         UMRError: what is asked cannot be given, in words.

@@ -161,7 +161,7 @@ def as_rows(found: Comparison) -> dict[str, Any]:
     """A comparison as plain objects.
 
     Returns:
-        {"models": [{"name", "ms", "notices": that the text was cut, or that the picture is unlike the training,
+        {"models": [{"name", "ms", "notices": that the text was cut, the query is unlike the training, nothing fits,
         "results": the command line's rows, "recall" where targets are known}], "overlap@10": {"a|b": share},
         "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result says in
         "target" whether it is one.

@@ -63,7 +63,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
             k: how many results, 1 to 100.
 
         Returns:
-            The results, best first: rank, score, id, modality, media and text of each.
+            The results, best first: rank, score, id, modality, media, text and match of each; match says what the
+            score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
         """
 
         def rows() -> list[Row]:
@@ -88,7 +89,8 @@ def _search_text(searchers: Searchers) -> Any:
             k: how many results, 1 to 100.
 
         Returns:
-            The results, best first: rank, score, id, modality, media and text of each.
+            The results, best first: rank, score, id, modality, media, text and match of each; match says what the
+            score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
         """
         question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
         return shown(handlers.search_rows, searchers, question, encoder, gr.Warning)
@@ -116,8 +118,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
 
         Returns:
-            models with the results, the notices (that the text was cut, or that the picture is unlike what the model
-            was trained on) and the milliseconds of each,
+            models with the results (as of search), the notices (that the text was cut, that picture or words are
+            unlike what the model was trained on, that nothing fits all of it) and the milliseconds of each,
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from umr.explain import Explanation
+from umr.facts import facts_of
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import Candidate, Hit, Result
 from umr.ui.kinds import KINDS
 from umr.ui.render import escape, icon, media, name_of
 from umr.ui.search.html import tuning
-from umr.ui.search.suggest import attributes
 
 #: Variant of the query -> what a person calls it, and what its ranking is without.
 VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture alone", "text": "Words alone"}
@@ -128,7 +128,7 @@ def _words(explanation: Explanation) -> str:
 
 
 def _rows(candidate: Candidate) -> list[tuple[str, str]]:
-    rows = [(key, _plain(value)) for key, value in attributes(candidate).items() if value not in (None, "")]
+    rows = [(key, _plain(value)) for key, value in facts_of(candidate).items() if value not in (None, "")]
     if not rows and candidate.source:
         rows = [("source", candidate.source)]
     extra = (
@@ -140,6 +140,9 @@ def _rows(candidate: Candidate) -> list[tuple[str, str]]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict) and {"category", "side"} <= set(value):  # what stands beside the item
+        thing = " ".join(str(value[key]) for key in ("colour", "finish", "category") if value.get(key))
+        return f"{thing}, {value['side']}"
     if isinstance(value, dict):
         return ", ".join(str(part) for part in value.values() if part not in (None, ""))
     return str(value)

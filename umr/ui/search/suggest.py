@@ -5,12 +5,12 @@ No model is asked, unless the picture is a visitor's own: then its nearest neigh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from umr.facts import facts_of
 from umr.search import Searcher
 from umr.types import Candidate, Content, Embeddings, Query, Target
 
@@ -37,7 +37,13 @@ SPECIAL: Mapping[tuple[str, Any], str] = {
     ("count", 2): "two of them",
     ("count", 3): "three of them",
 }
-SIDES: Mapping[str, str] = {"left": "to the left", "right": "to the right", "behind": "behind"}
+SIDES: Mapping[str, str] = {
+    "left": "to the left",
+    "right": "to the right",
+    "behind": "behind it",
+    "front": "in front of it",
+}
+COMPANION = "companion"
 
 
 def nearest_item(searcher: Searcher, picture: Any) -> Candidate | None:
@@ -48,25 +54,42 @@ def nearest_item(searcher: Searcher, picture: Any) -> Candidate | None:
 
 
 def suggest(searcher: Searcher, item: Candidate, target: Target, limit: int = LIMIT) -> list[str]:
-    """Edits that lead from the item to others of the searched kind, the nearest first, at most two of an attribute."""
+    """Edits that lead from the item to others of the searched kind, the nearest first, at most two of an attribute.
+
+    Where something stands beside the item, and an edit of that leads to another, one such edit is among them.
+    """
     for kind in dict.fromkeys((target, "image")):
         texts: dict[str, str] = {}  # text -> attribute
         for candidate in _neighbours(searcher, item, kind):
             change = difference(item, candidate)
             if change and list(texts.values()).count(change[0]) < PER_ATTRIBUTE:
                 texts.setdefault(change[1], change[0])
-            if len(texts) == limit:
-                break
         if texts:
-            return list(texts)
+            return _chosen(texts, limit, bool(facts_of(item).get(COMPANION)))
     return []
+
+
+def _chosen(texts: Mapping[str, str], limit: int, accompanied: bool) -> list[str]:
+    """The first edits, the last of them one of the companion where there is such and none of the others is.
+
+    Args:
+        texts: edit -> attribute, the best first.
+        limit: how many.
+        accompanied: something stands beside the item.
+    """
+    first, rest = list(texts)[:limit], list(texts)[limit:]
+    if accompanied and COMPANION not in {texts[text] for text in first}:
+        first[-1:] = [next((text for text in rest if texts[text] == COMPANION), first[-1])]
+    return first
 
 
 def difference(item: Candidate, other: Candidate) -> tuple[str, str] | None:
     """(attribute, words) of the one thing in which two items differ; None where it is none, or more than one."""
-    here, there = attributes(item), attributes(other)
+    here, there = facts_of(item), facts_of(other)
     if here and there:
         changed = [key for key in there if here.get(key) != there[key]]
+        if swap := _swapped(here, there, changed):
+            return COMPANION, swap
         text = phrase(changed[0], here.get(changed[0]), there[changed[0]]) if len(changed) == 1 else None
         return (changed[0], text) if text else None
     old, new = item.title.split(), other.title.split()
@@ -76,19 +99,9 @@ def difference(item: Candidate, other: Candidate) -> tuple[str, str] | None:
     return "title", f"{new[places[0]].lower()} instead of {old[places[0]].lower()}"
 
 
-def attributes(candidate: Candidate) -> dict[str, Any]:
-    """What the collection states about an item: the object `scene` of its source, or the source itself; {} for none."""
-    try:
-        source = json.loads(candidate.source)
-    except ValueError:
-        return {}
-    scene = source.get("scene", source) if isinstance(source, dict) else None
-    return scene if isinstance(scene, dict) else {}
-
-
 def phrase(attribute: str, old: Any, new: Any) -> str | None:
     """A change as a person would ask for it; None where no short phrase says it."""
-    if attribute == "companion":
+    if attribute == COMPANION:
         return _company(old, new)
     if attribute == "action":
         return _movement(new)
@@ -108,10 +121,30 @@ def _company(old: Any, new: Any) -> str | None:
     if not isinstance(new, dict) or new.get("side") not in SIDES:
         return None
     side = SIDES[new["side"]]
-    if old is None:
-        thing = f"{new.get('colour')} {new.get('category')}"
+    if not isinstance(old, dict):
+        thing = " ".join(str(new[key]) for key in ("colour", "finish", "category") if key in new)
         return f"with {_article(thing)} {thing} {side}"
-    return f"the {new.get('category')} {side}" if old == {**new, "side": old.get("side")} else None
+    changed = [key for key in new if old.get(key) != new[key]]
+    if len(changed) != 1 or not isinstance(new[changed[0]], str):
+        return None
+    return {
+        "side": f"the {new.get('category')} {side}",
+        "colour": f"make the {new.get('category')} {new['colour']}",
+        "finish": f"make the {new.get('category')} {new.get('finish')}",
+        "category": f"{_article(new['category'])} {new['category']} instead of the {old.get('category')}",
+    }.get(changed[0])
+
+
+def _swapped(here: Mapping[str, Any], there: Mapping[str, Any], changed: list[str]) -> str | None:
+    """The exchange of one thing between the item and what stands beside it; None where it is another change."""
+    old, new = here.get(COMPANION), there.get(COMPANION)
+    if len(changed) != 2 or not isinstance(old, dict) or not isinstance(new, dict):
+        return None
+    for name, many in (("colour", "colours"), ("finish", "finishes")):
+        exchanged = {**old, name: here.get(name)} == new and there.get(name) == old.get(name)
+        if exchanged and set(changed) == {name, COMPANION}:
+            return f"swap the {many} of the {here.get('category')} and the {old.get('category')}"
+    return None
 
 
 def _movement(new: Any) -> str | None:
