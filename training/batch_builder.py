@@ -17,6 +17,7 @@ from training.catalogue.scene import Scene
 from training.catalogue.world import Item, World
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
+from training.parallel import Group
 from training.truth import IDENTITY, KIND_BITS, CandidateKeys, QueryKeys, joined, key_of, kind_bits
 from umr.encoders.templates import MediaKind, Role
 from umr.errors import ConfigError
@@ -120,11 +121,14 @@ class Draft:
 
     Attributes:
         rng: the step's stream.
+        group: the processes that share the step.
         chunk: where new pictures, and rows without one, go; a chunk that stays empty is none.
     """
 
-    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, step: int) -> None:
-        self.tokenise, self.world, self.config = tokenise, world, config
+    def __init__(
+        self, tokenise: Tokenise, world: World, config: TrainConfig, step: int, group: Group | None = None
+    ) -> None:
+        self.tokenise, self.world, self.config, self.group = tokenise, world, config, group or Group()
         self.rng, self._parts_rng = generator(config.seed, step), generator(config.seed, step, "parts")
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number
@@ -241,7 +245,8 @@ def _query_keys(rows: Rows, asked: Asked) -> QueryKeys:
     allowed = np.zeros((len(exact_BA), count, exact_BA.shape[1]), np.int64)
     allowed[:, 0] = exact_BA
     for row, ways in enumerate(asked.ways):
-        allowed[row, 1 : 1 + len(ways)] = ways
+        for place, way in enumerate(ways, 1):
+            allowed[row, place] = way
     return QueryKeys(
         kinds=torch.tensor([kind_bits(row.target or "all") for row in rows.rows]),
         positives=torch.zeros((len(allowed), 0, IDENTITY), dtype=torch.int64),

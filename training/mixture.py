@@ -20,6 +20,7 @@ from training.catalogue import instructions as catalogue
 from training.catalogue.world import World, load_world
 from training.chunks import Tokenise
 from training.config import TrainConfig
+from training.parallel import Group
 from training.programmes import BatchBuilder
 from training.source_batches import SourceBatches
 from training.sources.readers import load_source
@@ -119,15 +120,15 @@ class Mixture:
             kept |= missing
         return kept
 
-    def batches(self, encoder: UnifiedEncoder, config: TrainConfig) -> Batches:
+    def batches(self, encoder: UnifiedEncoder, config: TrainConfig, group: Group | None = None) -> Batches:
         """What makes the batches of a run; the encoder keeps the sentences of `serving` already."""
         tokenise = Tokenise.of(encoder)
         made: list[Batches] = []
         for part in self.parts:
             if isinstance(part.data, Source):
-                made.append(SourceBatches(part.data, encoder, sentences_of(part.data, encoder), config))
+                made.append(SourceBatches(part.data, encoder, sentences_of(part.data, encoder), config, group))
             else:
-                made.append(BatchBuilder(tokenise, part.data, config))
+                made.append(BatchBuilder(tokenise, part.data, config, group))
         return made[0] if len(made) == 1 else MixedBatches(made, [part.share for part in self.parts], config.seed)
 
 

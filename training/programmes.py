@@ -22,6 +22,7 @@ from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
 from training.chunks import Tokenise
 from training.config import TrainConfig
+from training.parallel import Group
 from umr.errors import ConfigError
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
@@ -383,27 +384,28 @@ class BatchBuilder:
     The parts of composed queries draw from a stream of their own: with or without them, all other rows are the same.
     """
 
-    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig) -> None:
+    def __init__(self, tokenise: Tokenise, world: World, config: TrainConfig, group: Group | None = None) -> None:
         check_programmes(config)
-        self.tokenise, self.world, self.config = tokenise, world, config
+        self.tokenise, self.world, self.config, self.group = tokenise, world, config, group
         self.names = [name for name, share in config.programmes.items() if share]
         shares = np.array([config.programmes[name] for name in self.names])
         self.shares = shares / shares.sum()
 
     def build(self, step: int) -> TrainBatch:
         """The batch of a step, on the CPU."""
-        draft = Draft(self.tokenise, self.world, self.config, step)
+        draft = Draft(self.tokenise, self.world, self.config, step, self.group)
         name = self.names[int(draft.rng.choice(len(self.names), p=self.shares))]
         PROGRAMMES[name].draw(draft)
         return draft.finish(name)
 
 
 def _families(draft: Draft, families: list[list[Item]], count: int) -> Iterator[tuple[int, list[Item]]]:
-    """`count` random families with their numbers; starts a new chunk every `chunk_families`."""
+    """`count` random families with their numbers; starts a new chunk every `chunk_families`, one for each process."""
     config, rng = draft.config, draft.rng
     chosen = rng.choice(len(families), min(count, len(families)), replace=False)
+    size = draft.group.chunk_families(len(chosen), config.chunk_families)
     for place, number in enumerate(chosen):
-        if config.chunk_families and place % config.chunk_families == 0:
+        if size and place % size == 0:
             draft.chunk += 1
         family = families[int(number)]
         if rng.random() < config.mirror:

@@ -12,6 +12,7 @@ from training.batch import Contrast, TrainBatch
 from training.batch_builder import generator, jittered
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
+from training.parallel import Group
 from training.sources.source import Example, Source
 from training.truth import (
     IDENTITY,
@@ -72,9 +73,14 @@ class SourceBatches:
     """
 
     def __init__(
-        self, source: Source, encoder: UnifiedEncoder, sentences: Mapping[str, Sequence[str]], config: TrainConfig
+        self,
+        source: Source,
+        encoder: UnifiedEncoder,
+        sentences: Mapping[str, Sequence[str]],
+        config: TrainConfig,
+        group: Group | None = None,
     ) -> None:
-        self.source, self.sentences, self.config = source, sentences, config
+        self.source, self.sentences, self.config, self.group = source, sentences, config, group or Group()
         self.tokenise, self.pixels = Tokenise.of(encoder), Pixels(encoder)
         self.identities = Identities(source)
         tasks: dict[tuple[str, str], dict[str, list[Example]]] = {}
@@ -93,9 +99,10 @@ class SourceBatches:
         rng = generator(self.config.seed, step, self.identities.salt)
         groups = self.tasks[int(rng.choice(len(self.tasks), p=self.shares))]
         count = min(self.config.families_per_batch, len(groups))
+        size = self.group.chunk_families(count, self.config.chunk_families)
         draft = _Draft(self, rng)
         for place, number in enumerate(rng.choice(len(groups), count, replace=False)):
-            if self.config.chunk_families and place % self.config.chunk_families == 0:
+            if size and place % size == 0:
                 draft.chunk += 1
             group = groups[int(number)]
             for chosen in rng.choice(len(group), min(GROUP, len(group)), replace=False):

@@ -32,10 +32,10 @@ from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.corpus import sentences
-from training.grad_cache import cached_backward
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
+from training.parallel import Group
 from training.programmes import BatchBuilder, check_programmes
 from training.provenance import git_commit, stages, weights_fingerprint
 from training.recall import recall
@@ -113,10 +113,13 @@ class Trainer:
     """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
 
     Attributes:
-        seconds: spent on the steps so far, by every process that worked on this run.
+        seconds: spent on the steps so far, by every run of this stage, one after the other.
+        group: the processes that share each batch.
     """
 
-    def __init__(self, config: TrainConfig, data: World | Mixture, encoder: UnifiedEncoder) -> None:
+    def __init__(
+        self, config: TrainConfig, data: World | Mixture, encoder: UnifiedEncoder, group: Group | None = None
+    ) -> None:
         self.config, self.encoder = config, encoder.train()
         self.data, self.start = data.fingerprint, weights_fingerprint(encoder)
         self.seconds = 0.0
@@ -124,10 +127,11 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.objective = Objective(config, encoder.dim).to(self.device)
         self.optimizer = build_optimizer(config, encoder, self.objective)
+        self.group = group or Group()
         self.builder: Batches = (
-            BatchBuilder(Tokenise.of(encoder), data, config)
+            BatchBuilder(Tokenise.of(encoder), data, config, self.group)
             if isinstance(data, World)
-            else data.batches(encoder, config)
+            else data.batches(encoder, config, self.group)
         )
 
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
@@ -161,9 +165,13 @@ class Trainer:
             group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
         batch = batch.to(self.device)
-        loss, _ = cached_backward(
-            self.encode, batch.chunks, lambda outputs: self.objective(batch.in_row_order(outputs), batch)
+        loss = self.group.backward(
+            self.encode,
+            batch.chunks,
+            lambda outputs: self.objective(batch.in_row_order(outputs), batch),
+            cached=self.config.chunk_families > 0,
         )
+        self.group.reduce(self.encoder.parameters(), self.objective.parameters())
         if not torch.isfinite(loss):
             raise UMRError(
                 f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
@@ -244,7 +252,7 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
             done = number + 1
             spent = time.perf_counter() - started
             trainer.seconds = before + spent
-            if done % config.log_every == 0 or done == config.steps:
+            if trainer.group.rank == 0 and (done % config.log_every == 0 or done == config.steps):
                 per_step = spent / (done - first)
                 terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
                 log.info(
@@ -256,7 +264,7 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
                     terms,
                 )
                 sums, count = {}, {}
-            if done % config.checkpoint_every == 0 or done == config.steps:
+            if trainer.group.rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
                 trainer.save_checkpoint(checkpoints, done)
     return trainer.seconds
 
@@ -289,13 +297,20 @@ def _legal_type(value: object) -> type | UnionType:
     return {float: int | float, type(None): str}.get(type(value), type(value))
 
 
-def train(config: TrainConfig, data: World | Mixture, out: Path, held_out: Source | None = None) -> UnifiedEncoder:
+def train(
+    config: TrainConfig,
+    data: World | Mixture,
+    out: Path,
+    group: Group | None = None,
+    held_out: Source | None = None,
+) -> UnifiedEncoder:
     """One stage; resumes from the checkpoints beside `out`.
 
     Args:
         config: what to do.
         data: what to see.
         out: the encoder folder that is written, with its train_config.json.
+        group: the processes that share each batch; None: this one alone.
         held_out: examples that are asked before and after, of data that are not trained on.
 
     Returns:
@@ -306,27 +321,23 @@ def train(config: TrainConfig, data: World | Mixture, out: Path, held_out: Sourc
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
     _check_data(config, data)
+    group = group or Group()
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    if init:
-        encoder = load_encoder(init, device="cpu")
-    else:
-        encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
-    for world in [data] if isinstance(data, World) else data.worlds:
-        _check_pixels(encoder, world)
-    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
-    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
-    encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = _encoder_to_train(config, data, init)
     measured = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
-    trainer = Trainer(config, data, encoder)
+    trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
     log.info("%s: %.2f M parameters, %s, %d steps", config.name, total / 1e6, _told(data), config.steps)
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
+    if group.rank:
+        return encoder
     record = {
         "config": record_config(config),
         "seconds": round(seconds),
+        "processes": group.size,
         "commit": commit,
         "stages": before,
         "temperature": trainer.objective.temperature.item(),
@@ -339,6 +350,19 @@ def train(config: TrainConfig, data: World | Mixture, out: Path, held_out: Sourc
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | None) -> UnifiedEncoder:
+    """The encoder of the folder `init`, or one of random weights, with the name and the sentences that it will have."""
+    if init:
+        encoder = load_encoder(init, device="cpu")
+    else:
+        encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
+    for world in [data] if isinstance(data, World) else data.worlds:
+        _check_pixels(encoder, world)
+    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
+    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
+    return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _check_data(config: TrainConfig, data: World | Mixture) -> None:
@@ -392,6 +416,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
         config = with_settings(RECIPES[options.recipe](), options.set)
         if options.init:
@@ -406,7 +431,9 @@ def main(arguments: list[str] | None = None) -> int:
             else load_world(options.world or cache_root() / "world")
         )
         held_out = load_source(parse(options.held_out), media) if options.held_out else None
-        train(config, data, options.out or cache_root() / "encoders" / config.name, held_out)
+        group = Group.of_environment()
+        train(config, data, options.out or cache_root() / "encoders" / config.name, group, held_out)
+        group.close()
     except (UMRError, ValueError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

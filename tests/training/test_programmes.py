@@ -13,7 +13,8 @@ from training.batch_builder import jittered
 from training.catalogue.instructions import serving
 from training.chunks import Tokenise
 from training.config import TrainConfig
-from training.programmes import PROGRAMMES, BatchBuilder, check_programmes
+from training.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
+from training.programmes import TASKS as KINDS
 from training.recipes import RECIPES
 from umr.errors import ConfigError
 
@@ -76,13 +77,45 @@ def test_every_positive_shows_the_scene_that_is_asked_for(tiny_world, encoder, p
 
 @pytest.mark.parametrize("programme", [task for task in TASKS if task != "entries"])
 def test_no_candidate_with_the_wanted_scene_stays_a_negative(tiny_world, encoder, programme):
-    """Of entries the facts decide as well; the next test holds them."""
+    """Of entries the facts decide as well, and of other kinds the kind; the next tests hold them."""
     batch = build(tiny_world, encoder, programme)
     for contrast in batch.contrasts:
         found = torch.cat([batch.codes[role] for role in contrast.candidates])
-        same = (found[None] == batch.codes[contrast.query][:, None]).all(2)
+        same = (found[None] == batch.codes[contrast.query][:, None]).all(2) & fits(batch, contrast)
         same[torch.arange(len(contrast.positive)), contrast.positive] = False
         assert not (same & ~contrast.ignore).any(), contrast.task
+
+
+def fits(batch, contrast):
+    """(M,) bool: the candidates that are of the kind that the task asks for."""
+    wanted = [role for role, (*tasks, _) in KINDS.items() if contrast.task in tasks] or list(KINDS)
+    return torch.cat([torch.full((len(batch.codes[role]),), role in wanted) for role in contrast.candidates])
+
+
+@pytest.mark.parametrize("programme", ["pictures", "passages", "entries", "clips", "kinds"])
+def test_the_right_scene_in_another_kind_is_a_negative(tiny_world, encoder, programme):
+    met = set()
+    for step in range(3):
+        batch = build(tiny_world, encoder, programme, step, wrong_kinds=1.0)
+        for contrast in batch.contrasts:
+            wrong = ~fits(batch, contrast)
+            found = torch.cat([batch.codes[role] for role in contrast.candidates])
+            # what a still shows: a clip's picture and its passage say no action
+            same = (found[None] == batch.codes[contrast.query][:, None])[..., STILL_SAID].all(2) & wrong
+            assert not contrast.ignore[:, wrong].any()
+            if same.any():
+                met.add(contrast.task)
+    offered = {contrast.task for contrast in batch.contrasts}
+    assert len(met) >= len(offered) / 2, offered - met
+
+
+def test_short_queries_and_typing_errors_come_at_their_share(tiny_world, encoder):
+    def lengths(**changes):
+        batch = build(tiny_world, encoder, "captions", families_per_batch=24, **changes)
+        return [part.input_ids_BT.shape[1] for part in batch.chunks[0].roles["t2i"].parts]
+
+    assert max(lengths(typed=1.0)) < max(lengths())  # the longest caption is longer than any typed query
+    assert sum(lengths(noise=1.0)) > sum(lengths())  # unknown spellings take more tokens
 
 
 def test_an_entry_with_other_facts_stays_a_negative_of_the_same_picture(tiny_world, encoder):

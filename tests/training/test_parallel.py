@@ -1,0 +1,95 @@
+"""A batch over two processes against the same batch in one: loss, and every gradient."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, multiprocessing, nn
+
+from training.losses import info_nce
+from training.parallel import Group
+
+
+class Model(nn.Module):
+    """An encoder, one of whose layers only pictures use, and a learned temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = nn.ModuleDict({"text": nn.Linear(8, 5), "picture": nn.Linear(8, 5), "unused": nn.Linear(8, 5)})
+        self.temperature = nn.Parameter(torch.tensor(0.1))
+        self.double()
+
+    def embed(self, chunk: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {role: nn.functional.normalize(self.encoder[role](rows), dim=1) for role, rows in chunk.items()}
+
+    def loss(self, roles: dict[str, Tensor]) -> Tensor:
+        own = torch.arange(len(roles["text"]))
+        return info_nce(roles["text"], roles["picture"], own, self.temperature)
+
+    def gradients(self) -> dict[str, Tensor | None]:
+        return {name: value.grad for name, value in self.named_parameters()}
+
+
+def chunks(count: int) -> list[dict[str, Tensor]]:
+    """Chunks of unequal length; the last has candidates alone."""
+    torch.manual_seed(1)
+    sizes = [(3, 3), (2, 4), (4, 2), (0, 3)][:count]
+    made = []
+    for texts, pictures in sizes:
+        rows = {"text": torch.randn(texts, 8).double(), "picture": torch.randn(pictures, 8).double()}
+        made.append({role: there for role, there in rows.items() if len(there)})
+    return made
+
+
+def whole(count: int) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """Loss and gradients of one process that embeds everything at once."""
+    model = Model()
+    parts = [model.embed(chunk) for chunk in chunks(count)]
+    roles = {role: torch.cat([part[role] for part in parts if role in part]) for role in ("text", "picture")}
+    loss = model.loss(roles)
+    loss.backward()
+    return loss.detach(), model.gradients()
+
+
+def work(rank: int, port: int, folder: str, count: int, cached: bool) -> None:
+    """One of two processes: its loss and gradients go to a file."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    group, model = Group.of_environment(), Model()
+    loss = group.backward(model.embed, chunks(count), model.loss, cached)
+    group.reduce(model.encoder.parameters(), [model.temperature])
+    torch.save((loss, model.gradients()), Path(folder) / f"{rank}.pt")
+    group.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(("count", "cached"), [(4, False), (4, True), (1, False)])
+def test_two_processes_have_the_gradients_of_one(tmp_path, count, cached):
+    multiprocessing.spawn(work, (free_port(), str(tmp_path), count, cached), nprocs=2)
+    loss, gradients = whole(count)
+    for rank in range(2):
+        its_loss, its_gradients = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(its_loss, loss)
+        assert its_gradients.keys() == gradients.keys()
+        for name, gradient in gradients.items():
+            if gradient is None:
+                assert its_gradients[name] is None, name
+            else:
+                torch.testing.assert_close(its_gradients[name], gradient, rtol=1e-5, atol=1e-7, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "most", "families"), [(1, 48, 0, 0), (1, 48, 8, 8), (2, 48, 0, 24), (2, 5, 0, 3), (2, 48, 8, 8)]
+)
+def test_every_process_gets_a_chunk(size, count, most, families):
+    assert Group(0, size).chunk_families(count, most) == families
