@@ -245,7 +245,8 @@ def _query_keys(rows: Rows, asked: Asked) -> QueryKeys:
     allowed = np.zeros((len(exact_BA), count, exact_BA.shape[1]), np.int64)
     allowed[:, 0] = exact_BA
     for row, ways in enumerate(asked.ways):
-        allowed[row, 1 : 1 + len(ways)] = ways
+        for place, way in enumerate(ways, 1):
+            allowed[row, place] = way
     return QueryKeys(
         kinds=torch.tensor([kind_bits(row.target or "all") for row in rows.rows]),
         positives=torch.zeros((len(allowed), 0, IDENTITY), dtype=torch.int64),

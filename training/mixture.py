@@ -120,7 +120,7 @@ class Mixture:
             kept |= missing
         return kept
 
-    def batches(self, encoder: UnifiedEncoder, config: TrainConfig, group: Group) -> Batches:
+    def batches(self, encoder: UnifiedEncoder, config: TrainConfig, group: Group | None = None) -> Batches:
         """What makes the batches of a run; the encoder keeps the sentences of `serving` already."""
         tokenise = Tokenise.of(encoder)
         made: list[Batches] = []

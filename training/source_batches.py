@@ -99,6 +99,7 @@ class SourceBatches:
         rng = generator(self.config.seed, step, self.identities.salt)
         groups = self.tasks[int(rng.choice(len(self.tasks), p=self.shares))]
         count = min(self.config.families_per_batch, len(groups))
+        size = self.group.chunk_families(count, self.config.chunk_families)
         draft = _Draft(self, rng)
         size = self.group.chunk_families(count, self.config.chunk_families)
         for place, number in enumerate(rng.choice(len(groups), count, replace=False)):

@@ -301,8 +301,8 @@ def train(
     config: TrainConfig,
     data: World | Mixture,
     out: Path,
-    held_out: Source | None = None,
     group: Group | None = None,
+    held_out: Source | None = None,
 ) -> UnifiedEncoder:
     """One stage; resumes from the checkpoints beside `out`.
 
@@ -310,8 +310,8 @@ def train(
         config: what to do.
         data: what to see.
         out: the encoder folder that is written, with its train_config.json.
-        held_out: examples that are asked before and after, of data that are not trained on.
         group: the processes that share each batch; None: this one alone.
+        held_out: examples that are asked before and after, of data that are not trained on.
 
     Returns:
         The encoder, as it was saved.
@@ -325,15 +325,7 @@ def train(
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    if init:
-        encoder = load_encoder(init, device="cpu")
-    else:
-        encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
-    for world in [data] if isinstance(data, World) else data.worlds:
-        _check_pixels(encoder, world)
-    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
-    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
-    encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = _encoder_to_train(config, data, init)
     measured = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
     trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
@@ -358,6 +350,19 @@ def train(
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | None) -> UnifiedEncoder:
+    """The encoder of the folder `init`, or one of random weights, with the name and the sentences that it will have."""
+    if init:
+        encoder = load_encoder(init, device="cpu")
+    else:
+        encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
+    for world in [data] if isinstance(data, World) else data.worlds:
+        _check_pixels(encoder, world)
+    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
+    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
+    return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _check_data(config: TrainConfig, data: World | Mixture) -> None:
@@ -425,9 +430,9 @@ def main(arguments: list[str] | None = None) -> int:
             if options.data
             else load_world(options.world or cache_root() / "world")
         )
-        group = Group.of_environment()
         held_out = load_source(parse(options.held_out), media) if options.held_out else None
-        train(config, data, options.out or cache_root() / "encoders" / config.name, held_out, group)
+        group = Group.of_environment()
+        train(config, data, options.out or cache_root() / "encoders" / config.name, group, held_out)
         group.close()
     except (UMRError, ValueError) as error:
         print(f"training: {error}", file=sys.stderr)

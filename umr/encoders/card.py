@@ -106,7 +106,7 @@ def _embeds(config: EncoderConfig) -> list[str]:
 def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[str]:
     if not trained:
         return [f"By nobody here: `python -m training.train unified --init DIR` would fine-tune {config.name}."]
-    settings, world = trained.get("config", {}), trained.get("world", {})
+    settings = trained.get("config", {})
     steps = ", ".join(f"{name} {share:g}" for name, share in sorted(settings.get("programmes", {}).items()))
     losses = [f"{key.removesuffix('_weight')} {settings[key]:g}" for key in sorted(settings)
               if key.endswith("_weight") and settings[key]]  # fmt: skip
@@ -117,14 +117,37 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
         "shares of the steps": steps,
         "losses beside the contrast": ", ".join(losses) or "none",
         "batch": f"{settings.get('families_per_batch')} ({settings.get('batch')})",
-        "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}",
-        "picture size": f"{world.get('size')} px",
-        "rendered": f"{world.get('images')} pictures, {world.get('clips')} clips",
-        "trained on": f"{world.get('families')} families of pictures, {world.get('clip_families')} of clips",
+        **(_own_data(trained) if "data" in trained else _rendered(trained.get("world", {}))),
         "time": f"{trained.get('seconds')} seconds with torch {trained.get('torch')}",
     } | ({"commit": f"`{trained['commit']}`"} if trained.get("commit") else {})
     told = [f"| {key} | {value} |" for key, value in rows.items()]
     return ["| | |", "| --- | --- |", *told, "", f"`{RECORD_NAME}` has every setting."]
+
+
+def _rendered(world: Mapping[str, Any]) -> dict[str, str]:
+    """What a run in a rendered world saw."""
+    return {
+        "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}",
+        "picture size": f"{world.get('size')} px",
+        "rendered": f"{world.get('images')} pictures, {world.get('clips')} clips",
+        "trained on": f"{world.get('families')} families of pictures, {world.get('clip_families')} of clips",
+    }
+
+
+def _own_data(trained: Mapping[str, Any]) -> dict[str, str]:
+    """What a run on `--data` saw, and what it reached on held-out examples."""
+    rows = {}
+    for number, data in enumerate(trained["data"], 1):
+        seen = (
+            f"{data.get('examples')} examples, {data.get('refused')} rows refused" if "examples" in data else "scenes"
+        )
+        rows[f"data {number}"] = f"`{data.get('name')}` ({data.get('kind')}), share {data.get('share'):g}: {seen}"
+    held_out = trained.get("held_out")
+    if held_out:
+        before, after = held_out["before"], held_out["after"]
+        found = [f"{name} {before[name]:g} -> {after[name]:g}" for name in after if name.startswith("recall")]
+        rows["on held-out examples"] = f"{', '.join(found)} ({after['queries']} queries)"
+    return rows
 
 
 def _use(config: EncoderConfig) -> list[str]:
@@ -138,6 +161,9 @@ def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[st
     if not trained:
         return ["- Its vectors are those of a language model: nothing has taught them to be near what answers a query.",
                 *told]  # fmt: skip
+    if "data" in trained:
+        return ["- What it knows of other things than its training data is what it kept of the encoder that it started "
+                "from: measure it on the collection that it is to search.", *told]  # fmt: skip
     catalogue = "- It was trained on the rendered home-goods catalogue alone"
     own = ", which is all that it knows: it is not meant for photographs, faces or documents."
     unequal = [f"- {UNEQUAL_DATA} {CIRCULAR}"] if concerns([config.fingerprint()]) else []
