@@ -24,13 +24,14 @@ from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
 from umr.errors import ConfigError
+from umr.types import Target
 
 OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
 STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLUMNS])  # what a still picture fixes
 
 STILL_KINDS = ("picture", "passage", "entry")  # in which a still's scene can be a candidate
 #: Role of the candidates -> the tasks that ask for them with words, with a picture, with both; their modality.
-TASKS = {
+TASKS: dict[str, tuple[str, str, str, Target]] = {
     "picture": ("t2i", "i2i", "it2i", "image"),
     "passage": ("t2t", "i2t", "it2t", "text"),
     "entry": ("t2it", "i2it", "it2it", "image,text"),
@@ -54,7 +55,7 @@ class Composed:
     """
 
     task: str
-    searched: str
+    searched: Target
     pair: Pair
     words: str
     column: int
@@ -155,7 +156,8 @@ def passages(draft: Draft) -> None:
 
 def entries(draft: Draft) -> None:
     """Illustrated entries: the picture says one half, the words the other."""
-    rng, searched = draft.rng, "image,text"
+    rng = draft.rng
+    searched: Target = "image,text"
     by_text, by_picture, composed = Asked(), Asked(), Asked()
     wanted: dict[Scene, Item] = {}
     for _, family in _families(draft, draft.world.families, draft.config.families_per_batch * 3 // 4 or 1):
@@ -432,7 +434,7 @@ def _shown(draft: Draft, family: list[Item]) -> list[Item]:
     return family if draft.config.batch == "families" else [family[int(draft.rng.integers(len(family)))]]
 
 
-def _caption_query(draft: Draft, asked: Asked, task: str, searched: str, scene: Scene, column: int) -> None:
+def _caption_query(draft: Draft, asked: Asked, task: str, searched: Target, scene: Scene, column: int) -> None:
     """A full or partial caption of a scene, or a short typed query, asks for the candidate in `column`."""
     rng = draft.rng
     ways: list[np.ndarray] = []
