@@ -1,5 +1,6 @@
 """Searching by content: what is found, what is left out, what is said, what is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.conftest import made_verdicts
 from umr import shipped
 from umr.collection import Collection
 from umr.encoders.base import UnifiedEncoder
@@ -15,11 +17,14 @@ from umr.encoders.fake import FakeEncoder
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError, MismatchError
+from umr.facts import NOTHING
 from umr.index.index import build_index
+from umr.media import content_hash
 from umr.query_arithmetic import ONE_PART, QueryArithmetic
 from umr.search import Searcher, decode, result_row
 from umr.shipped import find_encoder
-from umr.types import Content, Query
+from umr.types import Candidate, Content, Query
+from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 
 def ask(target="all", **parts) -> Query:
@@ -229,3 +234,54 @@ def test_a_moved_search_leaves_out_weak_results_and_says_what_it_could_not_do(se
     assert found.results == [r for r in plain if r.hit.score >= 0.5 * plain[0].hit.score] and found.notices == (
         ONE_PART,
     )
+
+
+# What is known of the answer as a whole
+
+
+@pytest.fixture
+def stated(searcher, picture, tmp_path) -> Searcher:
+    """A red and a green mug, with their facts stated."""
+    mugs = [
+        Candidate(
+            candidate_id=colour,
+            content=Content(image=picture(f"{colour}.png", colour)),
+            source=json.dumps({"scene": {"category": "mug", "colour": colour, "surface": ground, "companion": None}}),
+            content_hash=content_hash(picture(f"{colour}.png", colour)),
+        )
+        for colour, ground in (("red", "wood"), ("green", "grass"))
+    ]
+    folder = tmp_path / "mugs"
+    at = searcher.index.folder.parent / "encoder"
+    build_index(searcher.encoder, Collection(mugs, "mugs", ""), folder, encoder_at=at)
+    return Searcher.open(folder)
+
+
+def test_where_nothing_has_all_that_is_asked_for_it_is_said_with_what_differs(stated):
+    assert stated.search(ask("image", text="red mug on wood"), 2).notices == ()
+    (notice,) = stated.search(ask("image", text="red mug on grass"), 2).notices
+    first = stated.search(ask("image", text="red mug on grass"), 2).results[0].hit.candidate_id
+    assert notice == f"{NOTHING}: the first result differs in {'surface' if first == 'red' else 'colour'}."
+    assert stated.search(ask("image", text="not a red mug on grass"), 2).notices == ()
+
+
+def test_an_edit_of_the_collections_own_picture_is_held_against_its_facts(stated):
+    shown = stated.collection["red"].content.image
+    assert stated.search(ask("image", text="in green on grass", image=shown), 2).notices == ()
+    assert stated.search(ask("image", text="in green", image=shown), 2).notices == (
+        f"{NOTHING}: the first result differs in surface.",
+    )
+    unknown = Image.new("RGB", (9, 9), "red")
+    assert stated.search(ask("image", text="in green", image=unknown), 2).notices == ()
+    moved = QueryArithmetic(less_of="wood")
+    assert stated.search(ask("image", text="in green", image=shown), 2, moved).notices == ()
+
+
+def test_facts_speak_before_scores(stated):
+    stated.verdicts = made_verdicts(stated.encoder.fingerprint, strong=None, weak=2.0, known="red mug wood grass")
+    assert stated.search(ask("image", text="red mug on wood"), 2).notices == ()  # though its score is weak
+    (said,) = stated.search(ask("image", text="red mug on grass"), 2).notices
+    assert said.startswith(NOTHING)
+    assert stated.search(ask("image", text="mug or wood"), 2).notices == (WEAK_FIRST,)
+    (words,) = stated.search(ask("image", text="quarterly revenue report, red mug"), 2).notices
+    assert words.startswith(UNLIKE_WORDS)

@@ -100,7 +100,9 @@ class FactTable:
         kept = [(candidate, facts) for candidate in candidates if KIND in (facts := facts_of(candidate))]
         self._row = {candidate.candidate_id: row for row, (candidate, _) in enumerate(kept)}
         kinds = [candidate.content.modality for candidate, _ in kept]
-        self._of_kind = {kind: np.array([kind == one for one in kinds], bool) for kind in set(kinds)}
+        self._of_kind: dict[str, np.ndarray] = {
+            kind: np.array([kind == one for one in kinds], bool) for kind in set(kinds)
+        }
         self._values: dict[tuple[str, str], dict[Any, int]] = {}
         self._codes: dict[tuple[str, str], np.ndarray] = {}
         scenes = [facts for _, facts in kept]
@@ -131,7 +133,7 @@ class FactTable:
         """
         fits = self._fits(wanted)
         if target != "all":
-            fits &= self._of_kind.get(target, False)
+            fits &= self._of_kind.get(target, np.zeros(len(self), bool))
         fits[[self._row[one] for one in excluded if one in self._row]] = False
         return bool(fits.any())
 

@@ -42,7 +42,7 @@ LONG = 4  # letters from which a word may hold a typing error and still be known
 class Rates:
     """What the verdicts of one kind of search were on held-out queries that set none of its limits.
 
-    Each query counts twice: as it is, and as if the collection lacked its right answers.
+    Each query counts as it is, and half as if the collection lacked its right answers.
 
     Attributes:
         queries, groups: how many there were, and how many independent groups of them (umr.eval.groups).

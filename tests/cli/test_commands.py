@@ -14,12 +14,14 @@ import pytest
 
 import umr
 import umr.cli
-from tests.conftest import calibrate
+from tests.conftest import calibrate, judge_scores
 from umr.bench import latency as bench
 from umr.cli.commands import main
 from umr.eval.evaluate import load
 from umr.formats import read_run
 from umr.lock import claimed
+from umr.shipped import index_folder
+from umr.verdict import UNLIKE_WORDS, WEAK_FIRST, verdicts_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +62,29 @@ def test_search_reads_a_picture_once(searcher, benchmark, file_reads, capsys, ca
     assert main(["search", "--image", str(asked), "--text", " red ", "--json"]) == 0
     assert file_reads.of(asked) == (1, 1)
     assert bool(capsys.readouterr().err) is calibrated
+
+
+def test_search_says_what_its_scores_are_worth_and_on_stderr_what_is_known_of_all(searcher, capsys):
+    ask = ["search", "--in", "passages", "--top", "2", "--json", "--text"]
+    judge_scores(searcher, strong=0.9, weak=0.5, known="this card red")
+    assert main([*ask, "This card is red."]) == 0
+    out, said = capsys.readouterr()
+    assert [row["match"] for row in json.loads(out)] == ["strong", "weak"] and said == ""
+    assert main([*ask, "red"]) == 0
+    out, said = capsys.readouterr()
+    assert [row["match"] for row in json.loads(out)] == ["weak", "weak"] and said == f"umr: {WEAK_FIRST}\n"
+    assert main([*ask, "quarterly revenue report"]) == 0
+    assert capsys.readouterr().err.startswith(f"umr: {UNLIKE_WORDS} Of its catalogue's own queries, 1.2 % ")
+    verdicts_file(index_folder("unified")).write_text("{}")
+    assert main([*ask, "red"]) == 2 and "holds no verdicts" in error(capsys)
+
+
+def test_a_picture_unlike_the_training_makes_every_match_a_weak_one(searcher, benchmark, capsys):
+    judge_scores(searcher, strong=-1.0, weak=-1.0)
+    ask = ["search", "--image", str(benchmark / "files/queries/3.bmp"), "--top", "3", "--json"]
+    assert main(ask) == 0 and [row["match"] for row in rows(capsys)] == ["strong"] * 3
+    calibrate(searcher, 0.0)
+    assert main(ask) == 0 and [row["match"] for row in rows(capsys)] == ["weak"] * 3
 
 
 def test_search_without_json_prints_a_table(searcher, capsys):

@@ -34,21 +34,23 @@ from umr.verdict import find_verdicts, read_verdicts, verdicts_file
 
 
 def test_isotonic_regression_pools_neighbours_that_fall():
-    points, shares = isotonic(np.array([1.0, 2, 3, 4, 5, 6]), np.array([0, 1, 0, 1, 1, 0], bool))
+    points, shares = isotonic(np.array([1.0, 2, 3, 4, 5, 6]), np.array([0, 1, 0, 1, 1, 0], bool), np.ones(6))
     assert points.tolist() == [1, 2, 3, 4, 5, 6]
     assert shares == pytest.approx([0, 1 / 2, 1 / 2, 2 / 3, 2 / 3, 2 / 3])
 
 
-def test_isotonic_regression_counts_equal_scores_as_one_point():
-    points, shares = isotonic(np.array([2.0, 1, 2, 2]), np.array([1, 0, 1, 0], bool))
+def test_isotonic_regression_counts_equal_scores_as_one_point_and_each_by_its_weight():
+    scores, right = np.array([2.0, 1, 2, 2]), np.array([1, 0, 1, 0], bool)
+    points, shares = isotonic(scores, right, np.ones(4))
     assert points.tolist() == [1, 2] and shares == pytest.approx([0, 2 / 3])
+    assert isotonic(scores, right, np.array([1, 1, 1, 0.5]))[1] == pytest.approx([0, 4 / 5])
 
 
 def test_the_curve_is_the_monotone_one_with_the_least_squares():
     """Against the min-max formula: at each point the largest over starts of the least over ends of the mean between."""
     rng = np.random.default_rng(0)
     scores, right = np.arange(40.0), rng.random(40) < np.linspace(0.1, 0.9, 40)
-    _, shares = isotonic(scores, right)
+    _, shares = isotonic(scores, right, np.ones(40))
     means = [[right[start : end + 1].mean() if end >= start else np.nan for end in range(40)] for start in range(40)]
     expected = [max(min(means[start][end] for end in range(at, 40)) for start in range(at + 1)) for at in range(40)]
     assert shares == pytest.approx(expected) and (np.diff(shares) >= 0).all()
@@ -58,16 +60,16 @@ def test_a_match_is_strong_from_the_least_score_at_which_nine_of_ten_are_right()
     scores = np.arange(100.0)
     right = scores >= 50
     right[[60, 75]] = False  # 50 .. 99 hold 48 of 50 right, and from 50 on the curve is at least 10 / 11
-    assert strong_from(scores, right) == 50.0
+    assert strong_from(scores, right, np.ones(100)) == 50.0
     right[52:56] = False  # 50 .. 60 now hold 6 of 11
-    assert strong_from(scores, right) == 61.0
+    assert strong_from(scores, right, np.ones(100)) == 61.0
 
 
 def test_too_few_strong_ones_are_no_strong_ones():
     scores = np.arange(100.0)
-    assert strong_from(scores, scores >= 100 - LEAST) == 100 - LEAST
-    assert strong_from(scores, scores >= 101 - LEAST) is None
-    assert strong_from(scores, scores < 50) is None
+    assert strong_from(scores, scores >= 100 - LEAST, np.ones(100)) == 100 - LEAST
+    assert strong_from(scores, scores >= 101 - LEAST, np.ones(100)) is None
+    assert strong_from(scores, scores < 50, np.ones(100)) is None
 
 
 def test_weak_is_below_what_nineteen_of_twenty_right_answers_reach():
@@ -87,7 +89,7 @@ def test_right_answers_are_called_weak_no_more_often_than_promised():
 
 def seen(score: float, wrong: float, held_out: bool, group: int = 0) -> Seen:
     """A query whose right answer has this score, and the best wrong candidate that one."""
-    first = ((score, True) if score > wrong else (wrong, False), (wrong, False))
+    first = ((score, True, 1.0) if score > wrong else (wrong, False, 1.0), (wrong, False, 0.5))
     return Seen(first, score, held_out, group)
 
 
@@ -98,9 +100,9 @@ def test_rates_are_those_of_queries_that_set_no_limit():
     assert limits.strong == 0.9 and limits.weak == 0.9 and (limits.queries, limits.groups) == (50, 50)
     rates = limits.held_out
     assert (rates.queries, rates.groups) == (40, 31)
-    # first results: 30 right of 0.95, 30 wrong of 0.6, and 10 queries with 0.92 twice
-    assert rates.right == {"strong": 30 / 50, "fair": None, "weak": 0.0}
-    assert (rates.wrong_called_strong, rates.wrong_called_weak) == (20 / 50, 30 / 50)
+    # first results: 30 right of 0.95, 30 wrong of 0.6 that count half, and 10 queries with a wrong 0.92 once and a half
+    assert rates.right == {"strong": pytest.approx(30 / 45, abs=1e-4), "fair": None, "weak": 0.0}
+    assert (rates.wrong_called_strong, rates.wrong_called_weak) == (15 / 30, 15 / 30)
     assert (rates.right_called_weak, rates.right_called_strong) == (10 / 40, 30 / 40)
 
 
@@ -108,7 +110,7 @@ def test_without_enough_answers_in_each_half_nothing_is_claimed():
     setting = [seen(0.9, 0.5, False, n) for n in range(50)]
     assert limits_of(setting + [seen(0.9, 0.5, True)] * (LEAST - 1)) is None
     assert limits_of(setting + [seen(0.9, 0.5, True)] * LEAST) is not None
-    assert limits_of(setting + [Seen(((0.4, False),), None, True, 0)] * LEAST) is None  # none has an answer
+    assert limits_of(setting + [Seen(((0.4, False, 1.0),), None, True, 0)] * LEAST) is None  # none has an answer
 
 
 # A validation set
@@ -188,8 +190,9 @@ def test_each_query_is_looked_up_with_and_without_its_right_answers(index, valid
     asked = [one for one in read_asked(validation) if one.split == "ind" and one.query.target_modality == "text"]
     found = look(opened, asked, held_out_groups(asked))
     for one in found:
-        (score, right), (other, wrong) = one.first
+        (score, right, once), (other, wrong, half) = one.first
         assert (score, right, wrong) == (pytest.approx(1, abs=1e-3), True, False) and other < score
+        assert (once, half) == (1, 0.5)
         assert one.best_right == score
     free = [one for one in read_asked(validation) if one.split == "free" and not one.right][:10]
     assert all(len(one.first) == 1 and one.best_right is None for one in look(opened, free, frozenset()))
@@ -219,7 +222,7 @@ def test_known_words_are_those_of_candidates_and_queries_but_not_of_typing_error
     opened, asked = Searcher.open(index), read_asked(validation)
     made = vocabulary(opened, asked, held_out_groups(asked))
     assert {"oak", "door", "find"} <= set(made.known) and "xq" not in made.known
-    assert made.limit == pytest.approx(1 / 3, abs=1e-6) and made.rate == ood.ALPHA and made.false_alarms == 0
+    assert made.limit == 0.6 and made.rate == ood.ALPHA and made.false_alarms == 0
     assert (made.calibrated, made.checked) == (COUNT, COUNT)
     assert made.detected["everyday searches"] == 1 and made.detected["legal sentences"] == 1
     assert made.detected["typing errors"] == 0  # one word of four

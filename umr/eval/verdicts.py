@@ -1,9 +1,9 @@
 """Measures what an encoder's scores are worth and writes reports/verdicts.json: python -m umr.eval.verdicts --help.
 
 Not the use of them (umr.verdict). The queries are validation queries, the groups that set a limit are others than those
-that its rates are measured on, and each query is asked twice: of the collection, and of the collection without its
-right answers, as a visitor's question may have none. A limit is a monotone regression of being right on the score
-(Barlow et al. 1972) or a conformal quantile (Vovk et al. 2005).
+that its rates are measured on, and each query is asked twice: of the collection, and, counting half, of the collection
+without its right answers, since a visitor's question may have none. A limit is a monotone regression of being right on
+the score (Barlow et al. 1972) or a conformal quantile (Vovk et al. 2005).
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ PRECISE = 0.9  # share of first results at a score that are right, for it to be 
 REACHED = 0.95  # share of right answers whose score is not weak
 LEAST = 20  # first results, or right answers, that a limit or a rate rests on
 DEPTH = 200  # hits looked at for the first wrong one
-LEAST_LIMIT = 1 / 3  # a text may have one word in three that the training lacks, whatever was measured
+ABSENT = 0.5  # what a query without its right answers counts: every third has none, as of sensible edits of a picture
+LEAST_LIMIT = (
+    0.6  # share of words that the training may lack, whatever was measured: other words for a thing are no alarm
+)
 FOLDS = 5
 BATCH = 256  # queries encoded and searched at a time
 #: Splits with tags drawn into their pictures, which no visitor's picture has.
@@ -107,33 +110,34 @@ class Seen:
     """What a query found.
 
     Attributes:
-        first: (score, whether it is right) of the first result, and of the first one without the right answers.
+        first: (score, whether it is right, weight) of the first result, and of the first one without the right answers.
         best_right: score of the best right answer; None where none was found.
         held_out: whether it measures rates instead of setting limits.
         group: see Asked.
     """
 
-    first: tuple[tuple[float, bool], ...]
+    first: tuple[tuple[float, bool, float], ...]
     best_right: float | None
     held_out: bool
     group: int
 
 
-def isotonic(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def isotonic(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The monotone curve nearest to 0 and 1 (pool adjacent violators): the share of right ones at each score.
 
     Args:
         scores: (N,).
         right: (N,) bool.
+        weights: (N,), what each counts.
 
     Returns:
         The different scores (U,), ascending, and the shares (U,) at them, which never fall.
     """
     points, place = np.unique(scores, return_inverse=True)
-    weights = np.bincount(place).astype(float)
-    means = np.bincount(place, right.astype(float)) / weights
+    totals = np.bincount(place, weights)
+    means = np.bincount(place, right * weights) / totals
     blocks: list[tuple[float, float, int]] = []  # mean, weight, points
-    for mean, weight in zip(means.tolist(), weights.tolist(), strict=True):
+    for mean, weight in zip(means.tolist(), totals.tolist(), strict=True):
         count = 1
         while blocks and blocks[-1][0] >= mean:
             before, heavy, points_before = blocks.pop()
@@ -143,14 +147,15 @@ def isotonic(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndar
     return points, np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks])
 
 
-def strong_from(scores: np.ndarray, right: np.ndarray) -> float | None:
+def strong_from(scores: np.ndarray, right: np.ndarray, weights: np.ndarray) -> float | None:
     """The least score at which PRECISE of first results are right; None where too few reach it, or none.
 
     Args:
         scores: (N,) of first results.
         right: (N,) bool.
+        weights: (N,), what each counts.
     """
-    points, shares = isotonic(scores, right)
+    points, shares = isotonic(scores, right, weights)
     good = points[shares >= PRECISE]
     return float(good[0]) if len(good) and int((scores >= good[0]).sum()) >= LEAST else None
 
@@ -171,10 +176,9 @@ def limits_of(seen: Sequence[Seen]) -> Limits | None:
     """The limits of one kind of search, with the rates on held-out queries; None where there are too few of either."""
     setting, checking = ([one for one in seen if one.held_out is held_out] for held_out in (False, True))
     right = [np.array([one.best_right for one in part if one.best_right is not None]) for part in (setting, checking)]
-    if min(map(len, right)) < LEAST or not any(not good for one in checking for _, good in one.first):
+    if min(map(len, right)) < LEAST or not any(not good for one in checking for _, good, _ in one.first):
         return None
-    scores, good = _first(setting)
-    strong, weak = strong_from(scores, good), weak_below(right[0])
+    strong, weak = strong_from(*_first(setting)), weak_below(right[0])
     weak = weak if strong is None else min(weak, strong)
     limits = Limits(
         strong=strong,
@@ -194,28 +198,33 @@ def limits_of(seen: Sequence[Seen]) -> Limits | None:
     return replace(limits, held_out=_rates(limits, checking, right[1]))
 
 
-def _first(seen: Iterable[Seen]) -> tuple[np.ndarray, np.ndarray]:
-    """(scores, whether right) of all first results."""
-    found = [pair for one in seen for pair in one.first]
-    return np.array([score for score, _ in found]), np.array([good for _, good in found], bool)
+def _first(seen: Iterable[Seen]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(scores, whether right, weights) of all first results."""
+    scores, right, weights = zip(*(found for one in seen for found in one.first), strict=True)
+    return np.array(scores), np.array(right, bool), np.array(weights)
 
 
 def _rates(limits: Limits, checking: Sequence[Seen], best_right: np.ndarray) -> Rates:
-    scores, good = _first(checking)
+    scores, good, weights = _first(checking)
     called = np.array([limits.match(score).word for score in scores.tolist()])
     of_right = np.array([limits.match(score).word for score in best_right.tolist()])
-    right = {}
+    right: dict[str, float | None] = {}
     for word in WORDS:
-        chosen = good[called == word]
-        right[word] = round(float(chosen.mean()), 4) if len(chosen) >= LEAST else None
+        chosen = called == word
+        enough = int(chosen.sum()) >= LEAST
+        right[word] = round(float(np.average(good[chosen], weights=weights[chosen])), 4) if enough else None
     return replace(
         limits.held_out,
         right=right,
-        wrong_called_strong=round(float((called[~good] == "strong").mean()), 4),
-        wrong_called_weak=round(float((called[~good] == "weak").mean()), 4),
-        right_called_weak=round(float((of_right == "weak").mean()), 4),
-        right_called_strong=round(float((of_right == "strong").mean()), 4),
+        wrong_called_strong=_share_of(called[~good] == "strong", weights[~good]),
+        wrong_called_weak=_share_of(called[~good] == "weak", weights[~good]),
+        right_called_weak=_share_of(of_right == "weak"),
+        right_called_strong=_share_of(of_right == "strong"),
     )
+
+
+def _share_of(facts: np.ndarray, weights: np.ndarray | None = None) -> float:
+    return round(float(np.average(facts, weights=weights)), 4)
 
 
 def read_asked(root: str | Path) -> list[Asked]:
@@ -274,9 +283,10 @@ def look(searcher: Searcher, asked: Sequence[Asked], held_out: frozenset[int]) -
             right = one.right | _also_right(one, searcher, same)
             hits = [(hit.score, hit.candidate_id in right) for hit in run[one.query.query_id]]
             best = next((score for score, good in hits if good), None)
-            wrong = next(((score, False) for score, good in hits if not good), None)
-            first = (*hits[:1], *(() if wrong is None or not right else (wrong,)))
-            seen.append(Seen(first, best, one.group in held_out, one.group))
+            first = [(score, good, 1.0) for score, good in hits[:1]]
+            if right:
+                first += [(score, good, ABSENT) for score, good in hits if not good][:1]
+            seen.append(Seen(tuple(first), best, one.group in held_out, one.group))
     return seen
 
 

@@ -108,8 +108,8 @@ def verdict(match: Match | None) -> str:
         meaning = "too few held-out results had such a score to say how often it is right."
     else:
         meaning = (
-            f"of first results with such scores {percent(match.right)} were right, on held-out queries that were asked "
-            "with and without a right answer in the collection."
+            f"of first results with such scores {percent(match.right)} were right, on held-out queries of which about "
+            "every third had no right answer in the collection."
         )
     return (
         f'<span class="u-match u-match-{match.word}" title="{match.word.title()} match: {meaning}">{match.word}'

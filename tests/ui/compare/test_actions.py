@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import MARKUP, calibrate
+from tests.conftest import MARKUP, calibrate, made_verdicts
 from umr import media
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
@@ -25,6 +25,7 @@ from umr.ui.compare.comparison import Comparison, benchmark_of, compare, compare
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.votes import VoteBox, votes_file
 from umr.ui.handlers import Question, search_rows
+from umr.verdict import WEAK_FIRST
 
 MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}
 
@@ -129,6 +130,25 @@ def test_a_blind_comparison_says_it_without_the_rate_that_would_tell_the_models_
         calibrate(searchers.get(name), 0.0, rate=rate)
     page = shown_page(searchers, uploads, upload("queries/3.bmp"), blind=True)[0]
     assert page.count(UNLIKE) == 1 and " %" not in page[page.index(UNLIKE) :].partition("</p>")[0]
+
+
+def test_rows_and_cells_have_the_match_by_each_models_own_limits(searchers, uploads):
+    for name, strong in (("unified", -1.0), ("other", None)):
+        opened = searchers.get(name)
+        opened.verdicts = made_verdicts(opened.encoder.fingerprint, strong=strong, weak=-1.0)
+    words = [[row["match"] for row in column["results"]] for column in rows(searchers)["models"]]
+    assert words == [["strong"] * 3, ["fair"] * 3]
+    page = shown_page(searchers, uploads)[0]
+    assert page.count("u-match-strong") == page.count("u-match-fair") > 0 and "97.2 % were right" in page
+
+
+def test_a_blind_comparison_hides_what_the_scores_say(searchers, uploads):
+    for name in ("unified", "other"):
+        opened = searchers.get(name)
+        opened.verdicts = made_verdicts(opened.encoder.fingerprint, strong=None, weak=2.0)
+    assert WEAK_FIRST in shown_page(searchers, uploads)[0] and "u-match-weak" in shown_page(searchers, uploads)[0]
+    blind = shown_page(searchers, uploads, blind=True)[0]
+    assert WEAK_FIRST not in blind and "u-match" not in blind
 
 
 def test_each_column_is_what_the_model_answers_alone(searchers, pictures):

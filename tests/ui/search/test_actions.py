@@ -9,13 +9,13 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.conftest import MARKUP, calibrate
+from tests.conftest import MARKUP, calibrate, judge_scores, made_verdicts, no_model
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
 from umr.media import content_hash
 from umr.query_arithmetic import QueryArithmetic
 from umr.search import decode
-from umr.types import Candidate, Content, Hit, Result
+from umr.types import Candidate, Content, Hit, Match, Result
 from umr.ui import api, handlers, render
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.handlers import Question, make_query
@@ -24,6 +24,7 @@ from umr.ui.search import details, suggest
 from umr.ui.search import html as search_html
 from umr.ui.search.history import MAX_TURNS, Answered, Turn, back_to, follow, refine
 from umr.ui.searchers import Searchers
+from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 
 @pytest.fixture
@@ -34,6 +35,9 @@ def searchers(searcher, benchmark) -> Searchers:
 def found(searchers, uploads, trail=(), image=None, text="red", search_in="images", balance=0, less_of="", cut=0):
     question = Question(uploads=uploads, image=image, text=text, search_in=search_in, k=5)
     return search.find(searchers, trail, question, "unified", (balance, less_of, cut))
+
+
+BOX = {"category": "box", "colour": "blue", "side": "front", "finish": "glass"}
 
 
 def scene(number: int, **values) -> Candidate:
@@ -102,6 +106,54 @@ def test_the_endpoint_tells_it_and_its_rows_stay_the_same(searchers, uploads, up
     searchers = Searchers(searchers.folders, "unified", opener=lambda _: searcher)
     assert handlers.search_rows(searchers, question, "unified", said.append) == before
     assert len(said) == 1 and said[0].startswith(UNLIKE)
+
+
+# What scores are worth
+
+
+def badge(page: str) -> str:
+    return page.partition('<span class="u-match')[2].partition("</span></span>")[0]
+
+
+def test_a_card_has_the_verdict_beside_its_cosine_with_the_measured_rate(searchers, uploads, searcher):
+    searcher.verdicts = made_verdicts(searcher.encoder.fingerprint, strong=-1.0, weak=-1.0, known="red card")
+    page = found(searchers, uploads, text="a red card")[0]
+    assert page.count("u-match-strong") == 5 and ">strong<" in badge(page)
+    assert "Strong match: of first results with such scores 97.2 % were right" in badge(page)
+
+
+def test_without_a_calibration_a_card_shows_only_the_cosine(searchers, uploads):
+    page = found(searchers, uploads, text="a red card")[0]
+    assert "u-match" not in page and page.count("u-score") == 5
+
+
+def test_a_weak_first_result_and_unknown_words_are_said_above_the_cards(searchers, uploads, searcher):
+    searcher.verdicts = made_verdicts(searcher.encoder.fingerprint, strong=None, weak=2.0, known="red card")
+    page = found(searchers, uploads, text="a red card")[0]
+    assert page.count(WEAK_FIRST) == 1 and page.index(WEAK_FIRST) < page.index("u-card")
+    assert "10 % were right" in badge(page) and page.count("u-match-weak") == 5
+    page = found(searchers, uploads, text="quarterly revenue report")[0]
+    assert UNLIKE_WORDS in page and WEAK_FIRST not in page and "unlike what this model" in badge(page)
+
+
+def test_a_picture_unlike_the_training_has_no_strong_match(searchers, uploads, upload, searcher):
+    searcher.verdicts = made_verdicts(searcher.encoder.fingerprint, strong=-1.0, weak=-1.0)
+    calibrate(searcher, 0.0)
+    page = found(searchers, uploads, image=upload("queries/3.bmp"))[0]
+    assert page.count("u-match-weak") == 5 and "u-match-strong" not in page
+
+
+def test_the_endpoint_gives_the_match_and_notifies_of_what_is_known(searchers, uploads, searcher):
+    searcher.verdicts = made_verdicts(searcher.encoder.fingerprint, strong=None, weak=2.0)
+    said: list[str] = []
+    rows = handlers.search_rows(searchers, Question(uploads=uploads, text="red", k=2), "unified", said.append)
+    assert [row["match"] for row in rows] == ["weak", "weak"] and said == [WEAK_FIRST]
+
+
+@pytest.mark.parametrize("word", ["strong", "fair", "weak"])
+def test_a_badge_without_a_rate_claims_none(word):
+    page = render.verdict(Match(word))
+    assert f"{word.title()} match: too few" in page and "%" not in page and render.verdict(None) == ""
 
 
 # A query is read once
@@ -202,6 +254,7 @@ def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
         ({"category": "bowl"}, "a bowl instead"),
         ({"count": 3}, "three of them"),
         ({"companion": {"category": "box", "colour": "orange", "side": "left"}}, "with an orange box to the left"),
+        ({"companion": BOX}, "with a blue glass box in front of it"),
         ({"colour": "blue", "count": 2}, None),
         ({}, None),
     ],
@@ -209,6 +262,40 @@ def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
 def test_a_suggestion_names_the_one_thing_that_differs(change, words):
     found = suggest.difference(scene(1), scene(2, **change))
     assert (found[1] if found else None) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"companion": BOX | {"colour": "teal"}}, "make the box teal"),
+        ({"companion": BOX | {"finish": "metal"}}, "make the box metal"),
+        ({"companion": BOX | {"category": "urn"}}, "an urn instead of the box"),
+        ({"companion": BOX | {"side": "behind"}}, "the box behind it"),
+        ({"companion": None}, "without the box"),
+        ({"colour": "blue", "companion": BOX | {"colour": "red"}}, "swap the colours of the mug and the box"),
+        ({"finish": "glass", "companion": BOX | {"finish": "matte"}}, "swap the finishes of the mug and the box"),
+        ({"colour": "blue", "companion": BOX | {"colour": "teal"}}, None),
+        ({"companion": BOX | {"colour": "teal", "side": "behind"}}, None),
+        ({"companion": BOX | {"side": "above"}}, None),
+    ],
+)
+def test_changes_of_what_stands_beside_it_are_suggested_in_words(change, words):
+    before = {"finish": "matte", "companion": BOX}
+    found = suggest.difference(scene(1, **before), scene(2, **before | change))
+    assert found == (None if words is None else ("companion", words))
+
+
+def test_one_suggestion_is_of_what_stands_beside_it_where_there_is_such():
+    texts = {f"edit {n}": "colour" for n in range(4)} | {"make the box red": "companion"}
+    assert suggest._chosen(texts, 3, accompanied=True) == ["edit 0", "edit 1", "make the box red"]
+    assert suggest._chosen(texts, 3, accompanied=False) == ["edit 0", "edit 1", "edit 2"]
+    assert suggest._chosen(texts, 5, accompanied=True) == list(texts)
+    assert suggest._chosen({"edit": "colour"}, 3, accompanied=True) == ["edit"]
+
+
+def test_details_say_what_stands_beside_it_in_words():
+    page = details.details_html.facts(scene(1, companion=BOX))
+    assert "<dt>companion</dt><dd>blue glass box, front</dd>" in page
 
 
 def test_without_stated_attributes_titles_that_differ_in_a_word_suggest_it():
@@ -275,6 +362,15 @@ def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that
     assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
     assert live[7] == answered == Answered(trail[-1], "unified") and live[9] == trail and live[10] == address
+
+
+def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher, benchmark):
+    folder = judge_scores(searcher, strong=-1.0, weak=-1.0)
+    searchers = Searchers({"unified": folder}, "unified", opener=no_model)
+    results = tuple(searcher.search(search.handlers.make_query(None, "red", "all"), 3).results)
+    example = Example(text="red", search_in="all", results=results, made_by=searcher.encoder.fingerprint)
+    page = search.open_example(searchers, [example], "0", "unified", 3)[6]
+    assert page.count("u-match-strong") == 3 and "stored result" in page
 
 
 def test_an_example_shows_its_first_results_on_its_card(searcher):
