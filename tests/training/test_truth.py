@@ -46,7 +46,14 @@ def test_an_answer_has_the_id_or_the_picture_and_the_words_of_a_known_one():
     asked = queries([[(1, 70, 0)], [(2, 71, 9)]])
     found = candidates([(1, 5, 5), (3, 70, 0), (4, 70, 8), (5, 71, 9), (6, 71, 0), (0, 0, 0)])
     assert false_negative_mask(asked, found).tolist() == [
-        [True, True, False, False, False, False],  # its id; a copy; the same picture beside other words is another entry
+        [
+            True,
+            True,
+            False,
+            False,
+            False,
+            False,
+        ],  # its id; a copy; the same picture beside other words is another entry
         [False, False, False, True, False, False],
     ]
 
