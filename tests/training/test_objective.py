@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from training.batch import Composition, Contrast, TrainBatch
 from training.config import TrainConfig
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.objective import TEMPERATURE_RANGE, Objective
+from training.truth import CandidateKeys, QueryKeys
 
 DIM = 6
 CONFIG = TrainConfig(name="test", temperature=0.1)
@@ -23,10 +25,20 @@ def rows(count: int, seed: int = 0) -> torch.Tensor:
     return F.normalize(torch.randn(count, DIM, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
-def contrast(task: str, count: int, width: int, **changes) -> Contrast:
-    ignore = torch.zeros(count, width, dtype=torch.bool)
+def contrast(task: str, count: int, width: int, answers: int = 0, **changes) -> Contrast:
+    """Query b is answered by candidate b, and by the last `answers` candidates."""
+    zeros = partial(torch.zeros, dtype=torch.int64)
+    number = torch.arange(1, width + 1)
+    positives, identity = zeros(count, 1 + answers, 3), zeros(width, 3)
+    positives[:, 0, 0], positives[:, 1:, 0], identity[:, 0] = number[:count], number[width - answers :], number
     return Contrast(
-        task=task, query=task, candidates=("picture", "passage"), positive=torch.arange(count), ignore=ignore, **changes
+        task=task,
+        query=task,
+        candidates=("picture", "passage"),
+        positive=torch.arange(count),
+        queries=QueryKeys(kinds=zeros(count) + 1, positives=positives, allowed=zeros(count, 0, 0), facts=zeros(count)),
+        found=CandidateKeys(kind=zeros(width) + 1, identity=identity, values=zeros(width, 0), facts=zeros(width)),
+        **changes,
     )
 
 
@@ -46,8 +58,8 @@ def zero_codes(count: int) -> torch.Tensor:
 
 
 def test_equal_rows_cost_the_logarithm_of_what_is_not_ignored():
-    one = contrast("t2i", 3, 7)
-    one.ignore[:, 5:] = True
+    one = contrast("t2i", 3, 7, answers=2)
+    assert one.ignore.sum(dim=1).tolist() == [2, 2, 2] and one.ignore[:, 5:].all()
     outputs = {"t2i": rows(1).expand(3, DIM), "picture": rows(1).expand(4, DIM), "passage": rows(1).expand(3, DIM)}
     assert Objective(CONFIG, DIM)(outputs, batch([one])).item() == pytest.approx(math.log(5), abs=1e-5)
 

@@ -53,7 +53,7 @@ def test_an_answer_has_the_id_or_the_picture_and_the_words_of_a_known_one():
             False,
             False,
             False,
-        ],  # its id; a copy; the same picture beside other words is another entry
+        ],  # its id, a copy; beside other words it is another entry
         [False, False, False, True, False, False],
     ]
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.sources.annotations import entries, read_json, words
-from training.sources.source import Example, Raw
-from umr import media
+from training.sources.source import Example, Raw, existing
 from umr.errors import ConfigError
 from umr.types import Content
 
@@ -54,7 +53,7 @@ class _Pictures:
         place = self.places.get(name)
         if not isinstance(place, str):
             raise ConfigError(f"the picture {name!r} is not in image_splits")
-        return media.existing(self.root / place, f"the picture {name!r}")
+        return existing(self.root / place, f"the picture {name!r}")
 
 
 def _only(folder: Path, pattern: str) -> Path:

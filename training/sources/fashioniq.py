@@ -9,7 +9,6 @@ from typing import Any
 
 from training.sources.annotations import entries, read_json, words
 from training.sources.source import Example, Raw
-from umr import media
 from umr.errors import ConfigError, MediaError
 from umr.ingest import IMAGES
 from umr.types import Content
@@ -61,5 +60,5 @@ def _picture(folder: Path, name: str) -> Path:
     for ending in sorted(IMAGES):
         path = folder / "images" / f"{name}{ending}"
         if path.is_file():
-            return media.existing(path)
+            return path
     raise MediaError(f"images/ has no picture {name!r}")

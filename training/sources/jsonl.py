@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from training.sources.source import Example, Raw
+from training.sources.source import Example, Raw, existing
 from umr import media
 from umr.errors import ConfigError
 from umr.formats import parse_object, read_lines
@@ -99,7 +99,7 @@ class Triplets:
             raise ConfigError(f"{what} is empty: give an image, a text, or both")
         files = {key: resolve(found[key], self.folder) for key in ("image", "video") if found[key]}
         for key, file in files.items():
-            media.existing(file, f"{what}'s {key} {found[key]!r}")
+            existing(file, f"{what}'s {key} {found[key]!r}")
         return Content(text=found["text"] or None, image=files.get("image"), video=files.get("video"))
 
     @staticmethod

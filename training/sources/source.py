@@ -12,7 +12,7 @@ from typing import Any
 
 from umr import media
 from umr.disk import file_sha256
-from umr.errors import ConfigError, DiskFullError, UMRError, reason
+from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.ingest import CHECKED_FRAMES
 from umr.types import KIND_OF, Content, Refused, Target
 
@@ -128,6 +128,17 @@ class Raw:
             raise
         except (UMRError, OSError) as error:
             self.refused.append(Refused(place, reason(error).removeprefix(f"{place}: ")))
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path of a file that is there.
+
+    Raises:
+        MediaError: it is not; `what` says whose it is.
+    """
+    if not path.is_file():
+        raise MediaError(f"{what} is not a file that exists; check its path")
+    return path
 
 
 def finished(kind: str, path: Path, raw: Raw) -> Source:

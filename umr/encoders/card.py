@@ -138,9 +138,7 @@ def _own_data(trained: Mapping[str, Any]) -> dict[str, str]:
     """What a run on `--data` saw, and what it reached on held-out examples."""
     rows = {}
     for number, data in enumerate(trained["data"], 1):
-        seen = (
-            f"{data.get('examples')} examples, {data.get('refused')} rows refused" if "examples" in data else "scenes"
-        )
+        seen = f"{data['examples']} examples, {data['refused']} rows refused" if "examples" in data else "scenes"
         rows[f"data {number}"] = f"`{data.get('name')}` ({data.get('kind')}), share {data.get('share'):g}: {seen}"
     held_out = trained.get("held_out")
     if held_out:

@@ -1,0 +1,56 @@
+"""Triplets of a saved `datasets` dataset: pictures inside it, columns by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import pytest
+
+from training.sources.readers import load_source
+from training.sources.spec import parse
+from umr.errors import ConfigError
+
+
+@pytest.fixture
+def saved(tmp_path, picture) -> Path:
+    """Two good rows and one whose target is no picture."""
+    files = [str(picture(f"{number}.png", number)) for number in range(4)]
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    rows = {
+        "photo": [{"bytes": Path(files[0]).read_bytes(), "path": None}] * 3,
+        "edit": ["make it blue", "make it red", "make it green"],
+        "result": [files[1], files[2], str(tmp_path / "broken.png")],
+        "wrong": [[files[3]], [], []],
+    }
+    image = datasets.Image()
+    features = {"photo": image, "edit": datasets.Value("string"), "result": image, "wrong": datasets.Sequence(image)}
+    datasets.Dataset.from_dict(rows, features=datasets.Features(features)).save_to_disk(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def test_columns_are_chosen_and_pictures_inside_become_files_once(saved, tmp_path):
+    columns = "?image=photo,text=edit,target=result,negatives=wrong"
+    source = load_source(parse(f"datasets:{saved}{columns}"), tmp_path / "media")
+    first, second = source.examples
+    assert (first.task, first.query.text) == ("image,text->image", "make it blue")
+    assert first.query.image == second.query.image
+    assert Path(first.query.image).read_bytes() == (tmp_path / "0.png").read_bytes()
+    answer, wrong = (source.candidates[did].image for did in (*first.positives, *first.negatives))
+    assert Path(answer).read_bytes() == (tmp_path / "1.png").read_bytes()
+    assert Path(wrong).read_bytes() == (tmp_path / "3.png").read_bytes() and second.negatives == ()
+    assert len(list((tmp_path / "media").iterdir())) >= 1
+    ((place, why),) = source.refused
+    assert place == "row 2" and "is not a picture that can be read" in why
+
+
+def test_columns_that_are_not_there_are_named(saved, tmp_path):
+    with pytest.raises(ConfigError, match=r"has the columns edit, photo.*|a target, and an image or a text is needed"):
+        load_source(parse(f"datasets:{saved}"), tmp_path)
+    with pytest.raises(ConfigError, match="picture is needed: name the right ones"):
+        load_source(parse(f"datasets:{saved}?image=picture,target=result"), tmp_path)
+
+
+def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read as a dataset"):
+        load_source(parse(f"datasets:{tmp_path}"), tmp_path)

@@ -1,0 +1,133 @@
+"""Triplets of one's own: what a row may say, and what of a bad row is told while the others go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.sources.readers import load_source
+from training.sources.source import SHOWN
+from training.sources.spec import parse
+from umr.errors import ConfigError
+
+
+def load(path: Path, *rows):
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return load_source(parse(f"jsonl:{path}"), path.parent)
+
+
+def test_a_triplet_asks_by_picture_and_words_for_a_picture(tmp_path, picture):
+    reference, target, other = picture("a/1.png", 1), picture("a/2.png", 2), picture("3.png", 3)
+    row = {"image": "a/1.png", "text": " make it green ", "target": "a/2.png", "negatives": ["3.png", "a/1.png"]}
+    source = load(tmp_path / "mine.jsonl", row)
+    (example,) = source.examples
+    assert (example.query.image, example.query.text) == (reference, "make it green")
+    assert (example.task, example.wanted, example.group) == ("image,text->image", "image", str(reference))
+    assert [source.candidates[did].image for did in (*example.positives, *example.negatives)] == [
+        target,
+        other,
+        reference,
+    ]
+    assert source.refused == [] and set(source.files) == {"mine.jsonl"} and len(source.hashes) == 3
+
+
+def test_words_ask_for_pictures_and_pictures_for_words_and_entries(tmp_path, picture):
+    picture("1.png", 1)
+    source = load(
+        tmp_path / "mine.jsonl",
+        {"text": "a green triangle", "target": "1.png"},
+        {"image": "1.png", "target": "A green triangle on white."},
+        {"text": "which has three corners?", "target": {"image": "1.png", "text": "a triangle"}},
+        {"text": "which word?", "target": "triangle", "negatives": ["circle", "square"]},
+    )
+    assert [example.task for example in source.examples] == [
+        "text->image",
+        "image->text",
+        "text->image,text",
+        "text->text",
+    ]
+    assert len(source.examples[3].negatives) == 2
+
+
+BAD = {
+    "not json": "not JSON",
+    "[1]": "a JSON object is needed",
+    '{"image": "1.png", "text": "x"}': "target is missing",
+    '{"target": "1.png"}': "the query is empty",
+    '{"image": "gone.png", "text": "x", "target": "1.png"}': "the query's image 'gone.png' is not a file that exists",
+    '{"text": "x", "target": "gone.jpg"}': "target's image 'gone.jpg' is not a file that exists",
+    '{"image": "broken.png", "text": "x", "target": "1.png"}': "broken.png is not a picture that can be read",
+    '{"text": "x", "target": "broken.png"}': "broken.png is not a picture",
+    '{"text": "x", "target": "1.png", "negatives": ["broken.png"]}': "broken.png is not a picture",
+    '{"text": "x", "target": "1.png", "negatives": "1.png"}': "negatives is str; a list",
+    '{"text": 5, "target": "1.png"}': "text is int; a text is needed",
+    '{"text": "x", "target": 5}': "target is int; a path, a text or an object",
+    '{"text": "x", "target": {"picture": "1.png"}}': "target has unknown fields picture",
+    '{"caption": "x", "target": "1.png"}': "unknown fields caption; known: image",
+    '{"text": "a\\u0000b", "target": "1.png"}': "NUL",
+}
+
+
+def test_a_bad_row_is_refused_by_its_line_and_reason_and_the_others_go_on(tmp_path, picture):
+    picture("1.png", 1)
+    (tmp_path / "broken.png").write_text("no picture")
+    good = {"text": "a triangle", "target": "1.png"}
+    source = load(tmp_path / "mine.jsonl", good, *BAD, good | {"text": "another"})
+    assert [example.query.text for example in source.examples] == ["a triangle", "another"]
+    told = dict(source.refused)
+    for line, (row, said) in enumerate(BAD.items(), 2):
+        assert said in told[f"mine.jsonl:{line}"], row
+    assert len(told) == len(BAD) and set(source.candidates) == {str(tmp_path / "1.png")}
+    record = source.record()
+    assert record["refused"] == len(BAD) and len(record["refused_first"]) == SHOWN < len(BAD)
+    assert record["refused_first"][0].startswith("mine.jsonl:2: not JSON")
+
+
+def test_a_file_of_bad_rows_alone_is_an_error_with_the_first_reasons(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing of jsonl:.*mine.jsonl:1: target is missing.*\.\.\. and 3 more"):
+        load(tmp_path / "mine.jsonl", *[{"text": "x"}] * (SHOWN + 3))
+    with pytest.raises(ConfigError, match="it holds no row"):
+        load(tmp_path / "mine.jsonl")
+
+
+def test_rows_that_ask_the_same_share_their_answers_and_none_is_a_negative(tmp_path, picture):
+    for number in (1, 2, 3):
+        picture(f"{number}.png", number)
+    picture("copy.png", 1)  # the same bytes under another name ask the same
+    source = load(
+        tmp_path / "mine.jsonl",
+        {"image": "1.png", "text": "brighter", "target": "2.png", "negatives": ["3.png"]},
+        {"image": "copy.png", "text": "brighter", "target": "3.png"},
+        {"image": "1.png", "text": "darker", "target": "3.png"},
+    )
+    first, second, third = source.examples
+    assert first.positives == tuple(reversed(second.positives)) and len(first.positives) == 2
+    assert first.negatives == () and len(third.positives) == 1
+
+
+def test_sentences_and_groups_of_the_data_are_taken(tmp_path, picture):
+    picture("1.png", 1)
+    row = {"text": "x", "target": "1.png", "instruction": "Find the shape.", "group": "mine"}
+    source = load(tmp_path / "mine.jsonl", row)
+    assert source.instructions == {"Find the shape.": ("Find the shape.",)}
+    assert (source.examples[0].instruction, source.examples[0].group) == ("Find the shape.", "mine")
+
+
+def test_the_fingerprint_follows_rows_and_pictures_but_no_place(tmp_path, picture):
+    row = {"text": "x", "target": "1.png"}
+    (tmp_path / "moved").mkdir()
+    picture("1.png", 1), picture("moved/1.png", 1)
+    one = load(tmp_path / "mine.jsonl", row).fingerprint
+    assert load(tmp_path / "moved" / "mine.jsonl", row).fingerprint == one
+    picture("1.png", 2)
+    other = load(tmp_path / "mine.jsonl", row).fingerprint
+    assert len({one, other, load(tmp_path / "mine.jsonl", row | {"text": "y"}).fingerprint}) == 3
+
+
+def test_what_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.jsonl does not exist"):
+        load_source(parse(f"jsonl:{tmp_path / 'gone.jsonl'}"), tmp_path)
+    with pytest.raises(ConfigError, match="world is no kind of triplets"):
+        load_source(parse(f"world:{tmp_path}"), tmp_path)
