@@ -138,6 +138,7 @@ def _curve_of(searcher: Searcher, judged: Judged, added: FlatIndex) -> list[Row]
     excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
     found = retrieve(searcher, queries, judged, excluded)
     pool = judged.pool or searcher.collection.pool(judged.queries[0].target_modality)
+    size = len(searcher.collection if pool is None else pool)
     rows: list[Row] = []
     for count in steps(len(added)):
         run = _merged(found, _nearest(added, queries, count))
@@ -147,7 +148,7 @@ def _curve_of(searcher: Searcher, judged: Judged, added: FlatIndex) -> list[Row]
             "n": len(judged.queries),
             "groups": len(set(judged.groups)),
             "added": count,
-            "pool": len(pool) + count,
+            "pool": size + count,
         }
         for name in COLUMNS:
             values = per_query(MEASURES[name], judged.qrels, run)
