@@ -1,0 +1,64 @@
+"""What is shipped beside weights is made in one order, by commands that exist, and never from half a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.publish import Step, main, run, steps, take
+from umr.cli.parser import parser
+from umr.errors import ConfigError
+from umr.shipped import DEFAULT_ENCODER
+
+
+def test_every_command_is_one_that_the_command_line_takes():
+    for step in steps(DEFAULT_ENCODER, Path("indexes"), Path("V")):
+        module, *words = step.command
+        if module == "umr":
+            assert parser().parse_args(words).command == words[0]
+
+
+def test_calibrations_come_after_the_index_and_examples_after_the_report():
+    names = [step.name for step in steps(DEFAULT_ENCODER, Path("indexes"), Path("V"))]
+    assert names.index("index") < names.index("vector sum") < names.index("evaluate") < names.index("drift")
+    assert names.index("validation index") < names.index("verdicts")
+    assert names[-2:] == ["examples", "golden"]
+    assert "examples" not in [step.name for step in steps("mca", Path("indexes"), Path("V"))]
+
+
+def test_new_weights_replace_the_old_ones_whole(tmp_path):
+    made, shipped = tmp_path / "made", tmp_path / "shipped"
+    for folder, names in ((made, ("encoder.json", "model")), (shipped, ("encoder.json", "left over"))):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(folder.name)
+    take(made, shipped)
+    assert {path.name: path.read_text() for path in shipped.iterdir()} == {"encoder.json": "made", "model": "made"}
+
+
+def test_a_folder_without_an_encoder_replaces_nothing(tmp_path):
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "encoder.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"holds no encoder \(encoder\.json is missing\)"):
+        take(tmp_path, shipped)
+    assert (shipped / "encoder.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody", "--validation", "V"], "nobody: no shipped encoder; there are "),
+        (["mca", "contrastive", "--validation", "V", "--from", "D"], "--from is for one NAME"),
+        (["mca", "--validation", "V", "--skip", "polish"], "--skip polish: no such step; there are index, "),
+    ],
+)
+def test_what_cannot_be_made_is_said_before_anything_runs(capsys, words, said):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_step_that_fails_ends_the_run():
+    with pytest.raises(ConfigError, match="wrong ended with 2"):
+        run(Step(name="wrong", command=("umr", "no-such-command")))
