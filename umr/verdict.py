@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -191,9 +191,11 @@ class Verdicts:
         limits = self.searches.get(search_name(query))
         if limits is None or query.instruction or moved.moves_query(query):
             return list(results)
-        if self.unlike(query.content):
-            return [replace(result, match=Match("weak", unlike=True)) for result in results]
-        return [replace(result, match=limits.match(result.hit.score)) for result in results]
+        weak = Match("weak", unlike=True) if self.unlike(query.content) else None
+        return [
+            Result(hit=result.hit, candidate=result.candidate, match=weak or limits.match(result.hit.score))
+            for result in results
+        ]
 
     def unlike(self, content: Content) -> bool:
         """Whether a query's words are unlike the training."""
