@@ -190,29 +190,6 @@ def distill_kl(
     return (teacher_BK.exp() * present_BK * (teacher_BK - student_BK)).sum(dim=1).mean()
 
 
-def false_negative_mask(query_groups_B: Tensor, candidate_groups_M: Tensor, positive_B: Tensor) -> Tensor:
-    """Which candidates are right answers of a query besides its own positive; made for `ignore_BM`.
-
-    Args:
-        query_groups_B: (B,) integers; equal keys = equal meaning.
-        candidate_groups_M: (M,) integers, the candidates' keys.
-        positive_B: (B,) int64, column of each query's positive; a copy of that candidate counts as right too.
-
-    Returns:
-        (B, M) bool, never True at the positive.
-
-    Raises:
-        ValueError: shapes or types do not fit.
-    """
-    for name, groups in (("query_groups_B", query_groups_B), ("candidate_groups_M", candidate_groups_M)):
-        if groups.dim() != 1 or groups.is_floating_point() or groups.dtype == torch.bool:
-            raise ValueError(f"{name} is {groups.dtype} {tuple(groups.shape)}: need one integer key per row")
-    right_BM = query_groups_B[:, None] == candidate_groups_M[None, :]
-    _check_positive(positive_B, right_BM)
-    right_BM = right_BM | (candidate_groups_M[positive_B][:, None] == candidate_groups_M[None, :])
-    return right_BM.scatter(1, positive_B[:, None], False)
-
-
 def _scores(query_BD: Tensor, candidate_MD: Tensor, temperature: Temperature) -> Tensor:
     """(B, M) cosine / temperature; autocast is switched off because bf16 cosines are too coarse at low temperature."""
     _check_rows("query_BD", query_BD)

@@ -95,6 +95,11 @@ class Mixture:
                 "or add --data world:DIR"
             )
 
+    def trained_on(self, held_out: Source) -> int:
+        """How many held-out examples ask what an example of the data asks too: these say nothing of other data."""
+        seen = {source.asked(example) for source in self.sources for example in source.examples}
+        return sum(held_out.asked(example) in seen for example in held_out.examples)
+
     def serving(self, known: Mapping[str, str]) -> dict[str, str]:
         """The task sentences that the trained encoder keeps: "image,text->image" -> sentence.
 

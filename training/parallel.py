@@ -106,15 +106,14 @@ class Group:
 
     def _joined(self, mine: Roles, counts: list[dict[str, int]], chunks: int) -> Roles:
         """The embeddings of all chunks in their order; those of other processes are constants here."""
-        here: list[tuple[list[dict[str, int]], Roles] | None] = [None] * self.size
+        own: tuple[list[dict[str, int]], Roles] = ([], {})
+        here = [own] * self.size
         distributed.all_gather_object(here, (counts, {role: rows.detach().cpu() for role, rows in mine.items()}))
         parts: dict[str, list[Tensor]] = {}
         begins: list[dict[str, int]] = [{} for _ in range(self.size)]
         for number in range(chunks):
             rank = number % self.size
-            found = here[rank]
-            assert found is not None
-            its_counts, rows = found
+            its_counts, rows = here[rank]
             for role, count in its_counts[number // self.size].items():
                 start = begins[rank].get(role, 0)
                 begins[rank][role] = start + count

@@ -326,6 +326,8 @@ def train(
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
     encoder = _encoder_to_train(config, data, init)
+    if held_out is not None and isinstance(data, Mixture) and (known := data.trained_on(held_out)):
+        log.warning("%d of %d held-out examples are trained on too", known, len(held_out.examples))
     measured = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
     trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())

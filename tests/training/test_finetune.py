@@ -1,4 +1,4 @@
-"""Training on triplets of one's own, as the command does it: it learns, goes on, refuses, and keeps what it was told."""
+"""Training on triplets of one's own, by the command: it learns, goes on, refuses, and keeps what it was told."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_world_can_be_a_share_beside_ones_own_data(shapes, start, tiny_folder,
         (["finetune", "--data", "jsonl:T"], "starts from an encoder: --init FOLDER"),
         (["finetune", "--data", "jsonl:T", "--init", "nobody"], "there is no encoder 'nobody'; shipped are:"),
         (["finetune", "--data", "jsonl:T", "--init", "X", "--world", "w"], "--world and --data are both given"),
-        (["finetune", "--data", "jsonl:T", "--init", "X", "--set", "vision_weight=0.3"], "vision_weight reads the facts"),
+        (["finetune", "--data", "jsonl:T", "--init", "X", "--set", "vision_weight=0.3"], "vision_weight reads"),
         (["finetune", "--data", "jsonl:gone.jsonl", "--init", "X"], "gone.jsonl does not exist"),
         (["finetune", "--data", "csv:T", "--init", "X"], "kinds: jsonl, mbeir"),
     ],

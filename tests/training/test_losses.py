@@ -12,7 +12,6 @@ from training.losses import (
     composition_preference,
     composition_regularisation,
     distill_kl,
-    false_negative_mask,
     info_nce,
     symmetric_info_nce,
 )
@@ -172,16 +171,6 @@ def test_distillation_with_padding_equals_the_short_list():
     assert student.grad.isfinite().all()
 
 
-def test_false_negatives_share_a_key_and_are_never_the_positive():
-    mask = false_negative_mask(torch.tensor([7, 8, 7]), torch.tensor([7, 8, 7, 9]), column(0, 1, 2))
-    assert mask.tolist() == [[False, False, True, False], [False] * 4, [True, False, False, False]]
-
-
-def test_a_copy_of_the_positive_is_no_negative_whatever_the_query_key():
-    mask = false_negative_mask(torch.tensor([-1]), torch.tensor([5, 5, 6]), column(0))
-    assert mask.tolist() == [[False, True, False]]
-
-
 def test_bf16_embeddings_are_scored_in_float32_also_under_autocast():
     query, candidate = unit_rows(4, seed=1).bfloat16(), unit_rows(4, seed=2).bfloat16()
     expected = info_nce(query.float(), candidate.float(), column(0, 1, 2, 3), 0.05)
@@ -217,5 +206,3 @@ def test_refusals_name_what_is_wrong():
         distill_kl(rows, rows[:, :2], 0.1)
     with pytest.raises(ValueError, match="without any candidate"):
         distill_kl(rows, rows, 0.1, torch.zeros(3, 6, dtype=torch.bool))
-    with pytest.raises(ValueError, match="one integer key per row"):
-        false_negative_mask(rows[:, 0], good, good)

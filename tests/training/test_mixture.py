@@ -87,6 +87,11 @@ def test_the_fingerprint_follows_data_and_shares(tiny_world):
     assert len(found) == 4 and mixture(one).fingerprint == mixture(source("a", name="one")).fingerprint
 
 
+def test_held_out_examples_that_are_trained_on_are_counted():
+    assert mixture(source("", "")).trained_on(source("", "", "")) == 2  # the third asks something else
+    assert mixture(source("")).trained_on(source("")) == 1
+
+
 def test_losses_that_read_scenes_need_some(tiny_world):
     config = replace(finetune(), attribute_weight=0.1, motion_weight=0.1)
     with pytest.raises(ConfigError, match="attribute_weight, motion_weight reads the facts of rendered scenes"):

@@ -78,6 +78,10 @@ class Source:
         file = _file(content)
         return "" if file is None else self.hashes[file]
 
+    def asked(self, example: Example) -> tuple[str, str, str]:
+        """What an example asks, whatever its files are called: picture, words, and what is searched."""
+        return self.content_hash(example.query), example.query.text or "", example.wanted
+
     @property
     def fingerprint(self) -> str:
         """sha256 over the annotation files, the media and what was taken: equal data give equal batches."""
@@ -237,16 +241,12 @@ def _fault(example: Example, candidates: Mapping[str, Content], broken: Mapping[
 
 def _with_shared_answers(examples: Sequence[Example], source: Source) -> list[Example]:
     """The examples, those that ask the same with each other's answers; no answer is a negative of its own query."""
-
-    def asked(example: Example) -> tuple[str, str, str]:
-        return source.content_hash(example.query), example.query.text or "", example.wanted
-
     answers: dict[tuple[str, str, str], dict[str, None]] = {}
     for example in examples:
-        answers.setdefault(asked(example), {}).update(dict.fromkeys(example.positives))
+        answers.setdefault(source.asked(example), {}).update(dict.fromkeys(example.positives))
     found = []
     for example in examples:
-        known = answers[asked(example)]
+        known = answers[source.asked(example)]
         negatives = tuple(did for did in dict.fromkeys(example.negatives) if did not in known)
         positives = tuple(dict.fromkeys((*example.positives, *known)))
         found.append(replace(example, positives=positives, negatives=negatives))
