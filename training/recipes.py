@@ -12,32 +12,42 @@ NOISE = 0.04  # share of their words with a typing error
 SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the `contrastive` / `mca` comparison
 
 
-def captions() -> TrainConfig:
-    """First stage: captions <-> pictures and passages, from random weights."""
+def vision() -> TrainConfig:
+    """First stage: the vision tower alone, from random weights; a step costs a quarter of any other."""
     return TrainConfig(
-        name="captions",
+        name="vision",
         steps=700,
-        programmes={"captions": 0.75, "passages": 0.25},
-        attribute_weight=0.5,
-        muon_rate=0.0,
-        typed=TYPED,
-        noise=NOISE,
+        warmup_steps=50,
+        programmes={"vision": 1.0},
+        vision_weight=1.0,
         light=0.2,
+        checkpoint_every=400,
     )
 
 
-def vision() -> TrainConfig:
-    """Second stage: the vision tower alone, from `captions`; all later stages start here."""
+def captions() -> TrainConfig:
+    """Second stage: captions and short queries <-> pictures and passages, from `vision`; the later ones start here."""
     return TrainConfig(
-        name="vision", steps=1200, programmes={"vision": 1.0}, vision_weight=1.0, light=0.2, checkpoint_every=400
+        name="captions",
+        steps=420,
+        warmup_steps=40,
+        programmes={"captions": 0.75, "passages": 0.25},
+        attribute_weight=0.5,
+        vision_weight=0.3,
+        typed=TYPED,
+        noise=NOISE,
+        light=0.2,
+        checkpoint_every=100,
     )
 
 
 def unified() -> TrainConfig:
-    """The default encoder: all tasks over whole families, from `vision`."""
+    """The default encoder: all tasks over whole families, also among candidates of other kinds, from `captions`."""
     return TrainConfig(
         name="unified",
-        steps=1100,
+        steps=1400,
+        warmup_steps=60,
+        temperature=0.045,
         attribute_weight=0.3,
         vision_weight=0.3,
         motion_weight=0.5,
@@ -45,6 +55,7 @@ def unified() -> TrainConfig:
         noise=NOISE,
         wrong_kinds=0.3,
         light=0.2,
+        checkpoint_every=100,
         programmes={
             "pictures": 0.34,
             "passages": 0.10,
@@ -80,7 +91,7 @@ def refine() -> TrainConfig:
 
 
 def contrastive() -> TrainConfig:
-    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train; from `vision`."""
+    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train; from `captions`."""
     return TrainConfig(
         name="contrastive",
         steps=200,
@@ -119,5 +130,5 @@ def finetune() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (captions, vision, unified, refine, contrastive, mca, finetune)
+    recipe.__name__: recipe for recipe in (vision, captions, unified, refine, contrastive, mca, finetune)
 }
