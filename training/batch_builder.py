@@ -21,7 +21,6 @@ from training.parallel import Group
 from training.truth import IDENTITY, KIND_BITS, CandidateKeys, QueryKeys, joined, key_of, kind_bits
 from umr.encoders.templates import MediaKind, Role
 from umr.errors import ConfigError
-from umr.types import Modality, Target
 
 EVERYTHING_SAID = np.ones(len(attributes.COLUMNS), bool)
 
@@ -44,7 +43,7 @@ class Row:
     scene: Scene
     words: str | None = None
     media: int | None = None
-    target: Target | None = None
+    target: str | None = None
     facts: object = None
     part: bool = False
 
@@ -54,7 +53,7 @@ class Rows(EncodedRows):
     """The rows of one role, in family order, with what was asked for and the modality of each."""
 
     rows: list[Row] = field(default_factory=list)
-    kinds: list[Modality] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
     @property
     def scenes(self) -> list[Scene]:
@@ -224,9 +223,10 @@ class Draft:
         chunks, places = chunked(self.tokenise, self.media, self.roles)
         codes = {name: rows.codes() for name, rows in self.roles.items()}
         shown = sorted(zip(self.media, self.shows, strict=True), key=lambda pair: pair[0].chunk)
-        for what, is_seen in (("vision", lambda frames: len(frames) == 1), ("motion", lambda frames: len(frames) > 1)):
-            seen = [attributes.codes(scene) for medium, scene in shown if is_seen(medium.frames)]
-            codes |= {what: np.stack(seen)} if seen else {}
+        for what, moving in (("vision", False), ("motion", True)):
+            seen = [attributes.codes(scene) for medium, scene in shown if (len(medium.frames) > 1) == moving]
+            if seen:
+                codes[what] = np.stack(seen)
         return TrainBatch(
             programme=programme,
             chunks=chunks,

@@ -73,7 +73,7 @@ class Mixture:
 
     def record(self) -> list[dict[str, Any]]:
         """What a training record keeps: plain JSON."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for part in self.parts:
             if isinstance(part.data, Source):
                 rows.append({**part.data.record(), "share": part.share})
@@ -170,6 +170,6 @@ def load_mixture(specs: Sequence[DataSpec], media_folder: Path) -> Mixture:
         raise ConfigError("name the data to train on: --data KIND:PATH, such as --data jsonl:mine.jsonl")
     parts = []
     for spec in specs:
-        data = load_world(Path(spec.path)) if spec.kind == "world" else load_source(spec, media_folder)
+        data: Source | World = load_world(Path(spec.path)) if spec.kind == "world" else load_source(spec, media_folder)
         parts.append(Part(data=data, share=spec.share))
     return Mixture(parts=tuple(parts))

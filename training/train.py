@@ -328,7 +328,7 @@ def train(
     encoder = _encoder_to_train(config, data, init)
     if held_out is not None and isinstance(data, Mixture) and (known := data.trained_on(held_out)):
         log.warning("%d of %d held-out examples are trained on too", known, len(held_out.examples))
-    measured = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
+    measured: dict[str, Any] = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
     trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
     log.info("%s: %.2f M parameters, %s, %d steps", config.name, total / 1e6, _told(data), config.steps)
@@ -427,7 +427,7 @@ def main(arguments: list[str] | None = None) -> int:
             config = replace(config, name=options.out.name)
         _check_options(options, config)
         media = cache_root() / "media"
-        data = (
+        data: World | Mixture = (
             load_mixture(parse_all(options.data), media)
             if options.data
             else load_world(options.world or cache_root() / "world")

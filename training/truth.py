@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from umr.errors import MismatchError
-from umr.types import KINDS, Target
+from umr.types import KINDS
 
 #: Modality of a candidate -> its bit; a query allows one of them, or several.
 KIND_BITS: dict[str, int] = {kind.modality: 1 << place for place, kind in enumerate(KINDS)}
@@ -38,7 +38,7 @@ def key_of_hash(digest: str) -> int:
     return int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True) or 1 if digest else 0
 
 
-def kind_bits(wanted: Target) -> int:
+def kind_bits(wanted: str) -> int:
     """The bits of the kinds that a search for `wanted` allows."""
     return ANY_KIND if wanted == "all" else KIND_BITS[wanted]
 
