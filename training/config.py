@@ -34,6 +34,7 @@ class TrainConfig:
     network: dict[str, int] = field(default_factory=dict)  # sizes that differ from build_small's
     seed: int = 0
     steps: int = 1000
+    stop_after: int = 0  # ends the run after so many of them, at the rate that it has then; 0: after all
     programmes: dict[str, float] = field(default_factory=lambda: {"pictures": 1.0})
     batch: Literal["families", "random"] = "families"
     families_per_batch: int = 48
@@ -79,6 +80,8 @@ class TrainConfig:
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.stop_after <= self.steps:
+            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
         if self.init and self.network:
             raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
 

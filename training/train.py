@@ -216,7 +216,8 @@ class Trainer:
 
     def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
         """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
-        now, then = ({**config, "init": None} for config in (record_config(self.config), saved["config"]))
+        theirs = {"init": None, "stop_after": None}  # where a run may end is no part of what its steps are
+        now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
         if now != then:
             changed = sorted(key for key in now | then if now.get(key) != then.get(key))
             raise ConfigError(
@@ -233,7 +234,7 @@ class Trainer:
 
 def run(trainer: Trainer, checkpoints: Path) -> float:
     """All steps, from the newest checkpoint where there is one; returns the seconds spent on them by every process."""
-    config = trainer.config
+    config, last = trainer.config, trainer.config.stop_after or trainer.config.steps
     first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
     if first:
         log.info("resumed after step %d", first)
@@ -242,9 +243,9 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
     count: dict[str, int] = {}
     with ThreadPoolExecutor(1) as pool:  # the next batch is written while this one is computed
         waiting = pool.submit(trainer.builder.build, first)
-        for number in range(first, config.steps):
+        for number in range(first, last):
             batch = waiting.result()
-            if number + 1 < config.steps:
+            if number + 1 < last:
                 waiting = pool.submit(trainer.builder.build, number + 1)
             for term, value in trainer.step(number, batch).items():
                 sums[term] = sums.get(term, 0.0) + value
@@ -252,19 +253,19 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
             done = number + 1
             spent = time.perf_counter() - started
             trainer.seconds = before + spent
-            if trainer.group.rank == 0 and (done % config.log_every == 0 or done == config.steps):
+            if trainer.group.rank == 0 and (done % config.log_every == 0 or done == last):
                 per_step = spent / (done - first)
                 terms = "  ".join(f"{term} {sums[term] / count[term]:.3g}" for term in sums)
                 log.info(
                     "step %d/%d  %.2f s/step  %.0f min left  %s",
                     done,
-                    config.steps,
+                    last,
                     per_step,
-                    per_step * (config.steps - done) / 60,
+                    per_step * (last - done) / 60,
                     terms,
                 )
                 sums, count = {}, {}
-            if trainer.group.rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
+            if trainer.group.rank == 0 and (done % config.checkpoint_every == 0 or done == last):
                 trainer.save_checkpoint(checkpoints, done)
     return trainer.seconds
 

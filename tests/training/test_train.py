@@ -109,6 +109,20 @@ def test_resumed_run_has_the_same_next_loss(tiny_world, small_encoder, tmp_path)
     assert [second.step(n, second.builder.build(n))["loss"] for n in (2, 3)] == losses[2:]
 
 
+def test_a_run_that_was_stopped_on_purpose_goes_on_as_if_it_never_had(tiny_world, small_encoder, tmp_path):
+    whole, stopped = (Trainer(replace(DEBUG, steps=3), tiny_world, small_encoder()) for _ in range(2))
+    run(whole, tmp_path / "whole")
+    stopped.config = replace(stopped.config, stop_after=1)
+    run(stopped, tmp_path / "stopped")
+    again = Trainer(replace(DEBUG, steps=3), tiny_world, small_encoder())
+    assert again.load_checkpoint(tmp_path / "stopped") == 1
+    run(again, tmp_path / "stopped")
+    for one, other in zip(whole.encoder.parameters(), again.encoder.parameters(), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(ConfigError, match="stop_after is 4; legal: 0 to steps, which is 3"):
+        replace(DEBUG, steps=3, stop_after=4)
+
+
 def test_checkpoint_of_another_world_or_other_starting_weights_is_refused(tiny_world, small_encoder, tmp_path):
     first = Trainer(DEBUG, tiny_world, small_encoder(0))
     first.save_checkpoint(tmp_path / "c", 0)

@@ -16,7 +16,7 @@ import numpy as np
 
 from training.catalogue import edit_text, text, typed
 from training.catalogue.edits import COMPANION_KINDS, COMPOUND, Edit, between
-from training.catalogue.free import grades, range_of, sensible_edit
+from training.catalogue.free import GRADES, grades, range_of, sensible_edit
 from training.catalogue.grid import GridSizes, Group
 from training.catalogue.phrases import Phrasing
 from training.catalogue.pool import Pool, Sizes
@@ -365,8 +365,12 @@ class _Asker:
             if not found.any() or (row.scene, edit) in asked:
                 continue
             asked.add((row.scene, edit))
+            # loose answers are many: they are listed where there is no better one
+            least = min(int(found.max()), GRADES["kept"])
             graded = {
-                rows[number].did: int(found[number]) for number in np.argsort(-found, kind="stable") if found[number]
+                rows[number].did: int(found[number])
+                for number in np.argsort(-found, kind="stable")
+                if found[number] >= least
             }
             best = [did for did, grade in graded.items() if grade == max(graded.values())]
             line = edit_text.phrase(edit, row.scene, rng)

@@ -36,7 +36,7 @@ from umr.shipped import LICENCE
 
 DATASET_ID = 100
 FRAMES, FPS = 24, 12
-QUALITY = {"images": 60, "queries": 60}
+QUALITY = {"images": 54, "queries": 52}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
 WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
@@ -148,7 +148,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         ids = [f"{DATASET_ID}:{number + place}" for place in range(len(asks))]
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
-        write_lines(folder / files[-2], [_query(task, qid, ask) for qid, ask in zip(ids, asks, strict=True)])
+        write_lines(folder / files[-2], [_query(task, qid, ask, part) for qid, ask in zip(ids, asks, strict=True)])
         write_text(
             folder / files[-1],
             "".join(
@@ -264,11 +264,11 @@ def _candidate(row: Row, hashes: dict[str, str]) -> dict[str, Any]:
     return fields | {"video_path": row.media} if is_clip else fields
 
 
-def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
+def _query(task: str, qid: str, ask: Ask, part: str) -> dict[str, Any]:
     """The query's row.
 
     Its "group" is what intervals resample; "family" says the same inside the source, for readers of M-BEIR's fields
-    alone.
+    alone. As in M-BEIR, a query of the test lists no negatives.
     """
     asked = ask.typed.to_json() if ask.typed else None
     content: dict[str, Any] = asked or {"scene" if ask.edit is None else "reference": _brief(ask.scene)}
@@ -284,7 +284,7 @@ def _query(task: str, qid: str, ask: Ask) -> dict[str, Any]:
         "query_modality": WORDS[task.split("2")[0]],
         "query_src_content": json.dumps(content, separators=(",", ":")),
         "pos_cand_list": ask.relevant,
-        "neg_cand_list": ask.hard,
+        "neg_cand_list": [] if part == "test" else ask.hard,
         "task_id": TASK_IDS[task],
         "group": ask.group,
     }
