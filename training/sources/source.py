@@ -228,7 +228,7 @@ def _fault(example: Example, candidates: Mapping[str, Content], broken: Mapping[
         return f"the candidate {missing[0]!r} is not there"
     files = [_file(content) for content in (example.query, *(candidates[did] for did in example.positives))]
     files += [_file(candidates[did]) for did in example.negatives]
-    wrong = next((broken[file] for file in files if file in broken), None)
+    wrong = next((broken[file] for file in files if file is not None and file in broken), None)
     if wrong is not None:
         return wrong
     if example.query.modality not in KIND_OF:
