@@ -108,6 +108,7 @@ QUICK_WORLDS = {
 }
 QUICK = {
     "steps": 2,
+    "stop_after": 0,
     "warmup_steps": 1,
     "families_per_batch": 6,
     "bf16": False,  # at this size it costs more than it saves
