@@ -47,17 +47,19 @@ def steps(name: str, root: Path, validation: Path) -> list[Step]:
     Returns:
         The commands.
     """
+    default = name == DEFAULT_ENCODER
     own, theirs = root / name, validation / "indexes" / name
     encoder, tuned = str(own / "encoder"), str(own / "reports" / "vector_sum.json")
     made = {
         "index": ("umr", "index", str(root / "media" / BUNDLED), "--encoder", encoder, "--out", str(own / BUNDLED)),
         "validation index": ("umr", "index", str(validation), "--encoder", encoder, "--out", str(theirs)),
         "vector sum": ("umr", "evaluate", "--index", str(theirs), "--tune-vector-sum", tuned),
-        "evaluate": ("umr", "evaluate", "--encoder", name, "--store"),
+        # only the default encoder was trained to tell kinds apart: the others are asked in the local pool alone
+        "evaluate": ("umr", "evaluate", "--encoder", name, "--store", *(() if default else ("--pool", "local"))),
         "drift": ("umr", "drift", "--encoder", name),
         "verdicts": ("umr.eval.verdicts", "--encoder", name, "--index", str(theirs)),
     }
-    if name == DEFAULT_ENCODER:
+    if default:
         made |= {"examples": ("umr.ui.examples",), "golden": ("tests.golden.rewrite",)}
     return [Step(name=step, command=command) for step, command in made.items()]
 
@@ -100,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong = sorted(set(options.skip) - {step.name for step in made})
         if wrong:
             raise ConfigError(f"--skip {', '.join(wrong)}: no such step; there are {', '.join(s.name for s in made)}")
+        if "evaluate" not in options.skip:  # of other splits, or other weights
+            for name in options.names:
+                shutil.rmtree(root / name / "reports", ignore_errors=True)
         for step in made:
             if step.name not in options.skip:
                 run(step)

@@ -17,8 +17,8 @@ from umr.search import Searcher
 from umr.types import Run
 
 #: Hits kept of each variant: at least as deep as the columns of the report look.
-DEPTHS = {"composed": DEPTH, "picture": 5, "text": 5, "sum": 1}
-DECIMALS = 4  # of stored scores, for their size; the ranks that the measures read are written beside them
+DEPTHS = {"composed": DEPTH, "picture": 1, "text": 1, "sum": 1}
+DECIMALS = 3  # of stored scores, for their size; the ranks that the measures read are written beside them
 
 
 def store(
