@@ -80,6 +80,13 @@ def take(source: Path, target: Path) -> None:
     waiting.replace(target)
 
 
+def forget(reports: Path) -> None:
+    """Remove stored rows, runs and diagnoses: they may be of splits that there are no more, or of other weights."""
+    shutil.rmtree(reports / "runs", ignore_errors=True)
+    for file in [*reports.glob("diagnosis.*.json"), reports / "report.json"]:
+        file.unlink(missing_ok=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
     parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__.splitlines()[0])
@@ -102,9 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong = sorted(set(options.skip) - {step.name for step in made})
         if wrong:
             raise ConfigError(f"--skip {', '.join(wrong)}: no such step; there are {', '.join(s.name for s in made)}")
-        if "evaluate" not in options.skip:  # of other splits, or other weights
+        if "evaluate" not in options.skip:
             for name in options.names:
-                shutil.rmtree(root / name / "reports", ignore_errors=True)
+                forget(root / name / "reports")
         for step in made:
             if step.name not in options.skip:
                 run(step)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.publish import Step, main, run, steps, take
+from training.publish import Step, forget, main, run, steps, take
 from umr.cli.parser import parser
 from umr.errors import ConfigError
 from umr.shipped import DEFAULT_ENCODER
@@ -35,6 +35,14 @@ def test_new_weights_replace_the_old_ones_whole(tmp_path):
             (folder / name).write_text(folder.name)
     take(made, shipped)
     assert {path.name: path.read_text() for path in shipped.iterdir()} == {"encoder.json": "made", "model": "made"}
+
+
+def test_what_was_measured_before_goes_and_what_was_calibrated_stays(tmp_path):
+    (tmp_path / "runs").mkdir()
+    for name in ("runs/it2i.gone.composed.run.gz", "diagnosis.it2i.gone.json", "report.json", "verdicts.json"):
+        (tmp_path / name).write_text("")
+    forget(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["verdicts.json"]
 
 
 def test_a_folder_without_an_encoder_replaces_nothing(tmp_path):
