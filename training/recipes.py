@@ -69,9 +69,23 @@ def unified() -> TrainConfig:
 
 
 def refine() -> TrainConfig:
-    """A last short stretch of `unified`, from the rate at which that was stopped to almost none; from `unified`."""
+    """A last short stretch of `unified`, from the rate at which that was stopped to almost none; from `unified`.
+
+    Without attribute heads: each stage begins with new ones, which so few steps at so low a rate would not teach.
+    """
+    programmes = {name: share for name, share in unified().programmes.items() if name != "motion"}
     return replace(
-        unified(), steps=100, warmup_steps=5, muon_rate=2.5e-3, learning_rate=2.5e-4, temperature=0.033, seed=1
+        unified(),
+        steps=100,
+        warmup_steps=5,
+        muon_rate=2.5e-3,
+        learning_rate=2.5e-4,
+        temperature=0.033,
+        seed=1,
+        programmes=programmes,
+        attribute_weight=0.0,
+        vision_weight=0.0,
+        motion_weight=0.0,
     )
 
 
