@@ -102,7 +102,8 @@ def test_free_edits_are_graded_by_what_the_answer_keeps(plan):
     for ask in plan.queries["it2i", "free"]:
         assert own[ask.media] == ask.scene, "the reference is a picture of the collection itself"
         wanted = {did: spelt_out(ask.scene, ask.edit, scene) for did, scene in images.items()}
-        assert ask.grades == {did: grade for did, grade in wanted.items() if grade}
+        least = min(max(wanted.values()), 2)  # loose answers are listed where there is no better one
+        assert ask.grades == {did: grade for did, grade in wanted.items() if grade >= least}
         assert ask.relevant and all(ask.grades[did] == max(ask.grades.values()) for did in ask.relevant)
         exact += 4 in ask.grades.values()
     assert 0 < exact < len(plan.queries["it2i", "free"])

@@ -22,6 +22,7 @@ STEPS = {
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",
+    "finetune": "captions",
 }
 
 
