@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umr.errors import ConfigError, UMRError
-from umr.shipped import BUNDLED, DEFAULT_ENCODER, available, default_root
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root
 
 log = logging.getLogger("training")
 
@@ -90,7 +90,7 @@ def forget(reports: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
     parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(available())}")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a folder of indexes/ that has an encoder")
     parser.add_argument("--validation", type=Path, required=True, metavar="V", help="queries to tune and calibrate on")
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="new weights of the one NAME")
     parser.add_argument("--skip", nargs="*", default=[], metavar="STEP", help="leave out, such as: evaluate")
@@ -98,9 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         root = default_root()
-        unknown = sorted(set(options.names) - set(available()))
+        there = sorted(folder.parent.name for folder in root.glob("*/encoder"))  # with an index yet or not
+        unknown = sorted(set(options.names) - set(there))
         if unknown:
-            raise ConfigError(f"{', '.join(unknown)}: no shipped encoder; there are {', '.join(available())}")
+            raise ConfigError(f"{', '.join(unknown)}: no shipped encoder; there are {', '.join(there)}")
         if options.source and len(options.names) > 1:
             raise ConfigError("--from is for one NAME: publish the others on their own")
         if options.source:
