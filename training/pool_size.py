@@ -137,7 +137,7 @@ def _curve_of(searcher: Searcher, judged: Judged, added: FlatIndex) -> list[Row]
     queries = searcher.encoder.encode_queries(judged.queries)
     excluded = {query.query_id: searcher.excluded(query) for query in judged.queries}
     found = retrieve(searcher, queries, judged, excluded)
-    pool = judged.pool or searcher.collection.pool(judged.queries[0].target_modality)
+    pool = judged.candidates or searcher.collection.pool(judged.queries[0].target_modality)
     size = len(searcher.collection if pool is None else pool)
     rows: list[Row] = []
     for count in steps(len(added)):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umr.errors import ConfigError, UMRError
-from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, repository_root
 
 log = logging.getLogger("training")
 
@@ -106,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError("--from is for one NAME: publish the others on their own")
         if options.source:
             take(options.source, root / options.names[0] / "encoder")
-        made = [step for name in options.names for step in steps(name, root, options.validation)]
+        shown = root.relative_to(repository_root())  # an index keeps its command: without this machine's folders
+        made = [step for name in options.names for step in steps(name, shown, options.validation.absolute())]
         wrong = sorted(set(options.skip) - {step.name for step in made})
         if wrong:
             raise ConfigError(f"--skip {', '.join(wrong)}: no such step; there are {', '.join(s.name for s in made)}")
@@ -130,7 +131,7 @@ def run(step: Step) -> None:
     """
     began = time.monotonic()
     log.info("%s: python -m %s", step.name, " ".join(step.command))
-    done = subprocess.run([sys.executable, "-m", *step.command], check=False)
+    done = subprocess.run([sys.executable, "-m", *step.command], check=False, cwd=repository_root())
     if done.returncode:
         raise ConfigError(f"{step.name} ended with {done.returncode}: mend what it says, then go on with --skip")
     log.info("%s: %.0f s", step.name, time.monotonic() - began)

@@ -118,7 +118,7 @@ def test_the_two_clips_that_ended_the_process_cost_a_sentence_or_give_frames(dec
             assert name in str(error)
         with pytest.raises(MediaError, match=name):
             decoder.frames(tmp_path / name, 8, reader="decord")
-    assert decoder.frames(BUNDLED / "00000.mp4", 8).shape == (8, 192, 192, 3)
+    assert decoder.frames(BUNDLED / "00000.mp4", 8).shape == (8, 112, 112, 3)
 
 
 def test_workers_are_kept_replaced_after_their_clips_and_gone_after_close():

@@ -8,12 +8,13 @@ import pytest
 
 from umr.bench.readme_tables import PAIR
 from umr.encoders.card import CARD_NAME, card
-from umr.encoders.caveats import CIRCULAR, UNEQUAL, UNEQUAL_DATA, concerns
+from umr.encoders.caveats import CIRCULAR, EARLIER_CATALOGUE, UNEQUAL, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import read_config
 from umr.eval.reports import read_stored
 from umr.index.manifest import IndexManifest
 from umr.shipped import default_root, index_folder, repository_root
 from umr.ui.benchmarks import actions as benchmarks
+from umr.ui.benchmarks import html as benchmarks_html
 from umr.ui.compare import actions as compare
 from umr.ui.compare import html as compare_html
 from umr.ui.diagnose import actions as diagnose
@@ -39,6 +40,16 @@ def test_the_card_says_it_of_the_encoders_that_it_concerns(name):
     told = (folder / CARD_NAME).read_text("utf-8")
     assert (UNEQUAL_DATA in told and CIRCULAR in told) is shipped(name)
     assert UNEQUAL_DATA not in card(read_config(folder), None)
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_card_benchmarks_and_readme_say_whose_training_held_scenes_of_the_test(name):
+    older = is_earlier(PRINTS[name])
+    assert (EARLIER_CATALOGUE in (default_root() / name / "encoder" / CARD_NAME).read_text("utf-8")) is older
+    shown = benchmarks_html.tables([read_stored(name, index_folder(name))], "success@1")
+    assert (EARLIER_CATALOGUE in shown) is older
+    told = " ".join((repository_root() / "README.md").read_text("utf-8").split())
+    assert "1,810 of the 4,804 scenes" in told or not older
 
 
 def test_benchmarks_compare_and_diagnose_say_it_with_the_stored_numbers():

@@ -15,7 +15,7 @@ from typing import Any
 
 from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
-from umr.encoders.caveats import CIRCULAR, UNEQUAL_DATA, concerns
+from umr.encoders.caveats import CIRCULAR, EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import EncoderConfig, read_config
 from umr.errors import ConfigError, UMRError
 from umr.shipped import LICENCE
@@ -165,7 +165,8 @@ def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[st
     catalogue = "- It was trained on the rendered home-goods catalogue alone"
     own = ", which is all that it knows: it is not meant for photographs, faces or documents."
     unequal = [f"- {UNEQUAL_DATA} {CIRCULAR}"] if concerns([config.fingerprint()]) else []
-    return [catalogue + ("." if config.revision else own), *unequal, *told]
+    earlier = [f"- {EARLIER_CATALOGUE}"] if is_earlier(config.fingerprint()) else []
+    return [catalogue + ("." if config.revision else own), *earlier, *unequal, *told]
 
 
 def main(folders: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umr.encoders.caveats import UNEQUAL_DATA, concerns
+from umr.encoders.caveats import EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
@@ -67,6 +67,8 @@ def tables(stored: Sequence[Stored], column: str) -> str:
         for one in stored
         if not one.current
     )
+    earlier = ", ".join(one.name for one in stored if is_earlier(one.report["encoder"]))
+    stale += f'<p class="u-notice"><span>{escape(f"{earlier}: {EARLIER_CATALOGUE}")}</span></p>' if earlier else ""
     heads = f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
     blocks = []
