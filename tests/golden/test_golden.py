@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from tests.golden.rewrite import STORED, TASKS, golden
 from umr.bench import readme_tables
 from umr.eval.evaluate import evaluate
-from umr.eval.reports import read_report, reports_folder
+from umr.eval.pools import matching
+from umr.eval.reports import key_of, read_report, reports_folder
 from umr.eval.scores import COLUMNS
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
@@ -38,18 +40,21 @@ def test_an_index_holds_together_and_its_encoder_still_makes_its_vectors(name):
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_a_report_is_of_the_shipped_encoder_and_collection(name):
+def test_a_report_is_of_the_shipped_encoder_and_collection(name, benchmark_root):
     report, manifest = read_report(reports_folder(name)), IndexManifest.read(index_folder(name))
     assert (report["encoder"], report["collection"]) == (manifest.encoder, manifest.collection)
-    assert len(report["rows"]) == 10 + 3 * 6
-    assert all(row["n"] >= (500 if row["split"] == "ind" else 300) for row in report["rows"])
+    pools = Counter(row["pool"] for row in report["rows"])
+    assert pools["local"] == len(matching(benchmark_root, None, None, "local"))
+    # ten tasks, typed and free, and the three that ask for any kind; only the default encoder is asked in this pool
+    assert pools["global"] == (15 if name == DEFAULT_ENCODER else 0)
+    assert all(row["n"] >= (400 if row["split"] == "ind" else 190) for row in report["rows"])
 
 
 def test_a_stored_row_equals_a_fresh_evaluation(shipped, benchmark_root):
     """Two queries of difference are allowed: another processor rounds otherwise, and near ties change places."""
     fresh = evaluate(shipped, benchmark_root, "it2i", "phrasing")
     rows = read_report(reports_folder(DEFAULT_ENCODER))["rows"]
-    stored = next(row for row in rows if (row["task"], row["split"]) == ("it2i", "phrasing"))
+    stored = next(row for row in rows if key_of(row) == ("it2i", "phrasing", "local"))
     assert stored["n"] == fresh["n"]
     parts = [f"{part}_success@1" for part in ("picture_only", "text_only", "vector_sum")]
     for column in (*COLUMNS, *parts, "unimodal_wins"):

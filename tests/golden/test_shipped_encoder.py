@@ -55,8 +55,8 @@ def test_a_later_token_moves_earlier_states(shipped):
 
 
 def family_of(scene: dict) -> str:
-    """What the clips of one family share: the scene without its action and without the colour that some change into."""
-    return json.dumps({key: value for key, value in scene.items() if key not in ("action", "colour")}, sort_keys=True)
+    """What the clips of one family share: the scene without its action."""
+    return json.dumps({key: value for key, value in scene.items() if key != "action"}, sort_keys=True)
 
 
 def edit_kinds(root) -> list[str]:
@@ -66,11 +66,15 @@ def edit_kinds(root) -> list[str]:
 
 @pytest.fixture(scope="module")
 def actions(shipped, benchmark_root):
-    """(query, wanted clip) of every action edit, and {clip: the clips of its family}."""
+    """(query, wanted clip) of every action edit, and {clip: the clips of its family}.
+
+    A change of colour is left out: a frame near its end shows a colour that no other clip of the family has.
+    """
     groups = defaultdict(list)
     for candidate in shipped.collection:
-        if candidate.content.modality == "video":
-            groups[family_of(json.loads(candidate.source)["scene"])].append(candidate.candidate_id)
+        scene = json.loads(candidate.source)["scene"] if candidate.content.modality == "video" else {}
+        if scene and scene["action"]["kind"] != "changes colour":
+            groups[family_of(scene)].append(candidate.candidate_id)
     families = {candidate_id: own for own in groups.values() for candidate_id in own if len(own) > 1}
     judged = load(benchmark_root, "it2v", "ind")
     asked = [
