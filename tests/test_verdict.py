@@ -11,6 +11,7 @@ from tests.conftest import judge_scores, made_verdicts
 from umr import shipped
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
+from umr.encoders.templates import task_key
 from umr.errors import ConfigError
 from umr.eval.reports import beside
 from umr.index.index import build_index
@@ -22,7 +23,6 @@ from umr.verdict import (
     WEAK_FIRST,
     find_verdicts,
     read_verdicts,
-    search_name,
     verdicts_file,
     write_verdicts,
 )
@@ -67,9 +67,9 @@ def test_what_was_not_calibrated_gets_no_verdict():
 
 
 def test_a_search_is_named_as_encoders_name_their_instructions():
-    assert search_name(ask(target="all")) == "text->all"
+    assert task_key(ask(target="all")) == "text->all"
     picture = Query(query_id="q", content=Content(image="a.png", text=" "), target_modality="image")
-    assert search_name(picture) == "image->image"
+    assert task_key(picture) == "image->image"
 
 
 def test_every_hit_of_a_search_has_its_match_and_a_weak_best_one_is_told(searcher):

@@ -56,13 +56,12 @@ def cached_backward(
     # second forward would give them no gradient (pytorch issue 112583).
     torch.clear_autocast_cache()
 
-    roles = list(dict.fromkeys(role for part in parts for role in part))
-    leaves = {role: torch.cat([part[role] for part in parts if role in part]).requires_grad_() for role in roles}
+    leaves = {role: rows.requires_grad_() for role, rows in joined(parts).items()}
     value = _scalar(loss(leaves))
     value.backward()
 
     after_loss = _RandomState.now()
-    begin = dict.fromkeys(roles, 0)
+    begin = dict.fromkeys(leaves, 0)
     for chunk, state, part in zip(chunks, states, parts, strict=True):
         cached = {}
         for role, rows in part.items():
@@ -74,6 +73,12 @@ def cached_backward(
         _push_through(forward(chunk), cached)
     after_loss.restore()
     return value.detach(), {role: leaf.detach() for role, leaf in leaves.items()}
+
+
+def joined(parts: Sequence[Roles]) -> Roles:
+    """The rows of each role in the order of the parts, which need not all have it."""
+    roles = dict.fromkeys(role for part in parts for role in part)
+    return {role: torch.cat([part[role] for part in parts if role in part]) for role in roles}
 
 
 @dataclass(frozen=True, slots=True)

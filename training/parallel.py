@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from training.grad_cache import Roles, cached_backward
+from training.grad_cache import Roles, cached_backward, joined
 
 Chunk = TypeVar("Chunk")
 
@@ -98,9 +98,7 @@ class Group:
         mine = [chunks[number] for number in own]
         if cached and mine:
             return cached_backward(counted, mine, over_all)[0]
-        parts = [counted(chunk) for chunk in mine]
-        roles = dict.fromkeys(role for part in parts for role in part)
-        value = over_all({role: torch.cat([part[role] for part in parts if role in part]) for role in roles})
+        value = over_all(joined([counted(chunk) for chunk in mine]))
         value.backward()
         return value.detach()
 

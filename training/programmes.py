@@ -26,7 +26,6 @@ from training.parallel import Group
 from umr.errors import ConfigError
 from umr.types import Target
 
-OPEN_KINDS = ("negation", "relative")  # edits that more than one scene satisfies
 STILL_SAID = np.array([not name.startswith("action") for name in attributes.COLUMNS])  # what a still picture fixes
 
 STILL_KINDS = ("picture", "passage", "entry")  # in which a still's scene can be a candidate
@@ -469,7 +468,7 @@ def _ways_of_typed(query: typed.TypedQuery) -> list[np.ndarray]:
 
 def _ways_of_edit(edit: edits.Edit, reference: Scene) -> list[np.ndarray]:
     """What an edit that more than one scene satisfies allows; nothing for the others, whose target is the one."""
-    if edit.kind not in OPEN_KINDS:
+    if edit.kind not in edits.OPEN_KINDS:
         return []
     return [attributes.allowing(attributes.bits(attributes.codes(reference)), edit.allowed(reference))]
 

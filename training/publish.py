@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umr.errors import ConfigError, UMRError
-from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, repository_root
+from umr.shipped import BUNDLED, DEFAULT_ENCODER, REPORTS, default_root, repository_root
 
 log = logging.getLogger("training")
 
@@ -49,7 +49,7 @@ def steps(name: str, root: Path, validation: Path) -> list[Step]:
     """
     default = name == DEFAULT_ENCODER
     own, theirs = root / name, validation / "indexes" / name
-    encoder, tuned = str(own / "encoder"), str(own / "reports" / "vector_sum.json")
+    encoder, tuned = str(own / "encoder"), str(own / REPORTS / "vector_sum.json")
     made = {
         "index": ("umr", "index", str(root / "media" / BUNDLED), "--encoder", encoder, "--out", str(own / BUNDLED)),
         "validation index": ("umr", "index", str(validation), "--encoder", encoder, "--out", str(theirs)),
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigError(f"--skip {', '.join(wrong)}: no such step; there are {', '.join(s.name for s in made)}")
         if "evaluate" not in options.skip:
             for name in options.names:
-                forget(root / name / "reports")
+                forget(root / name / REPORTS)
         for step in made:
             if step.name not in options.skip:
                 run(step)

@@ -6,7 +6,6 @@ the rules cannot read for sure is not claimed. Not how facts are shown, and no m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection as Group
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from umr import formats
 from umr.types import Candidate
 
 Facts = Mapping[str, Any]
@@ -67,12 +67,7 @@ _TOKEN = re.compile(r"[^\W_]+")
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
     """What the collection states about an item: the object `scene` of its source, or the source itself; {} for none."""
-    if not candidate.source.startswith("{"):
-        return {}
-    try:
-        source = json.loads(candidate.source)
-    except (ValueError, RecursionError):
-        return {}
+    source = formats.facts_of(candidate.source)
     scene = source.get("scene", source)
     return scene if isinstance(scene, dict) else {}
 

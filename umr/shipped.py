@@ -13,6 +13,8 @@ BUNDLED = "catalogue"
 DEFAULT_ENCODER = "unified"
 #: The file that makes a folder a finished index, and the one that makes it an encoder; each is written last.
 MANIFEST, CONFIG_NAME = "manifest.json", "encoder.json"
+#: The folder beside an index that keeps what was measured of its encoder.
+REPORTS = "reports"
 #: How a name starts that is a repository of the Hugging Face Hub.
 HUB = "hub:"
 #: SPDX name of the licence of this repository (LICENSE), and of what it renders and trains.

@@ -16,11 +16,12 @@ from typing import Any
 
 from umr import shipped
 from umr.disk import atomic_write
+from umr.encoders.templates import task_key
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import Content, Match, MatchWord, Query, Result
 
-FOLDER, FILE = "reports", "verdicts.json"
+FILE = "verdicts.json"
 WORDS: tuple[MatchWord, ...] = ("strong", "fair", "weak")
 REMEDY = "python -m umr.eval.verdicts --encoder NAME --index DIR"
 
@@ -188,7 +189,7 @@ class Verdicts:
             results: what it found.
             moved: the arithmetic on its vector.
         """
-        limits = self.searches.get(search_name(query))
+        limits = self.searches.get(task_key(query))
         if limits is None or query.instruction or moved.moves_query(query):
             return list(results)
         weak = Match("weak", unlike=True) if self.unlike(query.content) else None
@@ -220,13 +221,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %".replace(".0 ", " ")
 
 
-def search_name(query: Query) -> str:
-    """What a query asks and searches, as encoders name their instructions: "image,text->image"."""
-    content = query.content
-    blank = content.text is not None and not content.text.strip() and content.image is not None
-    return f"{'image' if blank else content.modality}->{query.target_modality}"
-
-
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case; numbers and signs are none."""
     return _WORD.findall(text.lower().replace("\u2019", "'"))
@@ -234,7 +228,7 @@ def words_of(text: str) -> list[str]:
 
 def verdicts_file(index_folder: str | Path) -> Path:
     """Where the verdicts of an index's encoder lie: beside the index, in reports/verdicts.json."""
-    return Path(index_folder).parent / FOLDER / FILE
+    return Path(index_folder).parent / shipped.REPORTS / FILE
 
 
 def find_verdicts(index_folder: str | Path | None, encoder_name: str, encoder: str) -> Verdicts | None:

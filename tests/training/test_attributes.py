@@ -8,7 +8,7 @@ import torch
 from training import attributes
 from training.catalogue import edits, typed
 from training.catalogue.scene import random_scene
-from training.programmes import OPEN_KINDS, _ways_of_edit, _ways_of_typed
+from training.programmes import _ways_of_edit, _ways_of_typed
 from training.truth import CandidateKeys, QueryKeys, false_negative_mask
 
 
@@ -36,7 +36,7 @@ def test_the_bits_of_an_open_edit_allow_exactly_what_satisfies_it():
     right = 0
     for number in range(60):
         reference = random_scene(rng)
-        edit = edits.propose(rng, reference, OPEN_KINDS[number % len(OPEN_KINDS)])
+        edit = edits.propose(rng, reference, edits.OPEN_KINDS[number % len(edits.OPEN_KINDS)])
         scenes = [reference, *edits.targets(reference, edit), *(random_scene(rng) for _ in range(5))]
         expected = [edit.matches(reference, scene) for scene in scenes]
         assert fitting(_ways_of_edit(edit, reference), scenes) == expected

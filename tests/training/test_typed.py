@@ -9,6 +9,7 @@ import pytest
 from training.catalogue import typed, typos
 from training.catalogue.edits import is_possible
 from training.catalogue.scene import CATEGORIES, COLOURS, CONVERSE_SIDES, SURFACES, Companion, Scene, random_scene
+from training.catalogue.text import caption_and_said
 from training.catalogue.typed import TypedQuery
 
 
@@ -78,18 +79,17 @@ def test_next_to_and_behind_are_true_whichever_object_is_the_main_one():
     assert not behind.matches(Scene("box", "blue", companion=Companion("lamp", "red", "front")))
 
 
-def test_training_text_mixes_styles_by_its_shares_and_says_what_it_fixes(rng):
+def test_short_queries_and_full_captions_say_what_they_fix(rng):
     scene = Scene("mug", "red", "glossy", "striped", "sand", companion=Companion("vase", "blue", "left", "glass"))
-    short = [typed.training_text(scene, rng, typed_share=1.0) for _ in range(200)]
+    short = [typed.typed_and_said(scene, rng) for _ in range(200)]
     assert all(line == line.lower() for line, _ in short) and {"companion colour"} & set().union(
         *(said for _, said in short)
     )
     assert all("companion" not in said for _, said in short), "a short query never says all of a companion"
-    full = [typed.training_text(scene, rng, typed_share=0.0, full_share=1.0) for _ in range(20)]
+    full = [caption_and_said(scene, rng, full=True) for _ in range(20)]
     assert all({"finish", "surface", "companion"} <= said for _, said in full)
-    noisy = [typed.training_text(scene, np.random.default_rng(seed), noise=0.5)[0] for seed in range(40)]
-    clean = [typed.training_text(scene, np.random.default_rng(seed))[0] for seed in range(40)]
-    assert sum(one != other for one, other in zip(noisy, clean, strict=True)) > 30
+    noisy = [typos.typing_noise(line, rng, 0.5) for line, _ in full]
+    assert sum(one != other for one, (other, _) in zip(noisy, full, strict=True)) > 15
 
 
 def test_typing_noise_hits_its_share_of_the_words_and_keeps_their_first_letter(rng):

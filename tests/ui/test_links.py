@@ -12,9 +12,9 @@ import pytest
 from tests.conftest import MARKUP
 from umr.collection import Collection
 from umr.eval.diagnosis import diagnosis_file
-from umr.eval.reports import FOLDER
 from umr.index.index import build_index
 from umr.query_arithmetic import QueryArithmetic
+from umr.shipped import REPORTS
 from umr.ui import links, render
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import actions as compare
@@ -226,7 +226,7 @@ def test_every_key_that_is_written_is_one_that_the_page_replaces(searchers, uplo
 @pytest.fixture
 def diagnosed(searchers) -> Searchers:
     """Two diagnoses to choose from: one that is always offered, and one whose file is there."""
-    file = diagnosis_file(searchers.folders["other"].parent / FOLDER, "it2i", "phrasing")
+    file = diagnosis_file(searchers.folders["other"].parent / REPORTS, "it2i", "phrasing")
     file.parent.mkdir(parents=True)
     file.touch()
     return searchers

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from training.catalogue import edit_text, text, typed
-from training.catalogue.edits import COMPANION_KINDS, COMPOUND, Edit, between
+from training.catalogue.edits import COMPANION_KINDS, COMPOUND, OPEN_KINDS, Edit, between
 from training.catalogue.free import GRADES, grades, range_of, sensible_edit
 from training.catalogue.grid import GridSizes, Group
 from training.catalogue.phrases import Phrasing
@@ -47,8 +47,6 @@ KIND_SHARES = {
     "negation": 0.03,
     "relative": 0.03,
 }
-#: Edits that more than one scene can satisfy.
-OPEN_KINDS = ("negation", "relative")
 #: Which edits the splits about one thing ask for.
 BINDING = (*COMPANION_KINDS, "swap", "relation", "two")
 TASKS = {"it2i": "image", "it2t": "text", "it2v": "video", "it2it": "image,text"}

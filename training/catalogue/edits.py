@@ -32,6 +32,8 @@ COMPANION_KINDS = {"companion colour": "colour", "companion finish": "finish", "
 #: Several edits at once: kind -> how many.
 COMPOUND = {"two": 2, "three": 3}
 KINDS = (*SIMPLE, "add", "remove", "relation", *COMPANION_KINDS, "swap", "action", *COMPOUND, "negation", "relative")
+#: Kinds that more than one scene can satisfy.
+OPEN_KINDS = ("negation", "relative")
 NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
 SWAPPABLE = ("colour", "finish")
 FIELDS = (*LEGAL, "companion", "action")

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from training.catalogue.scene import CONVERSE_SIDES, SIDES, Companion, Scene
-from training.catalogue.text import PLURALS, Dice, caption_and_said, with_article
-from training.catalogue.typos import typing_noise
+from training.catalogue.text import PLURALS, Dice, with_article
 
 #: Form -> the attributes that it says beside the category; the company forms say category and colour of both objects.
 FORMS: dict[str, tuple[str, ...]] = {
@@ -161,29 +160,6 @@ def typed_and_said(scene: Scene, rng: np.random.Generator) -> tuple[str, frozens
     """A short query that is true of the scene, and the names of the attributes that it fixes."""
     query = draw(rng, scene)
     return say(query, rng), query.said
-
-
-def training_text(
-    scene: Scene, rng: np.random.Generator, typed_share: float = 0.0, full_share: float = 0.5, noise: float = 0.0
-) -> tuple[str, frozenset[str]]:
-    """A description of the scene in one of the styles that training mixes, and the attributes that it fixes.
-
-    Args:
-        scene: what is described.
-        rng: draws style and words.
-        typed_share: share of short typed queries; the others are captions.
-        full_share: share of the captions that say everything.
-        noise: share of the long words with a typing error (typos.py).
-
-    Returns:
-        The text and what it says; "companion" stands for all of a companion, "companion colour" and the like for a
-        part.
-    """
-    if rng.random() < typed_share:
-        line, said = typed_and_said(scene, rng)
-    else:
-        line, said = caption_and_said(scene, rng, full=rng.random() < full_share)
-    return typing_noise(line, rng, noise), said
 
 
 def _has(shown: Scene | Companion, asked: tuple[tuple[str, Any], ...]) -> bool:

@@ -111,9 +111,13 @@ def query_instruction(config: EncoderConfig, query: Query) -> str:
 
 def is_uninstructed(config: EncoderConfig, query: Query) -> bool:
     """Whether a clip is asked without a task sentence, by an encoder trained with such, but with none for it."""
-    key = f"{_asked_modality(query.content)}->{query.target_modality}"
     clip = query.content.video is not None and not query.instruction
-    return clip and bool(config.instructions) and key not in config.instructions
+    return clip and bool(config.instructions) and task_key(query) not in config.instructions
+
+
+def task_key(query: Query) -> str:
+    """What a query asks and searches, as encoders name their task sentences: "image,text->image"."""
+    return f"{_asked_modality(query.content)}->{query.target_modality}"
 
 
 def _asked_modality(content: Content) -> str:

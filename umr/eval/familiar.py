@@ -23,6 +23,7 @@ from umr.index.manifest import IndexManifest
 from umr.search import DecodedQuery, Searcher
 from umr.shipped import available, index_folder
 from umr.types import Candidate, Content
+from umr.verdict import percent
 
 UNLIKE = "This picture is unlike what this model was trained on, so expect weak results."
 REMEMBERED = 4096  # pictures whose verdict is kept, 64 characters each: many edits are asked of one picture
@@ -96,7 +97,7 @@ class PictureCheck:
         """What a person should know of a query's picture (see `unlike`): nothing, or one sentence of two parts."""
         if picture is None or not self.unlike(picture):
             return ()
-        return (f"{UNLIKE} Of its catalogue's own pictures, {ood.percent(self.rate)} are called so by mistake.",)
+        return (f"{UNLIKE} Of its catalogue's own pictures, {percent(self.rate)} are called so by mistake.",)
 
     def _far(self, picture: str | Path | Image | np.ndarray) -> bool:
         shown = Candidate(candidate_id="picture", content=Content(image=picture))

@@ -182,11 +182,6 @@ def reference(searcher: Searcher, modality: Modality) -> np.ndarray:
     return searcher.index.vectors(_ids(searcher, modality))
 
 
-def percent(rate: float) -> str:
-    """A rate as a person reads it: "1.2 %", "1 %"."""
-    return f"{100 * rate:.1f} %".replace(".0 ", " ")
-
-
 def judge(calibration: Calibration, bundled: Searcher, own: Searcher) -> list[Verdict]:
     """A verdict for each modality of a collection that is calibrated, most alarming first.
 

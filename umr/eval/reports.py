@@ -31,7 +31,7 @@ from umr.types import Run
 
 log = logging.getLogger(__name__)
 
-FOLDER, REPORT = "reports", "report.json"
+REPORT = "report.json"
 
 Row = dict[str, Any]
 
@@ -74,12 +74,12 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def reports_folder(encoder: str, root: Path | None = None) -> Path:
     """Where the reports of a bundled encoder lie. root: the folder of encoders; None: the repository's."""
-    return (shipped.default_root() if root is None else root) / encoder / FOLDER
+    return (shipped.default_root() if root is None else root) / encoder / shipped.REPORTS
 
 
 def beside(index_folder: str | Path) -> Path:
     """Where the reports of an index lie, with all else that is measured of its encoder."""
-    return Path(index_folder).parent / FOLDER
+    return Path(index_folder).parent / shipped.REPORTS
 
 
 def run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:

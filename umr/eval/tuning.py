@@ -18,13 +18,13 @@ from umr.errors import ConfigError
 from umr.eval.evaluate import all_tasks_and_splits, encode_parts, retrieve
 from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
-from umr.eval.reports import FOLDER, Row
+from umr.eval.reports import Row
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.formats import read_benchmark
 from umr.index.manifest import IndexManifest
 from umr.search import Searcher
-from umr.shipped import available, index_folder
+from umr.shipped import REPORTS, available, index_folder
 
 SPLIT = IN_DISTRIBUTION  # the other splits stay unseen: a weight fitted to a shift would know it
 
@@ -62,7 +62,7 @@ def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], No
         command=(
             "python -m training.catalogue validation --out V && "
             f"python -m umr index V --encoder {searcher.encoder.name} --out VI && "
-            f"python -m umr evaluate --index VI --tune-vector-sum indexes/{searcher.encoder.name}/{FOLDER}/{FILE}"
+            f"python -m umr evaluate --index VI --tune-vector-sum indexes/{searcher.encoder.name}/{REPORTS}/{FILE}"
         ),
     )
 

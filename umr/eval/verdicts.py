@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from umr import shipped
+from umr.encoders.templates import task_key
 from umr.errors import ConfigError, MismatchError, UMRError, printable
 from umr.eval import ood
 from umr.eval.groups import query_groups
@@ -33,7 +34,7 @@ from umr.index.manifest import IndexManifest
 from umr.query_files import QueryFile, query_files
 from umr.search import Searcher
 from umr.types import Embeddings, Qrels, Query
-from umr.verdict import WORDS, Limits, Rates, Verdicts, Vocabulary, search_name, verdicts_file, words_of, write_verdicts
+from umr.verdict import WORDS, Limits, Rates, Verdicts, Vocabulary, verdicts_file, words_of, write_verdicts
 
 PRECISE = 0.9  # share of first results at a score that are right, for it to be strong
 REACHED = 0.95  # share of right answers whose score is not weak
@@ -294,8 +295,8 @@ def _same_facts(searcher: Searcher) -> dict[str, frozenset[str]]:
     """Facts, in motion or not -> the candidates of every kind that the collection says they are true of."""
     found: dict[str, set[str]] = {}
     for candidate in searcher.collection:
-        if facts_of(candidate):
-            found.setdefault(_key(facts_of(candidate)), set()).add(candidate.candidate_id)
+        if facts := facts_of(candidate):
+            found.setdefault(_key(facts), set()).add(candidate.candidate_id)
     return {key: frozenset(ids) for key, ids in found.items()}
 
 
@@ -384,7 +385,7 @@ def calibrate(searcher: Searcher, root: str | Path, command: str = "") -> Verdic
     held_out = held_out_groups(asked)
     kinds: dict[str, list[Asked]] = {}
     for one in asked:
-        kinds.setdefault(search_name(one.query), []).append(one)
+        kinds.setdefault(task_key(one.query), []).append(one)
     found = {name: limits_of(look(searcher, kinds[name], held_out)) for name in sorted(kinds)}
     searches = {name: limits for name, limits in found.items() if limits is not None}
     if not searches:

@@ -15,6 +15,7 @@ from umr.eval import evaluate, reports
 from umr.eval.judged import Judged, load
 from umr.eval.pools import POOLS
 from umr.eval.reports import Stored
+from umr.shipped import REPORTS
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
 from umr.ui.searchers import Searchers
@@ -110,4 +111,4 @@ def _stored(searchers: Searchers, name: Any) -> Stored:
 
 
 def _has_reports(searchers: Searchers, name: str) -> bool:
-    return (searchers.folders[name].parent / reports.FOLDER / "report.json").is_file()
+    return (searchers.folders[name].parent / REPORTS / "report.json").is_file()

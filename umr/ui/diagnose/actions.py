@@ -6,8 +6,8 @@ from typing import Any
 
 from umr.errors import ConfigError
 from umr.eval.diagnosis import diagnosis_file, read_diagnosis
-from umr.eval.reports import FOLDER, diagnosed
-from umr.shipped import shown_path
+from umr.eval.reports import diagnosed
+from umr.shipped import REPORTS, shown_path
 from umr.ui import edge, links, render
 from umr.ui.diagnose import html as diagnose_html
 from umr.ui.queries import judged_queries
@@ -19,7 +19,7 @@ FIRST = ("it2i", "ind")
 
 def diagnosed_pairs(searchers: Searchers) -> list[str]:
     """The "task split" of every diagnosis that some encoder has, the one shown first in front. Only names are read."""
-    found = {pair for folder in searchers.folders.values() for pair in diagnosed(folder.parent / FOLDER)} | {FIRST}
+    found = {pair for folder in searchers.folders.values() for pair in diagnosed(folder.parent / REPORTS)} | {FIRST}
     return [" ".join(pair) for pair in sorted(found, key=lambda pair: (pair != FIRST, pair[0], pair[1] != "ind", pair))]
 
 
@@ -47,13 +47,13 @@ def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
         raise ConfigError(f"{which!r} is not diagnosed; there are: {', '.join(diagnosed_pairs(searchers))}")
     task, split = which.split()
     index = searchers.folders[encoder]
-    if (task, split) not in diagnosed(index.parent / FOLDER):
+    if (task, split) not in diagnosed(index.parent / REPORTS):
         return render.message(
             "Not diagnosed yet",
             f"{encoder} has no stored diagnosis of {task} {split}. Write it: "
             f"python -m umr evaluate --encoder {encoder} --store --task {task} --split {split}",
         )
-    found, manifest = read_diagnosis(index.parent / FOLDER, task, split), searchers.manifest(encoder)
+    found, manifest = read_diagnosis(index.parent / REPORTS, task, split), searchers.manifest(encoder)
     known, _ = judged_queries((index / manifest.collection_at).resolve(), task, split)
-    file = shown_path(diagnosis_file(index.parent / FOLDER, task, split))
+    file = shown_path(diagnosis_file(index.parent / REPORTS, task, split))
     return diagnose_html.diagnosis(found, known, file, found.encoder == manifest.encoder)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from umr.eval.ood import Verdict, percent
+from umr.eval.ood import Verdict
 from umr.types import Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
 from umr.ui.kinds import KINDS
 from umr.ui.render import escape
+from umr.verdict import percent
 
 SHOWN_REASONS = 100
 
