@@ -22,6 +22,8 @@ class TrainConfig:
         picture_shortcut: share of them whose picture carries a cue of the edit (training/catalogue/shortcut.py).
         typed: share of the queries that describe a scene which are short, as people type them.
         noise: share of the words of queries with a typing error.
+        rare: how much likelier families, pairs and short queries are that differ in, or speak of, a count or a second
+            object, against all others: few scenes have them.
         wrong_kinds: share of the scenes of a step that are candidates in a kind that is not asked for, too.
 
     Raises:
@@ -43,6 +45,7 @@ class TrainConfig:
     picture_shortcut: float = 0.0
     typed: float = 0.0
     noise: float = 0.0
+    rare: float = 1.0
     wrong_kinds: float = 0.0
     shift: int = 6  # pictures are moved by up to so many pixels ...
     light: float = 0.12  # ... and lightened or darkened by up to this share: new nuisance at no rendering cost
@@ -80,6 +83,8 @@ class TrainConfig:
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.rare < 1:
+            raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
         if not 0 <= self.stop_after <= self.steps:
             raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
         if self.init and self.network:

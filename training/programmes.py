@@ -403,7 +403,7 @@ class BatchBuilder:
 def _families(draft: Draft, families: list[list[Item]], count: int) -> Iterator[tuple[int, list[Item]]]:
     """`count` random families with their numbers; starts a new chunk every `chunk_families`, one for each process."""
     config, rng = draft.config, draft.rng
-    chosen = rng.choice(len(families), min(count, len(families)), replace=False)
+    chosen = rng.choice(len(families), min(count, len(families)), replace=False, p=_chances(draft, families))
     size = draft.group.chunk_families(len(chosen), config.chunk_families)
     for place, number in enumerate(chosen):
         if size and place % size == 0:
@@ -412,6 +412,14 @@ def _families(draft: Draft, families: list[list[Item]], count: int) -> Iterator[
         if rng.random() < config.mirror:
             family = views.mirror_family(family, draft.world.manifest["split"])
         yield int(number), family
+
+
+def _chances(draft: Draft, families: list[list[Item]]) -> np.ndarray | None:
+    """How likely each family is, where the recipe prefers some of the image families; None: all alike."""
+    if draft.config.rare == 1 or families is not draft.world.families:
+        return None
+    weights = np.where(draft.world.in_company, draft.config.rare, 1.0)
+    return weights / weights.sum()
 
 
 def _clip_families(draft: Draft, count: int) -> Iterator[tuple[int, list[Item]]]:
@@ -438,7 +446,7 @@ def _caption_query(draft: Draft, asked: Asked, task: str, searched: Target, scen
     rng = draft.rng
     ways: list[np.ndarray] = []
     if scene.action is None and draft.config.typed and rng.random() < draft.config.typed:
-        query = typed.draw(rng, scene)
+        query = typed.draw(rng, scene, _form(draft, scene))
         words, said = typed.say(query, rng), attributes.columns_said(query.said)
         if query.company:  # either object may be the main one
             said, ways = EVERYTHING_SAID, _ways_of_typed(query)
@@ -447,6 +455,16 @@ def _caption_query(draft: Draft, asked: Asked, task: str, searched: Target, scen
         said = attributes.columns_said(names)
     draft.add(Row(role=task, scene=scene, words=_as_typed(draft, words), target=searched))
     asked.add(column, said, ways)
+
+
+def _form(draft: Draft, scene: Scene) -> str | None:
+    """The form of a short query, where the recipe prefers some; None: any."""
+    rare = draft.config.rare
+    if rare == 1:
+        return None
+    forms = typed.forms_of(scene)
+    weights = np.array([rare if form in ("company", "count") else 1.0 for form in forms])
+    return str(draft.rng.choice(forms, p=weights / weights.sum()))
 
 
 def _ways_of_typed(query: typed.TypedQuery) -> list[np.ndarray]:
@@ -515,14 +533,26 @@ def _pairs(draft: Draft, family: list[Item]) -> list[Pair]:
     for target in family:
         others = [item for item in family if item.scene != target.scene]
         rng.shuffle(others)
-        for reference in others:
-            edit = edits.between(reference.scene, target.scene, rng)
-            if edit is not None:
-                pairs.append((reference, target, edit))
-                break
+        found = ((other, target, edits.between(other.scene, target.scene, rng)) for other in others)
+        sensible = ((other, target, edit) for other, target, edit in found if edit is not None)
+        pair = next(sensible, None) if draft.config.rare == 1 else _rather_rare(draft, list(sensible))
+        if pair is not None:
+            pairs.append(pair)
     if draft.config.batch == "random" and pairs:
         return [pairs[int(rng.integers(len(pairs)))]]
     return pairs
+
+
+def _rather_rare(draft: Draft, pairs: list[Pair]) -> Pair | None:
+    """One of the pairs, of edits that few scenes allow the likelier."""
+    if not pairs:
+        return None
+    weights = np.array([draft.config.rare if _is_rare(edit) else 1.0 for _, _, edit in pairs])
+    return pairs[int(draft.rng.choice(len(pairs), p=weights / weights.sum()))]
+
+
+def _is_rare(edit: edits.Edit) -> bool:
+    return edit.kind in edits.COMPANY or "count" in (edit.kind, edit.attribute) or any(map(_is_rare, edit.parts))
 
 
 def _candidates(draft: Draft, family: list[Item], pairs: list[Pair]) -> list[Item]:

@@ -25,6 +25,19 @@ def vision() -> TrainConfig:
     )
 
 
+def sight() -> TrainConfig:
+    """The vision tower again, on stills and clips, from an encoder that already knows words."""
+    return replace(
+        vision(),
+        name="sight",
+        steps=1300,
+        programmes={"vision": 0.86, "motion": 0.14},
+        motion_weight=1.0,
+        light=0.25,
+        checkpoint_every=500,
+    )
+
+
 def captions() -> TrainConfig:
     """Second stage: captions and short queries <-> pictures and passages, from `vision`; the later ones start here."""
     return TrainConfig(
@@ -64,6 +77,30 @@ def unified() -> TrainConfig:
             "motion": 0.10,
             "everything": 0.05,
             "kinds": 0.13,
+        },
+    )
+
+
+def onward() -> TrainConfig:
+    """`unified` for the second time, over a tower that sees better: longer, of what the first time left weakest."""
+    return replace(
+        unified(),
+        name="onward",
+        steps=1700,
+        temperature=0.035,
+        noise=0.06,
+        rare=3.0,
+        wrong_kinds=0.15,
+        light=0.25,
+        threads=1,
+        programmes={
+            "pictures": 0.40,
+            "passages": 0.10,
+            "entries": 0.07,
+            "clips": 0.20,
+            "motion": 0.06,
+            "everything": 0.05,
+            "kinds": 0.12,
         },
     )
 
@@ -129,5 +166,5 @@ def finetune() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (vision, captions, unified, refine, contrastive, mca, finetune)
+    recipe.__name__: recipe for recipe in (vision, sight, captions, unified, onward, refine, contrastive, mca, finetune)
 }

@@ -37,6 +37,8 @@ OPEN_KINDS = ("negation", "relative")
 NEGATABLE = ("colour", "pattern", "finish", "category", "surface")
 SWAPPABLE = ("colour", "finish")
 FIELDS = (*LEGAL, "companion", "action")
+#: Kinds that few scenes allow: those of a second object.
+COMPANY = ("add", "remove", "relation", *COMPANION_KINDS, "swap")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ class World:
     clip_families: list[list[Item]]
     clip_pixels: np.ndarray | None  # uint8 (M, F, S, S, 3), or None in a world without clips
     manifest: dict[str, Any]
+
+    @cached_property
+    def in_company(self) -> np.ndarray:
+        """(families,) bool: the scenes of the image family differ in their count or in their second object."""
+        told = [{(item.scene.count, item.scene.companion) for item in family} for family in self.families]
+        return np.array([len(one) > 1 for one in told], dtype=bool)
 
     @property
     def fingerprint(self) -> str:
