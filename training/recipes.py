@@ -85,7 +85,6 @@ def onward() -> TrainConfig:
     """`unified` for the second time, over a tower that sees better: longer, of what the first time left weakest."""
     return replace(
         unified(),
-        name="onward",
         steps=1700,
         temperature=0.035,
         noise=0.06,

@@ -95,7 +95,8 @@ STAGES = (
     Stage(name="vision", recipe="vision", world="first"),
     Stage(name="captions", recipe="captions", world="first", init="vision"),
     Stage(name="unified-1", recipe="unified", world="larger", init="captions", changes={"stop_after": 1000}),
-    Stage(name="unified", recipe="refine", world="larger", init="unified-1", changes={"threads": 1, "log_every": 10}),
+    Stage(name="sight", recipe="sight", world="larger", init="unified-1"),
+    Stage(name="unified", recipe="onward", world="larger", init="sight"),
     Stage(name="contrastive", recipe="contrastive", world="larger", init="captions"),
     Stage(name="mca", recipe="mca", world="larger", init="captions"),
 )
