@@ -24,6 +24,8 @@ class TrainConfig:
         noise: share of the words of queries with a typing error.
         rare: how much likelier families, pairs and short queries are that differ in, or speak of, a count or a second
             object, against all others: few scenes have them.
+        graded: share of the composed queries for pictures whose exact answer is not in the batch: right is what has the
+            edit made and keeps category, colour and ground.
         wrong_kinds: share of the scenes of a step that are candidates in a kind that is not asked for, too.
 
     Raises:
@@ -47,8 +49,10 @@ class TrainConfig:
     noise: float = 0.0
     rare: float = 1.0
     wrong_kinds: float = 0.0
+    graded: float = 0.0
     shift: int = 6  # pictures are moved by up to so many pixels ...
     light: float = 0.12  # ... and lightened or darkened by up to this share: new nuisance at no rendering cost
+    tint: float = 0.0  # the same for each colour channel on its own, and for the middle tones
     mirror: float = 0.5  # share of the families seen in a mirror ...
     backwards: float = 0.5  # ... and of the clip families played backwards, their words changed with them
     learning_rate: float = 1e-3
@@ -77,7 +81,16 @@ class TrainConfig:
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
-        for name in ("text_shortcut", "picture_shortcut", "mirror", "backwards", "typed", "noise", "wrong_kinds"):
+        for name in (
+            "text_shortcut",
+            "picture_shortcut",
+            "mirror",
+            "backwards",
+            "typed",
+            "noise",
+            "wrong_kinds",
+            "graded",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):

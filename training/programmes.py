@@ -8,7 +8,7 @@ PROGRAMMES.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from training import attributes, views
 from training.batch import Composition, TrainBatch
 from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from training.catalogue import edit_text, edits, shortcut, text, typed
+from training.catalogue.free import MAIN_FACTS
 from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
+from training.catalogue.splits import in_distribution
 from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
 from training.chunks import Tokenise
@@ -50,6 +52,7 @@ class Composed:
         words: the edit, as it is asked for.
         column: of the target among the candidates.
         facts: of the wanted entry.
+        said: (A,) bool, the attributes in which an answer must be the target's scene.
         parts: whether recipes of MCA's losses add its two parts.
     """
 
@@ -59,6 +62,7 @@ class Composed:
     words: str
     column: int
     facts: object = None
+    said: np.ndarray = field(default_factory=lambda: EVERYTHING_SAID)
     parts: bool = True
 
 
@@ -100,10 +104,13 @@ def pictures(draft: Draft) -> None:
         for item in shown:
             wanted[item.scene] = item
             _caption_query(draft, captioned, "t2i", "image", item.scene, column[item.row])
-        for pair in pairs:
+        for exact in pairs:
+            pair, said = _inexact(draft, exact, family) or (exact, EVERYTHING_SAID)
             words = _edit_words(draft, pair, edit_text.phrase)
-            query = Composed(task="it2i", searched="image", pair=pair, words=words, column=column[pair[1].row])
-            _compose(draft, composed, query)
+            at = column[pair[1].row]
+            _compose(
+                draft, composed, Composed(task="it2i", searched="image", pair=pair, words=words, column=at, said=said)
+            )
         for one in shown:
             twin = _twin(one, family)
             if twin is not None:
@@ -543,6 +550,38 @@ def _pairs(draft: Draft, family: list[Item]) -> list[Pair]:
     return pairs
 
 
+def _inexact(draft: Draft, pair: Pair, family: list[Item]) -> tuple[Pair, np.ndarray] | None:
+    """Another query for the pair's target, which it answers but not exactly: a fact beside the edit differs.
+
+    Args:
+        draft: the step, whose `graded` is how often this is asked.
+        pair: an exact one.
+        family: of the pair.
+
+    Returns:
+        Reference, target and edit, where the target's scene is the wanted one, which the family does not show; and the
+        attributes (A,) in which an answer must be as wanted. None where the draw or the family does not give it.
+    """
+    rng, target = draft.rng, pair[1]
+    if rng.random() >= draft.config.graded:
+        return None
+    shown = {item.scene for item in family}
+    others = [item for item in family if len(edits.differences(item.scene, target.scene)) == 2]
+    for reference in (others[row] for row in rng.permutation(len(others))):
+        for name in edits.differences(reference.scene, target.scene):
+            kept = getattr(reference.scene, name)
+            if name in MAIN_FACTS or (name == "companion" and kept and kept.category == target.scene.category):
+                continue
+            wanted = replace(target.scene, **{name: kept})
+            if wanted in shown or not in_distribution(wanted, draft.world.manifest["split"]):
+                continue
+            edit = edits.between(reference.scene, wanted)
+            if edit is not None:
+                said = attributes.columns_said(frozenset((*MAIN_FACTS, *edits.differences(reference.scene, wanted))))
+                return (reference, replace(target, scene=wanted), edit), said
+    return None
+
+
 def _rather_rare(draft: Draft, pairs: list[Pair]) -> Pair | None:
     """One of the pairs, of edits that few scenes allow the likelier."""
     if not pairs:
@@ -587,7 +626,7 @@ def _compose(draft: Draft, asked: Asked, query: Composed) -> None:
     if draft.config.composes and query.parts:
         draft.add(Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True))
         draft.add(Row(role=f"{query.task} text", scene=scene, words=query.words, target=target, part=True))
-    asked.add(query.column, ways=_ways_of_edit(edit, reference.scene))
+    asked.add(query.column, query.said, _ways_of_edit(edit, reference.scene))
 
 
 def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:

@@ -8,32 +8,24 @@ from dataclasses import replace
 from training.config import TrainConfig
 
 TYPED = 0.4  # share of short queries among those that describe a scene
-NOISE = 0.04  # share of their words with a typing error
+NOISE = 0.06  # share of their words with a typing error
+RARE = 3.0  # how much likelier counts and second objects are drawn, which few scenes have
+LIGHT, TINT = 0.25, 0.07  # how far pictures, and their colour channels alone, are lightened or darkened
 SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the `contrastive` / `mca` comparison
 
 
 def vision() -> TrainConfig:
-    """First stage: the vision tower alone, from random weights; a step costs a quarter of any other."""
+    """First stage: the vision tower alone on stills and clips, from random weights; such steps are cheap."""
     return TrainConfig(
         name="vision",
-        steps=700,
+        steps=2200,
         warmup_steps=50,
-        programmes={"vision": 1.0},
-        vision_weight=1.0,
-        light=0.2,
-        checkpoint_every=400,
-    )
-
-
-def sight() -> TrainConfig:
-    """The vision tower again, on stills and clips, from an encoder that already knows words."""
-    return replace(
-        vision(),
-        name="sight",
-        steps=1300,
         programmes={"vision": 0.86, "motion": 0.14},
+        vision_weight=1.0,
         motion_weight=1.0,
-        light=0.25,
+        rare=RARE,
+        light=LIGHT,
+        tint=TINT,
         checkpoint_every=500,
     )
 
@@ -42,14 +34,16 @@ def captions() -> TrainConfig:
     """Second stage: captions and short queries <-> pictures and passages, from `vision`; the later ones start here."""
     return TrainConfig(
         name="captions",
-        steps=420,
+        steps=500,
         warmup_steps=40,
         programmes={"captions": 0.75, "passages": 0.25},
         attribute_weight=0.5,
         vision_weight=0.3,
         typed=TYPED,
         noise=NOISE,
-        light=0.2,
+        rare=RARE,
+        light=LIGHT,
+        tint=TINT,
         checkpoint_every=100,
     )
 
@@ -58,7 +52,7 @@ def unified() -> TrainConfig:
     """The default encoder: all tasks over whole families, also among candidates of other kinds, from `captions`."""
     return TrainConfig(
         name="unified",
-        steps=1400,
+        steps=4500,
         warmup_steps=60,
         temperature=0.045,
         attribute_weight=0.3,
@@ -66,38 +60,18 @@ def unified() -> TrainConfig:
         motion_weight=0.5,
         typed=TYPED,
         noise=NOISE,
-        wrong_kinds=0.3,
-        light=0.2,
+        rare=RARE,
+        wrong_kinds=0.15,
+        graded=0.3,
+        light=LIGHT,
+        tint=TINT,
         checkpoint_every=100,
         programmes={
-            "pictures": 0.34,
+            "pictures": 0.42,
             "passages": 0.10,
-            "entries": 0.07,
-            "clips": 0.21,
-            "motion": 0.10,
-            "everything": 0.05,
-            "kinds": 0.13,
-        },
-    )
-
-
-def onward() -> TrainConfig:
-    """`unified` for the second time, over a tower that sees better: longer, of what the first time left weakest."""
-    return replace(
-        unified(),
-        steps=1700,
-        temperature=0.035,
-        noise=0.06,
-        rare=3.0,
-        wrong_kinds=0.15,
-        light=0.25,
-        threads=1,
-        programmes={
-            "pictures": 0.40,
-            "passages": 0.10,
-            "entries": 0.07,
+            "entries": 0.06,
             "clips": 0.20,
-            "motion": 0.06,
+            "motion": 0.05,
             "everything": 0.05,
             "kinds": 0.12,
         },
@@ -165,5 +139,5 @@ def finetune() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (vision, sight, captions, unified, onward, refine, contrastive, mca, finetune)
+    recipe.__name__: recipe for recipe in (vision, captions, unified, refine, contrastive, mca, finetune)
 }

@@ -85,28 +85,20 @@ class Plan:
         return self.stages[-1].name
 
 
-WORLDS = {
-    "first": WorldSpec(families=4000, clip_families=400, seed=1, jitter=0.5),
-    "larger": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
-}
+WORLDS = {"world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5)}
 
 #: The stages of training/README.md, in the order in which they run.
 STAGES = (
-    Stage(name="vision", recipe="vision", world="first"),
-    Stage(name="captions", recipe="captions", world="first", init="vision"),
-    Stage(name="unified-1", recipe="unified", world="larger", init="captions", changes={"stop_after": 1000}),
-    Stage(name="sight", recipe="sight", world="larger", init="unified-1"),
-    Stage(name="unified", recipe="onward", world="larger", init="sight"),
-    Stage(name="contrastive", recipe="contrastive", world="larger", init="captions"),
-    Stage(name="mca", recipe="mca", world="larger", init="captions"),
+    Stage(name="vision", recipe="vision", world="world"),
+    Stage(name="captions", recipe="captions", world="world", init="vision"),
+    Stage(name="unified", recipe="unified", world="world", init="captions"),
+    Stage(name="contrastive", recipe="contrastive", world="world", init="captions"),
+    Stage(name="mca", recipe="mca", world="world", init="captions"),
 )
 SHIPPED = ("unified", "contrastive", "mca")
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.
-QUICK_WORLDS = {
-    "first": WorldSpec(families=6, clip_families=2, seed=1, size=56, jitter=0.5),
-    "larger": WorldSpec(families=8, clip_families=3, seed=2, size=56, jitter=0.5),
-}
+QUICK_WORLDS = {"world": WorldSpec(families=8, clip_families=3, seed=2, size=56, jitter=0.5)}
 QUICK = {
     "steps": 2,
     "stop_after": 0,

@@ -235,6 +235,38 @@ def test_jitter_changes_the_light_by_at_most_its_share():
     assert 90 <= min(values) < 95 and 105 < max(values) <= 110
 
 
+def test_a_tint_moves_each_channel_on_its_own_and_keeps_black_and_order():
+    ramp = np.repeat(np.arange(0, 250, 10, dtype=np.uint8), 3).reshape(1, 5, 5, 3)
+    seen = [jittered(ramp, np.random.default_rng(seed), 0, 0.0, 0.1) for seed in range(50)]
+    middle = np.array([frames[0, 2, 2] for frames in seen], int)
+    assert (middle.min(0) > 120 * 0.9 * (120 / 255) ** 0.1 - 1).all() and (middle.max(0) < 133 * 1.1 + 1).all()
+    assert (middle.std(0) > 3).all() and any(len(set(row)) == 3 for row in middle.tolist())
+    for frames in seen:
+        channels = frames.reshape(-1, 3).astype(int)
+        assert (channels[0] == 0).all() and (np.diff(channels, axis=0) >= 0).all()
+
+
+def test_a_query_without_an_exact_answer_is_answered_by_what_keeps_the_main_facts(tiny_world, encoder):
+    """Its scene is of training and not shown; what answers it agrees in category, colour, ground and the edit."""
+    main = [list(attributes.COLUMNS).index(name) for name in ("category", "colour", "surface")]
+    inexact = 0
+    for step in range(8):
+        batch = build(tiny_world, encoder, "pictures", step, graded=1.0)
+        contrast = next(one for one in batch.contrasts if one.task == "it2i")
+        found = torch.cat([batch.codes[role] for role in contrast.candidates])
+        for wanted, column, ignored in zip(
+            batch.codes["it2i"], contrast.positive.tolist(), contrast.ignore, strict=True
+        ):
+            assert torch.equal(found[column][main], wanted[main])
+            if torch.equal(found[column], wanted):
+                continue
+            inexact += 1
+            assert not (found == wanted).all(1).any()
+            others = found[~ignored & (torch.arange(len(found)) != column)]
+            assert not any(torch.equal(other, found[column]) for other in others)
+    assert inexact
+
+
 def test_a_clip_of_a_world_without_clips_is_refused(tiny_world, encoder):
     without = replace(tiny_world, clip_pixels=None)
     with pytest.raises(ConfigError, match="this world has no clips: render one with --clip-families"):
