@@ -18,7 +18,7 @@ def vision() -> TrainConfig:
     """First stage: the vision tower alone on stills and clips, from random weights; such steps are cheap."""
     return TrainConfig(
         name="vision",
-        steps=2200,
+        steps=1800,
         warmup_steps=50,
         programmes={"vision": 0.86, "motion": 0.14},
         vision_weight=1.0,
@@ -34,7 +34,7 @@ def captions() -> TrainConfig:
     """Second stage: captions and short queries <-> pictures and passages, from `vision`; the later ones start here."""
     return TrainConfig(
         name="captions",
-        steps=500,
+        steps=450,
         warmup_steps=40,
         programmes={"captions": 0.75, "passages": 0.25},
         attribute_weight=0.5,
