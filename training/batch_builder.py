@@ -141,6 +141,7 @@ class Draft:
     ) -> None:
         self.tokenise, self.world, self.config, self.group = tokenise, world, config, group or Group()
         self.rng, self._parts_rng = generator(config.seed, step), generator(config.seed, step, "parts")
+        self._subword_rng = generator(config.seed, step, "subwords")
         self.roles: dict[str, Rows] = {}
         self.pictures: dict[tuple, int] = {}  # (kind, row, mirrored, cue) -> media number
         self.media: list[Medium] = []
@@ -194,6 +195,8 @@ class Draft:
         rows.rows.append(row)
         rows.kinds.append(kind or "text" if kind is None or row.words is None else "image,text")
         tokens = self.tokenise.row(row.words, instruction, side, kind)
+        if self.config.subword_dropout and side == "query" and row.words:
+            tokens = self.tokenise.subwords(tokens, self.config.subword_dropout, self._subword_rng)
         return rows.append(tokens, media, self.chunk if media is None else self.media[media].chunk)
 
     def contrast(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from training.batch import Chunk, LengthSorted
+from training.subwords import SubwordDropout
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.encoders.templates import MediaKind, Role, TokenRow
@@ -22,17 +23,20 @@ class Tokenise:
         row: words, instruction, role and kind of media -> the tokens of a row.
         collate: rows, and which item of the media each shows -> a padded batch.
         media_tokens: how many tokens a picture ("image") and a clip ("video") have.
+        subwords: cuts some words of a row into smaller pieces.
     """
 
     row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
     collate: Callable[..., Batch]
     media_tokens: Mapping[str, int]
+    subwords: SubwordDropout
 
     @classmethod
     def of(cls, encoder: UnifiedEncoder) -> Tokenise:
         """As this encoder does it."""
         counts = {kind: span.count for kind, span in encoder.backbone.media.items()}
-        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, media_tokens=counts)
+        subwords = SubwordDropout(encoder.tokenizer)
+        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, media_tokens=counts, subwords=subwords)
 
 
 @dataclass(eq=False)

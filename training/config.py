@@ -47,6 +47,7 @@ class TrainConfig:
     picture_shortcut: float = 0.0
     typed: float = 0.0
     noise: float = 0.0
+    subword_dropout: float = 0.0  # share of the pieces of a query's words that are cut in two
     rare: float = 1.0
     wrong_kinds: float = 0.0
     graded: float = 0.0
@@ -88,6 +89,7 @@ class TrainConfig:
             "backwards",
             "typed",
             "noise",
+            "subword_dropout",
             "wrong_kinds",
             "graded",
         ):

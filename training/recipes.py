@@ -8,7 +8,8 @@ from dataclasses import replace
 from training.config import TrainConfig
 
 TYPED = 0.4  # share of short queries among those that describe a scene
-NOISE = 0.06  # share of their words with a typing error
+NOISE = 0.12  # share of their words with a typing error
+SUBWORDS = 0.05  # share of the pieces of their words that are cut in two
 RARE = 3.0  # how much likelier counts and second objects are drawn, which few scenes have
 LIGHT, TINT = 0.25, 0.07  # how far pictures, and their colour channels alone, are lightened or darkened
 SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the `contrastive` / `mca` comparison
@@ -41,6 +42,7 @@ def captions() -> TrainConfig:
         vision_weight=0.3,
         typed=TYPED,
         noise=NOISE,
+        subword_dropout=SUBWORDS,
         rare=RARE,
         light=LIGHT,
         tint=TINT,
@@ -60,6 +62,7 @@ def unified() -> TrainConfig:
         motion_weight=0.5,
         typed=TYPED,
         noise=NOISE,
+        subword_dropout=SUBWORDS,
         rare=RARE,
         wrong_kinds=0.15,
         graded=0.3,
