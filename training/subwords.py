@@ -46,7 +46,8 @@ class SubwordDropout:
         Returns:
             A row of at least as many tokens; the same one where nothing was cut.
         """
-        places, ids = [], []
+        places: list[int] = []
+        ids: list[int] = []
         for place, (number, free) in enumerate(zip(row.ids.tolist(), row.pool & ~row.media, strict=True)):
             pieces = self._cut(number, rate, rng) if free else [number]
             ids += pieces
