@@ -96,12 +96,11 @@ class SourceBatches:
         Raises:
             MediaError: a file that was there at the start cannot be read any more.
         """
-        rng = generator(self.config.seed, step, self.identities.salt)
+        rng, cuts = (generator(self.config.seed, step, self.identities.salt + stream) for stream in ("", "subwords"))
         groups = self.tasks[int(rng.choice(len(self.tasks), p=self.shares))]
         count = min(self.config.families_per_batch, len(groups))
         size = self.group.chunk_families(count, self.config.chunk_families)
-        draft = _Draft(self, rng)
-        size = self.group.chunk_families(count, self.config.chunk_families)
+        draft = _Draft(self, rng, cuts)
         for place, number in enumerate(rng.choice(len(groups), count, replace=False)):
             if size and place % size == 0:
                 draft.chunk += 1
@@ -161,8 +160,8 @@ def own_picture(example: Example) -> Content | None:
 class _Draft:
     """Collects the rows of one step."""
 
-    def __init__(self, batches: SourceBatches, rng: np.random.Generator) -> None:
-        self.batches, self.rng = batches, rng
+    def __init__(self, batches: SourceBatches, rng: np.random.Generator, cuts: np.random.Generator) -> None:
+        self.batches, self.rng, self.cuts = batches, rng, cuts
         self.chunk = 0
         self.media: list[Medium] = []
         self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
@@ -181,6 +180,8 @@ class _Draft:
         instruction = ways[int(rng.integers(len(ways)))]
         medium = self._seen(content)
         tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content))
+        if batches.config.subword_dropout and content.text:
+            tokens = batches.tokenise.subwords(tokens, batches.config.subword_dropout, self.cuts)
         self.queries.append(tokens, medium, self._chunk_of(medium))
         answer = example.positives[int(rng.integers(len(example.positives)))]
         self.positive.append(self._column(batches.identities(answer), batches.source.candidates[answer]))
@@ -212,7 +213,8 @@ class _Draft:
         key = str(content.image if content.image is not None else content.video)
         if key not in self.numbers:
             self.numbers[key] = len(self.media)
-            self.media.append(Medium(self.chunk, jittered(frames, self.rng, config.shift, config.light)))
+            pixels = jittered(frames, self.rng, config.shift, config.light, config.tint)
+            self.media.append(Medium(self.chunk, pixels))
         return self.numbers[key]
 
     def _chunk_of(self, medium: int | None) -> int:
