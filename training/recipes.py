@@ -54,7 +54,7 @@ def unified() -> TrainConfig:
     """The default encoder: all tasks over whole families, also among candidates of other kinds, from `captions`."""
     return TrainConfig(
         name="unified",
-        steps=4500,
+        steps=3200,
         warmup_steps=60,
         temperature=0.045,
         attribute_weight=0.3,
