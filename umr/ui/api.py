@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from umr.errors import MediaError
+from umr.errors import ConfigError, MediaError
 from umr.shipped import repository_root
 from umr.ui.handlers import real_path
 from umr.ui.kinds import KINDS
@@ -60,6 +60,17 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
             }
         rows[manifest.collection]["models"].append(name)
     return list(rows.values())
+
+
+def renamed(name: str, value: Any, old_name: str, old: Any) -> Any:
+    """What a request says by an argument's name or by its old one; None where it says nothing.
+
+    Raises:
+        ConfigError: it says both.
+    """
+    if value is not None and old is not None:
+        raise ConfigError(f"{old_name} is the old name of {name}: give {name} alone")
+    return old if value is None else value
 
 
 def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:
