@@ -33,13 +33,14 @@ from training.catalogue.world import write_lines, write_text
 from umr.disk import file_sha256
 from umr.errors import MismatchError
 from umr.shipped import LICENCE
+from umr.types import KINDS
 
 DATASET_ID = 100
 FRAMES, FPS = 24, 12
 QUALITY = {"images": 54, "queries": 52}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
-WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
-POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
+WORDS = {kind.letters: kind.modality for kind in KINDS}
+POOLS = {kind.modality: kind.one for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from umr.errors import ConfigError, MediaError
 from umr.shipped import repository_root
+from umr.types import KIND_OF
 from umr.ui.handlers import real_path
-from umr.ui.kinds import KINDS
 from umr.ui.searchers import Searchers
 
 NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
@@ -50,7 +50,7 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
         manifest = searchers.manifest(name)
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
-            counts = Counter(KINDS[candidate.content.modality].many for candidate in collection)
+            counts = Counter(KIND_OF[candidate.content.modality].many for candidate in collection)
             rows[manifest.collection] = {
                 "name": collection.name,
                 "fingerprint": collection.fingerprint,
