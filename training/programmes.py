@@ -176,7 +176,7 @@ def entries(draft: Draft) -> None:
             scene = item.scene
             wanted[scene] = item
             facts = known[item.row] = two[int(rng.integers(2))]
-            words = text.entry(scene, facts, rng)
+            words = text.entry(facts, rng)
             column[item.row] = draft.add(
                 Row(role="entry", scene=scene, words=words, media=draft.picture(item), facts=facts)
             )
@@ -530,7 +530,7 @@ def _candidate(draft: Draft, role: str, item: Item) -> Row:
     if role == "passage":
         words = text.passage(item.scene, draft.rng)
     elif role == "entry":
-        words = text.entry(item.scene, text.random_facts(draft.rng), draft.rng)
+        words = text.entry(text.random_facts(draft.rng), draft.rng)
     return Row(role=role, scene=item.scene, words=words, media=None if role == "passage" else draft.picture(item))
 
 

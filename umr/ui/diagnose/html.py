@@ -39,7 +39,7 @@ def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: 
         )
     )
     return (
-        f'{stale}{_headlines(found)}<div class="u-diagnosis">{_plot(found, points)}{_worst(found, known)}</div>'
+        f'{stale}{_headlines(found)}<div class="u-diagnosis">{_plot(points)}{_worst(found, known)}</div>'
         f'<p class="u-origin">{_source(found, file)}</p>'
     )
 
@@ -82,7 +82,7 @@ def _headlines(found: Diagnosis) -> str:
     )
 
 
-def _plot(found: Diagnosis, points: list[Point]) -> str:
+def _plot(points: list[Point]) -> str:
     counts = {mark: sum(point.mark == mark for point in points) for mark in _WINNER}
     legend = "".join(
         f'<li class="u-win-{mark}"><i aria-hidden="true"></i>{escape(words[0].upper() + words[1:])} '

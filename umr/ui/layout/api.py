@@ -49,7 +49,7 @@ def answer_as_json(page: gr.Blocks) -> None:
     """MCP tools of a served page answer in JSON; Gradio's own form is Python's."""
     from mcp.types import TextContent  # heavy, and there only with gradio[mcp]
 
-    def contents(outputs: Sequence[Any], root_url: str) -> list[TextContent]:
+    def contents(outputs: Sequence[Any], _root_url: str) -> list[TextContent]:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
     if page.mcp_server_obj is not None:
