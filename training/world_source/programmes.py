@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from training import attributes, views
 from training.batch import Composition, TrainBatch
-from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from training.catalogue import edit_text, edits, shortcut, text, typed
 from training.catalogue.free import MAIN_FACTS
 from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
@@ -25,6 +23,8 @@ from training.catalogue.world import Item, World
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
+from training.world_source import attributes, views
+from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from umr.errors import ConfigError
 from umr.types import Target
 
