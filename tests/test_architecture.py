@@ -33,6 +33,7 @@ WITHOUT_TORCH = (
     "eval/tuning",
     "search",
 )
+MOST_LINES, MOST_PARAMETERS = 60, 7
 ABSOLUTE = re.compile(r"(/(home|root|tmp|usr|work|mnt|data|opt|Users|var)/|[A-Za-z]:\\)")
 
 
@@ -109,6 +110,24 @@ def test_no_file_names_an_absolute_path(path):
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_every_file_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.walk(ast.parse(path.read_text("utf-8")))
+    return [node for node in tree if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many arguments a caller may give; a method's own object is none of them."""
+    known = function.args
+    names = [one.arg for one in (*known.posonlyargs, *known.args, *known.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+@pytest.mark.parametrize("path", OURS, ids=name)
+def test_functions_are_short_and_have_few_parameters(path):
+    found = {one.name: ((one.end_lineno or 0) - one.lineno + 1, parameters(one)) for one in functions(path)}
+    assert {one: size for one, size in found.items() if size[0] > MOST_LINES or size[1] > MOST_PARAMETERS} == {}
 
 
 @pytest.mark.parametrize("path", OURS, ids=name)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training.truth import CandidateKeys, QueryKeys, false_negative_mask
-from umr.encoders.base import Batch
+from umr.encoders.batch import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from training.batch import TrainBatch
-from training.batch_builder import generator
 from training.catalogue import instructions as catalogue
 from training.catalogue.world import World, load_world
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
-from training.programmes import BatchBuilder
 from training.source_batches import SourceBatches
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import DataSpec
+from training.world_source.batch_builder import generator
+from training.world_source.programmes import BatchBuilder
 from umr.encoders.adopt import INSTRUCTIONS
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError

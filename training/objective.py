@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.attributes import CARDINALITIES, COLUMNS
 from training.batch import TrainBatch
 from training.config import TrainConfig
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.mixers import build_mixer
+from training.world_source.attributes import CARDINALITIES, COLUMNS
 
 TEMPERATURE_RANGE = (0.01, 0.5)
 _ACTION = list(COLUMNS).index("action")

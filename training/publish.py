@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from umr.disk import put
 from umr.errors import ConfigError, UMRError
 from umr.shipped import BUNDLED, DEFAULT_ENCODER, REPORTS, default_root, repository_root
 
@@ -77,7 +78,7 @@ def take(source: Path, target: Path) -> None:
     shutil.copytree(source, waiting)
     if target.exists():
         shutil.rmtree(target)
-    waiting.replace(target)
+    put(waiting, target)
 
 
 def forget(reports: Path) -> None:

@@ -33,15 +33,14 @@ from umr.cli.progress import Progress
 from umr.collection import Collection
 from umr.encoders import load_encoder
 from umr.encoders.card import RECORD_NAME
-from umr.encoders.config import CONFIG_NAME, read_config
+from umr.encoders.config import read_config
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.eval.evaluate import evaluate_job
 from umr.eval.pools import matching
 from umr.eval.reports import key_of, read_report, reports_folder
 from umr.index.index import build_index
-from umr.index.manifest import MANIFEST
 from umr.search import Searcher
-from umr.shipped import BUNDLED, default_root
+from umr.shipped import BUNDLED, CONFIG_NAME, MANIFEST, default_root
 
 log = logging.getLogger("training")
 

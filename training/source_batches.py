@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from training.batch import Contrast, TrainBatch
-from training.batch_builder import generator, jittered
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
 from training.parallel import Group
@@ -23,6 +22,7 @@ from training.truth import (
     key_of_hash,
     kind_bits,
 )
+from training.world_source.batch_builder import generator, jittered
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import media_kind
 from umr.types import Content

@@ -31,18 +31,18 @@ from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import TrainConfig
-from training.corpus import sentences
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group
-from training.programmes import BatchBuilder, check_programmes
 from training.provenance import git_commit, stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import RECIPES
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import FORM, parse, parse_all
+from training.world_source.corpus import sentences
+from training.world_source.programmes import BatchBuilder, check_programmes
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig

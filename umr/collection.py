@@ -205,10 +205,10 @@ def _relative(path: Any, folder: Path | None) -> str | None:
         return None
     if not isinstance(path, (str, Path)):
         raise ConfigError("a candidate holds pixels, not a file; a collection on disk needs files")
-    path = Path(os.path.abspath(path))
-    if folder is not None and path.is_relative_to(folder.parent):
-        return Path(os.path.relpath(path, folder)).as_posix()
-    return path.as_posix()
+    file = Path(os.path.abspath(path))
+    if folder is not None and file.is_relative_to(folder.parent):
+        return Path(os.path.relpath(file, folder)).as_posix()
+    return file.as_posix()
 
 
 def _files(folder: Path) -> list[Path]:

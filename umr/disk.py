@@ -119,6 +119,12 @@ def _text_file(draft: Path, compressed: bool) -> Iterator[IO[str]]:
         yield text
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file with atomic_write. Raises as it does."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
 def file_sha256(path: str | Path) -> str:
     """The sha256 (hex) of a file's bytes."""
     with Path(path).open("rb") as file:

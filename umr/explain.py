@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
-from umr.search import Searcher, decode
+from umr.search import DecodedQuery, Searcher, decode
 from umr.types import Content, Embeddings, Hit, Query, Result, Run
 
 #: Words that are left out one by one; a longer text is explained by its first ones.
@@ -92,18 +92,18 @@ def explain(
     )
 
 
-def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: QueryArithmetic = UNMOVED) -> Hit:
-    """Where this model ranks a candidate under a query that is moved as a search's is.
+def place_of(
+    searcher: Searcher, query: Query | DecodedQuery, candidate_id: str, moved: QueryArithmetic = UNMOVED
+) -> Hit:
+    """Where this model ranks a candidate under a query, read already or not, that is moved as a search's is.
 
     Raises:
         ConfigError: the query cannot find this candidate.
     """
-    read = decode(query)
-    query, excluded = read.query, searcher.excluded(read)
-    return _hit(
-        _rank(searcher, query, query_arithmetic.encode(searcher.encoder, query, moved), excluded)[query.query_id],
-        candidate_id,
-    )
+    read = query if isinstance(query, DecodedQuery) else decode(query)
+    asked, excluded = read.query, searcher.excluded(read)
+    made = query_arithmetic.encode(searcher.encoder, asked, moved)
+    return _hit(_rank(searcher, asked, made, excluded)[asked.query_id], candidate_id)
 
 
 def _rank(searcher: Searcher, query: Query, made: Embeddings, excluded: frozenset[str]) -> Run:

@@ -114,11 +114,12 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, parse_object(line, place)
 
 
-def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """One compact JSON object per line."""
+def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]], spaced: bool = False) -> None:
+    """One JSON object per line, compact or with a space after each comma and colon, as M-BEIR's files are."""
+    separators = (", ", ": ") if spaced else (",", ":")
     with atomic_write(path) as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(json.dumps(row, ensure_ascii=False, separators=separators) + "\n")
 
 
 def read_qrels(path: str | Path) -> Qrels:

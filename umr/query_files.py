@@ -9,9 +9,8 @@ from pathlib import Path
 
 from umr.errors import ConfigError
 from umr.formats import TASKS
-from umr.types import Modality, Target
+from umr.types import KIND_OF, Modality, Target
 
-_SHORT = {"text": "t", "image": "i", "image,text": "it", "video": "v"}
 #: mbeir_catalogue_it2i_ind_test.jsonl names task and split; M-BEIR's mbeir_cirr_task7_test.jsonl dataset and number.
 _OURS = re.compile(r"mbeir_(?P<name>.+)_(?P<task>(?:t|i|it)2(?:t|i|it|v))_(?P<split>[a-z-]+)_test\.jsonl")
 _MBEIR = re.compile(r"mbeir_(?P<name>.+)_task(?P<number>\d+)_test\.jsonl")
@@ -94,4 +93,4 @@ def _task_and_split(path: Path) -> tuple[str, str] | None:
 
 
 def _task_name(asked: Modality, searched: Target) -> str:
-    return f"{_SHORT[asked]}2{_SHORT[searched]}"
+    return f"{KIND_OF[asked].letters}2{KIND_OF[searched].letters}"

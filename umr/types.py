@@ -20,21 +20,36 @@ Target = Literal["text", "image", "image,text", "video", "all"]
 
 
 class Kind(NamedTuple):
-    """What a person calls the candidates of one modality; `many` is also what a search in them is asked for by."""
+    """What a person calls the candidates of one modality.
+
+    Attributes:
+        letters: in the name of a task: it2i asks for images with picture and text.
+        one: of results.
+        many: of results; a search in them is asked for by this too.
+        files: one and many of what a visitor drops.
+    """
 
     modality: Modality
+    letters: str
     one: str
     many: str
+    files: tuple[str, str]
+
+    @property
+    def title(self) -> str:
+        """On a badge."""
+        return self.one.capitalize()
 
 
 #: The kinds of candidates, in the order in which they are offered.
 KINDS = (
-    Kind("image", "image", "images"),
-    Kind("text", "passage", "passages"),
-    Kind("image,text", "entry", "entries"),
-    Kind("video", "clip", "clips"),
+    Kind("image", "i", "image", "images", ("picture", "pictures")),
+    Kind("text", "t", "passage", "passages", ("passage", "passages")),
+    Kind("image,text", "it", "entry", "entries", ("entry", "entries")),
+    Kind("video", "v", "clip", "clips", ("clip", "clips")),
 )
 KIND_OF: Mapping[str, Kind] = {kind.modality: kind for kind in KINDS}
+KIND_BY_LETTERS: Mapping[str, Kind] = {kind.letters: kind for kind in KINDS}
 #: What a person searches -> modality of the candidates ("all" mixes every kind in one ranking).
 SEARCH_IN: Mapping[str, Target] = {kind.many: kind.modality for kind in KINDS} | {"all": "all"}
 

@@ -40,7 +40,7 @@ def error(capsys) -> str:
 
 
 def test_search_prints_an_array_of_the_promised_objects(searcher, capsys):
-    assert main(["search", "--text", "This card is red.", "--in", "passages", "--top", "2", "--json"]) == 0
+    assert main(["search", "--text", "This card is red.", "--in", "passages", "-k", "2", "--json"]) == 0
     found = rows(capsys)
     assert [list(row) for row in found] == [["rank", "score", "id", "modality", "media", "text", "match"]] * 2
     assert (found[0]["id"], found[0]["media"], found[0]["modality"]) == ("100:20", None, "text")

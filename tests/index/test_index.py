@@ -313,12 +313,12 @@ class Stops(FakeEncoder):
         super().__init__(dim=32, name="unified")
         self.left, self.encoded = batches, 0
 
-    def encode_candidates(self, candidates, batch_size=64):
+    def encode_candidates(self, candidates):
         if not self.left:
             raise KeyboardInterrupt
         self.left -= 1
         self.encoded += len(candidates)
-        return super().encode_candidates(candidates, batch_size)
+        return super().encode_candidates(candidates)
 
 
 def test_an_interrupted_build_goes_on_and_ends_in_the_same_bytes(folder, collection, tmp_path):
@@ -535,11 +535,11 @@ class Replaced(FakeEncoder):
         super().__init__(dim=32, name="unified")
         self.file = file
 
-    def encode_candidates(self, candidates, batch_size=64):
+    def encode_candidates(self, candidates):
         if self.file is not None:
             Image.new("RGB", (9, 9), "pink").save(self.file)
             self.file = None
-        return super().encode_candidates(candidates, batch_size)
+        return super().encode_candidates(candidates)
 
 
 def test_a_picture_that_is_replaced_before_it_is_encoded_is_noticed(tmp_path, picture):

@@ -12,8 +12,8 @@ import torch
 import training.train
 from training.catalogue.instructions import serving
 from training.catalogue.world import World, WorldSpec, build_world, load_world
-from training.corpus import sentences
 from training.train import new_encoder
+from training.world_source.corpus import sentences
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone

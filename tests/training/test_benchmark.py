@@ -19,6 +19,7 @@ from training.catalogue.shortcut import cue_of
 from training.catalogue.splits import is_cluttered, split_of
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
+from umr.formats import write_jsonl
 from umr.types import Embeddings
 
 TINY = pool.Sizes(
@@ -492,14 +493,12 @@ def test_distractors_are_vectors_with_facts_that_a_killed_run_resumes(plan, tmp_
     assert again == path and whole.seen == 10, "what is finished is not made again"
     monkeypatch.setattr(
         distractors,
-        "write_text",
-        lambda path, words: (
-            (_ for _ in ()).throw(KeyboardInterrupt) if path.name == "scenes.jsonl" else world.write_text(path, words)
-        ),
+        "write_jsonl",
+        lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
     )
     with pytest.raises(KeyboardInterrupt):
         distractors.embed_distractors(killed, plan, 10, 3, tmp_path / "killed", 1)
-    monkeypatch.setattr(distractors, "write_text", world.write_text)
+    monkeypatch.setattr(distractors, "write_jsonl", write_jsonl)
     distractors.embed_distractors(killed, plan, 10, 3, tmp_path / "killed", 1)
     assert killed.seen == 10 and np.array_equal(np.load(tmp_path / "killed/vectors.npy"), vectors)
     with pytest.raises(MismatchError, match="another run"):

@@ -10,9 +10,9 @@ import torch
 from tests.training.fake_gpu import GPU, gpu
 from training.chunks import Tokenise
 from training.config import TrainConfig
-from training.programmes import BatchBuilder
 from training.recipes import RECIPES
 from training.train import Trainer
+from training.world_source.programmes import BatchBuilder
 
 #: The programme of each recipe's step: together they have every kind of role, head and loss.
 STEPS = {

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.attributes import CARDINALITIES
 from training.batch import Composition, Contrast, TrainBatch
 from training.config import TrainConfig
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.objective import TEMPERATURE_RANGE, Objective
 from training.truth import CandidateKeys, QueryKeys
+from training.world_source.attributes import CARDINALITIES
 
 DIM = 6
 CONFIG = TrainConfig(name="test", temperature=0.1)

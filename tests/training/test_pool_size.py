@@ -43,8 +43,8 @@ class Knowing(FakeEncoder):
         super().__init__(dim=48, name="knowing")
         self.known: dict[str, np.ndarray] = {}
 
-    def encode_queries(self, queries, batch_size=64):
-        usual = super().encode_queries(queries, batch_size)
+    def encode_queries(self, queries):
+        usual = super().encode_queries(queries)
         given = [self.known.get(query_id, vector) for query_id, vector in zip(usual.ids, usual.vectors, strict=True)]
         return replace(usual, vectors=np.stack(given))
 

@@ -17,10 +17,10 @@ from tests.training.conftest import SIZE, SMALL
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.objective import Objective
-from training.programmes import BatchBuilder
 from training.provenance import weights_fingerprint
 from training.recipes import RECIPES
 from training.train import Trainer, build_optimizer, main, run, schedule, train, with_settings
+from training.world_source.programmes import BatchBuilder
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
 

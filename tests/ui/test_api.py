@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from mcp import ClientSession
@@ -40,7 +42,7 @@ def test_every_named_endpoint_answers_and_no_other_is_public(client, benchmark):
     assert (words[0]["id"], words[0]["rank"], words[0]["modality"], len(words)) == ("100:20", 1, "text", 3)
     picture = handle_file(benchmark / "files" / "queries" / "3.bmp")
     assert client.predict(image=picture, k=1, api_name="/search")[0]["id"] == "100:3"
-    both = client.predict(image=picture, text="edit", models=["unified", "other"], k=5, api_name="/compare")
+    both = client.predict(image=picture, text="edit", encoders=["unified", "other"], k=5, api_name="/compare")
     assert [model["name"] for model in both["models"]] == ["unified", "other"]
     assert both["models"][0]["results"] == both["models"][1]["results"] and both["overlap@10"] == {"unified|other": 1.0}
     assert [row["name"] for row in client.predict(api_name="/list_models")] == ["unified", "other"]
@@ -65,6 +67,41 @@ def test_a_refusal_is_a_sentence(client):
     ):
         with pytest.raises(Exception, match=words):
             client.predict(**arguments, api_name="/search_text")
+
+
+def posted(client: Client, name: str, body: dict[str, Any] | list[Any]) -> Any:
+    """What a plain HTTP request gets: a list holds the arguments in their order, a mapping by their names."""
+    place, sent = (f"call/{name}", {"data": body}) if isinstance(body, list) else (f"call/v2/{name}", body)
+    event = httpx.post(f"{client.src}gradio_api/{place}", json=sent).json()["event_id"]
+    told = httpx.get(f"{client.src}gradio_api/call/{name}/{event}", timeout=60).text
+    kind, data = re.fullmatch(r"event: (\w+)\ndata: (.*)\n\n", told).groups()
+    return json.loads(data)[0] if kind == "complete" else told
+
+
+def test_the_encoders_of_a_comparison_are_taken_by_their_old_name_too(client):
+    two = ["other", "unified"]
+    by_name = client.predict(text="edit", encoders=two, k=2, api_name="/compare")
+    assert [model["name"] for model in by_name["models"]] == two
+    answers = [
+        client.predict(text="edit", models=two, k=2, api_name="/compare"),
+        json.loads(call(client, "compare", text="edit", models=two, k=2)[1]),
+        posted(client, "compare", {"text": "edit", "models": two, "k": 2}),
+        posted(client, "compare", {"text": "edit", "encoders": two, "k": 2}),
+        posted(client, "compare", [None, "edit", "images", two, 2, ""]),  # of the length before there were two names
+        posted(client, "compare", [None, "edit", "images", two, 2, "", None]),
+        posted(client, "compare", [None, "edit", "images", None, 2, "", two]),
+    ]
+    for answer in answers:
+        assert [(row["name"], row["results"]) for row in answer["models"]] == [
+            (row["name"], row["results"]) for row in by_name["models"]
+        ]
+
+
+def test_both_names_at_once_and_a_request_that_is_too_short_are_refused(client):
+    with pytest.raises(Exception, match="old name of encoders"):
+        client.predict(text="edit", encoders=["other"], models=["unified"], api_name="/compare")
+    assert "error" in posted(client, "compare", [None, "edit", "images", None, 2])
+    assert "error" in posted(client, "search", [None, "edit", "images", "unified"])
 
 
 def mcp(address: str, ask: Any) -> Any:
@@ -95,8 +132,8 @@ def test_mcp_tools_are_the_endpoints_with_their_types_defaults_and_descriptions(
         assert tool.description.count("Returns:") == 1
         assert all(field.get("description") for field in tool.inputSchema["properties"].values())
     fields = tools["compare"].inputSchema["properties"]
-    assert list(fields) == ["image", "text", "search_in", "models", "k", "benchmark_query"]
-    assert {"type": "array", "items": {"type": "string"}} in fields["models"]["oneOf"]
+    assert list(fields) == ["image", "text", "search_in", "encoders", "k", "benchmark_query", "models"]
+    assert {"type": "array", "items": {"type": "string"}} in fields["encoders"]["oneOf"]
     assert (fields["k"]["type"], fields["k"]["default"], fields["search_in"]["enum"]) == (
         "integer",
         10,
@@ -119,7 +156,7 @@ def test_an_mcp_client_gets_the_answers_of_the_endpoints_as_json(client, benchma
     ]
     again = json.loads(call(client, "search", image=found[0]["media"], k=1)[1])  # from a result on
     assert again[0]["id"] != found[0]["id"] and again[0]["modality"] == "image"
-    both = json.loads(call(client, "compare", image=uri, text="edit", models=["unified", "other"], k=2)[1])
+    both = json.loads(call(client, "compare", image=uri, text="edit", encoders=["unified", "other"], k=2)[1])
     assert both["overlap@10"] == {"unified|other": 1.0}
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from umr.bench.architecture import circles, import_graph, rooms
-from umr.types import SEARCH_IN
-from umr.ui.kinds import KINDS, choice_of, nouns, searched
+from umr.types import KIND_OF, SEARCH_IN
+from umr.ui.kinds import choice_of, nouns, searched
 from umr.ui.layout.link import head_script, read
 from umr.ui.layout.tabs import TABS
 
@@ -58,7 +58,7 @@ def test_every_tab_can_be_opened_by_the_address(searchers):
 
 
 def test_every_kind_has_its_words():
-    assert set(KINDS) | {"all"} == set(SEARCH_IN.values())
+    assert set(KIND_OF) | {"all"} == set(SEARCH_IN.values())
     assert [choice_of(name) for name in SEARCH_IN] == ["Images", "Passages", "Entries", "Clips", "Everything"]
     assert [searched(target) for target in SEARCH_IN.values()] == list(SEARCH_IN)
     assert nouns("all") == ("result", "results") and nouns("entries") == ("entry", "entries")

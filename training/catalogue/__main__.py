@@ -271,7 +271,7 @@ def run_text_sample(options: argparse.Namespace) -> None:
             ("partial", text.caption(base, rng, False, phrasing)),
             ("typed", typed.typed_and_said(base, rng)[0]),
             ("passage", text.passage(base, rng, phrasing)),
-            ("entry", text.entry(base, facts, rng, phrasing)),
+            ("entry", text.entry(facts, rng, phrasing)),
             ("wanted", text.entry_query(base, facts, rng, phrasing)),
         ):
             print(f"{name:9} {line}")

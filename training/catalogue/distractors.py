@@ -29,12 +29,12 @@ from training.catalogue.render import render_image
 from training.catalogue.scene import Scene, random_scene
 from training.catalogue.splits import split_of
 from training.catalogue.typed import TypedQuery
-from training.catalogue.world import render_seed, write_text
+from training.catalogue.world import render_seed
 from training.catalogue.writer import QUALITY, Ask, Plan
 from umr.arrays import read_npy, write_npy
-from umr.disk import file_sha256
+from umr.disk import file_sha256, write_text
 from umr.errors import ConfigError, MismatchError
-from umr.formats import parse_object
+from umr.formats import parse_object, write_jsonl
 from umr.types import Candidate, Content, Embeddings
 
 #: Scenes that are rendered and embedded at a time; a killed run goes on with the next block.
@@ -169,13 +169,8 @@ def embed_distractors(
     if count < 1:
         raise ConfigError(f"{count} distractors; at least 1 is needed")
     folder = Path(folder)
-    made = {
-        "encoder": encoder.fingerprint,
-        "encoder_name": encoder.name,
-        "benchmark": _digest(plan),
-        "seed": seed,
-        "count": count,
-    }
+    named = {"encoder": encoder.fingerprint, "encoder_name": encoder.name}
+    made = named | {"benchmark": _digest(plan), "seed": seed, "count": count}
     if _is_finished(folder, made):
         return folder / VECTORS
     _claim(folder, made)
@@ -194,7 +189,7 @@ def embed_distractors(
         if progress is not None:
             progress(min(start + BLOCK, count), count)
     write_npy(folder / VECTORS, np.concatenate([read_npy(block) for block in blocks.values()]))
-    write_text(folder / SCENES, "".join(json.dumps(scene.to_json(), separators=(",", ":")) + "\n" for scene in scenes))
+    write_jsonl(folder / SCENES, (scene.to_json() for scene in scenes))
     files = {name: file_sha256(folder / name) for name in (VECTORS, SCENES)}
     write_text(folder / MANIFEST, json.dumps(made | {"files": files}, indent=2) + "\n")
     for leftover in (*blocks.values(), folder / _CLAIM):

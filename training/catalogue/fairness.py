@@ -11,7 +11,6 @@ or has seen too little: look at a contact sheet before believing it.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
 from training.catalogue.world import Item, load_world
+from umr.disk import replacing
 from umr.errors import ConfigError, UMRError
 
 FAIR = 0.97
@@ -105,7 +105,7 @@ def report(trial: Trial, workers: int = 2) -> list[Row]:
         raise ConfigError(f"styles {sorted(unknown)} are unknown; legal: {', '.join(STYLES)}")
     train = trial.n_per_value * len(CATEGORIES)
     rng = np.random.default_rng([trial.seed, 31])
-    scenes = [random_scene(rng, lambda scene: True, trial.companions) for _ in range(train + train // 4)]
+    scenes = [random_scene(rng, lambda _: True, trial.companions) for _ in range(train + train // 4)]
     known = trial.styles[:-1] or trial.styles
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
@@ -187,9 +187,8 @@ def contact_sheet(
     for i, scene in enumerate(scenes):
         y, x = i // columns * cell, i % columns * cell
         sheet[y : y + size, x : x + size] = render_image(scene, i, size, style)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
-    Image.fromarray(sheet).save(temporary)
-    temporary.replace(path)
+    with replacing(path) as draft:
+        Image.fromarray(sheet).save(draft, "PNG")
 
 
 def _label(scene: Scene, attribute: str) -> int:

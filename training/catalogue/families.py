@@ -51,7 +51,7 @@ def family(
     rng: np.random.Generator,
     size: int = 4,
     split: Split = "train",
-    accept: Callable[[Scene], bool] = lambda scene: True,
+    accept: Callable[[Scene], bool] = lambda _: True,
 ) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 

@@ -130,7 +130,7 @@ class Pool:
                 facts += [other] if other != facts[0] else []
             for fact in facts:
                 scene = group.scenes[0]
-                self._add("image,text", scene, text.entry(scene, fact, rng), self.image_of[scene], fact)
+                self._add("image,text", scene, text.entry(fact, rng), self.image_of[scene], fact)
 
     def _clips(self, groups: list[Group]) -> None:
         """A clip family of each group's first scene and the same in another colour, with one more action."""

@@ -191,12 +191,6 @@ def looks_of(scene: Scene) -> list[_Looks]:
     return [main, (there.category, there.colour, there.finish, "plain", scene.surface)] if there else [main]
 
 
-def holds_pair(scene: Scene, pair: tuple[str, str, str, str]) -> bool:
-    """Whether the main object or the companion has both values of (attribute, value, attribute, value)."""
-    first, second = _OBJECT.index(pair[0]), _OBJECT.index(pair[2])
-    return any(looks[first] == pair[1] and looks[second] == pair[3] for looks in looks_of(scene))
-
-
 def is_fair(scene: Scene) -> bool:
     """Whether a person can tell the scene from its neighbours in a picture: no object holds one of UNFAIR_PAIRS."""
     return not any(map(_looks_unfair, looks_of(scene)))

@@ -22,6 +22,7 @@ import numpy as np
 
 from training.catalogue.render import render_clip, render_image
 from training.catalogue.scene import Scene
+from umr.disk import replacing, write_text
 from umr.errors import ConfigError, MismatchError
 
 CHUNK = 16
@@ -92,9 +93,10 @@ def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
     odd = frames.ndim == 4 and (frames.shape[1] % 2 or frames.shape[2] % 2)
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or odd:
         raise ConfigError(f"a clip is uint8 (F, H, W, 3) with even H and W, got {frames.dtype} {frames.shape}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.mp4")
-    with av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with (
+        replacing(path) as draft,
+        av.open(str(draft), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+    ):
         # One thread and plain C: the threaded and the vectorised lookahead do not always write the same bytes.
         stream = container.add_stream(
             "libx264",
@@ -109,7 +111,6 @@ def write_clip(path: Path, frames: np.ndarray, fps: int = 12) -> None:
             picture.pts, picture.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-    temporary.replace(path)
 
 
 def _beside(path: Path, kind: str) -> Path:
@@ -139,13 +140,10 @@ def _prepare(path: Path, shape: tuple[int, ...], wanted: str) -> None:
     if path.exists():
         raise MismatchError(f"{path.name} exists without its {record.name}: not a store of render_many. Move it away.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    np.lib.format.open_memmap(temporary, "w+", np.uint8, shape).flush()
     _beside(path, "done").write_bytes(bytes(shape[0]))
-    waiting = record.with_name(f".{record.name}.{os.getpid()}")
-    waiting.write_text(wanted + "\n")
-    temporary.replace(path)
-    waiting.replace(record)
+    with replacing(path) as draft:
+        np.lib.format.open_memmap(draft, "w+", np.uint8, shape).flush()
+    write_text(record, wanted + "\n")
 
 
 def _one_thread() -> None:

@@ -138,8 +138,8 @@ def facts(scene: Scene) -> list[str]:
     return sentences
 
 
-def entry(scene: Scene, facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
-    """The text of an illustrated entry of `scene`: the facts alone, since the picture shows the scene."""
+def entry(facts: EntryFacts, rng: np.random.Generator, phrasing: Phrasing = "train") -> str:
+    """The text of an illustrated entry: the facts alone, since its picture shows the scene."""
     dice = Dice(rng)
     return _capital(_say_facts(dice.pick(WORDS[phrasing].entries), facts))
 

@@ -19,8 +19,9 @@ import numpy as np
 from training.catalogue.families import clip_family, family
 from training.catalogue.scene import Scene
 from training.catalogue.splits import SPLITS, Split
-from umr.disk import atomic_write, file_sha256
+from umr.disk import file_sha256, write_text
 from umr.errors import ConfigError, MismatchError
+from umr.formats import write_jsonl
 
 FORMAT = 2  # 1: companions without a finish, splits by the hash of a scene
 FAMILY_SIZE = 4
@@ -168,8 +169,8 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     (folder / "world.json").unlink(missing_ok=True)
     families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter)
     clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
-    write_lines(folder / "scenes.jsonl", _lines(families))
-    write_lines(folder / "clips.jsonl", _lines(clips))
+    write_jsonl(folder / "scenes.jsonl", _lines(families), spaced=True)
+    write_jsonl(folder / "clips.jsonl", _lines(clips), spaced=True)
     for groups, name, frames in ((families, "pixels.npy", None), (clips, "clips.npy", CLIP_FRAMES)):
         jobs = [Job(item.scene, item.seed, item.style) for items in groups for item in items]
         if jobs:
@@ -230,17 +231,6 @@ def load_world(folder: Path) -> World:
         if rows and held != rows:
             raise MismatchError(f"{folder / name} has {held} rows, world.json says {rows}: build it again")
     return World(families, pixels, clips, clip_pixels, manifest)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    with atomic_write(path) as file:
-        file.write(text)
-
-
-def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes one JSON object per line, whole or not at all."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _lines(families: list[list[Item]]) -> Iterable[dict[str, Any]]:

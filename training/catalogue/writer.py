@@ -29,17 +29,18 @@ from training.catalogue.shortcut import draw_cue
 from training.catalogue.splits import Split
 from training.catalogue.text import EntryFacts
 from training.catalogue.typed import TypedQuery
-from training.catalogue.world import write_lines, write_text
-from umr.disk import file_sha256
+from umr.disk import file_sha256, replacing, write_text
 from umr.errors import MismatchError
+from umr.formats import write_jsonl
 from umr.shipped import LICENCE
+from umr.types import KINDS
 
 DATASET_ID = 100
 FRAMES, FPS = 24, 12
 QUALITY = {"images": 54, "queries": 52}
 TASK_IDS = {"t2i": 0, "t2t": 1, "t2it": 2, "i2t": 3, "i2i": 4, "it2t": 6, "it2i": 7, "it2it": 8, "t2v": 9, "it2v": 10}
-WORDS = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
-POOLS = {"image": "image", "text": "passage", "image,text": "entry", "video": "clip"}
+WORDS = {kind.letters: kind.modality for kind in KINDS}
+POOLS = {kind.modality: kind.one for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,8 @@ class Media:
         """Writes the picture (S, S, 3) uint8 as WebP, tagged if it has a cue, whole or not at all."""
         if self.cue is not None:
             pixels = draw_cue(pixels, self.cue)
-        waiting = path.with_name(f".{path.name}.{os.getpid()}")
-        Image.fromarray(pixels).save(waiting, "WEBP", quality=QUALITY[self.kind], method=6)
-        waiting.replace(path)
+        with replacing(path) as draft:
+            Image.fromarray(pixels).save(draft, "WEBP", quality=QUALITY[self.kind], method=6)
 
 
 @dataclass(slots=True)
@@ -141,14 +141,16 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
     files = []
     for modality, name in POOLS.items():
         files.append(f"cand_pool/local/mbeir_catalogue_{name}_cand_pool.jsonl")
-        write_lines(folder / files[-1], [_candidate(row, hashes) for row in plan.rows if row.modality == modality])
+        rows = [_candidate(row, hashes) for row in plan.rows if row.modality == modality]
+        write_jsonl(folder / files[-1], rows, spaced=True)
     number = 0
     for (task, split), asks in plan.queries.items():
         name = f"mbeir_catalogue_{task}_{split}_{part}"
         ids = [f"{DATASET_ID}:{number + place}" for place in range(len(asks))]
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
-        write_lines(folder / files[-2], [_query(task, qid, ask, part) for qid, ask in zip(ids, asks, strict=True)])
+        rows = [_query(task, qid, ask, part) for qid, ask in zip(ids, asks, strict=True)]
+        write_jsonl(folder / files[-2], rows, spaced=True)
         write_text(
             folder / files[-1],
             "".join(

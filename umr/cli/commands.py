@@ -70,11 +70,11 @@ def search(options: argparse.Namespace) -> None:
     from umr.search import Searcher, of_unlike_picture, result_row
     from umr.shipped import DEFAULT_ENCODER, index_folder
 
-    if options.top < 1:
-        raise ConfigError(f"--top is {options.top}; at least 1 result must be asked for")
+    if options.k < 1:
+        raise ConfigError(f"--top is {options.k}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     searcher = Searcher.open(folder, options.dtype)
-    outcome = of_unlike_picture(searcher.search(query, options.top), _of_picture(folder, searcher, query))
+    outcome = of_unlike_picture(searcher.search(query, options.k), _of_picture(folder, searcher, query))
     _say(outcome.notices)
     rows = [result_row(result) for result in outcome.results]
     _print(rows, options.json, ("rank", "score", "match", "id", "modality", "media", "text"))
@@ -276,9 +276,9 @@ def bench_query(options: argparse.Namespace) -> None:
 
     searcher, root = _bundled(options.encoder, options.dtype)
     check = PictureCheck.open(index_folder(options.encoder), searcher)
-    rows = timed(searcher, _judged(root, options.task), options.top, options.repeat, check)
+    rows = timed(searcher, _judged(root, options.task), options.k, options.repeat, check)
     if options.vectors is not None:
-        rows += bench_vectors(options.vectors, searcher.encoder.dim, options.top, min(options.repeat, 50))
+        rows += bench_vectors(options.vectors, searcher.encoder.dim, options.k, min(options.repeat, 50))
     _print(rows, options.json, ("step", "p50_ms", "p95_ms", "n"))
 
 

@@ -37,7 +37,7 @@ def _search(commands: Commands) -> None:
     one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
     one.add_argument("--text", help="the query's text")
     one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
-    one.add_argument("--top", type=int, default=10, metavar="K", help="how many results, 1 to 1000 (default: 10)")
+    _k(one, 10, "how many results, 1 to 1000 (default: 10)")
     _json(one)
     _dtype(one)
 
@@ -193,7 +193,7 @@ def _bench_query(commands: Commands) -> None:
     )
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
-    one.add_argument("--top", type=int, default=24, metavar="K", help="default: 24")
+    _k(one, 24, "default: 24")
     one.add_argument("--repeat", type=int, default=100, metavar="N", help="queries timed (default: 100)")
     one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
     _json(one)
@@ -225,6 +225,10 @@ def _command(commands: Commands, name: str, command: str, text: str) -> argparse
     one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     one.set_defaults(command=command)
     return one
+
+
+def _k(one: argparse.ArgumentParser, default: int, text: str) -> None:
+    one.add_argument("-k", "--top", dest="k", type=int, default=default, metavar="K", help=text)
 
 
 def _json(one: argparse.ArgumentParser) -> None:

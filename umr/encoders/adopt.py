@@ -16,11 +16,12 @@ from tokenizers import Tokenizer
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.config import CONFIG_NAME, EncoderConfig
+from umr.encoders.config import EncoderConfig
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import TOKENIZER_NAME, load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
+from umr.shipped import CONFIG_NAME
 from umr.types import Candidate, Content
 
 IMAGE_SIZE = 448  # the square nearest to the 300 vision tokens of U-MARVEL's evaluation collators: 256 of 28 px

@@ -48,13 +48,13 @@ class FakeEncoder:
         """That of its settings: there are no weights."""
         return self.config.fingerprint()
 
-    def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
-        """One row per query. batch_size: accepted for the encoder's interface, without effect."""
+    def encode_queries(self, queries: Iterable[Query]) -> Embeddings:
+        """One row per query."""
         items = list(queries)
         return self._encode([query.query_id for query in items], [query.content for query in items])
 
-    def encode_candidates(self, candidates: Iterable[Candidate], batch_size: int = 64) -> Embeddings:
-        """One row per candidate. batch_size: accepted for the encoder's interface, without effect."""
+    def encode_candidates(self, candidates: Iterable[Candidate]) -> Embeddings:
+        """One row per candidate."""
         items = list(candidates)
         return self._encode([candidate.candidate_id for candidate in items], [c.content for c in items])
 

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Qwen2VLConfig, Qwen2VLModel
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 from transformers.utils import logging
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.config import EncoderConfig
@@ -204,7 +204,7 @@ class QwenVLBackbone(nn.Module):
                 at random.
         """
         shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             # its annotation leaves out the pair that output_loading_info asks for
             loaded: tuple[Qwen2VLModel, dict[str, Any]] = Qwen2VLModel.from_pretrained(  # type: ignore[assignment]
@@ -217,7 +217,7 @@ class QwenVLBackbone(nn.Module):
             ) from error
         finally:
             if shown:
-                logging.enable_progress_bar()
+                logging.enable_progress_bar()  # type: ignore[no-untyped-call]
         model, report = loaded
         lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
         if lost:

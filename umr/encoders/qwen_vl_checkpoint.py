@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.config import EncoderConfig

@@ -13,9 +13,10 @@ from tokenizers import Tokenizer
 from umr.disk import file_sha256, put
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
-from umr.encoders.config import CONFIG_NAME, EncoderConfig, write_config
+from umr.encoders.config import EncoderConfig, write_config
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
+from umr.shipped import CONFIG_NAME
 
 
 def save_encoder(

@@ -69,7 +69,7 @@ def train_tokenizer(texts: Iterable[str], special: SpecialTokens, vocab_size: in
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, pad_token=special.pad, eos_token=special.end, clean_up_tokenization_spaces=False
     )
 

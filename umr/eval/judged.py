@@ -16,9 +16,8 @@ from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, Pool, of_any_kind
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.formats import BenchmarkQuery, facts_of, read_pool, read_qrels, read_queries
 from umr.query_files import find_query_file
-from umr.types import Qrels, Query, Target
+from umr.types import KIND_BY_LETTERS, Qrels, Query
 
-_TARGETS: Mapping[str, Target] = {"t": "text", "i": "image", "it": "image,text", "v": "video"}
 FORM = "form"  # key in a query's source of how it is put: the forms of `typed`
 
 
@@ -115,10 +114,11 @@ def load(root: str | Path, task: str, split: str, collection: Collection | None 
             f"({', '.join(sorted(lost)[:3])}): write the benchmark again"
         )
     grades = _grades(rows, qrels, found.path.name)
+    searched = KIND_BY_LETTERS[task.partition("2")[2]].modality
     return Judged(
         task=task,
         split=split,
-        queries=[replace(row.query, target_modality=_TARGETS[task.partition("2")[2]]) for row in rows],
+        queries=[replace(row.query, target_modality=searched) for row in rows],
         qrels={row.query.query_id: _right(qrels[row.query.query_id], grades) for row in rows},
         groups=query_groups(rows, qrels, found.path.name),
         candidates=None if found.pool is None else read_pool(found.pool),

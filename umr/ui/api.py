@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from umr.errors import MediaError
+from umr.errors import ConfigError, MediaError
 from umr.shipped import repository_root
+from umr.types import KIND_OF
 from umr.ui.handlers import real_path
-from umr.ui.kinds import KINDS
 from umr.ui.searchers import Searchers
 
 NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
@@ -50,7 +50,7 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
         manifest = searchers.manifest(name)
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
-            counts = Counter(KINDS[candidate.content.modality].many for candidate in collection)
+            counts = Counter(KIND_OF[candidate.content.modality].many for candidate in collection)
             rows[manifest.collection] = {
                 "name": collection.name,
                 "fingerprint": collection.fingerprint,
@@ -60,6 +60,17 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
             }
         rows[manifest.collection]["models"].append(name)
     return list(rows.values())
+
+
+def renamed(name: str, value: Any, old_name: str, old: Any) -> Any:
+    """What a request says by an argument's name or by its old one; None where it says nothing.
+
+    Raises:
+        ConfigError: it says both.
+    """
+    if value is not None and old is not None:
+        raise ConfigError(f"{old_name} is the old name of {name}: give {name} alone")
+    return old if value is None else value
 
 
 def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:

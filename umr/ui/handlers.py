@@ -73,17 +73,18 @@ def answer(searchers: Source, question: Question, encoder: Any) -> Outcome:
 
 
 def make_query(picture: Path | Image | None, text: Any, search_in: Any) -> Query:
-    """A query from a picture that was checked and a request's words.
+    """A query from a picture that was checked and a request's words, which are cleaned where it is decoded.
 
     Raises:
-        UMRError: there is nothing to ask.
+        ConfigError: there is nothing to ask, or it is not what it should be.
     """
     if not isinstance(search_in, str) or search_in not in SEARCH_IN:
         raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
-    words = read_text(text)
-    if picture is None and words is None:
+    words = _words(text)
+    if picture is None and not words.strip():
         raise ConfigError("Give a picture, a text, or both: then there is something to search for.")
-    return Query(query_id="page", content=Content(text=words, image=picture), target_modality=SEARCH_IN[search_in])
+    content = Content(text=words if words.strip() else None, image=picture)
+    return Query(query_id="page", content=content, target_modality=SEARCH_IN[search_in])
 
 
 def read_count(k: Any) -> int:
@@ -127,9 +128,13 @@ def read_text(text: Any) -> str | None:
     Raises:
         UMRError: what cannot be a text.
     """
+    return clean_text(_words(text)) or None
+
+
+def _words(text: Any) -> str:
     if text is not None and not isinstance(text, str):
         raise ConfigError(f"the text is a {type(text).__name__}; give words")
-    return clean_text(text or "") or None
+    return text or ""
 
 
 def read_picture(image: Any, uploads: Path) -> Path | Image | None:

@@ -1,45 +1,10 @@
-"""What an image, a passage, an entry and a clip are called on the page, and the file of one. Not HTML."""
+"""How the page says what is searched, and the file of a content. What the kinds are called stands in umr.types."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from umr.types import KIND_OF, SEARCH_IN, Content
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of candidate.
-
-    Attributes:
-        title: on a badge.
-        one: of results.
-        many: of results.
-        file: of what a visitor drops.
-        files: of what a visitor drops.
-    """
-
-    title: str
-    one: str
-    many: str
-    file: str
-    files: str
-
-
-#: (one, many) of the files that are called other than what is found of them, by modality.
-_FILES = {"image": ("picture", "pictures")}
-
-
-def _kind(modality: str) -> Kind:
-    words = KIND_OF[modality]
-    file, files = _FILES.get(modality, (words.one, words.many))
-    return Kind(title=words.one.capitalize(), one=words.one, many=words.many, file=file, files=files)
-
-
-#: By the modality of the candidates.
-KINDS: Mapping[str, Kind] = {modality: _kind(modality) for modality in KIND_OF}
 
 
 def searched(target: str) -> str:
@@ -55,7 +20,7 @@ def nouns(search_in: str) -> tuple[str, str]:
     """
     if SEARCH_IN[search_in] == "all":
         return "result", "results"
-    kind = KINDS[SEARCH_IN[search_in]]
+    kind = KIND_OF[SEARCH_IN[search_in]]
     return kind.one, kind.many
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from umr.types import Candidate, Match, Result
-from umr.ui.kinds import KINDS, choice_of, media_file, nouns, picture_file
+from umr.types import KIND_OF, Candidate, Match, Result
+from umr.ui.kinds import choice_of, media_file, nouns, picture_file
 from umr.verdict import percent
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def card(result: Result, actions: bool = False) -> str:
     return (
         f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
         f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
-        f'<span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
+        f'<span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>'
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
         f'<div class="u-worth"><div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
         f"{verdict(result.match)}</div>"
@@ -264,7 +264,7 @@ def _words(candidate: Candidate) -> str:
 
 def name_of(candidate: Candidate) -> str:
     """What a person calls a candidate: its title, else how its text begins."""
-    kind = KINDS[candidate.content.modality].title
+    kind = KIND_OF[candidate.content.modality].title
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.conftest import MARKUP, calibrate, judge_scores, made_verdicts, no_model
+from umr import media
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
 from umr.media import content_hash
@@ -17,6 +18,7 @@ from umr.query_arithmetic import QueryArithmetic
 from umr.search import decode
 from umr.types import Candidate, Content, Hit, Match, Result
 from umr.ui import api, handlers, render
+from umr.ui.compare.comparison import compare
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.handlers import Question, make_query
 from umr.ui.search import actions as search
@@ -182,6 +184,24 @@ def test_the_endpoint_reads_a_picture_once(searchers, uploads, upload, searcher,
     question = Question(uploads=uploads, image=image, text="red", k=5)
     assert len(handlers.search_rows(searchers, question, "unified", said.append)) == 5
     assert file_reads.of(image["path"]) == (1, 1) and len(said) == int(calibrated)
+
+
+def test_the_page_cleans_a_text_once(searchers, searcher, uploads, monkeypatch):
+    cleaned, clean = [], media.clean_text
+
+    def counted(text: str) -> str:
+        cleaned.append(text)
+        return clean(text)
+
+    for module in (media, handlers):
+        monkeypatch.setattr(module, "clean_text", counted)
+    raw, question = " red ", Question(uploads=uploads, text=" red ", k=5)
+    *_, trail, _ = found(searchers, uploads, text=raw)
+    assert trail[-1].text == "red"
+    assert handlers.search_rows(searchers, question, "unified", print)
+    two = Searchers(dict.fromkeys(("unified", "other"), searchers.folders["unified"]), "unified", lambda _: searcher)
+    assert compare(two, None, raw, "images", ["unified", "other"], 3).text == "red"
+    assert cleaned.count(raw) == 3  # the encoder sees the clean one
 
 
 def test_the_time_that_reading_took_counts_as_the_search_s_own(searcher, benchmark):

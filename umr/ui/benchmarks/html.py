@@ -20,7 +20,7 @@ from umr.eval.reports import Row, Stored, key_of
 from umr.eval.scores import KEPT, SINGLE, pool_means
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.shipped import shown_path
-from umr.types import Run
+from umr.types import KIND_BY_LETTERS, Run
 from umr.ui import queries
 from umr.ui.plots import Dot, strip
 from umr.ui.render import escape
@@ -47,7 +47,6 @@ _POOLS = (
 _ANY = "Queries for any kind at once: every picture, passage and entry of the wanted scene is right."
 _OUT = "The same task where one thing differs from training; a row's name says what when it is pointed at."
 _PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
-_FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips", "all": "any kind"}
 _SUM = "vector_sum_success@1"
 _NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 _WORD: Mapping[Verdict, str] = {"gains": "gain", "loses": "loss", "no clear difference": "no clear difference"}
@@ -375,7 +374,8 @@ def _families(row: Row) -> str:
 
 def _name(task: str) -> str:
     asked, _, found = task.partition("2")
-    return f"{_PART.get(asked, asked)} → {_FOUND.get(found, found)}"
+    kind = KIND_BY_LETTERS.get(found)
+    return f"{_PART.get(asked, asked)} → {'any kind' if kind is None else kind.many}"
 
 
 def _legend(stored: Sequence[Stored]) -> str:

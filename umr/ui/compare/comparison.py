@@ -115,10 +115,10 @@ def compare(
         UMRError: what is asked cannot be given, in words.
     """
     names, count = read_models(searchers, models), read_count(k)
-    query = make_query(picture, text, search_in)
+    read = decode(make_query(picture, text, search_in))
     opened = {name: searchers.get(name) for name in names}
     _check_collections(opened)
-    ready, targets = _judged(searchers, decode(query), asked)
+    ready, targets = _judged(searchers, read, asked)
     seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
     shared = replace(ready, ms=0.0)  # read once for all: no model's own time
     outcomes = {

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from umr import media
 from umr.errors import MediaError
-from umr.types import Candidate, Result
+from umr.types import KIND_OF, Candidate, Result
 from umr.ui.compare.comparison import DEPTH, FIRST, Comparison, as_rows
-from umr.ui.kinds import KINDS, choice_of
+from umr.ui.kinds import choice_of
 
 RANKS = 6  # in the picture
 MARGIN, NAME, TILE, GAP, TOP, CAPTION, BELOW = 56, 264, 196, 20, 236, 34, 26  # px
@@ -107,7 +107,7 @@ def _tile(canvas: Image.Image, draw: ImageDraw.ImageDraw, candidate: Candidate, 
     """A picture, a text, or a picture above a text."""
     picture, words = _picture(candidate), candidate.content.text
     if picture is None:
-        words = words or candidate.title or KINDS[candidate.content.modality].title
+        words = words or candidate.title or KIND_OF[candidate.content.modality].title
     height = TILE if not words else 0 if picture is None else ENTRY
     draw.rectangle((left, top, left + TILE - 1, top + TILE - 1), SURFACE, LINE, 2)
     if picture is not None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from umr.encoders.caveats import UNEQUAL_DATA
 from umr.eval.familiar import UNLIKE
-from umr.types import Candidate, Result
+from umr.types import KIND_OF, Candidate, Result
 from umr.ui.compare.comparison import FIRST, Comparison
-from umr.ui.kinds import KINDS, media_file
+from umr.ui.kinds import media_file
 from umr.ui.render import copy_link, escape, media_url, name_of, verdict
 from umr.ui.searchers import PRECISION
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
@@ -177,7 +177,7 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
     candidate, hit = result.candidate, result.hit
     target = hit.candidate_id in found.told
     right = '<span class="u-right">Target</span>' if target else ""
-    kind = KINDS[candidate.content.modality].title if found.search_in == "all" else ""
+    kind = KIND_OF[candidate.content.modality].title if found.search_in == "all" else ""
     score = (
         ""
         if found.blind

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from umr.encoders.caveats import CIRCULAR
 from umr.eval.diagnosis import Diagnosed, Diagnosis, worst
-from umr.types import Query
+from umr.types import KIND_BY_LETTERS, Query
 from umr.ui import queries
 from umr.ui.plots import Point, scatter
 from umr.ui.render import escape
@@ -17,7 +17,6 @@ _WINNER = {
     "picture": "the picture alone is nearest",
     "text": "the text alone is nearest",
 }
-_FIND = {"2i": "image", "2t": "passage", "2it": "entry", "2v": "clip"}
 
 
 def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: bool) -> str:
@@ -40,14 +39,14 @@ def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: 
         )
     )
     return (
-        f'{stale}{_headlines(found)}<div class="u-diagnosis">{_plot(found, points)}{_worst(found, known)}</div>'
+        f'{stale}{_headlines(found)}<div class="u-diagnosis">{_plot(points)}{_worst(found, known)}</div>'
         f'<p class="u-origin">{_source(found, file)}</p>'
     )
 
 
 def _headlines(found: Diagnosis) -> str:
     s = found.summary
-    target = _FIND.get(found.task[2:], "candidate")
+    target = KIND_BY_LETTERS[found.task.partition("2")[2]].one
     either = (
         f"In {_share(s['either_wins'])} of {s['n']:,.0f} queries the picture ({_share(s['picture_wins'])}) or "
         f"the text ({_share(s['text_wins'])}) alone is nearer to the right {target} than both together. {CIRCULAR}"
@@ -83,7 +82,7 @@ def _headlines(found: Diagnosis) -> str:
     )
 
 
-def _plot(found: Diagnosis, points: list[Point]) -> str:
+def _plot(points: list[Point]) -> str:
     counts = {mark: sum(point.mark == mark for point in points) for mark in _WINNER}
     legend = "".join(
         f'<li class="u-win-{mark}"><i aria-hidden="true"></i>{escape(words[0].upper() + words[1:])} '

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from umr.eval.ood import Verdict
-from umr.types import Refused
+from umr.types import KIND_OF, Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
-from umr.ui.kinds import KINDS
 from umr.ui.render import escape
 from umr.verdict import percent
 
@@ -64,7 +63,7 @@ def distance(verdicts: Sequence[Verdict] | None) -> str:
         return ""
     lines = []
     for verdict in verdicts:
-        noun = KINDS[verdict.modality].files
+        noun = KIND_OF[verdict.modality].files[1]
         if verdict.far:
             lines.append(
                 f'<p class="u-notice" data-drift="far"><span>'
@@ -97,8 +96,8 @@ def refusals(refused: Sequence[Refused]) -> str:
 
 
 def _count(number: int, kind: str) -> str:
-    words = KINDS[kind]
-    return f"{number:,} {words.file if number == 1 else words.files}"
+    files = KIND_OF[kind].files
+    return f"{number:,} {files[number != 1]}"
 
 
 def _mb(count: int) -> str:

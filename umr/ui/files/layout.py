@@ -56,7 +56,7 @@ class Bar:
         return [self.image, self.text, self.kind]
 
 
-def build_files(frame: Frame, tab: gr.Tab) -> Built:
+def build_files(frame: Frame, _tab: gr.Tab) -> Built:
     """Fills the tab that is being built; what other tabs hold of a visitor's pictures is emptied with their files."""
     own_files = VisitorCollections(UPLOADS, visitors=VISITORS)
     gr.HTML(files_html.intro(), elem_id="f-intro", js_on_load=None, apply_default_css=False)

@@ -53,7 +53,7 @@ class VisitorCollection:
 
     own: OwnFiles
 
-    def get(self, name: str) -> Searcher:
+    def get(self, _name: str) -> Searcher:
         """The one searcher that there is, whatever model the rest of the page uses."""
         return self.own.searcher
 

@@ -1,7 +1,8 @@
 """The page's named endpoints, for gradio_client, plain HTTP and MCP; everything else on the page is private.
 
 They are /search, /search_text, /compare, /list_models and /list_collections. A function's name is its MCP tool's
-name, its annotations are the schema, its docstring is the description.
+name, its annotations are the schema, its docstring is the description. An argument has one name: `encoder`, of several
+`encoders`, and `k`. One that was renamed stays as the last argument by its old name (RENAMED).
 """
 
 # Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
@@ -21,19 +22,34 @@ from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
 Row = dict[str, Any]
+#: Endpoint -> how many arguments at its end are old names of others.
+RENAMED = {"compare": 1}
 
 
 def build_api(searchers: Searchers, page: gr.Blocks) -> None:
     """Adds the endpoints to the page that is being built, before any other event: none can take their names."""
     for function in (_search(searchers, page), _search_text(searchers), _compare(searchers, page), *_lists(searchers)):
         gr.api(function, api_name=function.__name__)
+    _accept_without_old_names(page)
+
+
+def _accept_without_old_names(page: gr.Blocks) -> None:
+    """Has the page take plain requests that end before the old names; Gradio wants a value for each argument."""
+    preprocess = page.preprocess_data
+
+    async def filled(block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
+        old = RENAMED.get(block_fn.api_name, 0)
+        missing = min(old, len(block_fn.inputs) - len(inputs))
+        return await preprocess(block_fn, [*inputs, *[None] * missing], *rest, **named)
+
+    page.preprocess_data = filled  # type: ignore[method-assign]  # no setting
 
 
 def answer_as_json(page: gr.Blocks) -> None:
     """MCP tools of a served page answer in JSON; Gradio's own form is Python's."""
     from mcp.types import TextContent  # heavy, and there only with gradio[mcp]
 
-    def contents(outputs: Sequence[Any], root_url: str) -> list[TextContent]:
+    def contents(outputs: Sequence[Any], _root_url: str) -> list[TextContent]:
         return [TextContent(type="text", text=json.dumps(output, ensure_ascii=False)) for output in outputs]
 
     if page.mcp_server_obj is not None:
@@ -103,9 +119,10 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         image: str | None = None,
         text: str = "",
         search_in: SearchIn = "images",
-        models: list[str] | None = None,
+        encoders: list[str] | None = None,
         k: int = 10,
         benchmark_query: str = "",
+        models: list[str] | None = None,
     ) -> Row:
         """Asks two to four encoders the same question and shows how far their answers agree.
 
@@ -113,9 +130,10 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
-            models: names of two to four encoders; all on offer (the first four) if left out.
+            encoders: names of two to four encoders; all on offer (the first four) if left out.
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
+            models: the old name of encoders.
 
         Returns:
             models with the results (as of search), the notices (that the text was cut, that picture or words are
@@ -125,7 +143,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         """
 
         def found() -> Row:
-            names = searchers.names[:MOST] if models is None else models
+            chosen = api.renamed("encoders", encoders, "models", models)
+            names = searchers.names[:MOST] if chosen is None else chosen
             return compare_rows(searchers, _question(page, image, text, search_in, k), names, benchmark_query)
 
         return shown(found)

@@ -83,7 +83,7 @@ def _uploads() -> Iterator[None]:
         give_up(folder)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+def _stop(number: int, _frame: object) -> NoReturn:
     """Ends the page as Ctrl-C does, so that what visitors sent is removed; by default signals remove nothing."""
     signal.signal(number, signal.SIG_IGN)  # once is enough
     sys.exit(0)

@@ -26,7 +26,7 @@ from umr.ui.search.layout import build_search
 from umr.ui.searchers import Searchers
 
 
-def _nothing(searchers: Searchers, given: Given) -> Filled:
+def _nothing(_searchers: Searchers, _given: Given) -> Filled:
     return Filled(())
 
 

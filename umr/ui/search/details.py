@@ -7,6 +7,7 @@ from typing import Any
 
 from umr.errors import ConfigError, UMRError
 from umr.explain import explain, place_of
+from umr.search import decode
 from umr.types import Query
 from umr.ui import edge, handlers
 from umr.ui.search import details_html
@@ -42,10 +43,10 @@ def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
 
     def places(made: Answered) -> str:
-        query, moved = _query(made.turn), made.turn.steering
+        read, moved = decode(_query(made.turn)), made.turn.steering  # once for all models
         return details_html.ranks(
-            {name: place_of(searchers.get(name), query, str(candidate_id), moved) for name in searchers.names},
-            moved.moves_query(query),
+            {name: place_of(searchers.get(name), read, str(candidate_id), moved) for name in searchers.names},
+            moved.moves_query(read.query),
         )
 
     return _said(answered, places)

@@ -8,8 +8,7 @@ from typing import Any
 from umr.explain import Explanation
 from umr.facts import facts_of
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
-from umr.types import Candidate, Hit, Result
-from umr.ui.kinds import KINDS
+from umr.types import KIND_OF, Candidate, Hit, Result
 from umr.ui.render import escape, icon, media, name_of
 from umr.ui.search.html import tuning
 
@@ -21,7 +20,7 @@ WITHOUT = {"text": "Without the picture", "picture": "Without the words"}
 def facts(candidate: Candidate) -> str:
     """Large media, title, text and source of a candidate, with the buttons that go on from it."""
     kind = candidate.content.modality
-    title = f"<h2>{escape(candidate.title or KINDS[kind].title)}</h2>"
+    title = f"<h2>{escape(candidate.title or KIND_OF[kind].title)}</h2>"
     text = f'<p class="u-details-text">{escape(candidate.content.text)}</p>' if candidate.content.text else ""
     rows = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _rows(candidate))
     use = (
@@ -33,7 +32,7 @@ def facts(candidate: Candidate) -> str:
         )
     )
     return (
-        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KINDS[kind].title}</span>'
+        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>'
         '<button type="button" '
         f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
         f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>'

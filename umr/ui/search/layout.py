@@ -76,7 +76,7 @@ class View:
         return [self.results, self.answered, self.crumbs, self.trail, self.address]
 
 
-def build_search(frame: Frame, tab: gr.Tab) -> Built:
+def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     """Fills the tab that is being built, and wires it."""
     searchers, examples = frame.searchers, frame.examples
     query = _bar(searchers)

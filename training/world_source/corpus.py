@@ -19,7 +19,7 @@ def sentences(rng: np.random.Generator, scenes: int = 4000) -> Iterator[str]:
         yield text.caption(scene, rng)
         yield typed.typed_and_said(still, rng)[0]
         yield text.passage(scene, rng)
-        yield text.entry(scene, text.random_facts(rng), rng)
+        yield text.entry(text.random_facts(rng), rng)
         edit = edits.propose(rng, still, "action" if scene.action else None)
         yield edit_text.phrase(edit, still, rng)
         yield edit_text.question(edit, still, rng)

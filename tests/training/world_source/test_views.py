@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training import views
 from training.catalogue.scene import ACTIONS, Action, Companion, Scene, with_action
 from training.catalogue.splits import in_distribution
 from training.catalogue.world import Item, plan_clips, plan_families
+from training.world_source import views
 
 SCENE = Scene("mug", "red", companion=Companion("vase", "blue", "left"))
 

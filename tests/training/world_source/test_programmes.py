@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from training import attributes
-from training.batch_builder import jittered
 from training.catalogue.instructions import serving
 from training.chunks import Tokenise
 from training.config import TrainConfig
-from training.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
-from training.programmes import TASKS as KINDS
 from training.recipes import RECIPES
+from training.world_source import attributes
+from training.world_source.batch_builder import jittered
+from training.world_source.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
+from training.world_source.programmes import TASKS as KINDS
 from umr.errors import ConfigError
 
 CONFIG = TrainConfig(

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from training import attributes, views
 from training.batch import Composition, TrainBatch
-from training.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from training.catalogue import edit_text, edits, shortcut, text, typed
 from training.catalogue.free import MAIN_FACTS
 from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
@@ -25,6 +23,8 @@ from training.catalogue.world import Item, World
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
+from training.world_source import attributes, views
+from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
 from umr.errors import ConfigError
 from umr.types import Target
 
@@ -176,7 +176,7 @@ def entries(draft: Draft) -> None:
             scene = item.scene
             wanted[scene] = item
             facts = known[item.row] = two[int(rng.integers(2))]
-            words = text.entry(scene, facts, rng)
+            words = text.entry(facts, rng)
             column[item.row] = draft.add(
                 Row(role="entry", scene=scene, words=words, media=draft.picture(item), facts=facts)
             )
@@ -530,7 +530,7 @@ def _candidate(draft: Draft, role: str, item: Item) -> Row:
     if role == "passage":
         words = text.passage(item.scene, draft.rng)
     elif role == "entry":
-        words = text.entry(item.scene, text.random_facts(draft.rng), draft.rng)
+        words = text.entry(text.random_facts(draft.rng), draft.rng)
     return Row(role=role, scene=item.scene, words=words, media=None if role == "passage" else draft.picture(item))
 
 

@@ -9,7 +9,6 @@ from hashlib import sha256
 import numpy as np
 import torch
 
-from training import attributes, views
 from training.batch import Composition, Contrast, TrainBatch
 from training.catalogue import shortcut
 from training.catalogue.instructions import INSTRUCTIONS
@@ -19,6 +18,7 @@ from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
 from training.parallel import Group
 from training.truth import IDENTITY, KIND_BITS, CandidateKeys, QueryKeys, joined, key_of, kind_bits
+from training.world_source import attributes, views
 from umr.encoders.templates import MediaKind, Role
 from umr.errors import ConfigError
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training import attributes
 from training.catalogue import edits, typed
 from training.catalogue.scene import random_scene
-from training.programmes import _ways_of_edit, _ways_of_typed
 from training.truth import CandidateKeys, QueryKeys, false_negative_mask
+from training.world_source import attributes
+from training.world_source.programmes import _ways_of_edit, _ways_of_typed
 
 
 def fitting(ways, scenes) -> list[bool]:

@@ -1,0 +1,1 @@
+"""The rendered world as training data: its steps, the codes of its scenes, its words for a tokenizer. See source.py."""
