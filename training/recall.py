@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from training.source_batches import Identities, candidate_keys, own_picture
-from training.sources.source import Source
+from training.sources.source import Example, Source
 from training.truth import false_negative_mask
 from umr.encoders.base import UnifiedEncoder
 from umr.types import Candidate, Content, Query
@@ -41,17 +41,9 @@ def recall(
             held.add(identities.shown(own)[1:])
             pool[identities.shown(own)] = own
     contents = list(pool.values())
-    asked = [
-        Query(
-            query_id=str(number),
-            content=example.query,
-            target_modality=example.wanted,
-            instruction=sentences[example.instruction or example.task][0],
-        )
-        for number, example in enumerate(source.examples)
-    ]
+    asked = served_queries(source.examples, sentences)
     query_BD = torch.from_numpy(encoder.encode_queries(asked).vectors)
-    candidate_MD = torch.from_numpy(encoder.encode_candidates(_numbered(contents)).vectors)
+    candidate_MD = torch.from_numpy(encoder.encode_candidates(numbered(contents)).vectors)
     queries, found = identities.of_queries(source.examples), candidate_keys(contents, list(pool))
     right_BM = false_negative_mask(queries, found)
     score_BM = query_BD @ candidate_MD.T
@@ -62,5 +54,19 @@ def recall(
     return measured | {"queries": len(asked), "candidates": len(contents)}
 
 
-def _numbered(contents: Sequence[Content]) -> list[Candidate]:
+def served_queries(examples: Sequence[Example], sentences: Mapping[str, Sequence[str]]) -> list[Query]:
+    """The examples as queries, numbered, each with the first of its sentences: as they are asked in serving."""
+    return [
+        Query(
+            query_id=str(number),
+            content=example.query,
+            target_modality=example.wanted,
+            instruction=sentences[example.instruction or example.task][0],
+        )
+        for number, example in enumerate(examples)
+    ]
+
+
+def numbered(contents: Sequence[Content]) -> list[Candidate]:
+    """The contents as candidates that are called by their number."""
     return [Candidate(candidate_id=str(number), content=content) for number, content in enumerate(contents)]

@@ -1,4 +1,7 @@
-"""Triplets of one's own: {"image"?, "text"?, "target", "negatives"?} per line. Pictures lie relative to the file."""
+"""Triplets of one's own: {"image"?, "text"?, "target", "negatives"?, ...} per line. Pictures lie relative to the file.
+
+`instruction` is one sentence, or the list of its phrasings, of which the first is served with.
+"""
 
 from __future__ import annotations
 
@@ -64,10 +67,11 @@ class Triplets:
         wanted = found[positives[0]].modality
         if wanted == "video,text":
             raise ConfigError("a target is a clip or has words, not both: leave the words out")
-        group, instruction = self.words(row, "group"), self.words(row, "instruction")
+        group, ways = self.words(row, "group"), self.sentences(row.get("instruction"))
+        instruction = "\n".join(ways)
         self.raw.candidates |= found  # after every check: a refused row leaves nothing behind
-        if instruction:
-            self.raw.instructions[instruction] = (instruction,)
+        if ways:
+            self.raw.instructions[instruction] = ways
         return Example(
             query=query,
             wanted=wanted,
@@ -101,6 +105,13 @@ class Triplets:
         for key, file in files.items():
             existing(file, f"{what}'s {key} {found[key]!r}")
         return Content(text=found["text"] or None, image=files.get("image"), video=files.get("video"))
+
+    def sentences(self, value: Any) -> tuple[str, ...]:
+        """The cleaned sentences of an instruction: one text, or a list of its phrasings; () for none."""
+        if isinstance(value, list) and not all(isinstance(way, str) for way in value):
+            raise ConfigError("instruction is a list with something else than texts in it")
+        listed = value if isinstance(value, list) else [value]
+        return tuple(filter(None, (self.words({"instruction": way}, "instruction") for way in listed)))
 
     @staticmethod
     def words(row: dict[str, Any], key: str) -> str:

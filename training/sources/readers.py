@@ -27,12 +27,13 @@ READERS: dict[str, Reader] = {
 }
 
 
-def load_source(spec: DataSpec, media_folder: Path) -> Source:
+def load_source(spec: DataSpec, media_folder: Path, whole_pool: bool = False) -> Source:
     """Read a data set, every picture of it once.
 
     Args:
         spec: what and where.
         media_folder: for pictures that are no files yet.
+        whole_pool: also the candidates that no example names (see finished).
 
     Raises:
         ConfigError: it is not there, not of its kind, or holds no row that can be trained on.
@@ -42,4 +43,4 @@ def load_source(spec: DataSpec, media_folder: Path) -> Source:
         raise ConfigError(f"{spec.kind} is no kind of triplets; legal: {', '.join(READERS)}")
     if spec.kind != "datasets" and not path.exists():
         raise ConfigError(f"{spec.path} does not exist; --data {spec.kind}:PATH needs a file or folder that is there")
-    return finished(spec.kind, path, READERS[spec.kind](spec, media_folder))
+    return finished(spec.kind, path, READERS[spec.kind](spec, media_folder), whole_pool)

@@ -57,7 +57,7 @@ class Source:
         kind: how it was read, a key of the table of kinds.
         name: of its file or folder.
         examples: those that were taken.
-        candidates: id -> content, of every id that an example names.
+        candidates: id -> content, of every id that an example names; of a whole pool, of every id that it has.
         hashes: path of a picture or clip -> sha256 of its bytes.
         instructions: its own sentences, the first of a key the one that is served with.
         refused: rows that were not taken, with place and reason.
@@ -145,7 +145,7 @@ def existing(path: Path, what: str) -> Path:
     return path
 
 
-def finished(kind: str, path: Path, raw: Raw) -> Source:
+def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Source:
     """The source of what a reader found: every picture and clip is read once, to its end; rows with a bad one go.
 
     Rows that ask the same share their answers, so that none of these is ever a negative of the other.
@@ -154,12 +154,14 @@ def finished(kind: str, path: Path, raw: Raw) -> Source:
         kind: how it was read.
         path: of the data, for its name.
         raw: the reader's rows.
+        whole_pool: keep the candidates that no example names, too, for negatives to be found among them; those whose
+            picture or clip cannot be read are left out.
 
     Raises:
         ConfigError: no row is left; the first reasons are told.
     """
     used = {did for _, example in raw.examples for did in (*example.positives, *example.negatives)}
-    named = {did: content for did, content in raw.candidates.items() if did in used}
+    named = {did: content for did, content in raw.candidates.items() if whole_pool or did in used}
     contents = [example.query for _, example in raw.examples] + list(named.values())
     files = {file: content for content in contents if (file := _file(content)) is not None}
     hashes, broken = _examined(files)
@@ -173,6 +175,8 @@ def finished(kind: str, path: Path, raw: Raw) -> Source:
             refused.append(Refused(place, why))
     _tell(kind, path, len(taken), refused)
     kept = {did for example in taken for did in (*example.positives, *example.negatives)}
+    if whole_pool:
+        kept |= {did for did, content in named.items() if _file(content) not in broken}
     source = Source(
         kind=kind,
         name=path.name,
