@@ -10,6 +10,7 @@ from umr.types import Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
 from umr.ui.kinds import KINDS
+from umr.ui.models.html import name_button
 from umr.ui.render import escape
 from umr.verdict import percent
 
@@ -53,7 +54,7 @@ def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> st
     kinds = ", ".join(_count(number, kind) for kind, number in counts.items())
     return (
         f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
-        f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
+        f'<p class="u-muted">Indexed with {name_button(encoder)}. Only this page can search it.</p>'
         f"{distance(verdicts)}{refusals(own.refused)}</section>"
     )
 
