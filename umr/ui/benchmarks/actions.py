@@ -18,6 +18,7 @@ from umr.eval.reports import Stored
 from umr.shipped import REPORTS
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
+from umr.ui.models import actions as models
 from umr.ui.searchers import Searchers
 
 KEYS = ("b-measure", "b-a", "b-b")  # in the page's address
@@ -69,14 +70,16 @@ def _tables(searchers: Searchers, column: Any) -> str:
             "No model here has a stored report. Write one: "
             f"python -m umr evaluate --encoder {searchers.default} --store",
         )
-    return benchmarks_html.tables(found[:MAX_MODELS], column)
+    shown = found[:MAX_MODELS]
+    return models.trained(searchers, [one.name for one in shown]) + benchmarks_html.tables(shown, column)
 
 
 def _difference(searchers: Searchers, a: Any, b: Any) -> str:
     if a == b:
         return render.message("Choose two models", "A model does not differ from itself.")
     one, other = (_stored(searchers, name) for name in (a, b))
-    return benchmarks_html.pair(one, other, evaluate.compare_stored(one, other))
+    rows = evaluate.compare_stored(one, other)
+    return benchmarks_html.pair(one, other, rows, models.trained(searchers, (a, b)))
 
 
 def _drill(searchers: Searchers, key: Any) -> str:

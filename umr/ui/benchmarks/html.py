@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umr.encoders.caveats import EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
+from umr.encoders.caveats import EARLIER_CATALOGUE, is_earlier
 from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
@@ -22,6 +22,7 @@ from umr.eval.splits import IN_DISTRIBUTION
 from umr.shipped import shown_path
 from umr.types import KIND_BY_LETTERS, Run
 from umr.ui import queries
+from umr.ui.models.html import name_button
 from umr.ui.plots import Dot, strip
 from umr.ui.render import escape
 
@@ -82,8 +83,15 @@ def tables(stored: Sequence[Stored], column: str) -> str:
     )
 
 
-def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
-    """success@1 of b minus a, with the interval of the paired difference."""
+def pair(a: Stored, b: Stored, rows: Sequence[Row], trained: str = "") -> str:
+    """success@1 of b minus a, with the interval of the paired difference.
+
+    Args:
+        a: what is compared with.
+        b: what is compared.
+        rows: of both, over the same queries.
+        trained: whether both were trained equally, as HTML.
+    """
     reach = max([0.05, *(abs(edge) for row in rows for edge in row["ci95"])]) * 1.05
     count = Counter(verdict(row) for row in rows)
     said = (
@@ -100,30 +108,26 @@ def pair(a: Stored, b: Stored, rows: Sequence[Row]) -> str:
         for title, words, keys, is_open in _groups(sorted(found, key=_order))
     ]
     return (
-        f'<div class="u-tab-intro"><h2>{escape(b.name)} against {escape(a.name)}</h2><p>{escape(said)} Difference '
-        "of success@1 over the same queries, with its paired 95 % bootstrap interval over families of scenes. A gain "
-        f"or a loss has p below {evaluate.ALPHA:g} (models exchanged in whole families at random) after Holm's "
-        f"correction over the {len(rows)} rows; an interval that leaves out 0 is not enough.</p></div>"
-        f'{_caveat(a, b)}{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
+        f'<div class="u-tab-intro"><h2>{name_button(b.name)} against {name_button(a.name)}</h2><p>{escape(said)} '
+        "Difference of success@1 over the same queries, with its paired 95 % bootstrap interval over families of "
+        f"scenes. A gain or a loss has p below {evaluate.ALPHA:g} (models exchanged in whole families at random) after "
+        f"Holm's correction over the {len(rows)} rows; an interval that leaves out 0 is not enough.</p></div>"
+        f'{trained}{_sums(a, b)}{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
         f"{escape(b.name)}</code> from {escape(shown_path(a.folder))} and {escape(shown_path(b.folder))}</p>"
     )
 
 
-def _caveat(a: Stored, b: Stored) -> str:
-    """What must be said of the two, with how far each is from the sum of its own two vectors."""
-    if not concerns(one.report["encoder"] for one in (a, b)):
-        return ""
+def _sums(a: Stored, b: Stored) -> str:
+    """How far each of the two is from the sum of its own two vectors."""
     sums = [
         f"{one.name} {_percent(row['success@1'])} against {_percent(row[_SUM])}"
         for one in (a, b)
         if (row := one.row("it2i", "ind")) is not None and row.get(_SUM) is not None
     ]
-    lost = (
-        f" Right first in {_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
-        if sums
-        else ""
-    )
-    return f'<p class="u-notice"><span>{escape(UNEQUAL_DATA + lost)}</span></p>'
+    if not sums:
+        return ""
+    said = f"Right first in {_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
+    return f'<p class="u-muted u-measure">{escape(said)}</p>'
 
 
 def drill(one: Stored, judged: Judged, run: Run, page: int) -> str:
@@ -191,7 +195,7 @@ def _block(title: str, words: str, heads: str, rows: Sequence[str], is_open: boo
 
 
 def _head(one: Stored) -> str:
-    return f'<th scope="col">{escape(one.name)}</th>'
+    return f'<th scope="col">{name_button(one.name)}</th>'
 
 
 def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above) -> list[str]:
@@ -380,7 +384,7 @@ def _name(task: str) -> str:
 
 def _legend(stored: Sequence[Stored]) -> str:
     items = "".join(
-        f'<li class="u-s{place}"><i aria-hidden="true"></i>{escape(one.name)}</li>'
+        f'<li class="u-s{place}"><i aria-hidden="true"></i>{name_button(one.name)}</li>'
         for place, one in enumerate(stored, 1)
     )
     return f'<ul class="u-legend">{items}</ul>'

@@ -9,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from umr.encoders.caveats import concerns
 from umr.errors import ConfigError, UMRError
 from umr.eval import evaluate
-from umr.index.manifest import IndexManifest
 from umr.media import content_hash
 from umr.ui import edge, links
 from umr.ui.compare import html as compare_html
@@ -115,12 +113,6 @@ def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
     media_type = "image/png" if kind == "png" else "application/json"
     return {"name": f"comparison.{kind}", "type": media_type, "content": base64.b64encode(content).decode("ascii")}
-
-
-def about_models(searchers: Searchers) -> str:
-    """What must be said of the models on offer before they are compared, as HTML; "" where there is nothing."""
-    prints = [IndexManifest.read(folder).encoder for folder in searchers.folders.values()]
-    return compare_html.unequal() if concerns(prints) else ""
 
 
 def warm(searchers: Searchers) -> None:

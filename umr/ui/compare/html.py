@@ -6,11 +6,11 @@ import base64
 from collections import Counter
 from collections.abc import Mapping
 
-from umr.encoders.caveats import UNEQUAL_DATA
 from umr.eval.familiar import UNLIKE
 from umr.types import KIND_OF, Candidate, Result
 from umr.ui.compare.comparison import FIRST, Comparison
 from umr.ui.kinds import media_file
+from umr.ui.models.html import name_button
 from umr.ui.render import copy_link, escape, media_url, name_of, verdict
 from umr.ui.searchers import PRECISION
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
@@ -37,16 +37,6 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
         f'<section class="u-compare" data-shown="0" style="--u-columns:{len(found.models)};--u-ranks:{ranks}">'
         f"{_head(found)}{_asked(found)}{_notices(found)}{_voted(found, vote)}{_switch(found)}{body}"
         f"{_vote_bar() if found.blind else ''}{_tally(tally) if tally else ''}</section>"
-    )
-
-
-def unequal() -> str:
-    """What the shipped models are to each other, so that nobody reads a verdict on methods from them."""
-    return (
-        '<details class="u-origin"><summary>Three encoders, no verdict on methods</summary>'
-        "<p>unified was trained for far "
-        f"longer than contrastive and mca, so it is no third arm of their comparison. "
-        f"{escape(UNEQUAL_DATA)}</p></details>"
     )
 
 
@@ -159,7 +149,8 @@ def _column(found: Comparison, number: int) -> str:
     )
     return (
         f'<section class="u-column" data-column="{number}" aria-label="{escape(label)}"><header>'
-        f"<h3>{escape(label)}</h3>{_recall(found, name)}{times}</header><ol>{cells}</ol></section>"
+        f"<h3>{escape(label) if found.blind else name_button(label)}</h3>{_recall(found, name)}{times}</header>"
+        f"<ol>{cells}</ol></section>"
     )
 
 

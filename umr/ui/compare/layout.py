@@ -15,6 +15,7 @@ from umr.ui.compare import actions as compare
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
+from umr.ui.models import actions as models_told
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.wiring import LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
@@ -108,7 +109,7 @@ def _bar(searchers: Searchers) -> Bar:
     image, text, kind, go, chance = query_bar(
         "c", "Compare", "Describe it, or say what should change", "The picture you compare on", take
     )
-    said = compare.about_models(searchers)
+    said = models_told.trained(searchers)
     with gr.Row(elem_id="c-models-row"):
         models = gr.CheckboxGroup(
             searchers.names,

@@ -9,6 +9,7 @@ from umr.eval.ood import Verdict
 from umr.types import KIND_OF, Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
+from umr.ui.models.html import name_button
 from umr.ui.render import escape
 from umr.verdict import percent
 
@@ -52,7 +53,7 @@ def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> st
     kinds = ", ".join(_count(number, kind) for kind, number in counts.items())
     return (
         f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
-        f'<p class="u-muted">Indexed with {escape(encoder)}. Only this page can search it.</p>'
+        f'<p class="u-muted">Indexed with {name_button(encoder)}. Only this page can search it.</p>'
         f"{distance(verdicts)}{refusals(own.refused)}</section>"
     )
 

@@ -13,6 +13,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from umr.ui.examples import Example
+from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
@@ -25,7 +26,6 @@ from umr.ui.parts import scripts
 from umr.ui.parts.wiring import VISITORS, Frame
 from umr.ui.searchers import Searchers
 
-STYLE = Path(__file__).parent.parent / "style.css"
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
 #: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
@@ -51,6 +51,8 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
                     built.append(row.build(frame, tab))
                 tab.select(None, js=scripts.show(row.name))
                 frame.pictures.extend(built[-1].pictures)
+        build_models(searchers)
+        gr.HTML(about(), elem_id="about", js_on_load=None, apply_default_css=False)
         wire_link(searchers, page, tabs, notices, built)
     return page
 
@@ -69,12 +71,11 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     """
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)
-    style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
         allowed_paths=[str(path) for path in media],
-        head=style + head_script(),
+        head=scripts.style() + head_script(),  # no prefixes, as Gradio's css would get
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         footer_links=[],
         run_history=False,

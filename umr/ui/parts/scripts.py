@@ -1,4 +1,7 @@
-"""The calls of the page's own script (umr/ui/page.js) that Gradio wants as text. Not the script itself."""
+"""The page's own scripts and styles, and the calls of them that Gradio wants as text. Not the scripts themselves.
+
+umr/ui/page.js and umr/ui/style.css come first, then what lies beside what it belongs to (umr/ui/*/*.js and *.css).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "page.js"
+UI = Path(__file__).parent.parent
+PAGE = UI / "page.js"
 
 # When a gr.HTML is there (js_on_load); one after the other where one has several.
 PRESSED = "umr.pressed(element, trigger);"
@@ -51,9 +55,24 @@ def show(tab: str) -> str:
 
 
 def head(keys: Mapping[str, Sequence[str]]) -> str:
-    """The page's script for its head, read anew.
+    """The page's scripts as one element of its head, read anew.
 
     Args:
         keys: tab -> the keys of the address that are the tab's own.
     """
-    return f"<script>\n{PAGE.read_text('utf-8')}umr.address.keys = {json.dumps(keys)};\n</script>"
+    return f"<script>\n{together('js')}umr.address.keys = {json.dumps(keys)};\n</script>"
+
+
+def style() -> str:
+    """The page's styles as one element of its head, read anew: there from the first paint."""
+    return f"<style>{together('css')}</style>"
+
+
+def together(ending: str) -> str:
+    """The files of an ending one after the other: the page's own, then those of its folders, by name.
+
+    Args:
+        ending: js or css.
+    """
+    files = [*sorted(UI.glob(f"*.{ending}")), *sorted(UI.glob(f"*/*.{ending}"))]
+    return "".join(path.read_text("utf-8") for path in files)

@@ -1,0 +1,42 @@
+"""The models' cards in a real browser: one press of a model's name, wherever it stands, and one to put it away."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ARTEFACTS, Served, arrive
+
+
+@pytest.mark.parametrize(("tab", "place"), [("benchmarks", "#benchmarks"), ("compare", "#c-about")])
+def test_a_models_name_opens_its_card_and_escape_closes_it(visitor: Page, served: Served, tab: str, place: str):
+    arrive(visitor, served, tab)
+    if tab == "compare":
+        visitor.locator(f"{place} summary").click()
+    name = visitor.locator(f"{place} .u-model:visible").first
+    name.click()
+    card = visitor.locator("#u-models .u-model-card:visible")
+    expect(card).to_have_count(1)
+    expect(card.locator("h2")).to_have_text(name.inner_text())
+    for said in ("parameters", "steps", "How it was trained", "What it may be compared with", "apache-2.0"):
+        expect(card).to_contain_text(said)
+    assert visitor.evaluate("document.querySelector('#u-models').scrollWidth <= window.innerWidth")
+    visitor.screenshot(path=ARTEFACTS / f"card-{tab}-{visitor.viewport_size['width']}.png")
+    visitor.keyboard.press("Escape")
+    expect(visitor.locator("#u-models")).to_be_hidden()
+
+
+def test_unequal_training_is_said_where_models_stand_side_by_side(visitor: Page, served: Served):
+    arrive(visitor, served, "compare")
+    expect(visitor.locator("#c-about .u-equal > summary")).to_be_visible()
+    arrive(visitor, served, "benchmarks")
+    expect(visitor.locator("#benchmarks .u-equal > summary")).to_be_visible()
+    expect(visitor.locator("#bench-pair .u-equal > summary")).to_be_visible()
+
+
+def test_the_page_says_where_code_papers_and_endpoints_are(visitor: Page, served: Served):
+    arrive(visitor, served)
+    about = visitor.locator("#about")
+    for said in ("2507.14902", "2510.15543", "/search_text", "/gradio_api/mcp/"):
+        expect(about).to_contain_text(said)
+    assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

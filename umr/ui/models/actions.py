@@ -1,0 +1,40 @@
+"""What the page tells of the models on offer: the cards of all, and how some of them were trained. No Gradio."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from umr.errors import UMRError
+from umr.ui import edge
+from umr.ui.models import html
+from umr.ui.models.facts import ModelFacts, read_facts
+from umr.ui.searchers import Searchers
+
+log = logging.getLogger(__name__)
+
+
+def known(searchers: Searchers, names: Iterable[str] | None = None) -> list[ModelFacts]:
+    """The facts of models, read anew; one whose folder cannot be read is left out, and the log says why.
+
+    Args:
+        searchers: what the page offers.
+        names: which; None: all.
+    """
+    found = []
+    for name in searchers.names if names is None else names:
+        try:
+            found.append(read_facts(name, searchers.folders[name]))
+        except (UMRError, KeyError) as error:
+            log.warning("the card of %s: %s", name, error)
+    return found
+
+
+def cards(searchers: Searchers) -> str:
+    """The dialog with the card of every model, as HTML."""
+    return edge.answered_html("the cards of the models", lambda: html.dialog(known(searchers)))
+
+
+def trained(searchers: Searchers, names: Iterable[str] | None = None) -> str:
+    """Whether models were trained equally, as HTML; "" for fewer than two."""
+    return edge.answered_html("how models were trained", lambda: html.side_by_side(known(searchers, names)))

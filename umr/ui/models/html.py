@@ -1,0 +1,295 @@
+"""Models as HTML: a button on each name, the card that it opens, how models were trained side by side. All escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+from umr.eval.pools import LOCAL
+from umr.eval.scores import pool_means
+from umr.shipped import shown_path
+from umr.ui.models.facts import ModelFacts, Stage, is_fair, settings_apart
+from umr.ui.render import escape
+
+DIALOG = "u-models"
+NOBODY_KNOWS = "not recorded"
+MAIN = ("it2i", "ind")  # the row of a report that a card names
+#: Setting of a training run -> what a person calls it.
+WORDS: Mapping[str, str] = {
+    "start": "what training started from",
+    "stages": "the stages before",
+    "world": "training data",
+    "rows": "the rows drawn from the data",
+    "record": "whether training is recorded",
+    "steps": "steps",
+    "stop_after": "steps",
+    "batch": "how batches are drawn",
+    "families_per_batch": "batch size",
+    "learning_rate": "learning rate",
+    "muon_rate": "learning rate",
+    "final_learning_rate": "learning rate",
+    "warmup_steps": "warm-up",
+    "seed": "seed",
+    "programmes": "mixture of tasks",
+    "picture_shortcut": "planted shortcuts",
+    "text_shortcut": "planted shortcuts",
+    "temperature": "first temperature",
+}
+#: Rows of the table of models side by side: what, and how it is read of one.
+_TABLE: tuple[tuple[str, Callable[[ModelFacts], str]], ...] = (
+    ("size", lambda one: size(one)),
+    ("started from", lambda one: one.start or NOBODY_KNOWS),
+    ("stages", lambda one: " → ".join(stage.name for stage in one.stages) or NOBODY_KNOWS),
+    ("steps of the last stage", lambda one: _last(one, lambda stage: _number(stage.steps))),
+    ("batch", lambda one: _last(one, _batch)),
+    ("losses beside the contrast", lambda one: _last(one, losses)),
+    ("planted shortcuts", lambda one: _last(one, _shortcuts)),
+    ("seed", lambda one: _last(one, lambda stage: str(stage.config.get("seed", NOBODY_KNOWS)))),
+    ("time recorded", lambda one: duration(one.seconds)),
+)
+
+
+def name_button(name: str, words: str = "") -> str:
+    """A model's name that opens its card.
+
+    Args:
+        name: the model's.
+        words: what is shown in its place.
+    """
+    return (
+        f'<button type="button" class="u-model" data-model="{escape(name)}" title="What {escape(name)} is">'
+        f"{escape(words or name)}</button>"
+    )
+
+
+def dialog(models: Sequence[ModelFacts]) -> str:
+    """Every card, in one dialog of the page that shows one at a time."""
+    cards = "".join(
+        f'<section class="u-model-card" data-card="{escape(one.name)}" hidden>{card(one, models)}</section>'
+        for one in models
+    )
+    return (
+        f'<dialog id="{DIALOG}" aria-label="What this model is"><button type="button" class="u-quiet" '
+        f'data-close-card="1">Close</button>{cards}</dialog>'
+    )
+
+
+def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> str:
+    """One model: what it is, how it was trained, what it may be compared with, what it reaches.
+
+    Args:
+        one: the model.
+        others: what stands beside it on this page, itself among them or not.
+        level: of its heading.
+    """
+    caveats = "".join(f'<p class="u-notice"><span>{escape(said)}</span></p>' for said in one.caveats)
+    below = level + 1
+    return (
+        f'<h{level} class="u-card-name">{escape(one.name)}</h{level}>{_what(one)}{caveats}'
+        f"<h{below}>How it was trained</h{below}>{_training(one)}"
+        f"<h{below}>What it may be compared with</h{below}>{_comparable(one, others)}"
+        f"<h{below}>What it reaches</h{below}>{_numbers(one)}"
+        f"<h{below}>Licence and files</h{below}>{_files(one)}"
+    )
+
+
+def side_by_side(models: Sequence[ModelFacts]) -> str:
+    """Whether these models were trained equally, in a sentence, with what differs below it.
+
+    Args:
+        models: which.
+
+    Returns:
+        HTML; "" for fewer than two, and where the training of none is recorded.
+    """
+    pairs = [(a, b, settings_apart(a, b)) for a, b in combinations(models, 2)]
+    if not pairs or not any(one.stages for one in models):
+        return ""
+    unequal = [pair for pair in pairs if pair[2] and not is_fair(pair[2])]
+    said = _unequal(models, unequal) if unequal else _equal(pairs)
+    caveats = dict.fromkeys(said for one in models for said in one.caveats)
+    more = "".join(f"<p>{escape(caveat)}</p>" for caveat in caveats)
+    return (
+        f'<details class="u-equal{" u-unequal" if unequal or more else ""}"><summary>{said}</summary>'
+        f"{table(models)}{more}</details>"
+    )
+
+
+def table(models: Sequence[ModelFacts]) -> str:
+    """How the models were trained, a column each; rows in which they differ are marked."""
+    heads = "".join(f'<th scope="col">{name_button(one.name)}</th>' for one in models)
+    rows = ""
+    for what, read in _TABLE:
+        values = [read(one) for one in models]
+        mark = ' class="u-differs"' if len(set(values)) > 1 else ""
+        rows += f'<tr{mark}><th scope="row">{escape(what)}</th>'
+        rows += "".join(f"<td>{escape(value)}</td>" for value in values) + "</tr>"
+    return (
+        f'<div class="u-wide"><table class="u-facts-table"><thead><tr><th scope="col"></th>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def size(one: ModelFacts) -> str:
+    """How many weights it has, and what they take."""
+    if one.parameters is None:
+        return NOBODY_KNOWS
+    count = f"{one.parameters / 1e6:.1f} M" if one.parameters >= 1e6 else f"{one.parameters:,}"
+    return f"{count} parameters, {one.megabytes or 0:.1f} MB"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds of training as a person says them."""
+    if seconds is None:
+        return NOBODY_KNOWS
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def losses(stage: Stage) -> str:
+    """The terms that its objective has beside the contrast, with their weights."""
+    if not stage.config:
+        return NOBODY_KNOWS
+    found = {key.removesuffix("_weight"): value for key, value in stage.config.items() if key.endswith("_weight")}
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(found.items()) if value) or "none"
+
+
+def differences(apart: Sequence[str]) -> str:
+    """Settings that differ, as a person calls them."""
+    named = dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else key) for key in apart)
+    return ", ".join(named)
+
+
+def _what(one: ModelFacts) -> str:
+    config = one.config
+    made = f"Its weights come from {config.revision}. " if config is not None and config.revision else ""
+    trained = "" if one.stages else " No training is recorded in its folder."
+    facts: list[tuple[str, str]] = [("size", size(one))]
+    if config is not None:
+        facts += [
+            ("network", f"{config.backbone}, {config.attention} attention, {config.pooling} pooling"),
+            ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+        ]
+    facts.append(("a vector has", f"{one.manifest.dim} numbers"))
+    return (
+        f'<p class="u-muted">One encoder of text, pictures, clips and their compositions. {escape(made)}'
+        f"{trained}</p>{_list(facts)}"
+    )
+
+
+def _training(one: ModelFacts) -> str:
+    if not one.stages:
+        return f'<p class="u-muted">{NOBODY_KNOWS.capitalize()}.</p>'
+    stages = "".join(f"<li>{_stage(stage)}</li>" for stage in one.stages)
+    mixture = one.stages[-1].config.get("programmes")
+    shares = ", ".join(f"{name} {share:g}" for name, share in sorted(mixture.items())) if mixture else NOBODY_KNOWS
+    facts = [
+        *one.data,
+        ("shares of the last stage's steps", shares),
+        ("losses beside the contrast", losses(one.stages[-1])),
+        ("planted shortcuts", _shortcuts(one.stages[-1])),
+    ]
+    return f'<ol class="u-stages">{stages}</ol>{_list(facts)}'
+
+
+def _stage(stage: Stage) -> str:
+    if not stage.config:
+        return f"<b>{escape(stage.name)}</b> <span>{NOBODY_KNOWS}</span>"
+    said = f"{_number(stage.steps)} steps, {duration(stage.seconds)}, seed {stage.config.get('seed')}, {_batch(stage)}"
+    return f"<b>{escape(stage.name)}</b> <span>{escape(said)}</span>"
+
+
+def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> str:
+    rows = ""
+    for other in others:
+        if other.name == one.name:
+            continue
+        apart = settings_apart(one, other)
+        if is_fair(apart):
+            said = "trained equally but for the terms of the loss: a difference is evidence on these, of one seed."
+        elif not apart:
+            said = "no setting of their training differs."
+        else:
+            said = f"not trained equally ({differences(apart)}): a difference is no verdict on methods."
+        rows += f"<li><b>{escape(other.name)}</b> <span>{escape(said)}</span></li>"
+    return f'<ul class="u-stages">{rows}</ul>' if rows else '<p class="u-muted">Nothing else is on this page.</p>'
+
+
+def _numbers(one: ModelFacts) -> str:
+    if one.stored is None:
+        return '<p class="u-muted">Nothing is measured yet.</p>'
+    facts = []
+    means = pool_means(one.stored.report["rows"])
+    if LOCAL in means and means[LOCAL][1] > 1:
+        facts.append((f"right first, mean of {means[LOCAL][1]} tasks", f"{100 * means[LOCAL][0]:.1f} %"))
+    row = one.stored.row(*MAIN)
+    if row is not None and row.get("success@1") is not None:
+        facts.append(("picture + text to images, right first", _with_interval(row)))
+        summed = row.get("vector_sum_success@1")
+        if summed is not None:
+            facts.append(("its two vectors added, right first", f"{100 * summed:.1f} %"))
+    stale = "" if one.stored.current else '<p class="u-notice"><span>Measured with other weights.</span></p>'
+    command = f'<p class="u-origin"><code>{escape(one.stored.report.get("command", ""))}</code></p>'
+    return f"{stale}{_list(facts)}{command}"
+
+
+def _with_interval(row: Mapping[str, object]) -> str:
+    interval, value = row.get("ci95_success@1"), row["success@1"]
+    spread = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if isinstance(interval, list) else ""
+    return f"{100 * float(str(value)):.1f} %{spread}"
+
+
+def _files(one: ModelFacts) -> str:
+    place = f"{one.config.revision}" if one.encoder is None and one.config else shown_path(one.encoder or one.index)
+    facts = [
+        ("licence", one.licence or NOBODY_KNOWS),
+        ("folder", place),
+        ("index", f"{one.manifest.count:,} vectors of {one.manifest.collection_name}"),
+        ("fingerprint", one.manifest.encoder[:16]),
+        ("code", one.stages[-1].commit[:16] if one.stages and one.stages[-1].commit else NOBODY_KNOWS),
+    ]
+    return _list(facts)
+
+
+def _unequal(models: Sequence[ModelFacts], pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> str:
+    names = list(dict.fromkeys(one.name for a, b, _ in pairs for one in (a, b)))
+    apart = list(dict.fromkeys(key for _, _, keys in pairs for key in keys))
+    who = "These two" if len(models) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return (
+        f"<b>{escape(who)} were not trained equally</b> <span>(different: {escape(differences(apart))}). What "
+        "one finds and another does not is no verdict on methods.</span>"
+    )
+
+
+def _equal(pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> str:
+    apart = list(dict.fromkeys(key for _, _, keys in pairs for key in keys))
+    if not apart:
+        return "<b>Nothing recorded of their training differs.</b>"
+    return f"<b>Trained equally</b> <span>but for {escape(differences(apart))}; one seed each.</span>"
+
+
+def _last(one: ModelFacts, read: Callable[[Stage], str]) -> str:
+    return read(one.stages[-1]) if one.stages else NOBODY_KNOWS
+
+
+def _batch(stage: Stage) -> str:
+    if not stage.config:
+        return NOBODY_KNOWS
+    return f"{stage.config.get('families_per_batch')} per batch, {stage.config.get('batch')}"
+
+
+def _shortcuts(stage: Stage) -> str:
+    if not stage.config:
+        return NOBODY_KNOWS
+    parts = (("picture", "picture_shortcut"), ("text", "text_shortcut"))
+    return ", ".join(f"{name} {stage.config[key]:g}" for name, key in parts if stage.config.get(key)) or "none"
+
+
+def _number(value: int | None) -> str:
+    return NOBODY_KNOWS if value is None else f"{value:,}"
+
+
+def _list(facts: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(f"<dt>{escape(what)}</dt><dd>{escape(value)}</dd>" for what, value in facts)
+    return f'<dl class="u-source">{rows}</dl>' if rows else ""
