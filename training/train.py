@@ -52,9 +52,9 @@ from training.world_source.source import (
     world_told,
 )
 from umr.encoders import load_encoder
+from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.shipped import find_encoder
@@ -70,7 +70,7 @@ def cache_root() -> Path:
 
 
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
-    """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words.
+    """A small network of the usual backbone with random weights and a tokenizer trained on the catalogue's words.
 
     Args:
         name: of the encoder.
@@ -83,11 +83,12 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    special = QwenVLBackbone.special
+    backbone = backbone_class(EncoderConfig.backbone)
+    special = backbone.special
     tokenizer = plain_tokenizer(train_tokenizer(sentences(rng), special), special)
     dim = sizes.get("hidden", EncoderConfig.dim)
     config = EncoderConfig(name=name, dim=dim, image_size=image_size, instructions=serving())
-    return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
+    return UnifiedEncoder(config, backbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
 
 
 def schedule(config: TrainConfig, step: int) -> float:
