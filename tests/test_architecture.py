@@ -158,6 +158,18 @@ def test_no_rooms_import_each_other_in_a_circle():
     assert circles(rooms(import_graph(ROOT))) == []
 
 
+def test_scenes_are_known_to_the_world_and_its_source_alone():
+    """The loop knows a rendered world by what world_source/source.py says; two commands make or measure worlds."""
+    graph = import_graph(ROOT)
+    within = ("training.catalogue", "training.world_source")
+    outside = {one: others for one, others in graph.items() if not one.startswith(within)}
+    assert {one for one, others in outside.items() if "training.catalogue.scene" in others} == set()
+    inner = {other for others in outside.values() for other in others if other.startswith("training.world_source")}
+    assert inner == {"training.world_source.source"}
+    makers = {one for one, others in outside.items() if any(other.startswith("training.catalogue") for other in others)}
+    assert makers == {"training.reproduce", "training.pool_size"}
+
+
 def test_a_circle_would_be_found():
     """The check itself: of two circles that share no node, both are named, and a node that only leads to one is not."""
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": {"f"}, "f": {"e"}}

@@ -104,6 +104,19 @@ class Chunk:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeBook:
+    """How the attribute codes of a source's batches are read, for the heads that learn them.
+
+    Attributes:
+        sizes: how many values each of the A attributes has.
+        action: the attribute that says what moves in a clip.
+    """
+
+    sizes: tuple[int, ...]
+    action: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainBatch:
     """One step.
 

@@ -14,8 +14,8 @@ class TrainConfig:
     """Settings of one stage.
 
     Attributes:
-        programmes: share of the steps that each kind of step gets, by its name in programmes.PROGRAMMES; every loss
-            inside a step holds one task only.
+        programmes: share of the steps that each kind of step gets, by its name in
+            world_source/programmes.py; every loss inside a step holds one task only.
         batch: "families": whole families, siblings are each other's negatives; "random": one pair from each of
             `families_per_batch` families, as U-MARVEL and MCA train.
         text_shortcut: share of composed queries whose text describes the whole target.

@@ -14,18 +14,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from training.batch import TrainBatch
-from training.catalogue import instructions as catalogue
-from training.catalogue.world import World, load_world
+from training.batch import CodeBook, TrainBatch
 from training.chunks import Tokenise
 from training.config import TrainConfig
+from training.draws import generator
 from training.parallel import Group
 from training.source_batches import SourceBatches
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import DataSpec
-from training.world_source.batch_builder import generator
-from training.world_source.programmes import BatchBuilder
+from training.world_source.source import CODES, BatchBuilder, World, load_world, serving
 from umr.encoders.adopt import INSTRUCTIONS
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError
@@ -71,6 +69,11 @@ class Mixture:
         """Those that are."""
         return [part.data for part in self.parts if isinstance(part.data, World)]
 
+    @property
+    def codes(self) -> CodeBook | None:
+        """How attribute codes are read, None where no data set has such."""
+        return CODES if self.worlds else None
+
     def record(self) -> list[dict[str, Any]]:
         """What a training record keeps: plain JSON."""
         rows: list[dict[str, Any]] = []
@@ -110,7 +113,7 @@ class Mixture:
         Args:
             known: those of the encoder to start from.
         """
-        kept = dict(known) | (catalogue.serving() if self.worlds else {})
+        kept = dict(known) | (serving() if self.worlds else {})
         counts: dict[str, Counter[str]] = {}
         tasks: dict[str, None] = {}
         for source in self.sources:

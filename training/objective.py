@@ -3,47 +3,65 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.batch import TrainBatch
+from training.batch import CodeBook, TrainBatch
 from training.config import TrainConfig
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.mixers import build_mixer
-from training.world_source.attributes import CARDINALITIES, COLUMNS
+from umr.errors import ConfigError
 
 TEMPERATURE_RANGE = (0.01, 0.5)
-_ACTION = list(COLUMNS).index("action")
+#: Weights of the heads that read attribute codes.
+HEADS = ("attribute_weight", "vision_weight", "motion_weight")
 
 
 class AttributeHeads(nn.Module):
-    """Linear readers of a scene's attributes from an embedding; used in training alone, never shipped."""
+    """Linear readers of A attributes from an embedding; used in training alone, never shipped."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, sizes: Sequence[int]) -> None:
+        """sizes: how many values each attribute has."""
         super().__init__()
         self.scale = math.sqrt(dim)  # a unit row times this has components of order 1
-        self.linear = nn.Linear(dim, sum(CARDINALITIES))
+        self.sizes = list(sizes)
+        self.linear = nn.Linear(dim, sum(sizes))
 
     def forward(self, embeddings_ND: Tensor, codes_NA: Tensor) -> Tensor:
         """Mean cross-entropy over the A attributes, nats, of (N, D) unit rows and (N, A) int64 codes."""
-        logits = self.linear(embeddings_ND * self.scale).split(CARDINALITIES, dim=1)
+        logits = self.linear(embeddings_ND * self.scale).split(self.sizes, dim=1)
         return torch.stack([F.cross_entropy(column, codes_NA[:, a]) for a, column in enumerate(logits)]).mean()
 
 
 class Objective(nn.Module):
     """loss(outputs, batch) with the parameters that only training needs: temperature, mixer, attribute heads."""
 
-    def __init__(self, config: TrainConfig, dim: int) -> None:
+    def __init__(self, config: TrainConfig, dim: int, codes: CodeBook | None = None) -> None:
+        """Make the parameters that the config asks for.
+
+        Args:
+            config: the weights of the terms.
+            dim: D, the length of a vector.
+            codes: how the attribute codes of the batches are read; None: they have none.
+
+        Raises:
+            ConfigError: a head is asked for, and the batches have no codes.
+        """
         super().__init__()
-        self.config = config
+        asked = [name for name in HEADS if getattr(config, name)]
+        if asked and codes is None:
+            raise ConfigError(f"{', '.join(asked)} reads attribute codes, which these data have not: leave it at 0")
+        codes = codes or CodeBook(sizes=(), action=0)
+        self.config, self.codes = config, codes
         start = torch.tensor(math.log(config.temperature))
         self.log_temperature = nn.Parameter(start, requires_grad=config.learn_temperature)
         self.mixer = build_mixer(config.mixer, dim) if config.regularisation_weight else None
-        self.heads = AttributeHeads(dim) if config.attribute_weight else None
-        self.vision_heads = AttributeHeads(dim) if config.vision_weight else None
-        self.motion_head = nn.Linear(dim, CARDINALITIES[_ACTION]) if config.motion_weight else None
+        self.heads = AttributeHeads(dim, codes.sizes) if config.attribute_weight else None
+        self.vision_heads = AttributeHeads(dim, codes.sizes) if config.vision_weight else None
+        self.motion_head = nn.Linear(dim, codes.sizes[codes.action]) if config.motion_weight else None
         self.terms: dict[str, float] = {}
 
     @property
@@ -84,7 +102,7 @@ class Objective(nn.Module):
             loss = loss + self.config.vision_weight * terms["vision"]
         if self.motion_head is not None and "motion" in batch.codes:
             logits = self.motion_head(outputs["motion"] * math.sqrt(outputs["motion"].shape[1]))
-            terms["motion"] = F.cross_entropy(logits, batch.codes["motion"][:, _ACTION])
+            terms["motion"] = F.cross_entropy(logits, batch.codes["motion"][:, self.codes.action])
             loss = loss + self.config.motion_weight * terms["motion"]
         roles = [role for role in batch.codes if role not in batch.open_roles and role not in ("vision", "motion")]
         if self.heads is not None and roles:

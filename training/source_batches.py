@@ -11,6 +11,7 @@ import torch
 from training.batch import Contrast, TrainBatch
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import TrainConfig
+from training.draws import generator, jittered
 from training.parallel import Group
 from training.sources.source import Example, Source
 from training.truth import (
@@ -22,7 +23,6 @@ from training.truth import (
     key_of_hash,
     kind_bits,
 )
-from training.world_source.batch_builder import generator, jittered
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import media_kind
 from umr.types import Content

@@ -1,4 +1,4 @@
-"""Runs one recipe: build, loop, checkpoint, save. Not recipes (recipes.py), batches (programmes.py) or losses.
+"""Runs one recipe: build, loop, checkpoint, save. Not recipes (recipes.py), losses, or batches (world_source/).
 
 python -m training.train unified --world DIR --out DIR [--init ENCODER] [--set steps=2000 learning_rate=5e-4]
 python -m training.train finetune --data jsonl:mine.jsonl --init ENCODER --out DIR [--held-out jsonl:other.jsonl]
@@ -26,8 +26,6 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import Chunk, LengthSorted, TrainBatch
-from training.catalogue import instructions
-from training.catalogue.world import World, load_world
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import TrainConfig
@@ -41,12 +39,22 @@ from training.recipes import RECIPES
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import FORM, parse, parse_all
-from training.world_source.corpus import sentences
-from training.world_source.programmes import BatchBuilder, check_programmes
+from training.world_source.source import (
+    CODES,
+    BatchBuilder,
+    World,
+    check_pixels,
+    check_programmes,
+    load_world,
+    sentences,
+    serving,
+    world_record,
+    world_told,
+)
 from umr.encoders import load_encoder
+from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.shipped import find_encoder
@@ -62,7 +70,7 @@ def cache_root() -> Path:
 
 
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
-    """A small Qwen2-VL with random weights and a tokenizer trained on the catalogue's words.
+    """A small network of the usual backbone with random weights and a tokenizer trained on the catalogue's words.
 
     Args:
         name: of the encoder.
@@ -75,11 +83,12 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    special = QwenVLBackbone.special
+    backbone = backbone_class(EncoderConfig.backbone)
+    special = backbone.special
     tokenizer = plain_tokenizer(train_tokenizer(sentences(rng), special), special)
     dim = sizes.get("hidden", EncoderConfig.dim)
-    config = EncoderConfig(name=name, dim=dim, image_size=image_size, instructions=instructions.serving())
-    return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
+    config = EncoderConfig(name=name, dim=dim, image_size=image_size, instructions=serving())
+    return UnifiedEncoder(config, backbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
 
 
 def schedule(config: TrainConfig, step: int) -> float:
@@ -125,7 +134,8 @@ class Trainer:
         self.seconds = 0.0
         self.device = encoder.device
         torch.manual_seed(config.seed)
-        self.objective = Objective(config, encoder.dim).to(self.device)
+        codes = CODES if isinstance(data, World) else data.codes
+        self.objective = Objective(config, encoder.dim, codes).to(self.device)
         self.optimizer = build_optimizer(config, encoder, self.objective)
         self.group = group or Group()
         self.builder: Batches = (
@@ -362,8 +372,8 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
     else:
         encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
     for world in [data] if isinstance(data, World) else data.worlds:
-        _check_pixels(encoder, world)
-    kept = instructions.serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
+        check_pixels(encoder, world)
+    kept = serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
     return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -379,15 +389,16 @@ def _check_data(config: TrainConfig, data: World | Mixture) -> None:
 def _told(data: World | Mixture) -> str:
     """How much there is of the data, in words."""
     worlds = [data] if isinstance(data, World) else data.worlds
-    parts = [f"{len(world.families)} families, {len(world.clip_families)} clip families" for world in worlds]
     sources = [] if isinstance(data, World) else data.sources
-    return ", ".join([*parts, *(f"{len(source.examples)} examples of {source.name}" for source in sources)])
+    return ", ".join(
+        [*map(world_told, worlds), *(f"{len(source.examples)} examples of {source.name}" for source in sources)]
+    )
 
 
 def _data_record(data: World | Mixture) -> dict[str, Any]:
     """What the record says of the data."""
     if isinstance(data, World):
-        return {"world": data.manifest, "world_fingerprint": data.fingerprint}
+        return world_record(data)
     return {"data": data.record(), "data_fingerprint": data.fingerprint}
 
 
@@ -401,18 +412,6 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
 def record_config(config: TrainConfig) -> dict[str, Any]:
     """The config as a record holds it: plain JSON values, and of the folder to start from its name alone."""
     return json.loads(json.dumps(config.to_json() | {"init": config.init and Path(config.init).name}))
-
-
-def _check_pixels(encoder: UnifiedEncoder, world: World) -> None:
-    """Raises ConfigError where the encoder does not see what the world holds."""
-    for what, seen, key in (("pictures", "image_size", "size"), ("clips", "max_frames", "clip_frames")):
-        wanted, there = getattr(encoder.config, seen), world.manifest[key]
-        if wanted != there:
-            option = f"--{seen.replace('_', '-')} {there}"
-            raise ConfigError(
-                f"{encoder.name} needs {what} of {seen} {wanted}, the world's have {there}: adopt it with {option}, "
-                "or render a world of its own"
-            )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.recipes import RECIPES
 from training.train import Trainer
-from training.world_source.programmes import BatchBuilder
+from training.world_source.source import BatchBuilder
 
 #: The programme of each recipe's step: together they have every kind of role, head and loss.
 STEPS = {

@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.batch import Composition, Contrast, TrainBatch
+from training.batch import CodeBook, Composition, Contrast, TrainBatch
 from training.config import TrainConfig
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.objective import TEMPERATURE_RANGE, Objective
 from training.truth import CandidateKeys, QueryKeys
-from training.world_source.attributes import CARDINALITIES
+from umr.errors import ConfigError
 
 DIM = 6
 CONFIG = TrainConfig(name="test", temperature=0.1)
+CODES = CodeBook(sizes=(3, 5, 2, 4), action=2)  # of no world: the heads take what they are told
 
 
 def rows(count: int, seed: int = 0) -> torch.Tensor:
@@ -54,7 +55,7 @@ def batch(contrasts=(), compositions=(), codes=None, open_roles=()) -> TrainBatc
 
 
 def zero_codes(count: int) -> torch.Tensor:
-    return torch.zeros(count, len(CARDINALITIES), dtype=torch.int64)
+    return torch.zeros(count, len(CODES.sizes), dtype=torch.int64)
 
 
 def test_equal_rows_cost_the_logarithm_of_what_is_not_ignored():
@@ -78,23 +79,29 @@ def test_tasks_are_averaged_by_their_weights_over_joined_candidates():
 
 def test_heads_that_know_nothing_cost_the_mean_logarithm_of_the_values():
     config = replace(CONFIG, attribute_weight=0.5, vision_weight=0.25, motion_weight=2.0)
-    objective = Objective(config, DIM)
+    objective = Objective(config, DIM, CODES)
     for head in (objective.heads.linear, objective.vision_heads.linear, objective.motion_head):
         torch.nn.init.zeros_(head.weight)
         torch.nn.init.zeros_(head.bias)
     outputs = {"picture": rows(4), "vision": rows(5), "motion": rows(2)}
     found = objective(outputs, batch(codes={role: zero_codes(len(value)) for role, value in outputs.items()}))
-    attributes = sum(map(math.log, CARDINALITIES)) / len(CARDINALITIES)
-    action = math.log(objective.motion_head.out_features)
+    attributes = sum(map(math.log, CODES.sizes)) / len(CODES.sizes)
+    action = math.log(CODES.sizes[CODES.action])
     assert found.item() == pytest.approx(0.75 * attributes + 2.0 * action, rel=1e-5)
 
 
 def test_rows_that_fix_no_attribute_teach_no_head():
-    objective = Objective(replace(CONFIG, attribute_weight=1.0), DIM)
+    objective = Objective(replace(CONFIG, attribute_weight=1.0), DIM, CODES)
     outputs = {"picture": rows(4, 1), "t2i": rows(4, 2)}
     codes = {role: zero_codes(4) for role in outputs}
     alone = objective({"picture": outputs["picture"]}, batch(codes={"picture": codes["picture"]}))
     torch.testing.assert_close(objective(outputs, batch(codes=codes, open_roles={"t2i"})), alone)
+
+
+@pytest.mark.parametrize("weight", ["attribute_weight", "vision_weight", "motion_weight"])
+def test_heads_are_refused_where_no_code_is_there_to_learn(weight):
+    with pytest.raises(ConfigError, match=weight):
+        Objective(replace(CONFIG, **{weight: 0.5}), DIM)
 
 
 def test_both_losses_of_mca_are_added_per_composition():

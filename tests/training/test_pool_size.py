@@ -14,6 +14,7 @@ from training import pool_size
 from training.catalogue import benchmark, distractors, pool, writer
 from training.catalogue.grid import GridSizes
 from training.catalogue.scene import Scene
+from training.catalogue.unasked import check_unasked
 from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
@@ -185,8 +186,8 @@ def test_a_scene_that_answers_a_query_is_refused(made, tmp_path, task, split):
     answer = held[made.plan.queries[task, split][1].relevant[0]]
     wrong = replace(added, scenes=[*added.scenes[:3], answer])
     with pytest.raises(MismatchError, match="added picture 3 answers a query of"):
-        pool_size.check_unasked(made.root, [(task, split)], wrong.scenes)
-    pool_size.check_unasked(made.root, MEASURED, added.scenes)
+        check_unasked(made.root, [(task, split)], wrong.scenes)
+    check_unasked(made.root, MEASURED, added.scenes)
 
 
 def test_a_benchmark_that_does_not_say_what_it_asks_cannot_be_enlarged(made, tmp_path):
@@ -194,7 +195,7 @@ def test_a_benchmark_that_does_not_say_what_it_asks_cannot_be_enlarged(made, tmp
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(row | {"query_src_content": None}) + "\n" for row in rows))
     with pytest.raises(ConfigError, match="does not say which scene it asks for"):
-        pool_size.check_unasked(made.root, MEASURED, [Scene("mug", "red")])
+        check_unasked(made.root, MEASURED, [Scene("mug", "red")])
 
 
 def test_vectors_of_another_encoder_or_changed_ones_are_refused(made, tmp_path):

@@ -20,7 +20,7 @@ from training.objective import Objective
 from training.provenance import weights_fingerprint
 from training.recipes import RECIPES
 from training.train import Trainer, build_optimizer, main, run, schedule, train, with_settings
-from training.world_source.programmes import BatchBuilder
+from training.world_source.source import CODES, BatchBuilder
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
 
@@ -224,7 +224,7 @@ def test_every_recipe_builds_and_steps_once(tiny_world, small_encoder, recipe):
 def test_every_weight_is_optimised_once_with_the_rate_and_decay_of_its_kind(small_encoder, muon_rate):
     config = replace(DEBUG, muon_rate=muon_rate, vision_weight=1.0)
     encoder = small_encoder()
-    objective = Objective(config, encoder.dim)
+    objective = Objective(config, encoder.dim, CODES)
     kinds = {}
     for group in build_optimizer(config, encoder, objective).param_groups:
         for parameter in group["params"]:
@@ -242,7 +242,7 @@ def test_every_weight_is_optimised_once_with_the_rate_and_decay_of_its_kind(smal
 
 
 def test_a_fixed_temperature_is_not_optimised(small_encoder):
-    objective = Objective(replace(DEBUG, learn_temperature=False), small_encoder().dim)
+    objective = Objective(replace(DEBUG, learn_temperature=False), small_encoder().dim, CODES)
     optimizer = build_optimizer(DEBUG, small_encoder(), objective)
     assert id(objective.log_temperature) not in {id(p) for group in optimizer.param_groups for p in group["params"]}
 

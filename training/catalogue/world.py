@@ -35,7 +35,7 @@ class Item:
     row: int  # of its pixels
     seed: int  # of its nuisance
     scene: Scene
-    mirrored: bool = False  # these two: as a view of the pixels (views.py)
+    mirrored: bool = False  # these two: as a view of the pixels (world_source/views.py)
     backwards: bool = False
     style: str = "catalogue"  # a key of layout.STYLES
 

@@ -1,6 +1,6 @@
 """Views of rendered families that cost no rendering: seen in a mirror, played backwards. The words follow the picture.
 
-Not nuisance (batch_builder.jittered): a view may show another scene, and is used only where training may see it.
+Not nuisance (draws.jittered): a view may show another scene, and is used only where training may see it.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ import torch
 from training.catalogue.instructions import serving
 from training.chunks import Tokenise
 from training.config import TrainConfig
+from training.draws import jittered
 from training.recipes import RECIPES
 from training.world_source import attributes
-from training.world_source.batch_builder import jittered
 from training.world_source.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
 from training.world_source.programmes import TASKS as KINDS
 from umr.errors import ConfigError
