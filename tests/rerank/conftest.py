@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from tests.encoders.conftest import SETTINGS as ENCODER
-from tests.encoders.conftest import SIZES, TEXTS
+from tests.encoders.conftest import SETTINGS, SIZES
+from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone
-from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
-from umr.rerank.config import RerankerConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.rerank.reranker import Reranker
 from umr.types import Candidate, Content, Query
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    return plain_tokenizer(train_tokenizer(TEXTS, SPECIAL, 320), SPECIAL)
+    return tiny_tokenizer()
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def start(tokenizer):
     """Build the encoder that re-rankers start from; keyword arguments change its config."""
 
     def build(**fields) -> UnifiedEncoder:
-        config = replace(ENCODER, **fields)
+        config = replace(SETTINGS, **fields)
         torch.manual_seed(0)
         return UnifiedEncoder(config, QwenVLBackbone.for_tokenizer(config, tokenizer, **SIZES), tokenizer).eval()
 
@@ -38,18 +37,7 @@ def start(tokenizer):
 @pytest.fixture
 def make(tokenizer):
     """Build a re-ranker; keyword arguments change the config of its network."""
-
-    def build(**fields) -> Reranker:
-        config = RerankerConfig.of_encoder(replace(ENCODER, **fields), tokenizer, "tiny")
-        torch.manual_seed(0)
-        backbone = QwenVLBackbone.for_tokenizer(config.network, tokenizer, **SIZES)
-        with torch.no_grad():  # biases that are not 0, so that a test sees them
-            for name, value in backbone.named_parameters():
-                if name.endswith("bias"):
-                    value.normal_(std=0.1)
-        return Reranker(config, backbone, tokenizer).eval()
-
-    return build
+    return partial(tiny_reranker, tokenizer)
 
 
 @pytest.fixture
