@@ -113,3 +113,51 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings by their names."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerankConfig:
+    """Settings of the training of a re-ranker (training/rerank.py).
+
+    Attributes:
+        init: the encoder whose weights it starts from.
+        negatives: mined ones drawn for each positive; U-MARVEL draws one.
+        chunk_queries: queries whose activations are held at a time, with equal gradients; 0: all of a step.
+
+    Raises:
+        ConfigError: a value is outside its legal ones.
+    """
+
+    name: str
+    init: str
+    seed: int = 0
+    steps: int = 1000
+    stop_after: int = 0  # ends the run after so many of them; 0: after all
+    queries_per_batch: int = 32
+    negatives: int = 1
+    chunk_queries: int = 0
+    shift: int = 6  # pictures are moved and lightened as in TrainConfig
+    light: float = 0.12
+    learning_rate: float = 3e-4
+    muon_rate: float = 3e-3
+    final_learning_rate: float = 0.03
+    warmup_steps: int = 50
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    bf16: bool = True
+    threads: int = 2
+    log_every: int = 20
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "queries_per_batch", "negatives", "threads", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.stop_after <= self.steps:
+            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
+        if self.chunk_queries < 0:
+            raise ConfigError(f"chunk_queries is {self.chunk_queries}; at least 0 is needed")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings by their names."""
+        return asdict(self)

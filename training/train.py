@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
-from training.config import TrainConfig
+from training.config import RerankConfig, TrainConfig
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
@@ -61,6 +61,8 @@ from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
 
+Settings = TypeVar("Settings", TrainConfig, RerankConfig)
+
 OWN_DATA = "finetune"  # the recipe that trains on a person's own data alone
 
 
@@ -91,14 +93,14 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
     return UnifiedEncoder(config, backbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
 
 
-def schedule(config: TrainConfig, step: int) -> float:
+def schedule(config: TrainConfig | RerankConfig, step: int) -> float:
     """The share of a group's peak rate at a step: linear warm-up, then a cosine to final_learning_rate."""
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
     return warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
 
 
-def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.Module) -> MuonAdamW:
+def build_optimizer(config: TrainConfig | RerankConfig, encoder: nn.Module, objective: nn.Module) -> MuonAdamW:
     """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest.
 
     Embeddings, norms and the temperature do not decay. A group's "peak" is its rate where the schedule is 1.
@@ -118,13 +120,107 @@ def build_optimizer(config: TrainConfig, encoder: UnifiedEncoder, objective: nn.
     return MuonAdamW([group for group in groups if group["params"]])
 
 
-class Trainer:
-    """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step.
+class Stage:
+    """What `run` takes of a stage that goes on where it was killed; a kind of training adds its builder and its step.
 
     Attributes:
+        config: its settings.
+        modules: all that is trained, by the names that a checkpoint has for them.
+        optimizer: of their parameters.
+        builder: makes the batch of any step.
+        data: the fingerprint of what is trained on.
+        start: that of the weights before the first step.
         seconds: spent on the steps so far, by every run of this stage, one after the other.
         group: the processes that share each batch.
     """
+
+    config: TrainConfig | RerankConfig
+    modules: dict[str, nn.Module]
+    optimizer: MuonAdamW
+    builder: Any
+    data: str
+    start: str
+    seconds: float
+    group: Group
+
+    def step(self, number: int, batch: Any) -> dict[str, float]:
+        """Forward, backward and update with batch `number`; returns what is logged."""
+        raise NotImplementedError
+
+    def update(self, number: int, loss: Tensor) -> dict[str, float]:
+        """Move the weights by their gradients.
+
+        Args:
+            number: of the step.
+            loss: whose gradients they are.
+
+        Returns:
+            The loss, the gradient's norm before clipping and the rate's share.
+
+        Raises:
+            UMRError: the loss is not finite.
+        """
+        if not torch.isfinite(loss):
+            raise UMRError(
+                f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
+            )
+        share = schedule(self.config, number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = share * group["peak"]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        self.optimizer.step()
+        return {"loss": float(loss), "gradient": float(norm), "rate": share}
+
+    def save_checkpoint(self, folder: Path, step: int) -> None:
+        """Write all that the next step depends on, and which run it belongs to."""
+        save_checkpoint(
+            folder,
+            step,
+            self.modules,
+            self.optimizer,
+            {},
+            {"config": record_config(self.config), "world": self.data, "start": self.start, "seconds": self.seconds},
+        )
+
+    def load_checkpoint(self, folder: Path) -> int:
+        """Restore the newest checkpoint.
+
+        Returns:
+            The number of finished steps.
+
+        Raises:
+            ConfigError: it is of a run with other settings.
+            MismatchError: it is of a run on other data, or from other weights.
+        """
+        restored = load_checkpoint(
+            folder, self.modules, self.optimizer, {}, lambda extra: self._check_run(folder, extra)
+        )
+        self.seconds = restored.extra["seconds"]
+        return restored.step
+
+    def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
+        """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
+        theirs = {"init": None, "stop_after": None}  # where a run may end is no part of what its steps are
+        now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
+        if now != then:
+            changed = sorted(key for key in now | then if now.get(key) != then.get(key))
+            raise ConfigError(
+                f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones"
+            )
+        for what, key, mine in (("training data", "world", self.data), ("weights to start from", "start", self.start)):
+            its = saved.get(key, "unknown")  # checkpoints did not always say
+            if its != mine:
+                raise MismatchError(
+                    f"{folder} belongs to the {what} {its[:12]}, but {mine[:12]} was given: go on with what the "
+                    "checkpoint belongs to, or use another --out"
+                )
+
+
+class Trainer(Stage):
+    """One run: encoder, objective, optimizer and batches. `step(n)` is the whole of a training step."""
+
+    config: TrainConfig
 
     def __init__(
         self, config: TrainConfig, data: World | Mixture, encoder: UnifiedEncoder, group: Group | None = None
@@ -136,6 +232,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         codes = CODES if isinstance(data, World) else data.codes
         self.objective = Objective(config, encoder.dim, codes).to(self.device)
+        self.modules = {"encoder": self.encoder, "objective": self.objective}
         self.optimizer = build_optimizer(config, encoder, self.objective)
         self.group = group or Group()
         self.builder: Batches = (
@@ -170,9 +267,6 @@ class Trainer:
         Raises:
             UMRError: the loss is not finite.
         """
-        share = schedule(self.config, number)
-        for group in self.optimizer.param_groups:
-            group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
         batch = batch.to(self.device)
         loss = self.group.backward(
@@ -182,67 +276,16 @@ class Trainer:
             cached=self.config.chunk_families > 0,
         )
         self.group.reduce(self.encoder.parameters(), self.objective.parameters())
-        if not torch.isfinite(loss):
-            raise UMRError(
-                f"the loss is {loss.item()} at step {number}: lower the learning rate, or resume an older checkpoint"
-            )
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
-        self.optimizer.step()
+        moved = self.update(number, loss)
         self.objective.keep_temperature_in_range()
         return {
-            "loss": float(loss),
-            "gradient": float(norm),
-            "rate": share,
+            **moved,
             "temperature": self.objective.temperature.item(),
             **self.objective.terms,
         }
 
-    def save_checkpoint(self, folder: Path, step: int) -> None:
-        """Write all that the next step depends on, and which run it belongs to."""
-        save_checkpoint(
-            folder,
-            step,
-            {"encoder": self.encoder, "objective": self.objective},
-            self.optimizer,
-            {},
-            {"config": record_config(self.config), "world": self.data, "start": self.start, "seconds": self.seconds},
-        )
 
-    def load_checkpoint(self, folder: Path) -> int:
-        """Restore the newest checkpoint.
-
-        Returns:
-            The number of finished steps.
-
-        Raises:
-            ConfigError: it is of a run with other settings.
-            MismatchError: it is of a run on other data, or from other weights.
-        """
-        modules = {"encoder": self.encoder, "objective": self.objective}
-        restored = load_checkpoint(folder, modules, self.optimizer, {}, lambda extra: self._check_run(folder, extra))
-        self.seconds = restored.extra["seconds"]
-        return restored.step
-
-    def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
-        """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
-        theirs = {"init": None, "stop_after": None}  # where a run may end is no part of what its steps are
-        now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
-        if now != then:
-            changed = sorted(key for key in now | then if now.get(key) != then.get(key))
-            raise ConfigError(
-                f"{folder} was made with other settings ({', '.join(changed)}): use another --out, or the old ones"
-            )
-        for what, key, mine in (("training data", "world", self.data), ("weights to start from", "start", self.start)):
-            its = saved.get(key, "unknown")  # checkpoints did not always say
-            if its != mine:
-                raise MismatchError(
-                    f"{folder} belongs to the {what} {its[:12]}, but {mine[:12]} was given: go on with what the "
-                    "checkpoint belongs to, or use another --out"
-                )
-
-
-def run(trainer: Trainer, checkpoints: Path) -> float:
+def run(trainer: Stage, checkpoints: Path) -> float:
     """All steps, from the newest checkpoint where there is one; returns the seconds spent on them by every process."""
     config, last = trainer.config, trainer.config.stop_after or trainer.config.steps
     first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
@@ -280,13 +323,13 @@ def run(trainer: Trainer, checkpoints: Path) -> float:
     return trainer.seconds
 
 
-def with_settings(config: TrainConfig, settings: list[str]) -> TrainConfig:
+def with_settings(config: Settings, settings: list[str]) -> Settings:
     """The config with `field=value` overrides; values are JSON, or plain words.
 
     Raises:
         ConfigError: a field is unknown, or a value is not of its type.
     """
-    known = {f.name for f in fields(TrainConfig)}
+    known = {f.name for f in fields(config)}
     changes = {}
     for setting in settings:
         name, sign, value = setting.partition("=")
@@ -409,7 +452,7 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
     return found
 
 
-def record_config(config: TrainConfig) -> dict[str, Any]:
+def record_config(config: TrainConfig | RerankConfig) -> dict[str, Any]:
     """The config as a record holds it: plain JSON values, and of the folder to start from its name alone."""
     return json.loads(json.dumps(config.to_json() | {"init": config.init and Path(config.init).name}))
 

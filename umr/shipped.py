@@ -13,6 +13,8 @@ BUNDLED = "catalogue"
 DEFAULT_ENCODER = "unified"
 #: The file that makes a folder a finished index, and the one that makes it an encoder; each is written last.
 MANIFEST, CONFIG_NAME = "manifest.json", "encoder.json"
+#: The file that makes a folder a re-ranker, and the folder under indexes/ where a shipped one lies.
+RERANKER_CONFIG, RERANKER = "reranker.json", "reranker"
 #: The folder beside an index that keeps what was measured of its encoder.
 REPORTS = "reports"
 #: How a name starts that is a repository of the Hugging Face Hub.
@@ -85,6 +87,29 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
     raise ConfigError(
         f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
         f"A folder that holds {CONFIG_NAME} or hub:owner/name@revision will do too"
+    )
+
+
+def find_reranker(name: str = "", root: str | Path | None = None) -> Path:
+    """The folder of a re-ranker.
+
+    Args:
+        name: a folder, or a shipped re-ranker's name; "" for the shipped one.
+        root: the folder of encoders; None: the repository's.
+
+    Raises:
+        ConfigError: there is none; the way to one is named.
+    """
+    root = default_root() if root is None else Path(root)
+    places = [root / (name or RERANKER), *([Path(name)] if name else [])]
+    found = next((place for place in places if (place / RERANKER_CONFIG).is_file()), None)
+    if found is not None:
+        return found
+    shipped = sorted(path.parent.name for path in root.glob(f"*/{RERANKER_CONFIG}"))
+    asked = f"there is no re-ranker {name!r}" if name else f"no re-ranker is shipped ({shown_path(places[0])})"
+    raise ConfigError(
+        f"{asked}; shipped are: {', '.join(shipped) or 'none'}. Name a folder that holds {RERANKER_CONFIG}, or train "
+        "one: python -m training.mine --help, then python -m training.rerank --help"
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from training.chunks import Tokenise
 from training.config import TrainConfig
-from training.programmes import BatchBuilder
 from training.subwords import SubwordDropout
+from training.world_source.programmes import BatchBuilder
 
 TEXT = "show the glossy purple teapot on marble"
 

@@ -20,7 +20,8 @@ from umr.errors import ConfigError, UMRError, printable
 if TYPE_CHECKING:
     from umr.cli.progress import Progress
     from umr.collection import Collection
-    from umr.eval.evaluate import Judged
+    from umr.eval.evaluate import Judged, Ranking
+    from umr.rerank.order import Reordering
     from umr.search import DecodedQuery, Searcher
     from umr.types import Encoder
 
@@ -40,12 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "embed": embed,
         "index": index,
         "evaluate": evaluate,
+        "rerank": rerank,
         "compare": compare,
         "diagnose": diagnose,
         "drift": drift,
         "info": info,
         "adopt": adopt,
         "bench query": bench_query,
+        "bench rerank": bench_rerank,
         "bench load": bench_load,
         "bench page": bench_page,
     }
@@ -73,11 +76,37 @@ def search(options: argparse.Namespace) -> None:
     if options.k < 1:
         raise ConfigError(f"--top is {options.k}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
+    order = _reordering(options)
     searcher = Searcher.open(folder, options.dtype)
-    outcome = of_unlike_picture(searcher.search(query, options.k), _of_picture(folder, searcher, query))
+    if order is None:
+        outcome = searcher.search(query, options.k)
+    else:
+        from umr.cli.rerank import search_reranked
+
+        outcome = search_reranked(searcher, query, options.k, order)
+    outcome = of_unlike_picture(outcome, _of_picture(folder, searcher, query))
     _say(outcome.notices)
     rows = [result_row(result) for result in outcome.results]
     _print(rows, options.json, ("rank", "score", "match", "id", "modality", "media", "text"))
+
+
+def _reordering(options: argparse.Namespace) -> Reordering | None:
+    """The re-ranker of --rerank; None without it, where nothing may be said of one."""
+    if options.rerank is None:
+        if options.weight is not None or (options.depth is not None and options.command == "search"):
+            raise ConfigError("--weight and --depth are of the re-ranker: give --rerank too")
+        return None
+    from umr.cli.rerank import reordering
+
+    return reordering(options)
+
+
+def rerank(options: argparse.Namespace) -> None:
+    """`rerank`: what was done, in one row."""
+    from umr.cli.rerank import rerank as reranked
+
+    rows = reranked(options)
+    _print(rows, options.json, tuple(rows[0]))
 
 
 def _of_picture(folder: Path, searcher: Searcher, query: DecodedQuery) -> tuple[str, ...]:
@@ -155,10 +184,11 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.tune_vector_sum is not None:
         _tune_vector_sum(options)
         return
+    ranking, reranked = _ranking(options)
     searcher, root = (
         _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
     )
-    runs = options.runs / searcher.encoder.name if options.runs else None
+    runs = options.runs / f"{searcher.encoder.name}{reranked}" if options.runs else None
     jobs, progress = (
         matching(root, options.task, options.split, options.pool),
         Progress("evaluating, tasks and splits:"),
@@ -166,11 +196,25 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.store:
         rows = store(searcher, root, reports_folder(options.encoder), jobs, progress)
     else:
-        rows = evaluate_all(searcher, root, jobs, runs, progress)
+        rows = evaluate_all(searcher, root, jobs, runs, progress, ranking)
     columns = ("task", "split", "pool", "n", "groups", *COLUMNS, *SINGLE, "vector_sum_weight", "unimodal_wins")
     graded = (KEPT, "exact_share") if any(KEPT in row for row in rows) else ()
-    _print(rows, options.json, (*columns, "ci95_success@1", *OVER_SUM, *graded))
+    columns = (*columns, "ci95_success@1", *OVER_SUM, *graded, *(("rerank",) if reranked else ()))
+    _print(rows, options.json, columns)
     _say_means(rows)
+
+
+def _ranking(options: argparse.Namespace) -> tuple[Ranking, str]:
+    """How `evaluate` ranks the composed queries, and what that adds to the name of a folder of runs."""
+    from umr.eval.evaluate import Ranking
+    from umr.eval.measures import DEPTH
+
+    if options.store and (options.rerank is not None or options.depth is not None):
+        raise ConfigError("--store is what the page shows, of the encoder alone; give --runs with --rerank or --depth")
+    order = _reordering(options)
+    if order is None:
+        return Ranking(depth=DEPTH if options.depth is None else options.depth), ""
+    return Ranking(depth=max(DEPTH, order.depth), reorder=order), f"+{order.reranker.name}"
 
 
 def _say_means(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -280,6 +324,16 @@ def bench_query(options: argparse.Namespace) -> None:
     if options.vectors is not None:
         rows += bench_vectors(options.vectors, searcher.encoder.dim, options.k, min(options.repeat, 50))
     _print(rows, options.json, ("step", "p50_ms", "p95_ms", "n"))
+
+
+def bench_rerank(options: argparse.Namespace) -> None:
+    """`bench rerank`: candidates per second of both ways, and their ratio."""
+    from umr.bench.rerank import bench_rerank as timed
+    from umr.shipped import BUNDLED, default_root
+
+    judged = _judged(default_root() / "media" / BUNDLED, options.task)
+    rows = timed(judged, options.reranker, options.depth, options.repeat)
+    _print(rows, options.json, tuple(rows[0]))
 
 
 def bench_load(options: argparse.Namespace) -> None:

@@ -19,10 +19,10 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
     top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_search, _embed, _index, _evaluate, _compare, _diagnose, _drift, _info, _adopt):
+    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _diagnose, _drift, _info, _adopt):
         add(commands)
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
-    for add in (_bench_query, _bench_load, _bench_page):
+    for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
         add(what)
     return top
 
@@ -38,6 +38,7 @@ def _search(commands: Commands) -> None:
     one.add_argument("--text", help="the query's text")
     one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     _k(one, 10, "how many results, 1 to 1000 (default: 10)")
+    _with_reranker(one)
     _json(one)
     _dtype(one)
 
@@ -111,8 +112,48 @@ def _evaluate(commands: Commands) -> None:
         help="what is searched: local, the candidates of the task's kind; global, all candidates of all kinds, where "
         "a hit of the wrong kind is wrong; both (default): every split local, and ind, typed and free global too",
     )
+    _with_reranker(one, "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, then 50")
     _tasks(one)
     _dtype(one)
+
+
+def _rerank(commands: Commands) -> None:
+    one = _command(
+        commands, "rerank", "rerank", "put the first hits of a TREC run in the order of a re-ranker, and write it"
+    )
+    one.epilog = (
+        "Scores of the run must be cosines, as `evaluate --runs DIR --depth 50` writes them. The new score is "
+        "(1 - weight) * cosine + weight * P(yes); the weight is the one that --tune stored beside the re-ranker, 0.5 "
+        "where none was chosen. Printed is also other_first, the number of queries with another first hit."
+    )
+    one.add_argument("run", type=Path, metavar="RUN", help="TASK.SPLIT.composed.run, or any with --task and --split")
+    one.add_argument("--out", type=Path, metavar="RUN2", help="the run to write")
+    one.add_argument("--tune", action="store_true", help="with --index of validation queries: choose the weight")
+    one.add_argument(
+        "--reranker", dest="rerank", default="", metavar="NAME", help="a folder, or a shipped one (default: reranker)"
+    )
+    one.add_argument("--index", type=Path, metavar="DIR", help="an index of the run's collection (default: bundled)")
+    _depth_and_weight(one, "hits of each query that are re-ranked (default: 50")
+    _tasks(one)
+    _dtype(one)
+
+
+def _with_reranker(one: argparse.ArgumentParser, depth: str = "hits that are re-ranked (default: 50") -> None:
+    one.add_argument(
+        "--rerank",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="put the first hits in the order of a re-ranker: a folder, or a shipped name (default: the shipped one)",
+    )
+    _depth_and_weight(one, depth)
+
+
+def _depth_and_weight(one: argparse.ArgumentParser, depth: str) -> None:
+    one.add_argument("--depth", type=int, metavar="K", help=f"{depth})")
+    one.add_argument(
+        "--weight", type=float, metavar="W", help="of P(yes) in the new score, in place of the one that was chosen"
+    )
 
 
 def _compare(commands: Commands) -> None:
@@ -198,6 +239,19 @@ def _bench_query(commands: Commands) -> None:
     one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
     _json(one)
     _dtype(one)
+
+
+def _bench_rerank(commands: Commands) -> None:
+    one = _command(
+        commands, "rerank", "bench rerank", "candidates per second of the re-ranker beside a generated yes or no"
+    )
+    one.add_argument(
+        "--reranker", default="", metavar="NAME", help="a folder or shipped one, or an encoder, whose weights are timed"
+    )
+    one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
+    one.add_argument("--depth", type=int, default=50, metavar="K", help="candidates of a query (default: 50)")
+    one.add_argument("--repeat", type=int, default=5, metavar="N", help="queries timed (default: 5)")
+    _json(one)
 
 
 def _bench_load(commands: Commands) -> None:

@@ -206,7 +206,7 @@ class UnifiedEncoder(nn.Module):
         """
         batch = batch.to(self.device)
         if seen is None and batch.media:
-            seen = self._see_all(batch.media)
+            seen = self.see_all(batch.media)
         seen_RH = seen.reshape(-1, seen.shape[-1]) if seen is not None else None
         hidden_BTH = self.backbone.hidden_states(batch, seen_RH)
         if self.config.pooling == "mean":
@@ -217,7 +217,7 @@ class UnifiedEncoder(nn.Module):
             pooled_BD = eos_token(hidden_BTH, batch.attention_mask_BT, batch.input_ids_BT, self._end_id)
         return F.normalize(pooled_BD, dim=-1) if self.config.normalise else pooled_BD
 
-    def _see_all(self, items: Sequence[np.ndarray]) -> Tensor:
+    def see_all(self, items: Sequence[np.ndarray]) -> Tensor:
         """Flattened states (R, H) of items of mixed length, in their order; equal lengths go together."""
         states: dict[int, Tensor] = {}
         for frames in sorted({len(item) for item in items}):
@@ -347,7 +347,7 @@ class UnifiedEncoder(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            for places in self._batches(rows.contents, batch_size):
+            for places in self.batches(rows.contents, batch_size):
                 try:
                     batch = self._prepared(rows, places)
                 except MediaError as error:
@@ -361,7 +361,7 @@ class UnifiedEncoder(nn.Module):
         """The batch of the rows at these places."""
         return self.prepare([rows.contents[at] for at in places], [rows.instructions[at] for at in places], rows.role)
 
-    def _batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
+    def batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
         """Places of contents of the same kind and similar length."""
         kinds = [media_kind(content) or "" for content in contents]
         lengths = [len(content.text or "") for content in contents]

@@ -24,7 +24,8 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl_attention import attention_bias, decoder_states, vision_states
+from umr.encoders.prefix import KeysValues, Prefix
+from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
 from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, token_id
@@ -268,19 +269,65 @@ class QwenVLBackbone(nn.Module):
             seen_RH: vision states, one row per vision token; None where no row has media.
         """
         text = self.model.language_model
-        x_BTH = text.embed_tokens(batch.input_ids_BT)
-        if seen_RH is not None and len(batch.seen_rows):
-            flat = x_BTH.flatten(0, 1)
-            flat = flat.index_copy(0, batch.seen_at, seen_RH.index_select(0, batch.seen_rows).to(flat.dtype))
-            x_BTH = flat.view_as(x_BTH)
+        x_BTH = self._embedded(batch, seen_RH)
         positions = positions_of(batch, self.mrope)
         if not self.fast:
             mask = batch.attention_mask_BT.long()
             found = text(inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False)
             states: Tensor = found.last_hidden_state
             return states
+        bias = attention_bias(batch.attention_mask_BT, self.causal)
+        return decoder_states(text, x_BTH, bias, *text.rotary_emb(x_BTH, positions))
+
+    # From here on: what the re-ranker uses (umr.rerank.reranker.Continued).
+
+    def begin(self, batch: Batch, seen_RH: Tensor | None) -> Prefix:
+        """Compute the beginning of rows, for others to go on behind it.
+
+        Args:
+            batch: Q rows of tokens.
+            seen_RH: vision states, one row per vision token; None where no row has media.
+
+        Raises:
+            ConfigError: the attention looks ahead, so that what follows would change the beginning.
+        """
+        if not self.causal:
+            raise ConfigError("this backbone attends in both directions; only causal rows can be gone on behind")
+        text, kept = self.model.language_model, list[KeysValues]()
+        x_QPH, positions = self._embedded(batch, seen_RH), positions_of(batch, self.mrope)
+        bias = attention_bias(batch.attention_mask_BT, causal=True)
+        cos, sin = text.rotary_emb(x_QPH, positions)
+        decoder_states(text, x_QPH, bias, cos, sin, kept=kept)
+        return Prefix(tuple(kept), batch.attention_mask_BT, positions.amax((0, 2)) + 1)
+
+    def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
+        """Last hidden states (B, T, H) of rows that go on behind begun ones, equal to those of the joined rows.
+
+        Args:
+            prefix: of Q rows.
+            batch: B = Q * g rows of tokens, the g of each begun row one after the other.
+            seen_RH: as in hidden_states.
+        """
+        text, mask_BT = self.model.language_model, batch.attention_mask_BT
+        x_BTH = self._embedded(batch, seen_RH)
+        begin_B1 = prefix.next_Q.repeat_interleave(len(batch) // len(prefix.next_Q))[:, None]
+        positions = (positions_of(batch, self.mrope) + begin_B1) * mask_BT
         cos, sin = text.rotary_emb(x_BTH, positions)
-        return decoder_states(text, x_BTH, attention_bias(batch.attention_mask_BT, self.causal), cos, sin)
+        return decoder_states(text, x_BTH, bias_behind(prefix.mask_QP, mask_BT), cos, sin, past=prefix.layers)
+
+    def token_rows(self, ids_N: Tensor) -> Tensor:
+        """The embeddings (N, H) of tokens, which a language model with tied weights also scores them by."""
+        found: Tensor = self.model.language_model.embed_tokens(ids_N)
+        return found
+
+    def _embedded(self, batch: Batch, seen_RH: Tensor | None) -> Tensor:
+        """The tokens' embeddings (B, T, H), vision states in the places of the vision tokens."""
+        x_BTH: Tensor = self.model.language_model.embed_tokens(batch.input_ids_BT)
+        if seen_RH is not None and len(batch.seen_rows):
+            flat = x_BTH.flatten(0, 1)
+            flat = flat.index_copy(0, batch.seen_at, seen_RH.index_select(0, batch.seen_rows).to(flat.dtype))
+            x_BTH = flat.view_as(x_BTH)
+        return x_BTH
 
 
 def _parts(config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:

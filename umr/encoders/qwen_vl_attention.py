@@ -5,12 +5,12 @@ pass. Here pictures of one size go as one batch, query, key and value go as one 
 matrix products with a softmax in the compute dtype. tests/encoders/test_qwen_vl_attention.py holds both sides together.
 
 N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads,
-d head width, B rows, T tokens, H hidden.
+d head width, B rows, T tokens, H hidden; Q begun rows of P tokens (umr.encoders.prefix).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -24,6 +24,8 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import (
     Qwen2VLVisionBlock,
 )
 
+from umr.encoders.prefix import KeysValues
+
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -33,6 +35,38 @@ def attend(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, scale: float, bias: T
     if bias is not None:
         weights = weights + bias
     return weights.softmax(-1, dtype=weights.dtype) @ v_BhTd
+
+
+def attend_behind(
+    q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, past: KeysValues, scale: float, bias: Tensor
+) -> Tensor:
+    """`attend` for rows that go on behind begun ones, whose keys and values are neither copied nor computed again.
+
+    Args:
+        q_BhTd: queries of B = Q * g rows, the g of each begun row one after the other.
+        k_BhTd: keys of the same rows.
+        v_BhTd: values of the same rows.
+        past: keys and values of the Q begun rows, (Q, h, P, d) each.
+        scale: of the products.
+        bias: added to the weights, (B, 1, T, P + T).
+
+    Returns:
+        (B, h, T, d).
+    """
+    _, heads, tokens, _ = q_BhTd.shape
+    begun, _, before, _ = past.keys.shape
+
+    def folded(x_BhTn: Tensor) -> Tensor:
+        """(Q, h, g * T, n): all that follows a begun row as one matrix."""
+        return x_BhTn.reshape(begun, -1, heads, *x_BhTn.shape[2:]).transpose(1, 2).flatten(2, 3)
+
+    def unfolded(x_QhGn: Tensor) -> Tensor:
+        return x_QhGn.view(begun, heads, -1, tokens, x_QhGn.shape[-1]).transpose(1, 2).flatten(0, 1)
+
+    q = q_BhTd * scale
+    weights = torch.cat([unfolded(folded(q) @ past.keys.transpose(-1, -2)), q @ k_BhTd.transpose(-1, -2)], -1) + bias
+    shares = weights.softmax(-1, dtype=weights.dtype)
+    return unfolded(folded(shares[..., :before]) @ past.values) + shares[..., before:] @ v_BhTd
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -100,41 +134,82 @@ def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
     return torch.zeros(allowed.shape, device=mask_BT.device).masked_fill(~allowed, -1e4)
 
 
+def bias_behind(past_mask_QP: Tensor, mask_BT: Tensor) -> Tensor:
+    """The bias of attend_behind: every real token of the begun row may be seen, of its own row those before it."""
+    rows, tokens = mask_BT.shape
+    past_BP = past_mask_QP.repeat_interleave(rows // len(past_mask_QP), dim=0)
+    before = torch.zeros(past_BP.shape, device=mask_BT.device).masked_fill(~past_BP, -1e4)
+    own = attention_bias(mask_BT, causal=True)
+    if own is None:
+        raise ValueError("rows behind a prefix attend causally")
+    return torch.cat([before[:, None, None].expand(-1, 1, tokens, -1), own], -1)
+
+
 def decoder_states(
-    text_model: Qwen2VLTextModel, x_BTH: Tensor, bias: Tensor | None, cos_BTd: Tensor, sin_BTd: Tensor
+    text_model: Qwen2VLTextModel,
+    x_BTH: Tensor,
+    bias: Tensor | None,
+    cos_BTd: Tensor,
+    sin_BTd: Tensor,
+    past: Sequence[KeysValues] | None = None,
+    kept: list[KeysValues] | None = None,
 ) -> Tensor:
     """What `text_model` gives as last_hidden_state for these embeddings.
 
     Args:
         text_model: the language model.
         x_BTH: embeddings (B, T, H).
-        bias: see attention_bias.
+        bias: see attention_bias; with `past` see bias_behind.
         cos_BTd: text_model.rotary_emb of the positions.
         sin_BTd: the same.
+        past: of each layer, the keys and values of the rows that these go on behind.
+        kept: a list that the keys and values of each layer are appended to, (B, shared heads, T, d) each.
 
     Returns:
         (B, T, H).
     """
-    rows, tokens, _ = x_BTH.shape
     x = x_BTH
-    for layer in _each(text_model.layers, Qwen2VLDecoderLayer):
-        attention = layer.self_attn
-        heads, width = attention.num_heads, attention.head_dim
-        shared = heads // attention.num_key_value_groups
-        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-        qkv = F.linear(
-            _norm(x, layer.input_layernorm),
-            torch.cat([p.weight for p in projections]),
-            torch.cat([p.bias for p in projections]),
-        ).view(rows, tokens, heads + 2 * shared, width)
-        turn = cos_BTd[:, :, None].to(qkv.dtype), sin_BTd[:, :, None].to(qkv.dtype)
-        qk = rotate(qkv[:, :, : heads + shared], *turn).transpose(1, 2)
-        q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
-        if heads != shared:
-            k, v = (part.repeat_interleave(heads // shared, dim=1) for part in (k, v))
-        y = attend(q, k, v, attention.scaling, None if bias is None else bias.to(q.dtype))
-        x = x + attention.o_proj(y.transpose(1, 2).reshape(rows, tokens, heads * width))
+    for number, layer in enumerate(_each(text_model.layers, Qwen2VLDecoderLayer)):
+        y = _self_attention(layer, x, bias, (cos_BTd, sin_BTd), None if past is None else past[number], kept)
+        x = x + layer.self_attn.o_proj(y)
         mlp = layer.mlp
         y = _norm(x, layer.post_attention_layernorm)
         x = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
     return _norm(x, text_model.norm)
+
+
+def _self_attention(
+    layer: Qwen2VLDecoderLayer,
+    x_BTH: Tensor,
+    bias: Tensor | None,
+    cos_sin: tuple[Tensor, Tensor],
+    past: KeysValues | None,
+    kept: list[KeysValues] | None,
+) -> Tensor:
+    """What o_proj of a layer takes, (B, T, h * d)."""
+    attention = layer.self_attn
+    rows, tokens, _ = x_BTH.shape
+    heads, width = attention.num_heads, attention.head_dim
+    shared = heads // attention.num_key_value_groups
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    qkv = F.linear(
+        _norm(x_BTH, layer.input_layernorm),
+        torch.cat([p.weight for p in projections]),
+        torch.cat([p.bias for p in projections]),
+    ).view(rows, tokens, heads + 2 * shared, width)
+    cos, sin = (part[:, :, None].to(qkv.dtype) for part in cos_sin)
+    qk = rotate(qkv[:, :, : heads + shared], cos, sin).transpose(1, 2)
+    q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
+    if kept is not None:
+        kept.append(KeysValues(k, v))
+    if heads != shared:
+        k, v = (part.repeat_interleave(heads // shared, dim=1) for part in (k, v))
+        past = past and KeysValues(*(part.repeat_interleave(heads // shared, dim=1) for part in past))
+    bias = bias if bias is None else bias.to(q.dtype)
+    if past is None:
+        y = attend(q, k, v, attention.scaling, bias)
+    elif bias is None:
+        raise ValueError("rows behind a prefix need the bias of bias_behind")
+    else:
+        y = attend_behind(q, k, v, past, attention.scaling, bias)
+    return y.transpose(1, 2).reshape(rows, tokens, heads * width)

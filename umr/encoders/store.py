@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from tokenizers import Tokenizer
 
@@ -17,6 +18,8 @@ from umr.encoders.config import EncoderConfig, write_config
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import CONFIG_NAME
+
+Sealed = TypeVar("Sealed")
 
 
 def save_encoder(
@@ -64,15 +67,33 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
         target: the folder; one that is there is replaced.
         write: puts weights, tokenizer and whatever else into the folder that it is given.
     """
+
+    def finish(draft: Path, files: dict[str, str]) -> EncoderConfig:
+        sealed = config.with_files(files)
+        write_card(sealed, draft)
+        write_config(sealed, draft)
+        return sealed
+
+    return sealed_folder(target, write, finish)
+
+
+def sealed_folder(
+    target: Path, write: Callable[[Path], None], finish: Callable[[Path, dict[str, str]], Sealed]
+) -> Sealed:
+    """A folder that is either whole or absent: made beside the target and renamed.
+
+    Args:
+        target: the folder; one that is there is replaced.
+        write: puts files into the folder that it is given.
+        finish: adds what names them, given the sha256 of each by its name; what it returns is returned.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         write(draft)
         files = {path.relative_to(draft).as_posix(): file_sha256(path) for path in sorted(draft.rglob("*"))
                  if path.is_file()}  # fmt: skip
-        sealed = config.with_files(files)
-        write_card(sealed, draft)
-        write_config(sealed, draft)
+        sealed = finish(draft, files)
         draft.chmod(0o755)  # mkdtemp and safetensors write for the owner alone; an encoder is shared
         for path in draft.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -89,30 +110,40 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
 
 
 def check_files(config: EncoderConfig, folder: str | Path) -> None:
+    """Compare every file of an encoder folder with its hash (see check_hashes)."""
+    check_hashes(config.files, Path(folder), CONFIG_NAME, "encoder")
+
+
+def check_hashes(files: Mapping[str, str], folder: Path, listed_in: str, what: str) -> None:
     """Compare every file with its hash.
+
+    Args:
+        files: {name in the folder: sha256}.
+        folder: where they lie.
+        listed_in: the file that lists them.
+        what: the folder is, "encoder".
 
     Raises:
         MismatchError: a file is missing, changed or unlisted; the message names the first.
     """
-    folder = Path(folder)
-    if not config.files:
+    if not files:
         raise MismatchError(
-            f"{folder} lists no files in {CONFIG_NAME}, so nothing vouches for its weights; save it again"
+            f"{folder} lists no files in {listed_in}, so nothing vouches for its weights; save it again"
         )
-    for name, expected in sorted(config.files.items()):
+    for name, expected in sorted(files.items()):
         path = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise MismatchError(f"{folder / CONFIG_NAME} lists {name}, which lies outside the folder; do not trust it")
+            raise MismatchError(f"{folder / listed_in} lists {name}, which lies outside the folder; do not trust it")
         if not path.is_file():
-            raise MismatchError(f"{path} is missing; copy the encoder folder again")
+            raise MismatchError(f"{path} is missing; copy the {what} folder again")
         found = file_sha256(path)
         if found != expected:
             raise MismatchError(
-                f"{path} changed: its sha256 is {found[:12]}..., {CONFIG_NAME} expects {expected[:12]}...; "
-                "copy the encoder folder again, or save the encoder you meant"
+                f"{path} changed: its sha256 is {found[:12]}..., {listed_in} expects {expected[:12]}...; "
+                f"copy the {what} folder again, or save the {what} you meant"
             )
     weights = {path.name for path in folder.glob("*.safetensors")} | {
         name for name in ("config.json", "model.safetensors.index.json") if (folder / name).is_file()
     }
-    for name in sorted(weights - set(config.files)):
-        raise MismatchError(f"{folder / name} is not listed in {CONFIG_NAME}; remove it, or copy the folder again")
+    for name in sorted(weights - set(files)):
+        raise MismatchError(f"{folder / name} is not listed in {listed_in}; remove it, or copy the folder again")

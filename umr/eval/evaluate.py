@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from umr.collection import Collection
 from umr.errors import ConfigError, MismatchError
 from umr.eval.judged import Judged, load
 from umr.eval.measures import DEPTH, MEASURES, holm, per_query
@@ -24,22 +25,49 @@ from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
 from umr.formats import read_run, write_run
 from umr.query_files import query_files
 from umr.search import Searcher
-from umr.types import Content, Embeddings, Hit, Run
+from umr.types import Content, Embeddings, Hit, Query, Run
 
 ALPHA = 0.05  # chance of any false "gains" or "loses" among the rows of a comparison
 _BATCH = 512  # queries searched at a time
+
+#: A run of some queries to the same in a new order (umr.rerank.order, which needs torch).
+Reorder = Callable[[Run, Sequence[Query], Collection], Run]
 
 Verdict = Literal["gains", "loses", "no clear difference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """How the composed queries are ranked.
+
+    Attributes:
+        depth: hits that are found and, in run files, kept; measures look at the first umr.eval.measures.DEPTH.
+        reorder: puts the hits in a new order, before they are measured; None: they stay as they were found.
+    """
+
+    depth: int = DEPTH
+    reorder: Reorder | None = None
+
+    def __post_init__(self) -> None:
+        if self.depth < DEPTH:
+            raise ConfigError(f"depth is {self.depth}; at least {DEPTH} hits are needed, as the measures look at them")
+
+
+PLAIN = Ranking()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What measuring one (task, split) in one pool gave: the row, and the run and query vectors of each variant."""
+    """What measuring one (task, split) in one pool gave: the row, and the run and query vectors of each variant.
+
+    deep: the composed queries' run to the depth of the ranking.
+    """
 
     judged: Judged
     row: Row
     runs: dict[str, Run]
     vectors: dict[str, Embeddings]
+    deep: Run
 
 
 def all_tasks_and_splits(root: str | Path) -> list[tuple[str, str]]:
@@ -82,18 +110,20 @@ def evaluate(
     return row
 
 
-def evaluate_job(searcher: Searcher, root: str | Path, job: Job, runs: str | Path | None = None) -> list[Row]:
+def evaluate_job(
+    searcher: Searcher, root: str | Path, job: Job, runs: str | Path | None = None, ranking: Ranking = PLAIN
+) -> list[Row]:
     """`evaluate` in each pool of a job; the queries are encoded once."""
-    measured = measure_job(searcher, root, job)
+    measured = measure_job(searcher, root, job, ranking)
     if runs is not None:
         for one in measured:
-            for variant, run in one.runs.items():
+            for variant, run in (one.runs | {"composed": one.deep}).items():
                 write_run(run_file(runs, job.task, job.split, variant, one.judged.pool), run, searcher.encoder.name)
             add_to_report(Path(runs), searcher, one.row, "--runs DIR")
     return [one.row for one in measured]
 
 
-def measure_job(searcher: Searcher, root: str | Path, job: Job) -> list[Measured]:
+def measure_job(searcher: Searcher, root: str | Path, job: Job, ranking: Ranking = PLAIN) -> list[Measured]:
     """Measure one (task, split) in each pool of a job.
 
     Raises:
@@ -102,7 +132,7 @@ def measure_job(searcher: Searcher, root: str | Path, job: Job) -> list[Measured
     """
     if job.task in EVERYTHING and set(job.pools) != {GLOBAL}:
         raise ConfigError(f"{job.task} asks for any kind, so its pool is {GLOBAL}, not {', '.join(job.pools)}")
-    return measure_pools(searcher, load(root, job.task, job.split, searcher.collection), job.pools)
+    return measure_pools(searcher, load(root, job.task, job.split, searcher.collection), job.pools, ranking)
 
 
 def measure(searcher: Searcher, judged: Judged) -> Measured:
@@ -115,8 +145,12 @@ def measure(searcher: Searcher, judged: Judged) -> Measured:
     return measured
 
 
-def measure_pools(searcher: Searcher, judged: Judged, pools: Sequence[Pool]) -> list[Measured]:
+def measure_pools(
+    searcher: Searcher, judged: Judged, pools: Sequence[Pool], ranking: Ranking = PLAIN
+) -> list[Measured]:
     """Encode every variant of the queries once, and search each pool with it.
+
+    Rows of a re-ordered ranking have "rerank": true. Queries of one part, and the vector sum, are not re-ordered.
 
     Raises:
         MismatchError: the judgements are not of this collection.
@@ -137,8 +171,14 @@ def measure_pools(searcher: Searcher, judged: Judged, pools: Sequence[Pool]) -> 
     for pool in pools:
         asked = replace(judged, pool=pool)
         found = {variant: retrieve(searcher, embeddings, asked, excluded) for variant, embeddings in vectors.items()}
+        deep = found["composed"]
+        if ranking != PLAIN:
+            deep = retrieve(searcher, vectors["composed"], asked, excluded, ranking.depth)
+            deep = deep if ranking.reorder is None else ranking.reorder(deep, asked.queries, searcher.collection)
+            found["composed"] = {query_id: hits[:DEPTH] for query_id, hits in deep.items()}
         row = score(asked, found, weight) | {"unimodal_wins": wins}
-        measured.append(Measured(judged=asked, row=row, runs=found, vectors=vectors))
+        row |= {} if ranking.reorder is None else {"rerank": True}
+        measured.append(Measured(judged=asked, row=row, runs=found, vectors=vectors, deep=deep))
     return measured
 
 
@@ -148,6 +188,7 @@ def evaluate_all(
     jobs: Sequence[Job] | None = None,
     runs: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    ranking: Ranking = PLAIN,
 ) -> list[Row]:
     """Measure every job.
 
@@ -157,6 +198,7 @@ def evaluate_all(
         jobs: of umr.eval.pools.matching; None: all that the folder has.
         runs: as in `evaluate`.
         progress: called with the jobs done and their number.
+        ranking: how deep the composed queries are ranked, and in which order.
 
     Returns:
         A row for each job and pool, in their order.
@@ -164,7 +206,7 @@ def evaluate_all(
     wanted = matching(root, None, None) if jobs is None else jobs
     rows: list[Row] = []
     for number, job in enumerate(wanted, 1):
-        rows += evaluate_job(searcher, root, job, runs)
+        rows += evaluate_job(searcher, root, job, runs, ranking)
         if progress is not None:
             progress(number, len(wanted))
     return rows
@@ -316,14 +358,21 @@ def _compare_stored(benchmark: Path, a: Path, _a_at: str | None, b: Path, _b_at:
     return tuple(compare_runs(benchmark, a, b))
 
 
-def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, excluded: Mapping[str, frozenset[str]]) -> Run:
-    """The first DEPTH candidates of each query in its pool.
+def retrieve(
+    searcher: Searcher,
+    embeddings: Embeddings,
+    judged: Judged,
+    excluded: Mapping[str, frozenset[str]],
+    depth: int = DEPTH,
+) -> Run:
+    """The first candidates of each query in its pool.
 
     Args:
         searcher: what is searched.
         embeddings: of the queries.
         judged: whose pool is searched.
         excluded: {query_id: ids that it must not find}.
+        depth: how many of them.
     """
     pool = None if judged.pool == GLOBAL else judged.candidates
     if pool is None and judged.pool == LOCAL:
@@ -332,7 +381,7 @@ def retrieve(searcher: Searcher, embeddings: Embeddings, judged: Judged, exclude
     for start in range(0, len(embeddings), _BATCH):
         part = slice(start, start + _BATCH)
         chunk = Embeddings(ids=embeddings.ids[part], vectors=embeddings.vectors[part], encoder=embeddings.encoder)
-        run |= searcher.index.search(chunk, DEPTH, pool, excluded)
+        run |= searcher.index.search(chunk, depth, pool, excluded)
     return run
 
 

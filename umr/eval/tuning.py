@@ -14,6 +14,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.eval.evaluate import all_tasks_and_splits, encode_parts, retrieve
 from umr.eval.judged import Judged, load
@@ -43,7 +44,7 @@ def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], No
     Raises:
         ConfigError: these are test queries, or none of them has picture and text.
     """
-    refuse_test(searcher, Path(root))
+    refuse_test(searcher.collection, Path(root))
     tasks = [task for task, split in all_tasks_and_splits(root) if split == SPLIT and task.startswith("it2")]
     if not tasks:
         raise ConfigError(f"{root} has no {SPLIT} queries of picture and text (it2i, it2t, it2it, it2v) to choose on")
@@ -67,16 +68,16 @@ def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], No
     )
 
 
-def refuse_test(searcher: Searcher, root: Path) -> None:
+def refuse_test(collection: Collection, root: Path) -> None:
     """Look whether these queries may be chosen on.
 
     Raises:
         ConfigError: the collection is a bundled one, or says itself that its scenes are of the test split.
     """
     bundled = {IndexManifest.read(index_folder(name)).collection for name in available()}
-    if searcher.collection.fingerprint in bundled or _scenes_of(root) == "test":
+    if collection.fingerprint in bundled or _scenes_of(root) == "test":
         raise ConfigError(
-            f"the queries of {searcher.collection.name} are the test, on which nothing is chosen; index a validation "
+            f"the queries of {collection.name} are the test, on which nothing is chosen; index a validation "
             "set (`python -m training.catalogue validation --out V`) and name that index with --index"
         )
 

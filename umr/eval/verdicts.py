@@ -380,7 +380,7 @@ def calibrate(searcher: Searcher, root: str | Path, command: str = "") -> Verdic
     Raises:
         ConfigError: these are test queries, or there are none, or too few for any kind of search.
     """
-    refuse_test(searcher, Path(root))
+    refuse_test(searcher.collection, Path(root))
     asked = read_asked(root)
     held_out = held_out_groups(asked)
     kinds: dict[str, list[Asked]] = {}

@@ -1,0 +1,273 @@
+"""Trains a pointwise re-ranker on mined negatives: batches, step, record. Not the network (umr.rerank), not the mining.
+
+    python -m training.rerank --init ENCODER --data jsonl:mined.jsonl --out DIR [--set steps=2000 negatives=2]
+
+U-MARVEL (arXiv 2507.14902, its section on re-ranking) shows each query with one answer and one mined negative. The loss
+is the cross-entropy over the two rows of the answers, yes and no.
+
+Q queries of a step, g candidates of each: an answer, then the negatives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.config import RerankConfig
+from training.draws import generator, jittered
+from training.mixture import Mixture, Part, sentences_of
+from training.parallel import Group
+from training.provenance import git_commit, stages, weights_fingerprint
+from training.source_batches import Identities, Pixels, candidate_keys
+from training.sources.readers import load_source
+from training.sources.source import Example, Source
+from training.sources.spec import FORM, parse
+from training.train import Stage, build_optimizer, cache_root, record_config, run, with_settings
+from training.truth import false_negative_mask
+from umr.encoders.base import Padding
+from umr.encoders.batch import Batch
+from umr.encoders.templates import Role, TokenRow, media_kind
+from umr.errors import ConfigError, UMRError
+from umr.rerank.reranker import NO, YES, Reranker, Rows
+from umr.rerank.store import RECORD, begin_reranker, save_reranker
+from umr.shipped import find_encoder
+from umr.types import Content
+
+log = logging.getLogger("training")
+
+
+@dataclass(frozen=True, eq=False)
+class PairBatch:
+    """Some queries of a step with their candidates.
+
+    Attributes:
+        queries: Q rows, padded at the left.
+        candidates: Q * g rows, those of a query one after the other.
+        pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
+        labels: (Q * g,) int64, YES or NO.
+    """
+
+    queries: Batch
+    candidates: Batch
+    pixels: list[np.ndarray]
+    labels: Tensor
+
+
+class PairBatches:
+    """Makes the pairs of any step from one source: step n depends on (seed, n) and the data alone."""
+
+    def __init__(self, source: Source, reranker: Reranker, config: RerankConfig) -> None:
+        """Leave out every negative that is an answer under another name, and the queries that have no other.
+
+        Raises:
+            ConfigError: no query has a negative.
+        """
+        self.source, self.config, self.network = source, config, reranker.network
+        self.sentences = sentences_of(source, reranker.network)
+        self.pixels = Pixels(reranker.network)
+        identities = Identities(source)
+        found = [replace(example, negatives=wrong_of(example, source, identities)) for example in source.examples]
+        self.examples = [example for example in found if example.negatives]
+        if not self.examples:
+            raise ConfigError(
+                f"no example of {source.name} has a negative: mine them with python -m training.mine, and give the "
+                "file that it writes"
+            )
+        if len(self.examples) < len(found):
+            log.warning(
+                "%d of %d examples have no negative and are left out", len(found) - len(self.examples), len(found)
+            )
+
+    def build(self, step: int) -> list[PairBatch]:
+        """The pairs of a step in pieces of config.chunk_queries queries, on the CPU.
+
+        Raises:
+            MediaError: a file that was there at the start cannot be read any more.
+        """
+        rng = generator(self.config.seed, step, f"pairs {self.source.fingerprint}")
+        count = min(self.config.queries_per_batch, len(self.examples))
+        chosen = [self.examples[int(n)] for n in rng.choice(len(self.examples), count, replace=False)]
+        size = self.config.chunk_queries or count
+        return [self._pairs(chosen[start : start + size], rng) for start in range(0, count, size)]
+
+    def _pairs(self, examples: Sequence[Example], rng: np.random.Generator) -> PairBatch:
+        draft = _Draft(self, rng)
+        for example in examples:
+            ways = self.sentences[example.instruction or example.task]
+            draft.queries.append(draft.row(example.query, ways[int(rng.integers(len(ways)))]))
+            draft.candidate(example.positives[int(rng.integers(len(example.positives)))], YES)
+            short = len(example.negatives) < self.config.negatives
+            for place in rng.choice(len(example.negatives), self.config.negatives, replace=short):
+                draft.candidate(example.negatives[int(place)], NO)
+        return draft.finish()
+
+
+def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[str, ...]:
+    """The negatives of an example that are no answers under another name (training.truth)."""
+    if not example.negatives:
+        return ()
+    keys = candidate_keys(
+        [source.candidates[did] for did in example.negatives], list(map(identities, example.negatives))
+    )
+    right = false_negative_mask(identities.of_queries([example]), keys)[0].tolist()
+    return tuple(did for did, answer in zip(example.negatives, right, strict=True) if not answer)
+
+
+class _Draft:
+    """Collects the rows of some queries."""
+
+    def __init__(self, batches: PairBatches, rng: np.random.Generator) -> None:
+        self.batches, self.rng = batches, rng
+        self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
+        self.pixels: list[np.ndarray] = []
+        self.queries: list[tuple[TokenRow, int | None]] = []
+        self.candidates: list[tuple[TokenRow, int | None]] = []
+        self.labels: list[int] = []
+
+    def row(self, content: Content, instruction: str | None) -> tuple[TokenRow, int | None]:
+        """A query's tokens, or with None a candidate's, and the number of its picture or clip."""
+        role: Role = "candidate" if instruction is None else "query"
+        tokens = self.batches.network.tokenise(content.text, instruction or "", role, media_kind(content))
+        return tokens, self._seen(content)
+
+    def candidate(self, did: str, label: int) -> None:
+        """One more pair with the query before."""
+        self.candidates.append(self.row(self.batches.source.candidates[did], None))
+        self.labels.append(label)
+
+    def _seen(self, content: Content) -> int | None:
+        frames = self.batches.pixels(content)
+        if frames is None:
+            return None
+        key = str(content.image if content.image is not None else content.video)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.pixels)
+            self.pixels.append(jittered(frames, self.rng, self.batches.config.shift, self.batches.config.light))
+        return self.numbers[key]
+
+    def finish(self) -> PairBatch:
+        network = self.batches.network
+        counts = [network.backbone.media["image" if len(one) == 1 else "video"].count for one in self.pixels]
+
+        def collated(rows: Sequence[tuple[TokenRow, int | None]], padding: Padding) -> Batch:
+            tokens, items = zip(*rows, strict=True)
+            return network.collate(tokens, items, padding, counts)
+
+        queries, candidates = collated(self.queries, "left"), collated(self.candidates, "right")
+        return PairBatch(queries, candidates, self.pixels, torch.tensor(self.labels))
+
+
+class RerankTrainer(Stage):
+    """One run: re-ranker, optimizer and pairs."""
+
+    config: RerankConfig
+
+    def __init__(self, config: RerankConfig, source: Source, reranker: Reranker) -> None:
+        self.config, self.reranker = config, reranker.train()
+        self.data, self.start = source.fingerprint, weights_fingerprint(reranker)
+        self.seconds, self.group = 0.0, Group()
+        torch.manual_seed(config.seed)
+        self.modules = {"reranker": reranker}
+        self.optimizer = build_optimizer(config, reranker, nn.Identity())
+        self.builder = PairBatches(source, reranker, config)
+
+    def logits(self, pairs: PairBatch) -> Tensor:
+        """Yes and no of every pair, (Q * g, 2) float32; a picture's vision states are computed once."""
+        device = self.reranker.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
+            seen = self.reranker.network.see_all(pairs.pixels) if pairs.pixels else None
+            prefix = self.reranker.begin(Rows(pairs.queries, seen))
+            return self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()
+
+    def step(self, number: int, batch: Sequence[PairBatch]) -> dict[str, float]:
+        """Forward, backward and update with the pairs of step `number`.
+
+        Returns:
+            The loss (nats), the share of pairs answered rightly, the gradient's norm and the rate's share.
+
+        Raises:
+            UMRError: the loss is not finite.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        pairs = sum(len(part.labels) for part in batch)
+        total, right = torch.zeros(()), 0
+        for part in batch:
+            logits, labels = self.logits(part), part.labels.to(self.reranker.device)
+            loss = F.cross_entropy(logits, labels, reduction="sum") / pairs
+            loss.backward()
+            total += loss.detach().cpu()
+            right += int((logits.argmax(1) == labels).sum())
+        return {**self.update(number, total), "right": right / pairs}
+
+
+def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
+    """One run; goes on from the checkpoints beside `out`.
+
+    Args:
+        config: what to do.
+        source: mined examples.
+        out: the folder that is written, with its train_config.json.
+
+    Returns:
+        The re-ranker, as it was saved.
+
+    Raises:
+        ConfigError: the settings do not suit the data or the encoder to start from.
+        MismatchError: the checkpoints are of other data, or of other weights to start from.
+    """
+    init = find_encoder(config.init)
+    commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
+    torch.set_num_threads(config.threads)
+    reranker = begin_reranker(init, config.name)
+    kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(reranker.network.config.instructions)
+    config_with = replace(reranker.config, network=replace(reranker.network.config, instructions=kept))
+    reranker = Reranker(config_with, reranker.network.backbone, reranker.network.tokenizer)
+    trainer = RerankTrainer(config, source, reranker.to("cuda" if torch.cuda.is_available() else "cpu"))
+    log.info("%s: %d of %d examples", config.name, len(trainer.builder.examples), len(source.examples))
+    seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    reranker.eval()
+    record = {
+        "config": record_config(config),
+        "seconds": round(seconds),
+        "commit": commit,
+        "stages": before,
+        "torch": torch.__version__,
+        "data": [source.record()],
+        "data_fingerprint": source.fingerprint,
+    }
+    save_reranker(reranker, out, {RECORD: json.dumps(record, indent=1, sort_keys=True) + "\n"})
+    log.info("saved %s after %.0f s", out, seconds)
+    return reranker
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, or 2 with a message."""
+    parser = argparse.ArgumentParser(prog="python -m training.rerank", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--init", required=True, help="the encoder to start from: a shipped name, or a folder")
+    parser.add_argument("--data", required=True, metavar=FORM, help="what python -m training.mine wrote, as jsonl:FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the re-ranker's folder")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    try:
+        config = with_settings(RerankConfig(name=options.out.name, init=options.init), options.set)
+        train(config, load_source(parse(options.data), cache_root() / "media"), options.out)
+    except UMRError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

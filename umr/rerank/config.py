@@ -1,0 +1,128 @@
+"""What a re-ranker is, as saved data: a causal network, its templates, the two answers. Not how it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from umr.disk import atomic_write
+from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY, EncoderConfig
+from umr.encoders.tokenizer import EMBED
+from umr.errors import ConfigError
+from umr.shipped import RERANKER_CONFIG
+
+FORMAT = 1
+
+#: Pairs of tokens that can stand for yes and no, of which the first that a tokenizer has is taken: as U-MARVEL's
+#: re-ranker answers, as a small tokenizer of lower-case words may have them, and single bytes, which every one has.
+ANSWERS = (("Yes", "No"), ("Ġyes", "Ġno"), ("y", "n"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerankerConfig:
+    """The identity of a re-ranker: two with equal configs (file hashes included) give equal scores.
+
+    Attributes:
+        network: the settings of its network and templates, those of an encoder with causal attention that is read at
+            its last token. The candidate's template, which comes behind the query's, ends with the token that is read.
+        yes: the token of the answer that a candidate fits.
+        no: the token of the other answer.
+        files: {name in the folder: sha256}, set by save.
+    """
+
+    network: EncoderConfig
+    yes: str
+    no: str
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.network.attention != "causal" or self.network.pooling != "last":
+            raise ConfigError(
+                f"the network's attention is {self.network.attention!r} and its pooling {self.network.pooling!r}; a "
+                "re-ranker needs 'causal' and 'last'"
+            )
+        for key in ("yes", "no"):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key):
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; a token is needed")
+        if self.yes == self.no:
+            raise ConfigError(f"yes and no are both {self.yes!r}; two tokens are needed")
+        if not isinstance(self.files, dict):
+            raise ConfigError(f"files must map texts to texts, got {self.files!r}")
+
+    @classmethod
+    def of_encoder(cls, encoder: EncoderConfig, tokenizer: Tokenizer, name: str) -> RerankerConfig:
+        """A re-ranker that starts from an encoder: its sizes, positions and sentences; templates without a chat.
+
+        Args:
+            encoder: its settings.
+            tokenizer: of the encoder.
+            name: what people call the re-ranker.
+        """
+        network = replace(
+            encoder,
+            name=name,
+            attention="causal",
+            pooling="last",
+            query_template=COMPACT_QUERY,
+            candidate_template=COMPACT_CANDIDATE + EMBED,
+            files={},
+        )
+        yes, no = next(pair for pair in ANSWERS if all(tokenizer.token_to_id(word) is not None for word in pair))
+        return cls(network=network, yes=yes, no=no)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.network.name
+
+    def canonical(self) -> str:
+        """One line of JSON with sorted keys: equal configs give equal bytes."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the canonical form; the weights enter through the hashes in `files`."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def with_files(self, files: dict[str, str]) -> RerankerConfig:
+        """The same re-ranker with these file hashes."""
+        return replace(self, files=dict(files))
+
+
+def write_config(config: RerankerConfig, folder: Path) -> Path:
+    """Write reranker.json into the folder, through a temporary name. Returns its path."""
+    target = folder / RERANKER_CONFIG
+    with atomic_write(target) as file:
+        file.write(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n")
+    return target
+
+
+def read_config(folder: Path) -> RerankerConfig:
+    """Read reranker.json.
+
+    Raises:
+        ConfigError: it is absent, not JSON, or has unknown or illegal fields.
+    """
+    path = folder / RERANKER_CONFIG
+    if not path.is_file():
+        raise ConfigError(
+            f"{folder} is not a re-ranker's folder: {RERANKER_CONFIG} is missing. Give one that "
+            "python -m training.rerank wrote"
+        )
+    try:
+        data: Any = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not readable JSON ({error}). Copy the folder again") from error
+    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        raise ConfigError(f"{path} is not of format {FORMAT}. Save the re-ranker again with this version of umr")
+    network = data.get("network")
+    known = {one.name for one in fields(EncoderConfig)}
+    if set(data) != {one.name for one in fields(RerankerConfig)} or not isinstance(network, dict):
+        raise ConfigError(f"{path} has the fields {sorted(data)}; network, yes, no and files are needed")
+    if "name" not in network or not set(network) <= known:
+        raise ConfigError(f"{path}: its network has unknown fields, or no name: {sorted(set(network) - known)}")
+    return RerankerConfig(network=EncoderConfig(**network), yes=data["yes"], no=data["no"], files=data["files"])

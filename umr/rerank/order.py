@@ -1,0 +1,99 @@
+"""A re-ranker at work on runs and on what a search found: the first hits come in a new order. Not the score itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from umr.collection import Collection
+from umr.errors import ConfigError, MismatchError
+from umr.rerank import load_reranker
+from umr.rerank.fuse import check_weight, fused, stored_weight
+from umr.rerank.reranker import Reranker
+from umr.rerank.seen import SeenMedia
+from umr.shipped import find_reranker
+from umr.types import Query, Result, Run
+
+DEPTH = 50  # hits that are re-ranked (U-MARVEL)
+
+
+@dataclass(kw_only=True)
+class Reordering:
+    """Re-ranks the first hits of queries.
+
+    Attributes:
+        reranker: scores the pairs.
+        weight: of P(yes) in the fused score.
+        depth: hits of a query that are re-ranked.
+        progress: called with the queries done and their number.
+        folder: of the re-ranker, where its weight is stored.
+    """
+
+    reranker: Reranker
+    weight: float
+    depth: int = DEPTH
+    progress: Callable[[int, int], None] | None = None
+    folder: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        check_weight(self.weight)
+        if self.depth < 1:
+            raise ConfigError(f"depth is {self.depth}; at least 1 hit must be re-ranked")
+        self._seen = SeenMedia(self.reranker.network)
+
+    @classmethod
+    def open(cls, name: str, dtype: str = "float32", weight: float | None = None, depth: int = DEPTH) -> Reordering:
+        """The re-ranker of a folder or shipped name ("" for the shipped one), with the weight chosen for it.
+
+        Args:
+            name: see umr.shipped.find_reranker.
+            dtype: what it computes in.
+            weight: in place of the chosen one.
+            depth: hits that are re-ranked.
+
+        Raises:
+            ConfigError: there is none.
+            MismatchError: its files are changed, or the stored weight is another re-ranker's.
+        """
+        folder = find_reranker(name)
+        reranker = load_reranker(folder, dtype)
+        chosen = stored_weight(folder, reranker.fingerprint) if weight is None else weight
+        return cls(reranker=reranker, weight=chosen, depth=depth, folder=folder)
+
+    def yes(self, run: Run, queries: Sequence[Query], collection: Collection) -> dict[str, list[float]]:
+        """P(yes) of the first hits of each query of a run.
+
+        Args:
+            run: hits.
+            queries: at least those of the run.
+            collection: at least the candidates of the run.
+
+        Raises:
+            MismatchError: the run names a query or candidate that is not there.
+        """
+        known = {query.query_id: query for query in queries}
+        found: dict[str, list[float]] = {}
+        for number, (query_id, hits) in enumerate(run.items(), 1):
+            first = [hit.candidate_id for hit in hits[: self.depth]]
+            lost = next((did for did in first if did not in collection), None)
+            if query_id not in known or lost is not None:
+                what = f"query {query_id}" if query_id not in known else f"candidate {lost}"
+                raise MismatchError(f"the run names {what}, which {collection.name} has not; name its own collection")
+            scores = self.reranker.scores(known[query_id], [collection[did] for did in first], seen=self._seen)
+            found[query_id] = scores.tolist()
+            if self.progress is not None:
+                self.progress(number, len(run))
+        return found
+
+    def __call__(self, run: Run, queries: Sequence[Query], collection: Collection) -> Run:
+        """The run in its new order (see yes and umr.rerank.fuse.fused)."""
+        return fused(run, self.yes(run, queries, collection), self.weight)
+
+    def results(self, query: Query, results: Sequence[Result]) -> list[Result]:
+        """What a search found, in its new order; what a cosine was worth (match) says nothing of a fused score."""
+        first = results[: self.depth]
+        scores = self.reranker.scores(query, [result.candidate for result in first], seen=self._seen)
+        run = fused({query.query_id: [one.hit for one in results]}, {query.query_id: scores.tolist()}, self.weight)
+        by_id = {result.hit.candidate_id: result for result in results}
+        return [replace(by_id[hit.candidate_id], hit=hit, match=None) for hit in run[query.query_id]]

@@ -1,0 +1,92 @@
+"""Vision states of pictures and clips, computed once and kept for the next query. Not the pixels, not the network.
+
+F frames, S side in px, V vision tokens of an item, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.templates import media_kind
+from umr.errors import MediaError
+from umr.types import Content
+
+ROOM = 512 * 2**20  # bytes of states that are kept
+BATCH = 32  # items seen at a time; of clips an eighth
+
+
+class SeenMedia:
+    """Contents to the states of their picture or clip; those of files are kept, the last used ones.
+
+    A file that is written anew under its old name is not looked at again: make another one of these.
+    """
+
+    def __init__(self, network: UnifiedEncoder, room: int = ROOM) -> None:
+        self._network, self._room = network, room
+        self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._size = 0
+
+    def __call__(self, contents: Sequence[Content], names: Sequence[str]) -> list[Tensor | None]:
+        """The states (V, H) of each content, None for one without a picture or clip.
+
+        Args:
+            contents: of any modalities.
+            names: what errors call each.
+
+        Raises:
+            MediaError: a content cannot be read; it is named.
+        """
+        keys = [_key(content) for content in contents]
+        found: dict[object, Tensor] = {}
+        unseen: dict[object, np.ndarray] = {}
+        for content, key, name in zip(contents, keys, names, strict=True):
+            if key is None or key in found or key in unseen:
+                continue
+            if isinstance(key, str) and key in self._kept:
+                self._kept.move_to_end(key)
+                found[key] = self._kept[key]
+                continue
+            try:
+                pixels = self._network.pixels(content)
+            except MediaError as error:
+                raise MediaError(f"{name}: {error}") from error
+            if pixels is not None:
+                unseen[key] = pixels
+        found |= self._see(unseen)
+        return [None if key is None else found[key] for key in keys]
+
+    def _see(self, items: dict[object, np.ndarray]) -> dict[object, Tensor]:
+        """Key -> states; items of one length go together."""
+        found: dict[object, Tensor] = {}
+        for frames in sorted({len(pixels) for pixels in items.values()}):
+            keys = [key for key, pixels in items.items() if len(pixels) == frames]
+            size = BATCH if frames == 1 else max(1, BATCH // 8)
+            for start in range(0, len(keys), size):
+                block = keys[start : start + size]
+                states = self._network.see(np.stack([items[key] for key in block]))
+                found |= zip(block, states, strict=True)
+        for key, one in found.items():
+            if isinstance(key, str):
+                self._keep(key, one.clone())  # not a view of all that were seen with it
+        return found
+
+    def _keep(self, key: str, states: Tensor) -> None:
+        self._kept[key] = states
+        self._size += states.nbytes
+        while self._size > self._room and len(self._kept) > 1:
+            self._size -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _key(content: Content) -> object:
+    """The path of a file as text; of a picture or clip in memory its place there; None for neither."""
+    kind = media_kind(content)
+    if kind is None:
+        return None
+    source = content.image if kind == "image" else content.video
+    return f"{kind} {source}" if isinstance(source, (str, Path)) else id(source)
