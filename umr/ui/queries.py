@@ -11,6 +11,15 @@ from umr.types import Qrels, Query
 from umr.ui.kinds import picture_file
 from umr.ui.render import escape, media_url
 
+_PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
+_FOUND = {"t": "passages", "i": "images", "it": "entries", "v": "clips", "all": "any kind"}
+
+
+def task_name(task: str) -> str:
+    """A task as a person says it: what is asked with, an arrow, what is found."""
+    asked, _, found = task.partition("2")
+    return f"{_PART.get(asked, asked)} → {_FOUND.get(found, found)}"
+
 
 @lru_cache(maxsize=64)
 def judged_queries(benchmark: Path, task: str, split: str) -> tuple[dict[str, Query], Qrels]:
