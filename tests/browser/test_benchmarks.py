@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -24,11 +25,44 @@ def choose(tab: Page, key: str, name: str) -> None:
 
 def test_a_number_leads_to_its_queries_and_they_are_turned(tab: Page):
     tab.locator("#benchmarks .u-num").first.click()
-    tab.wait_for_selector("#bench-drill .u-query")
-    assert tab.locator("#bench-drill .u-query").count() == 30
-    before = tab.locator("#bench-drill .u-query").first.get_attribute("data-query")
+    opened = tab.locator("#benchmarks tr:has(.u-num) + .u-drill-row .u-query")
+    expect(opened).to_have_count(30)
+    expect(tab.locator(".u-drill-row")).to_be_in_viewport()
+    before = opened.first.get_attribute("data-query")
     tab.get_by_role("button", name="Easier").click()
-    expect(tab.locator("#bench-drill .u-query").first).not_to_have_attribute("data-query", before)
+    expect(opened.first).not_to_have_attribute("data-query", before)
+    expect(opened).to_have_count(30)
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.locator(".u-drill-row [data-shut]").click()
+    expect(tab.locator(".u-drill-row")).to_have_count(0)
+    expect(tab.locator("#benchmarks .u-num").first).to_be_focused()
+
+
+def test_the_finding_is_on_top_and_a_phone_shows_one_table_first(tab: Page):
+    expect(tab.locator("#benchmarks .u-finding")).to_contain_text("has the right one first in")
+    opened = tab.locator("#benchmarks details.u-table[open]")
+    if tab.viewport_size["width"] > 640:
+        assert opened.count() >= 2
+        return
+    expect(opened).to_have_count(1)
+    assert tab.evaluate("document.documentElement.scrollHeight") < 6000
+
+
+def test_numbers_and_a_report_are_downloaded(tab: Page, tmp_path: Path):
+    for button, name in (("#b-csv", "benchmarks.csv"), ("#b-report", "report-contrastive-mca.html")):
+        with tab.expect_download() as waiting:
+            tab.locator(button).click()
+        assert waiting.value.suggested_filename == name
+        waiting.value.save_as(tmp_path / name)
+    with tab.context.new_page() as opened:
+        asked: list[str] = []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.set_viewport_size(tab.viewport_size)
+        opened.goto((tmp_path / "report-contrastive-mca.html").as_uri())
+        expect(opened.locator("h1")).to_have_text("mca against contrastive")
+        assert opened.locator(".r-example img").first.evaluate("image => image.naturalWidth") > 0
+        assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
 def test_another_measure_changes_the_tables(tab: Page):

@@ -33,7 +33,10 @@ def test_a_random_benchmark_query_is_compared_with_its_targets_known(page: Page)
     models = page.locator("#c-models input").count()
     expect(page.locator("#compare .u-column")).to_have_count(models)
     expect(page.locator("#compare .u-asked")).to_contain_text("Benchmark query")
-    expect(page.locator("#compare .u-column:visible .u-recall").first).to_contain_text("recall@10")
+    expect(page.locator("#compare .u-column:visible .u-recall").first).to_contain_text(
+        re.compile("Found at rank|Not in the first 100")
+    )
+    expect(page.locator("#compare .u-answers .u-answer").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
@@ -83,6 +86,46 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     )
 
 
+def test_after_a_vote_enter_begins_the_next_battle_and_the_votes_are_saved(page: Page, served: Served, tmp_path: Path):
+    page.locator("#c-blind input").check()
+    random_query(page)
+    expect(page.locator("#compare .u-compared")).to_contain_text("Exactly two")
+    first = page.locator("#c-text textarea").input_value()
+    page.locator("[data-vote=a]").click()
+    expect(page.locator("#compare .u-tally tbody")).to_contain_text(re.compile(r"\d+ % \(\d+ to \d+\)"))
+    expect(page.locator("#compare .u-tally")).to_contain_text("would be lost")
+    with page.expect_download() as waiting:
+        page.locator("[data-export=votes]").click()
+    waiting.value.save_as(tmp_path / "votes.jsonl")
+    assert (tmp_path / "votes.jsonl").read_text("utf-8") == (served.cache / FILE).read_text("utf-8")
+    page.locator("#compare [data-next]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#compare [data-vote=a]")).to_be_visible()
+    expect(page.locator("#compare h3")).to_have_text(["A", "B"])
+    expect(page.locator("#compare :is(.u-answers, .u-recall, .u-timing, .u-score, .u-is-target)")).to_have_count(0)
+    expect(page.locator("#c-text textarea")).not_to_have_value(first)
+
+
+def test_parts_of_a_model_stand_beside_it(page: Page):
+    for model in page.locator("#c-models label").all()[1:]:
+        model.click()
+    for part in page.locator("#c-parts label").all():
+        part.click()
+    random_query(page)
+    expect(page.locator("#compare .u-column h3")).to_have_text(
+        [re.compile("^[a-z]+$"), re.compile("picture only"), re.compile("text only"), re.compile("vector sum")]
+    )
+    expect(page).to_have_url(re.compile(r"c-models=\w+%2C\w+%2Bpicture"))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_where_the_models_disagree_some_are_right_first_and_some_are_not(page: Page):
+    page.locator("#c-differ").click()
+    expect(page.locator("#compare .u-places li").first).to_be_attached()
+    places = page.locator("#compare .u-places span").all_inner_texts()
+    assert 0 < sum(place == "found at rank 1" for place in places) < len(places), places
+
+
 def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_path: Path):
     random_query(page)
     for kind in ("png", "json"):
@@ -129,3 +172,20 @@ def test_the_tabs_link_reopens_its_own_query_models_and_comparison(page: Page, b
 def test_an_empty_comparison_is_explained_in_words(page: Page):
     page.locator("#c-go").click()
     expect(page.locator("#compare [role=alert]")).to_contain_text("Give a picture, a text, or both")
+
+
+def test_a_search_is_carried_over_with_its_own_picture(visitor: Page, served: Served, tmp_path: Path):
+    arrive(visitor, served)
+    Image.effect_noise((90, 60), 80).convert("RGB").save(tmp_path / "own.png")
+    expect(visitor.locator("#q-compare")).to_be_hidden()
+    visitor.set_input_files("#q-image input[type=file]", tmp_path / "own.png")
+    expect(visitor.locator("#q-image img").first).to_be_visible()
+    visitor.locator("#q-text textarea").fill("in blue")
+    visitor.locator("#q-go").click()
+    expect(visitor.locator("#results .u-card").first).to_be_visible()
+    visitor.locator("#q-compare").click()
+    expect(visitor.locator("#tab-compare-button")).to_have_attribute("aria-selected", "true")
+    expect(visitor.locator("#compare .u-cell").first).to_be_attached()
+    expect(visitor.locator("#c-text textarea")).to_have_value("in blue")
+    expect(visitor.locator("#c-image img").first).to_be_visible()
+    expect(visitor).to_have_url(re.compile("c-text=in"))

@@ -43,7 +43,7 @@ def test_a_worst_query_opens_its_comparison(tab: Page):
 
 
 def test_the_address_reopens_the_model_and_the_split(tab: Page):
-    for key, name in (("d-split", "it2i phrasing"), ("d-model", "mca")):
+    for key, name in (("d-split", "picture + text → images, other phrasings"), ("d-model", "mca")):
         tab.locator(f"#{key} input").click()
         tab.get_by_role("option", name=name, exact=True).click()
     expect(tab).to_have_url(re.compile(r"\?d-model=mca&d-split=it2i\+phrasing&tab=diagnose$"))
@@ -55,7 +55,7 @@ def test_the_address_reopens_the_model_and_the_split(tab: Page):
     expect(tab.locator("#diagnose")).to_contain_text("--encoder mca --task it2i --split phrasing")
     expect(tab.locator("#diagnose")).not_to_have_text(working)
     expect(tab.locator("#d-model input")).to_have_value("mca")
-    expect(tab.locator("#d-split input")).to_have_value("it2i phrasing")
+    expect(tab.locator("#d-split input")).to_have_value("picture + text → images, other phrasings")
     assert tab.locator("#diagnose").text_content() == shown
 
 
@@ -64,3 +64,12 @@ def test_a_choice_that_is_not_here_is_told_and_the_usual_one_is_shown(visitor: P
     expect(visitor.get_by_role("alert")).to_contain_text("gpt")
     expect(visitor.locator("#diagnose")).to_contain_text("--encoder unified --task it2i --split phrasing")
     expect(visitor.locator("#d-model input")).to_have_value("unified")
+
+
+def test_two_models_are_diagnosed_side_by_side(tab: Page):
+    tab.locator("#d-against input").click()
+    tab.get_by_role("option", name="contrastive", exact=True).click()
+    expect(tab.locator("#diagnose .u-side .u-scatter")).to_have_count(2)
+    expect(tab.locator("#diagnose .u-equal > summary")).to_be_visible()
+    expect(tab).to_have_url(re.compile("d-against=contrastive"))
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

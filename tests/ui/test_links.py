@@ -233,12 +233,12 @@ def diagnosed(searchers) -> Searchers:
 
 
 def test_what_is_chosen_in_the_tabs_that_ask_nothing_is_restored(diagnosed):
-    first = links.write_choices(diagnose.choices(diagnosed), "other", "it2i phrasing")
+    first = links.write_choices(diagnose.choices(diagnosed), "other", "it2i phrasing", "unified")
     second = links.write_choices(benchmarks.choices(diagnosed), "mrr", "other", "unified")
     opened = read(restarted(diagnosed), f"{first}&{second[1:]}&tab=diagnose")
     assert opened == Read(
         tab="diagnose",
-        diagnose=(("d-model", "other"), ("d-split", "it2i phrasing")),
+        diagnose=(("d-model", "other"), ("d-split", "it2i phrasing"), ("d-against", "unified")),
         benchmarks=(("b-measure", "mrr"), ("b-a", "other"), ("b-b", "unified")),
     )
     assert [key for key, _ in opened.diagnose + opened.benchmarks] == [*diagnose.KEYS, *benchmarks.KEYS]

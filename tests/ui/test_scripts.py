@@ -17,7 +17,7 @@ def calls() -> list[str]:
 
 
 def test_every_call_is_of_a_function_that_the_script_has():
-    source = scripts.PAGE.read_text("utf-8")
+    source = scripts.together("js")
     defined = set(re.findall(r"^ +(\w+)\([\w, ]*\) \{", source, re.M))
     called = {name for call in calls() for name in CALL.findall(call)}
     assert len(called) > 10 and called <= defined, called - defined

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate": evaluate,
         "rerank": rerank,
         "compare": compare,
+        "report": report,
         "diagnose": diagnose,
         "drift": drift,
         "info": info,
@@ -254,6 +255,22 @@ def compare(options: argparse.Namespace) -> None:
     a, b = (options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b))
     rows = compare_runs(default_root() / "media" / BUNDLED, a, b, options.task, options.split, options.pool)
     _print(rows, options.json, ("task", "split", "pool", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
+
+
+def report(options: argparse.Namespace) -> None:
+    """`report`: one HTML file."""
+    from umr.disk import atomic_write
+    from umr.shipped import index_folder
+    from umr.ui.report.build import Asked
+    from umr.ui.report.build import report as built
+
+    if options.out.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"--out is {options.out}; the report is an HTML file, so name it FILE.html")
+    a, b = ((name, index_folder(name)) for name in (options.a, options.b))
+    page = built(Asked(a=a, b=b, count=options.examples, seed=options.seed))
+    with atomic_write(options.out) as file:
+        file.write(page)
+    print(f"written: {options.out} ({len(page.encode()) / 1e6:.1f} MB)", file=sys.stderr)
 
 
 def diagnose(options: argparse.Namespace) -> None:

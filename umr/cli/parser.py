@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
     top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _diagnose, _drift, _info, _adopt):
+    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info, _adopt):
         add(commands)
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
@@ -174,6 +174,24 @@ def _compare(commands: Commands) -> None:
     )
     one.add_argument("--pool", choices=POOLS, default=LOCAL, help="the pool that was searched (default: local)")
     _tasks(one)
+
+
+def _report(commands: Commands) -> None:
+    one = _command(
+        commands,
+        "report",
+        "report",
+        "write one HTML file on two evaluated encoders: cards, tables, plots, example queries",
+    )
+    one.epilog = (
+        "Reads indexes/NAME/reports, which `evaluate --store` wrote; no weights are loaded. The file holds all of "
+        "itself: pictures are data URIs, and nothing is fetched when it is opened."
+    )
+    one.add_argument("a", metavar="A", help="an encoder's name")
+    one.add_argument("b", metavar="B", help="another's")
+    one.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the file; it is replaced")
+    one.add_argument("--examples", type=int, default=3, metavar="N", help="queries under each heading (default: 3)")
+    one.add_argument("--seed", type=int, default=0, metavar="S", help="of the queries drawn at random (default: 0)")
 
 
 def _diagnose(commands: Commands) -> None:

@@ -186,13 +186,6 @@ window.umr = {
     document.querySelector('#f-text textarea')?.focus({ preventScroll: true });
   },
 
-  // To the queries behind a number.
-  toDrill() {
-    const list = document.querySelector('#bench-drill .u-drill');
-    list?.focus({ preventScroll: true });
-    list?.scrollIntoView({ block: 'start', behavior: umr.scrolling() });
-  },
-
   // Presses a button of the page.
   press(selector) {
     document.querySelector(selector)?.click();

@@ -54,7 +54,8 @@ def strip(dots: Sequence[Dot], low: float = 0.0, high: float = 1.0, zero: float 
 def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str:
     """Points over a square from the smallest to the largest value, with the diagonal of equality.
 
-    Each point is a link; one of them is in the tab order, the page's script moves on from it with the arrow keys.
+    Each point is a link, where it leads anywhere; one of them is in the tab order, the page's script moves on from it
+    with the arrow keys.
     """
     ticks = _ticks(points)
     low, high = ticks[0], ticks[-1]
@@ -90,6 +91,8 @@ def _point(point: Point, low: float, high: float, first: bool) -> str:
         if point.mark == "composed"
         else f'<rect x="{x}" y="{y}" width="8" height="8" rx="1"/>'
     )
+    if not point.href:
+        return f'<g class="u-point u-win-{point.mark}"><title>{escape(point.label)}</title>{shape}</g>'
     data = "".join(f' data-{name}="{escape(value)}"' for name, value in point.data.items())
     return (
         f'<a class="u-point u-win-{point.mark}" href="{escape(point.href)}" tabindex="{0 if first else -1}" '
@@ -114,3 +117,50 @@ def _ticks(points: Sequence[Point]) -> list[float]:
 
 def _at(value: float, low: float, high: float) -> str:
     return f"{min(1.0, max(0.0, (value - low) / (high - low))) * 100:.2f}%"
+
+
+class Spot(NamedTuple):
+    """One point of a curve: where, the value from 0 to 1, and its interval."""
+
+    x: float
+    value: float
+    interval: tuple[float, ...]
+
+
+class Line(NamedTuple):
+    """A curve: what it is called, the class of its series, and its points from left to right."""
+
+    label: str
+    series: str
+    spots: tuple[Spot, ...]
+
+
+def curve(lines: Sequence[Line], x_name: str) -> str:
+    """Values from 0 to 100 % over a logarithmic axis from the smallest to the largest x, the intervals as bands."""
+    places = [spot.x for line in lines for spot in line.spots] or [1.0]
+    low, high = math.log10(min(places)), math.log10(max(places))
+    width = (high - low) or 1.0
+    marks = "".join(_curve_line(line, low, width) for line in lines)
+    grid = "".join(f'<line class="u-grid-line" x1="0" x2="100" y1="{at}" y2="{at}"/>' for at in (0, 25, 50, 75, 100))
+    said = "; ".join(
+        f"{line.label}: " + ", ".join(f"{spot.x:,.0f} {100 * spot.value:.1f} %" for spot in line.spots)
+        for line in lines
+    )
+    ticks = "".join(f"<span>{value:,.0f}</span>" for value in (min(places), max(places)))
+    return (
+        f'<div class="u-curve"><div class="u-y-ticks" aria-hidden="true"><span>100</span><span>50</span><span>0</span>'
+        f'</div><svg role="img" aria-label="{escape(said)}" viewBox="0 0 100 100" preserveAspectRatio="none">{grid}'
+        f'{marks}</svg><div class="u-x-ticks" aria-hidden="true">{ticks}</div><span class="u-x-name">{escape(x_name)}'
+        "</span></div>"
+    )
+
+
+def _curve_line(line: Line, low: float, width: float) -> str:
+    at = [((math.log10(spot.x) - low) / width * 100, spot) for spot in line.spots]
+    path = " ".join(f"{x:.2f},{100 - 100 * spot.value:.2f}" for x, spot in at)
+    upper = [f"{x:.2f},{100 - 100 * spot.interval[-1]:.2f}" for x, spot in at]
+    lower = [f"{x:.2f},{100 - 100 * spot.interval[0]:.2f}" for x, spot in reversed(at)]
+    return (
+        f'<g class="{line.series}"><title>{escape(line.label)}</title><polygon points="{" ".join([*upper, *lower])}"/>'
+        f'<polyline points="{path}" vector-effect="non-scaling-stroke"/></g>'
+    )

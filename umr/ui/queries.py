@@ -7,9 +7,18 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from umr.eval import evaluate
-from umr.types import Qrels, Query
+from umr.types import KIND_BY_LETTERS, Qrels, Query
 from umr.ui.kinds import picture_file
 from umr.ui.render import escape, media_url
+
+_PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
+
+
+def task_name(task: str) -> str:
+    """A task as a person says it: what is asked with, an arrow, what is found."""
+    asked, _, found = task.partition("2")
+    kind = KIND_BY_LETTERS.get(found)
+    return f"{_PART.get(asked, asked)} → {'any kind' if kind is None else kind.many}"
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,8 @@
 """The Benchmarks tab without a browser: stored numbers with their sources, differences, and the queries behind them."""
 
+import base64
+import csv
+import io
 import json
 import re
 import shutil
@@ -8,6 +11,7 @@ import pytest
 
 from tests.conftest import MARKUP, no_model
 from tests.eval.test_judged import write_free
+from umr.errors import ConfigError
 from umr.eval.pools import matching
 from umr.eval.store import store
 from umr.ui.benchmarks import actions as benchmarks
@@ -81,12 +85,13 @@ def test_a_pressed_number_shows_its_queries_hardest_first(searchers):
     assert 'href="?tab=compare&amp;q=100%3A0&amp;task=it2i&amp;split=ind"' in page
 
 
-def test_the_number_of_all_kinds_stands_below_and_leads_to_its_own_ranks(searchers):
+def test_the_number_of_all_kinds_has_its_own_column_and_leads_to_its_own_ranks(searchers):
     stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
     whole = next(row for row in stored["rows"] if (row["task"], row["pool"]) == ("it2i", "global"))
     page = benchmarks.tables(searchers, "success@1")
-    number = f'title="[^"]*runs/it2i.ind.composed.global.run.gz[^"]*--pool global[^"]*">{100 * whole["success@1"]:.1f}<'
-    assert re.search(f"all kinds <button[^>]*{number}", page)
+    title = 'title="[^"]*runs/it2i.ind.composed.global.run.gz[^"]*--pool global[^"]*"'
+    number = f"<button[^>]*{title}>{100 * whole['success@1']:.1f}<"
+    assert re.search(f'<td class="u-whole" data-label="unified, all kinds">{number}', page)
     assert "Mean of 2 tasks" in page and page.count("not run") == 0
     drilled = benchmarks.drill(searchers, "unified|it2i|ind|global|0")
     assert "picture + text → images, as trained, among all kinds" in drilled and "composed.global.run.gz" in drilled
@@ -127,7 +132,7 @@ def test_a_report_from_before_the_pools_were_told_apart_is_shown(searchers):
         rows = [row for row in data["rows"] if row.pop("pool") == "local"]
         report.write_text(json.dumps(data | {"rows": rows}))
     page = benchmarks.tables(searchers, "success@1")
-    assert page.count('data-drill="unified|') == 4 and "all kinds <button" not in page and 'role="alert"' not in page
+    assert page.count('data-drill="unified|') == 4 and "u-whole" not in page and 'role="alert"' not in page
 
 
 def test_pages_of_queries_are_turned(searchers, monkeypatch):
@@ -204,3 +209,65 @@ def test_a_strip_draws_the_value_and_its_whisker_in_per_cent_of_the_axis():
     drawn = strip([Dot(0.5, (0.25, 0.75), "u-s1", "said <b>")])
     assert 'cx="50.00%"' in drawn and 'x1="25.00%" x2="75.00%"' in drawn and "said &lt;b&gt;" in drawn
     assert 'cx="50.00%"' in strip([Dot(0.0, None, "u-even", "x")], -0.1, 0.1, 0.0)
+
+
+def test_the_finding_stands_on_top_in_one_sentence(searchers):
+    page = benchmarks.tables(searchers, "success@1")
+    assert page.startswith('<p class="u-finding">') and "has the right one first in" in page
+    assert "mean of 2 tasks" in page and "Reading picture and words together instead of adding" in page
+
+
+def test_every_stored_row_is_in_the_csv_with_its_interval_and_its_command(searchers):
+    made = benchmarks.table_file(searchers)
+    rows = list(csv.DictReader(io.StringIO(base64.b64decode(made["content"]).decode(), newline="")))
+    stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
+    assert made["name"] == "benchmarks.csv" and len(rows) == 2 * len(stored["rows"])
+    for told, row in zip(rows, stored["rows"], strict=False):
+        assert (told["model"], told["task"], told["pool"]) == ("unified", row["task"], row["pool"])
+        assert float(told["success@1"]) == row["success@1"] and told["command"] == stored["command"]
+        assert [float(told[f"success@1 {end}"]) for end in ("low", "high")] == pytest.approx(
+            row["ci95_success@1"], abs=1e-4
+        )
+        assert told["picture_only_success@1"] == ("" if row["picture_only_success@1"] is None else
+                                                  str(row["picture_only_success@1"]))  # fmt: skip
+
+
+def test_no_cell_of_the_csv_is_a_formula(searchers):
+    report = searchers.folders["other"].parent / "reports" / "report.json"
+    report.write_text(json.dumps(json.loads(report.read_text()) | {"command": "=1+1"}))
+    content = base64.b64decode(benchmarks.table_file(searchers)["content"]).decode()
+    assert ",'=1+1" in content and ",=1+1" not in content
+
+
+def test_a_report_of_the_pair_is_handed_out_as_a_file(searchers):
+    made = benchmarks.report_file(searchers, "unified", "other")
+    assert made["name"] == "report-unified-other.html" and made["type"] == "text/html"
+    assert "other against unified" in base64.b64decode(made["content"]).decode()
+    with pytest.raises(ConfigError, match="does not differ from itself"):
+        benchmarks.report_file(searchers, "other", "other")
+
+
+def write_curve(searchers, name: str, **more) -> None:
+    folder = searchers.folders[name].parent / "reports"
+    fingerprint = json.loads((folder / "report.json").read_text())["encoder"]
+    rows = [
+        {"task": "it2i", "split": "ind", "added": pool - 12, "pool": pool, "success@1": value,
+         "ci95_success@1": [value - 0.1, value + 0.1]}
+        for pool, value in ((12, 0.9), (5012, 0.5), (20012, 0.25))
+    ]  # fmt: skip
+    (folder / "pool_size.json").write_text(json.dumps({"fingerprint": fingerprint, "rows": rows} | more))
+
+
+def test_a_stored_curve_over_the_pools_size_is_a_plot(searchers):
+    assert "As the pool grows" not in benchmarks.tables(searchers, "success@1")
+    write_curve(searchers, "unified")
+    page = benchmarks.tables(searchers, "success@1")
+    assert "As the pool grows" in page and "12 90.0 %, 5,012 50.0 %, 20,012 25.0 %" in page
+    assert 'points="0.00,10.00 ' in page and "100.00,75.00" in page, "from the left edge at 90 % to the right at 25 %"
+
+
+@pytest.mark.parametrize("more", [{"fingerprint": "0" * 64}, {"rows": [{"task": "it2i"}]}, {"rows": 3}])
+def test_a_curve_of_other_weights_or_a_broken_one_is_not_drawn(searchers, more):
+    write_curve(searchers, "unified", **more)
+    page = benchmarks.tables(searchers, "success@1")
+    assert "As the pool grows" not in page and 'role="alert"' not in page

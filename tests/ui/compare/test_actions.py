@@ -16,10 +16,12 @@ from PIL import Image
 from tests.conftest import MARKUP, calibrate, made_verdicts
 from umr import media
 from umr.errors import ConfigError, UMRError
+from umr.eval.bradley_terry import standings
 from umr.eval.familiar import UNLIKE
 from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui.compare import html as compare_html
+from umr.ui.compare import tally_html
 from umr.ui.compare.actions import compare_page, export_file, random_query, vote_page
 from umr.ui.compare.comparison import Comparison, benchmark_of, compare, compare_rows, judged_query
 from umr.ui.compare.export import as_json, as_png
@@ -241,7 +243,7 @@ def test_columns_rows_targets_and_badges_are_in_the_html():
     page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("B",), asked="it2t ind 1:2"))
     assert page.count('class="u-column"') == 2 and page.count('data-id="B"') == 2
     assert page.count("u-is-target") == 2 and page.count("Only here") == 2
-    assert "recall@10 100 %" in page and "target at rank 2" in page and "encode 41 ms · search 0.5 ms" in page
+    assert "recall@10 100 %" in page and "<b>Found at rank 2</b>" in page and "encode 41 ms · search 0.5 ms" in page
     assert "67 %" in page and "not in the first 100 of b" in page
 
 
@@ -250,24 +252,24 @@ def test_a_blind_comparison_tells_no_target_no_recall_and_no_score_before_the_vo
     page = compare_html.comparison(found)
     assert not [
         word
-        for word in ("u-is-target", "Target", "recall", "target at", "green frame", "u-score", " ms")
+        for word in ("u-is-target", "Target", "recall", "ound at", "green frame", "u-score", " ms", "u-answers")
         if word in page
     ]
-    assert "shown after your vote" in page and "Two of the chosen models" in page
+    assert "shown after your vote" in page and "Exactly two of those that you ticked" in page
     told = json.loads(as_json(found))
     assert (
         told["targets"] == [] and "recall" not in told["models"][0] and "target" not in told["models"][0]["results"][0]
     )
     assert as_png(found) == as_png(replace(found, targets=()))
-    voted = compare_html.comparison(replace(found, blind=False), "tie", {})
+    voted = compare_html.comparison(replace(found, blind=False), "tie")
     assert voted.count("u-is-target") == 2 and "recall@10 100 %" in voted and "a green frame" in voted
 
 
 def test_targets_that_no_model_shows_are_said_not_to_be_there():
     page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("Z", "Y"), asked="it2t ind 1:2"))
-    assert "Its 2 known targets are not among the ranks on show." in page and "green frame" not in page
+    assert "Its 2 right answers are not among the ranks on show." in page and "green frame" not in page
     page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("Z", "B"), asked="it2t ind 1:2"))
-    assert "Its 2 known targets have a green frame where shown." in page
+    assert "Its 2 right answers have a green frame where shown." in page
 
 
 def test_markup_in_names_queries_and_results_stays_text():
@@ -277,8 +279,8 @@ def test_markup_in_names_queries_and_results_stays_text():
         found.outcomes["b"], results=[Result(hit=Hit(MARKUP, 0.5, 1), candidate=candidate)], notices=(MARKUP,)
     )
     page = compare_html.comparison(
-        replace(found, text=MARKUP, outcomes={MARKUP: found.outcomes[MARKUP], "b": bad}), "a", {MARKUP: Counter()}
-    )
+        replace(found, text=MARKUP, outcomes={MARKUP: found.outcomes[MARKUP], "b": bad}, answers=(candidate,)), "a"
+    ) + tally_html.tally({MARKUP: Counter()}, standings([(MARKUP, "b", 1.0)]), lost=True)
     assert "<img" not in page and "{{" not in page and "${" not in page and "`" not in page
     assert "&lt;img src=x" in page
 

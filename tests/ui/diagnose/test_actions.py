@@ -91,3 +91,18 @@ def test_a_scatter_places_equal_values_on_the_diagonal_and_reaches_over_all_poin
 
 def test_a_compare_link_cannot_be_broken_by_an_id():
     assert compare_link("a&b=<c>", "it2i", "ind") == "?tab=compare&q=a%26b%3D%3Cc%3E&task=it2i&split=ind"
+
+
+def test_two_models_stand_side_by_side(searchers):
+    root = searchers.folders["unified"].parent
+    both = Searchers({"unified": root / "catalogue", "other": root / "catalogue"}, "unified", no_model)
+    page = diagnose.show(both, "unified", "it2i ind", "other")
+    assert page.count('class="u-side"') == 2 and page.count("u-scatter") == 2 and page.count("u-figures") == 2
+    assert 'data-model="unified"' in page and 'data-model="other"' in page
+    for alone in ("none", "unified"):
+        assert diagnose.show(both, "unified", "it2i ind", alone).count("u-scatter") == 1
+    assert 'role="alert"' in diagnose.show(both, "unified", "it2i ind", "nobody")
+
+
+def test_tasks_and_splits_are_chosen_in_words(searchers):
+    assert diagnose.pair_name("it2i ind") == "picture + text → images, as trained"

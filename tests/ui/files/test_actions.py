@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -10,16 +11,19 @@ from threading import Thread
 import pytest
 
 from tests.conftest import MARKUP
+from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError
 from umr.eval.ood import Calibration, Kind, write_calibration
+from umr.index.index import build_index
 from umr.search import Searcher
+from umr.types import Content, Query
 from umr.ui.files import actions as files
 from umr.ui.files import html as files_html
 from umr.ui.files import visitor_collections as module
 from umr.ui.files.uploads import Cancelled
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
-from umr.ui.searchers import Searchers
+from umr.ui.searchers import Searchers, find_searchers
 from umr.ui.visitors import Visitors
 
 
@@ -307,3 +311,81 @@ def test_a_cancelled_work_says_that_nothing_was_kept():
     with pytest.raises(Cancelled, match="Nothing"):
         job.report("Reading", 2, 2)
     assert (job.stage, job.done) == ("Reading", 1)
+
+
+@pytest.fixture
+def two(searchers, searcher, collection) -> Searchers:
+    """A second model beside the first."""
+    root = searcher.collection.folder.parents[1]
+    other = FakeEncoder(dim=48, name="other")
+    other.save(root / "other" / "encoder")
+    build_index(other, collection, root / "other" / "catalogue", encoder_at=root / "other" / "encoder")
+    return Searchers({name: root / name / "catalogue" for name in ("unified", "other")}, "unified")
+
+
+def question(uploads, text="red", image=None):
+    return Question(uploads=uploads, image=image, text=text, search_in="all", k=24)
+
+
+def test_a_result_says_why_it_is_there(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
+    assert 'data-details="red.png"' in found(own_files, uploads)
+    page = files.details(own_files, "me", question(uploads, "red"), "red.png")
+    assert "as you asked" in page and "rank " in page and "u-own-details" in page
+    page = files.details(own_files, "me", question(uploads, "red", given[0]), "blue.png")
+    assert "by the picture alone" in page and "by the words alone" in page
+    for session, chosen in (("you", "red.png"), ("me", "green.png"), ("me", None)):
+        assert 'role="alert"' in files.details(own_files, session, question(uploads), chosen)
+
+
+def test_every_model_is_asked_on_the_same_files_and_indexes_them_once(own_files, two, uploads, given):
+    added(own_files, two, uploads, given)
+    page = files.every_model(own_files, two, "me", question(uploads))
+    assert page.count('class="u-own-model"') == 2 and page.count('data-id="red.png"') == 2
+    (folder,) = own_folders(uploads)
+    made = (folder / "index-of-other" / "manifest.json").stat().st_mtime_ns
+    files.every_model(own_files, two, "me", question(uploads, "blue"))
+    assert (folder / "index-of-other" / "manifest.json").stat().st_mtime_ns == made
+    assert 'role="alert"' in files.every_model(own_files, two, "you", question(uploads))
+
+
+def test_the_collection_is_downloaded_as_an_index_that_opens_elsewhere(own_files, searchers, uploads, given, tmp_path):
+    added(own_files, searchers, uploads, given)
+    (folder,) = own_folders(uploads)
+    assert folder.name in files.parcel(own_files, "me") and files.parcel(own_files, "me").endswith("my-index.zip")
+    with zipfile.ZipFile(folder / "my-index.zip") as opened:
+        opened.extractall(tmp_path / "home")
+    files.remove(own_files, "me")
+    assert own_folders(uploads) == []
+    index = tmp_path / "home" / "my-index" / "index"
+    page = find_searchers(index)
+    searcher = page.get("unified")
+    assert sorted(searcher.collection.ids) == ["blue.png", "red.png"]
+    asked = Query(query_id="q", content=Content(text="red"), target_modality="image")
+    assert searcher.search(asked, 2).results[0].candidate.content.image.is_relative_to(tmp_path / "home")
+    assert "app.py --index" in (index.parent / "READ.txt").read_text("utf-8")
+    with pytest.raises(ConfigError, match="no files of yours"):
+        files.parcel(own_files, "me")
+
+
+def test_an_entry_is_a_row_with_a_picture_that_was_given_with_it(own_files, searchers, uploads, given):
+    rows = uploads / "rows.jsonl"
+    rows.write_text('{"text": "a red thing", "image": "red.png"}\n{"text": "x", "image": "../red.png"}\n'
+                    '{"text": "y", "image": "nowhere.png"}\n{"text": "z", "image": 3}\n')  # fmt: skip
+    shown = added(own_files, searchers, uploads, [*given, {"path": str(rows), "orig_name": "rows.jsonl"}])
+    assert "2 pictures, 1 entry" in shown[-1].html and "3 were not taken" in shown[-1].html
+    assert 'data-kind="image,text"' in found(own_files, uploads, search_in="entries")
+
+
+def test_another_model_than_the_index_has_is_said(own_files, searchers, uploads, given):
+    assert files.other_model(own_files, "me", "other") == ""
+    added(own_files, searchers, uploads, given)
+    assert "indexed with unified" in files.other_model(own_files, "me", "other")
+    assert files.other_model(own_files, "me", "unified") == ""
+
+
+def test_a_results_words_are_added_to_the_query(own_files, searchers, uploads, given):
+    note = uploads / "note.txt"
+    note.write_text("a teal lamp")
+    added(own_files, searchers, uploads, [*given, {"path": str(note), "orig_name": "note.txt"}])
+    assert files.add_words(own_files, "me", "note.txt", "big").startswith("big, ")

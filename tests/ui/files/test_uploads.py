@@ -51,7 +51,7 @@ def test_good_files_are_indexed_and_the_others_refused_with_reasons(given, tmp_p
     }
     refused = {item.source: item.reason for item in own.refused}
     assert set(refused) == {"setup.exe", "more.zip: run.sh", "cups.jsonl:2"}
-    assert ".exe" in refused["setup.exe"] and "no files" in refused["cups.jsonl:2"]
+    assert ".exe" in refused["setup.exe"] and "text" in refused["cups.jsonl:2"]
 
 
 def test_a_picture_finds_its_like_and_never_itself(given, tmp_path, picture):

@@ -5,6 +5,7 @@ No model is loaded: everything follows from indexes/<encoder>/reports and the be
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,10 @@ from umr.eval.reports import Stored
 from umr.shipped import REPORTS
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
+from umr.ui.benchmarks import pool_curve
+from umr.ui.benchmarks.table_csv import as_csv
 from umr.ui.models import actions as models
+from umr.ui.report.build import Asked, report
 from umr.ui.searchers import Searchers
 
 KEYS = ("b-measure", "b-a", "b-b")  # in the page's address
@@ -55,6 +59,33 @@ def difference(searchers: Searchers, a: Any, b: Any) -> str:
     return edge.answered_html("a report", lambda: _difference(searchers, a, b))
 
 
+def report_file(searchers: Searchers, a: Any, b: Any) -> dict[str, str]:
+    """The report of two models (umr.ui.report) as a file for the browser.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
+    one, other = (_stored(searchers, name) for name in (a, b))
+    page = report(Asked(a=(one.name, searchers.folders[one.name]), b=(other.name, searchers.folders[other.name])))
+    return _file(f"report-{one.name}-{other.name}.html", "text/html", page)
+
+
+def table_file(searchers: Searchers) -> dict[str, str]:
+    """Every stored number of every model as CSV, one row for each (model, task, split, pool).
+
+    Raises:
+        ConfigError: nothing is stored.
+    """
+    found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
+    if not found:
+        raise ConfigError("No model here has a stored report, so there is no table to save.")
+    return _file("benchmarks.csv", "text/csv", as_csv(found))
+
+
+def _file(name: str, media_type: str, content: str) -> dict[str, str]:
+    return {"name": name, "type": media_type, "content": base64.b64encode(content.encode()).decode("ascii")}
+
+
 def drill(searchers: Searchers, key: Any) -> str:
     """The queries behind a pressed number ("model|task|split|pool|page"), as HTML."""
     return edge.answered_html("a report", lambda: _drill(searchers, key))
@@ -71,7 +102,8 @@ def _tables(searchers: Searchers, column: Any) -> str:
             f"python -m umr evaluate --encoder {searchers.default} --store",
         )
     shown = found[:MAX_MODELS]
-    return models.trained(searchers, [one.name for one in shown]) + benchmarks_html.tables(shown, column)
+    trained = models.trained(searchers, [one.name for one in shown])
+    return benchmarks_html.tables(shown, column, trained) + pool_curve.curves(shown)
 
 
 def _difference(searchers: Searchers, a: Any, b: Any) -> str:

@@ -20,10 +20,12 @@ from umr.eval.reports import Row, Stored, key_of
 from umr.eval.scores import KEPT, SINGLE, pool_means
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.shipped import shown_path
-from umr.types import KIND_BY_LETTERS, Run
+from umr.types import Run
 from umr.ui import queries
+from umr.ui.finding import composing_adds, finding
 from umr.ui.models.html import name_button
 from umr.ui.plots import Dot, strip
+from umr.ui.queries import task_name
 from umr.ui.render import escape
 
 #: Column of a report -> what a person calls it.
@@ -47,17 +49,27 @@ _POOLS = (
 )
 _ANY = "Queries for any kind at once: every picture, passage and entry of the wanted scene is right."
 _OUT = "The same task where one thing differs from training; a row's name says what when it is pointed at."
-_PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
 _SUM = "vector_sum_success@1"
+#: The head of a model's second column, and its cell where there is nothing to show.
+_WHOLE_HEAD = '<th scope="col" class="u-whole">all kinds</th>'
+_NO_WHOLE = '<td class="u-whole"></td>'
 _NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 _WORD: Mapping[Verdict, str] = {"gains": "gain", "loses": "loss", "no clear difference": "no clear difference"}
 #: Model -> (task, split, pool) -> what the composed query shows against its vector sum.
 Above = Mapping[str, Mapping[tuple[str, str, str], Verdict]]
+#: Models that have a column for each pool.
+Names = frozenset[str]
 PAGE = 30  # queries shown at a time
 
 
-def tables(stored: Sequence[Stored], column: str) -> str:
-    """The tables of one measure: every task as trained, then for each task its other splits; only what has it."""
+def tables(stored: Sequence[Stored], column: str, trained: str = "") -> str:
+    """The tables of one measure: every task as trained, then for each task its other splits; only what has it.
+
+    Args:
+        stored: the reports.
+        column: the measure.
+        trained: whether the models were trained equally, as HTML.
+    """
     pairs = sorted(
         {key_of(row)[:2] for one in stored for row in one.report["rows"] if row.get(column) is not None}, key=_order
     )
@@ -69,16 +81,17 @@ def tables(stored: Sequence[Stored], column: str) -> str:
     )
     earlier = ", ".join(one.name for one in stored if is_earlier(one.report["encoder"]))
     stale += f'<p class="u-notice"><span>{escape(f"{earlier}: {EARLIER_CATALOGUE}")}</span></p>' if earlier else ""
-    heads = f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{"".join(map(_head, stored))}'
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
     blocks = []
     for place, (title, words, keys, is_open) in enumerate(_groups(pairs)):
-        rows = [row for key in keys for row in _rows(stored, key, column, above)]
+        both = frozenset(one.name for one in stored if any(_in_both(one, key, column) for key in keys))
+        rows = [row for key in keys for row in _rows(stored, key, column, above, both)]
         if place == 0 and keys[0][1] == IN_DISTRIBUTION:
-            rows += _means(stored, column)
-        blocks.append(_block(title, words, heads, rows, is_open))
+            rows += _means(stored, column, both)
+        blocks.append(_block(title, words, _heads(stored, both), rows, is_open))
     return (
-        f'{stale}{_legend(stored)}<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
+        f"{_finding(stored)}{trained}{stale}{_legend(stored)}"
+        f'<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
         f"95 % bootstrap interval. {_POOLS}</p>{''.join(blocks) or _NOTHING}{_sources(stored)}"
     )
 
@@ -126,7 +139,7 @@ def _sums(a: Stored, b: Stored) -> str:
     ]
     if not sums:
         return ""
-    said = f"Right first in {_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
+    said = f"Right first in {task_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
     return f'<p class="u-muted u-measure">{escape(said)}</p>'
 
 
@@ -162,7 +175,8 @@ def drill(one: Stored, judged: Judged, run: Run, page: int) -> str:
     graded = " that have an exact answer" if judged.grades is not None else ""
     return (
         f'<section class="u-drill" tabindex="-1" aria-label="Queries"><div class="u-head"><h3>{escape(one.name)} '
-        f"on {escape(_name(task))}, {escape(splits.title(split))}{among}</h3>{turn}</div>"
+        f"on {escape(task_name(task))}, {escape(splits.title(split))}{among}</h3>{turn}"
+        '<button type="button" class="u-quiet" data-shut="1">Close</button></div>'
         f'<p class="u-muted">The first result is right for {first:,} of {len(ranks):,} queries{graded}. Hardest first; '
         f'press one to compare the models on it.</p><ol class="u-queries">{items}</ol>'
         f'<p class="u-origin">Ranks from <code>{escape(file)}</code></p></section>'
@@ -182,7 +196,7 @@ def _groups(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str, list[tuple
     shifted = [key for key in others if key[1] not in (IN_DISTRIBUTION, *as_asked)]
     for place, task in enumerate(dict.fromkeys(task for task, _ in shifted)):
         rows = [key for key in others if key[0] == task and key[1] not in as_asked]
-        groups.append((f"Out of distribution: {_name(task)}", _OUT, rows, place == 0))
+        groups.append((f"Out of distribution: {task_name(task)}", _OUT, rows, place == 0))
     return [group for group in groups if group[2]]
 
 
@@ -194,24 +208,46 @@ def _block(title: str, words: str, heads: str, rows: Sequence[str], is_open: boo
     )
 
 
+def _finding(stored: Sequence[Stored]) -> str:
+    said, composing = finding(stored), composing_adds(stored)
+    more = f'<p class="u-muted u-composing">{escape(composing)}</p>' if composing else ""
+    return f'<p class="u-finding">{escape(said)}</p>{more}' if said else ""
+
+
+def _in_both(one: Stored, key: tuple[str, str], column: str) -> bool:
+    """Whether a model has a number of a row in the local and in the global pool."""
+    return all((row := one.row(*key, pool)) is not None and row.get(column) is not None for pool in POOLS)
+
+
+def _heads(stored: Sequence[Stored], both: Names) -> str:
+    """The heads of the strip and of each model; one that has numbers of both pools has a column for each."""
+    names = "".join(f"{_head(one)}{_WHOLE_HEAD if one.name in both else ''}" for one in stored)
+    return f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{names}'
+
+
 def _head(one: Stored) -> str:
     return f'<th scope="col">{name_button(one.name)}</th>'
 
 
-def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above) -> list[str]:
+def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above, both: Names) -> list[str]:
     """The row of one (task, split), and of typed queries one for each form below it."""
     pools = [{pool: one.row(*key, pool) for pool in POOLS} for one in stored]
     first = [found[LOCAL] or found[GLOBAL] for found in pools]
-    cells = "".join(_cell(one, found, column, above[one.name]) for one, found in zip(stored, pools, strict=True))
+    cells = "".join(
+        _cell(one, found, column, above[one.name], one.name in both) for one, found in zip(stored, pools, strict=True)
+    )
     label = _label(*key, next(row for row in first if row))
     rows = [f'<tr>{label}<td class="u-dots-cell">{strip(_dots(stored, first, column))}</td>{cells}</tr>']
     forms = dict.fromkeys(form for row in first for form in (row or {}).get("forms", {}))
-    return rows + [_form_row(stored, first, form) for form in forms if column == "success@1"]
+    return rows + [_form_row(stored, first, form, both) for form in forms if column == "success@1"]
 
 
-def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str) -> str:
+def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str, both: Names) -> str:
     parts = [(row or {}).get("forms", {}).get(form) for row in rows]
-    cells = "".join(_plain_cell(one, part, "success@1") for one, part in zip(stored, parts, strict=True))
+    cells = "".join(
+        _plain_cell(one, part, "success@1") + (_NO_WHOLE if one.name in both else "")
+        for one, part in zip(stored, parts, strict=True)
+    )
     count = next(part["n"] for part in parts if part)
     return (
         f'<tr><th scope="row"><span class="u-task">{escape(form)}</span><small>typed in this form · {count:,} queries'
@@ -219,7 +255,7 @@ def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str) -
     )
 
 
-def _means(stored: Sequence[Stored], column: str) -> list[str]:
+def _means(stored: Sequence[Stored], column: str, both: Names) -> list[str]:
     """The row of the means over tasks; none where no model has two tasks."""
     means = [pool_means(one.report["rows"], column) for one in stored]
     tasks = max((count for found in means for _, count in found.values()), default=0)
@@ -228,7 +264,7 @@ def _means(stored: Sequence[Stored], column: str) -> list[str]:
     local = [None if LOCAL not in found else {column: found[LOCAL][0]} for found in means]
     whole = [None if GLOBAL not in found else found[GLOBAL][0] for found in means]
     cells = "".join(
-        _plain_cell(one, row, column, "" if value is None else _all_kinds(_percent(value)))
+        _plain_cell(one, row, column) + (_whole_mean(one, value) if one.name in both else "")
         for one, row, value in zip(stored, local, whole, strict=True)
     )
     return [
@@ -245,32 +281,39 @@ def _dots(stored: Sequence[Stored], rows: Sequence[Row | None], column: str) -> 
     ]
 
 
-def _cell(one: Stored, found: Mapping[Pool, Row | None], column: str, above: Mapping[tuple, Verdict]) -> str:
-    """A model's number in the local pool, with that of the global one below; alone where there is only one."""
+def _cell(
+    one: Stored, found: Mapping[Pool, Row | None], column: str, above: Mapping[tuple, Verdict], both: bool
+) -> str:
+    """A model's number in the local pool, and where the table has both, that of the global one in a cell of its own."""
     shown = {pool: row for pool, row in found.items() if row is not None and row.get(column) is not None}
     if not shown:
-        return _plain_cell(one, None, column)
+        return _plain_cell(one, None, column) + (_NO_WHOLE if both else "")
     row = shown.get(LOCAL) or shown[GLOBAL]
     parts = ""
     if column == "success@1":
         parts = "".join(_part(row, key, name, above.get(key_of(row))) for key, name in SINGLE.items()) + _kept(row)
     line = f'<small class="u-parts">{parts}</small>' if parts else ""
-    whole = _all_kinds(_number(one, shown[GLOBAL], column), shown[GLOBAL], column) if len(shown) > 1 else ""
-    return f'<td data-label="{escape(one.name)}">{_number(one, row, column)}{_spread(row, column)}{line}{whole}</td>'
+    own = f'<td data-label="{escape(one.name)}">{_number(one, row, column)}{_spread(row, column)}{line}</td>'
+    if not both:
+        return own
+    if len(shown) < 2:
+        return own + _NO_WHOLE
+    whole = shown[GLOBAL]
+    label = f"{escape(one.name)}, all kinds"
+    return f'{own}<td class="u-whole" data-label="{label}">{_number(one, whole, column)}{_spread(whole, column)}</td>'
 
 
-def _plain_cell(one: Stored, row: Row | None, column: str, below: str = "") -> str:
+def _plain_cell(one: Stored, row: Row | None, column: str) -> str:
     """A number that leads nowhere, as no single run is behind it."""
     if row is None or row.get(column) is None:
-        return f'<td data-label="{escape(one.name)}"><span class="u-muted">not run</span>{below}</td>'
+        return f'<td data-label="{escape(one.name)}"><span class="u-muted">not run</span></td>'
     number = f'<b class="u-num-plain">{_percent(row[column])}</b>'
-    return f'<td data-label="{escape(one.name)}">{number}{_spread(row, column)}{below}</td>'
+    return f'<td data-label="{escape(one.name)}">{number}{_spread(row, column)}</td>'
 
 
-def _all_kinds(number: str, row: Row | None = None, column: str = "") -> str:
-    interval = None if row is None else _interval(row, column)
-    spread = "" if interval is None else f"<span>{_between(interval)}</span>"
-    return f'<small class="u-parts"><span>all kinds {number}</span>{spread}</small>'
+def _whole_mean(one: Stored, value: float | None) -> str:
+    number = "" if value is None else f'<b class="u-num-plain">{_percent(value)}</b>'
+    return f'<td class="u-whole" data-label="{escape(one.name)}, all kinds">{number}</td>'
 
 
 def _kept(row: Row) -> str:
@@ -361,7 +404,7 @@ def _turn(one: Stored, judged: Judged, page: int, pages: int, word: str) -> str:
 
 def _label(task: str, split: str, row: Row) -> str:
     title = splits.title(split)
-    names = (title[:1].upper() + title[1:], _name(task))
+    names = (title[:1].upper() + title[1:], task_name(task))
     first, second = names if split != IN_DISTRIBUTION else names[::-1]
     said = f"{task} {split}. {splits.asks(split)}".removesuffix(". ")
     exact = f", {100 * row['exact_share']:.0f} % with an exact answer" if "exact_share" in row else ""
@@ -374,12 +417,6 @@ def _label(task: str, split: str, row: Row) -> str:
 def _families(row: Row) -> str:
     """How many independent groups the queries are of; nothing in a report from before they were counted."""
     return f" of {row['groups']:,} {'family' if row['groups'] == 1 else 'families'}" if "groups" in row else ""
-
-
-def _name(task: str) -> str:
-    asked, _, found = task.partition("2")
-    kind = KIND_BY_LETTERS.get(found)
-    return f"{_PART.get(asked, asked)} → {'any kind' if kind is None else kind.many}"
 
 
 def _legend(stored: Sequence[Stored]) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks.html import MEASURE
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
-from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame, pressed
+from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame, pressed, shown
+from umr.ui.searchers import Searchers
 
 INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
 <p>Measured on the bundled benchmark, read from stored runs. Every number says where it comes from and leads to its
@@ -21,15 +24,18 @@ def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
     """Fills the tab that is being built; what it shows is read when it is first opened."""
     searchers = frame.searchers
     measure, a, b = choices = benchmarks.choices(searchers)
-    compared, drills = len(searchers.names) > 1, scripts.selects("drill")
+    compared, drills = len(searchers.names) > 1, scripts.selects("drill") + scripts.TABLES
     gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
     with gr.Row(elem_id="b-bar", elem_classes="u-choices"):
         column = dropdown(measure, "Measure", 300, MEASURE)
+        table = gr.Button("Save all numbers as CSV", elem_id="b-csv", scale=0, size="sm")
     rows = gr.HTML(elem_id="benchmarks", apply_default_css=False, js_on_load=drills)
     with gr.Row(elem_id="b-pair-bar", elem_classes="u-choices", visible=compared):
         one, other = dropdown(a, "Against", 180), dropdown(b, "Model", 180)
+        whole = gr.Button("Save a report of these two", elem_id="b-report", scale=0, size="sm")
     pair = gr.HTML(elem_id="bench-pair", apply_default_css=False, js_on_load=drills, visible=compared)
-    behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=drills)
+    behind = gr.HTML(elem_id="bench-drill", apply_default_css=False, js_on_load=None)
+    _wire_files(searchers, table, whole, [one, other])
 
     def drill(event: gr.EventData) -> str:
         return benchmarks.drill(searchers, pressed(event))
@@ -38,6 +44,19 @@ def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:
     if compared:
         change = partial(benchmarks.difference, searchers)
         gr.on([tab.select, one.input, other.input], change, [one, other], pair, **PRIVATE, **LATEST)
-    for part in (rows, pair, behind):
+    for part in (rows, pair):
         part.select(drill, None, behind, **PRIVATE).then(None, js=scripts.TO_DRILL)
     return Built(fields=[column, one, other], choices=choices)
+
+
+def _wire_files(searchers: Searchers, table: gr.Button, whole: gr.Button, pair: list[Component]) -> None:
+    file = gr.JSON(visible=False)
+
+    def save_table() -> dict[str, str]:
+        return shown(benchmarks.table_file, searchers)
+
+    def save_report(a: Any, b: Any) -> dict[str, str]:
+        return shown(benchmarks.report_file, searchers, a, b)
+
+    for made in (table.click(save_table, None, file, **PRIVATE), whole.click(save_report, pair, file, **PRIVATE)):
+        made.success(None, file, None, js=scripts.SAVE, api_visibility="private")

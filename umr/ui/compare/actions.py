@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, UMRError
-from umr.eval import evaluate
 from umr.media import content_hash
 from umr.ui import edge, links
+from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
+from umr.ui.compare.columns import split
 from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, read_models
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
 from umr.ui.handlers import Question
-from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,10 @@ def _compare(searchers: Searchers, question: Question, encoders: Any, blind: boo
     picture, chosen = question.picture(), read_models(searchers, encoders)
     names = random.sample(chosen, 2) if blind else chosen  # two of the chosen ones, in an order that says nothing
     found = compare(searchers, picture, question.text, question.search_in, names, question.k, asked)
-    searcher = searchers.get(chosen[0])
+    searcher = searchers.get(split(chosen[0])[0])
     reference = links.reference_of(searcher, picture, content_hash(picture)) if isinstance(picture, Path) else ""
     found = replace(found, blind=blind, own=picture is not None and not (reference or found.asked))
-    collection = links.collection_of(searchers, chosen[0])
+    collection = links.collection_of(searchers, split(chosen[0])[0])
     link = CompareLink(text=found.text, search_in=question.search_in, models=chosen, blind=blind, asked=found.asked)
     return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
 
@@ -76,43 +77,76 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
     first, second = found.models
     box.add(found.asked, first, second, vote)
     found = replace(found, blind=False)
-    return compare_html.comparison(found, vote, box.tally()), found
+    return compare_html.comparison(
+        found, vote, tally_html.tally(box.tally(), box.standings(), lost_at_restart())
+    ), found
 
 
-def random_query(searchers: Searchers, random_from: random.Random | None = None) -> Asked:
-    """Any benchmark query of picture and text, of any split.
+def lost_at_restart() -> bool:
+    """Whether this is a Hugging Face Space, whose disk is emptied when it starts again."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
+def random_query(
+    searchers: Searchers,
+    random_from: random.Random | None = None,
+    columns: Any = (),
+    wanted: drawn.Filter | None = None,
+) -> Asked:
+    """A benchmark query: of picture and text where nothing else is asked, of any split.
+
+    Args:
+        searchers: what the page offers.
+        random_from: None: anything.
+        columns: what it is compared by, where stored runs decide; unread.
+        wanted: which; None: any.
 
     Raises:
-        ConfigError: there is no benchmark.
+        ConfigError: there is no benchmark, or no such query.
     """
-    chance, benchmark = random_from or random.Random(), benchmark_of(searchers)
+    chance, benchmark, which = random_from or random.Random(), benchmark_of(searchers), wanted or drawn.Filter()
     if benchmark is None:
         raise ConfigError("There are no benchmark queries beside this collection.")
-    pairs = evaluate.all_tasks_and_splits(benchmark)
-    task, split = chance.choice([pair for pair in pairs if pair[0].startswith("it2")] or pairs)
-    query_id = chance.choice(sorted(judged_queries(benchmark, task, split)[0]))
-    return _filled(benchmark_link(searchers, f"{task} {split} {query_id}"))
+    compared = read_models(searchers, columns) if which.needs_runs else ()
+    return _filled(benchmark_link(searchers, drawn.draw(searchers, benchmark, compared, which, chance)))
 
 
 def fill(searchers: Searchers, given: links.Given) -> links.Filled:
-    """What an address puts into the bar: a query as random_query() gives it, models, whether blind."""
+    """What an address puts into the bar: a query as random_query() gives it, models, whether blind, parts."""
     link = compare_link.read(searchers, given)
-    return links.Filled((*_filled(link), list(link.models or searchers.names[:MOST]), link.blind), link.asks)
+    models = [name for name in link.models if not split(name)[1]] if link.models else searchers.names[:MOST]
+    parts = [split(name) for name in link.models if split(name)[1]]
+    of = parts[0][0] if parts else searchers.default
+    if {name for name, _ in parts} - {of}:
+        given.notices.append(f"The link asks for parts of several models; those of {of} are shown.")
+    return links.Filled(
+        (*_filled(link), models, link.blind, of, [part for name, part in parts if name == of]), link.asks
+    )
 
 
-def export_file(found: Comparison | None, kind: Any) -> dict[str, str]:
-    """A comparison as a file for the browser: its name, media type, and content in base64.
+def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None) -> dict[str, str]:
+    """A file for the browser: its name, media type, and content in base64.
+
+    Args:
+        found: the comparison on show.
+        kind: png or json of the comparison, or votes.
+        box: where the votes are.
 
     Raises:
         ConfigError: what is asked cannot be given, in words.
     """
+    if kind == "votes" and box is not None:
+        return _file("votes.jsonl", "application/jsonl", box.content())
     if found is None:
         raise ConfigError("There is no comparison to export. Compare first.")
     if kind not in ("png", "json"):
         raise ConfigError(f"there is no export as {kind!r}; there are: png, json")
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
-    media_type = "image/png" if kind == "png" else "application/json"
-    return {"name": f"comparison.{kind}", "type": media_type, "content": base64.b64encode(content).decode("ascii")}
+    return _file(f"comparison.{kind}", "image/png" if kind == "png" else "application/json", content)
+
+
+def _file(name: str, media_type: str, content: bytes) -> dict[str, str]:
+    return {"name": name, "type": media_type, "content": base64.b64encode(content).decode("ascii")}
 
 
 def warm(searchers: Searchers) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from umr import media
 from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
 from umr.search import DecodedQuery, Outcome, Searcher, decode, result_row
-from umr.types import Query, Result
+from umr.types import Candidate, Query, Result
+from umr.ui.compare.columns import answer, check, split
 from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
@@ -23,6 +24,7 @@ from umr.ui.searchers import Searchers
 FEWEST, MOST = 2, 4  # models beside each other
 FIRST = 10  # ranks that overlap and recall are counted on
 DEPTH = 100  # ranks searched, so that it can be said where another model has an item
+ANSWERS = 3  # right answers that the head shows
 THUMBNAIL = 320  # px, longer side of the query's picture as it is kept
 
 
@@ -34,10 +36,13 @@ class Comparison:
         picture: the query's picture as small WebP bytes, b"" without one.
         asked: "task split query-id" of a benchmark query, "" for a visitor's own.
         targets: its known right answers, best grade first.
+        answers: the same as candidates, as many as the head of the comparison shows.
         outcomes: model -> at least min(100, pool) ranks, in the order of the columns.
         shown: ranks on show.
         blind: the names are hidden.
         own: the picture is a visitor's, so that no link can hold it.
+        prints: column -> fingerprint of its encoder.
+        collection: what is searched, by name.
     """
 
     text: str
@@ -49,6 +54,9 @@ class Comparison:
     shown: int
     blind: bool = False
     own: bool = False
+    answers: tuple[Candidate, ...] = ()
+    prints: Mapping[str, str] = field(default_factory=dict)
+    collection: str = ""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -116,15 +124,13 @@ def compare(
     """
     names, count = read_models(searchers, models), read_count(k)
     read = decode(make_query(picture, text, search_in))
-    opened = {name: searchers.get(name) for name in names}
+    opened = {name: searchers.get(split(name)[0]) for name in names}
     _check_collections(opened)
     ready, targets = _judged(searchers, read, asked)
     seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
     shared = replace(ready, ms=0.0)  # read once for all: no model's own time
-    outcomes = {
-        name: searchers.told(name, searcher.search(shared, max(DEPTH, count)), shared)
-        for name, searcher in opened.items()
-    }
+    outcomes = {name: answer(searchers, name, shared, max(DEPTH, count)) for name in names}
+    first = opened[names[0]].collection
     small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
     return Comparison(
         text=ready.query.content.text or "",
@@ -134,6 +140,9 @@ def compare(
         asked=asked if targets else "",
         outcomes=outcomes,
         shown=count,
+        answers=tuple(first[one] for one in targets[:ANSWERS] if one in first),
+        prints={name: searcher.encoder.fingerprint for name, searcher in opened.items()},
+        collection=first.name,
     )
 
 
@@ -189,19 +198,18 @@ def _row(found: Comparison, result: Result) -> dict[str, Any]:
 
 
 def read_models(searchers: Searchers, models: Any) -> tuple[str, ...]:
-    """The two to four different models of a request, in its order.
+    """The two to four different columns of a request, in its order: models, or parts of one (umr.ui.compare.columns).
 
     Raises:
         ConfigError: what is asked cannot be given, in words.
     """
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise ConfigError(f"the models are {models!r}; give a list of names out of: {', '.join(searchers.names)}")
-    unknown = [name for name in models if not isinstance(name, str) or name not in searchers.folders]
-    if unknown:
-        raise ConfigError(f"there is no encoder {unknown[0]!r}; there are: {', '.join(searchers.names)}")
+    check(searchers, models)
     if len(set(models)) != len(models) or not FEWEST <= len(models) <= MOST:
-        verb = "is" if len(set(models)) == 1 else "are"
-        raise ConfigError(f"Choose two to four different models to compare; {len(set(models))} {verb} chosen.")
+        count = len(set(models))
+        said = "none is" if not count else "one is" if count == 1 else f"{count} are"
+        raise ConfigError(f"Choose two to four different models to compare; {said} chosen.")
     return tuple(models)
 
 

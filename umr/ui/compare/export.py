@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
@@ -11,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from umr import media
 from umr.errors import MediaError
 from umr.types import KIND_OF, Candidate, Result
-from umr.ui.compare.comparison import DEPTH, FIRST, Comparison, as_rows
+from umr.ui.compare.columns import title
+from umr.ui.compare.comparison import DEPTH, Comparison, as_rows
 from umr.ui.kinds import choice_of
 
 RANKS = 6  # in the picture
@@ -32,9 +34,14 @@ FRAMES = 8  # a clip is shown by the middle one of them
 
 
 def as_json(found: Comparison) -> str:
-    """The query's words and kind, and everything of umr.ui.compare.comparison.as_rows."""
+    """The query's words and kind, what answered it and when, and everything of umr.ui.compare.comparison.as_rows."""
     asked = {"text": found.text, "picture": bool(found.picture), "search_in": found.search_in}
-    return json.dumps({"query": asked} | as_rows(found), indent=1, ensure_ascii=False) + "\n"
+    prints = {} if found.blind else dict(found.prints)
+    made = {"saved_at": datetime.now(UTC).isoformat(timespec="seconds"), "collection": found.collection}
+    return (
+        json.dumps({"query": asked, "made": made | {"encoders": prints}} | as_rows(found), indent=1, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def as_png(found: Comparison) -> bytes:
@@ -67,17 +74,17 @@ def _query(canvas: Image.Image, draw: ImageDraw.ImageDraw, found: Comparison) ->
         draw.text((left, MARGIN + 50 * number), line, INK, _font(40))
     what = choice_of(found.search_in).lower()
     facts = f"Searched in {what}" + (f" · benchmark query {found.asked}" if found.asked else "")
+    facts += f" · {datetime.now(UTC):%Y-%m-%d}"
     draw.text((left, MARGIN + 50 * len(lines) + 14), facts, MUTED, _font(24))
 
 
 def _model(draw: ImageDraw.ImageDraw, found: Comparison, name: str, label: str, top: int) -> None:
-    for line in _wrap(draw, label, _font(32), NAME - 24, 2):
+    for line in _wrap(draw, title(label), _font(32), NAME - 24, 2):
         draw.text((MARGIN, top), line, INK, _font(32))
         top += 40
     recall, best = found.recall(name), found.best_target(name)
     if recall is not None:
-        draw.text((MARGIN, top + 8), f"recall@{FIRST}  {recall * 100:.0f} %", INK, _font(24))
-        draw.text((MARGIN, top + 40), f"target at {best}" if best else f"target not in {DEPTH}", MUTED, _font(22))
+        draw.text((MARGIN, top + 8), f"found at {best}" if best else f"not in the first {DEPTH}", INK, _font(22))
 
 
 def _result(

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Mapping
 
+from umr.eval import splits
 from umr.eval.familiar import UNLIKE
 from umr.types import KIND_OF, Candidate, Result
+from umr.ui.compare.columns import split, title
 from umr.ui.compare.comparison import FIRST, Comparison
 from umr.ui.kinds import media_file
 from umr.ui.models.html import name_button
+from umr.ui.queries import task_name
 from umr.ui.render import copy_link, escape, media_url, name_of, verdict
-from umr.ui.searchers import PRECISION
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
 
 
-def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[str]] | None = None) -> str:
+def comparison(found: Comparison, vote: str = "", tally: str = "") -> str:
     """The whole result.
 
     Args:
         found: what is shown.
         vote: what was just voted.
-        tally: the count so far.
+        tally: the count so far, as HTML.
     """
     ranks = max(len(found.results(model)) for model in found.models)
     columns = "".join(_column(found, number) for number in range(len(found.models)))
@@ -35,16 +35,17 @@ def comparison(found: Comparison, vote: str = "", tally: Mapping[str, Counter[st
     )
     return (
         f'<section class="u-compare" data-shown="0" style="--u-columns:{len(found.models)};--u-ranks:{ranks}">'
-        f"{_head(found)}{_asked(found)}{_notices(found)}{_voted(found, vote)}{_switch(found)}{body}"
-        f"{_vote_bar() if found.blind else ''}{_tally(tally) if tally else ''}</section>"
+        f"{_head(found)}{_asked(found)}{_answers(found)}{_notices(found)}{_voted(found, vote)}{_switch(found)}{body}"
+        f"{_vote_bar() if found.blind else _next_bar() if vote else ''}{tally}</section>"
     )
 
 
 def _head(found: Comparison) -> str:
     label = dict(zip(found.models, found.labels, strict=True))
     shares = "".join(
-        f'<li><span>{escape(label[a])} and {escape(label[b])}</span><span class="u-part" aria-hidden="true">'
-        f'<i style="width:{share * 100:.0f}%"></i></span><b>{share * 100:.0f} %</b></li>'
+        f"<li><span>{escape(title(label[a]))} and {escape(title(label[b]))}</span>"
+        f'<span class="u-part" aria-hidden="true"><i style="width:{share * 100:.0f}%"></i></span>'
+        f"<b>{share * 100:.0f} %</b></li>"
         for (a, b), share in found.overlaps().items()
     )
     picture = base64.b64encode(found.picture).decode("ascii")
@@ -56,24 +57,31 @@ def _head(found: Comparison) -> str:
     words = f"“{escape(found.text)}”" if found.text else "More like this picture"
     return (
         f'<div class="u-compare-head"><div class="u-compared">{image}<div><h2>{words}</h2>'
-        f'<p class="u-muted">{_models(found)} on one query · {PRECISION}</p></div></div>'
-        f'<div class="u-overlap"><p title="Share of the first {FIRST} results that both models have">overlap@{FIRST}'
-        f'</p><ul>{shares}</ul></div><div class="u-export"><button type="button" class="u-quiet" data-export="png">'
-        'Save PNG</button><button type="button" class="u-quiet" data-export="json">Save JSON</button>'
+        f'<p class="u-muted">{_models(found)} on one query</p></div></div>'
+        f'<div class="u-overlap"><p title="overlap@{FIRST}: share of the first {FIRST} results that both have">'
+        f"The same among the first {FIRST}</p><ul>{shares}</ul></div>"
+        '<div class="u-export"><button type="button" class="u-quiet" data-export="png">Save PNG</button>'
+        '<button type="button" class="u-quiet" data-export="json">Save JSON</button>'
         f"{copy_link(found.own)}</div></div>"
     )
 
 
 def _models(found: Comparison) -> str:
-    return "Two of the chosen models, drawn by chance," if found.blind else f"{len(found.models)} models"
+    if found.blind:
+        return "Exactly two of those that you ticked, drawn by chance and named A and B,"
+    return (
+        f"{len(found.models)} columns"
+        if any(split(name)[1] for name in found.models)
+        else f"{len(found.models)} models"
+    )
 
 
 def _asked(found: Comparison) -> str:
     if not found.asked:
         return ""
-    task, split, query_id = found.asked.split(" ")
+    task, split_name, query_id = found.asked.split(" ")
     count = len(found.targets)
-    its = "Its known target" if count == 1 else f"Its {count} known targets"
+    its = "Its right answer" if count == 1 else f"Its {count} right answers"
     shown = {result.hit.candidate_id for model in found.models for result in found.results(model)}
     key = ""
     if found.blind:
@@ -84,10 +92,37 @@ def _asked(found: Comparison) -> str:
         key = '<span class="u-key" aria-hidden="true"></span>'
         where = "" if shown.issuperset(found.targets) else " where shown"
         told = f"{its} {'has' if count == 1 else 'have'} a green frame{where}."
+    what = f"{task_name(task)}, {splits.title(split_name)}"
     return (
-        f'<p class="u-asked">{key}<span>Benchmark query {escape(query_id)} ({escape(task)}, {escape(split)}). '
-        f"{told}</span></p>"
+        f'<p class="u-asked" title="{escape(f"{task} {split_name}")}">{key}<span>Benchmark query {escape(query_id)}: '
+        f"{escape(what)}. {told}</span></p>"
     )
+
+
+def _answers(found: Comparison) -> str:
+    """The right answers themselves, whether a model found them or not; nothing before a blind vote."""
+    if not found.told or not found.answers:
+        return ""
+    items = "".join(
+        f'<li class="u-answer">{_media(one)}<div class="u-cell-body">{_words(one) or escape(name_of(one))}</div></li>'
+        for one in found.answers
+    )
+    more = len(found.told) - len(found.answers)
+    rest = f'<li class="u-muted">and {more} more</li>' if more > 0 else ""
+    places = "".join(
+        f"<li><b>{escape(title(label))}</b> <span>{_place(found, name)}</span></li>"
+        for label, name in zip(found.labels, found.models, strict=True)
+    )
+    heading = "The right answer" if len(found.told) == 1 else "Right answers"
+    return (
+        f'<section class="u-answers" aria-label="{heading}"><h3>{heading}</h3><ul class="u-answer-list">{items}{rest}'
+        f'</ul><ul class="u-places">{places}</ul></section>'
+    )
+
+
+def _place(found: Comparison, name: str) -> str:
+    best = found.best_target(name)
+    return f"found at rank {best}" if best else "not in the first 100"
 
 
 def _is(count: int) -> str:
@@ -115,13 +150,13 @@ def _without_rate(notice: str) -> str:
 
 
 def _by(labels: list[str], found: Comparison) -> str:
-    return "" if len(labels) == len(found.labels) else f"<b>{escape(', '.join(labels))}:</b> "
+    return "" if len(labels) == len(found.labels) else f"<b>{escape(', '.join(map(title, labels)))}:</b> "
 
 
 def _voted(found: Comparison, vote: str) -> str:
     if not vote:
         return ""
-    a, b = (escape(name) for name in found.models)
+    a, b = (escape(title(name)) for name in found.models)
     told = {
         "a": f"You preferred {a} to {b}.",
         "b": f"You preferred {b} to {a}.",
@@ -135,7 +170,7 @@ def _switch(found: Comparison) -> str:
     """The columns as tabs of a small screen; hidden on a wide one."""
     buttons = "".join(
         f'<button type="button" data-show="{number}" aria-pressed="{"false" if number else "true"}">'
-        f"{escape(label)}</button>"
+        f"{escape(title(label))}</button>"
         for number, label in enumerate(found.labels)
     )
     return f'<div class="u-switch" role="group" aria-label="Model on show">{buttons}</div>'
@@ -147,20 +182,25 @@ def _column(found: Comparison, number: int) -> str:
     times = (
         "" if found.blind else f'<p class="u-timing">encode {ms["encode"]:.0f} ms · search {ms["search"]:.1f} ms</p>'
     )
+    heading = escape(label) if found.blind else name_button(split(name)[0], title(name))
     return (
-        f'<section class="u-column" data-column="{number}" aria-label="{escape(label)}"><header>'
-        f"<h3>{escape(label) if found.blind else name_button(label)}</h3>{_recall(found, name)}{times}</header>"
+        f'<section class="u-column" data-column="{number}" aria-label="{escape(title(label))}"><header>'
+        f"<h3>{heading}</h3>{_recall(found, name)}{times}</header>"
         f"<ol>{cells}</ol></section>"
     )
 
 
 def _recall(found: Comparison, name: str) -> str:
+    """Where the first right answer is, and where there are several, how many are among the first ten."""
     recall = found.recall(name)
     if recall is None:
         return ""
-    best = found.best_target(name)
-    where = f"target at rank {best}" if best else "target not in the first 100"
-    return f'<p class="u-recall"><b>recall@{FIRST} {recall * 100:.0f} %</b> · {where}</p>'
+    count = len(found.told)
+    some = f" · {round(recall * count)} of {count} in the first {FIRST}" if count > 1 else ""
+    return (
+        f'<p class="u-recall" title="recall@{FIRST} {recall * 100:.0f} %"><b>{_place(found, name).capitalize()}</b>'
+        f"{some}</p>"
+    )
 
 
 def _cell(found: Comparison, name: str, result: Result) -> str:
@@ -188,9 +228,9 @@ def _only(found: Comparison, name: str, candidate_id: str) -> str:
         return ""
     label = dict(zip(found.models, found.labels, strict=True))
     elsewhere = [
-        f"{escape(label[other])} has it at {rank}"
+        f"{escape(title(label[other]))} has it at {rank}"
         if (rank := found.rank_of(candidate_id, other))
-        else f"not in the first 100 of {escape(label[other])}"
+        else f"not in the first 100 of {escape(title(label[other]))}"
         for other in found.models
         if other != name
     ]
@@ -224,22 +264,15 @@ def _vote_bar() -> str:
         f'<button type="button" class="u-vote" data-vote="{vote}">{words}</button>' for vote, words in VOTES
     )
     return (
-        f'<div class="u-votes" role="group" aria-label="Your vote"><p>Which ranking is better? '
-        f'<span class="u-muted">The names come after your vote.</span></p><div>{buttons}</div></div>'
+        f'<div class="u-votes" role="group" aria-label="Your vote"><p>Which of the two rankings is better? '
+        f'<span class="u-muted">Names and the right answer come after your vote.</span></p><div>{buttons}</div></div>'
     )
 
 
-def _tally(tally: Mapping[str, Counter[str]]) -> str:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{count[word]}</td>" for word in ("better", "worse", "tie", "bad"))
-        + "</tr>"
-        for name, count in tally.items()
-    )
+def _next_bar() -> str:
+    """In the place of the votes: the same press of the same finger goes on."""
     return (
-        '<div class="u-tally"><h3>Votes on this machine</h3><table><thead><tr><th scope="col">Model</th>'
-        '<th scope="col">Better</th><th scope="col">Worse</th><th scope="col">Equal</th><th scope="col">Both bad</th>'
-        f"</tr></thead><tbody>{rows}</tbody></table>"
-        f'<p class="u-muted">Kept: the benchmark query\'s id, the two models, '
-        "the vote, the time. Nothing of yours.</p></div>"
+        '<div class="u-votes" role="group" aria-label="After your vote"><p>Counted. <span class="u-muted">'
+        'The names are above.</span></p><div><button type="button" class="u-vote u-next" data-next="1">Next battle'
+        "</button></div></div>"
     )

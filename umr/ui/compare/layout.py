@@ -10,8 +10,11 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from umr.eval import splits
 from umr.ui import render
 from umr.ui.compare import actions as compare
+from umr.ui.compare import drawn
+from umr.ui.compare.columns import PARTS, chosen
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
@@ -19,6 +22,7 @@ from umr.ui.models import actions as models_told
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.wiring import LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.queries import task_name
 from umr.ui.searchers import Searchers
 
 KEEP_S = 3600  # how long a comparison waits for its vote or export
@@ -35,6 +39,17 @@ ALONE = render.message(
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Where benchmark queries are drawn."""
+
+    chance: gr.Button
+    differ: gr.Button
+    task: gr.Dropdown
+    split: gr.Dropdown
+    winner: gr.Dropdown
+
+
+@dataclass(frozen=True)
 class Bar:
     """The tab's query bar, in the order in which a comparison takes its values."""
 
@@ -43,14 +58,21 @@ class Bar:
     kind: gr.Radio
     models: gr.CheckboxGroup
     blind: gr.Checkbox
+    of: gr.Dropdown
+    parts: gr.CheckboxGroup
     asked: gr.Textbox
     go: gr.Button
-    chance: gr.Button
+    draw: Draw
 
     @property
     def inputs(self) -> list[Component]:
         """What a comparison takes."""
-        return [self.image, self.text, self.kind, self.models, self.blind, self.asked]
+        return [self.image, self.text, self.kind, self.models, self.blind, self.asked, self.of, self.parts]
+
+    @property
+    def drawing(self) -> list[Component]:
+        """What drawing a benchmark query takes."""
+        return [self.models, self.of, self.parts, self.draw.task, self.draw.split, self.draw.winner]
 
     @property
     def query(self) -> list[Component]:
@@ -60,7 +82,7 @@ class Bar:
     @property
     def linked(self) -> list[Component]:
         """What a link fills in."""
-        return [*self.query, self.models, self.blind]
+        return [*self.query, self.models, self.blind, self.of, self.parts]
 
 
 @dataclass(frozen=True)
@@ -84,16 +106,15 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
         gr.HTML(ALONE, js_on_load=None, apply_default_css=False)
         return Built()
     bar = _bar(searchers)
-    result = gr.HTML(
-        INVITATION, elem_id="compare", apply_default_css=False, js_on_load=scripts.COLUMNS + scripts.COPIES
-    )
+    listeners = scripts.COLUMNS + scripts.COPIES + scripts.BATTLES
+    result = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=listeners)
     view = View(result, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
     file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
     ask = _wire_queries(searchers, bar, view)
     _wire_result(VoteBox(), view, file)
     run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
-    return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs])
+    return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs], query=bar.query)
 
 
 def _bar(searchers: Searchers) -> Bar:
@@ -120,37 +141,96 @@ def _bar(searchers: Searchers) -> Bar:
             scale=0,
         )
         blind = gr.Checkbox(
-            False, label="Blind: hide the names until I vote", elem_id="c-blind", container=False, scale=0
+            False, label="Blind: two of them, nameless until I vote", elem_id="c-blind", container=False, scale=0
         )
-    gr.HTML(said, elem_id="c-about", js_on_load=None, apply_default_css=False, visible=bool(said))
-    return Bar(image, text, kind, models, blind, gr.Textbox(visible=False), go, chance)
+    of, parts = _parts(searchers)
+    draw = _draw(searchers, chance)
+    gr.HTML(said, elem_id="c-about", apply_default_css=False, js_on_load=None, visible=bool(said))
+    return Bar(image, text, kind, models, blind, of, parts, gr.Textbox(visible=False), go, draw)
+
+
+def _parts(searchers: Searchers) -> tuple[gr.Dropdown, gr.CheckboxGroup]:
+    """Columns of one model's parts, so that what composing them adds is seen."""
+    with gr.Row(elem_id="c-parts-row"):
+        parts = gr.CheckboxGroup(
+            [(words.capitalize(), part) for part, words in PARTS.items()],
+            value=[],
+            label="Beside them, what composing adds",
+            elem_id="c-parts",
+            container=False,
+            scale=0,
+        )
+        of = gr.Dropdown(
+            [(f"of {name}", name) for name in searchers.names],
+            value=searchers.default,
+            label="Whose parts",
+            elem_id="c-of",
+            filterable=False,
+            container=False,
+            show_label=False,
+            scale=0,
+            min_width=150,
+        )
+    return of, parts
+
+
+def _draw(searchers: Searchers, chance: gr.Button) -> Draw:
+    """Which benchmark queries are drawn; hidden where there is no benchmark."""
+    benchmark = benchmark_of(searchers)
+    found = [] if benchmark is None else drawn.pairs(benchmark)
+    tasks = [("any task", drawn.ANY), *((task_name(task), task) for task in dict.fromkeys(pair[0] for pair in found))]
+    known = sorted(dict.fromkeys(pair[1] for pair in found), key=splits.order)
+    named = [("any split", drawn.ANY), *((splits.title(name), name) for name in known)]
+    winners = [("anybody right first", drawn.ANY), ("all right first", drawn.ALL), ("none right first", drawn.NONE)]
+    winners += [(f"only {name} right first", drawn.ONLY + name) for name in searchers.names]
+    with gr.Row(elem_id="c-draw", elem_classes="u-choices", visible=benchmark is not None):
+        differ = gr.Button("Where the models disagree", elem_id="c-differ", scale=0, size="sm")
+        task, split, winner = (
+            gr.Dropdown(
+                rows, value=drawn.ANY, label=label, elem_id=f"c-{key}", filterable=False, scale=0, min_width=150
+            )
+            for rows, label, key in (
+                (tasks, "Task", "task"),
+                (named, "Split", "split"),
+                (winners, "Who wins", "winner"),
+            )
+        )
+    return Draw(chance, differ, task, split, winner)
 
 
 def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., Any]:
     def find(*values: Any) -> Any:
-        image, text, kind, encoders, blind, asked = values
+        image, text, kind, encoders, blind, asked, of, parts = values
         question = Question(uploads=UPLOADS, image=image, text=text, search_in=kind, k=compare.RANKS)
-        return compare.compare_page(searchers, question, encoders, blind, asked)
+        return compare.compare_page(searchers, question, chosen(encoders, of, parts), blind, asked)
 
     def again(*values: Any) -> Any:
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3
 
-    def chance() -> Any:
-        return shown(compare.random_query, searchers)
-
     asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
-    changed = gr.on(
-        [bar.kind.input, bar.models.input, bar.blind.input], again, bar.inputs, view.outputs, **PRIVATE, **LATEST
-    )
-    drawn = bar.chance.click(chance, None, bar.query, **PRIVATE).success(find, bar.inputs, view.outputs, **PRIVATE)
-    for done in (asked, changed, drawn):
+    moved = [bar.kind.input, bar.models.input, bar.blind.input, bar.of.input, bar.parts.input]
+    changed = gr.on(moved, again, bar.inputs, view.outputs, **PRIVATE, **LATEST)
+    taken = [
+        begin(partial(_chance, searchers, differ), bar.drawing, bar.query, **PRIVATE).success(
+            find, bar.inputs, view.outputs, **PRIVATE
+        )
+        for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
+    ]
+    for done in (asked, changed, *taken):
         done.then(None, view.address, js=scripts.tell("compare"))
     return again
 
 
+def _chance(searchers: Searchers, differ: bool, *values: Any) -> Any:
+    models, of, parts, task, split, winner = values
+    wanted = drawn.Filter(task=task, split=split, winner=winner, differ=differ)
+    return shown(compare.random_query, searchers, None, chosen(models, of, parts), wanted)
+
+
 def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
+    export = partial(compare.export_file, box=box)
     view.shown.select(_with_event(partial(compare.vote_page, box)), view.kept, [view.shown, view.kept], **PRIVATE)
-    exported = view.shown.submit(_with_event(compare.export_file), view.kept, file, show_progress="hidden", **PRIVATE)
+    exported = view.shown.submit(_with_event(export), view.kept, file, show_progress="hidden", **PRIVATE)
     exported.success(None, file, None, js=scripts.SAVE, api_visibility="private")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from umr.errors import UMRError
 from umr.types import SEARCH_IN
+from umr.ui.compare.columns import split
 from umr.ui.compare.comparison import judged_query, read_models
 from umr.ui.kinds import picture_file, searched
 from umr.ui.links import OWN, Given, query_string, read_picture, reason_of
@@ -64,7 +65,7 @@ def read(searchers: Searchers, given: Given) -> CompareLink:
         except UMRError as error:
             given.notices.append(f"The link's benchmark query cannot be given: {reason_of(error)}.")
             return CompareLink(models=models, blind=blind)
-    picture, whole = read_picture(searchers, given, "c-", models[0] if models else searchers.default)
+    picture, whole = read_picture(searchers, given, "c-", split(models[0])[0] if models else searchers.default)
     return CompareLink(
         picture=picture,
         text=given.text("c-text"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from umr.errors import ConfigError, reason
+from umr.eval.bradley_terry import Standing, standings
 from umr.formats import parse_object
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,27 @@ class VoteBox:
                 words = {side: "better", other: "worse"}
                 counts.setdefault(row[side], Counter())[words.get(row["vote"], row["vote"])] += 1
         return dict(sorted(counts.items(), key=lambda item: (-_share(item[1]), item[0])))
+
+    def standings(self) -> dict[str, Standing]:
+        """Model -> its chance to be preferred to another; "equal" and "both bad" count as half a win for each.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        scores = {"a": 1.0, "b": 0.0}
+        return standings((row["a"], row["b"], scores.get(row["vote"], 0.5)) for row in self._rows())
+
+    def content(self) -> bytes:
+        """The votes as they are kept, one JSON object a line, without what is none.
+
+        Raises:
+            ConfigError: there are none yet, or the file cannot be read.
+        """
+        rows = self._rows()
+        if not rows:
+            raise ConfigError("There are no votes to save yet.")
+        keys = ("query", "a", "b", "vote", "time")
+        return "".join(json.dumps({key: row.get(key, "") for key in keys}) + "\n" for row in rows).encode()
 
     def _rows(self) -> list[dict[str, Any]]:
         try:

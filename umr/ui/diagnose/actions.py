@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from umr.errors import ConfigError
+from umr.eval import splits
 from umr.eval.diagnosis import diagnosis_file, read_diagnosis
 from umr.eval.reports import diagnosed
 from umr.shipped import REPORTS, shown_path
 from umr.ui import edge, links, render
 from umr.ui.diagnose import html as diagnose_html
-from umr.ui.queries import judged_queries
+from umr.ui.models import actions as models
+from umr.ui.queries import judged_queries, task_name
 from umr.ui.searchers import Searchers
 
-KEYS = ("d-model", "d-split")  # in the page's address
+KEYS = ("d-model", "d-split", "d-against")  # in the page's address
 FIRST = ("it2i", "ind")
+ALONE = "none"  # no second model
 
 
 def diagnosed_pairs(searchers: Searchers) -> list[str]:
@@ -24,9 +27,13 @@ def diagnosed_pairs(searchers: Searchers) -> list[str]:
 
 
 def choices(searchers: Searchers) -> tuple[links.Choice, ...]:
-    """Model, task and split, in the order of `show`."""
-    pairs = diagnosed_pairs(searchers)
-    given = (("model", searchers.names, searchers.default), ("task and split", pairs, pairs[0]))
+    """Model, task and split, second model, in the order of `show`."""
+    pairs, names = diagnosed_pairs(searchers), searchers.names
+    given = (
+        ("model", names, searchers.default),
+        ("task and split", pairs, pairs[0]),
+        ("second model", [ALONE, *names], ALONE),
+    )
     return tuple(links.Choice(key, *choice) for key, choice in zip(KEYS, given, strict=True))
 
 
@@ -35,9 +42,23 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     return links.fill_choices(choices(searchers), given)
 
 
-def show(searchers: Searchers, encoder: Any, which: Any) -> str:
-    """The diagnosis of an encoder on a "task split", or what is missing, as HTML."""
-    return edge.answered_html("a diagnosis", lambda: _show(searchers, encoder, which))
+def pair_name(pair: str) -> str:
+    """A "task split" as a person reads it."""
+    task, _, split = pair.partition(" ")
+    return f"{task_name(task)}, {splits.title(split)}"
+
+
+def show(searchers: Searchers, encoder: Any, which: Any, against: Any = ALONE) -> str:
+    """The diagnosis of an encoder on a "task split", or what is missing, as HTML; beside that of a second one."""
+
+    def told() -> str:
+        if against in (ALONE, encoder):
+            return _show(searchers, encoder, which)
+        trained = models.trained(searchers, (encoder, against))
+        sides = [(name, _show(searchers, name, which)) for name in (encoder, against)]
+        return trained + diagnose_html.side_by_side(sides)
+
+    return edge.answered_html("a diagnosis", told)
 
 
 def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
@@ -50,7 +71,7 @@ def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
     if (task, split) not in diagnosed(index.parent / REPORTS):
         return render.message(
             "Not diagnosed yet",
-            f"{encoder} has no stored diagnosis of {task} {split}. Write it: "
+            f"{encoder} has no stored diagnosis of {pair_name(which)}. Write it: "
             f"python -m umr evaluate --encoder {encoder} --store --task {task} --split {split}",
         )
     found, manifest = read_diagnosis(index.parent / REPORTS, task, split), searchers.manifest(encoder)

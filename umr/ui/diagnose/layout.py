@@ -21,7 +21,12 @@ def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:
     choices = diagnose.choices(frame.searchers)
     gr.HTML(INTRO, js_on_load=None, apply_default_css=False)
     with gr.Row(elem_id="d-bar", elem_classes="u-choices"):
-        fields = [dropdown(choices[0], "Model", 180), dropdown(choices[1], "Task and split", 240)]
+        pairs = {pair: diagnose.pair_name(pair) for pair in choices[1].names}
+        fields = [
+            dropdown(choices[0], "Model", 180),
+            dropdown(choices[1], "Task and split", 240, pairs),
+            dropdown(choices[2], "Beside it", 180, {diagnose.ALONE: "no second model"}),
+        ]
     shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=scripts.POINTS)
     moved = [tab.select, *(field.input for field in fields)]
     gr.on(moved, partial(diagnose.show, frame.searchers), fields, shown, **PRIVATE, **LATEST)

@@ -8,11 +8,19 @@ from typing import Any, NamedTuple
 
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.eval.ood import Verdict, judge, read_calibration
+from umr.explain import explain
 from umr.ui import edge, handlers, render
+from umr.ui.files import answers_html, own_models
 from umr.ui.files import html as files_html
+from umr.ui.files.parcel import pack
 from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.models import actions as models
+from umr.ui.render import escape
 from umr.ui.searchers import PRECISION, Searchers
+
+MODELS = 4  # side by side
+MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 
 
 class Shown(NamedTuple):
@@ -48,7 +56,7 @@ def _add(
     for job in own_files.build(session, sources, bundled.encoder):
         yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
     own = own_files.get(session).own
-    yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), encoder), "ready")
+    yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), own.searcher.encoder.name), "ready")
 
 
 def search(own_files: VisitorCollections, session: str | None, question: handlers.Question) -> str:
@@ -57,9 +65,72 @@ def search(own_files: VisitorCollections, session: str | None, question: handler
     def found() -> str:
         collection = own_files.get(session)
         outcome = handlers.answer(collection, question, "")
-        return render.results(outcome, question.search_in, collection.own.searcher.encoder.name, PRECISION)
+        return render.results(
+            outcome, question.search_in, collection.own.searcher.encoder.name, PRECISION, actions=True
+        )
 
     return edge.answered_html("a search of a visitor's files", found)
+
+
+def details(own_files: VisitorCollections, session: str | None, question: handlers.Question, candidate_id: Any) -> str:
+    """A result of the query and why it is there, as HTML."""
+
+    def told() -> str:
+        searcher = own_files.get(session).own.searcher
+        candidate = handlers.candidate_of(own_files.get(session), "", candidate_id)
+        return answers_html.details(candidate, explain(searcher, question.read()[0], candidate.candidate_id))
+
+    return edge.answered_html("details of a visitor's file", told)
+
+
+def every_model(
+    own_files: VisitorCollections, searchers: Searchers, session: str | None, question: handlers.Question
+) -> str:
+    """What every model on offer finds first in these files, as HTML; the others index them first."""
+
+    def told() -> str:
+        own, query = own_files.get(session).own, question.read()[0]
+        names = searchers.names[:MODELS]
+        found = own_models.answers(own, searchers, names, query)
+        return answers_html.side_by_side(found, models.trained(searchers, names))
+
+    return edge.answered_html("models on a visitor's files", told)
+
+
+def add_words(own_files: VisitorCollections, session: str | None, candidate_id: Any, text: Any) -> str:
+    """The query's text with a result's words at its end.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
+    candidate = handlers.candidate_of(own_files.get(session), "", candidate_id)
+    words = (candidate.title or candidate.content.text or "")[:MAX_WORDS_ADDED].strip()
+    if not words:
+        raise ConfigError(f"{candidate_id} has no words to add")
+    return ", ".join(filter(None, (handlers.read_text(text), words)))
+
+
+def parcel(own_files: VisitorCollections, session: str | None) -> str:
+    """Address of the zip of the visitor's index, made now.
+
+    Raises:
+        ConfigError: there are no files, or it cannot be written.
+    """
+    return render.media_url(pack(own_files.get(session).own))
+
+
+def other_model(own_files: VisitorCollections, session: str | None, encoder: Any) -> str:
+    """What is said when another model is chosen than the one that indexed the files; "" where nothing is to be said."""
+    try:
+        indexed = own_files.get(session).own.searcher.encoder.name
+    except UMRError:
+        return ""
+    if encoder == indexed:
+        return ""
+    return (
+        f'<p class="u-notice"><span>Your files are indexed with {escape(indexed)}, which goes on answering. Press '
+        f"“Index these files” to index them with {escape(encoder)} instead.</span></p>"
+    )
 
 
 def choose_picture(own_files: VisitorCollections, session: str | None, candidate_id: Any) -> str:

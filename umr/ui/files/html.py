@@ -31,7 +31,9 @@ def intro() -> str:
             f"<li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
             '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. '
             "Passages: "
-            '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each).</p></section>'
+            '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each; with "image": "a.jpg", '
+            "a picture given with it, an entry).</p>"
+            "</section>"
         )
         .replace("{", "&#123;")
         .replace("}", "&#125;")

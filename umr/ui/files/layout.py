@@ -19,7 +19,7 @@ from umr.ui.parts.bar import picture_box
 from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
 from umr.ui.searchers import Searchers
 
-KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "clips")]
+KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "entries", "clips")]
 SHOWN = 24
 #: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
@@ -37,6 +37,7 @@ class Bench:
     cancel: gr.Button
     forget: gr.Button
     status: gr.HTML
+    note: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,20 @@ class Bar:
     text: gr.Textbox
     find: gr.Button
     kind: gr.Radio
+    every: gr.Button
+    save: gr.Button
+    extra: gr.HTML
     results: gr.HTML
 
     @property
     def inputs(self) -> list[Any]:
         """What a search takes."""
         return [self.image, self.text, self.kind]
+
+    @property
+    def emptied(self) -> list[Any]:
+        """What goes with the files: the picture first."""
+        return [self.image, self.text, self.results, self.extra]
 
 
 def build_files(frame: Frame, _tab: gr.Tab) -> Built:
@@ -63,6 +72,8 @@ def build_files(frame: Frame, _tab: gr.Tab) -> Built:
     bench, bar = _bench(frame.searchers), _bar()
     _wire_bench(frame.searchers, own_files, bench, bar, frame.pictures)
     _wire_search(own_files, bar)
+    _wire_extra(frame.searchers, own_files, bar)
+    _wire_model(own_files, bench)
 
     def own_leave(request: gr.Request) -> None:
         own_files.leave(request.session_hash)
@@ -91,7 +102,10 @@ def _bench(searchers: Searchers) -> Bench:
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
             forget = gr.Button("Remove my files", elem_id="f-forget", visible=False)
     more.click(None, js=scripts.press(MORE), api_visibility="private")
-    return Bench(drop, model, go, cancel, forget, gr.HTML(elem_id="f-status", js_on_load=None, apply_default_css=False))
+    status, note = (
+        gr.HTML(elem_id=f"f-{name}", js_on_load=None, apply_default_css=False) for name in ("status", "note")
+    )
+    return Bench(drop, model, go, cancel, forget, status, note)
 
 
 def _bar() -> Bar:
@@ -108,10 +122,12 @@ def _bar() -> Bar:
             )
             find = gr.Button("Search my files", elem_id="f-find", variant="primary", scale=0)
         kind = gr.Radio(KINDS, value="all", label="Search in", elem_id="f-kind", container=False, show_label=False)
-        results = gr.HTML(
-            elem_id="f-results", apply_default_css=False, js_on_load=scripts.selects("pick") + scripts.PLAYS
-        )
-    return Bar(column, image, text, find, kind, results)
+        with gr.Row(elem_id="f-do"):
+            every = gr.Button("Ask every model", elem_id="f-every", scale=0, size="sm")
+            save = gr.Button("Download as an index", elem_id="f-save", scale=0, size="sm")
+        extra = gr.HTML(elem_id="f-extra", apply_default_css=False, js_on_load=None)
+        results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
+    return Bar(column, image, text, find, kind, every, save, extra, results)
 
 
 def _wire_bench(
@@ -125,14 +141,15 @@ def _wire_bench(
         own_files.cancel(request.session_hash)
 
     def own_remove(request: gr.Request) -> list[Any]:
-        return [*_update(files.remove(own_files, request.session_hash)), None, None, "", "", *[None] * len(elsewhere)]
+        gone = files.remove(own_files, request.session_hash)
+        return [*_update(gone), None, None, "", "", "", "", *[None] * len(elsewhere)]
 
     shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
     claim_uploads(bench.drop)
     claim_uploads(bar.image)
     bench.go.click(own_add, [bench.drop, bench.model], shown, **ONE_AT_A_TIME, **QUIET)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
-    bench.forget.click(own_remove, None, [*shown, bench.drop, bar.image, bar.text, bar.results, *elsewhere], **QUIET)
+    bench.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)
 
 
 def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
@@ -146,9 +163,47 @@ def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
     def own_pick(request: gr.Request, event: gr.EventData) -> str:
         return shown(files.choose_picture, own_files, request.session_hash, pressed(event))
 
-    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE)
+    def own_nothing() -> str:
+        return ""
+
+    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE).then(
+        own_nothing, None, bar.extra, **QUIET
+    )
     bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE, **LATEST)
     bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
+
+
+def _wire_extra(searchers: Searchers, own_files: VisitorCollections, bar: Bar) -> None:
+    """Details of a result, its words, every model, the zip."""
+
+    def asked(values: Sequence[Any]) -> Question:
+        picture, words, where = values
+        return Question(uploads=UPLOADS, image=picture, text=words, search_in=where, k=SHOWN)
+
+    def own_details(picture: Any, words: Any, where: Any, request: gr.Request, event: gr.EventData) -> str:
+        return files.details(own_files, request.session_hash, asked((picture, words, where)), pressed(event))
+
+    def own_every(picture: Any, words: Any, where: Any, request: gr.Request) -> str:
+        return files.every_model(own_files, searchers, request.session_hash, asked((picture, words, where)))
+
+    def own_words(words: Any, request: gr.Request, event: gr.EventData) -> str:
+        return shown(files.add_words, own_files, request.session_hash, pressed(event), words)
+
+    def own_parcel(request: gr.Request) -> str:
+        return shown(files.parcel, own_files, request.session_hash)
+
+    address = gr.Textbox(visible=False, label="address")
+    bar.results.expand(own_details, bar.inputs, bar.extra, **PRIVATE).success(None, js=scripts.TO_OWN_EXTRA)
+    bar.results.copy(own_words, bar.text, bar.text, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
+    bar.every.click(own_every, bar.inputs, bar.extra, **ONE_AT_A_TIME, **PRIVATE).success(None, js=scripts.TO_OWN_EXTRA)
+    bar.save.click(own_parcel, None, address, **PRIVATE).success(None, address, None, js=scripts.FETCH_FILE)
+
+
+def _wire_model(own_files: VisitorCollections, bench: Bench) -> None:
+    def own_model(encoder: Any, request: gr.Request) -> str:
+        return files.other_model(own_files, request.session_hash, encoder)
+
+    gr.on([bench.model.input, bench.status.change], own_model, bench.model, bench.note, **QUIET)
 
 
 def _update(shown: files.Shown) -> list[Any]:

@@ -80,10 +80,11 @@ def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Enco
         refused = take(sources, folder, told)
         with stoppable(lambda: report(*last)):
             candidates, unread = read(folder, told)
-            collection = Collection(candidates, "Your files", "", None, [*refused, *unread])
+            made = Collection(candidates, "Your files", "", None, [*refused, *unread])
+            collection = made.save(folder / "collection")  # beside the files, so that both can be moved together
             index = folder / "index"
             build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: told("Indexing", *at))
-        kept = Collection.open(index / "collection")
+        kept = Collection.open(folder / "collection")
         return OwnFiles(
             folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept), refused=collection.refused
         )
@@ -116,7 +117,8 @@ def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
     candidates, refused = read_folder(folder / "files", lambda *at: report("Reading", *at))
     left = MAX_ROWS
     for path in sorted((folder / "rows").rglob(f"*{ROWS}")):
-        passages, unread = read_passages(path, path.relative_to(folder / "rows").as_posix(), left)
+        name = path.relative_to(folder / "rows").as_posix()
+        passages, unread = read_passages(path, name, left, folder / "files")
         left -= len(passages)
         candidates += passages
         refused += unread
@@ -124,10 +126,19 @@ def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
     return candidates, refused
 
 
-def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], list[Refused]]:
-    """Rows {"text", "title"?, "id"?} of a jsonl; ids begin with the file's name, so that none stands twice.
+def read_passages(
+    path: Path, name: str, limit: int, pictures: Path | None = None
+) -> tuple[list[Candidate], list[Refused]]:
+    """Rows {"text", "title"?, "id"?, "image"?} of a jsonl; ids begin with the file's name, so that none stands twice.
 
-    A row that names a picture or a clip is refused: its path would be one of this machine, not of the visitor's.
+    A row with "image", the name of a picture that was given with it, is an entry: the picture with the text. Any other
+    path is refused: it would be one of this machine, not of the visitor's.
+
+    Args:
+        path: the file.
+        name: what the visitor calls it.
+        limit: how many rows are taken.
+        pictures: the folder of the pictures that were given; None: there are none.
     """
     candidates: list[Candidate] = []
     refused: list[Refused] = []
@@ -140,7 +151,7 @@ def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], l
                     raise MediaError(
                         f"the limit of {MAX_ROWS:,} passages is reached; this and all after it are left out"
                     )
-                candidates.append(_passage(parse_object(line, at), at, name, seen))
+                candidates.append(_passage(parse_object(line, at), at, name, seen, pictures))
             except UMRError as error:
                 refused.append(Refused(at, str(error).removeprefix(f"{at}: ")))
                 if len(candidates) >= limit or len(refused) >= archive.MAX_REASONS:
@@ -150,11 +161,11 @@ def read_passages(path: Path, name: str, limit: int) -> tuple[list[Candidate], l
     return candidates, refused
 
 
-def _passage(row: dict, place: str, name: str, seen: set[str]) -> Candidate:
-    unknown = set(row) - {"text", "title", "id"}
+def _passage(row: dict, place: str, name: str, seen: set[str], pictures: Path | None) -> Candidate:
+    unknown = set(row) - {"text", "title", "id", "image"}
     if unknown:
         raise ConfigError(
-            f"unknown fields {', '.join(sorted(unknown))[:100]}; a row holds text, title and id, no files"
+            f"unknown fields {', '.join(sorted(unknown))[:100]}; a row holds text, title, id and image, no other files"
         )
     text, title, own = row.get("text"), row.get("title") or "", row.get("id")
     if not isinstance(text, str) or not isinstance(title, str) or not isinstance(own, (str, int, type(None))):
@@ -165,8 +176,29 @@ def _passage(row: dict, place: str, name: str, seen: set[str]) -> Candidate:
     candidate_id = place if own is None else f"{name}:{own}"
     if candidate_id in seen or not candidate_id.isprintable() or len(candidate_id) > 500:
         raise ConfigError("its id stands twice, is too long, or cannot be printed")
+    image = _picture(row["image"], pictures) if row.get("image") is not None else None
     seen.add(candidate_id)
-    return Candidate(candidate_id=candidate_id, content=Content(text=words), title=media.clean_text(title)[:300])
+    return Candidate(
+        candidate_id=candidate_id,
+        content=Content(text=words, image=image),
+        title=media.clean_text(title)[:300],
+        content_hash="" if image is None else media.content_hash(image),
+    )
+
+
+def _picture(name: Any, folder: Path | None) -> Path:
+    """A picture that was given beside the row, by its name there.
+
+    Raises:
+        MediaError: there is none of this name, or it cannot be read.
+    """
+    if not isinstance(name, str) or folder is None:
+        raise MediaError("“image” is the name of a picture that is given with the rows")
+    path = folder / archive.safe_path(name)
+    if path.suffix.lower() not in IMAGES or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        raise MediaError(f"there is no picture {name[:100]!r} among these files; give it with the rows")
+    media.open_image(path)
+    return path
 
 
 def _take_file(name: str, path: Path, folder: Path, budget: Budget) -> None:

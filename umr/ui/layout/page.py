@@ -23,7 +23,8 @@ from umr.ui.layout.ports import DEFAULT_HOST, HOST
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.parts import scripts
-from umr.ui.parts.wiring import VISITORS, Frame
+from umr.ui.parts.carry import wire_carry
+from umr.ui.parts.wiring import VISITORS, Built, Frame
 from umr.ui.searchers import Searchers
 
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
@@ -53,8 +54,17 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
                 frame.pictures.extend(built[-1].pictures)
         build_models(searchers)
         gr.HTML(about(), elem_id="about", js_on_load=None, apply_default_css=False)
+        _wire_carry(built)
         wire_link(searchers, page, tabs, notices, built)
     return page
+
+
+def _wire_carry(built: list[Built]) -> None:
+    """A search can be compared where there is more than one model."""
+    tabs = dict(zip((row.name for row in TABS), built, strict=True))
+    search, compare = tabs["search"], tabs["compare"]
+    if search.carry is not None and compare.run is not None:
+        wire_carry(search.carry, search.query, compare.query, compare.run, "compare")
 
 
 def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:

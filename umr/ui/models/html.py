@@ -13,6 +13,7 @@ from umr.ui.render import escape
 
 DIALOG = "u-models"
 NOBODY_KNOWS = "not recorded"
+FIRST = 4  # differences that a sentence names; the table has all
 MAIN = ("it2i", "ind")  # the row of a report that a card names
 #: Setting of a training run -> what a person calls it.
 WORDS: Mapping[str, str] = {
@@ -155,10 +156,22 @@ def losses(stage: Stage) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in sorted(found.items()) if value) or "none"
 
 
-def differences(apart: Sequence[str]) -> str:
-    """Settings that differ, as a person calls them."""
-    named = dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else key) for key in apart)
-    return ", ".join(named)
+def differences(apart: Sequence[str], most: int | None = None) -> str:
+    """Settings that differ, as a person calls them.
+
+    Args:
+        apart: as umr.ui.models.facts.settings_apart gives them.
+        most: how many are named; None: all.
+    """
+    named = list(dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else key) for key in apart))
+    more = [] if most is None or len(named) <= most else [f"{len(named) - most} more"]
+    return ", ".join([*named[:most], *more])
+
+
+def _weight_of(key: str) -> tuple[int, str]:
+    """Sorts settings by what they explain of a difference: as WORDS lists them, the losses after what is seen."""
+    order = list(WORDS)
+    return (order.index(key) if key in order else 4), key
 
 
 def _what(one: ModelFacts) -> str:
@@ -254,10 +267,10 @@ def _files(one: ModelFacts) -> str:
 
 def _unequal(models: Sequence[ModelFacts], pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> str:
     names = list(dict.fromkeys(one.name for a, b, _ in pairs for one in (a, b)))
-    apart = list(dict.fromkeys(key for _, _, keys in pairs for key in keys))
+    apart = sorted({key for _, _, keys in pairs for key in keys}, key=_weight_of)
     who = "These two" if len(models) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
     return (
-        f"<b>{escape(who)} were not trained equally</b> <span>(different: {escape(differences(apart))}). What "
+        f"<b>{escape(who)} were not trained equally</b> <span>(different: {escape(differences(apart, FIRST))}). What "
         "one finds and another does not is no verdict on methods.</span>"
     )
 

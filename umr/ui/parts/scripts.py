@@ -20,13 +20,17 @@ PANEL = "umr.panel(element);"
 AWAY = "umr.away(element);"
 COLUMNS = "umr.columns(element, trigger);"
 POINTS = "umr.points(element);"
+TABLES = "umr.tables(element);"
+BATTLES = "umr.battles(element, trigger);"
 
 # After an event (js).
 OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
 TO_BAR = "() => { umr.toBar(); }"
 TO_OWN_BAR = "() => { umr.toOwnBar(); }"
-TO_DRILL = "() => { umr.toDrill(); }"
+TO_OWN_EXTRA = "() => { umr.toOwnExtra(); }"
+FETCH_FILE = "(address) => { umr.fetchFile(address); }"
+TO_DRILL = "() => { umr.openDrill(); }"
 SAVE = "(file) => { umr.save(file); }"
 #: What the page was opened with.
 ADDRESS = "() => [umr.address.opened]"

@@ -66,12 +66,16 @@ class Built:
         run: what is done where it asks.
         choices: of a tab that asks nothing, one for each field.
         pictures: what holds a visitor's picture, or what came of it.
+        query: picture, text and kind of its query, where another tab may ask it too.
+        carry: the button that takes it there.
     """
 
     fields: Sequence[Component] = ()
     run: Run | None = None
     choices: Sequence[Choice] = ()
     pictures: Sequence[Component] = ()
+    query: Sequence[Component] = ()
+    carry: gr.Button | None = None
 
 
 def pressed(event: gr.EventData) -> str:

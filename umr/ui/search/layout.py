@@ -15,6 +15,7 @@ from umr.ui import handlers, render
 from umr.ui.examples import Example
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
+from umr.ui.parts.carry import carry_button
 from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
@@ -89,6 +90,7 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
         bar = Bar(**vars(query), **vars(_tuning()))
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
+    carry = carry_button()
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
     view = View(results, gr.State(None), crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
@@ -98,7 +100,13 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     _wire_examples(searchers, examples, bar, view, cards)
     _details(searchers, bar, view)
     run = Run(ask=_finders(searchers)[1], inputs=[view.trail, *bar.inputs], outputs=view.outputs, address=view.address)
-    return Built(fields=[*bar.asked, bar.model, bar.count], run=run, pictures=[bar.image])
+    return Built(
+        fields=[*bar.asked, bar.model, bar.count],
+        run=run,
+        pictures=[bar.image],
+        query=[bar.image, bar.text, bar.kind],
+        carry=carry,
+    )
 
 
 def _bar(searchers: Searchers) -> _Query:

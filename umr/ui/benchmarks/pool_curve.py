@@ -1,0 +1,69 @@
+"""What becomes of the first result as the pool grows: the stored curves of `training.pool_size` as plots."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from umr.eval import splits
+from umr.eval.reports import Stored
+from umr.shipped import shown_path
+from umr.ui.plots import Line, Spot, curve
+from umr.ui.queries import task_name
+from umr.ui.render import escape
+
+log = logging.getLogger(__name__)
+
+FILE = "pool_size.json"  # of `python -m training.pool_size --json FILE`, beside an encoder's reports
+
+
+def curves(stored: Sequence[Stored]) -> str:
+    """One plot for each (task, split) that some model has a curve of; "" where none has."""
+    found = [(place, one, _rows(one)) for place, one in enumerate(stored, 1)]
+    pairs = sorted({(row["task"], row["split"]) for _, _, rows in found for row in rows})
+    plots = "".join(_plot(task, split, found) for task, split in pairs)
+    if not plots:
+        return ""
+    files = ", ".join(shown_path(one.folder / FILE) for _, one, rows in found if rows)
+    return (
+        '<details class="u-table" open><summary><h3>As the pool grows</h3><span>First result right, as pictures that '
+        f'answer none of the queries are added; 95 % bands.</span></summary><div class="u-curves">{plots}</div>'
+        f'<p class="u-origin"><code>python -m training.pool_size --json FILE</code>, read from {escape(files)}</p>'
+        "</details>"
+    )
+
+
+def _plot(task: str, split: str, found: Sequence[tuple[int, Stored, list[dict[str, Any]]]]) -> str:
+    lines = []
+    for place, one, rows in found:
+        spots = [
+            Spot(row["pool"], row["success@1"], tuple(row["ci95_success@1"]))
+            for row in rows
+            if (row["task"], row["split"]) == (task, split)
+        ]
+        if spots:
+            lines.append(Line(one.name, f"u-s{place}", tuple(sorted(spots))))
+    heading = f"{task_name(task)}, {splits.title(split)}"
+    return f"<figure><figcaption>{escape(heading)}</figcaption>{curve(lines, 'pictures searched')}</figure>"
+
+
+def _rows(one: Stored) -> list[dict[str, Any]]:
+    """The rows of a model's curve; none where there is no file, one of other weights, or one that holds no curve."""
+    path = one.folder / FILE
+    if not path.is_file():
+        return []
+    try:
+        made = json.loads(path.read_text("utf-8"))
+        if made["fingerprint"] != one.report["encoder"]:
+            return []
+        return [row for row in made["rows"] if _is_row(row)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        log.warning("%s is no curve: %r", path, error)
+        return []
+
+
+def _is_row(row: Any) -> bool:
+    numbers = [row["pool"], row["success@1"], *row["ci95_success@1"]]
+    return len(numbers) == 4 and all(isinstance(number, (int, float)) for number in numbers) and row["pool"] > 0

@@ -1,0 +1,45 @@
+"""The votes so far as HTML: who is preferred, with intervals; what is kept, and for how long. Every name is escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from umr.eval.bradley_terry import Standing
+from umr.ui.compare.columns import title
+from umr.ui.plots import Dot, strip
+from umr.ui.render import escape
+
+LOST = "This is a Space: its votes are lost whenever it restarts. Save them before."
+KEPT = "They lie in a file of this server; on a Space, whose disk is emptied at a restart, they would be lost."
+
+
+def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing], lost: bool) -> str:
+    """The table of all votes, and the button that saves them.
+
+    Args:
+        counts: column -> how often it was better, worse, equal, both bad.
+        standings: column -> its chance to be preferred, the best first.
+        lost: the votes go when the server restarts.
+    """
+    rows = "".join(_row(name, one, counts.get(name, Counter())) for name, one in standings.items())
+    return (
+        '<div class="u-tally"><div class="u-head"><h3>All votes of this server</h3><button type="button" '
+        'class="u-quiet" data-export="votes">Save the votes</button></div><table><thead><tr><th scope="col">Model</th>'
+        '<th scope="col" title="Bradley-Terry, 95 % bootstrap interval over votes">Preferred to another</th>'
+        '<th scope="col" class="u-dots-cell" aria-hidden="true"></th><th scope="col">Better</th><th scope="col">Worse'
+        f'</th><th scope="col">Equal</th><th scope="col">Both bad</th></tr></thead><tbody>{rows}</tbody></table>'
+        '<p class="u-muted">Preferred: the chance that it wins against another of these models, by Bradley and Terry, '
+        "with the 95 % bootstrap interval over votes; equal and both bad count half. Kept of a vote: the benchmark "
+        f"query's id, the two columns, the vote, the time. Nothing of yours. {LOST if lost else KEPT}</p></div>"
+    )
+
+
+def _row(name: str, one: Standing, count: Counter[str]) -> str:
+    low, high = one.interval
+    said = f"{100 * one.share:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    dots = strip([Dot(one.share, one.interval, "u-s1", f"{title(name)} {said}")], zero=0.5)
+    cells = "".join(f"<td>{count[word]}</td>" for word in ("better", "worse", "tie", "bad"))
+    return (
+        f'<tr><th scope="row">{escape(title(name))}</th><td>{said}</td><td class="u-dots-cell">{dots}</td>{cells}</tr>'
+    )

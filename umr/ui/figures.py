@@ -1,0 +1,108 @@
+"""A diagnosis in figures: four numbers in words, the similarities as a scatter. Not where it is stored, not a tab."""
+
+from __future__ import annotations
+
+from umr.encoders.caveats import CIRCULAR
+from umr.eval.diagnosis import Diagnosed, Diagnosis
+from umr.types import KIND_BY_LETTERS, Query
+from umr.ui import queries
+from umr.ui.plots import Point, scatter
+from umr.ui.render import escape
+
+_WINNER = {
+    "composed": "the composition is nearest",
+    "picture": "the picture alone is nearest",
+    "text": "the text alone is nearest",
+}
+
+
+def headlines(found: Diagnosis) -> str:
+    """What one part alone explains, as four numbers in words."""
+    s = found.summary
+    target = KIND_BY_LETTERS[found.task.partition("2")[2]].one
+    either = (
+        f"In {share(s['either_wins'])} of {s['n']:,.0f} queries the picture ({share(s['picture_wins'])}) or "
+        f"the text ({share(s['text_wins'])}) alone is nearer to the right {target} than both together. {CIRCULAR}"
+    )
+    index = (
+        f"Shortcut index: of the wrong results among the first ten, {share(s['shortcut_index'])} are what one "
+        f"part alone finds: {share(s['shortcut_picture'])} the picture, {share(s['shortcut_text'])} the text. 0 % is "
+        "none; 100 % means that the other part is ignored."
+    )
+    both = (
+        f"The first result is right in {share(s['success@1'])} of the queries; one of the first ten in "
+        f"{share(s['success@10'])}."
+    )
+    one = (
+        f"Text masked: {share(s['masked_text_success@1'])} right first, {share(s['masked_text_success@10'])} in "
+        f"the first ten. Picture masked: {share(s['masked_picture_success@1'])} and "
+        f"{share(s['masked_picture_success@10'])}."
+    )
+    best = max(s["masked_text_success@1"], s["masked_picture_success@1"])
+    cards = (
+        (s["either_wins"], "one part alone is nearer", either),
+        (s["shortcut_index"], "of the mistakes are those of one part", index),
+        (s["success@1"], "right first, with both", both),
+        (best, "right first, with one part", one),
+    )
+    return (
+        '<ul class="u-figures">'
+        + "".join(
+            f'<li><p class="u-figure"><b>{share(value)}</b> <span>{escape(name)}</span></p><p>{escape(text)}</p></li>'
+            for value, name, text in cards
+        )
+        + "</ul>"
+    )
+
+
+def plot(points: list[Point], caption: str) -> str:
+    """Every query by its similarities, with what its colours mean.
+
+    Args:
+        points: one for each query.
+        caption: what is said below of a point that none was chosen of.
+    """
+    counts = {mark: sum(point.mark == mark for point in points) for mark in _WINNER}
+    legend = "".join(
+        f'<li class="u-win-{mark}"><i aria-hidden="true"></i>{escape(words[0].upper() + words[1:])} '
+        f"({counts[mark]:,})</li>"
+        for mark, words in _WINNER.items()
+    )
+    return (
+        f'<section class="u-plot" aria-label="Similarity to the target"><h3>How near is the right result?</h3>'
+        '<p class="u-muted">Each point is a query, by the cosine with its nearest right result. Below the diagonal '
+        "the picture alone is nearer than picture and text together.</p>"
+        f'<ul class="u-legend">{legend}</ul>'
+        f"{scatter(points, 'picture alone', 'picture and text')}"
+        '<p class="u-caption" role="status" aria-live="polite"><span class="u-caption-picture"></span>'
+        f'<span class="u-caption-text">{escape(caption)}</span></p>'
+        "</section>"
+    )
+
+
+def point(one: Diagnosed, query: Query, href: str, picture: str) -> Point:
+    """A query of the scatter.
+
+    Args:
+        one: its values.
+        query: itself.
+        href: where it leads.
+        picture: address of its picture.
+    """
+    said = (
+        f"both {one.composed_target:.2f}, picture {one.picture_target:.2f}, text {one.text_target:.2f}; "
+        f"{_WINNER[one.winner]}"
+    )
+    return Point(
+        x=one.picture_target,
+        y=one.composed_target,
+        mark=one.winner,
+        label=f"{queries.words(query)}: {said}",
+        href=href,
+        data={"text": f"“{queries.words(query)}”", "facts": said, "picture": picture},
+    )
+
+
+def share(value: float) -> str:
+    """A share in per cent."""
+    return f"{100 * value:.1f}\u00a0%"
