@@ -20,7 +20,7 @@ from umr.encoders.qwen_vl import QwenVLBackbone, patches
 from umr.encoders.templates import media_kind
 from umr.errors import ConfigError
 from umr.eval.judged import Judged
-from umr.rerank.order import load_reranker
+from umr.rerank import load_reranker
 from umr.rerank.reranker import Reranker
 from umr.rerank.seen import SeenMedia
 from umr.rerank.store import begin_reranker
@@ -70,7 +70,7 @@ class Generating:
         for kind, token in ((1, config.image_token_id), (2, config.video_token_id)):
             kinds[(ids == token) & (mask == 1)] = kind
         inputs = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds, **media}
-        said: Any = self.model.generate(  # type: ignore[operator]  # transformers declares it a tensor
+        said: Any = self.model.generate(
             **{name: value.to(self.reranker.device) for name, value in inputs.items()},
             max_new_tokens=1,
             do_sample=False,

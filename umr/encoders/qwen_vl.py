@@ -277,7 +277,8 @@ class QwenVLBackbone(nn.Module):
             states: Tensor = found.last_hidden_state
             return states
         bias = attention_bias(batch.attention_mask_BT, self.causal)
-        return decoder_states(text, x_BTH, bias, *text.rotary_emb(x_BTH, positions))
+        cos, sin = text.rotary_emb(x_BTH, positions)
+        return decoder_states(text, x_BTH, bias, cos, sin)
 
     # From here on: what the re-ranker uses (umr.rerank.reranker.Continued).
 
@@ -296,7 +297,8 @@ class QwenVLBackbone(nn.Module):
         text, kept = self.model.language_model, list[KeysValues]()
         x_QPH, positions = self._embedded(batch, seen_RH), positions_of(batch, self.mrope)
         bias = attention_bias(batch.attention_mask_BT, causal=True)
-        decoder_states(text, x_QPH, bias, *text.rotary_emb(x_QPH, positions), kept=kept)
+        cos, sin = text.rotary_emb(x_QPH, positions)
+        decoder_states(text, x_QPH, bias, cos, sin, kept=kept)
         return Prefix(tuple(kept), batch.attention_mask_BT, positions.amax((0, 2)) + 1)
 
     def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
@@ -311,8 +313,8 @@ class QwenVLBackbone(nn.Module):
         x_BTH = self._embedded(batch, seen_RH)
         begin_B1 = prefix.next_Q.repeat_interleave(len(batch) // len(prefix.next_Q))[:, None]
         positions = (positions_of(batch, self.mrope) + begin_B1) * mask_BT
-        turns = text.rotary_emb(x_BTH, positions)
-        return decoder_states(text, x_BTH, bias_behind(prefix.mask_QP, mask_BT), *turns, past=prefix.layers)
+        cos, sin = text.rotary_emb(x_BTH, positions)
+        return decoder_states(text, x_BTH, bias_behind(prefix.mask_QP, mask_BT), cos, sin, past=prefix.layers)
 
     def token_rows(self, ids_N: Tensor) -> Tensor:
         """The embeddings (N, H) of tokens, which a language model with tied weights also scores them by."""
