@@ -116,12 +116,11 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RerankConfig:
-    """Settings of the training of a re-ranker (training/rerank.py).
+class QueryConfig:
+    """What the stages have in common that go query by query, each with a list of candidates.
 
     Attributes:
         init: the encoder whose weights it starts from.
-        negatives: mined ones drawn for each positive; U-MARVEL draws one.
         chunk_queries: queries whose activations are held at a time, with equal gradients; 0: all of a step.
 
     Raises:
@@ -134,7 +133,6 @@ class RerankConfig:
     steps: int = 1000
     stop_after: int = 0  # ends the run after so many of them; 0: after all
     queries_per_batch: int = 32
-    negatives: int = 1
     chunk_queries: int = 0
     shift: int = 6  # pictures are moved and lightened as in TrainConfig
     light: float = 0.12
@@ -150,7 +148,7 @@ class RerankConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        for name in ("steps", "queries_per_batch", "negatives", "threads", "log_every", "checkpoint_every"):
+        for name in ("steps", "queries_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 <= self.stop_after <= self.steps:
@@ -161,3 +159,41 @@ class RerankConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings by their names."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerankConfig(QueryConfig):
+    """Settings of the training of a re-ranker (training/rerank.py).
+
+    Attributes:
+        negatives: mined ones drawn for each positive; U-MARVEL draws one.
+    """
+
+    negatives: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.negatives < 1:
+            raise ConfigError(f"negatives must be at least 1, not {self.negatives}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(QueryConfig):
+    """Settings of the distillation of a teacher's lists (training/distill.py).
+
+    Attributes:
+        pools: "both", a list of the local and one of the global pool, or "local", as U-MARVEL.
+        temperature: divides the scores of teacher and student.
+    """
+
+    pools: str = "both"
+    temperature: float = 0.05
+    queries_per_batch: int = 8
+    chunk_queries: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pools not in ("both", "local"):
+            raise ConfigError(f"pools is {self.pools!r}; legal: both, local")
+        if not self.temperature > 0:
+            raise ConfigError(f"temperature is {self.temperature}; it divides, so it must be above 0")

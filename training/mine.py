@@ -103,12 +103,39 @@ class Mined:
     counts: dict[str, int]
 
 
-class _Pool(NamedTuple):
-    """The candidates that can be found: their ids, contents and keys."""
+class Searchable(NamedTuple):
+    """The candidates of a source that can be found, and the vectors of all its queries and of them."""
 
     ids: list[str]
     contents: list[Content]
     keys: CandidateKeys
+    query_BD: Tensor
+    candidate_MD: Tensor
+    identities: Identities
+
+    @classmethod
+    def of(cls, encoder: UnifiedEncoder, source: Source) -> Searchable:
+        """Embed everything, as it is served."""
+        identities = Identities(source)
+        ids = [did for did, content in source.candidates.items() if content.modality in KIND_OF]
+        contents = [source.candidates[did] for did in ids]
+        keys = candidate_keys(contents, [identities(did) for did in ids])
+        queries = served_queries(source.examples, sentences_of(source, encoder))
+        query_BD = torch.from_numpy(encoder.encode_queries(queries).vectors)
+        candidate_MD = torch.from_numpy(encoder.encode_candidates(numbered(contents)).vectors)
+        return cls(ids, contents, keys, query_BD, candidate_MD, identities)
+
+    def found(self, examples: Sequence[Example], pool: Pool, depth: int) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """(place of an example, (cosines and rows of its nearest candidates)) for each of the source's examples."""
+        for places, rows in _searches(examples, self.contents, pool):
+            for start in range(0, len(places), QUERIES):
+                block = places[start : start + QUERIES]
+                scores_BK, rows_BK = nearest(self.query_BD[block], self.candidate_MD[rows], depth)
+                yield from zip(block.tolist(), zip(scores_BK, rows[rows_BK], strict=True), strict=True)
+
+    def own(self, example: Example) -> int:
+        """The content key of the query's own picture or clip; 0 without."""
+        return 0 if example.query.modality == "text" else self.identities.shown(example.query)[CONTENT]
 
 
 def mine(encoder: UnifiedEncoder, source: Source, settings: MineSettings) -> Mined:
@@ -121,23 +148,12 @@ def mine(encoder: UnifiedEncoder, source: Source, settings: MineSettings) -> Min
         source: read with its whole pool.
         settings: what is searched and kept.
     """
-    identities = Identities(source)
-    ids = [did for did, content in source.candidates.items() if content.modality in KIND_OF]
-    contents = [source.candidates[did] for did in ids]
-    pool = _Pool(ids, contents, candidate_keys(contents, [identities(did) for did in ids]))
-    queries = served_queries(source.examples, sentences_of(source, encoder))
-    query_BD = torch.from_numpy(encoder.encode_queries(queries).vectors)
-    candidate_MD = torch.from_numpy(encoder.encode_candidates(numbered(contents)).vectors)
+    pool = Searchable.of(encoder, source)
     counts = Counter(dict.fromkeys(DROPPED, 0))
     negatives: list[tuple[str, ...]] = [()] * len(source.examples)
-    for places, rows in _searches(source.examples, contents, settings.pool):
-        for start in range(0, len(places), QUERIES):
-            block = places[start : start + QUERIES]
-            scores_BK, found_BK = nearest(query_BD[block], candidate_MD[rows], settings.depth)
-            for place, scores, found in zip(block.tolist(), scores_BK, rows[found_BK], strict=True):
-                chosen = _chosen(source.examples[place], identities, pool, (scores, found), settings, counts)
-                negatives[place] = chosen
-    counts["queries"], counts["candidates"] = len(negatives), len(ids)
+    for place, found in pool.found(source.examples, settings.pool, settings.depth):
+        negatives[place] = _chosen(source.examples[place], pool, found, settings, counts)
+    counts["queries"], counts["candidates"] = len(negatives), len(pool.ids)
     counts["mined"] = sum(map(len, negatives))
     counts["short"] = sum(len(found) < settings.keep for found in negatives)
     return Mined(negatives=negatives, counts=dict(counts))
@@ -171,8 +187,7 @@ def _searches(examples: Sequence[Example], contents: Sequence[Content], pool: Po
 
 def _chosen(
     example: Example,
-    identities: Identities,
-    pool: _Pool,
+    pool: Searchable,
     found: tuple[Tensor, Tensor],
     settings: MineSettings,
     counts: Counter[str],
@@ -180,8 +195,8 @@ def _chosen(
     """The negatives of one example among the candidates found; counts says why others are none."""
     rows = found[1]
     keys = CandidateKeys(**{name: getattr(pool.keys, name)[rows] for name in ("kind", "identity", "values", "facts")})
-    right = false_negative_mask(identities.of_queries([example]), keys)[0].tolist()
-    own = 0 if example.query.modality == "text" else identities.shown(example.query)[CONTENT]
+    right = false_negative_mask(pool.identities.of_queries([example]), keys)[0].tolist()
+    own = pool.own(example)
     chosen: list[str] = []
     before: set[tuple[int, ...]] = set()
     for score, row, answer, key in zip(found[0].tolist(), rows.tolist(), right, keys.identity.tolist(), strict=True):
@@ -214,18 +229,18 @@ def rows_of(source: Source, negatives: Sequence[Sequence[str]], folder: Path) ->
     for example, wrong in zip(source.examples, negatives, strict=True):
         content = example.query
         default = str(content.image or content.video or "")
-        more: dict[str, Any] = {"negatives": [_parts(source.candidates[did], folder) for did in wrong]}
+        more: dict[str, Any] = {"negatives": [parts_of(source.candidates[did], folder) for did in wrong]}
         if example.instruction:
             more["instruction"] = list(source.instructions[example.instruction])
         if example.group != default:
             more["group"] = example.group
         for did in example.positives:
-            row = _parts(content, folder) | {"target": _parts(source.candidates[did], folder)} | more
+            row = parts_of(content, folder) | {"target": parts_of(source.candidates[did], folder)} | more
             found.setdefault(json.dumps(row, sort_keys=True), row)
     return list(found.values())
 
 
-def _parts(content: Content, folder: Path) -> dict[str, str]:
+def parts_of(content: Content, folder: Path) -> dict[str, str]:
     """A content as the object of a row; its media are files, as sources have them."""
     files = {"image": content.image, "video": content.video}
     parts = {kind: _place(str(file), folder) for kind, file in files.items() if file is not None}

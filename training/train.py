@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
-from training.config import RerankConfig, TrainConfig
+from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
@@ -61,7 +61,7 @@ from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
 
-Settings = TypeVar("Settings", TrainConfig, RerankConfig)
+Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
 OWN_DATA = "finetune"  # the recipe that trains on a person's own data alone
 
@@ -93,14 +93,14 @@ def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> Un
     return UnifiedEncoder(config, backbone.for_tokenizer(config, tokenizer, **sizes), tokenizer)
 
 
-def schedule(config: TrainConfig | RerankConfig, step: int) -> float:
+def schedule(config: TrainConfig | QueryConfig, step: int) -> float:
     """The share of a group's peak rate at a step: linear warm-up, then a cosine to final_learning_rate."""
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
     return warm * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
 
 
-def build_optimizer(config: TrainConfig | RerankConfig, encoder: nn.Module, objective: nn.Module) -> MuonAdamW:
+def build_optimizer(config: TrainConfig | QueryConfig, encoder: nn.Module, objective: nn.Module) -> MuonAdamW:
     """Muon for the backbone's matrices (where muon_rate asks for it), AdamW for the rest.
 
     Embeddings, norms and the temperature do not decay. A group's "peak" is its rate where the schedule is 1.
@@ -134,7 +134,7 @@ class Stage:
         group: the processes that share each batch.
     """
 
-    config: TrainConfig | RerankConfig
+    config: TrainConfig | QueryConfig
     modules: dict[str, nn.Module]
     optimizer: MuonAdamW
     builder: Any
@@ -452,7 +452,7 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
     return found
 
 
-def record_config(config: TrainConfig | RerankConfig) -> dict[str, Any]:
+def record_config(config: TrainConfig | QueryConfig) -> dict[str, Any]:
     """The config as a record holds it: plain JSON values, and of the folder to start from its name alone."""
     return json.loads(json.dumps(config.to_json() | {"init": config.init and Path(config.init).name}))
 

@@ -20,7 +20,7 @@ from umr.encoders.qwen_vl import QwenVLBackbone, patches
 from umr.encoders.templates import media_kind
 from umr.errors import ConfigError
 from umr.eval.judged import Judged
-from umr.rerank.order import load_reranker
+from umr.rerank import load_reranker
 from umr.rerank.reranker import Reranker
 from umr.rerank.seen import SeenMedia
 from umr.rerank.store import begin_reranker

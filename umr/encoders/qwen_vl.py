@@ -277,7 +277,8 @@ class QwenVLBackbone(nn.Module):
             states: Tensor = found.last_hidden_state
             return states
         bias = attention_bias(batch.attention_mask_BT, self.causal)
-        return decoder_states(text, x_BTH, bias, *text.rotary_emb(x_BTH, positions))
+        cos, sin = text.rotary_emb(x_BTH, positions)
+        return decoder_states(text, x_BTH, bias, cos, sin)
 
     # From here on: what the re-ranker uses (umr.rerank.reranker.Continued).
 

@@ -60,6 +60,8 @@ class Rows(NamedTuple):
 class Reranker(nn.Module):
     """(query, candidate) -> P(yes), the share of "yes" among the two answers."""
 
+    _answers: Tensor  # (2,) ids of yes and no
+
     def __init__(self, config: RerankerConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
         """Take them as they are.
 

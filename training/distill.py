@@ -1,0 +1,235 @@
+"""Distils an encoder and its re-ranker into one encoder, from a teacher's file (training/teacher.py). Not the teacher.
+
+    python -m training.distill --init ENCODER --teacher FILE.jsonl --out DIR [--set pools=local steps=500]
+
+The student's cosines with the listed candidates are brought to the teacher's scores by KL(teacher || student) in log
+space, at one temperature (U-MARVEL, arXiv 2507.14902, last stage). Each query has a list for the local and one for the
+global pool, and the loss is the mean of both; pools=local is the paper's own.
+
+Q queries of a piece, U candidates of a list, M candidates of a piece, D embedding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.config import DistillConfig
+from training.draws import generator, jittered
+from training.losses import distill_kl
+from training.mixture import Mixture, Part, sentences_of
+from training.parallel import Group
+from training.provenance import git_commit, stages, weights_fingerprint
+from training.source_batches import Pixels
+from training.sources.source import Example
+from training.teacher import POOLS, Lists, read_lists
+from training.train import Stage, build_optimizer, record_config, run, with_settings
+from umr.encoders import load_encoder
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.batch import Batch
+from umr.encoders.templates import Role, TokenRow, media_kind
+from umr.errors import ConfigError, UMRError
+from umr.shipped import find_encoder
+from umr.types import Content
+
+log = logging.getLogger("training")
+
+
+@dataclass(frozen=True, eq=False)
+class ListBatch:
+    """Some queries with their lists.
+
+    Attributes:
+        queries: Q rows.
+        candidates: M rows; one that several lists have is encoded once.
+        pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
+        columns_QU: which candidate is listed, int64; 0 fills up short lists.
+        scores_QU: the teacher's, float32.
+        present_PQU: for each pool, which of the listed candidates were found in it; bool.
+    """
+
+    queries: Batch
+    candidates: Batch
+    pixels: list[np.ndarray]
+    columns_QU: Tensor
+    scores_QU: Tensor
+    present_PQU: Tensor
+
+
+class ListBatches:
+    """Makes the lists of any step: step n depends on (seed, n) and the teacher's file alone."""
+
+    def __init__(self, lists: Lists, encoder: UnifiedEncoder, config: DistillConfig) -> None:
+        """Take the pools that are asked for.
+
+        Raises:
+            ConfigError: the teacher searched none of them, or not all.
+        """
+        self.lists, self.encoder, self.config = lists, encoder, config
+        self.pools, self.examples = POOLS[config.pools], list(lists.source.examples)
+        there = {pool for listed in lists.of.values() for one in listed.values() for pool in one.pools}
+        if not set(self.pools) <= there:
+            raise ConfigError(
+                f"the teacher's file has lists of the pools {', '.join(sorted(there))}; {', '.join(self.pools)} are "
+                "asked for: say --set pools=local, or teach again with --pool both"
+            )
+        self.sentences, self.pixels = sentences_of(lists.source, encoder), Pixels(encoder)
+
+    def build(self, step: int) -> list[ListBatch]:
+        """The queries of a step in pieces of config.chunk_queries, on the CPU."""
+        rng = generator(self.config.seed, step, f"lists {self.lists.source.fingerprint}")
+        count = min(self.config.queries_per_batch, len(self.examples))
+        chosen = [self.examples[int(n)] for n in rng.choice(len(self.examples), count, replace=False)]
+        size = self.config.chunk_queries or count
+        return [self._piece(chosen[start : start + size], rng) for start in range(0, count, size)]
+
+    def _piece(self, examples: Sequence[Example], rng: np.random.Generator) -> ListBatch:
+        numbers: dict[str, int] = {}
+        pixels: list[np.ndarray] = []
+
+        def row(content: Content, instruction: str, role: Role) -> tuple[TokenRow, int | None]:
+            frames = self.pixels(content)
+            key = str(content.image if content.image is not None else content.video)
+            if frames is not None and key not in numbers:
+                numbers[key] = len(pixels)
+                pixels.append(jittered(frames, rng, self.config.shift, self.config.light))
+            tokens = self.encoder.tokenise(content.text, instruction, role, media_kind(content))
+            return tokens, None if frames is None else numbers[key]
+
+        queries, columns = [], dict[str, int]()
+        for example in examples:
+            ways = self.sentences[example.instruction or example.task]
+            queries.append(row(example.query, ways[int(rng.integers(len(ways)))], "query"))
+            for did in self.lists.of[example.group]:
+                columns.setdefault(did, len(columns))
+        known = self.lists.source.candidates
+        candidates = [row(known[did], "", "candidate") for did in columns]
+        counts = [self.encoder.backbone.media["image" if len(one) == 1 else "video"].count for one in pixels]
+
+        def collated(rows: Sequence[tuple[TokenRow, int | None]]) -> Batch:
+            tokens, items = zip(*rows, strict=True)
+            return self.encoder.collate(tokens, items, media_tokens=counts)
+
+        return ListBatch(collated(queries), collated(candidates), pixels, *self._targets(examples, columns))
+
+    def _targets(self, examples: Sequence[Example], columns: dict[str, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Columns, scores and pools of the lists of some queries."""
+        lists = [self.lists.of[example.group] for example in examples]
+        shape = (len(lists), max(map(len, lists)))
+        columns_QU, scores_QU = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape)
+        present_PQU = torch.zeros((len(self.pools), *shape), dtype=torch.bool)
+        for q, listed in enumerate(lists):
+            for u, (did, one) in enumerate(listed.items()):
+                columns_QU[q, u], scores_QU[q, u] = columns[did], one.score
+                for p, pool in enumerate(self.pools):
+                    present_PQU[p, q, u] = pool in one.pools
+        return columns_QU, scores_QU, present_PQU
+
+
+class DistillTrainer(Stage):
+    """One run: the student, its optimizer and the teacher's lists."""
+
+    config: DistillConfig
+
+    def __init__(self, config: DistillConfig, lists: Lists, encoder: UnifiedEncoder) -> None:
+        self.config, self.encoder = config, encoder.train()
+        self.data, self.start = lists.source.fingerprint, weights_fingerprint(encoder)
+        self.seconds, self.group = 0.0, Group()
+        torch.manual_seed(config.seed)
+        self.modules = {"encoder": encoder}
+        self.optimizer = build_optimizer(config, encoder, nn.Identity())
+        self.builder = ListBatches(lists, encoder, config)
+
+    def loss(self, piece: ListBatch) -> Tensor:
+        """KL(teacher || student), nats: the mean over queries and pools."""
+        device = self.encoder.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
+            seen = self.encoder.see_all(piece.pixels) if piece.pixels else None
+            query_QD, candidate_MD = (self.encoder.embed(rows, seen) for rows in (piece.queries, piece.candidates))
+        columns_QU = piece.columns_QU.to(device)
+        cosines_QU = torch.einsum("qd,qud->qu", query_QD.float(), candidate_MD.float()[columns_QU])
+        teacher_QU = piece.scores_QU.to(device)
+        parts = [
+            distill_kl(cosines_QU, teacher_QU, self.config.temperature, present.to(device))
+            for present in piece.present_PQU
+        ]
+        return torch.stack(parts).mean()
+
+    def step(self, number: int, batch: Sequence[ListBatch]) -> dict[str, float]:
+        """Forward, backward and update with the lists of step `number`; returns the loss (nats) and what update gives.
+
+        Raises:
+            UMRError: the loss is not finite.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        queries, total = sum(len(piece.scores_QU) for piece in batch), torch.zeros(())
+        for piece in batch:
+            loss = self.loss(piece) * (len(piece.scores_QU) / queries)
+            loss.backward()
+            total += loss.detach().cpu()
+        return self.update(number, total)
+
+
+def train(config: DistillConfig, lists: Lists, out: Path) -> UnifiedEncoder:
+    """One run; goes on from the checkpoints beside `out`. Returns the student, as it was saved in the folder `out`.
+
+    Raises:
+        ConfigError: the settings do not suit the lists or the encoder to start from.
+        MismatchError: the checkpoints are of other lists, or of other weights to start from.
+    """
+    init = find_encoder(config.init)
+    commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
+    torch.set_num_threads(config.threads)
+    encoder, source = load_encoder(init, device="cpu"), lists.source
+    kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(encoder.config.instructions)
+    encoder.config = replace(encoder.config, name=config.name, instructions=kept)
+    trainer = DistillTrainer(config, lists, encoder.to("cuda" if torch.cuda.is_available() else "cpu"))
+    log.info("%s: %d queries with their lists", config.name, len(source.examples))
+    seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    encoder.eval()
+    record = {
+        "config": record_config(config),
+        "seconds": round(seconds),
+        "commit": commit,
+        "stages": before,
+        "torch": torch.__version__,
+        "data": [source.record() | {"share": 1.0}],
+        "data_fingerprint": source.fingerprint,
+    }
+    encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
+    log.info("saved %s after %.0f s", out, seconds)
+    return encoder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0, or 2 with a message."""
+    parser = argparse.ArgumentParser(prog="python -m training.distill", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--init", required=True, help="the student at its start: a shipped name, or a folder")
+    parser.add_argument(
+        "--teacher", type=Path, required=True, metavar="FILE.jsonl", help="of python -m training.teacher"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder to write")
+    parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    try:
+        config = with_settings(DistillConfig(name=options.out.name, init=options.init), options.set)
+        train(config, read_lists(options.teacher), options.out)
+    except UMRError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
