@@ -72,4 +72,7 @@ def test_two_models_are_diagnosed_side_by_side(tab: Page):
     expect(tab.locator("#diagnose .u-side .u-scatter")).to_have_count(2)
     expect(tab.locator("#diagnose .u-equal > summary")).to_be_visible()
     expect(tab).to_have_url(re.compile("d-against=contrastive"))
+    second = tab.locator("#diagnose .u-side").nth(1)
+    second.locator(".u-point[tabindex='0']").focus()
+    expect(second.locator(".u-caption-text")).to_contain_text("both ")
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -101,3 +101,31 @@ def test_the_index_button_without_files_says_what_to_do(page: Page):
     page.locator("#f-go").click()
     expect(page.locator("#f-status")).to_contain_text("Choose some files first")
     expect(page.locator("#f-go")).to_be_visible()
+
+
+def test_details_every_model_and_the_download(page: Page, given: list[Path], tmp_path: Path):
+    index(page, given[:4])
+    page.locator("#f-text textarea").fill("a note")
+    page.locator("#f-find").click()
+    expect(page.locator("#f-results .u-card")).to_have_count(4)
+    page.locator("#f-results [data-details]").first.click()
+    expect(page.locator("#f-extra .u-own-details")).to_contain_text("as you asked")
+    page.locator("#f-every").click()
+    expect(page.locator("#f-extra .u-own-model")).to_have_count(page.locator("#c-models input").count())
+    expect(page.locator("#f-extra .u-own-model").last.locator("li")).to_have_count(4)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.screenshot(path=ARTEFACTS / f"own-models-{page.viewport_size['width']}.png", full_page=True)
+    with page.expect_download() as waiting:
+        page.locator("#f-save").click()
+    waiting.value.save_as(tmp_path / "mine.zip")
+    with zipfile.ZipFile(tmp_path / "mine.zip") as opened:
+        names = set(opened.namelist())
+    assert {"my-index/READ.txt", "my-index/index/manifest.json", "my-index/collection/candidates.jsonl"} <= names
+    assert sum(name.startswith("my-index/files/") for name in names) == 4
+
+
+def test_another_model_than_the_index_has_is_said(page: Page, given: list[Path]):
+    index(page, given[:1])
+    page.locator("#f-model input").click()
+    page.get_by_role("option").last.click()
+    expect(page.locator("#f-note")).to_contain_text("which goes on answering")

@@ -174,7 +174,7 @@ def test_a_comparison_is_restored_with_its_own_query(searchers, uploads, upload,
         ),
     )
     picture, *rest = opened.values["compare"]
-    assert Path(picture).name == "03.png" and rest == ["in teal", "all", "", ["other", "unified"], True]
+    assert Path(picture).name == "03.png" and rest == ["in teal", "all", "", ["other", "unified"], True, "unified", []]
 
 
 def test_a_benchmark_query_is_linked_by_its_id_and_compared_with_its_targets(searchers, uploads, upload, benchmark):

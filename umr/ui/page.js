@@ -126,7 +126,8 @@ window.umr = {
     const tell = (event) => {
       const point = event.target.closest?.('.u-point');
       if (!point) return;
-      const caption = element.querySelector('.u-caption-text'), holder = element.querySelector('.u-caption-picture');
+      const plot = point.closest('.u-plot');
+      const caption = plot.querySelector('.u-caption-text'), holder = plot.querySelector('.u-caption-picture');
       caption.textContent = point.dataset.text + ' · ' + point.dataset.facts;
       holder.replaceChildren();
       if (point.dataset.picture) {
@@ -140,7 +141,7 @@ window.umr = {
       const point = event.target.closest?.('.u-point');
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!point || !step) return;
-      const all = [...element.querySelectorAll('.u-point')];
+      const all = [...point.closest('.u-plot').querySelectorAll('.u-point')];
       const next = all[(all.indexOf(point) + step + all.length) % all.length];
       point.tabIndex = -1;
       next.tabIndex = 0;

@@ -192,12 +192,14 @@ def error(text: str) -> str:
     word = first.rstrip(".,:;").replace("-", "").isalpha()  # else perhaps a file's name, which stays as it is
     begun = text[:1].upper() + text[1:] if word else text
     sentence = begun + ("" if text.endswith((".", "!", "?")) else ".")
-    return message("That did not work", sentence, role="alert")
+    what, end, more = sentence.partition(". ")
+    return message(what + end.rstrip(), more, role="alert")
 
 
 def message(title: str, text: str, role: str = "status") -> str:
     """A calm panel in the place of results."""
-    return f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2><p>{escape(text)}</p></div>'
+    more = f"<p>{escape(text)}</p>" if text else ""
+    return f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2>{more}</div>'
 
 
 def copy_link(own: bool) -> str:

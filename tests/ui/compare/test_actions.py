@@ -257,6 +257,8 @@ def test_a_blind_comparison_tells_no_target_no_recall_and_no_score_before_the_vo
     ]
     assert "shown after your vote" in page and "Exactly two of those that you ticked" in page
     told = json.loads(as_json(found))
+    assert "ms" not in told["models"][0] and not {"score", "match"} & set(told["models"][0]["results"][0])
+    assert told["made"]["encoders"] == {}
     assert (
         told["targets"] == [] and "recall" not in told["models"][0] and "target" not in told["models"][0]["results"][0]
     )

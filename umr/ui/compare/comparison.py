@@ -173,15 +173,14 @@ def as_rows(found: Comparison) -> dict[str, Any]:
         {"models": [{"name", "ms", "notices": that the text was cut, the query is unlike the training, nothing fits,
         "results": the command line's rows, "recall" where targets are known}], "overlap@10": {"a|b": share},
         "benchmark": "task split query-id" or None, "targets": [ids]}; where targets are known, each result says in
-        "target" whether it is one.
+        "target" whether it is one. Before a blind vote there are no milliseconds, scores, matches and targets.
     """
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
         outcome = found.outcomes[name]
         ms = {step: round(outcome.ms[step], 3) for step in ("encode", "search", "total")}
-        column = {
-            "name": label,
-            "ms": ms,
+        column: dict[str, Any] = {"name": label} | ({} if found.blind else {"ms": ms})
+        column |= {
             "notices": list(outcome.notices),
             "results": [_row(found, result) for result in found.results(name)],
         }
@@ -194,6 +193,8 @@ def as_rows(found: Comparison) -> dict[str, Any]:
 
 def _row(found: Comparison, result: Result) -> dict[str, Any]:
     row = result_row(result)
+    if found.blind:
+        return {key: value for key, value in row.items() if key not in ("score", "match")}
     return row | {"target": result.hit.candidate_id in found.told} if found.told else row
 
 

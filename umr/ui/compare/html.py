@@ -132,8 +132,8 @@ def _is(count: int) -> str:
 def _notices(found: Comparison) -> str:
     """Each notice once; by which models it is given, where it is not by all.
 
-    While the names are hidden, without the rate of false alarms: each model has its own; and without what the scores
-    say, which are hidden too.
+    While the names are hidden, without the rate of false alarms, as each model has its own, without what the scores
+    say, and without whose it is: a part of a model gives none.
     """
     given: dict[str, list[str]] = {}
     for label, outcome in zip(found.labels, found.outcomes.values(), strict=True):
@@ -150,7 +150,9 @@ def _without_rate(notice: str) -> str:
 
 
 def _by(labels: list[str], found: Comparison) -> str:
-    return "" if len(labels) == len(found.labels) else f"<b>{escape(', '.join(map(title, labels)))}:</b> "
+    if found.blind or len(labels) == len(found.labels):
+        return ""
+    return f"<b>{escape(', '.join(map(title, labels)))}:</b> "
 
 
 def _voted(found: Comparison, vote: str) -> str:

@@ -17,7 +17,7 @@ from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.models import actions as models
 from umr.ui.render import escape
-from umr.ui.searchers import PRECISION, Searchers
+from umr.ui.searchers import Searchers
 
 MODELS = 4  # side by side
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
@@ -66,7 +66,7 @@ def search(own_files: VisitorCollections, session: str | None, question: handler
         collection = own_files.get(session)
         outcome = handlers.answer(collection, question, "")
         return render.results(
-            outcome, question.search_in, collection.own.searcher.encoder.name, PRECISION, actions=True
+            outcome, question.search_in, collection.own.searcher.encoder.name, "your files", actions=True
         )
 
     return edge.answered_html("a search of a visitor's files", found)

@@ -130,7 +130,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
-            encoders: names of two to four encoders; all on offer (the first four) if left out.
+            encoders: names of two to four encoders, or of one's parts: NAME+picture, NAME+text, NAME+sum (of both
+                vectors); all encoders on offer (the first four) if left out.
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
             models: the old name of encoders.
