@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import Searcher, decode
@@ -75,7 +74,7 @@ def explain(
             _rank(
                 searcher,
                 query,
-                query_arithmetic.encode(searcher.encoder, replace(query, query_id="tuned"), moved),
+                searcher.encode(replace(query, query_id="tuned"), moved),
                 excluded,
             )
             | run
@@ -101,7 +100,7 @@ def place_of(searcher: Searcher, query: Query, candidate_id: str, moved: QueryAr
     read = decode(query)
     query, excluded = read.query, searcher.excluded(read)
     return _hit(
-        _rank(searcher, query, query_arithmetic.encode(searcher.encoder, query, moved), excluded)[query.query_id],
+        _rank(searcher, query, searcher.encode(query, moved), excluded)[query.query_id],
         candidate_id,
     )
 

@@ -25,7 +25,7 @@ from umr.ui.parts import scripts
 from umr.ui.parts.wiring import VISITORS, Frame
 from umr.ui.searchers import Searchers
 
-STYLE = Path(__file__).parent.parent / "style.css"
+STYLES = [Path(__file__).parent.parent / name for name in ("style.css", "search/search.css")]
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
 #: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
@@ -69,7 +69,8 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
     """
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)
-    style = f"<style>{STYLE.read_text('utf-8')}</style>"  # in the head: there from the first paint, and no prefixes
+    sheets = "".join(place.read_text("utf-8") for place in STYLES)
+    style = f"<style>{sheets}</style>"  # in the head: there from the first paint, and no prefixes
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "page.js"
+SEARCH = Path(__file__).parent.parent / "search" / "search.js"
 
 # When a gr.HTML is there (js_on_load); one after the other where one has several.
 PRESSED = "umr.pressed(element, trigger);"
 PLAYS = "umr.plays(element);"
 COPIES = "umr.copies(element);"
 PANEL = "umr.panel(element);"
+CARDS = "umr.cards(element); umr.leaves(element, trigger);"
+STEPS = "umr.steps(element);"
+TRAVELS = "umr.travels(element, trigger);"
+RECENTS = "umr.recents(element);"
 AWAY = "umr.away(element);"
 COLUMNS = "umr.columns(element, trigger);"
 POINTS = "umr.points(element);"
@@ -20,12 +25,13 @@ POINTS = "umr.points(element);"
 # After an event (js).
 OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
+MORE_SHOWN = "(address) => { umr.moreShown(address); }"
 TO_BAR = "() => { umr.toBar(); }"
 TO_OWN_BAR = "() => { umr.toOwnBar(); }"
 TO_DRILL = "() => { umr.toDrill(); }"
 SAVE = "(file) => { umr.save(file); }"
 #: What the page was opened with.
-ADDRESS = "() => [umr.address.opened]"
+ADDRESS = "() => umr.own.given()"
 #: The address is being given: from now on it follows what is on show.
 GIVEN = "(tab) => { umr.address.give(tab); }"
 
@@ -56,4 +62,5 @@ def head(keys: Mapping[str, Sequence[str]]) -> str:
     Args:
         keys: tab -> the keys of the address that are the tab's own.
     """
-    return f"<script>\n{PAGE.read_text('utf-8')}umr.address.keys = {json.dumps(keys)};\n</script>"
+    source = "".join(place.read_text("utf-8") for place in (PAGE, SEARCH))
+    return f"<script>\n{source}umr.address.keys = {json.dumps(keys)};\n</script>"

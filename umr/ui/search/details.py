@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from umr.errors import ConfigError, UMRError
 from umr.explain import explain, place_of
+from umr.search import Searcher
 from umr.types import Query
 from umr.ui import edge, handlers
-from umr.ui.search import details_html
+from umr.ui.search import details_html, narrow
 from umr.ui.search.history import Answered, Turn
 from umr.ui.searchers import Searchers
 
@@ -32,7 +34,8 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
 
     def told(made: Answered) -> str:
         moved = made.turn.steering
-        found = explain(searchers.get(made.model), _query(made.turn), str(candidate_id), moved=moved)
+        searcher = searchers.get(made.model)
+        found = explain(searcher, _query(searcher, made.turn), str(candidate_id), moved=moved)
         return details_html.reasons(found, moved)
 
     return _said(answered, told)
@@ -41,18 +44,18 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
 def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
 
-    def places(made: Answered) -> str:
-        query, moved = _query(made.turn), made.turn.steering
-        return details_html.ranks(
-            {name: place_of(searchers.get(name), query, str(candidate_id), moved) for name in searchers.names},
-            moved.moves_query(query),
-        )
+    def told(made: Answered) -> str:
+        moved, opened = made.turn.steering, {name: searchers.get(name) for name in searchers.names}
+        queries = {name: _query(searcher, made.turn) for name, searcher in opened.items()}
+        places = {name: place_of(opened[name], query, str(candidate_id), moved) for name, query in queries.items()}
+        return details_html.ranks(places, moved.moves_query(queries[made.model]))
 
-    return _said(answered, places)
+    return _said(answered, told)
 
 
-def _query(turn: Turn) -> Query:
-    return handlers.make_query(turn.picture, turn.text, turn.search_in)
+def _query(searcher: Searcher, turn: Turn) -> Query:
+    query = handlers.make_query(turn.picture, turn.text, turn.search_in)
+    return replace(query, exclude=narrow.read(turn.narrowed).excluded(searcher))
 
 
 def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:
