@@ -15,9 +15,9 @@ from umr.index.manifest import IndexManifest
 from umr.shipped import default_root, index_folder, repository_root
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks import html as benchmarks_html
-from umr.ui.compare import actions as compare
 from umr.ui.compare import html as compare_html
 from umr.ui.diagnose import actions as diagnose
+from umr.ui.models import actions as models
 from umr.ui.searchers import find_searchers
 
 PRINTS = {name: IndexManifest.read(index_folder(name)).encoder for name in (*PAIR, "unified")}
@@ -56,7 +56,7 @@ def test_benchmarks_compare_and_diagnose_say_it_with_the_stored_numbers():
     searchers = find_searchers()
     found = benchmarks.difference(searchers, *PAIR)
     assert (compare_html.escape(UNEQUAL_DATA) in found) is shipped(*PAIR)
-    assert (compare_html.escape(UNEQUAL_DATA) in compare.about_models(searchers)) is shipped(*PAIR)
+    assert (compare_html.escape(UNEQUAL_DATA) in models.trained(searchers)) is shipped(*PAIR)
     for name in PAIR:
         row = read_stored(name, index_folder(name)).row("it2i", "ind")
         assert row["success@1"] < row["vector_sum_success@1"] or not shipped(*PAIR)

@@ -146,7 +146,7 @@ def test_there_are_enough_caption_frames():
 def test_entries_say_their_facts_and_nothing_that_the_picture_shows(rng):
     for scene in scenes(rng, 50):
         facts = text.random_facts(rng)
-        line = text.entry(scene, facts, rng).lower()
+        line = text.entry(facts, rng).lower()
         assert facts.origin.lower() in line and str(facts.price) in line and facts.extra in line
         assert scene.category not in line and scene.colour not in line.split()
 

@@ -185,7 +185,11 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
     changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
     view.after(gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
-    more = view.results.submit(search.more, bar.count, bar.count, **QUIET)
+
+    def more_of(count: Any) -> int:
+        return shown(search.more, count)
+
+    more = view.results.submit(more_of, bar.count, bar.count, **QUIET)
     more.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
         None, view.address, js=scripts.MORE_SHOWN
     )
