@@ -39,7 +39,7 @@ def test_the_step_that_fails_is_the_last_and_is_told(error):
         yield refuse(error)
 
     shown = list(each_answered("a test", steps(), lambda message: message))
-    assert shown[0] == "one" and len(shown) == 2 and "That did not work" in shown[1]
+    assert shown[0] == "one" and len(shown) == 2 and 'role="alert"' in shown[1]
 
 
 def test_work_that_is_left_is_closed_at_once():

@@ -14,7 +14,8 @@ from umr.ui import render
 
 log = logging.getLogger(__name__)
 
-OUR_FAULT = "Something went wrong on our side; the server's log has the details. Please try again."
+OUR_FAULT = "Something went wrong on our side; the server's log has the details."
+TRY_AGAIN = "Please try again"
 Shown = TypeVar("Shown")
 
 
@@ -32,7 +33,7 @@ def answered(what: str, ask: Callable[[], Shown], refused: Callable[[str], Shown
         return refused(render.error(str(error)))
     except Exception:  # here and nowhere else: an unforeseen fault must not end in a page that says nothing
         log.exception("%s failed", what)
-        return refused(render.error(OUR_FAULT))
+        return refused(render.error(OUR_FAULT, TRY_AGAIN))
 
 
 def answered_html(what: str, ask: Callable[[], str]) -> str:
