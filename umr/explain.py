@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Searcher, decode
@@ -74,7 +75,7 @@ def explain(
             _rank(
                 searcher,
                 query,
-                searcher.encode(replace(query, query_id="tuned"), moved),
+                query_arithmetic.encode(searcher.encoder, replace(query, query_id="tuned"), moved),
                 excluded,
             )
             | run
@@ -101,7 +102,7 @@ def place_of(
     """
     read = query if isinstance(query, DecodedQuery) else decode(query)
     asked, excluded = read.query, searcher.excluded(read)
-    made = searcher.encode(asked, moved)
+    made = query_arithmetic.encode(searcher.encoder, asked, moved)
     return _hit(_rank(searcher, asked, made, excluded)[asked.query_id], candidate_id)
 
 

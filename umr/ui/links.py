@@ -24,7 +24,6 @@ from umr.ui.kinds import picture_file
 from umr.ui.searchers import Searchers
 
 OWN = "own"  # what stands for a visitor's own picture, which stays where it is
-KEPT = "kept"  # the same, of an address that its owner's own browser opens again, and brings the picture
 MAX_ADDRESS = 8_000  # characters; what servers and messengers carry
 SHOWN_VALUE, SHOWN_REASON = 60, 300  # characters of a wrong value, and of a refusal, that a notice repeats
 #: A picture of the benchmark's queries, by the name of its file: they are not part of the collection itself.
@@ -172,8 +171,6 @@ def read_picture(searchers: Searchers, given: Given, part: str, model: str) -> t
             return _picture(searchers.get(model), reference), True
     except UMRError as error:
         given.notices.append(f"{reason_of(error)}.")
-        return None, False
-    if given.values.get(f"{part}picture") == KEPT:
         return None, False
     if given.values.get(f"{part}picture") is not None:
         given.notices.append(
