@@ -40,8 +40,8 @@ def diagnosed(page: Page, folder: Path) -> None:
 
 def measured(page: Page, folder: Path) -> None:
     page.locator("#benchmarks .u-num").first.click()
-    expect(page.locator("#bench-drill .u-query").first).to_be_visible()
-    expect(page.locator("#bench-pair table").first).to_be_visible()
+    expect(page.locator(".u-drill-row .u-query").first).to_be_visible()
+    expect(page.locator("#bench-pair table:not(.u-facts-table)").first).to_be_visible()
 
 
 def indexed(page: Page, folder: Path) -> None:
