@@ -55,7 +55,6 @@ def unified() -> TrainConfig:
     return TrainConfig(
         name="unified",
         steps=3200,
-        stop_after=2900,
         warmup_steps=60,
         temperature=0.045,
         attribute_weight=0.3,

@@ -90,7 +90,7 @@ WORLDS = {"world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=
 STAGES = (
     Stage(name="vision", recipe="vision", world="world"),
     Stage(name="captions", recipe="captions", world="world", init="vision"),
-    Stage(name="unified", recipe="unified", world="world", init="captions"),
+    Stage(name="unified", recipe="unified", world="world", init="captions", changes={"stop_after": 2900}),
     Stage(name="contrastive", recipe="contrastive", world="world", init="captions"),
     Stage(name="mca", recipe="mca", world="world", init="captions"),
 )
