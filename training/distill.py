@@ -12,7 +12,6 @@ Q queries of a piece, U candidates of a list, M candidates of a piece, D embeddi
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -24,22 +23,22 @@ import torch
 from torch import Tensor, nn
 
 from training.config import DistillConfig
-from training.draws import generator, jittered
+from training.draws import generator
 from training.losses import distill_kl
 from training.mixture import Mixture, Part, sentences_of
 from training.parallel import Group
-from training.provenance import git_commit, stages, weights_fingerprint
+from training.provenance import stages, weights_fingerprint
+from training.query_rows import QueryRows, pieces, train_record
 from training.source_batches import Pixels
 from training.sources.source import Example
 from training.teacher import POOLS, Lists, read_lists
-from training.train import Stage, build_optimizer, record_config, run, with_settings
+from training.train import Stage, build_optimizer, run, with_settings
+from umr.commit import git_commit
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
-from umr.encoders.templates import Role, TokenRow, media_kind
 from umr.errors import ConfigError, UMRError
 from umr.shipped import find_encoder
-from umr.types import Content
 
 log = logging.getLogger("training")
 
@@ -87,39 +86,20 @@ class ListBatches:
     def build(self, step: int) -> list[ListBatch]:
         """The queries of a step in pieces of config.chunk_queries, on the CPU."""
         rng = generator(self.config.seed, step, f"lists {self.lists.source.fingerprint}")
-        count = min(self.config.queries_per_batch, len(self.examples))
-        chosen = [self.examples[int(n)] for n in rng.choice(len(self.examples), count, replace=False)]
-        size = self.config.chunk_queries or count
-        return [self._piece(chosen[start : start + size], rng) for start in range(0, count, size)]
+        return [self._piece(piece, rng) for piece in pieces(self.examples, self.config, rng)]
 
     def _piece(self, examples: Sequence[Example], rng: np.random.Generator) -> ListBatch:
-        numbers: dict[str, int] = {}
-        pixels: list[np.ndarray] = []
-
-        def row(content: Content, instruction: str, role: Role) -> tuple[TokenRow, int | None]:
-            frames = self.pixels(content)
-            key = str(content.image if content.image is not None else content.video)
-            if frames is not None and key not in numbers:
-                numbers[key] = len(pixels)
-                pixels.append(jittered(frames, rng, self.config.shift, self.config.light))
-            tokens = self.encoder.tokenise(content.text, instruction, role, media_kind(content))
-            return tokens, None if frames is None else numbers[key]
-
+        made = QueryRows(self.encoder, self.pixels, self.config, rng)
         queries, columns = [], dict[str, int]()
         for example in examples:
             ways = self.sentences[example.instruction or example.task]
-            queries.append(row(example.query, ways[int(rng.integers(len(ways)))], "query"))
+            queries.append(made.row(example.query, ways[int(rng.integers(len(ways)))], "query"))
             for did in self.lists.of[example.group]:
                 columns.setdefault(did, len(columns))
         known = self.lists.source.candidates
-        candidates = [row(known[did], "", "candidate") for did in columns]
-        counts = [self.encoder.backbone.media["image" if len(one) == 1 else "video"].count for one in pixels]
-
-        def collated(rows: Sequence[tuple[TokenRow, int | None]]) -> Batch:
-            tokens, items = zip(*rows, strict=True)
-            return self.encoder.collate(tokens, items, media_tokens=counts)
-
-        return ListBatch(collated(queries), collated(candidates), pixels, *self._targets(examples, columns))
+        candidates = [made.row(known[did], "", "candidate") for did in columns]
+        rows = made.collated(queries), made.collated(candidates)
+        return ListBatch(*rows, made.pixels, *self._targets(examples, columns))
 
     def _targets(self, examples: Sequence[Example], columns: dict[str, int]) -> tuple[Tensor, Tensor, Tensor]:
         """Columns, scores and pools of the lists of some queries."""
@@ -196,16 +176,8 @@ def train(config: DistillConfig, lists: Lists, out: Path) -> UnifiedEncoder:
     log.info("%s: %d queries with their lists", config.name, len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
-    record = {
-        "config": record_config(config),
-        "seconds": round(seconds),
-        "commit": commit,
-        "stages": before,
-        "torch": torch.__version__,
-        "data": [source.record() | {"share": 1.0}],
-        "data_fingerprint": source.fingerprint,
-    }
-    encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
+    made = {"commit": commit, "stages": before, "torch": torch.__version__, "data": [source.record() | {"share": 1.0}]}
+    encoder.save(out, extra={"train_config.json": train_record(config, source, seconds, made)})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
 

@@ -27,7 +27,6 @@ import torch
 from torch import Tensor
 
 from training.mixture import sentences_of
-from training.provenance import git_commit
 from training.recall import numbered, served_queries
 from training.source_batches import Identities, candidate_keys
 from training.sources.readers import READERS, load_source
@@ -35,6 +34,7 @@ from training.sources.source import Example, Source
 from training.sources.spec import parse
 from training.train import cache_root
 from training.truth import CONTENT, TEXT, CandidateKeys, false_negative_mask
+from umr.commit import git_commit
 from umr.disk import atomic_write, check_target, file_sha256
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder

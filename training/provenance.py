@@ -1,9 +1,8 @@
-"""Where weights come from: the commit of the code, the weights before, the chain of stages. Not training itself."""
+"""Where weights come from: the weights before, the chain of stages. Not training, not the commit (umr.commit)."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,28 +14,6 @@ from umr.encoders.card import RECORD_NAME
 from umr.encoders.config import read_config
 from umr.encoders.hub import fetch, is_hub
 from umr.errors import ConfigError
-
-
-def git_commit(folder: Path = Path(__file__).parent) -> str:
-    """The commit of the code in `folder`, with "-dirty" where files differ from it; "unknown (why)" without one.
-
-    Dirty: a tracked file changed, or a Python file is there that git neither tracks nor ignores.
-    """
-    try:
-        _git(folder, "ls-files", "--error-unmatch", ".")  # a folder inside another project's checkout is not of it
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-        added = _git(folder, "ls-files", "--others", "--exclude-standard", "--", ":/*.py")
-    except FileNotFoundError:
-        return "unknown (git is not installed)"
-    except subprocess.CalledProcessError:
-        return "unknown (not a git checkout)"
-    return commit + ("-dirty" if changed or added else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    found = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder, check=True)
-    return found.stdout.strip()
 
 
 def weights_fingerprint(module: nn.Module) -> str:

@@ -7,10 +7,10 @@ finished is kept, and what was killed goes on, so the command can be given again
 about 10 GB of disk, half an hour of rendering and the seconds that training/README.md states for the stages; --quick
 runs the same chain at tiny size, to see that it runs, and its numbers mean nothing.
 
-The weights are not those of the shipped encoder bit for bit. Its worlds were rendered by three states of the renderer,
-and of the last one's 14,000 families those with an unfair pair of values were taken out by hand afterwards; today's
-code draws no such pair, so its worlds hold all their families, of other scenes. Machines and versions of torch round
-apart too.
+The weights are not those of the shipped encoder bit for bit. Those of `unified` were trained by two processes, which
+round otherwise than one. The pair's worlds were rendered by earlier states of the renderer, and families with an unfair
+pair of values were taken out of them by hand afterwards; today's code draws no such pair, so its worlds hold all their
+families, of other scenes. Machines and versions of torch round apart too.
 """
 
 from __future__ import annotations

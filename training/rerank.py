@@ -11,7 +11,6 @@ Q queries of a step, g candidates of each: an answer, then the negatives.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -24,24 +23,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.config import RerankConfig
-from training.draws import generator, jittered
+from training.draws import generator
 from training.mixture import Mixture, Part, sentences_of
 from training.parallel import Group
-from training.provenance import git_commit, stages, weights_fingerprint
+from training.provenance import stages, weights_fingerprint
+from training.query_rows import QueryRows, Row, pieces, train_record
 from training.source_batches import Identities, Pixels, candidate_keys
 from training.sources.readers import load_source
 from training.sources.source import Example, Source
 from training.sources.spec import FORM, parse
-from training.train import Stage, build_optimizer, cache_root, record_config, run, with_settings
+from training.train import Stage, build_optimizer, cache_root, run, with_settings
 from training.truth import false_negative_mask
-from umr.encoders.base import Padding
+from umr.commit import git_commit
 from umr.encoders.batch import Batch
-from umr.encoders.templates import Role, TokenRow, media_kind
 from umr.errors import ConfigError, UMRError
 from umr.rerank.reranker import NO, YES, Reranker, Rows
 from umr.rerank.store import RECORD, begin_reranker, save_reranker
 from umr.shipped import find_encoder
-from umr.types import Content
 
 log = logging.getLogger("training")
 
@@ -95,21 +93,27 @@ class PairBatches:
             MediaError: a file that was there at the start cannot be read any more.
         """
         rng = generator(self.config.seed, step, f"pairs {self.source.fingerprint}")
-        count = min(self.config.queries_per_batch, len(self.examples))
-        chosen = [self.examples[int(n)] for n in rng.choice(len(self.examples), count, replace=False)]
-        size = self.config.chunk_queries or count
-        return [self._pairs(chosen[start : start + size], rng) for start in range(0, count, size)]
+        return [self._pairs(piece, rng) for piece in pieces(self.examples, self.config, rng)]
 
     def _pairs(self, examples: Sequence[Example], rng: np.random.Generator) -> PairBatch:
-        draft = _Draft(self, rng)
+        made = QueryRows(self.network, self.pixels, self.config, rng)
+        queries: list[Row] = []
+        candidates: list[Row] = []
+        labels: list[int] = []
+
+        def candidate(did: str, label: int) -> None:
+            candidates.append(made.row(self.source.candidates[did], "", "candidate"))
+            labels.append(label)
+
         for example in examples:
             ways = self.sentences[example.instruction or example.task]
-            draft.queries.append(draft.row(example.query, ways[int(rng.integers(len(ways)))]))
-            draft.candidate(example.positives[int(rng.integers(len(example.positives)))], YES)
+            queries.append(made.row(example.query, ways[int(rng.integers(len(ways)))], "query"))
+            candidate(example.positives[int(rng.integers(len(example.positives)))], YES)
             short = len(example.negatives) < self.config.negatives
             for place in rng.choice(len(example.negatives), self.config.negatives, replace=short):
-                draft.candidate(example.negatives[int(place)], NO)
-        return draft.finish()
+                candidate(example.negatives[int(place)], NO)
+        rows = made.collated(queries, "left"), made.collated(candidates)
+        return PairBatch(*rows, made.pixels, torch.tensor(labels))
 
 
 def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[str, ...]:
@@ -121,50 +125,6 @@ def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[
     )
     right = false_negative_mask(identities.of_queries([example]), keys)[0].tolist()
     return tuple(did for did, answer in zip(example.negatives, right, strict=True) if not answer)
-
-
-class _Draft:
-    """Collects the rows of some queries."""
-
-    def __init__(self, batches: PairBatches, rng: np.random.Generator) -> None:
-        self.batches, self.rng = batches, rng
-        self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
-        self.pixels: list[np.ndarray] = []
-        self.queries: list[tuple[TokenRow, int | None]] = []
-        self.candidates: list[tuple[TokenRow, int | None]] = []
-        self.labels: list[int] = []
-
-    def row(self, content: Content, instruction: str | None) -> tuple[TokenRow, int | None]:
-        """A query's tokens, or with None a candidate's, and the number of its picture or clip."""
-        role: Role = "candidate" if instruction is None else "query"
-        tokens = self.batches.network.tokenise(content.text, instruction or "", role, media_kind(content))
-        return tokens, self._seen(content)
-
-    def candidate(self, did: str, label: int) -> None:
-        """One more pair with the query before."""
-        self.candidates.append(self.row(self.batches.source.candidates[did], None))
-        self.labels.append(label)
-
-    def _seen(self, content: Content) -> int | None:
-        frames = self.batches.pixels(content)
-        if frames is None:
-            return None
-        key = str(content.image if content.image is not None else content.video)
-        if key not in self.numbers:
-            self.numbers[key] = len(self.pixels)
-            self.pixels.append(jittered(frames, self.rng, self.batches.config.shift, self.batches.config.light))
-        return self.numbers[key]
-
-    def finish(self) -> PairBatch:
-        network = self.batches.network
-        counts = [network.backbone.media["image" if len(one) == 1 else "video"].count for one in self.pixels]
-
-        def collated(rows: Sequence[tuple[TokenRow, int | None]], padding: Padding) -> Batch:
-            tokens, items = zip(*rows, strict=True)
-            return network.collate(tokens, items, padding, counts)
-
-        queries, candidates = collated(self.queries, "left"), collated(self.candidates, "right")
-        return PairBatch(queries, candidates, self.pixels, torch.tensor(self.labels))
 
 
 class RerankTrainer(Stage):
@@ -236,16 +196,8 @@ def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
     log.info("%s: %d of %d examples", config.name, len(trainer.builder.examples), len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     reranker.eval()
-    record = {
-        "config": record_config(config),
-        "seconds": round(seconds),
-        "commit": commit,
-        "stages": before,
-        "torch": torch.__version__,
-        "data": [source.record()],
-        "data_fingerprint": source.fingerprint,
-    }
-    save_reranker(reranker, out, {RECORD: json.dumps(record, indent=1, sort_keys=True) + "\n"})
+    made = {"commit": commit, "stages": before, "torch": torch.__version__}
+    save_reranker(reranker, out, {RECORD: train_record(config, source, seconds, made)})
     log.info("saved %s after %.0f s", out, seconds)
     return reranker
 

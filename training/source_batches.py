@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from training.truth import (
 )
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import media_kind
+from umr.kept import Kept
 from umr.types import Content
 
 GROUP = 8  # examples of one group in a batch, at most
@@ -39,9 +39,8 @@ class Pixels:
     """What the encoder sees of pictures and clips, prepared as it serves them; the last used ones are kept."""
 
     def __init__(self, encoder: UnifiedEncoder, room: int = PIXEL_ROOM) -> None:
-        self._encoder, self._room = encoder, room
-        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._size = 0
+        self._encoder = encoder
+        self._kept: Kept[np.ndarray] = Kept(room)
 
     def __call__(self, content: Content) -> np.ndarray | None:
         """(F, S, S, 3) uint8, None without a picture or clip.
@@ -53,16 +52,40 @@ class Pixels:
         if kind is None:
             return None
         key = str(content.image if kind == "image" else content.video)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        frames = self._encoder.pixels(content)
-        if frames is not None:
-            self._kept[key] = frames
-            self._size += frames.nbytes
-            while self._size > self._room and len(self._kept) > 1:
-                self._size -= self._kept.popitem(last=False)[1].nbytes
+        frames = self._kept.get(key)
+        if frames is None:
+            frames = self._encoder.pixels(content)
+            if frames is not None:
+                self._kept.put(key, frames)
         return frames
+
+
+class StepPixels:
+    """The pictures and clips of one step, each prepared and moved a little once.
+
+    Attributes:
+        frames: uint8 (F, S, S, 3) of each, by number.
+    """
+
+    def __init__(self, pixels: Pixels, moved: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.frames: list[np.ndarray] = []
+        self._pixels, self._moved = pixels, moved
+        self._numbers: dict[str, int] = {}  # by path
+
+    def number(self, content: Content) -> int | None:
+        """The number of its picture or clip, None without one.
+
+        Raises:
+            MediaError: the file cannot be read any more.
+        """
+        frames = self._pixels(content)
+        if frames is None:
+            return None
+        key = str(content.image if content.image is not None else content.video)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.frames)
+            self.frames.append(self._moved(frames))
+        return self._numbers[key]
 
 
 class SourceBatches:
@@ -163,8 +186,11 @@ class _Draft:
     def __init__(self, batches: SourceBatches, rng: np.random.Generator, cuts: np.random.Generator) -> None:
         self.batches, self.rng, self.cuts = batches, rng, cuts
         self.chunk = 0
+        config = batches.config
+        self.seen = StepPixels(
+            batches.pixels, lambda frames: jittered(frames, rng, config.shift, config.light, config.tint)
+        )
         self.media: list[Medium] = []
-        self.numbers: dict[str, int] = {}  # path -> number of its picture or clip
         self.queries, self.candidates = EncodedRows(), EncodedRows()
         self.columns: dict[Identity, int] = {}
         self.identities: list[Identity] = []
@@ -205,17 +231,11 @@ class _Draft:
         return self.columns[identity]
 
     def _seen(self, content: Content) -> int | None:
-        """The number of its picture or clip, prepared and moved a little, once per step."""
-        config = self.batches.config
-        frames = self.batches.pixels(content)
-        if frames is None:
-            return None
-        key = str(content.image if content.image is not None else content.video)
-        if key not in self.numbers:
-            self.numbers[key] = len(self.media)
-            pixels = jittered(frames, self.rng, config.shift, config.light, config.tint)
-            self.media.append(Medium(self.chunk, pixels))
-        return self.numbers[key]
+        """The number of its picture or clip, which is encoded in the chunk that shows it first."""
+        number = self.seen.number(content)
+        if number == len(self.media):
+            self.media.append(Medium(self.chunk, self.seen.frames[number]))
+        return number
 
     def _chunk_of(self, medium: int | None) -> int:
         return self.chunk if medium is None else self.media[medium].chunk

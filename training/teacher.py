@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError, UMRError
 from umr.formats import parse_object, read_lines, write_jsonl
+from umr.rerank.fuse import fused_score
 from umr.rerank.order import DEPTH, Reordering
 from umr.rerank.seen import SeenMedia
 from umr.shipped import find_encoder
@@ -99,7 +100,7 @@ def teach(
         listed = [
             parts_of(found.contents[row], folder)
             | {"cosine": round(cosines[place][row], 6), "yes": round(float(p), 6)}
-            | {"score": round((1 - order.weight) * cosines[place][row] + order.weight * float(p), 6)}
+            | {"score": round(fused_score(cosines[place][row], float(p), order.weight), 6)}
             | {"pools": sorted(pools_of[place][row]), "right": found.ids[row] in example.positives}
             for row, p in zip(rows, yes, strict=True)
         ]
@@ -117,18 +118,17 @@ def read_lists(path: Path) -> Lists:
     triplets = Triplets(raw, path.absolute().parent)
     for place, line in read_lines(path):
         where = f"{path.name}:{place.rpartition(':')[2]}"
-        raw.take(where, partial(_examples, parse_object, line, where, triplets, lists))
+        raw.take(where, partial(_examples, line, where, triplets, lists))
     return Lists(source=finished("teacher", path, raw), of=lists)
 
 
 def _examples(
-    parse_line: Callable[[str, str], dict[str, Any]],
     line: str,
     where: str,
     triplets: Triplets,
     lists: dict[str, dict[str, Listed]],
 ) -> Iterator[Example]:
-    row = parse_line(line, where)
+    row = parse_object(line, where)
     candidates = row.pop("candidates", None)
     if not isinstance(candidates, list) or not candidates:
         raise ConfigError("candidates is missing: give a file that python -m training.teacher wrote")

@@ -33,7 +33,7 @@ from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group
-from training.provenance import git_commit, stages, weights_fingerprint
+from training.provenance import stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import RECIPES
 from training.sources.readers import load_source
@@ -51,6 +51,7 @@ from training.world_source.source import (
     world_record,
     world_told,
 )
+from umr.commit import git_commit
 from umr.encoders import load_encoder
 from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from training.config import TrainConfig
-from training.provenance import git_commit, stages, weights_fingerprint
+from training.provenance import stages, weights_fingerprint
 from training.train import train
+from umr.commit import git_commit
 from umr.errors import ConfigError
 
 

@@ -14,24 +14,15 @@ from training.catalogue.scene import (
     ACTIONS,
     CATEGORIES,
     COLOURS,
-    COUNTS,
     FINISHES,
-    PATTERNS,
+    LEGAL,
     SIDES,
-    SIZES,
-    SURFACES,
     Scene,
 )
 
 #: Column name -> its values, None first where the attribute can be absent. The code is the position.
 COLUMNS: dict[str, tuple] = {
-    "category": CATEGORIES,
-    "colour": COLOURS,
-    "finish": FINISHES,
-    "pattern": PATTERNS,
-    "surface": SURFACES,
-    "size": SIZES,
-    "count": COUNTS,
+    **LEGAL,
     "companion category": (None, *CATEGORIES),
     "companion colour": (None, *COLOURS),
     "companion finish": (None, *FINISHES),

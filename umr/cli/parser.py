@@ -167,13 +167,17 @@ def _compare(commands: Commands) -> None:
         "ci95: paired 95 % bootstrap interval over groups of queries (evaluate --help); p: two-sided sign-flip "
         "permutation over groups; p_holm: the same after Holm's correction over the rows printed."
     )
-    one.add_argument("a", metavar="A", help="an encoder's name")
-    one.add_argument("b", metavar="B", help="another's")
+    _two(one)
     one.add_argument(
         "--runs", type=Path, metavar="DIR", help="what `evaluate --runs` wrote (default: what --store wrote)"
     )
     one.add_argument("--pool", choices=POOLS, default=LOCAL, help="the pool that was searched (default: local)")
     _tasks(one)
+
+
+def _two(one: argparse.ArgumentParser) -> None:
+    one.add_argument("a", metavar="A", help="an encoder's name")
+    one.add_argument("b", metavar="B", help="another's")
 
 
 def _report(commands: Commands) -> None:
@@ -187,8 +191,7 @@ def _report(commands: Commands) -> None:
         "Reads indexes/NAME/reports, which `evaluate --store` wrote; no weights are loaded. The file holds all of "
         "itself: pictures are data URIs, and nothing is fetched when it is opened."
     )
-    one.add_argument("a", metavar="A", help="an encoder's name")
-    one.add_argument("b", metavar="B", help="another's")
+    _two(one)
     one.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the file; it is replaced")
     one.add_argument("--examples", type=int, default=3, metavar="N", help="queries under each heading (default: 3)")
     one.add_argument("--seed", type=int, default=0, metavar="S", help="of the queries drawn at random (default: 0)")

@@ -194,6 +194,13 @@ def first_relevant(hits: Sequence[Hit], relevant: Mapping[str, int]) -> int:
     return next((rank for rank, hit in enumerate(hits, 1) if hit.candidate_id in relevant), 0)
 
 
+def right_first(qrels: Qrels, run: Run) -> frozenset[str]:
+    """The queries whose first hit is relevant."""
+    return frozenset(
+        query_id for query_id, relevant in qrels.items() if first_relevant(run.get(query_id, ()), relevant) == 1
+    )
+
+
 def diagnosis_file(folder: str | Path, task: str, split: str) -> Path:
     """Where the diagnosis of one (task, split) lies in a folder of reports."""
     return Path(folder) / f"diagnosis.{task}.{split}.json"

@@ -60,6 +60,17 @@ def check_weight(weight: float) -> float:
     return weight
 
 
+def fused_score(cosine: float, yes: float, weight: float) -> float:
+    """The score of one hit.
+
+    Args:
+        cosine: of query and candidate.
+        yes: P(yes) of the pair.
+        weight: of P(yes), 0 to 1.
+    """
+    return (1 - weight) * cosine + weight * yes
+
+
 def fused(run: Run, yes: Yes, weight: float) -> Run:
     """The run in its new order: the scored hits by their fused score, then the others in their old order.
 
@@ -75,7 +86,7 @@ def fused(run: Run, yes: Yes, weight: float) -> Run:
 
 def _fused(hits: Sequence[Hit], yes: Sequence[float], weight: float) -> list[Hit]:
     head, tail = hits[: len(yes)], hits[len(yes) :]
-    scored = [((1 - weight) * hit.score + weight * p, hit) for hit, p in zip(head, yes, strict=True)]
+    scored = [(fused_score(hit.score, p, weight), hit) for hit, p in zip(head, yes, strict=True)]
     scored.sort(key=lambda pair: (-pair[0], pair[1].rank))
     moved = [(score, hit.candidate_id) for score, hit in scored]
     down = max(0.0, tail[0].score - scored[-1][0] + _STEP) if scored and tail else 0.0

@@ -5,7 +5,6 @@ F frames, S side in px, V vision tokens of an item, H hidden.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import media_kind
 from umr.errors import MediaError
+from umr.kept import Kept
 from umr.types import Content
 
 ROOM = 512 * 2**20  # bytes of states that are kept
@@ -28,9 +28,8 @@ class SeenMedia:
     """
 
     def __init__(self, network: UnifiedEncoder, room: int = ROOM) -> None:
-        self._network, self._room = network, room
-        self._kept: OrderedDict[str, Tensor] = OrderedDict()
-        self._size = 0
+        self._network = network
+        self._kept: Kept[Tensor] = Kept(room)
 
     def __call__(self, contents: Sequence[Content], names: Sequence[str]) -> list[Tensor | None]:
         """The states (V, H) of each content, None for one without a picture or clip.
@@ -48,9 +47,9 @@ class SeenMedia:
         for content, key, name in zip(contents, keys, names, strict=True):
             if key is None or key in found or key in unseen:
                 continue
-            if isinstance(key, str) and key in self._kept:
-                self._kept.move_to_end(key)
-                found[key] = self._kept[key]
+            kept = self._kept.get(key) if isinstance(key, str) else None
+            if kept is not None:
+                found[key] = kept
                 continue
             try:
                 pixels = self._network.pixels(content)
@@ -73,14 +72,8 @@ class SeenMedia:
                 found |= zip(block, states, strict=True)
         for key, one in found.items():
             if isinstance(key, str):
-                self._keep(key, one.clone())  # not a view of all that were seen with it
+                self._kept.put(key, one.clone())  # not a view of all that were seen with it
         return found
-
-    def _keep(self, key: str, states: Tensor) -> None:
-        self._kept[key] = states
-        self._size += states.nbytes
-        while self._size > self._room and len(self._kept) > 1:
-            self._size -= self._kept.popitem(last=False)[1].nbytes
 
 
 def _key(content: Content) -> object:

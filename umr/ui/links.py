@@ -23,6 +23,7 @@ from umr.ui.handlers import MAX_RESULTS
 from umr.ui.kinds import picture_file
 from umr.ui.searchers import Searchers
 
+SPACE = "SPACE_ID"  # owner/name, which Hugging Face sets in the environment of a Space
 OWN = "own"  # what stands for a visitor's own picture, which stays where it is
 MAX_ADDRESS = 8_000  # characters; what servers and messengers carry
 SHOWN_VALUE, SHOWN_REASON = 60, 300  # characters of a wrong value, and of a refusal, that a notice repeats

@@ -5,7 +5,6 @@ No model is loaded: everything follows from indexes/<encoder>/reports and the be
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
 from umr.ui.benchmarks import pool_curve
 from umr.ui.benchmarks.table_csv import as_csv
+from umr.ui.download import download
 from umr.ui.models import actions as models
 from umr.ui.report.build import Asked, report
 from umr.ui.searchers import Searchers
@@ -67,7 +67,7 @@ def report_file(searchers: Searchers, a: Any, b: Any) -> dict[str, str]:
     """
     one, other = (_stored(searchers, name) for name in (a, b))
     page = report(Asked(a=(one.name, searchers.folders[one.name]), b=(other.name, searchers.folders[other.name])))
-    return _file(f"report-{one.name}-{other.name}.html", "text/html", page)
+    return download(f"report-{one.name}-{other.name}.html", "text/html", page.encode())
 
 
 def table_file(searchers: Searchers) -> dict[str, str]:
@@ -79,11 +79,7 @@ def table_file(searchers: Searchers) -> dict[str, str]:
     found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
     if not found:
         raise ConfigError("No model here has a stored report, so there is no table to save.")
-    return _file("benchmarks.csv", "text/csv", as_csv(found))
-
-
-def _file(name: str, media_type: str, content: str) -> dict[str, str]:
-    return {"name": name, "type": media_type, "content": base64.b64encode(content.encode()).decode("ascii")}
+    return download("benchmarks.csv", "text/csv", as_csv(found).encode())
 
 
 def drill(searchers: Searchers, key: Any) -> str:

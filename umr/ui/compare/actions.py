@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import random
@@ -21,6 +20,7 @@ from umr.ui.compare.comparison import MOST, Comparison, benchmark_of, compare, r
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
+from umr.ui.download import download
 from umr.ui.handlers import Question
 from umr.ui.searchers import Searchers
 
@@ -84,7 +84,7 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
 
 def lost_at_restart() -> bool:
     """Whether this is a Hugging Face Space, whose disk is emptied when it starts again."""
-    return bool(os.environ.get("SPACE_ID"))
+    return bool(os.environ.get(links.SPACE))
 
 
 def random_query(
@@ -136,17 +136,13 @@ def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None)
         ConfigError: what is asked cannot be given, in words.
     """
     if kind == "votes" and box is not None:
-        return _file("votes.jsonl", "application/jsonl", box.content())
+        return download("votes.jsonl", "application/jsonl", box.content())
     if found is None:
         raise ConfigError("There is no comparison to export. Compare first.")
     if kind not in ("png", "json"):
         raise ConfigError(f"there is no export as {kind!r}; there are: png, json")
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
-    return _file(f"comparison.{kind}", "image/png" if kind == "png" else "application/json", content)
-
-
-def _file(name: str, media_type: str, content: bytes) -> dict[str, str]:
-    return {"name": name, "type": media_type, "content": base64.b64encode(content).decode("ascii")}
+    return download(f"comparison.{kind}", "image/png" if kind == "png" else "application/json", content)
 
 
 def warm(searchers: Searchers) -> None:

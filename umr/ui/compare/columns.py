@@ -15,13 +15,11 @@ import numpy as np
 from umr.errors import ConfigError
 from umr.eval.vector_sum import weight_of, weighted_sum
 from umr.search import DecodedQuery, Outcome, Searcher
-from umr.types import Content, Query, Result
+from umr.types import KIND_OF, Content, Query, Result
 from umr.ui.searchers import Searchers
 
 MARK = "+"  # between a model's name and the part, in an address and in a request
 PARTS: Mapping[str, str] = {"picture": "picture only", "text": "text only", "sum": "vector sum"}
-#: What is searched -> the task whose weight a vector sum has.
-_TASK: Mapping[str, str] = {"image": "it2i", "text": "it2t", "image,text": "it2it", "video": "it2v"}
 
 
 def split(column: str) -> tuple[str, str]:
@@ -83,7 +81,8 @@ def answer(searchers: Searchers, column: str, asked: DecodedQuery, k: int) -> Ou
 
 def sum_weight(searcher: Searcher, target: str) -> float:
     """The weight of the text in a vector sum that searches this modality, as it was chosen on validation queries."""
-    return weight_of(searcher, _TASK.get(target, ""))
+    kind = KIND_OF.get(target)
+    return weight_of(searcher, "" if kind is None else f"it2{kind.letters}")
 
 
 def _part(searcher: Searcher, asked: DecodedQuery, content: Content) -> Query:

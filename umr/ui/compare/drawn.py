@@ -11,7 +11,7 @@ from typing import Any
 
 from umr.errors import ConfigError
 from umr.eval import evaluate
-from umr.eval.diagnosis import first_relevant
+from umr.eval.diagnosis import right_first
 from umr.eval.judged import load
 from umr.eval.reports import beside, find_run
 from umr.formats import read_run
@@ -118,10 +118,7 @@ def _right(folder: Path, benchmark: Path, task: str, split_name: str, variant: s
 
 @lru_cache(maxsize=256)
 def _right_of(path: Path, _written: int, benchmark: Path, task: str, split_name: str) -> frozenset[str]:
-    judged, run = load(benchmark, task, split_name), read_run(path)
-    return frozenset(
-        query_id for query_id, relevant in judged.qrels.items() if first_relevant(run.get(query_id, ()), relevant) == 1
-    )
+    return right_first(load(benchmark, task, split_name).qrels, read_run(path))
 
 
 def _none(columns: Sequence[str], wanted: Filter, known: bool) -> str:

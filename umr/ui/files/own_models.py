@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from umr.errors import ConfigError
 from umr.index.index import Index, build_index
 from umr.search import Outcome, Searcher, decode
+from umr.shipped import MANIFEST
 from umr.types import Query
 from umr.ui.files.uploads import SHARD, OwnFiles
 from umr.ui.searchers import Searchers
@@ -29,7 +30,7 @@ def searcher_of(own: OwnFiles, name: str, searchers: Searchers) -> Searcher:
         return own.searcher
     folder, collection = own.folder / f"index-of-{name}", own.searcher.collection
     with _BUILDING:
-        if not (folder / "manifest.json").is_file():
+        if not (folder / MANIFEST).is_file():
             if not own.folder.is_dir():
                 raise ConfigError("There are no files of yours here (any more). Add some first.")
             try:

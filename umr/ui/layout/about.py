@@ -6,11 +6,11 @@ import os
 
 import gradio as gr
 
+from umr.ui.links import SPACE
 from umr.ui.models import actions as models
 from umr.ui.render import escape
 from umr.ui.searchers import Searchers
 
-SPACE = "SPACE_ID"  # owner/name, which Hugging Face sets in a Space
 U_MARVEL, MCA = "https://arxiv.org/abs/2507.14902", "https://arxiv.org/abs/2510.15543"
 _CODE = "The code, the catalogue and the weights are one repository, under the Apache License 2.0."
 _OWN = "What runs here is the repository that this page was started from: read its <code>README.md</code> first."

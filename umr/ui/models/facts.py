@@ -12,7 +12,7 @@ from typing import Any
 from umr.encoders.card import CARD_NAME, RECORD_NAME
 from umr.encoders.caveats import EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import EncoderConfig, read_config
-from umr.errors import ConfigError, UMRError
+from umr.errors import UMRError
 from umr.eval.reports import Stored, read_stored
 from umr.eval.vector_sum import Weights, read_weights, weights_file
 from umr.index.manifest import IndexManifest
@@ -254,5 +254,5 @@ def _or_none(read: Any) -> Any:
     """What is there, None where it is missing or broken: a card is told of what can be read."""
     try:
         return read()
-    except (ConfigError, UMRError):
+    except UMRError:
         return None

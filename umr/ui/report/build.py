@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,13 +9,14 @@ from pathlib import Path
 from string import Template
 
 from umr.collection import Collection
+from umr.commit import git_commit
 from umr.errors import ConfigError, MismatchError
 from umr.eval import splits
 from umr.eval.diagnosis import read_diagnosis
 from umr.eval.evaluate import compare_stored
 from umr.eval.judged import load
 from umr.eval.reports import Stored, diagnosed
-from umr.shipped import repository_root, shown_path
+from umr.shipped import shown_path
 from umr.types import Query, Run
 from umr.ui.figures import headlines, plot, point
 from umr.ui.finding import composing_adds, finding
@@ -68,7 +68,7 @@ def report(asked: Asked) -> str:
         "title": escape(f"{b.name} against {a.name}"),
         "finding": escape(f"{finding([a, b])} {composing_adds([a, b])}"),
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": escape(commit()),
+        "commit": escape(git_commit()),
         "collection": escape(facts[0].manifest.collection_name),
         "stale": _stale([a, b]),
         "trained": models_html.side_by_side(facts),
@@ -81,20 +81,6 @@ def report(asked: Asked) -> str:
         "style": together("css") + (TEMPLATES / "report.css").read_text("utf-8"),
     }
     return Template((TEMPLATES / "report.html").read_text("utf-8")).substitute(told)
-
-
-def commit() -> str:
-    """The commit of the code, "-dirty" where tracked files differ from it; "unknown" outside a git checkout."""
-    try:
-        found, changed = (
-            subprocess.run(
-                ["git", *arguments], cwd=repository_root(), capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found + ("-dirty" if changed else "")
 
 
 def _stored(one: ModelFacts) -> Stored:

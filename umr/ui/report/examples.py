@@ -14,7 +14,7 @@ from umr import media
 from umr.collection import Collection
 from umr.errors import MediaError
 from umr.eval import splits
-from umr.eval.diagnosis import first_relevant
+from umr.eval.diagnosis import first_relevant, right_first
 from umr.eval.judged import Judged
 from umr.types import Candidate, Content, Hit, Query, Run
 from umr.ui.queries import task_name, words
@@ -67,11 +67,8 @@ def choose(judged: Judged, a: tuple[str, Run], b: tuple[str, Run], count: int, s
         seed: of the random draw.
     """
     chance = random.Random(seed)
-    right = [
-        {one for one, relevant in judged.qrels.items() if first_relevant(run.get(one, ()), relevant) == 1}
-        for _, run in (a, b)
-    ]
-    asked = set(judged.qrels)
+    right = [right_first(judged.qrels, run) for _, run in (a, b)]
+    asked = frozenset(judged.qrels)
     groups = (
         (f"Only {a[0]} has the right one first", right[0] - right[1]),
         (f"Only {b[0]} has the right one first", right[1] - right[0]),
@@ -131,7 +128,7 @@ def _place(hits: Sequence[Hit], relevant: dict[str, int]) -> str:
     return f"right at rank {rank}" if rank else f"right one not among the first {len(hits)}"
 
 
-def _drawn(chance: random.Random, ids: set[str], count: int) -> tuple[str, ...]:
+def _drawn(chance: random.Random, ids: frozenset[str], count: int) -> tuple[str, ...]:
     return tuple(chance.sample(sorted(ids), min(count, len(ids))))
 
 

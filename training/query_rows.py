@@ -1,0 +1,74 @@
+"""What the stages share that go query by query (re-ranker, distillation): which queries, rows and pictures. No loss.
+
+The rows of one piece of a step show the same pictures and clips, each of which is seen once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from training.config import QueryConfig
+from training.draws import jittered
+from training.source_batches import Pixels, StepPixels
+from training.sources.source import Example, Source
+from training.train import record_config
+from umr.encoders.base import Padding, UnifiedEncoder
+from umr.encoders.batch import Batch
+from umr.encoders.templates import Role, TokenRow, media_kind
+from umr.types import Content
+
+Row = tuple[TokenRow, int | None]  # its tokens, and the number of its picture or clip
+
+
+def pieces(examples: Sequence[Example], config: QueryConfig, rng: np.random.Generator) -> Iterator[list[Example]]:
+    """The queries of a step in pieces of config.chunk_queries."""
+    count = min(config.queries_per_batch, len(examples))
+    chosen = [examples[int(number)] for number in rng.choice(len(examples), count, replace=False)]
+    size = config.chunk_queries or count
+    yield from (chosen[start : start + size] for start in range(0, count, size))
+
+
+class QueryRows:
+    """Collects the rows of one piece."""
+
+    def __init__(self, network: UnifiedEncoder, pixels: Pixels, config: QueryConfig, rng: np.random.Generator) -> None:
+        self._network = network
+        self._seen = StepPixels(pixels, lambda frames: jittered(frames, rng, config.shift, config.light))
+
+    @property
+    def pixels(self) -> list[np.ndarray]:
+        """Every picture and clip that the rows show, uint8 (F, S, S, 3), by number."""
+        return self._seen.frames
+
+    def row(self, content: Content, instruction: str, role: Role) -> Row:
+        """A row; its picture is prepared and moved a little, once."""
+        number = self._seen.number(content)
+        return self._network.tokenise(content.text, instruction, role, media_kind(content)), number
+
+    def collated(self, rows: Sequence[Row], padding: Padding = "right") -> Batch:
+        """Padded rows."""
+        counts = [self._network.backbone.media["image" if len(one) == 1 else "video"].count for one in self.pixels]
+        tokens, items = zip(*rows, strict=True)
+        return self._network.collate(tokens, items, padding, counts)
+
+
+def train_record(config: QueryConfig, source: Source, seconds: float, made: dict[str, Any]) -> str:
+    """The text of train_config.json.
+
+    Args:
+        config: of the stage.
+        source: what it was trained on.
+        seconds: spent on its steps.
+        made: what else is recorded.
+    """
+    record = {
+        "config": record_config(config),
+        "seconds": round(seconds),
+        "data": [source.record()],
+        "data_fingerprint": source.fingerprint,
+    }
+    return json.dumps(record | made, indent=1, sort_keys=True) + "\n"
