@@ -22,6 +22,7 @@ class TrainConfig:
         picture_shortcut: share of them whose picture carries a cue of the edit (training/catalogue/shortcut.py).
         typed: share of the queries that describe a scene which are short, as people type them.
         noise: share of the words of queries with a typing error.
+        fillers: share of the queries with words around them that say nothing, half of them invented.
         rare: how much likelier families, pairs and short queries are that differ in, or speak of, a count or a second
             object, against all others: few scenes have them.
         graded: share of the composed queries for pictures whose exact answer is not in the batch: right is what has the
@@ -47,6 +48,7 @@ class TrainConfig:
     picture_shortcut: float = 0.0
     typed: float = 0.0
     noise: float = 0.0
+    fillers: float = 0.0
     subword_dropout: float = 0.0  # share of the pieces of a query's words that are cut in two
     rare: float = 1.0
     wrong_kinds: float = 0.0
@@ -89,6 +91,7 @@ class TrainConfig:
             "backwards",
             "typed",
             "noise",
+            "fillers",
             "subword_dropout",
             "wrong_kinds",
             "graded",

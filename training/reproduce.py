@@ -84,20 +84,26 @@ class Plan:
         return self.stages[-1].name
 
 
-WORLDS = {"world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5)}
+WORLDS = {
+    "world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
+    "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
+}
 
 #: The stages of training/README.md, in the order in which they run.
 STAGES = (
     Stage(name="vision", recipe="vision", world="world"),
     Stage(name="captions", recipe="captions", world="world", init="vision"),
-    Stage(name="unified", recipe="unified", world="world", init="captions", changes={"stop_after": 2900}),
+    Stage(name="joint", recipe="unified", world="world", init="captions", changes={"stop_after": 2900}),
+    Stage(name="unified", recipe="longer", world="second", init="joint"),
     Stage(name="contrastive", recipe="contrastive", world="world", init="captions"),
     Stage(name="mca", recipe="mca", world="world", init="captions"),
 )
 SHIPPED = ("unified", "contrastive", "mca")
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.
-QUICK_WORLDS = {"world": WorldSpec(families=8, clip_families=3, seed=2, size=56, jitter=0.5)}
+QUICK_WORLDS = {
+    name: WorldSpec(families=8, clip_families=3, seed=world.seed, size=56, jitter=0.5) for name, world in WORLDS.items()
+}
 QUICK = {
     "steps": 2,
     "stop_after": 0,

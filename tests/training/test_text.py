@@ -117,7 +117,7 @@ def templates(words):
                 if isinstance(inner, dict):
                     yield from (way for ways in inner.values() for way in ways)
                 else:
-                    yield from inner if isinstance(inner, tuple) else (inner,)
+                    yield from (part for way in inner for part in (way if isinstance(way, tuple) else (way,)))
 
 
 @pytest.mark.parametrize("tables", [WORDS, EDIT_WORDS], ids=["captions", "edits"])

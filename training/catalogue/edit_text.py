@@ -74,15 +74,16 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
         case "category":
             return _noun(edit.value, many)
         case "surface":
-            on = words.surfaces[edit.value]
+            on = dice.pick(words.surfaces[edit.value])
             return {"on": on, "ground": "a studio backdrop" if edit.value == "studio" else edit.value}
         case "count":
-            return dict(zip(("n", "set"), words.counts[edit.value], strict=True))
+            return dict(zip(("n", "set"), map(dice.pick, words.counts[edit.value]), strict=True))
         case "action":
-            doing, clause, command = (action_clause(edit.value, text, agree) for text in words.actions[edit.value.kind])
+            ways = dice.pick(words.actions[edit.value.kind])
+            doing, clause, command = (action_clause(edit.value, text, agree) for text in ways)
             return {"doing": doing, "clause": clause, "command": command}
         case "negation":
-            return _refusal(edit, words, many)
+            return _refusal(edit, dice, words, many)
         case "relative":
             rel = dice.pick(RELATIVE[edit.about, edit.value])
             return {
@@ -91,7 +92,7 @@ def _slots(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: di
                 "rel_fragment": f"in a {rel} {edit.attribute}",
             }
         case "colour" | "pattern" | "finish" | "size":
-            return _value(edit.kind, edit.value, words, many)
+            return _value(edit.kind, edit.value, dice, words, many)
     return _company(edit, reference, dice, words, agree)
 
 
@@ -111,18 +112,20 @@ def _company(edit: Edit, reference: Scene, dice: Dice, words: EditWords, agree: 
     if edit.kind == "companion category":
         return slots | _noun(edit.value, False)
     return (
-        slots | _value(COMPANION_KINDS[edit.kind], edit.value, words, False) if edit.kind in COMPANION_KINDS else slots
+        slots | _value(COMPANION_KINDS[edit.kind], edit.value, dice, words, False)
+        if edit.kind in COMPANION_KINDS
+        else slots
     )
 
 
-def _value(attribute: str, value: str, words: EditWords, many: bool) -> dict[str, str]:
+def _value(attribute: str, value: str, dice: Dice, words: EditWords, many: bool) -> dict[str, str]:
     """{v} and {av} of a plain value, with {noun} of a pattern and {finish} of a finish."""
     said = words.values[attribute][value]
     slots = {"v": said, "av": said if many else with_article(said)}
     if attribute == "pattern":
-        slots["noun"] = words.nouns[value]
+        slots["noun"] = dice.pick(words.nouns[value])
     elif attribute == "finish":
-        slots["finish"] = words.finishes[value]
+        slots["finish"] = dice.pick(words.finishes[value])
     return slots
 
 
@@ -131,12 +134,12 @@ def _noun(category: str, many: bool) -> dict[str, str]:
     return {"v": noun, "av": noun if many else with_article(noun)}
 
 
-def _refusal(edit: Edit, words: EditWords, many: bool) -> dict[str, str]:
+def _refusal(edit: Edit, dice: Dice, words: EditWords, many: bool) -> dict[str, str]:
     """The slots of a negation: {not_v}, {any_but}, {attribute}."""
     name = edit.about
     attribute = words.attributes[name]
     if edit.attribute == "surface":
-        on = words.surfaces[edit.value]
+        on = dice.pick(words.surfaces[edit.value])
         return {"not_v": f"not {on}", "any_but": f"anywhere but {on}", "attribute": attribute}
     if edit.attribute == "category":
         noun = _noun(edit.value, many)["av"]

@@ -15,6 +15,7 @@ import torch
 
 from training.batch import Composition, TrainBatch
 from training.catalogue import edit_text, edits, shortcut, text, typed
+from training.catalogue.fillers import with_fillers
 from training.catalogue.free import MAIN_FACTS
 from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
 from training.catalogue.splits import in_distribution
@@ -499,7 +500,9 @@ def _ways_of_edit(edit: edits.Edit, reference: Scene) -> list[np.ndarray]:
 
 
 def _as_typed(draft: Draft, words: str) -> str:
-    """The words, with typing errors where the recipe has them."""
+    """The words, with fillers around them and typing errors in them where the recipe has these."""
+    if draft.config.fillers:
+        words = with_fillers(words, draft.rng, draft.config.fillers)
     return typing_noise(words, draft.rng, draft.config.noise) if draft.config.noise else words
 
 
