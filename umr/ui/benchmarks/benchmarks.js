@@ -1,4 +1,4 @@
-// Benchmarks: the queries behind a number open below its row; on a small screen only the first table begins open.
+// Benchmarks: the queries behind a number open below its row; on a small screen only the first table of all begins open.
 Object.assign(window.umr, {
   tables(element) {
     const narrow = matchMedia('(max-width: 640px)');
@@ -7,7 +7,7 @@ Object.assign(window.umr, {
       const tables = element.querySelectorAll('details.u-table');
       if (!tables.length) return;
       element.dataset.folded = 'yes';
-      tables.forEach((table, place) => { table.open = place === 0; });
+      tables.forEach((table, place) => { table.open = place === 0 && element.id === 'benchmarks'; });
     };
     new MutationObserver(fold).observe(element, { childList: true, subtree: true });
     element.addEventListener('click', (event) => {
