@@ -86,7 +86,7 @@ def unified() -> TrainConfig:
 
 def longer() -> TrainConfig:
     """`unified` again, at over half of its rate, for scenes that it has not seen; from an encoder of `unified`."""
-    return replace(unified(), steps=3600, muon_rate=6e-3, learning_rate=6e-4, temperature=0.03, seed=1)
+    return replace(unified(), steps=3200, muon_rate=6e-3, learning_rate=6e-4, temperature=0.03, seed=1)
 
 
 def refine() -> TrainConfig:

@@ -91,7 +91,7 @@ def test_the_address_reopens_the_measure_and_the_pair(tab: Page):
 
 
 def test_the_difference_of_the_papers_pair_is_shown(tab: Page):
-    tab.wait_for_selector("#bench-pair table:not(.u-facts-table)")
+    tab.wait_for_selector("#bench-pair table:not(.u-facts-table)", state="attached")  # a phone has it folded
     expect(tab.locator("#bench-pair h2")).to_have_text("mca against contrastive")
     assert tab.locator("#bench-pair svg").count() >= 10
 
