@@ -7,7 +7,7 @@ Object.assign(window.umr, {
       const tables = element.querySelectorAll('details.u-table');
       if (!tables.length) return;
       element.dataset.folded = 'yes';
-      tables.forEach((table, place) => { table.open = place === 0 && element.id === 'benchmarks'; });
+      tables.forEach((table, place) => { table.open = place === 0 && !!element.closest('#benchmarks'); });
     };
     new MutationObserver(fold).observe(element, { childList: true, subtree: true });
     element.addEventListener('click', (event) => {
