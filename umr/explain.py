@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from umr import query_arithmetic
 from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Searcher, decode
@@ -75,7 +74,7 @@ def explain(
             _rank(
                 searcher,
                 query,
-                query_arithmetic.encode(searcher.encoder, replace(query, query_id="tuned"), moved),
+                searcher.encode(replace(query, query_id="tuned"), moved),
                 excluded,
             )
             | run
@@ -102,7 +101,7 @@ def place_of(
     """
     read = query if isinstance(query, DecodedQuery) else decode(query)
     asked, excluded = read.query, searcher.excluded(read)
-    made = query_arithmetic.encode(searcher.encoder, asked, moved)
+    made = searcher.encode(asked, moved)
     return _hit(_rank(searcher, asked, made, excluded)[asked.query_id], candidate_id)
 
 

@@ -118,6 +118,15 @@ class FactTable:
         row = self._row.get(candidate_id)
         return {} if row is None else self._facts[row]
 
+    def choices(self, name: str) -> list[str]:
+        """The words that the main objects' facts of this name have, in the order of the alphabet."""
+        return sorted(value for value in self._values.get(("main", name), {}) if isinstance(value, str))
+
+    def having(self, facts: Facts) -> frozenset[str]:
+        """Ids of the candidates whose main object has all these facts."""
+        fits = self._has("main", facts)
+        return frozenset(one for one, row in self._row.items() if fits[row])
+
     def any_fits(self, wanted: Wanted, target: str, excluded: Group[str] = ()) -> bool:
         """Whether a candidate has all that is wanted.
 

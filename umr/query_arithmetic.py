@@ -27,6 +27,7 @@ class QueryArithmetic:
     Attributes:
         balance: from -1 (the picture alone) over 0 (the encoder's own composition) to 1 (the text alone).
         less_of: words to move away from.
+        less_like: ids of results to move away from, by their stored vectors.
         cut: results below cut x the best score are left out, 0 to 1.
 
     Raises:
@@ -37,6 +38,7 @@ class QueryArithmetic:
     balance: float = 0.0
     less_of: str = ""
     cut: float = 0.0
+    less_like: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, low in (("balance", -1), ("cut", 0)):
@@ -49,7 +51,7 @@ class QueryArithmetic:
 
     def moves_query(self, query: Query) -> bool:
         """Whether this query's vector is changed: a balance needs both its parts."""
-        return bool(self.less_of or (self.balance and _has_both(query.content)))
+        return bool(self.less_of or self.less_like or (self.balance and _has_both(query.content)))
 
 
 UNMOVED = QueryArithmetic()
@@ -78,20 +80,38 @@ def steer(
     return (total / length if length > 1e-6 else composed).astype(np.float32)
 
 
-def encode(encoder: Encoder, query: Query, moved: QueryArithmetic) -> Embeddings:
-    """The one row of a decoded query, moved as asked; a balance without its two parts is left out."""
+def encode(encoder: Encoder, query: Query, moved: QueryArithmetic, unwanted: np.ndarray | None = None) -> Embeddings:
+    """The one row of a decoded query, moved as asked; a balance without its two parts is left out.
+
+    Args:
+        encoder: what encodes it.
+        query: as it was read.
+        moved: what is asked of it.
+        unwanted: (M, D) unit vectors of the results to move away from, as the index holds them.
+    """
     parts = {"composed": query.content}
     balance = moved.balance if _has_both(query.content) else 0.0
     if balance:
         parts |= {"picture": Content(image=query.content.image), "text": Content(text=query.content.text)}
     if moved.less_of:
         parts["less"] = Content(text=moved.less_of)
-    if len(parts) == 1:
+    if len(parts) == 1 and unwanted is None:
         return encoder.encode_queries([query])
     made = encoder.encode_queries(replace(query, query_id=name, content=content) for name, content in parts.items())
     vector = dict(zip(made.ids, made.vectors, strict=True))
-    sum_D = steer(vector["composed"], vector.get("picture"), vector.get("text"), vector.get("less"), balance)
+    less = _away(vector.get("less"), unwanted)
+    sum_D = steer(vector["composed"], vector.get("picture"), vector.get("text"), less, balance)
     return replace(made, ids=(query.query_id,), vectors=sum_D[None])
+
+
+def _away(words: np.ndarray | None, unwanted: np.ndarray | None) -> np.ndarray | None:
+    """n: the mean of what there should be less of, the words' vector (D,) and those of results (M, D), of length 1."""
+    rows = [*([] if words is None else [words]), *([] if unwanted is None else unwanted)]
+    if not rows:
+        return None
+    mean = np.mean(rows, axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > 1e-6 else None
 
 
 def notices(query: Query, moved: QueryArithmetic) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
-from umr.types import Content, Encoder, Match, Query, Result
+from umr.types import Content, Embeddings, Encoder, Match, Query, Result
 from umr.verdict import WEAK_FIRST, Verdicts, find_verdicts
 
 MAX_K = 1000
@@ -132,7 +132,7 @@ class Searcher:
         start = time.perf_counter() - read.ms / 1000
         asked, excluded = read.query, self.excluded(read)
         decoded = time.perf_counter()
-        embeddings = query_arithmetic.encode(self.encoder, asked, moved)
+        embeddings = self.encode(asked, moved)
         notices = (*self.encoder.notices(asked), *query_arithmetic.notices(asked, moved))
         encoded = time.perf_counter()
         run = self.index.search(embeddings, k, self.collection.pool(asked.target_modality), {asked.query_id: excluded})
@@ -144,6 +144,18 @@ class Searcher:
         end = time.perf_counter()
         steps = {"decode": decoded - start, "encode": encoded - decoded, "search": end - encoded, "total": end - start}
         return Outcome(results=results, notices=notices, ms={step: 1000 * seconds for step, seconds in steps.items()})
+
+    def encode(self, query: Query, moved: QueryArithmetic = UNMOVED) -> Embeddings:
+        """The one row of a decoded query, moved as asked.
+
+        Raises:
+            ConfigError: it is to move away from what is not in this collection.
+        """
+        if not moved.less_like:
+            return query_arithmetic.encode(self.encoder, query, moved)
+        if absent := [one for one in moved.less_like if one not in self.collection]:
+            raise ConfigError(f"{absent[0]!r} is not in this collection, so nothing can be less like it")
+        return query_arithmetic.encode(self.encoder, query, moved, self.index.vectors(moved.less_like))
 
     @cached_property
     def facts(self) -> FactTable:

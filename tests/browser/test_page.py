@@ -94,15 +94,16 @@ def test_a_picture_can_be_chosen_from_the_catalogue(page: Page):
     expect(page.locator(".u-pick").first).to_be_hidden()
 
 
-def test_an_empty_query_and_a_broken_picture_are_explained_in_words(page: Page, tmp_path):
+def test_an_empty_search_asks_for_words_and_a_broken_picture_is_refused_at_once(page: Page, tmp_path):
     page.locator("#q-go").click()
-    expect(page.get_by_role("alert")).to_contain_text("Give a picture, a text, or both")
+    expect(page.get_by_role("alert")).to_contain_text("Say what you look for")
+    expect(page.locator("#q-text textarea")).to_be_focused()
+    expect(page.locator("#results")).not_to_contain_text("did not work")
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n but nothing more")
     page.set_input_files("#q-image input[type=file]", broken)
-    expect(page.locator("#q-image img")).to_be_attached()
-    page.locator("#q-go").click()
-    expect(page.get_by_role("alert")).to_contain_text("broken.png")
+    expect(page.locator("#q-refused")).to_contain_text("broken.png")
+    expect(page.locator("#q-image button.upload-container")).to_be_visible()
     expect(page.locator(".toast-body")).to_have_count(0)
 
 
@@ -118,9 +119,9 @@ def test_every_tab_is_in_view(page: Page):
 
 def test_a_cards_actions_stand_in_the_card_beside_each_other(page: Page, known: Known):
     ask(page, known)
-    words, more, outer = page.locator("#results .u-card").first.evaluate("""card => ['[data-words]', '[data-details]',
+    like, more, outer = page.locator("#results .u-card").first.evaluate("""card => ['[data-pick]', '.u-menu summary',
         '.u-body'].map((part) => card.querySelector(part).getBoundingClientRect().toJSON())""")
-    assert words["top"] == more["top"] and words["right"] < more["left"] and more["right"] <= outer["right"]
+    assert like["top"] == more["top"] and like["right"] < more["left"] and more["right"] <= outer["right"]
 
 
 def test_no_request_leaves_the_machine(browser: Browser, served: Served, known: Known):

@@ -106,11 +106,13 @@ def test_details_take_the_focus_and_give_it_back_where_things_move_too(browser: 
 def test_details_tell_of_the_search_on_show_though_another_reference_was_chosen(page: Page):
     start(page)
     words = page.locator("#q-text textarea").input_value().split()
-    page.locator("#results [data-pick]").nth(1).click()
-    expect(page.locator("[data-turn]")).to_have_count(2)
+    before = page.locator("#q-image img").get_attribute("src")
+    page.locator("#browse > button").click()
+    page.locator(".u-pick").nth(1).click()
+    expect(page.locator("#q-image img")).not_to_have_attribute("src", before)
     page.locator("#results [data-details]").nth(2).click()
     reasons = page.locator("#details-reasons")
-    expect(reasons).to_contain_text("Which words carry it")  # those of the example; the new turn has none
+    expect(reasons).to_contain_text("Which words carry it")  # those of the example
     for word in words:
         expect(reasons).to_contain_text(word)
 
@@ -130,6 +132,7 @@ def test_the_drawer_is_closed_tells_its_formula_and_moves_the_ranking(page: Page
 def test_a_results_words_come_into_the_bar(page: Page):
     start(page)
     before = page.locator("#q-text textarea").input_value()
+    page.locator("#results .u-menu summary").first.click()
     page.locator("#results [data-words]").first.click()
     expect(page.locator("#q-text textarea")).not_to_have_value(before)
     assert page.locator("#q-text textarea").input_value().startswith(before)

@@ -18,6 +18,7 @@ from umr.collection import Collection
 from umr.disk import atomic_write
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError, UMRError
+from umr.facts import FactTable
 from umr.formats import write_jsonl
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
@@ -46,6 +47,10 @@ class ScriptedSearcher:
     asked: list[Query] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     encoder: FakeEncoder = field(default_factory=lambda: FakeEncoder(dim=8))
+
+    @property
+    def facts(self) -> FactTable:
+        return FactTable(self.collection)
 
     def search(self, asked: Query | DecodedQuery, k: int, steering: object = None) -> Outcome:
         query = asked.query if isinstance(asked, DecodedQuery) else asked
@@ -119,8 +124,8 @@ def test_a_path_with_special_characters_makes_a_whole_address(searchers):
 
 
 def test_a_long_passage_can_be_unfolded_and_a_short_text_cannot(searchers):
-    assert "<details" in page_of(searchers, search_in="passages")
-    assert "<details" not in page_of(searchers, search_in="entries")
+    assert '<details class="u-text"' in page_of(searchers, search_in="passages")
+    assert '<details class="u-text"' not in page_of(searchers, search_in="entries")
 
 
 def test_only_candidates_with_a_picture_can_become_the_reference(searchers):

@@ -120,7 +120,8 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
         )
     )
     assert opened.search.asks
-    assert opened.values["search"][1:] == ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "other", 5)
+    values = ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "", "other", 5, ())
+    assert opened.values["search"][1:] == values
 
 
 def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):

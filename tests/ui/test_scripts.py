@@ -7,7 +7,7 @@ import re
 from umr.ui.layout.link import head_script
 from umr.ui.parts import scripts
 
-CALL = re.compile(r"\bumr\.(?:address\.)?(\w+)\(")
+CALL = re.compile(r"\bumr\.(?:address\.|own\.)?(\w+)\(")
 
 
 def calls() -> list[str]:
@@ -18,7 +18,7 @@ def calls() -> list[str]:
 
 def test_every_call_is_of_a_function_that_the_script_has():
     source = scripts.together("js")
-    defined = set(re.findall(r"^ +(\w+)\([\w, ]*\) \{", source, re.M))
+    defined = set(re.findall(r"^ +(?:async )?(\w+)\([\w, =]*\) \{", source, re.M))
     called = {name for call in calls() for name in CALL.findall(call)}
     assert len(called) > 10 and called <= defined, called - defined
 

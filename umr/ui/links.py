@@ -25,6 +25,7 @@ from umr.ui.searchers import Searchers
 
 SPACE = "SPACE_ID"  # owner/name, which Hugging Face sets in the environment of a Space
 OWN = "own"  # what stands for a visitor's own picture, which stays where it is
+KEPT = "kept"  # the same, of an address that its owner's own browser opens again, and brings the picture
 MAX_ADDRESS = 8_000  # characters; what servers and messengers carry
 SHOWN_VALUE, SHOWN_REASON = 60, 300  # characters of a wrong value, and of a refusal, that a notice repeats
 #: A picture of the benchmark's queries, by the name of its file: they are not part of the collection itself.
@@ -172,6 +173,8 @@ def read_picture(searchers: Searchers, given: Given, part: str, model: str) -> t
             return _picture(searchers.get(model), reference), True
     except UMRError as error:
         given.notices.append(f"{reason_of(error)}.")
+        return None, False
+    if given.values.get(f"{part}picture") == KEPT:
         return None, False
     if given.values.get(f"{part}picture") is not None:
         given.notices.append(

@@ -1,5 +1,6 @@
 // What runs in the visitor's browser: listeners of the page's own HTML, and small steps after an event, as functions of
 // `umr`. It stands in the page's head; umr/ui/parts/scripts.py says what calls what. No state but the address.
+// The Search tab's own part is umr/ui/search/search.js.
 
 window.umr = {
   // ---- Listeners of a gr.HTML: its `element`, and its `trigger`, which begins an event of the component.
@@ -11,6 +12,8 @@ window.umr = {
     element.addEventListener('click', (event) => {
       const button = event.target.closest('button');
       const name = Object.keys(events).find((key) => button?.dataset[key] !== undefined);
+      if (name === 'details') umr.sheet.wanted = button.dataset[name];
+      if (name === 'more') umr.before = element.querySelectorAll('[data-details]').length;
       if (name) trigger(events[name], { id: button.dataset[name] });
     });
   },
@@ -55,15 +58,22 @@ window.umr = {
 
   // The details are a panel beside the results: Escape or its button closes it and gives the focus back.
   panel(element) {
-    const close = () => {
-      if (!document.body.classList.contains('u-details-open')) return;
-      document.body.classList.remove('u-details-open');
-      const id = document.querySelector('#details')?.dataset.for;
-      const cards = [...document.querySelectorAll('#results [data-details]')];
-      cards.find((button) => button.dataset.details === id)?.focus({ preventScroll: true });
-    };
+    const close = () => { if (umr.closePanel()) umr.sheet.closed(); };
     element.addEventListener('click', (event) => { if (event.target.closest('[data-close], [data-pick]')) close(); });
     document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
+  },
+
+  // Closes it; whether it was open.
+  closePanel() {
+    umr.sheet.wanted = null;
+    if (!document.body.classList.contains('u-details-open')) return false;
+    document.body.classList.remove('u-details-open');
+    const id = document.querySelector('#details')?.dataset.for;
+    const cards = [...document.querySelectorAll('#results [data-details]')];
+    const card = cards.find((button) => button.dataset.details === id);
+    card?.focus({ preventScroll: true });
+    card?.scrollIntoView({ block: 'nearest', behavior: umr.scrolling() });
+    return true;
   },
 
   // The notices' button puts them away.
@@ -155,24 +165,30 @@ window.umr = {
 
   // ---- Steps after an event. None gives anything back: what it gave would be written into fields.
 
-  // Shows the panel for the chosen result.
+  // Shows the panel for the chosen result, unless it was closed before the result came.
   openPanel(id) {
+    if (umr.sheet.wanted !== id) return;
     const panel = document.querySelector('#details');
     panel.dataset.for = id;
     panel.setAttribute('role', 'region');
     panel.setAttribute('aria-label', 'Details of a result');
     document.body.classList.add('u-details-open');
     panel.scrollTop = 0;
-    requestAnimationFrame(() => panel.querySelector('[data-close]')?.focus({ preventScroll: true }));
+    umr.sheet.shown(panel);
   },
 
-  // After a search: the page's address tells what is shown, and the results' beginning comes into view where it is not.
+  // After a search: the page's address tells what is shown. Where the results' beginning is far below, what belongs to the
+  // search (suggestions, turns, the link) comes to stand right under the bar.
   toResults(address) {
-    umr.address.tell('search', address);
-    const results = document.querySelector('#results'), bar = document.querySelector('#q-bar');
-    const top = results.getBoundingClientRect().top, kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);
-    if (top > innerHeight * 0.55 || top < 0)
-      window.scrollBy({ top: top - kept - 20, behavior: umr.scrolling() });
+    umr.travel.arrived(address);
+    const place = () => {
+      const bar = document.querySelector('#q-bar'), top = document.querySelector('#results').getBoundingClientRect().top;
+      const kept = bar.offsetHeight - umr.hidden(bar) + parseFloat(getComputedStyle(bar).top);
+      const first = document.querySelector('#suggestions').getBoundingClientRect().top;
+      if (top > innerHeight * 0.75 || top < 0)
+        window.scrollBy({ top: first - kept - 12, behavior: umr.scrolling() });
+    };
+    requestAnimationFrame(() => requestAnimationFrame(place));  // what makes room for results has gone by then
   },
 
   // After a reference was chosen: back to the query bar, ready to type what should change.
@@ -210,14 +226,19 @@ window.umr = {
     opened: location.search,
     given: false,
     keys: {},
-    put(next) { history.replaceState(null, '', location.pathname + (next.size ? '?' + next : '') + location.hash); },
-    // What a tab shows.
-    tell(tab, address) {
+    put(next, step) {
+      const address = location.pathname + (next.size ? '?' + next : '') + location.hash;
+      if (step) history.pushState(null, '', address); else history.replaceState(history.state, '', address);
+      if (parent !== window)  // a Space is shown in a frame, and its own address follows what it is told
+        parent.postMessage({ queryString: String(next), hash: location.hash }, 'https://huggingface.co');
+    },
+    // What a tab shows. step: as one more step of the browser's history.
+    tell(tab, address, step = false) {
       if (!address) return;
       const next = new URLSearchParams(address);
       for (const [key, value] of new URLSearchParams(location.search))
         if (!this.keys[tab].includes(key) && !next.has(key)) next.append(key, value);
-      this.put(next);
+      this.put(next, step);
     },
     // Which tab is on show.
     tab(name) {
@@ -230,6 +251,8 @@ window.umr = {
     give(tab) {
       this.given = true;
       this.tab(tab || 'search');
+      umr.travel.opened();
+      umr.own.restore();
     },
   },
 };

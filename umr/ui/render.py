@@ -43,7 +43,7 @@ def media_url(path: str | Path) -> str:
     return "/gradio_api/file=" + quote(str(path))
 
 
-def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions: bool = False) -> str:
+def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
     """A search's answer: heading, timing line, notices, ranked cards.
 
     Args:
@@ -51,7 +51,6 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions:
         search_in: a key of SEARCH_IN.
         encoder: its name.
         dtype: the precision that is named.
-        actions: whether a card offers its words and its details too, for a page that answers to them.
     """
     count, (one, many) = len(outcome.results), nouns(search_in)
     steps = [
@@ -64,14 +63,14 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str, actions:
     if not count:
         return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
     layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
-    cards = "".join(card(result, actions) for result in outcome.results)
+    cards = "".join(card(result) for result in outcome.results)
     return (
         f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
         f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>'
     )
 
 
-def card(result: Result, actions: bool = False) -> str:
+def card(result: Result) -> str:
     """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
     candidate, hit = result.candidate, result.hit
     kind = candidate.content.modality
@@ -82,19 +81,18 @@ def card(result: Result, actions: bool = False) -> str:
         if candidate.content.image is None
         else (
             f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
-            f'title="Search on from this picture">Use as reference<span class="u-hidden">: {escape(name_of(candidate))}'
+            f'title="Search with this picture">More like this<span class="u-hidden">: {escape(name_of(candidate))}'
             "</span></button>"
         )
     )
-    more = _more(candidate) if actions else ""
     return (
-        f'<li class="u-card u-card-{_css(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
+        f'<li class="u-card u-card-{css_of(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
         f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
         f'<span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>'
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
         f'<div class="u-worth"><div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
         f"{verdict(result.match)}</div>"
-        f"{title}{_words(candidate)}{_row(use + more)}</div></li>"
+        f'{title}{words_of(candidate)}<div class="u-actions">{use}{_more(candidate)}</div></div></li>'
     )
 
 
@@ -126,10 +124,6 @@ def _more(candidate: Candidate) -> str:
     )
 
 
-def _row(buttons: str) -> str:
-    return f'<div class="u-actions">{buttons}</div>' if buttons else ""
-
-
 def browse(candidates: Sequence[Candidate], total: int) -> str:
     """Catalogue pictures as buttons; pressing one makes it the query's picture."""
     tiles = "".join(
@@ -144,8 +138,8 @@ def browse(candidates: Sequence[Candidate], total: int) -> str:
         else ('<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
     )
     return (
-        f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one as the '
-        f'reference.</p><ul class="u-tiles">{tiles}</ul>{more}</div>'
+        f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one to '
+        f'search with.</p><ul class="u-tiles">{tiles}</ul>{more}</div>'
     )
 
 
@@ -252,7 +246,8 @@ def image(source: str | Path, alt: str) -> str:
     )
 
 
-def _words(candidate: Candidate) -> str:
+def words_of(candidate: Candidate) -> str:
+    """A candidate's text; a long one can be unfolded. "" for none."""
     text = candidate.content.text
     if not text:
         return ""
@@ -270,7 +265,8 @@ def name_of(candidate: Candidate) -> str:
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
 
 
-def _css(kind: str) -> str:
+def css_of(kind: str) -> str:
+    """The end of the style names of a modality."""
     return {"image,text": "entry", "text": "passage"}.get(kind, kind)
 
 

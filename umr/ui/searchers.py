@@ -112,6 +112,10 @@ class Searchers:
         with _without_places(name, self.folders[name]):
             return IndexManifest.read(self.folders[name])
 
+    def opened(self, name: str) -> Searcher | None:
+        """The searcher of this encoder where it is open already."""
+        return self._opened.get(name)
+
     def verdicts(self, name: str) -> Verdicts | None:
         """What this encoder's scores are worth, without opening it; None where nothing was calibrated.
 

@@ -22,7 +22,7 @@ from umr.ui.compare.comparison import compare
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.handlers import Question, make_query
 from umr.ui.search import actions as search
-from umr.ui.search import details, suggest
+from umr.ui.search import cards, details, suggest
 from umr.ui.search import html as search_html
 from umr.ui.search.history import MAX_TURNS, Answered, Turn, back_to, follow, refine
 from umr.ui.searchers import Searchers
@@ -227,7 +227,7 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
         searchers, trail, make_query(Path(path), "in blue", "images"), 5, "unified", QueryArithmetic()
     )
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
-    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, trail[:1])
+    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, "", trail[:1])
 
 
 def test_a_turn_keeps_what_the_drawer_said_and_returns_to_it(searchers, uploads):
@@ -257,7 +257,7 @@ def test_markup_in_turns_suggestions_and_details_is_shown_as_text(searchers):
         search_html.trail(turns),
         search_html.suggestions([MARKUP], made),
         details.details_html.facts(made),
-        render.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made), actions=True),
+        cards.card(Result(hit=Hit(MARKUP, 0.5, 1), candidate=made)),
         details.facts(searchers, Answered(Turn(), MARKUP), MARKUP),
     )
     for page in pages:
@@ -378,10 +378,15 @@ def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that
     image, text, search_in, *drawer, page, answered, _, trail, address = search.open_example(
         searchers, examples, "0", "unified", 24
     )
-    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [0, "", 0]
-    assert "stored result" in page and "ms" in live[6] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
+    assert (image, text, search_in) == (str(benchmark / "files/queries/1.bmp"), "red", "all") and drawer == [
+        0,
+        "",
+        0,
+        "",
+    ]
+    assert "saved" in page and "ms" in live[7] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
-    assert live[7] == answered == Answered(trail[-1], "unified") and live[9] == trail and live[10] == address
+    assert live[8] == answered == Answered(trail[-1], "unified") and live[10] == trail and live[11] == address
 
 
 def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher, benchmark):
@@ -389,8 +394,8 @@ def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher,
     searchers = Searchers({"unified": folder}, "unified", opener=no_model)
     results = tuple(searcher.search(search.handlers.make_query(None, "red", "all"), 3).results)
     example = Example(text="red", search_in="all", results=results, made_by=searcher.encoder.fingerprint)
-    page = search.open_example(searchers, [example], "0", "unified", 3)[6]
-    assert page.count("u-match-strong") == 3 and "stored result" in page
+    page = search.open_example(searchers, [example], "0", "unified", 3)[7]
+    assert page.count("u-match-strong") == 3 and "saved" in page
 
 
 def test_an_example_shows_its_first_results_on_its_card(searcher):

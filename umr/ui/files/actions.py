@@ -65,9 +65,7 @@ def search(own_files: VisitorCollections, session: str | None, question: handler
     def found() -> str:
         collection = own_files.get(session)
         outcome = handlers.answer(collection, question, "")
-        return render.results(
-            outcome, question.search_in, collection.own.searcher.encoder.name, "your files", actions=True
-        )
+        return render.results(outcome, question.search_in, collection.own.searcher.encoder.name, "your files")
 
     return edge.answered_html("a search of a visitor's files", found)
 

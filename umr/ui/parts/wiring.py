@@ -78,16 +78,20 @@ class Built:
     carry: gr.Button | None = None
 
 
-def pressed(event: gr.EventData) -> str:
+def pressed(event: gr.EventData, most: int = MAX_PRESSED) -> str:
     """What the browser says was pressed: any short text, whose meaning the handlers check.
 
     Nothing else passes, so that no answer can hold what Gradio would take for a change of a component.
+
+    Args:
+        event: as it came.
+        most: characters.
 
     Raises:
         gr.Error: it is none.
     """
     value = event._data.get("id") if isinstance(event._data, dict) else None
-    if isinstance(value, str) and len(value) <= MAX_PRESSED and not SURROGATE.search(value):  # which JSON cannot say
+    if isinstance(value, str) and len(value) <= most and not SURROGATE.search(value):  # which JSON cannot say
         return value
     raise gr.Error("What was pressed is not of this page. Reload it, and try again.", print_exception=False)
 

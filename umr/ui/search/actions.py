@@ -6,29 +6,35 @@ Plain functions, no Gradio, no HTML.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.media import content_hash
+from umr.media import content_hash, open_image
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, decode
 from umr.types import SEARCH_IN, Query
-from umr.ui import edge, handlers, links, render
+from umr.ui import edge, handlers, links
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
 from umr.ui.kinds import picture_file, searched
+from umr.ui.search import cards, narrow, suggest
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
-from umr.ui.search import suggest
 from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
+from umr.ui.search.narrow import EVERYTHING, Narrowing
 from umr.ui.searchers import PRECISION, Searchers
 
 SHOWN = 24  # results on the page, where nothing else is asked for
+MAX_VISITED = 40  # searches with a picture of the visitor's own that Back finds again
+SAVED = "saved"  # what is said in the place of a precision where no model was asked
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 #: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
 #: page's address ("" leaves it as it is).
 Shown = tuple[str, Answered | None, str, Trail, str]
+NOTHING: Shown = ("", None, "", (), "")  # before the first search
 
 
 def find(
@@ -41,23 +47,34 @@ def find(
         trail: the turns so far.
         question: what was asked, unread.
         encoder: its name.
-        tuning: what the drawer says: balance, less of, cut.
+        tuning: what the drawer says: balance, less of, cut; and what is left out of the results.
     """
 
     def found() -> Shown:
-        balance, less_of, cut = tuning
-        moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut)
-        return _find(searchers, trail, *question.read(), encoder, moved)
+        balance, less_of, cut, *left_out = tuning
+        narrowed = narrow.read(*left_out) if left_out else EVERYTHING
+        moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut, less_like=narrowed.unwanted)
+        return _find(searchers, trail, *question.read(), encoder, moved, narrowed)
 
     return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
 
-def _find(searchers: Searchers, trail: Trail, query: Query, k: int, encoder: Any, moved: QueryArithmetic) -> Shown:
-    searcher, asked = searchers.get(encoder), decode(query)
+def _find(
+    searchers: Searchers,
+    trail: Trail,
+    query: Query,
+    k: int,
+    encoder: Any,
+    moved: QueryArithmetic,
+    narrowed: Narrowing = EVERYTHING,
+) -> Shown:
+    searcher = searchers.get(encoder)
+    asked = decode(replace(query, exclude=narrowed.excluded(searcher)))
     outcome = searchers.told(encoder, searcher.search(asked, k, moved), asked)
-    turn = _turn(searcher, picture_file(query.content), asked, moved)
-    address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k)
-    return _shown(outcome, follow(trail, turn), encoder, address, PRECISION)
+    turn = replace(_turn(searcher, picture_file(query.content), asked, moved), narrowed=str(narrowed))
+    longer = follow(trail, turn)
+    address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k, longer[:-1])
+    return _shown(outcome, longer, _asked_of(searchers, turn, encoder, PRECISION), address)
 
 
 def open_example(
@@ -76,7 +93,7 @@ def open_example(
     else:
         query = handlers.make_query(example.image, example.text, example.search_in)
         shown = _find(searchers, (), query, handlers.read_count(k), encoder, UNMOVED)
-    return *_asked(example.image, example.text, example.search_in, UNMOVED), *shown
+    return *_asked(Turn(picture=example.image, text=example.text, search_in=example.search_in)), *shown
 
 
 def choose_example(examples: Sequence[Example], number: Any) -> Example:
@@ -96,7 +113,12 @@ def use_result(searchers: Searchers, trail: Trail, encoder: Any, candidate_id: A
     path = Path(handlers.choose_picture(searchers, encoder, candidate_id))
     last = trail[-1] if trail else Turn()
     turn = Turn(
-        picture=path, key=content_hash(path), reference=candidate_id, search_in=last.search_in, steering=last.steering
+        picture=path,
+        key=content_hash(path),
+        reference=candidate_id,
+        search_in=last.search_in,
+        steering=last.steering,
+        narrowed=last.narrowed,
     )
     longer = refine(trail, turn)
     return str(path), "", search_html.trail(longer), longer
@@ -106,13 +128,56 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     """What an earlier turn asked, and the trail up to it. Raises UMRError.
 
     Returns:
-        Picture, text, searched kind, drawer settings (balance, less of, cut), trail.
+        Picture, text, searched kind, drawer settings (balance, less of, cut), what is left out, trail.
     """
     shorter = back_to(trail, number)
     turn = shorter[-1]
-    if turn.picture is not None and not turn.picture.is_file():
+    if turn.key and (turn.picture is None or not turn.picture.is_file()):
         raise MediaError("the picture of this turn is gone from the server; upload it again")
-    return *_asked(turn.picture, turn.text, turn.search_in, turn.steering), shorter
+    return *_asked(turn), shorter
+
+
+def more(count: Any) -> int:
+    """How many results are asked for when more are wanted. Raises ConfigError."""
+    return min(handlers.read_count(count) + SHOWN, handlers.MAX_RESULTS)
+
+
+def leave_out(narrowed: Any, change: Any) -> str:
+    """What is left out of the results, with one thing changed. Raises ConfigError."""
+    return str(narrow.read(narrowed).changed(change))
+
+
+def remember(visited: Any, address: Any, trail: Trail) -> dict[str, Trail]:
+    """What this visitor asked before, by address, with what was just asked.
+
+    Only what has a visitor's own picture is kept: all else an address gives again.
+    """
+    kept = dict(visited or {})
+    if isinstance(address, str) and address and any(turn.key and not turn.reference for turn in trail):
+        kept.pop(_place(address), None)
+        kept[_place(address)] = trail
+    return dict(list(kept.items())[-MAX_VISITED:])
+
+
+def travel(searchers: Searchers, visited: Any, address: Any) -> tuple[Any, ...]:
+    """What a step of the browser's history shows again.
+
+    Returns:
+        Picture, text, searched kind, drawer settings, model, number of results, trail, whether that is to be asked.
+    """
+    filled = fill(searchers, links.Given.of(address))
+    trail = (visited or {}).get(_place(str(address)))
+    if trail is None:
+        return *filled.values, filled.asks
+    *query, _ = return_to(trail, str(len(trail) - 1))
+    return *query, *filled.values[len(query) : -1], trail, True
+
+
+def _place(address: str) -> str:
+    """An address as a key: what it asks, in whatever order it says so; the model and how many are of no account."""
+    own = search_link.KEYS
+    asked = [(key, value) for key, value in parse_qsl(address.lstrip("?")) if key in own and key not in ("model", "k")]
+    return urlencode(sorted(asked))
 
 
 def add_words(searchers: Searchers, encoder: Any, candidate_id: Any, text: Any) -> str:
@@ -129,15 +194,29 @@ def add_words(searchers: Searchers, encoder: Any, candidate_id: Any, text: Any) 
     return f"{before}, {words}" if before else words
 
 
-def take_suggestion(suggestion: Any) -> str:
-    """A suggestion's text, for the query bar.
+def take_suggestion(suggestion: Any, text: Any = "") -> str:
+    """The text of the query bar with a suggestion at its end; what was typed stays.
 
     Raises:
         ConfigError: what is none.
     """
     if not isinstance(suggestion, str) or not 0 < len(suggestion) <= MAX_WORDS_ADDED:
         raise ConfigError("that is no suggestion of this page")
-    return handlers.read_text(suggestion) or ""
+    asked, before = handlers.read_text(suggestion) or "", handlers.read_text(text) or ""
+    if not before or asked in before:
+        return before or asked
+    return f"{before}, {asked}"
+
+
+def refusal(image: Any, uploads: Path) -> str:
+    """What is wrong with a picture that has just come, as HTML; "" where it can be read."""
+    try:
+        picture = handlers.read_picture(image, uploads)
+        if isinstance(picture, Path):
+            open_image(picture)
+    except UMRError as error:
+        return search_html.refused(str(error))
+    return ""
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, encoder: Any) -> str:
@@ -163,14 +242,15 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
 
 
 def fill(searchers: Searchers, given: links.Given) -> links.Filled:
-    """What an address puts into the bar: query and drawer settings (as `return_to`), model, number of results."""
+    """What an address puts into the bar: query and drawer settings (as `return_to`), model, count, turns."""
     link = search_link.read(searchers, given)
-    query = _asked(link.picture, link.text, link.search_in, link.steering)
-    return links.Filled((*query, link.model or searchers.default, link.k or SHOWN), link.asks)
+    query = _asked(link)
+    return links.Filled((*query, link.model or searchers.default, link.k or SHOWN, link.trail), link.asks)
 
 
-def _asked(picture: Path | None, text: str, search_in: str, moved: QueryArithmetic) -> tuple[Any, ...]:
-    return (str(picture) if picture else None), text, search_in, moved.balance, moved.less_of, moved.cut
+def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
+    moved, picture = turn.steering, str(turn.picture) if turn.picture else None
+    return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed
 
 
 def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, moved: QueryArithmetic) -> Turn:
@@ -198,18 +278,32 @@ def _stored(searchers: Searchers, example: Example, encoder: str) -> Shown:
     query, verdicts = handlers.make_query(example.image, example.text, example.search_in), searchers.verdicts(encoder)
     results = list(example.results) if verdicts is None else verdicts.judged(query, example.results)
     outcome = Outcome(results=results, notices=(), ms={})
-    return _shown(
-        outcome,
-        (turn,),
-        encoder,
-        search_link.write(turn, links.collection_of(searchers, encoder), encoder, len(example.results)),
-        "stored result",
+    address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, len(example.results))
+    return _shown(outcome, (turn,), _asked_of(searchers, turn, encoder, SAVED), address)
+
+
+def _shown(outcome: Outcome, trail: Trail, asked: cards.Asked, address: str) -> Shown:
+    page = cards.results(outcome, asked)
+    return page, Answered(trail[-1], asked.encoder), search_html.trail(trail), trail, address
+
+
+def _asked_of(searchers: Searchers, turn: Turn, encoder: str, precision: str) -> cards.Asked:
+    searcher, narrowed = searchers.opened(encoder), narrow.read(turn.narrowed)
+    total, choices = None, {}
+    if searcher is not None:
+        pool = searcher.collection.pool(SEARCH_IN[turn.search_in])
+        every = {one.candidate_id for one in searcher.collection} if pool is None else pool
+        kept = every.difference(narrowed.excluded(searcher))
+        total, choices = len(kept), {name: searcher.facts.choices(name) for name in narrow.FACETS}
+    return cards.Asked(
+        search_in=turn.search_in,
+        encoder=encoder,
+        precision=precision,
+        total=total,
+        most=handlers.MAX_RESULTS,
+        narrowed=narrowed,
+        choices=choices,
     )
-
-
-def _shown(outcome: Outcome, trail: Trail, encoder: str, address: str, precision: str) -> Shown:
-    page = render.results(outcome, trail[-1].search_in, encoder, precision, actions=True)
-    return page, Answered(trail[-1], encoder), search_html.trail(trail), trail, address
 
 
 def _fingerprint(searchers: Searchers, encoder: Any) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from umr.errors import ConfigError, UMRError
 from umr.explain import explain, place_of
-from umr.search import decode
+from umr.search import Searcher, decode
 from umr.types import Query
 from umr.ui import edge, handlers
-from umr.ui.search import details_html
+from umr.ui.search import details_html, narrow
 from umr.ui.search.history import Answered, Turn
 from umr.ui.searchers import Searchers
 
@@ -33,7 +34,8 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
 
     def told(made: Answered) -> str:
         moved = made.turn.steering
-        found = explain(searchers.get(made.model), _query(made.turn), str(candidate_id), moved=moved)
+        searcher = searchers.get(made.model)
+        found = explain(searcher, _query(searcher, made.turn), str(candidate_id), moved=moved)
         return details_html.reasons(found, moved)
 
     return _said(answered, told)
@@ -42,18 +44,27 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
 def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
 
-    def places(made: Answered) -> str:
-        read, moved = decode(_query(made.turn)), made.turn.steering  # once for all models
-        return details_html.ranks(
-            {name: place_of(searchers.get(name), read, str(candidate_id), moved) for name in searchers.names},
-            moved.moves_query(read.query),
-        )
+    def told(made: Answered) -> str:
+        moved, opened = made.turn.steering, {name: searchers.get(name) for name in searchers.names}
+        read = decode(
+            handlers.make_query(made.turn.picture, made.turn.text, made.turn.search_in)
+        )  # once for all models
+        asked = {
+            name: replace(read, query=_narrowed(searcher, made.turn, read.query)) for name, searcher in opened.items()
+        }
+        places = {name: place_of(opened[name], query, str(candidate_id), moved) for name, query in asked.items()}
+        return details_html.ranks(places, moved.moves_query(read.query))
 
-    return _said(answered, places)
+    return _said(answered, told)
 
 
-def _query(turn: Turn) -> Query:
-    return handlers.make_query(turn.picture, turn.text, turn.search_in)
+def _query(searcher: Searcher, turn: Turn) -> Query:
+    return _narrowed(searcher, turn, handlers.make_query(turn.picture, turn.text, turn.search_in))
+
+
+def _narrowed(searcher: Searcher, turn: Turn, query: Query) -> Query:
+    """The query without what the turn leaves out of the searcher's collection."""
+    return replace(query, exclude=narrow.read(turn.narrowed).excluded(searcher))
 
 
 def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:

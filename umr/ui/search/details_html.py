@@ -16,6 +16,13 @@ from umr.ui.search.html import tuning
 VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture alone", "text": "Words alone"}
 WITHOUT = {"text": "Without the picture", "picture": "Without the words"}
 
+#: To the results beside it; the browser knows which these are, and says the place.
+_STEPS = (
+    '<span class="u-steps"><button type="button" class="u-quiet" data-step="-1" aria-label="Previous result">'
+    '&lsaquo;</button><span class="u-place u-muted" aria-live="polite"></span>'
+    '<button type="button" class="u-quiet" data-step="1" aria-label="Next result">&rsaquo;</button></span>'
+)
+
 
 def facts(candidate: Candidate) -> str:
     """Large media, title, text and source of a candidate, with the buttons that go on from it."""
@@ -27,12 +34,11 @@ def facts(candidate: Candidate) -> str:
         ""
         if candidate.content.image is None
         else (
-            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">'
-            "Use as reference</button>"
+            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}">More like this</button>'
         )
     )
     return (
-        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>'
+        f'<div class="u-details-head"><span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>{_STEPS}'
         '<button type="button" '
         f'class="u-quiet" data-close="1" aria-label="Close the details">Close</button></div>'
         f'<div class="u-details-media">{media(candidate)}</div>{title}{text}{use}<dl class="u-source">{rows}</dl>'

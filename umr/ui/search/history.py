@@ -10,6 +10,7 @@ from umr.errors import ConfigError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 
 MAX_TURNS = 12
+LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +19,10 @@ class Turn:
 
     Attributes:
         picture: the file that the page holds, None for words alone.
-        key: its content hash.
+        key: its content hash; LOST for a visitor's own that a link could not carry.
         reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
         steering: what the drawer asked for.
+        narrowed: what was left out of the results, as `umr.ui.search.narrow` reads it.
     """
 
     picture: Path | None = None
@@ -29,6 +31,7 @@ class Turn:
     text: str = ""
     search_in: str = "images"
     steering: QueryArithmetic = UNMOVED
+    narrowed: str = ""
 
 
 Trail = tuple[Turn, ...]

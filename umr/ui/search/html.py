@@ -27,6 +27,12 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
     return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
 
 
+def refused(reason: str) -> str:
+    """Why a picture is not taken, as a sentence below the bar."""
+    said = reason[:1].upper() + reason[1:] if reason.startswith("the ") else reason
+    return f'<p class="u-notice" role="alert">{icon("image")}{escape(said.rstrip("."))}.</p>'
+
+
 def no_suggestions(unlike: bool = False) -> str:
     """What stands in the suggestions' place, so that nothing jumps when they come.
 
@@ -65,9 +71,14 @@ def tuning(moved: QueryArithmetic) -> str:
     parts = (
         f"balance {moved.balance:g}" if moved.balance else "",
         f"less of “{moved.less_of}”" if moved.less_of else "",
+        f"less like {_results(len(moved.less_like))}" if moved.less_like else "",
         f"score cut {moved.cut:g}" if moved.cut else "",
     )
     return ", ".join(part for part in parts if part)
+
+
+def _results(count: int) -> str:
+    return f"{count} result" + ("" if count == 1 else "s")
 
 
 def _step(turn: Turn, number: int, current: bool) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from umr.query_arithmetic import FORMULA
 from umr.ui import handlers, render
 from umr.ui.examples import Example
+from umr.ui.links import MAX_ADDRESS
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.carry import carry_button
@@ -44,6 +46,7 @@ class _Tuning:
     balance: gr.Slider
     less: gr.Textbox
     cut: gr.Slider
+    narrowed: gr.Textbox
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,22 @@ class Bar(_Tuning, _Query):
     @property
     def inputs(self) -> list[Component]:
         """What a search takes."""
-        return [self.image, self.text, self.kind, self.model, self.count, self.balance, self.less, self.cut]
+        return [
+            self.image,
+            self.text,
+            self.kind,
+            self.model,
+            self.count,
+            self.balance,
+            self.less,
+            self.cut,
+            self.narrowed,
+        ]
 
     @property
     def asked(self) -> list[Component]:
         """What an example, an earlier turn or a link fills in."""
-        return [self.image, self.text, self.kind, self.balance, self.less, self.cut]
+        return [self.image, self.text, self.kind, self.balance, self.less, self.cut, self.narrowed]
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,18 @@ class View:
     crumbs: gr.HTML
     trail: gr.State
     address: gr.Textbox
+    facts: gr.HTML
+    visited: gr.State
+
+    def after(self, searched: Dependency, success: bool = False) -> None:
+        """What follows a search: the address tells of it, and what a link could not give again is remembered.
+
+        Args:
+            searched: the search's event.
+            success: only where it was one.
+        """
+        told = (searched.success if success else searched.then)(None, self.address, js=scripts.TO_RESULTS)
+        told.then(search.remember, [self.visited, self.address, self.trail], self.visited, **QUIET)
 
     @property
     def outputs(self) -> list[Component]:
@@ -81,6 +106,7 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     """Fills the tab that is being built, and wires it."""
     searchers, examples = frame.searchers, frame.examples
     query = _bar(searchers)
+    refused = gr.HTML(elem_id="q-refused", js_on_load=None, apply_default_css=False)
     gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
     chips = gr.HTML(
         search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False, js_on_load=scripts.PRESSED
@@ -91,17 +117,28 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
         bar = Bar(**vars(query), **vars(_tuning()))
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     carry = carry_button()
-    results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
+    on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
+    results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=on_cards)
+    gr.HTML(elem_id="recent", apply_default_css=False, js_on_load=scripts.RECENTS)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
-    view = View(results, gr.State(None), crumbs, gr.State(()), gr.Textbox(visible=False, label="address"))
+    with gr.Column(elem_id="details"):
+        on_facts = scripts.PRESSED + scripts.PANEL + scripts.STEPS
+        facts = gr.HTML(elem_id="details-facts", apply_default_css=False, js_on_load=on_facts)
+        reasons = gr.HTML(elem_id="details-reasons", apply_default_css=False, js_on_load=None)
+        ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
+    address = gr.Textbox(visible=False, label="address")
+    view = View(results, gr.State(None), crumbs, gr.State(()), address, facts, gr.State({}))
     _wire_search(searchers, bar, view)
     _wire_pictures(searchers, bar, tiles, drawer, chips)
+    _wire_refusal(bar, refused)
+    _wire_narrowing(searchers, bar, view)
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
-    _details(searchers, bar, view)
+    _wire_details(searchers, view, reasons, ranks)
+    _wire_history(searchers, bar, view)
     run = Run(ask=_finders(searchers)[1], inputs=[view.trail, *bar.inputs], outputs=view.outputs, address=view.address)
     return Built(
-        fields=[*bar.asked, bar.model, bar.count],
+        fields=[*bar.asked, bar.model, bar.count, view.trail],
         run=run,
         pictures=[bar.image],
         query=[bar.image, bar.text, bar.kind],
@@ -138,23 +175,23 @@ def _tuning() -> _Tuning:
             balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
             less = gr.Textbox(label="Less of", placeholder="glass", elem_id="q-less", max_lines=1)
         gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
-    return _Tuning(count, balance, less, cut)
+    return _Tuning(count, balance, less, cut, gr.Textbox("", visible=False, label="left out of the results"))
 
 
 def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     find, again = _finders(searchers)
     inputs = [view.trail, *bar.inputs]
-    gr.on(
-        [bar.go.click, bar.text.submit, bar.less.submit],
-        find,
-        inputs,
-        view.outputs,
-        show_progress_on=view.results,
-        **PRIVATE,
-    ).then(None, view.address, js=scripts.TO_RESULTS)
+    asked = [bar.go.click, bar.text.submit, bar.less.submit]
+    view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
     changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
-    gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST).then(
-        None, view.address, js=scripts.TO_RESULTS
+    view.after(gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
+
+    def more_of(count: Any) -> int:
+        return shown(search.more, count)
+
+    more = view.results.submit(more_of, bar.count, bar.count, **QUIET)
+    more.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
+        None, view.address, js=scripts.MORE_SHOWN
     )
 
 
@@ -165,8 +202,8 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
     def pick(model: Any, event: gr.EventData) -> Any:
         return shown(handlers.choose_picture, searchers, model, pressed(event))
 
-    def take(event: gr.EventData) -> Any:
-        return shown(search.take_suggestion, pressed(event))
+    def take(text: Any, event: gr.EventData) -> Any:
+        return shown(search.take_suggestion, pressed(event), text)
 
     def close() -> Any:
         return gr.Accordion(open=False)
@@ -182,11 +219,32 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
         chips,
         **QUIET,
     )
-    chips.select(take, None, bar.text, **QUIET).success(None, js=scripts.press("#q-go"))
+    chips.select(take, bar.text, bar.text, **QUIET).success(None, js=scripts.press("#q-go"))
+
+
+def _wire_narrowing(searchers: Searchers, bar: Bar, view: View) -> None:
+    """What is left out of the results: other facts than the chosen, and what was said to be wrong."""
+
+    def leave_out(narrowed: Any, event: gr.EventData) -> Any:
+        return shown(search.leave_out, narrowed, pressed(event))
+
+    left = view.results.input(leave_out, bar.narrowed, bar.narrowed, **QUIET)
+    again, inputs = _finders(searchers)[1], [view.trail, *bar.inputs]
+    view.after(left.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+
+
+def _wire_refusal(bar: Bar, refused: gr.HTML) -> None:
+    """A picture that cannot be read is told and taken out again as soon as it has come."""
+
+    def check(image: Any) -> Any:
+        said = search.refusal(image, UPLOADS)
+        return (None, said) if said else (gr.skip(), "")
+
+    bar.image.upload(check, bar.image, [bar.image, refused], **QUIET)
 
 
 def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
-    find, _ = _finders(searchers)
+    find, inputs = _finders(searchers)[0], [view.trail, *bar.inputs]
 
     def use(trail: Any, model: Any, event: gr.EventData) -> Any:
         return shown(search.use_result, searchers, trail, model, pressed(event))
@@ -197,31 +255,43 @@ def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
     def words(model: Any, text: Any, event: gr.EventData) -> Any:
         return shown(search.add_words, searchers, model, pressed(event), text)
 
-    view.results.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
-        None, js=scripts.TO_BAR
-    )
+    for cards in (view.results, view.facts):  # what is chosen is searched with at once
+        used = cards.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET)
+        view.after(used.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
     view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
     returned = view.crumbs.select(back, view.trail, [*bar.asked, view.trail], **QUIET)
-    returned.success(find, [view.trail, *bar.inputs], view.outputs, show_progress_on=view.results, **PRIVATE).then(
-        None, view.address, js=scripts.TO_RESULTS
-    )
+    view.after(returned.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
 
 
 def _wire_examples(searchers: Searchers, examples: Sequence[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
     def example(model: Any, count: Any, event: gr.EventData) -> Any:
         return shown(search.open_example, searchers, examples, pressed(event), model, count)
 
-    cards.select(
-        example, [bar.model, bar.count], [*bar.asked, *view.outputs], show_progress_on=view.results, **PRIVATE
-    ).success(None, view.address, js=scripts.TO_RESULTS)
+    outputs = [*bar.asked, *view.outputs]
+    view.after(
+        cards.select(example, [bar.model, bar.count], outputs, show_progress_on=view.results, **PRIVATE), success=True
+    )
 
 
-def _details(searchers: Searchers, bar: Bar, view: View) -> None:
-    """The panel: the result at once, its reasons and its rank in every model as they come."""
-    with gr.Column(elem_id="details"):
-        facts = gr.HTML(elem_id="details-facts", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PANEL)
-        reasons = gr.HTML(elem_id="details-reasons", apply_default_css=False, js_on_load=None)
-        ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
+def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
+    """Steps of the browser's history: what an address asked is filled in and asked again."""
+    steps = gr.HTML(elem_id="travels", apply_default_css=False, js_on_load=scripts.TRAVELS)
+    ready, again = gr.State(False), _finders(searchers)[1]
+
+    def travel(visited: Any, event: gr.EventData) -> Any:
+        return shown(search.travel, searchers, visited, pressed(event, MAX_ADDRESS))
+
+    def asked(is_ready: Any, *values: Any) -> Any:
+        return again(*values) if is_ready is True else search.NOTHING
+
+    fields = [*bar.asked, bar.model, bar.count, view.trail, ready]
+    filled = steps.select(travel, view.visited, fields, **QUIET)
+    inputs = [ready, view.trail, *bar.inputs]
+    view.after(filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+
+
+def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.HTML) -> None:
+    """The sheet: the result at once, its reasons and its rank in every model as they come."""
     chosen = gr.Textbox(visible=False, label="chosen")
 
     def choose(answered: Any, event: gr.EventData) -> Any:
@@ -232,16 +302,10 @@ def _details(searchers: Searchers, bar: Bar, view: View) -> None:
             details_html.waiting("Asking every model …"),
         )
 
-    def use(trail: Any, model: Any, event: gr.EventData) -> Any:
-        return shown(search.use_result, searchers, trail, model, pressed(event))
-
-    opened = view.results.expand(choose, view.answered, [chosen, facts, reasons, ranks], **QUIET)
+    opened = view.results.expand(choose, view.answered, [chosen, view.facts, reasons, ranks], **QUIET)
     opened.success(None, chosen, js=scripts.OPEN_PANEL)
     opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET).success(
         partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET
-    )
-    facts.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET).success(
-        None, js=scripts.TO_BAR
     )
 
 

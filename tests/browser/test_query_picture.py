@@ -1,0 +1,112 @@
+"""The query's picture in a real browser: pasted and dropped anywhere, shown whole, enlarged, cut to a part."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ARTEFACTS, Served, arrive
+
+FRAME = "#q-image .image-frame img"
+#: A picture as a clipboard or a dragging hand carries it: its bytes, and where it goes to.
+CARRY = """async ([kind, selector, bytes, name, type]) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([new Uint8Array(bytes)], name, { type }));
+  const target = document.querySelector(selector), made = { bubbles: true, cancelable: true };
+  const event = kind === 'paste' ? new ClipboardEvent('paste', { ...made, clipboardData: carried })
+    : new DragEvent('drop', { ...made, dataTransfer: carried });
+  target.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+@pytest.fixture
+def page(visitor: Page, served: Served) -> Page:
+    arrive(visitor, served)
+    return visitor
+
+
+def wide(path: Path | None = None) -> bytes:
+    """A picture, red on the left and blue on the right, twice as wide as it is high."""
+    picture = Image.new("RGB", (200, 100), "red")
+    picture.paste("blue", (100, 0, 200, 100))
+    made = io.BytesIO()
+    picture.save(made, "PNG")
+    if path:
+        path.write_bytes(made.getvalue())
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "target"), [("paste", "body"), ("paste", "#q-text textarea"), ("drop", "#examples")])
+def test_a_picture_is_taken_wherever_it_is_pasted_or_dropped(page: Page, kind: str, target: str):
+    assert page.evaluate(CARRY, [kind, target, list(wide()), "wide.png", "image/png"])
+    expect(page.locator(FRAME)).to_be_visible()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+
+
+def test_what_is_no_picture_is_told_where_it_is_dropped(page: Page):
+    page.evaluate(CARRY, ["drop", "#examples", [1, 2, 3], "notes.txt", "text/plain"])
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")
+    expect(page.locator(FRAME)).to_have_count(0)
+
+
+def test_the_whole_picture_is_shown(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    expect(page.locator(FRAME)).to_be_visible()
+    assert page.locator(FRAME).evaluate("image => getComputedStyle(image).objectFit") == "contain"
+
+
+def test_a_suggestion_is_added_to_what_was_typed(page: Page):
+    page.locator("#browse > button").click()
+    page.locator(".u-pick").nth(2).click()
+    chip = page.locator(".u-chip").first
+    expect(chip).to_be_visible()
+    page.locator("#q-text textarea").fill("a bit larger")
+    said = chip.inner_text()
+    chip.click()
+    expect(page.locator("#q-text textarea")).to_have_value(f"a bit larger, {said}")
+
+
+def test_the_picture_is_enlarged_and_a_part_of_it_is_searched_with(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    image, dialog = page.locator(FRAME), page.locator("#u-crop")
+    expect(image).to_have_attribute("role", "button")
+    image.press("Enter")
+    region = dialog.locator(".u-crop-region")
+    expect(region).to_be_focused()
+    expect(dialog.locator("[data-crop=part]")).to_be_disabled()
+    for _ in range(25):  # each makes it 2 % smaller: the left half is left
+        page.keyboard.press("Shift+ArrowLeft")
+    expect(dialog.locator(".u-crop-said")).to_contain_text("50 % by 100 %")
+    page.screenshot(path=ARTEFACTS / f"crop_{page.viewport_size['width']}.png")
+    dialog.locator("[data-crop=part]").click()
+    expect(dialog).to_be_hidden()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 100)
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    page.locator(FRAME).click()  # what it was cut from is there again, with the part
+    expect(dialog.locator("img")).to_have_js_property("naturalWidth", 200)
+    expect(dialog.locator(".u-crop-said")).to_contain_text("50 % by 100 %")
+    dialog.locator("[data-crop=whole]").click()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+
+
+def test_a_handle_is_dragged(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    expect(page.locator(FRAME)).to_be_visible()
+    page.locator(FRAME).click()
+    stage = page.locator(".u-crop-stage").bounding_box()
+    page.mouse.move(stage["x"] + 4, stage["y"] + stage["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 4 + stage["width"] / 2, stage["y"] + stage["height"] / 2, steps=4)
+    page.mouse.up()
+    expect(page.locator(".u-crop-said")).to_contain_text("50 % by 100 %")
+    page.keyboard.press("Escape")
+    expect(page.locator("#u-crop")).to_be_hidden()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)

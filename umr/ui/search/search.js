@@ -1,0 +1,557 @@
+// What the Search tab does in the visitor's browser, beside what all tabs share (umr/ui/page.js, which stands before it):
+// menus and the sheet of details, steps of the browser's history, pictures from anywhere, exports. It keeps nothing but
+// in this browser.
+
+// ---- Cards, their menus, and the sheet
+
+Object.assign(umr, {
+  // A press beside a card's buttons opens the card; a menu closes when something else is pressed.
+  cards(element) {
+    element.addEventListener('click', (event) => {
+      const card = event.target.closest('.u-card');
+      if (!card || event.target.closest('button, a, summary, video, .u-menu') || String(getSelection())) return;
+      card.querySelector('[data-details]')?.click();
+    });
+    const shut = (kept) => element.querySelectorAll('.u-menu[open]').forEach((menu) => {
+      if (menu !== kept) menu.open = false;
+    });
+    document.addEventListener('click', (event) => {
+      const menu = event.target.closest?.('.u-menu');
+      shut(event.target.closest?.('.u-menu button, .u-menu a') ? null : menu);
+    });
+    document.addEventListener('keydown', (event) => {
+      const menu = event.key === 'Escape' && element.querySelector('.u-menu[open]');
+      if (!menu) return;
+      menu.querySelector('summary').focus();
+      shut();
+      event.stopImmediatePropagation();
+    }, true);
+  },
+
+  // What is left out of the results: a choice of a fact, or a result that is not wanted.
+  leaves(element, trigger) {
+    element.addEventListener('change', (event) => {
+      const { facet } = event.target.dataset;
+      if (facet) trigger('input', { id: `${facet}=${event.target.value}` });
+    });
+    element.addEventListener('click', (event) => {
+      const left = event.target.closest('[data-left]'), taken = event.target.closest('[data-take]');
+      if (left) trigger('input', { id: left.dataset.left });
+      if (taken) umr.take(taken.dataset.take, taken.closest('details').querySelector('summary'));
+    });
+  },
+
+  // The sheet: steps to the results beside the one on show, by its buttons or the arrow keys.
+  steps(element) {
+    element.addEventListener('click', (event) => {
+      const button = event.target.closest('[data-step]');
+      if (button) umr.sheet.step(Number(button.dataset.step));
+    });
+    document.addEventListener('keydown', (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step || !document.body.classList.contains('u-details-open')) return;
+      if (event.target.closest?.('input, textarea, select, video, [role="tab"]')) return;
+      event.preventDefault();
+      umr.sheet.step(step);
+    });
+  },
+
+  sheet: {
+    stepped: 0,
+    wanted: null,
+    // The results' buttons, and the place among them of the one on show.
+    places() {
+      const all = [...document.querySelectorAll('#results [data-details]')];
+      const id = document.querySelector('#details')?.dataset.for;
+      return { all, here: all.findIndex((button) => button.dataset.details === id) };
+    },
+    step(by) {
+      const { all, here } = this.places(), next = all[here + by];
+      if (here < 0 || !next) return;
+      this.stepped = by;
+      next.click();
+    },
+    // After the sheet has its contents: where it stands, and the focus stays on the button that was pressed.
+    shown(panel) {
+      const { all, here } = this.places();
+      panel.querySelector('.u-place').textContent = here < 0 ? '' : `${here + 1} of ${all.length}`;
+      for (const button of panel.querySelectorAll('[data-step]'))
+        button.disabled = here < 0 || !all[here + Number(button.dataset.step)];
+      const pressed = this.stepped && panel.querySelector(`[data-step="${this.stepped}"]:not(:disabled)`);
+      const target = pressed || panel.querySelector('[data-close]');
+      requestAnimationFrame(() => target?.focus({ preventScroll: true }));
+      this.stepped = 0;
+      if (!history.state?.sheet) history.pushState({ ...history.state, sheet: true }, '');
+    },
+    // It was closed on the page: its step of the history is taken back.
+    closed() { if (history.state?.sheet) history.back(); },
+  },
+
+  // More results were added: the focus is on the first of them, and the page stays where it is.
+  moreShown(address) {
+    umr.address.tell('search', address);
+    umr.travel.shown = umr.travel.part(location.search);
+    document.querySelectorAll('#results [data-details]')[umr.before]?.focus({ preventScroll: true });
+  },
+});
+
+// ---- Steps of the browser's history: each search is one, and Back shows the one before
+
+Object.assign(umr, {
+  travel: {
+    shown: '',
+    begin: null,
+    // What an address asks of the Search tab, without what it says of other tabs.
+    part(search) {
+      const given = new URLSearchParams(search), keys = umr.address.keys.search;
+      const own = [...given].filter(([key]) => keys.includes(key) && !['model', 'k'].includes(key));
+      return own.some(([key]) => ['ref', 'picture', 'text'].includes(key)) ? String(new URLSearchParams(own)) : '';
+    },
+    // A search is over: its address is a step, unless it is the one on show.
+    arrived(address) {
+      if (!address) return;
+      const part = this.part(address);
+      umr.address.tell('search', address, part !== this.part(location.search));
+      this.shown = part;
+      umr.recent.add(address, part);
+      umr.own.keep(part);
+    },
+    // The page was opened with this address.
+    opened() { this.shown = this.part(location.search); },
+    // Shows what an address asks for.
+    to(search) {
+      this.shown = this.part(search);
+      this.begin?.('select', { id: search });
+    },
+  },
+
+  // The element whose event asks the server for what an address shows.
+  travels(element, trigger) { umr.travel.begin = trigger; },
+
+  // ---- Recent searches, in this browser alone
+
+  recent: {
+    key: 'umr-recent', most: 8, place: null,
+    read() { try { return JSON.parse(localStorage.getItem(this.key)) || []; } catch { return []; } },
+    write(rows) { try { localStorage.setItem(this.key, JSON.stringify(rows)); } catch { /* this browser keeps nothing */ } },
+    add(address, part) {
+      const given = new URLSearchParams(address);
+      if (!part || given.has('picture')) return;  // a visitor's own picture is kept nowhere for this
+      const picture = given.has('ref') ? document.querySelector('#q-image .image-frame img')?.src : '';
+      const row = { address, part, text: given.get('text') || '', picture: picture ? new URL(picture).pathname : '' };
+      this.write([row, ...this.read().filter((other) => other.part !== part)].slice(0, this.most));
+      this.show();
+    },
+    show() {
+      const { place } = this;
+      if (!place) return;
+      const rows = this.read().filter((row) => typeof row?.address === 'string');
+      place.replaceChildren();
+      if (!rows.length) return;
+      const list = document.createElement('ul'), said = document.createElement('span');
+      said.textContent = 'Your recent searches, kept in this browser';
+      said.className = 'u-muted';
+      for (const row of rows) {
+        const item = document.createElement('li'), button = document.createElement('button');
+        Object.assign(button, { type: 'button', className: 'u-chip' });
+        button.dataset.recent = row.address;
+        if (row.picture?.startsWith('/gradio_api/file=')) {
+          button.append(Object.assign(new Image(24, 24), { src: row.picture, alt: '' }));
+        }
+        button.append(row.text || 'More like this');
+        item.append(button);
+        list.append(item);
+      }
+      const clear = Object.assign(document.createElement('button'), { type: 'button', className: 'u-quiet' });
+      clear.dataset.forget = '1';
+      clear.textContent = 'Clear';
+      place.append(said, list, clear);
+    },
+  },
+
+  recents(element) {
+    umr.recent.place = element;
+    umr.recent.show();
+    element.addEventListener('click', (event) => {
+      const row = event.target.closest('[data-recent]'), forget = event.target.closest('[data-forget]');
+      if (row) {
+        umr.address.tell('search', row.dataset.recent, true);
+        umr.travel.to(location.search);
+      } else if (forget) {
+        umr.recent.write([]);
+        umr.own.forget();
+        umr.recent.show();
+        document.querySelector('#q-text textarea')?.focus();
+      }
+    });
+  },
+
+  // ---- A visitor's own picture survives their own reload: it is kept in this tab's session of this browser
+
+  own: {
+    key: 'umr-own',
+    async store(mode) {
+      const opened = indexedDB.open('umr', 1);
+      opened.onupgradeneeded = () => opened.result.createObjectStore('pictures');
+      const base = await new Promise((done, failed) => {
+        opened.onsuccess = () => done(opened.result);
+        opened.onerror = failed;
+      });
+      return base.transaction('pictures', mode).objectStore('pictures');
+    },
+    async ask(mode, request) {
+      const asked = request(await this.store(mode));
+      return new Promise((done, failed) => { asked.onsuccess = () => done(asked.result); asked.onerror = failed; });
+    },
+    async keep(part) {
+      const image = document.querySelector('#q-image .image-frame img');
+      if (!new URLSearchParams(part).has('picture') || !image) return;
+      try {
+        const picture = await (await fetch(image.src)).blob(), name = decodeURIComponent(image.src.split('/').pop());
+        const last = JSON.parse(sessionStorage.getItem(this.key) || '{}'), id = last.id || crypto.randomUUID();
+        await this.ask('readwrite', (store) => store.put({ picture, name, at: Date.now() }, id));
+        sessionStorage.setItem(this.key, JSON.stringify({ id, part }));
+      } catch { /* without room for it, or in a private window, a reload asks for the picture again */ }
+    },
+    // The file that belongs to the address, if this very tab has it.
+    async file(search) {
+      try {
+        const last = JSON.parse(sessionStorage.getItem(this.key) || '{}'), part = umr.travel.part(search);
+        await this.tidy(last.id);
+        if (!last.id || last.part !== part || !new URLSearchParams(part).has('picture')) return null;
+        const kept = await this.ask('readonly', (store) => store.get(last.id));
+        return kept ? new File([kept.picture], kept.name, { type: kept.picture.type }) : null;
+      } catch { return null; }
+    },
+    // What other tabs left a day ago and more goes.
+    async tidy(id) {
+      const keys = await this.ask('readonly', (store) => store.getAllKeys());
+      for (const key of keys.filter((other) => other !== id)) {
+        const row = await this.ask('readonly', (store) => store.get(key));
+        if (Date.now() - row.at > 86400000) await this.ask('readwrite', (store) => store.delete(key));
+      }
+    },
+    async forget() {
+      sessionStorage.removeItem(this.key);
+      try { await this.ask('readwrite', (store) => store.clear()); } catch { /* nothing was kept */ }
+    },
+    waiting: null,
+    // What the page was opened with; "kept" says that this browser has the picture and brings it.
+    async given() {
+      this.waiting = await this.file(umr.address.opened);
+      return [this.waiting ? umr.address.opened.replace('picture=own', 'picture=kept') : umr.address.opened];
+    },
+    // The page is ready: the picture is uploaded again, and the search is asked again.
+    async restore() {
+      const file = this.waiting;
+      this.waiting = null;
+      if (!file) return;
+      umr.picture.put('#q-image', file);
+      if (await umr.picture.arrived('#q-image')) document.querySelector('#q-go').click();
+    },
+  },
+});
+
+addEventListener('popstate', () => {
+  if (!history.state?.sheet) umr.closePanel();
+  const tab = new URLSearchParams(location.search).get('tab') || 'search';
+  const button = document.querySelector(`#tab-${CSS.escape(tab)}-button`);
+  if (button?.getAttribute('aria-selected') === 'false') button.click();
+  if (umr.travel.part(location.search) !== umr.travel.shown) umr.travel.to(location.search);
+});
+
+// ---- The query's picture: pasted or dropped anywhere, shown whole, enlarged
+
+Object.assign(umr, {
+  picture: {
+    // The box that takes a picture in the tab on show; null where none does.
+    box: () => ['#q-image', '#c-image'].find((box) => document.querySelector(box)?.offsetParent) || null,
+    put(box, file) {
+      const input = document.querySelector(`${box} input[type=file]`), carried = new DataTransfer();
+      if (!input) return;
+      carried.items.add(file);
+      input.files = carried.files;
+      input.dispatchEvent(new Event('change', { bubbles: true }));
+    },
+    // Whether the box has its picture within ten seconds.
+    async arrived(box, before = null) {
+      for (let waited = 0; waited < 100; waited += 1) {
+        const image = document.querySelector(`${box} .image-frame img`);
+        if (image && image.src !== before) return true;
+        await new Promise((done) => { setTimeout(done, 100); });
+      }
+      return false;
+    },
+    take(files) {
+      const box = this.box(), file = [...files].find((one) => one.type.startsWith('image/') || /\.hei[cf]$/i.test(one.name));
+      if (!box || !files.length) return false;
+      if (file) this.put(box, file);
+      else umr.say(`${files[0].name || 'That'} is not a picture: choose a JPEG, PNG or WebP file.`);
+      return true;
+    },
+  },
+
+  // A sentence below the query bar on show, until the next one.
+  say(words) {
+    document.querySelectorAll('.u-said').forEach((old) => old.remove());
+    const box = umr.picture.box(), bar = box && document.querySelector(box).closest('#q-bar, #c-bar');
+    if (!bar || !words) return;
+    const told = Object.assign(document.createElement('p'), { className: 'u-notice u-said', textContent: words });
+    told.setAttribute('role', 'alert');
+    bar.after(told);
+  },
+});
+
+(() => {
+  const carries = (event) => [...event.dataTransfer?.types || []].includes('Files');
+  const inBox = (event) => event.target.closest?.('.upload-container, [data-testid="file-upload"], #f-drop, dialog');
+  addEventListener('paste', (event) => {
+    const files = event.clipboardData?.files;
+    const typed = event.target.closest?.('input, textarea') && event.clipboardData.types.includes('text/plain');
+    if (files?.length && !typed && !inBox(event) && umr.picture.take(files)) event.preventDefault();
+  });
+  addEventListener('drop', (event) => {
+    document.body.classList.remove('u-dropping');
+    if (carries(event) && !inBox(event)) umr.picture.take(event.dataTransfer.files);
+  });
+  addEventListener('dragover', (event) => {
+    document.body.classList.toggle('u-dropping', carries(event) && Boolean(umr.picture.box()));
+  });
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) document.body.classList.remove('u-dropping');
+  });
+
+  // Nothing to search for: the field asks for words, and no search begins.
+  const empty = () => {
+    const box = document.querySelector('#q-image'), text = document.querySelector('#q-text textarea');
+    const free = box?.querySelector('button.upload-container:not(.hidden)');
+    return free && !box.querySelector('.uploading, [data-testid="upload-progress"], .progress-bar') && !text.value.trim();
+  };
+  const ask = (event) => {
+    if (!empty()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    umr.say('Say what you look for, or give a picture: then Search finds it.');
+    document.querySelector('#q-text textarea').focus();
+  };
+  addEventListener('click', (event) => {
+    if (event.target.closest?.('#q-go')) { umr.say(''); ask(event); }
+  }, true);
+  addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && !event.shiftKey && event.target.closest?.('#q-text')) { umr.say(''); ask(event); }
+  }, true);
+})();
+
+// ---- Results taken along: as a table, as a TREC run, as a picture, as a list. All of it is what the page shows.
+
+Object.assign(umr, {
+  rows() {
+    return [...document.querySelectorAll('#results .u-card')].map((card, place) => ({
+      rank: place + 1, id: card.dataset.id, score: Number(card.dataset.score), kind: card.dataset.kind,
+      match: card.querySelector('.u-match')?.firstChild.textContent || '', name: card.dataset.name,
+    }));
+  },
+
+  // One file for each way; "copy" is the clipboard's.
+  async take(way, button) {
+    const rows = umr.rows(), given = new URLSearchParams(location.search), model = given.get('model') || 'umr';
+    const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`, keys = Object.keys(rows[0] || {});
+    const made = {
+      csv: () => ['text/csv', [keys, ...rows.map((row) => keys.map((key) => row[key]))].map(
+        (line) => line.map(quoted).join(',')).join('\r\n')],
+      json: () => ['application/json', JSON.stringify({ query: Object.fromEntries(given), made: new Date().toISOString(),
+        results: rows }, null, 2)],
+      trec: () => ['text/plain', rows.map(
+        (row) => `page Q0 ${row.id.replaceAll(' ', '_')} ${row.rank} ${row.score} ${model}`).join('\n') + '\n'],
+      png: async () => ['image/png', await umr.drawn(rows)],
+      copy: () => ['', rows.map((row) => `${row.rank}. ${row.name} (${row.id}, ${row.score.toFixed(3)})`).join('\n')],
+    }[way];
+    if (!made || !rows.length) return;
+    const [type, content] = await made(), label = button.textContent;
+    try {
+      if (type) umr.handOut(`results.${way === 'trec' ? 'run' : way}`, new Blob([content], { type }));
+      else await navigator.clipboard.writeText(content);
+      button.textContent = type ? 'Saved' : 'Copied';
+    } catch { button.textContent = 'This browser does not allow it'; }
+    setTimeout(() => { button.textContent = label; }, 2500);
+  },
+
+  handOut(name, blob) {
+    const link = Object.assign(document.createElement('a'), { download: name, href: URL.createObjectURL(blob) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  },
+
+  // The pictures of the results on one sheet, with rank, name and score.
+  async drawn(rows) {
+    const columns = 6, cell = 200, below = 46, canvas = document.createElement('canvas');
+    canvas.width = columns * cell;
+    canvas.height = 50 + Math.ceil(rows.length / columns) * (cell + below);
+    const pen = canvas.getContext('2d'), text = document.querySelector('#q-text textarea').value.trim();
+    pen.fillStyle = '#ffffff';
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.fillStyle = '#1b1c20';
+    pen.font = '600 20px system-ui, sans-serif';
+    pen.fillText(`${document.querySelector('#results h2').textContent}${text ? ` for “${text}”` : ''}`, 12, 32, canvas.width - 24);
+    const cards = [...document.querySelectorAll('#results .u-card')];
+    for (const [place, row] of rows.entries()) {
+      const left = (place % columns) * cell, top = 50 + Math.floor(place / columns) * (cell + below);
+      const shown = cards[place].querySelector('.u-media :is(img, video)');
+      if (shown?.decode) await (shown.loading = 'eager', shown.decode().catch(() => {}));
+      try { if (shown) pen.drawImage(shown, left + 6, top, cell - 12, cell - 12); } catch { /* it has not come yet */ }
+      pen.fillStyle = '#1b1c20';
+      pen.font = '13px system-ui, sans-serif';
+      pen.fillText(`${row.rank}  ${row.name}`, left + 8, top + cell + 6, cell - 16);
+      pen.fillStyle = '#5c5d64';
+      pen.fillText(`${row.match} ${row.score.toFixed(3)}`.trim(), left + 8, top + cell + 24, cell - 16);
+    }
+    return new Promise((done) => { canvas.toBlob(done, 'image/png'); });
+  },
+});
+
+// ---- The query's picture, large, and the part of it that is searched with: a region with handles, for keys too
+
+Object.assign(umr, {
+  crop: {
+    whole: null,  // what the region was cut from: its file's address, the region, and the address of what was cut
+    region: { x: 0, y: 0, w: 1, h: 1 },
+    least: 0.08,
+    dialog: null,
+    make() {
+      const dialog = document.createElement('dialog');
+      dialog.id = 'u-crop';
+      dialog.setAttribute('aria-label', 'The picture, and the part to search with');
+      const handles = ['nw', 'n', 'ne', 'e', 'se', 's', 'sw', 'w'].map((at) => `<i data-at="${at}"></i>`).join('');
+      dialog.innerHTML = `<div class="u-crop-stage"><img alt="The picture you search with"><div class="u-crop-region"
+        tabindex="0" role="group" aria-label="Part to search with: arrows move it, Shift and arrows change its size"
+        >${handles}</div></div><p class="u-crop-said" aria-live="polite"></p><div class="u-crop-row"><button type="button"
+        data-crop="part">Search this part</button><button type="button" data-crop="whole">Whole picture</button><button
+        type="button" data-crop="close">Close</button></div>`;
+      dialog.addEventListener('click', (event) => {
+        if (event.target === dialog) dialog.close();
+        const way = event.target.dataset?.crop;
+        if (way === 'close') dialog.close();
+        if (way === 'whole') this.reset();
+        if (way === 'part') this.cut();
+      });
+      this.dragged(dialog.querySelector('.u-crop-region'));
+      document.body.append(dialog);
+      return dialog;
+    },
+    // Opens the picture of the bar; of one that was cut already, what it was cut from.
+    open(image) {
+      this.dialog ||= this.make();
+      if (this.whole?.cut !== image.src) this.whole = { src: image.src, cut: '', region: { x: 0, y: 0, w: 1, h: 1 } };
+      this.region = { ...this.whole.region };
+      this.dialog.querySelector('img').src = this.whole.src;
+      this.draw();
+      this.dialog.showModal();
+      this.dialog.querySelector('.u-crop-region').focus();
+    },
+    draw() {
+      const { x, y, w, h } = this.region, box = this.dialog.querySelector('.u-crop-region');
+      Object.assign(box.style, { left: `${100 * x}%`, top: `${100 * y}%`, width: `${100 * w}%`, height: `${100 * h}%` });
+      const all = w > 0.999 && h > 0.999;
+      this.dialog.querySelector('.u-crop-said').textContent = all
+        ? 'Drag a corner to search with a part of the picture.'
+        : `${Math.round(100 * w)} % by ${Math.round(100 * h)} % of the picture`;
+      this.dialog.querySelector('[data-crop="part"]').disabled = all && !this.whole.cut;
+    },
+    // Moves the region's edges; what would lie outside is held back.
+    move(at, dx, dy) {
+      const r = { ...this.region }, held = (value, low, high) => Math.min(high, Math.max(low, value));
+      if (at === 'all') {
+        r.x = held(r.x + dx, 0, 1 - r.w);
+        r.y = held(r.y + dy, 0, 1 - r.h);
+      }
+      if (at.includes('w')) { const x = held(r.x + dx, 0, r.x + r.w - this.least); r.w += r.x - x; r.x = x; }
+      if (at.includes('n')) { const y = held(r.y + dy, 0, r.y + r.h - this.least); r.h += r.y - y; r.y = y; }
+      if (at.includes('e')) r.w = held(r.w + dx, this.least, 1 - r.x);
+      if (at.includes('s')) r.h = held(r.h + dy, this.least, 1 - r.y);
+      this.region = r;
+      this.draw();
+    },
+    dragged(box) {
+      let from = null;
+      box.addEventListener('pointerdown', (event) => {
+        from = { at: event.target.dataset.at || 'all', x: event.clientX, y: event.clientY };
+        box.setPointerCapture(event.pointerId);
+        event.preventDefault();
+        box.focus();
+      });
+      box.addEventListener('pointermove', (event) => {
+        if (!from) return;
+        const stage = box.parentElement.getBoundingClientRect();
+        this.move(from.at, (event.clientX - from.x) / stage.width, (event.clientY - from.y) / stage.height);
+        Object.assign(from, { x: event.clientX, y: event.clientY });
+      });
+      box.addEventListener('pointerup', () => { from = null; });
+      box.addEventListener('keydown', (event) => {
+        const step = { ArrowLeft: [-0.02, 0], ArrowRight: [0.02, 0], ArrowUp: [0, -0.02], ArrowDown: [0, 0.02] }[event.key];
+        if (event.key === 'Enter') this.cut();
+        if (!step) return;
+        this.move(event.shiftKey ? 'es' : 'all', ...step);
+        event.preventDefault();
+      });
+    },
+    // The whole picture is the query again.
+    async reset() {
+      this.region = { x: 0, y: 0, w: 1, h: 1 };
+      this.draw();
+      if (this.whole.cut) await this.give(await (await fetch(this.whole.src)).blob(), false);
+    },
+    async cut() {
+      const image = this.dialog.querySelector('img'), { x, y, w, h } = this.region, canvas = document.createElement('canvas');
+      canvas.width = Math.max(1, Math.round(w * image.naturalWidth));
+      canvas.height = Math.max(1, Math.round(h * image.naturalHeight));
+      canvas.getContext('2d').drawImage(image, x * image.naturalWidth, y * image.naturalHeight, canvas.width, canvas.height,
+        0, 0, canvas.width, canvas.height);
+      await this.give(await new Promise((done) => { canvas.toBlob(done, 'image/png'); }), true);
+    },
+    // Puts it into the bar in the picture's place, and searches with it.
+    async give(blob, part) {
+      const before = document.querySelector('#q-image .image-frame img')?.src, whole = this.whole;
+      const name = part ? 'part.png' : decodeURIComponent(whole.src.split('/').pop());
+      this.dialog.close();
+      umr.picture.put('#q-image', new File([blob], name, { type: blob.type }));
+      if (!await umr.picture.arrived('#q-image', before)) return;
+      const now = document.querySelector('#q-image .image-frame img').src;
+      this.whole = part ? { ...whole, cut: now, region: { ...this.region } } : null;
+      document.querySelector('#q-go').click();
+    },
+  },
+});
+
+(() => {
+  const picture = (event) => event.target.closest?.('#q-image .image-frame img');
+  addEventListener('click', (event) => { if (picture(event)) umr.crop.open(picture(event)); });
+  addEventListener('keydown', (event) => {
+    if (!picture(event) || !['Enter', ' '].includes(event.key)) return;
+    event.preventDefault();
+    umr.crop.open(picture(event));
+  });
+  // Gradio's picture is no button of its own.
+  new MutationObserver(() => {
+    const image = document.querySelector('#q-image .image-frame img:not([role])');
+    if (!image) return;
+    image.tabIndex = 0;
+    image.setAttribute('role', 'button');
+    image.setAttribute('aria-label', 'The picture you search with: open it, or choose a part');
+    image.title = 'Open, or choose a part';
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();
+
+// ---- On a phone the bar stays on top while results scroll, without its filters
+
+umr.before = 0;  // results before more were asked for
+umr.hidden = (bar) => {
+  const options = bar.querySelector('#q-options');
+  return matchMedia('(max-width: 640px)').matches ? options.offsetHeight + parseFloat(getComputedStyle(bar).rowGap) : 0;
+};
+
+addEventListener('scroll', () => {
+  const bar = document.querySelector('#q-bar');
+  if (!bar?.offsetParent) return;
+  bar.style.setProperty('--u-clipped', `${umr.hidden(bar)}px`);
+  bar.classList.toggle('u-stuck', bar.getBoundingClientRect().top <= parseFloat(getComputedStyle(bar).top) + 1);
+}, { passive: true });
