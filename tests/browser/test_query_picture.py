@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,22 @@ def test_a_suggestion_is_added_to_what_was_typed(page: Page):
     said = chip.inner_text()
     chip.click()
     expect(page.locator("#q-text textarea")).to_have_value(f"a bit larger, {said}")
+
+
+def test_the_catalogue_is_kept_to_an_object_a_colour_and_words(page: Page):
+    page.locator("#browse > button").click()
+    tiles = page.locator("#tiles .u-pick")
+    expect(tiles).to_have_count(36)
+    page.locator("#tiles [data-facet=category]").select_option("mug")
+    expect(page.locator("#tiles")).not_to_contain_text("4,804")
+    page.locator("#tiles [data-facet=colour]").select_option("red")
+    expect(page.locator("#tiles [data-facet=colour]")).to_have_value("red")
+    page.locator("#tiles [data-facet=words]").fill("glass")
+    page.locator("#tiles [data-facet=words]").press("Enter")
+    expect(page.locator("#tiles [data-facet=words]")).to_have_value("glass")
+    expect(tiles.first).to_have_attribute("title", re.compile("red.*glass.*mug"))
+    titles = tiles.evaluate_all("all => all.map((one) => one.title)")
+    assert titles and all(word in title for title in titles for word in ("red", "glass", "mug"))
 
 
 def test_the_picture_is_enlarged_and_a_part_of_it_is_searched_with(page: Page, tmp_path: Path):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from PIL.Image import Image
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_RESULTS = 100
 BROWSE_PAGE = 36  # pictures shown at a time
+BROWSED_BY = ("category", "colour")  # facts that the pictures to choose from can be kept to
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
@@ -187,14 +189,30 @@ def choose_picture(searchers: Source, encoder: Any, candidate_id: Any) -> str:
     return str(file)
 
 
-def browse(searchers: Searchers, encoder: Any, page: Any) -> str:
-    """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle."""
+def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> str:
+    """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle.
+
+    Args:
+        searchers: what the page offers.
+        encoder: the name of the model whose collection it is.
+        page: its number.
+        sought: what pictures are kept to, "category=mug&colour=red&words=on+wood"; "" for all.
+    """
 
     def pictures() -> str:
-        images = [c for c in searchers.get(encoder).collection if c.content.modality == "image"]
+        searcher = searchers.get(encoder)
+        wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
+        facts = {name: wanted[name] for name in BROWSED_BY if wanted.get(name)}
+        images = [c for c in searcher.collection if c.content.modality == "image"]
+        if facts:
+            having = searcher.facts.having(facts)
+            images = [c for c in images if c.candidate_id in having]
+        if words := wanted.get("words", "").lower().split():
+            images = [c for c in images if all(word in render.name_of(c).lower() for word in words)]
         pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
-        return render.browse(images[start::pages], len(images))  # a stride, so that each page is a mixture
+        choices = {name: searcher.facts.choices(name) for name in BROWSED_BY}
+        return render.browse(images[start::pages], len(images), choices, wanted)  # a stride: each page is a mixture
 
     return edge.answered_html("browsing", pictures)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN_BY_EXAMPLE = 4  # results on an example's card
 OWN_PICTURE = "Your own picture stays here: the link carries the rest."
+#: Facts that results and pictures can be kept to -> what a person calls them, in the order of the page.
+FACETS = {"category": "Object", "colour": "Colour", "surface": "Surface"}
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
 _ICON = {
@@ -124,8 +126,21 @@ def _more(candidate: Candidate) -> str:
     )
 
 
-def browse(candidates: Sequence[Candidate], total: int) -> str:
-    """Catalogue pictures as buttons; pressing one makes it the query's picture."""
+def browse(
+    candidates: Sequence[Candidate],
+    total: int,
+    choices: Mapping[str, Sequence[str]] | None = None,
+    wanted: Mapping[str, str] | None = None,
+) -> str:
+    """Catalogue pictures as buttons; pressing one makes it the query's picture.
+
+    Args:
+        candidates: those that are shown.
+        total: how many there are of the kind.
+        choices: fact -> the values that pictures can be kept to.
+        wanted: what they are kept to, and the words that are sought.
+    """
+    wanted, choices = wanted or {}, choices or {}
     tiles = "".join(
         f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
         f"{image(file, name_of(c))}</button></li>"
@@ -137,9 +152,34 @@ def browse(candidates: Sequence[Candidate], total: int) -> str:
         if total <= len(candidates)
         else ('<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
     )
+    selects = "".join(select(name, choices[name], wanted.get(name, "")) for name in choices if choices[name])
+    words = (
+        '<input type="search" class="u-facet" data-facet="words" aria-label="Words in the description" '
+        f'placeholder="Find by words" value="{escape(wanted.get("words", ""))}" maxlength="200">'
+    )
+    said = f"{len(candidates)} of {total:,} pictures. Choose one to search with." if total else "No such pictures."
     return (
-        f'<div class="u-browse"><p class="u-muted">{len(candidates)} of {total:,} pictures. Choose one to '
-        f'search with.</p><ul class="u-tiles">{tiles}</ul>{more}</div>'
+        f'<div class="u-browse"><div class="u-left">{selects}{words}</div><p class="u-muted" role="status">{said}</p>'
+        f'<ul class="u-tiles">{tiles}</ul>{more}</div>'
+    )
+
+
+def select(name: str, values: Sequence[str], chosen: str) -> str:
+    """A choice among the values of a fact, the first of them any.
+
+    Args:
+        name: the fact's.
+        values: what there is.
+        chosen: one of them, or "".
+    """
+    options = "".join(
+        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(value)}</option>'
+        for value in values
+    )
+    label = FACETS.get(name, name)
+    return (
+        f'<select class="u-facet" data-facet="{escape(name)}" aria-label="{escape(label)}"'
+        f'{" data-chosen" if chosen else ""}><option value="">Any {escape(label.lower())}</option>{options}</select>'
     )
 
 

@@ -8,8 +8,20 @@ from dataclasses import dataclass, field
 from umr.search import Outcome
 from umr.types import KIND_OF, Candidate, Result
 from umr.ui.kinds import media_file, nouns
-from umr.ui.render import css_of, escape, icon, image, media_url, message, name_of, verdict, words_of
-from umr.ui.search.narrow import FACETS, Narrowing
+from umr.ui.render import (
+    FACETS,
+    css_of,
+    escape,
+    icon,
+    image,
+    media_url,
+    message,
+    name_of,
+    select,
+    verdict,
+    words_of,
+)
+from umr.ui.search.narrow import Narrowing
 
 #: What results can be taken along as; the browser makes it of what it shows.
 EXPORTS = {
@@ -109,7 +121,7 @@ def _left(asked: Asked) -> str:
     """What results are kept to, as choices, what is not wanted, and the ways to take results along."""
     chosen = dict(asked.narrowed.facts)
     selects = "".join(
-        _facet(name, asked.choices[name], chosen.get(name, "")) for name in FACETS if asked.choices.get(name)
+        select(name, asked.choices[name], chosen.get(name, "")) for name in FACETS if asked.choices.get(name)
     )
     count = len(asked.narrowed.unwanted)
     words = f"Less like {count} result{'' if count == 1 else 's'}"
@@ -120,18 +132,6 @@ def _left(asked: Asked) -> str:
         else ""
     )
     return f'<div class="u-left">{selects}{unwanted}{_export()}</div>'
-
-
-def _facet(name: str, values: Sequence[str], chosen: str) -> str:
-    options = "".join(
-        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(value)}</option>'
-        for value in values
-    )
-    label = FACETS[name]
-    return (
-        f'<select class="u-facet" data-facet="{escape(name)}" aria-label="{label}"{" data-chosen" if chosen else ""}>'
-        f'<option value="">Any {label.lower()}</option>{options}</select>'
-    )
 
 
 def _export() -> str:

@@ -24,11 +24,11 @@ from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
-ARITHMETIC = f"""<p class="u-formula">Balance and “less of” are vector arithmetic
+ARITHMETIC = f"""<p class="u-formula">Balance, “less of” and “not this one” are vector arithmetic
 <strong>outside the training</strong>, an experiment: <code>{FORMULA}</code>, where c is the model's own composition,
-p the picture alone, t the words alone, n what there should be less of, b the balance, and unit() brings the length
-back to 1. At b = 0 and without “less of” nothing is changed. The cut leaves out results below that share of the best
-score.</p>"""
+p the picture alone, t the words alone, n what there should be less of (words, and results that were marked “Not this
+one”), b the balance, and unit() brings the length back to 1. At b = 0 and without n nothing is changed. The cut leaves
+out results below that share of the best score.</p>"""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     )
     with gr.Row(elem_id="drawers"):
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
-            tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED)
+            tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.BROWSES)
         bar = Bar(**vars(query), **vars(_tuning()))
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     carry = carry_button()
@@ -171,9 +171,11 @@ def _tuning() -> _Tuning:
     with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
         with gr.Row(elem_id="tune-fields"):
             count = gr.Slider(1, handlers.MAX_RESULTS, search.SHOWN, step=1, label="Results", elem_id="q-count")
-            cut = gr.Slider(0, 1, 0, step=0.05, label="Relative score cut", elem_id="q-cut")
+            cut = gr.Slider(
+                0, 1, 0, step=0.05, label="Leave out results far below the best (share of its score)", elem_id="q-cut"
+            )
             balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
-            less = gr.Textbox(label="Less of", placeholder="glass", elem_id="q-less", max_lines=1)
+            less = gr.Textbox(label="Less of", placeholder="for example: glass", elem_id="q-less", max_lines=1)
         gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
     return _Tuning(count, balance, less, cut, gr.Textbox("", visible=False, label="left out of the results"))
 
@@ -195,8 +197,13 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     )
 
 
+def pressed_words(event: gr.EventData) -> str:
+    """What a visitor keeps the catalogue's pictures to."""
+    return pressed(event)
+
+
 def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Accordion, chips: gr.HTML) -> None:
-    page = gr.Number(0, visible=False)
+    page, sought = gr.Number(0, visible=False), gr.Textbox("", visible=False, label="sought in the catalogue")
     show = partial(handlers.browse, searchers)
 
     def pick(model: Any, event: gr.EventData) -> Any:
@@ -210,8 +217,12 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
 
     taken = tiles.select(pick, bar.model, bar.image, **PRIVATE)
     taken.success(close, None, drawer, **PRIVATE).then(None, js=scripts.TO_BAR)
-    drawer.expand(show, [bar.model, page], tiles, **PRIVATE)
-    tiles.submit(handlers.next_page, page, page, **PRIVATE).then(show, [bar.model, page], tiles, **PRIVATE)
+    inputs = [bar.model, page, sought]
+    drawer.expand(show, inputs, tiles, **PRIVATE)
+    tiles.submit(handlers.next_page, page, page, **PRIVATE).then(show, inputs, tiles, **PRIVATE)
+    tiles.input(pressed_words, None, sought, **QUIET).success(show, inputs, tiles, **QUIET).then(
+        None, js=scripts.BROWSED
+    )
     gr.on(
         [bar.image.change, bar.kind.change],
         partial(search.suggestions, searchers, UPLOADS),
@@ -285,9 +296,9 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
         return again(*values) if is_ready is True else search.NOTHING
 
     fields = [*bar.asked, bar.model, bar.count, view.trail, ready]
-    filled = steps.select(travel, view.visited, fields, **QUIET)
+    filled = steps.select(travel, view.visited, fields, **QUIET, **LATEST)
     inputs = [ready, view.trail, *bar.inputs]
-    view.after(filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+    view.after(filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
 
 
 def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.HTML) -> None:

@@ -8,9 +8,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from umr.errors import ConfigError
 from umr.search import Searcher
+from umr.ui.render import FACETS
 
-#: Facts that results can be kept to -> what a person calls them, in the order of the page.
-FACETS = {"category": "Object", "colour": "Colour", "surface": "Surface"}
 NOT = "not"
 MOST_UNWANTED = 20
 MAX_LENGTH = 2_000  # characters of all of it as text

@@ -41,6 +41,20 @@ Object.assign(umr, {
     });
   },
 
+  // The catalogue's pictures are kept to what is chosen or written; the field that was used keeps the focus.
+  browses(element, trigger) {
+    element.addEventListener('change', (event) => {
+      const fields = [...element.querySelectorAll('[data-facet]')].filter((field) => field.value);
+      umr.used = event.target.dataset.facet;
+      trigger('input', { id: String(new URLSearchParams(fields.map((field) => [field.dataset.facet, field.value]))) });
+    });
+  },
+
+  browsed() {
+    const field = document.querySelector(`#tiles [data-facet="${umr.used}"]`), now = document.activeElement;
+    if (!now || now === document.body || !now.isConnected) field?.focus({ preventScroll: true });
+  },
+
   // The sheet: steps to the results beside the one on show, by its buttons or the arrow keys.
   steps(element) {
     element.addEventListener('click', (event) => {
@@ -100,6 +114,7 @@ Object.assign(umr, {
 Object.assign(umr, {
   travel: {
     shown: '',
+    going: false,  // on the way to what a step of the history shows
     begin: null,
     // What an address asks of the Search tab, without what it says of other tabs.
     part(search) {
@@ -111,6 +126,8 @@ Object.assign(umr, {
     arrived(address) {
       if (!address) return;
       const part = this.part(address);
+      if (this.going && part !== this.part(location.search)) return;  // of a step that was left meanwhile
+      this.going = false;
       umr.address.tell('search', address, part !== this.part(location.search));
       this.shown = part;
       umr.recent.add(address, part);
@@ -121,6 +138,7 @@ Object.assign(umr, {
     // Shows what an address asks for.
     to(search) {
       this.shown = this.part(search);
+      this.going = true;
       this.begin?.('select', { id: search });
     },
   },
@@ -252,6 +270,8 @@ Object.assign(umr, {
   },
 });
 
+for (const name of ['click', 'keydown'])  // what a visitor does from here on is a search of its own
+  addEventListener(name, () => { umr.travel.going = false; }, true);
 addEventListener('popstate', () => {
   if (!history.state?.sheet) umr.closePanel();
   const tab = new URLSearchParams(location.search).get('tab') || 'search';
