@@ -49,8 +49,10 @@ def test_a_result_becomes_the_reference_and_the_breadcrumb_leads_back(page: Page
 def test_a_link_reopens_picture_text_kind_and_results(page: Page, browser: Browser):
     start(page)
     page.locator("#results [data-pick]").first.click()
-    page.locator(".u-chip").first.click()
     expect(page).to_have_url(re.compile("ref=100%3A"))
+    expect(page.locator("#suggestions")).to_be_visible()
+    page.locator(".u-chip").first.click()
+    expect(page).to_have_url(re.compile("ref=100%3A.*&text="))
     expect(page.locator("#results .u-card")).to_have_count(24)
     shown = page.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.id)")
     with visit(browser, "desktop", dark=False) as again:
@@ -132,7 +134,7 @@ def test_the_drawer_is_closed_tells_its_formula_and_moves_the_ranking(page: Page
 def test_a_results_words_come_into_the_bar(page: Page):
     start(page)
     before = page.locator("#q-text textarea").input_value()
-    page.locator("#results .u-menu summary").first.click()
+    page.locator("#results .u-card .u-menu summary").first.click()
     page.locator("#results [data-words]").first.click()
     expect(page.locator("#q-text textarea")).not_to_have_value(before)
     assert page.locator("#q-text textarea").input_value().startswith(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl
 from PIL.Image import Image
 
 from umr.errors import ConfigError, MediaError
+from umr.facts import facts_of
 from umr.media import clean_text, open_image
 from umr.search import Outcome, decode, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 MAX_RESULTS = 100
 BROWSE_PAGE = 36  # pictures shown at a time
 BROWSED_BY = ("category", "colour")  # facts that the pictures to choose from can be kept to
+#: Of what the catalogue's pictures are kept to, the words that say nothing of one.
+SMALL_WORDS = frozenset(("a", "an", "the", "on", "in", "of", "with", "and"))
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
@@ -207,14 +211,20 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> s
         if facts:
             having = searcher.facts.having(facts)
             images = [c for c in images if c.candidate_id in having]
-        if words := wanted.get("words", "").lower().split():
-            images = [c for c in images if all(word in render.name_of(c).lower() for word in words)]
+        if words := set(wanted.get("words", "").lower().split()) - SMALL_WORDS:
+            images = [c for c in images if all(word in _described(c) for word in words)]
         pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
         choices = {name: searcher.facts.choices(name) for name in BROWSED_BY}
         return render.browse(images[start::pages], len(images), choices, wanted)  # a stride: each page is a mixture
 
     return edge.answered_html("browsing", pictures)
+
+
+def _described(candidate: Candidate) -> str:
+    """What an item is called and every fact that the collection states about it, in lower case."""
+    told = json.dumps(facts_of(candidate), ensure_ascii=False) if candidate.source else ""
+    return f"{render.name_of(candidate)} {told}".lower()
 
 
 def next_page(page: Any) -> int:

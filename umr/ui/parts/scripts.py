@@ -31,6 +31,7 @@ BATTLES = "umr.battles(element, trigger);"
 # After an event (js).
 OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
+TRAVELLED = "() => { umr.travel.over(); }"
 BROWSED = "() => { umr.browsed(); }"
 MORE_SHOWN = "(address) => { umr.moreShown(address); }"
 TO_BAR = "() => { umr.toBar(); }"

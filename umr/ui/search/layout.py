@@ -296,9 +296,13 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
         return again(*values) if is_ready is True else search.NOTHING
 
     fields = [*bar.asked, bar.model, bar.count, view.trail, ready]
-    filled = steps.select(travel, view.visited, fields, **QUIET, **LATEST)
+    # search.js begins the next one when this one is over: Gradio's "always_last" would repeat the first one's event
+    filled = steps.select(travel, view.visited, fields, trigger_mode="multiple", **QUIET)
     inputs = [ready, view.trail, *bar.inputs]
-    view.after(filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
+    found = filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE)
+    view.after(found)
+    for over in (found.then, filled.failure):
+        over(None, js=scripts.TRAVELLED)
 
 
 def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.HTML) -> None:

@@ -116,6 +116,8 @@ Object.assign(umr, {
     shown: '',
     going: false,  // on the way to what a step of the history shows
     begin: null,
+    wanted: null,  // the address to show next, while another one is being asked
+    asking: false,
     // What an address asks of the Search tab, without what it says of other tabs.
     part(search) {
       const given = new URLSearchParams(search), keys = umr.address.keys.search;
@@ -139,12 +141,29 @@ Object.assign(umr, {
     to(search) {
       this.shown = this.part(search);
       this.going = true;
-      this.begin?.('select', { id: search });
+      this.wanted = search;
+      this.next();
+    },
+    // One at a time, and of those that wait only the last.
+    next() {
+      if (this.asking || this.wanted === null || !this.begin) return;
+      const search = this.wanted;
+      this.wanted = null;
+      this.asking = true;
+      this.begin('select', { id: search });
+    },
+    // What an address shows is there, or was refused.
+    over() {
+      this.asking = false;
+      this.next();
     },
   },
 
   // The element whose event asks the server for what an address shows.
-  travels(element, trigger) { umr.travel.begin = trigger; },
+  travels(element, trigger) {
+    umr.travel.begin = trigger;
+    umr.travel.next();
+  },
 
   // ---- Recent searches, in this browser alone
 
