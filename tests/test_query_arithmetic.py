@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from umr.errors import ConfigError
-from umr.query_arithmetic import LESS, ONE_PART, QueryArithmetic, steer
+from umr.query_arithmetic import LESS, ONE_PART, QueryArithmetic, combined
 from umr.search import Searcher
 from umr.types import Content, Query
 
@@ -19,34 +19,34 @@ def query(searcher: Searcher, text: str | None = "card", picture: bool = True) -
 
 
 def test_a_balance_of_zero_is_the_composition_and_its_ends_are_the_parts():
-    assert steer(X, Y, Z, None, 0.0) == pytest.approx(X)
-    assert steer(X, Y, Z, None, -1.0) == pytest.approx(Y)
-    assert steer(X, Y, Z, None, 1.0) == pytest.approx(Z)
+    assert combined(X, Y, Z, None, 0.0) == pytest.approx(X)
+    assert combined(X, Y, Z, None, -1.0) == pytest.approx(Y)
+    assert combined(X, Y, Z, None, 1.0) == pytest.approx(Z)
 
 
 def test_half_a_balance_is_the_unit_mean():
-    assert steer(X, Y, Z, None, 0.5) == pytest.approx((X + Z) / np.sqrt(2))
-    assert steer(X, Y, Z, None, -0.5) == pytest.approx((X + Y) / np.sqrt(2))
+    assert combined(X, Y, Z, None, 0.5) == pytest.approx((X + Z) / np.sqrt(2))
+    assert combined(X, Y, Z, None, -0.5) == pytest.approx((X + Y) / np.sqrt(2))
 
 
 def test_less_of_is_taken_away_by_the_stated_factor():
-    assert steer(X, None, None, W, 0.0) == pytest.approx((X - LESS * W) / np.sqrt(1 + LESS**2))
+    assert combined(X, None, None, W, 0.0) == pytest.approx((X - LESS * W) / np.sqrt(1 + LESS**2))
 
 
 def test_parts_that_cancel_leave_the_composition():
-    assert steer(X, Y, -X, None, 0.5) == pytest.approx(X)
+    assert combined(X, Y, -X, None, 0.5) == pytest.approx(X)
 
 
-def test_without_steering_a_search_is_the_searchers_own(searcher):
-    plain, steered = searcher.search(query(searcher), 5), searcher.search(query(searcher), 5, QueryArithmetic())
-    assert steered.results == plain.results
+def test_without_arithmetic_a_search_is_the_searchers_own(searcher):
+    plain, moved = searcher.search(query(searcher), 5), searcher.search(query(searcher), 5, QueryArithmetic())
+    assert moved.results == plain.results
 
 
 def test_the_ends_of_the_balance_rank_as_each_part_alone_does(searcher):
     both, own = query(searcher), {"100:0"}
     words = searcher.search(query(searcher, picture=False), 20).results
-    steered = searcher.search(both, 20, QueryArithmetic(balance=1.0)).results
-    assert [r.hit.candidate_id for r in steered] == [r.hit.candidate_id for r in words if r.hit.candidate_id not in own]
+    moved = searcher.search(both, 20, QueryArithmetic(balance=1.0)).results
+    assert [r.hit.candidate_id for r in moved] == [r.hit.candidate_id for r in words if r.hit.candidate_id not in own]
 
 
 def test_less_of_the_best_results_own_words_pushes_it_down(searcher):

@@ -57,7 +57,7 @@ class QueryArithmetic:
 UNMOVED = QueryArithmetic()
 
 
-def steer(
+def combined(
     composed: np.ndarray, picture: np.ndarray | None, text: np.ndarray | None, less: np.ndarray | None, balance: float
 ) -> np.ndarray:
     """FORMULA over unit vectors (D,); the composed one where all cancel.
@@ -100,7 +100,7 @@ def encode(encoder: Encoder, query: Query, moved: QueryArithmetic, unwanted: np.
     made = encoder.encode_queries(replace(query, query_id=name, content=content) for name, content in parts.items())
     vector = dict(zip(made.ids, made.vectors, strict=True))
     less = _away(vector.get("less"), unwanted)
-    sum_D = steer(vector["composed"], vector.get("picture"), vector.get("text"), less, balance)
+    sum_D = combined(vector["composed"], vector.get("picture"), vector.get("text"), less, balance)
     return replace(made, ids=(query.query_id,), vectors=sum_D[None])
 
 

@@ -52,7 +52,7 @@ class ScriptedSearcher:
     def facts(self) -> FactTable:
         return FactTable(self.collection)
 
-    def search(self, asked: Query | DecodedQuery, k: int, steering: object = None) -> Outcome:
+    def search(self, asked: Query | DecodedQuery, k: int, arithmetic: object = None) -> Outcome:
         query = asked.query if isinstance(asked, DecodedQuery) else asked
         self.asked.append(query)
         found = [c for c in self.collection if query.target_modality in ("all", c.content.modality)][:k]

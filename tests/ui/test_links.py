@@ -116,7 +116,7 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
             search_in="entries",
             model="other",
             k=5,
-            steering=QueryArithmetic(balance=-0.3, less_of="a <b>glass</b>", cut=0.85),
+            arithmetic=QueryArithmetic(balance=-0.3, less_of="a <b>glass</b>", cut=0.85),
         )
     )
     assert opened.search.asks
@@ -128,9 +128,9 @@ def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
     page, _, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
     link = read(searchers, address).search
     again = search._find(
-        searchers, (), make_query(link.picture, link.text, link.search_in), link.k, link.model, link.steering
+        searchers, (), make_query(link.picture, link.text, link.search_in), link.k, link.model, link.arithmetic
     )
-    assert again[4] == address and again[3][-1].steering == trail[-1].steering
+    assert again[4] == address and again[3][-1].arithmetic == trail[-1].arithmetic
     assert again[0].count("data-id") == page.count("data-id") == 5
 
 
@@ -307,7 +307,7 @@ def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers
     assert word in " ".join(opened.notices)
     assert not opened.search.asks and not opened.compare.asks and opened.tab == "search"
     assert (opened.search.search_in, opened.search.model, opened.search.k) == ("images", None, None)
-    assert opened.search.steering == QueryArithmetic() and opened.compare.models == () and not opened.compare.blind
+    assert opened.search.arithmetic == QueryArithmetic() and opened.compare.models == () and not opened.compare.blind
     assert opened.diagnose == opened.benchmarks == ()
     shown = render.notices(opened.notices)
     assert 'role="alert"' in shown and not any(mark in shown for mark in ("<img", "{{", "${")) and len(shown) < 1500
@@ -316,7 +316,7 @@ def test_a_value_that_cannot_be_given_falls_to_its_default_and_is_told(searchers
 def test_one_wrong_value_takes_nothing_else_with_it(searchers):
     opened = read(searchers, "?text=a%20red%20card&model=other&k=9999&tab=admin&cut=0.5")
     assert (opened.search.text, opened.search.model, opened.search.k) == ("a red card", "other", None)
-    assert opened.search.steering.cut == 0.5 and opened.search.asks and len(opened.notices) == 2
+    assert opened.search.arithmetic.cut == 0.5 and opened.search.asks and len(opened.notices) == 2
 
 
 def test_a_query_without_its_picture_is_filled_in_but_not_asked(searchers):

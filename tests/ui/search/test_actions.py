@@ -233,7 +233,7 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
 def test_a_turn_keeps_what_the_drawer_said_and_returns_to_it(searchers, uploads):
     *_, trail, _ = found(searchers, uploads, text="red", less_of="<b>blue", cut=0.5)
     _, _, crumbs, longer = search.use_result(searchers, trail, "unified", "100:4")
-    assert longer[-1].steering == trail[-1].steering and crumbs.count("less of “&lt;b&gt;blue”, score cut 0.5") == 2
+    assert longer[-1].arithmetic == trail[-1].arithmetic and crumbs.count("less of “&lt;b&gt;blue”, score cut 0.5") == 2
     assert search.return_to(longer, "0")[3:6] == (0, "<b>blue", 0.5)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.ui.search.test_actions import found, searchers  # noqa: F401 - a fixture
 from umr.errors import ConfigError
-from umr.query_arithmetic import QueryArithmetic, encode, steer
+from umr.query_arithmetic import QueryArithmetic, combined, encode
 from umr.search import decode
 from umr.ui import links
 from umr.ui.handlers import make_query
@@ -50,11 +50,13 @@ def test_an_unwanted_result_goes_and_its_vector_is_taken_off_the_query(searchers
         searchers, (), question, "unified", (0, "", 0, str(narrow.read("").changed(f"not={first}")))
     )
     assert f'data-id="{first}"' not in page and "Less like 1 result" in page and "only=" in address
-    assert answered.turn.steering.less_like == (first,) == trail[-1].steering.less_like
+    assert answered.turn.arithmetic.less_like == (first,) == trail[-1].arithmetic.less_like
     query = decode(make_query(None, "a red card", "images")).query
     plain, unwanted = searcher.encoder.encode_queries([query]).vectors[0], searcher.index.vectors([first])
     moved = encode(searcher.encoder, query, QueryArithmetic(less_like=(first,)), unwanted).vectors[0]
-    np.testing.assert_allclose(moved, steer(plain, None, None, unwanted[0] / np.linalg.norm(unwanted[0]), 0), atol=1e-6)
+    np.testing.assert_allclose(
+        moved, combined(plain, None, None, unwanted[0] / np.linalg.norm(unwanted[0]), 0), atol=1e-6
+    )
     assert moved @ unwanted[0] < plain @ unwanted[0]
 
 

@@ -117,7 +117,7 @@ def use_result(searchers: Searchers, trail: Trail, encoder: Any, candidate_id: A
         key=content_hash(path),
         reference=candidate_id,
         search_in=last.search_in,
-        steering=last.steering,
+        arithmetic=last.arithmetic,
         narrowed=last.narrowed,
     )
     longer = refine(trail, turn)
@@ -249,7 +249,7 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
 
 
 def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
-    moved, picture = turn.steering, str(turn.picture) if turn.picture else None
+    moved, picture = turn.arithmetic, str(turn.picture) if turn.picture else None
     return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed
 
 
@@ -261,7 +261,7 @@ def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, moved: 
         reference="" if picture is None else links.reference_of(searcher, picture, asked.content_hash),
         text=asked.query.content.text or "",
         search_in=searched(asked.query.target_modality),
-        steering=moved,
+        arithmetic=moved,
     )
 
 

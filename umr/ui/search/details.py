@@ -33,7 +33,7 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
     """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
 
     def told(made: Answered) -> str:
-        moved = made.turn.steering
+        moved = made.turn.arithmetic
         searcher = searchers.get(made.model)
         found = explain(searcher, _query(searcher, made.turn), str(candidate_id), moved=moved)
         return details_html.reasons(found, moved)
@@ -45,7 +45,7 @@ def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
 
     def told(made: Answered) -> str:
-        moved, opened = made.turn.steering, {name: searchers.get(name) for name in searchers.names}
+        moved, opened = made.turn.arithmetic, {name: searchers.get(name) for name in searchers.names}
         read = decode(
             handlers.make_query(made.turn.picture, made.turn.text, made.turn.search_in)
         )  # once for all models

@@ -21,7 +21,7 @@ class Turn:
         picture: the file that the page holds, None for words alone.
         key: its content hash; LOST for a visitor's own that a link could not carry.
         reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
-        steering: what the drawer asked for.
+        arithmetic: what the drawer asked for.
         narrowed: what was left out of the results, as `umr.ui.search.narrow` reads it.
     """
 
@@ -30,7 +30,7 @@ class Turn:
     reference: str = ""
     text: str = ""
     search_in: str = "images"
-    steering: QueryArithmetic = UNMOVED
+    arithmetic: QueryArithmetic = UNMOVED
     narrowed: str = ""
 
 

@@ -89,7 +89,7 @@ def _step(turn: Turn, number: int, current: bool) -> str:
     )
     words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
     mark = ' aria-current="step"' if current else ""
-    moved = f'<span class="u-step-tuned">{escape(tuning(turn.steering))}</span>' if tuning(turn.steering) else ""
+    moved = f'<span class="u-step-tuned">{escape(tuning(turn.arithmetic))}</span>' if tuning(turn.arithmetic) else ""
     return (
         f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
         f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'

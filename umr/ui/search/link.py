@@ -36,7 +36,7 @@ class SearchLink:
     search_in: str = "images"
     model: str | None = None
     k: int | None = None
-    steering: QueryArithmetic = UNMOVED
+    arithmetic: QueryArithmetic = UNMOVED
     narrowed: str = ""
     trail: Trail = ()
     whole: bool = True
@@ -65,7 +65,7 @@ def write(turn: Turn, collection: str, model: str, k: int, before: Trail = ()) -
 
 
 def _facts(turn: Turn) -> dict[str, str]:
-    moved = turn.steering
+    moved = turn.arithmetic
     return {
         "ref": turn.reference,
         "picture": OWN if turn.key and not turn.reference else "",
@@ -93,7 +93,7 @@ def read(searchers: Searchers, given: Given) -> SearchLink:
         text=turn.text,
         model=model,
         k=given.count(),
-        steering=turn.steering,
+        arithmetic=turn.arithmetic,
         narrowed=turn.narrowed,
         search_in=turn.search_in,
         trail=(*before, turn) if before else (),
@@ -105,7 +105,7 @@ def _turn(searchers: Searchers, given: Given, model: str) -> tuple[Turn, bool]:
     """What an address asks as a turn, and whether nothing of it is missing."""
     picture, whole = read_picture(searchers, given, "", model)
     left_out = _narrowing(given)
-    steering = QueryArithmetic(
+    arithmetic = QueryArithmetic(
         less_like=left_out.unwanted,
         balance=given.number("balance", -1, 1, "balance"),
         less_of=given.text("less"),
@@ -117,7 +117,7 @@ def _turn(searchers: Searchers, given: Given, model: str) -> tuple[Turn, bool]:
         reference=given.values.get("ref", "") if picture else "",
         text=given.text("text"),
         search_in=given.one_of("in", tuple(SEARCH_IN), "kind") or "images",
-        steering=steering,
+        arithmetic=arithmetic,
         narrowed=str(left_out),
     )
     return turn, whole
