@@ -144,6 +144,33 @@ def test_broken_avif_is_a_message_and_not_a_crash():
             media.open_image(broken)
 
 
+HEIC = Path(__file__).with_name("data") / "phone.heic"  # 64 x 48 px, blue on the left and red on the right
+
+
+def test_heic_is_read_and_broken_heic_is_refused(tmp_path):
+    pixels = np.asarray(media.open_image(HEIC)).astype(int)
+    assert pixels.shape == (48, 64, 3)
+    assert np.abs(pixels[24, 8] - (20, 40, 200)).max() < 8 and np.abs(pixels[24, 56] - (200, 30, 40)).max() < 8
+    data = HEIC.read_bytes()
+    payload = data.index(b"mdat") + 4
+    for broken in (data[:200], data[:-100], data[:payload] + bytes(len(data) - payload)):
+        (tmp_path / "cut.heic").write_bytes(broken)
+        with pytest.raises(MediaError, match=r"cut\.heic (cannot be read|is not a picture)"):
+            media.open_image(tmp_path / "cut.heic")
+    with pytest.raises(MediaError, match="64 x 48 px"):
+        media.open_image(HEIC, max_pixels=1000)
+
+
+def test_browsers_are_shown_a_jpeg_of_a_heic_and_other_files_as_they_are(tmp_path):
+    path = tmp_path / "phone.HEIC"
+    path.write_bytes(HEIC.read_bytes())
+    shown = media.shown_in_browsers(path)
+    assert shown.name == "phone.HEIC.jpg" and Image.open(shown).format == "JPEG"
+    assert np.abs(np.asarray(Image.open(shown)).astype(int) - np.asarray(media.open_image(path))).mean() < 4
+    assert media.shown_in_browsers(shown) == shown
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["phone.HEIC", "phone.HEIC.jpg"]
+
+
 def test_decompression_bomb_is_refused_before_it_is_decoded():
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header

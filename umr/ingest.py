@@ -20,7 +20,7 @@ from umr.types import Candidate, Content, Refused
 if TYPE_CHECKING:
     import datasets
 
-IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif"))
+IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif", *media.HEIC))
 TEXTS = frozenset((".txt", ".md"))
 CLIPS = frozenset((".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"))
 CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken

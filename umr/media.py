@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from umr.clips.decoder import CLIPS_OF_THIS_PROCESS
 from umr.clips.limits import even_places
 from umr.decode_budget import PICTURES
-from umr.disk import file_sha256
+from umr.disk import file_sha256, replacing
 from umr.errors import MediaError, reason
 
 _ORIENTATION = 0x0112
@@ -31,12 +33,13 @@ _STRIP = 2**20  # pixels that are converted at a time
 _RGB = 4  # bytes that Pillow takes for a pixel of RGB
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a decoded pixel; others: 4
 #: Bytes of a pixel that a decoder takes beside the decoded ones, measured; for JPEG2000 of each band.
-_DECODER_BYTES = {"WEBP": 12, "AVIF": 6, "TIFF": 4, "JPEG2000": 6}
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 6, "HEIF": 6, "TIFF": 4, "JPEG2000": 6}
 _PROGRESSIVE = 6  # of JPEG: coefficients of the whole picture
 MAX_TEXT = 20_000  # characters
 GREY = (127, 127, 127)
+HEIC = (".heic", ".heif")  # how files of telephones end that browsers do not show
 #: Formats that are read; EPS and others that run an interpreter are left out on purpose.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "ICO", "TGA", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "HEIF", "ICO", "TGA", "JPEG2000")
 
 
 def open_image(
@@ -79,6 +82,21 @@ def open_image(
             found = _to_rgb(image, name)
             share.keep_for(found, _RGB * found.width * found.height)
             return found
+
+
+def shown_in_browsers(path: Path) -> Path:
+    """The path of a picture that browsers show: HEIC gets a JPEG of full size beside it, any other file is its own.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    if path.suffix.lower() not in HEIC:
+        return path
+    copy = path.with_name(f"{path.name}.jpg")
+    image = open_image(path)
+    with replacing(copy) as draft:
+        image.save(draft, "JPEG", quality=92)
+    return copy
 
 
 def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
@@ -170,9 +188,12 @@ def clean_text(text: str) -> str:
 
 
 @cache
+@cache
 def _formats() -> tuple[str, ...]:
-    """Those of FORMATS that this build of Pillow has."""
+    """Those of FORMATS that this machine reads: those of its Pillow, and HEIF where pi-heif is installed."""
     Image.init()
+    if find_spec("pi_heif"):  # not on a machine that only trains
+        import_module("pi_heif").register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

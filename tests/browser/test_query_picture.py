@@ -49,6 +49,13 @@ def test_a_picture_is_taken_wherever_it_is_pasted_or_dropped(page: Page, kind: s
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
 
 
+def test_a_heic_of_a_telephone_is_shown_and_searched_with(page: Page):
+    page.set_input_files("#q-image input[type=file]", Path(__file__).parents[1] / "data" / "phone.heic")
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 64)
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card").first).to_be_visible()
+
+
 def test_what_is_no_picture_is_told_where_it_is_dropped(page: Page):
     page.evaluate(CARRY, ["drop", "#examples", [1, 2, 3], "notes.txt", "text/plain"])
     expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")

@@ -14,6 +14,8 @@ from umr.types import Content, Query
 from umr.ui.files import uploads
 from umr.ui.files.uploads import Cancelled, index_files, read_passages, take
 
+HEIC = Path(__file__).parents[2] / "data" / "phone.heic"
+
 
 def silent(stage: str, done: int, total: int) -> None:
     """No report."""
@@ -52,6 +54,17 @@ def test_good_files_are_indexed_and_the_others_refused_with_reasons(given, tmp_p
     refused = {item.source: item.reason for item in own.refused}
     assert set(refused) == {"setup.exe", "more.zip: run.sh", "cups.jsonl:2"}
     assert ".exe" in refused["setup.exe"] and "text" in refused["cups.jsonl:2"]
+
+
+def test_a_heic_is_taken_as_a_jpeg_and_named_by_rows(tmp_path):
+    heic, broken, rows = tmp_path / "1", tmp_path / "2", tmp_path / "3"
+    heic.write_bytes(HEIC.read_bytes())
+    broken.write_bytes(HEIC.read_bytes()[:200])
+    rows.write_text(json.dumps({"text": "Two halves.", "image": "phone.heic"}) + "\n")
+    sources = [("phone.heic", heic), ("cut.HEIC", broken), ("rows.jsonl", rows)]
+    own = index_files(sources, tmp_path / "own", FakeEncoder(dim=16), silent)
+    assert set(own.searcher.collection.ids) == {"phone.heic.jpg", "rows.jsonl:1"}
+    assert [item.source for item in own.refused] == ["cut.HEIC"]
 
 
 def test_a_picture_finds_its_like_and_never_itself(given, tmp_path, picture):

@@ -29,8 +29,8 @@ def intro() -> str:
             f"<li><b>{_mb(uploads.MAX_BYTES)}</b> in all, unpacked</li><li><b>{_mb(uploads.MAX_ONE)}</b> a file</li>"
             f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li>"
             f"<li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
-            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF. Clips: MP4, WebM, MOV, MKV, AVI. '
-            "Passages: "
+            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC. Clips: MP4, WebM, MOV, MKV, AVI.'
+            " Passages: "
             '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each; with "image": "a.jpg", '
             "a picture given with it, an entry).</p>"
             "</section>"

@@ -109,7 +109,7 @@ def take(sources: Sequence[tuple[str, Path]], folder: Path, report: Report) -> l
             refused.append(Refused(name[:200] or "a file without a name", reason(error)))
         report("Taking in", number, len(sources))
     _set_rows_apart(folder)
-    return refused
+    return refused + _show_heic(folder / "files")
 
 
 def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
@@ -195,6 +195,8 @@ def _picture(name: Any, folder: Path | None) -> Path:
     if not isinstance(name, str) or folder is None:
         raise MediaError("“image” is the name of a picture that is given with the rows")
     path = folder / archive.safe_path(name)
+    if path.suffix.lower() in media.HEIC:
+        path = path.with_name(f"{path.name}.jpg")
     if path.suffix.lower() not in IMAGES or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         raise MediaError(f"there is no picture {name[:100]!r} among these files; give it with the rows")
     media.open_image(path)
@@ -232,6 +234,18 @@ def _free(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem} ({number}){path.suffix}")
     return free
+
+
+def _show_heic(folder: Path) -> list[Refused]:
+    """Puts a JPEG in the place of every HEIC, which browsers do not show."""
+    refused = []
+    for path in [p for p in folder.rglob("*") if p.suffix.lower() in media.HEIC and p.is_file()]:
+        try:
+            media.shown_in_browsers(path)
+        except MediaError as error:
+            refused.append(Refused(path.name, reason(error)))
+        path.unlink()
+    return refused
 
 
 def _set_rows_apart(folder: Path) -> None:

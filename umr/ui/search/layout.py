@@ -248,8 +248,8 @@ def _wire_refusal(bar: Bar, refused: gr.HTML) -> None:
     """A picture that cannot be read is told and taken out again as soon as it has come."""
 
     def check(image: Any) -> Any:
-        said = search.refusal(image, UPLOADS)
-        return (None, said) if said else (gr.skip(), "")
+        instead, said = search.taken(image, UPLOADS)
+        return (None if said else instead or gr.skip(), said)
 
     bar.image.upload(check, bar.image, [bar.image, refused], **QUIET)
 
