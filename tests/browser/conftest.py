@@ -20,7 +20,7 @@ from umr.shipped import BUNDLED, default_root
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "test-artifacts"
 SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
-SLOW = 30_000  # ms; a machine may be busy with other things, and the first comparison opens every model
+SLOW = 120_000  # ms; a machine may be busy with other things, and the first comparison opens every model
 expect.set_options(timeout=SLOW)
 
 
