@@ -76,6 +76,7 @@ class Searchers:
         self._opener = opener
         self._opened: dict[str, Searcher] = {}
         self._checks: dict[str, PictureCheck | None] = {}
+        self._broken = False
         self._locks = {name: threading.Lock() for name in folders}
 
     @property
@@ -155,10 +156,15 @@ class Searchers:
         thread.start()
         return thread
 
+    def healthy(self) -> bool:
+        """Whether the default searcher is open, or is being opened; False once it could not be."""
+        return self._opened.get(self.default) is not None or not self._broken
+
     def _warm(self) -> None:
         try:
             self.get(self.default)
         except UMRError as error:  # every search will say it again, on the page
+            self._broken = True
             log.error("%s cannot be opened: %s", self.default, error)
 
 

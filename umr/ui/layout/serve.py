@@ -50,7 +50,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         try:
             page = build_page(searchers, read_examples(examples))
             searchers.preload()
-            address = serve(page, media, host, port)
+            address = serve(page, media, host, port, searchers.healthy)
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
         print(f"The page is at {address}", flush=True)
