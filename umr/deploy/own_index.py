@@ -48,6 +48,7 @@ def own_index_files(folder: Path, where: str) -> Iterator[SpaceFile]:
         encoder_at=encoder if is_hub(encoder) else "../encoder",
         collection=fingerprint_of([(CANDIDATES, hashlib.sha256(rows).hexdigest())]),
         collection_at=f"../../media/{manifest.encoder_name}",
+        command=f"python -m umr index FOLDER --encoder {manifest.encoder_name} --out DIR",  # without its places
     )
     yield SpaceFile(f"{home}/{BUNDLED}/{MANIFEST}", content=_json(asdict(moved)))
     for name in KEPT:

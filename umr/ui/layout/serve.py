@@ -49,7 +49,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         raise_descriptor_limit()
         try:
             page = build_page(searchers, read_examples(examples))
-            searchers.preload()
+            _open(searchers)
             address = serve(page, media, host, port, searchers.healthy)
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
@@ -58,6 +58,17 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             page.block_thread()
         finally:
             page.close(verbose=False)
+
+
+def _open(searchers: Searchers) -> None:
+    """Opens the default model in the background; all of them now where a GPU is lent to a copy of this process."""
+    from umr.encoders import zero_gpu
+
+    waiting = [searchers.preload()]
+    if zero_gpu.present():
+        waiting += [searchers.preload(name) for name in searchers.names if name != searchers.default]
+        for thread in waiting:
+            thread.join()
 
 
 def fail(reason: UMRError) -> int:
