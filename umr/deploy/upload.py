@@ -16,7 +16,7 @@ from umr.errors import ConfigError, reason
 #: What starts the page: it goes last, so that a new Space does not run on half of its files.
 LAST = "app.py"
 #: What the client raises: its HTTP library's own errors, those of the system, and words about names and answers.
-_FAILED = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
+_FAILED: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
 
 
 def spaces_folder(name: str) -> Path:

@@ -1,20 +1,21 @@
 """Encoding on ZeroGPU, a kind of Space where a GPU is lent for the time of one call of a decorated function.
 
-Such a Space does not start without one. The call runs in a process that was forked from this one: a batch goes there
-and vectors come back, the weights are there already. Where the package `spaces` is not, nothing here has any effect.
+Such a Space does not start without one. The call runs in a process that was forked from this one, which has no GPU: a
+batch goes there and vectors come back, the weights are there already. Elsewhere nothing here has any effect.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-try:
-    import spaces
-except ImportError:
-    spaces = None
+VARIABLE = "SPACES_ZERO_GPU"  # which the Hub sets on such a Space
+spaces: Any = None
+if os.environ.get(VARIABLE, "").lower() in ("1", "t", "true"):
+    import spaces  # type: ignore[no-redef]  # of the Space's own requirements (umr.deploy.hardware)
 
 if TYPE_CHECKING:
     from umr.encoders.batch import Batch
@@ -33,14 +34,24 @@ class Computes(Protocol):
     def vectors(self, batch: Batch) -> np.ndarray:
         """(B, D) float32 on the CPU."""
 
+    def to(self, device: str) -> object:
+        """Moves its weights."""
+
 
 _known: dict[str, Computes] = {}
 _slowest_s = 0.0  # seconds of a row
+_lending = False
 
 
 def present() -> bool:
-    """Whether the package is there; the models should then be opened before the first call, to be in its process."""
+    """Whether this is such a Space. Models are then opened on the CPU, all before the first call, which forks."""
     return spaces is not None
+
+
+def lend_from_now() -> None:
+    """The page is served: a GPU may be asked for. What is encoded before is encoded on the CPU."""
+    global _lending
+    _lending = True
 
 
 def seconds_for(_: str, batch: Batch) -> int:
@@ -56,8 +67,12 @@ def compute(fingerprint: str, batch: Batch) -> tuple[np.ndarray, float]:
         fingerprint: of an encoder that `lent` knew before.
         batch: rows of it.
     """
-    start = time.perf_counter()
-    return _known[fingerprint].vectors(batch), time.perf_counter() - start
+    import torch  # which this module must not load before the package that prepares it
+
+    start, encoder = time.perf_counter(), _known[fingerprint]
+    if torch.cuda.is_available():
+        encoder.to("cuda")  # in the forked process alone
+    return encoder.vectors(batch), time.perf_counter() - start
 
 
 #: What a Space looks for when it starts.
@@ -73,7 +88,7 @@ def know(encoder: Computes) -> None:
 def lent(encoder: Computes, batch: Batch) -> np.ndarray:
     """The encoder's vectors of a batch (B, D), on a lent GPU where there are such."""
     global _slowest_s
-    if spaces is None:
+    if spaces is None or not _lending:
         return encoder.vectors(batch)
     know(encoder)
     found, seconds = on_gpu(encoder.fingerprint, batch)

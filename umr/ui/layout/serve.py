@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
 from umr.ui.examples import read_examples
 from umr.ui.layout.short_lines import shorten_errors
@@ -51,6 +52,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             page = build_page(searchers, read_examples(examples))
             _open(searchers)
             address = serve(page, media, host, port, searchers.healthy)
+            zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
         print(f"The page is at {address}", flush=True)
@@ -62,8 +64,6 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
 
 def _open(searchers: Searchers) -> None:
     """Opens the default model in the background; all of them now where a GPU is lent to a copy of this process."""
-    from umr.encoders import zero_gpu
-
     waiting = [searchers.preload()]
     if zero_gpu.present():
         waiting += [searchers.preload(name) for name in searchers.names if name != searchers.default]
