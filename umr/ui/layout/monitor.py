@@ -37,7 +37,7 @@ ROUTES = tuple(
         ("upload", r"/gradio_api/upload.*"),
         ("file", r"/gradio_api/file[=/].*"),
         ("queue/join", r"/gradio_api/queue/join/?"),
-        ("queue/data", r"/gradio_api/queue/data/?"),
+        ("queue/data", r"/gradio_api/queue/data"),
         ("call", r"/gradio_api/(call|run|api)/.*"),
         ("heartbeat", r"/gradio_api/heartbeat/.*"),
         ("mcp", r"/gradio_api/mcp.*"),
