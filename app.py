@@ -1,6 +1,6 @@
 """The page: search with a picture and a sentence.
 
-    python app.py [--index DIR] [--encoder NAME] [--host H] [--port P]
+    python app.py [--index DIR] [--encoder NAME] [--host H] [--port P] [--log text|json]
 
 Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it is served umr.ui.layout.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from umr.errors import UMRError
 from umr.shipped import BUNDLED, default_root
+from umr.ui.json_log import FORMATS, log_as
 from umr.ui.layout import serve
 from umr.ui.layout.heap import share_heaps
 from umr.ui.layout.ports import chosen_port
@@ -31,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encoder", help="the encoder to start with (default: unified)")
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     parser.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
+    parser.add_argument("--log", choices=FORMATS, default="text", help="json: one object a line, one for each request")
     options = parser.parse_args(arguments)
+    log_as(options.log)
     try:
         port = chosen_port(options.host, options.port)
         searchers = find_searchers(options.index, options.encoder)

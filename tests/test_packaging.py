@@ -11,9 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
+from umr.clips.limits import ClipLimits
 from umr.shipped import LICENCE
+from umr.ui import visitors
+from umr.ui.compare import votes
+from umr.ui.files import uploads
+from umr.ui.layout import gate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,3 +160,47 @@ def test_make_installs_gpu_faiss_only_beside_a_driver(driver, expected, tmp_path
     installs = [line.split()[-1] for line in plan.stdout.splitlines() if "-m pip install" in line]
     real_driver = Path("/proc/driver/nvidia/version").exists()
     assert installs == ["requirements.txt" if real_driver else expected]
+
+
+def test_the_image_runs_as_nobody_in_particular_and_tells_its_health():
+    lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+    user = lines.index("USER umr")
+    assert any("useradd --uid 10001" in line for line in lines[:user])
+    assert not [line for line in lines[user:] if line.startswith(("RUN", "COPY", "ADD", "USER root"))]
+    text = "\n".join(lines)
+    assert "HEALTHCHECK" in text and "/healthz" in text and "faiss-gpu" not in text
+    copied = [word.rstrip("/") for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    assert sent == set(copied)
+
+
+def test_the_compose_file_writes_only_where_it_must():
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["umr"]
+    assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["mem_limit"]
+    assert service["ports"] == ["127.0.0.1:7860:7860"] and "no-new-privileges:true" in service["security_opt"]
+    writable = [*(place.split(":")[0] for place in service["tmpfs"]), *(v.split(":")[1] for v in service["volumes"])]
+    image = (ROOT / "Dockerfile").read_text("utf-8")
+    assert writable == ["/tmp", "/var/lib/umr"]
+    kept = re.findall(r"(?:UMR_CACHE|HF_HOME|GRADIO_TEMP_DIR)=(\S+)", image)
+    assert len(kept) == 3 and all(any(place.startswith(one) for one in writable) for place in kept)
+
+
+def test_the_threat_model_names_the_limits_that_the_code_has():
+    said = " ".join((ROOT / "SECURITY.md").read_text("utf-8").split())
+    for limit in (
+        f"{gate.MAX_BODY >> 20} MiB, {gate.MAX_PARTS:,} members, {gate.MAX_DEPTH} levels, {gate.BODY_S:.0f} s",
+        f"{visitors.VISITOR_BYTES // 1_000_000} MB and {visitors.VISITOR_FILES:,} files of one address",
+        f"{visitors.SERVER_BYTES >> 30} GiB and {visitors.SERVER_FILES:,} files of all",
+        f"{visitors.LEFT_S:.0f} s after the page is closed",
+        f"{ClipLimits().max_frames:,} frames, {ClipLimits().processor_s:.0f} s of computing",
+        f"{votes.MAX_BYTES >> 20} MiB no more are kept",
+        f"{uploads.MAX_ARCHIVE // 1_000_000} MB as it is sent",
+    ):
+        assert limit in said, limit
+
+
+def test_the_readme_does_not_call_the_repository_a_space():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "not a Space as it is" in readme and "what a Hugging Face Space runs" not in readme
+    assert "python -m umr deploy space OWNER/NAME --dry-run" in readme and "SECURITY.md" in readme

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,7 +225,12 @@ def _files(folder: Path) -> list[Path]:
 
 def _fingerprint(files: list[Path]) -> str:
     """sha256 over names and bytes of the candidate files."""
+    return fingerprint_of((file.name, file_sha256(file)) for file in files)
+
+
+def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
+    """The fingerprint of a collection whose candidate files have these names and sha256 (hex), in their order."""
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.name}\0{file_sha256(file)}\n".encode())
+    for name, sha256 in files:
+        digest.update(f"{name}\0{sha256}\n".encode())
     return digest.hexdigest()

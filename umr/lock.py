@@ -132,5 +132,5 @@ def _holder(path: Path) -> str:
     try:
         row = json.loads(path.read_bytes())
         return f"process {row['pid']} on {row['host']} since {row['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

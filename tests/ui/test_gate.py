@@ -108,7 +108,7 @@ def test_a_server_of_this_machine_alone_is_not_asked_by_a_foreign_name(inner, vi
         assert ask(Gate(inner, visitors, bound), path, host, method).status_code == (200 if passes else 403)
 
 
-def test_every_answer_tells_the_browser_what_it_may_do_and_frames_stay_allowed(inner, visitors):
+def test_every_answer_tells_the_browser_what_it_may_do_and_only_the_hub_may_frame_it(inner, visitors):
     app = Gate(inner, visitors, "127.0.0.1")
     for answer in (
         ask(app, "/", method="GET"),
@@ -116,7 +116,8 @@ def test_every_answer_tells_the_browser_what_it_may_do_and_frames_stay_allowed(i
         ask(app, "/none/none", method="PUT"),
     ):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
-        assert "frame-ancestors" not in answer.headers["Content-Security-Policy"]
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+        assert policy["frame-ancestors"] == "'self' https://huggingface.co https://*.hf.space"
         assert "X-Frame-Options" not in answer.headers
 
 
@@ -135,6 +136,16 @@ def test_a_body_of_many_small_things_is_refused_before_it_is_parsed(inner, visit
     for body in ({"data": [[]] * MAX_PARTS}, {str(n): n for n in range(MAX_PARTS + 1)}):
         assert ask(app, content=json.dumps(body).encode()).status_code == 413
     assert ask(app, content=b"[" * (MAX_PARTS + 1)).status_code == 413
+
+
+def test_a_body_that_is_nested_too_deeply_is_refused_before_it_is_parsed(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1")
+    for body in (b"[" * 101 + b"]" * 101, b'{"a":' * 101 + b"1" + b"}" * 101, b"[" * 40_000):
+        answer = ask(app, content=body)
+        assert answer.status_code == 413 and "100 deep" in answer.text
+    wide = json.dumps({"data": [{"path": ["x"]}] * 3_000})
+    for body in (wide.encode(), b"[" * 100 + b"]" * 100, json.dumps({"data": ["[" * 90] * 1}).encode()):
+        assert ask(app, content=body).status_code == 200
 
 
 def test_many_large_bodies_at_once_are_refused(inner, visitors, monkeypatch):

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "bench rerank": bench_rerank,
         "bench load": bench_load,
         "bench page": bench_page,
+        "deploy space": deploy_space,
     }
     try:
         commands[options.command](options)
@@ -373,6 +374,26 @@ def bench_page(options: argparse.Namespace) -> None:
 
     rows = timed(_judged(default_root() / "media" / BUNDLED, options.task), options.repeat, options.url)
     _print(rows, options.json, COLUMNS)
+
+
+def deploy_space(options: argparse.Namespace) -> None:
+    """`deploy space`: every file with its bytes, then the Space's address, which is not there after a dry run."""
+    from umr.deploy.hardware import hardware
+    from umr.deploy.space import plan_space
+    from umr.deploy.upload import spaces_folder, upload
+
+    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index)
+    rows = [{"bytes": file.size, "path": file.path} for file in space.files]
+    if options.dry_run or options.json:
+        _print(rows, options.json, ("bytes", "path"))
+    total = f"{len(rows):,} files, {space.size / 2**20:.1f} MiB, for {space.hardware.flavour}"
+    if options.dry_run:
+        _say([f"{space.name}: {total}; nothing was sent"])
+        return
+    folder = options.out or spaces_folder(space.name)
+    _say([f"{space.name}: {total}; built in {folder}"])
+    address = upload(space, folder, private=True if options.private else None)
+    _say([f"{space.name} is at {address}"])
 
 
 def _judged(root: Path, task: str) -> Judged:

@@ -13,6 +13,7 @@ from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
 
 DTYPES = ("float32", "bfloat16")
+MACHINES = ("cpu", "zero", "gpu")  # of umr.deploy.hardware, which --help must not wait for
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
         add(what)
+    _deploy_space(
+        commands.add_parser("deploy", help="put the page on a server").add_subparsers(required=True, metavar="WHERE")
+    )
     return top
 
 
@@ -293,6 +297,33 @@ def _bench_page(commands: Commands) -> None:
     one.add_argument("--repeat", type=int, default=30, metavar="N", help="searches and comparisons timed (default: 30)")
     one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
     one.add_argument("--task", default="it2i", help="whose queries of picture and text are asked (default: it2i)")
+    _json(one)
+
+
+def _deploy_space(commands: Commands) -> None:
+    one = _command(
+        commands,
+        "space",
+        "deploy space",
+        "build a Hugging Face Space of the page and send it; it goes on where it stopped",
+    )
+    one.epilog = (
+        "A plain git push of this repository is refused by the Hub, which takes pictures, clips and weights by LFS or "
+        "Xet alone. The token is that of `hf auth login`, or HF_TOKEN. cpu and zero get faiss-cpu, gpu gets faiss-gpu. "
+        "zero is asked for when the Space is made, as it costs nothing by the hour; gpu is only suggested: choose it, "
+        "and pay it, in the Space's settings."
+    )
+    one.add_argument("name", metavar="OWNER/NAME", help="the Space")
+    one.add_argument("--hardware", choices=MACHINES, default="cpu", help="what it is to run on (default: cpu)")
+    one.add_argument(
+        "--encoder", nargs="+", default=[], metavar="NAME", help="bundled encoders with their indexes (default: all)"
+    )
+    one.add_argument("--index", nargs="+", default=[], type=Path, metavar="DIR", help="index folders of your own")
+    one.add_argument("--private", action="store_true", help="a new Space is for you alone")
+    one.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the folder is built (default: in ~/.cache/umr/spaces)"
+    )
+    one.add_argument("--dry-run", action="store_true", help="send nothing: list every file with its size")
     _json(one)
 
 

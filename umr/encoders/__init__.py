@@ -30,7 +30,9 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
         ConfigError: this is no encoder.
         MismatchError: one of its files is missing or changed.
     """
-    import torch
+    from umr.encoders import zero_gpu  # before torch, which it prepares where a GPU is lent by the call
+
+    import torch  # isort: skip
 
     from umr.encoders.backbone import backbone_class
     from umr.encoders.base import UnifiedEncoder
@@ -47,4 +49,7 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
     kind = backbone_class(config.backbone)
     backbone = kind.load(folder, config, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype])
     encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder, kind.special)).eval()
-    return encoder.to(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
+    here = "cuda" if torch.cuda.is_available() and not zero_gpu.present() else "cpu"
+    encoder = encoder.to(here if device is None else device)
+    zero_gpu.know(encoder)
+    return encoder

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from umr import media
+from umr.encoders import zero_gpu
 from umr.encoders.backbone import Backbone
 from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
@@ -352,10 +353,16 @@ class UnifiedEncoder(nn.Module):
                     batch = self._prepared(rows, places)
                 except MediaError as error:
                     raise self._named(error, rows, places) from error
-                vectors[places] = self.embed(batch).float().cpu().numpy()
+                vectors[places] = zero_gpu.lent(self, batch)
         finally:
             super().train(was_training)
         return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+
+    @torch.inference_mode()
+    def vectors(self, batch: Batch) -> np.ndarray:
+        """Unit rows of a batch, (B, D) float32 on the CPU, without gradients."""
+        found: np.ndarray = self.embed(batch).float().cpu().numpy()
+        return found
 
     def _prepared(self, rows: _Rows, places: Sequence[int]) -> Batch:
         """The batch of the rows at these places."""

@@ -6,11 +6,13 @@ A visitor reads a sentence, the log keeps the rest.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from umr.errors import UMRError
 from umr.ui import render
+from umr.ui.metrics import EVENT_S, EVENTS, OBSERVED
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +24,23 @@ def answered(what: str, ask: Callable[[], Shown], refused: Callable[[str], Shown
     """What `ask` gives; what it raises is said instead.
 
     Args:
-        what: what the log calls this request.
+        what: what the log and the numbers call this request, one of a few words.
         ask: does what was asked for.
         refused: what is shown around the message, which is HTML.
     """
+    start, outcome = time.perf_counter(), "answered"
     try:
         return ask()
     except UMRError as error:
+        outcome = "refused"
         return refused(render.error(str(error)))
     except Exception:  # here and nowhere else: an unforeseen fault must not end in a page that says nothing
-        log.exception("%s failed", what)
+        outcome = "failed"
+        log.exception("%s failed", what, extra={"fields": {"kind": what}})
         return refused(render.error(OUR_FAULT))
+    finally:
+        OBSERVED.count(EVENTS, kind=what, outcome=outcome)
+        OBSERVED.time(EVENT_S, time.perf_counter() - start, kind=what)
 
 
 def answered_html(what: str, ask: Callable[[], str]) -> str:

@@ -76,6 +76,7 @@ class Searchers:
         self._opener = opener
         self._opened: dict[str, Searcher] = {}
         self._checks: dict[str, PictureCheck | None] = {}
+        self._broken = False
         self._locks = {name: threading.Lock() for name in folders}
 
     @property
@@ -149,17 +150,23 @@ class Searchers:
         check = None if asked.query.content.image is None else self.check(name)
         return of_unlike_picture(outcome, () if check is None else check.notices(asked))
 
-    def preload(self) -> threading.Thread:
-        """Opens the default searcher in the background, so that the page is served meanwhile."""
-        thread = threading.Thread(target=self._warm, name=f"open-{self.default}", daemon=True)
+    def preload(self, name: str | None = None) -> threading.Thread:
+        """Opens a searcher, the default one for None, in the background, so that the page is served meanwhile."""
+        opened = self.default if name is None else name
+        thread = threading.Thread(target=self._warm, args=(opened,), name=f"open-{opened}", daemon=True)
         thread.start()
         return thread
 
-    def _warm(self) -> None:
+    def healthy(self) -> bool:
+        """Whether the default searcher is open, or is being opened; False once it could not be."""
+        return self._opened.get(self.default) is not None or not self._broken
+
+    def _warm(self, name: str) -> None:
         try:
-            self.get(self.default)
+            self.get(name)
         except UMRError as error:  # every search will say it again, on the page
-            log.error("%s cannot be opened: %s", self.default, error)
+            self._broken = self._broken or name == self.default
+            log.error("%s cannot be opened: %s", name, error)
 
 
 @contextmanager

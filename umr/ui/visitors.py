@@ -105,6 +105,16 @@ class Visitors:
         with self._lock:
             return session in self._sessions and self._sessions[session].beats > 0
 
+    def open_pages(self) -> int:
+        """How many pages are open."""
+        with self._lock:
+            return sum(known.beats > 0 for known in self._sessions.values())
+
+    def upload_bytes(self) -> int:
+        """Bytes of all uploads that are kept."""
+        with self._lock:
+            return sum(known.size for known in self._uploads.values())
+
     def address_of(self, session: str) -> str:
         """Where a session's page was opened, "" where it never was."""
         with self._lock:

@@ -27,6 +27,7 @@ from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
 MAX_BODY = 24 << 20  # bytes of a request that is no upload: a data URI's picture of 18 MiB
 MAX_BODIES = 256 << 20  # of all such requests that are being read
 MAX_PARTS = 50_000  # lists, objects and their members in one body: what is slow to parse is many small things
+MAX_DEPTH = 100  # of lists and objects within each other; the page's own are 8 deep
 LISTED = 1 << 20  # bytes in which a request names its uploads; 500 files take a third of it
 TOLD = 1 << 20  # bytes of an upload between two looks at the limits
 STALL_S, BODY_S = 30.0, 300.0  # without a byte, and until a body must have come whole
@@ -37,13 +38,15 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]{1,100})$")
 SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 #: A folder of Gradio's for one upload: it is named by a hash of the bytes.
 FOLDER = re.compile(rb"[/\\]([0-9a-f]{40,128})[/\\]")
+BRACKETS = re.compile(rb"[\[\]{}]")
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 #: What the page itself needs: Gradio's page has scripts and styles within it, and compiles the page's own listeners.
-#: Frames around the page stay allowed: a Space is shown in one.
+#: It may be shown in a frame of itself and of the Hub, which shows a Space in one, and of no other site.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'"
+    "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 )
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Content-Security-Policy": POLICY}
 NOT_FROM_HERE = "this page takes requests from itself and from programs, not from other web pages"
@@ -53,6 +56,7 @@ NOT_THIS_HOST = (
 )
 TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a file instead"
 TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
+TOO_DEEP = f"a request may have lists and objects {MAX_DEPTH} deep within each other"
 TOO_SLOW = "the request did not arrive in time; send it again"
 BUSY = "this server is reading too many large requests at the moment; try again in a few seconds"
 
@@ -146,8 +150,10 @@ class Gate:
                     raise Refused(503, BUSY)
                 parts.append(part)
             body = b"".join(parts)
-            if sum(map(body.count, (b",", b"{", b"["))) > MAX_PARTS:
+            if sum(map(body.count, (b",", b"{", b"[", b"}", b"]"))) > MAX_PARTS:
                 raise Refused(413, TOO_MANY_PARTS)
+            if _depth(body) > MAX_DEPTH:
+                raise Refused(413, TOO_DEEP)
             yield body
         finally:
             self.reading -= size
@@ -278,6 +284,17 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+def _depth(body: bytes) -> int:
+    """How deep its brackets go, those within its texts too: what parses and walks a body goes as deep."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for found in BRACKETS.finditer(body):
+        depth += 1 if found[0] in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _length(headers: Headers) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it builds Blocks; the page calls nobody
@@ -18,8 +19,9 @@ from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.link import build_notices, head_script, wire_link
+from umr.ui.layout.monitor import Health, Monitor, watch
 from umr.ui.layout.outside import Closed, fetch_nothing
-from umr.ui.layout.ports import DEFAULT_HOST, HOST
+from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.parts import scripts
@@ -56,6 +58,7 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
         gr.HTML(about(), elem_id="about", js_on_load=None, apply_default_css=False)
         _wire_carry(built)
         wire_link(searchers, page, tabs, notices, built)
+    watch(page, searchers, VISITORS)
     return page
 
 
@@ -67,7 +70,13 @@ def _wire_carry(built: list[Built]) -> None:
         wire_carry(search.carry, search.query, compare.query, compare.run, "compare")
 
 
-def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int | None = None) -> str:
+def serve(
+    page: gr.Blocks,
+    media: list[Path],
+    host: str | None = None,
+    port: int | None = None,
+    healthy: Callable[[], bool] = lambda: True,
+) -> str:
     """Starts serving the page; page.block_thread() waits, page.close() ends it.
 
     Args:
@@ -75,10 +84,12 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
         media: the only files, and folders of files, that are given out.
         host: None leaves it to GRADIO_SERVER_NAME.
         port: None leaves it to GRADIO_SERVER_PORT.
+        healthy: what /healthz says.
 
     Returns:
         The page's address.
     """
+    root = os.environ.get(ROOT_PATH, "")
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     page.queue(default_concurrency_limit=4, max_size=64)
     _, address, _ = page.launch(
@@ -99,7 +110,12 @@ def serve(page: gr.Blocks, media: list[Path], host: str | None = None, port: int
         enable_monitoring=False,
         app_kwargs={
             "lifespan": sweeping(VISITORS),
-            "middleware": [Middleware(Gate, visitors=VISITORS, host=host), Middleware(Closed)],
+            "middleware": [
+                Middleware(Monitor, root_path=root),
+                Middleware(Gate, visitors=VISITORS, host=host),
+                Middleware(Closed),
+                Middleware(Health, healthy=healthy, root_path=root),
+            ],
         },
         _frontend=False,
     )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from umr.errors import ConfigError
 
 PORT, HOST = "GRADIO_SERVER_PORT", "GRADIO_SERVER_NAME"
+ROOT_PATH = "GRADIO_ROOT_PATH"  # what a proxy has before the page's own addresses
 TRIED = ("GRADIO_NUM_PORTS", "GRADIO_NODE_NUM_PORTS")  # how many ports from the first are tried
 DEFAULT_HOST = "127.0.0.1"
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
 from umr.ui.examples import read_examples
 from umr.ui.layout.short_lines import shorten_errors
@@ -49,8 +50,9 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         raise_descriptor_limit()
         try:
             page = build_page(searchers, read_examples(examples))
-            searchers.preload()
-            address = serve(page, media, host, port)
+            _open(searchers)
+            address = serve(page, media, host, port, searchers.healthy)
+            zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
         print(f"The page is at {address}", flush=True)
@@ -58,6 +60,15 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             page.block_thread()
         finally:
             page.close(verbose=False)
+
+
+def _open(searchers: Searchers) -> None:
+    """Opens the default model in the background; all of them now where a GPU is lent to a copy of this process."""
+    waiting = [searchers.preload()]
+    if zero_gpu.present():
+        waiting += [searchers.preload(name) for name in searchers.names if name != searchers.default]
+        for thread in waiting:
+            thread.join()
 
 
 def fail(reason: UMRError) -> int:

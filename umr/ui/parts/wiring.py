@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from gradio.utils import get_upload_folder
 from umr.errors import UMRError
 from umr.ui.examples import Example
 from umr.ui.links import Choice
+from umr.ui.metrics import EVENT_S, EVENTS, OBSERVED
 from umr.ui.searchers import Searchers
 from umr.ui.visitors import Visitors
 
@@ -102,10 +104,17 @@ def shown(function: Callable[Asked, Answer], *arguments: Asked.args, **options: 
     Raises:
         gr.Error: what the function refuses, shown as Gradio's own message, without a traceback.
     """
+    start, outcome = time.perf_counter(), "failed"
     try:
-        return function(*arguments, **options)
+        answer = function(*arguments, **options)
+        outcome = "answered"
+        return answer
     except UMRError as error:
+        outcome = "refused"
         raise gr.Error(str(error), print_exception=False) from error
+    finally:
+        OBSERVED.count(EVENTS, kind="an endpoint", outcome=outcome)
+        OBSERVED.time(EVENT_S, time.perf_counter() - start, kind="an endpoint")
 
 
 def claim_uploads(component: gr.Image | gr.File) -> None:
