@@ -6,13 +6,17 @@ what `python -m training.train ... --init` is for.
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from umr.disk import write_text
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
@@ -40,7 +44,8 @@ def adopt(
 ) -> EncoderConfig:
     """Write the encoder folder `out` from a transformers checkpoint.
 
-    Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole.
+    Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole;
+    config.json is told how the encoder attends.
 
     Args:
         source: a folder or hub:owner/name@revision.
@@ -79,8 +84,9 @@ def adopt(
     _open_once(kind, folder, config, tokenizer)
 
     def write(draft: Path) -> None:
-        for file in ("config.json", *weights):
+        for file in weights:
             shutil.copyfile(folder / file, draft / file)
+        write_text(draft / "config.json", json.dumps(_attending(checkpoint.model, config), indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
 
     return seal(config, target, write)
@@ -102,6 +108,13 @@ def _tokenizer(checkpoint: Checkpoint, kind: type[Backbone]) -> Tokenizer:
             "writes one"
         )
     return load_tokenizer(checkpoint.folder, kind.special)
+
+
+def _attending(model: Mapping[str, Any], config: EncoderConfig) -> dict[str, Any]:
+    """config.json with the encoder's attention, which transformers' own classes read; old files have no text_config."""
+    said = {"is_causal": config.attention == "causal"}
+    text = model.get("text_config")
+    return {**model, "text_config": {**text, **said}} if isinstance(text, dict) else {**model, **said}
 
 
 def _open_once(kind: type[Backbone], folder: Path, config: EncoderConfig, tokenizer: Tokenizer) -> None:
