@@ -332,11 +332,13 @@ def adopt(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """`export`: writes the folder; says how it is opened."""
+    from umr.encoders.interop import MASKED_FILE
     from umr.export.modules import export as exported
     from umr.shipped import find_encoder
 
     config = exported(find_encoder(options.encoder), options.out)
-    opened = f'SentenceTransformer("{options.out}", trust_remote_code=True)'
+    trust = ", trust_remote_code=True" if (options.out / MASKED_FILE).is_file() else ""
+    opened = f'SentenceTransformer("{options.out}"{trust})'
     _say([f"{config.name} in {options.out}: vectors of {config.dim} numbers, opened with `{opened}`"])
 
 

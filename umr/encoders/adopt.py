@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from transformers import AutoConfig
 
 from umr.disk import write_text
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
@@ -86,7 +87,7 @@ def adopt(
     def write(draft: Path) -> None:
         for file in weights:
             shutil.copyfile(folder / file, draft / file)
-        write_text(draft / "config.json", json.dumps(_attending(checkpoint.model, config), indent=2) + "\n")
+        write_text(draft / "config.json", json.dumps(_attending(folder, checkpoint.model, config), indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
 
     return seal(config, target, write)
@@ -110,11 +111,11 @@ def _tokenizer(checkpoint: Checkpoint, kind: type[Backbone]) -> Tokenizer:
     return load_tokenizer(checkpoint.folder, kind.special)
 
 
-def _attending(model: Mapping[str, Any], config: EncoderConfig) -> dict[str, Any]:
-    """config.json with the encoder's attention, which transformers' own classes read; old files have no text_config."""
-    said = {"is_causal": config.attention == "causal"}
-    text = model.get("text_config")
-    return {**model, "text_config": {**text, **said}} if isinstance(text, dict) else {**model, **said}
+def _attending(folder: Path, model: Mapping[str, Any], config: EncoderConfig) -> dict[str, Any]:
+    """config.json with the encoder's attention, which transformers' own classes read of its text_config."""
+    if not isinstance(model.get("text_config"), dict):  # old files have the text's numbers at the top
+        model = json.loads(AutoConfig.from_pretrained(str(folder), local_files_only=True).to_json_string())
+    return {**model, "text_config": {**model["text_config"], "is_causal": config.attention == "causal"}}
 
 
 def _open_once(kind: type[Backbone], folder: Path, config: EncoderConfig, tokenizer: Tokenizer) -> None:
