@@ -33,6 +33,17 @@ SEARCHES = tuple(
 COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
 
 
+@pytest.fixture(scope="session")
+def sentence_transformers():
+    """The class that opens a folder; the packages are optional, and torchvision must be of the torch that is there."""
+    try:
+        import torchvision  # noqa: F401
+        from sentence_transformers import SentenceTransformer
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"needs sentence-transformers>=6 and torchvision: {error}")
+    return SentenceTransformer
+
+
 def no_model(folder: Path) -> Searcher:
     """An opener for pages that must not open anything."""
     raise AssertionError(f"no model may be loaded, but {folder} is opened")

@@ -52,6 +52,8 @@ def steps(name: str, root: Path, validation: Path) -> list[Step]:
     own, theirs = root / name, validation / "indexes" / name
     encoder, tuned = str(own / "encoder"), str(own / REPORTS / "vector_sum.json")
     made = {
+        "other tools": ("umr.encoders.interop", encoder),
+        "card": ("umr.encoders.card", encoder),
         "index": ("umr", "index", str(root / "media" / BUNDLED), "--encoder", encoder, "--out", str(own / BUNDLED)),
         "validation index": ("umr", "index", str(validation), "--encoder", encoder, "--out", str(theirs)),
         "vector sum": ("umr", "evaluate", "--index", str(theirs), "--tune-vector-sum", tuned),

@@ -25,6 +25,7 @@ MOST = 256  # tokens of a row
 class OtherBackbone(nn.Module):
     special = SpecialTokens(family="Other", own=("[PAD]", "[SEE]", "[CELL]", "[END]"), pad="[PAD]", end="[END]")
     implementation = "a test's own"
+    processor = ""
 
     def __init__(self, config: EncoderConfig, words: int, width: int) -> None:
         super().__init__()
@@ -74,6 +75,10 @@ class OtherBackbone(nn.Module):
     @classmethod
     def adopted(cls, checkpoint: Checkpoint, tokenizer, config: EncoderConfig) -> EncoderConfig:
         raise ConfigError(f"{checkpoint.source} is of {cls.special.family}, of which there are no public checkpoints")
+
+    @classmethod
+    def processor_files(cls, config: EncoderConfig, folder: str | Path) -> dict[str, str]:
+        return {}
 
     def see(self, pixels_NFSS3: Tensor) -> Tensor:
         items, frames, side, _, _ = pixels_NFSS3.shape

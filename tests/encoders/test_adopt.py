@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from transformers import AutoModel
 
 from tests.encoders.public import qwen_tokenizer, write_checkpoint
 from umr.cli.commands import main
@@ -63,8 +64,10 @@ def test_a_hub_checkpoint_becomes_an_encoder_with_its_very_weights(written, tmp_
 def test_weights_keep_their_files_bytes_and_dtype(written, adopted):
     shards = sorted(path.name for path in written[0].glob("*.safetensors*"))
     assert len(shards) > 2 and sorted(path.name for path in adopted.glob("*.safetensors*")) == shards
-    for name in (*shards, "config.json"):
+    for name in shards:
         assert (adopted / name).read_bytes() == (written[0] / name).read_bytes()
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (written[0], adopted))
+    assert after == before | {"text_config": before["text_config"] | {"is_causal": False}}
     assert {value.dtype for value in load_file(adopted / shards[0]).values()} == {torch.bfloat16}
     listed = json.loads((adopted / "encoder.json").read_text())["files"]
     assert sorted(listed) == sorted([*shards, "config.json", "tokenizer.json"])
@@ -85,6 +88,8 @@ def test_one_file_of_weights_and_a_flat_config_are_adopted_alike(written, adopte
     adopt(whole, tmp_path / "encoder", image_size=56, max_frames=4)
     first, second = (load_encoder(folder, device="cpu") for folder in (adopted, tmp_path / "encoder"))
     assert (tmp_path / "encoder" / "model.safetensors").is_file()
+    for folder in (adopted, tmp_path / "encoder"):  # what transformers' own attention reads
+        assert AutoModel.from_pretrained(folder).config.text_config.is_causal is False
     items = [Candidate(candidate_id="1", content=Content(text="a red mug"))]
     assert np.array_equal(first.encode_candidates(items).vectors, second.encode_candidates(items).vectors)
 

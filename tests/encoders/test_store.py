@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from umr.encoders import load_encoder
+from umr.encoders.interop import INTEROP, read_interop
 from umr.encoders.store import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.types import Candidate, Content
@@ -31,22 +32,23 @@ def rows(stills, clips):
     return [Candidate(candidate_id=str(at), content=Content(**part)) for at, part in enumerate(parts)]
 
 
-def test_folder_lists_its_files_but_for_the_card_and_the_list_itself(saved):
-    assert sorted(path.name for path in saved.iterdir()) == [
+def test_folder_lists_its_files_but_for_the_card_what_others_read_and_the_list_itself(saved):
+    names = {path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()}
+    assert names - {*read_interop(saved), INTEROP} == {
         "README.md",
         "config.json",
         "encoder.json",
         "model.safetensors",
         "tokenizer.json",
-    ]
+    }
     listed = json.loads((saved / "encoder.json").read_text())["files"]
     assert sorted(listed) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert {value.dtype for value in load_file(saved / "model.safetensors").values()} == {torch.bfloat16}
 
 
 def test_others_may_read_a_saved_folder(saved):
-    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {0o644}
-    assert saved.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in saved.rglob("*") if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in (saved, *saved.rglob("*")) if path.is_dir()} == {0o755}
 
 
 def test_loaded_encoder_computes_in_float32_and_agrees(encoder, saved, stills, clips):

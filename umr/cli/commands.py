@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "drift": drift,
         "info": info,
         "adopt": adopt,
+        "export": export,
+        "push": push,
         "bench query": bench_query,
         "bench rerank": bench_rerank,
         "bench load": bench_load,
@@ -327,6 +329,35 @@ def adopt(options: argparse.Namespace) -> None:
     made = f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures of {config.image_size} px"
     command = f"python -m training.train unified --init {options.out}"
     _say([made, f"not trained for retrieval yet: `{command}` fine-tunes it"])
+
+
+def export(options: argparse.Namespace) -> None:
+    """`export`: writes the folder; says how it is opened."""
+    from umr.encoders.interop import MASKED_FILE
+    from umr.export.modules import export as exported
+    from umr.shipped import find_encoder
+
+    config = exported(find_encoder(options.encoder), options.out)
+    trust = ", trust_remote_code=True" if (options.out / MASKED_FILE).is_file() else ""
+    opened = f'SentenceTransformer("{options.out}"{trust})'
+    _say([f"{config.name} in {options.out}: vectors of {config.dim} numbers, opened with `{opened}`"])
+
+
+def push(options: argparse.Namespace) -> None:
+    """`push`: the files with their sizes; without --dry-run they are uploaded first."""
+    from umr.export.push import contents, repository, size
+    from umr.export.push import push as pushed
+    from umr.shipped import HUB, find_encoder
+
+    name, place = repository(options.repository), find_encoder(options.encoder)
+    if place.startswith(HUB):
+        raise ConfigError(f"{place} lies on the Hub already; give a shipped name or an encoder folder")
+    files = contents(place, options.reports)
+    if not options.dry_run:
+        _say([f"uploaded: {pushed(files, name, options.private)}"])
+    _print([{"file": path, "bytes": size(file)} for path, file in files.items()], options.json, ("file", "bytes"))
+    total = sum(map(size, files.values())) / 1e6
+    _say([f"{len(files)} files, {total:.1f} MB{', nothing was uploaded' if options.dry_run else ''}"])
 
 
 def bench_query(options: argparse.Namespace) -> None:

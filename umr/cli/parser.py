@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
     top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info, _adopt):
+    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info):
+        add(commands)
+    for add in (_adopt, _export, _push):
         add(commands)
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
@@ -251,6 +253,40 @@ def _adopt(commands: Commands) -> None:
         help="side of the square that it sees, a multiple of 28; the catalogue's world has 112 (default: 448)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
+
+
+def _export(commands: Commands) -> None:
+    one = _command(
+        commands, "export", "export", "write an encoder as a folder of another tool, with the same vectors there"
+    )
+    one.epilog = (
+        "sentence-transformers opens every encoder folder as it stands, and pools queries over their instruction too. "
+        "The folder that is written here has a pooling module that leaves it out, as umr does: open it with "
+        "trust_remote_code=True. The card in the folder says what must be prepared beforehand."
+    )
+    one.add_argument("encoder", metavar="ENCODER", help="a shipped name, a folder, or hub:owner/name@revision")
+    one.add_argument("--to", choices=("sentence-transformers",), required=True, help="whose folder")
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder; it must not exist")
+
+
+def _push(commands: Commands) -> None:
+    one = _command(
+        commands,
+        "push",
+        "push",
+        "upload an encoder as a model repository of the Hugging Face Hub: files, card, licence",
+    )
+    one.add_argument("encoder", metavar="ENCODER", help="a shipped name or an encoder folder")
+    one.add_argument("repository", metavar="OWNER/NAME", help="the repository; it is made where it is not there")
+    one.add_argument("--dry-run", action="store_true", help="list the files and their sizes, and upload nothing")
+    one.add_argument("--private", action="store_true", help="a repository that is made is for its owner alone")
+    one.add_argument(
+        "--reports",
+        type=Path,
+        metavar="DIR",
+        help="results for the card, a folder that `evaluate --runs` or --store wrote (default: a shipped encoder's)",
+    )
+    _json(one)
 
 
 def _bench_query(commands: Commands) -> None:

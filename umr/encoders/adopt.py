@@ -6,13 +6,18 @@ what `python -m training.train ... --init` is for.
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from transformers import AutoConfig
 
+from umr.disk import write_text
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
@@ -40,7 +45,8 @@ def adopt(
 ) -> EncoderConfig:
     """Write the encoder folder `out` from a transformers checkpoint.
 
-    Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole.
+    Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole;
+    config.json is told how the encoder attends.
 
     Args:
         source: a folder or hub:owner/name@revision.
@@ -79,8 +85,9 @@ def adopt(
     _open_once(kind, folder, config, tokenizer)
 
     def write(draft: Path) -> None:
-        for file in ("config.json", *weights):
+        for file in weights:
             shutil.copyfile(folder / file, draft / file)
+        write_text(draft / "config.json", json.dumps(_attending(folder, checkpoint.model, config), indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
 
     return seal(config, target, write)
@@ -102,6 +109,13 @@ def _tokenizer(checkpoint: Checkpoint, kind: type[Backbone]) -> Tokenizer:
             "writes one"
         )
     return load_tokenizer(checkpoint.folder, kind.special)
+
+
+def _attending(folder: Path, model: Mapping[str, Any], config: EncoderConfig) -> dict[str, Any]:
+    """config.json with the encoder's attention, which transformers' own classes read of its text_config."""
+    if not isinstance(model.get("text_config"), dict):  # old files have the text's numbers at the top
+        model = json.loads(AutoConfig.from_pretrained(str(folder), local_files_only=True).to_json_string())
+    return {**model, "text_config": {**model["text_config"], "is_causal": config.attention == "causal"}}
 
 
 def _open_once(kind: type[Backbone], folder: Path, config: EncoderConfig, tokenizer: Tokenizer) -> None:

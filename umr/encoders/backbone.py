@@ -41,11 +41,13 @@ class Backbone(Protocol):
     Attributes:
         special: the special tokens of its tokenizer.
         implementation: whose network it is, in words for the model card.
+        processor: the class of transformers that prepares what umr does; "" for a network that is not of transformers.
         media: how a picture ("image") and a clip ("video") of this encoder's settings stand in a sequence.
     """
 
     special: ClassVar[SpecialTokens]
     implementation: ClassVar[str]
+    processor: ClassVar[str]
     media: Mapping[str, MediaSpan]
 
     @property
@@ -92,6 +94,22 @@ class Backbone(Protocol):
         Raises:
             ConfigError: this backbone would not compute what the checkpoint's own code computes.
             MismatchError: the checkpoint is damaged.
+        """
+        ...
+
+    @classmethod
+    def processor_files(cls, config: EncoderConfig, folder: str | Path) -> dict[str, str]:
+        """The files by which transformers' AutoProcessor prepares what umr does, chat template included.
+
+        Args:
+            config: the encoder's settings.
+            folder: what `save` wrote, or a checkpoint that was adopted.
+
+        Returns:
+            {file name: text}; {} where there is no `processor`.
+
+        Raises:
+            MismatchError: a file of the folder is damaged.
         """
         ...
 

@@ -8,6 +8,7 @@ Not part of the encoder: no hash covers it, and nothing reads it.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.caveats import CIRCULAR, EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.interop import MASKED_FILE, has_processor, masks_instruction, pools_elsewhere
+from umr.encoders.templates import FIELD
 from umr.errors import ConfigError, UMRError
 from umr.shipped import LICENCE
 
@@ -42,21 +45,23 @@ def write_card(config: EncoderConfig, folder: str | Path) -> Path:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{record} is not readable JSON ({error}); copy the encoder folder again") from error
     with atomic_write(target) as file:
-        file.write(card(config, trained))
+        file.write(card(config, trained, masked=(Path(folder) / MASKED_FILE).is_file()))
     return target
 
 
-def card(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
+def card(config: EncoderConfig, trained: Mapping[str, Any] | None, masked: bool = False) -> str:
     """The card's text.
 
     Args:
         config: the settings, with the hashes of the files.
         trained: what training.train records; None for an encoder that it did not make.
+        masked: the folder has a pooling module for sentence-transformers (umr.export.modules).
     """
     return "\n".join([*_front_matter(config), "", f"# {config.name}", "", _what(config, trained), "",
                       "## How it embeds", "", *_embeds(config), "",
                       "## How it was trained", "", *_trained(config, trained), "",
                       "## Use", "", *_use(config), "",
+                      "## In other tools", "", *_elsewhere(config, masked), "",
                       "## Limits", "", *_limits(config, trained), ""])  # fmt: skip
 
 
@@ -65,7 +70,8 @@ def _front_matter(config: EncoderConfig) -> list[str]:
     licence = ["license: other", "license_name: as-its-source"] if config.revision else [f"license: {LICENCE.lower()}"]
     return ["---", "library_name: umr", "pipeline_tag: feature-extraction",
             *licence, *([f"base_model: {repository}"] if repository else []),
-            "tags:", "- umr", f"- {config.backbone}", "- multimodal-retrieval", "- composed-image-retrieval",
+            "tags:", "- umr", *(["- sentence-transformers"] if pools_elsewhere(config) else []),
+            f"- {config.backbone}", "- multimodal-retrieval", "- composed-image-retrieval",
             "---"]  # fmt: skip
 
 
@@ -152,6 +158,59 @@ def _use(config: EncoderConfig) -> list[str]:
     shape = 'encoder.encode_queries([Query(query_id="1", content=Content(text="a red mug"))]).vectors.shape'
     return ["```python", "from umr import Content, Query, load_encoder", "", 'encoder = load_encoder("FOLDER")',
             f"print({shape})  # (1, {config.dim})", "```"]  # fmt: skip
+
+
+def _elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
+    """What transformers and sentence-transformers compute of this folder, and what they must be given for it."""
+    if not has_processor(config):
+        return ["`AutoTokenizer` of transformers gives this encoder's tokens; its network is umr's own."]
+    states = "tokens, pixels and last hidden states" if config.positions == "mrope" else "tokens, pixels and weights"
+    auto = (f"`AutoTokenizer`, `AutoProcessor` and `AutoModel` of transformers (5.6 or newer) give this encoder's "
+            f"{states}; `AutoProcessor` needs torchvision.")  # fmt: skip
+    if not pools_elsewhere(config):
+        return [f"{auto} sentence-transformers has no modules for its pooling (`{config.pooling}`) and positions "
+                f"(`{config.positions}`)."]  # fmt: skip
+    trust = ", trust_remote_code=True" if masked else ""
+    key = next((key for key in config.instructions if key.startswith("image,text")), None)
+    prompt = f', prompt_name="{key}"' if key else ""
+    return [
+        f"{auto} sentence-transformers (6 or newer) opens the folder as it stands:",
+        "",
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        f'model = SentenceTransformer("FOLDER", model_kwargs={{"dtype": "float32"}}{trust})',
+        'model.encode_document([{"text": "a red mug", "image": picture}, "a red mug"])',
+        f'model.encode_query([{{"image": picture, "text": "the same in blue"}}]{prompt})',
+        "```",
+        "",
+        "- Candidates have the vectors that umr gives them, and carry no prompt.",
+        *_queries_elsewhere(config, masked),
+        f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
+        f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size.",
+        f"- Words are cut at {config.max_tokens} tokens by umr alone, and special tokens typed in a text are plain "
+        "characters to umr alone.",
+        *(["- Words beside plain text of the template are tokenised together with it there, and apart by umr."]
+          if _has_plain_text(config) else []),
+    ]  # fmt: skip
+
+
+def _queries_elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
+    if not masks_instruction(config):
+        return ["- So have queries, under the prompt of their task."]
+    if masked:
+        return [
+            "- So have queries, under the prompt of their task: `instruction_pooling.py` leaves the instruction out."
+        ]
+    return ["- Queries, under the prompt of their task, are pooled over their instruction too, which umr leaves out: "
+            "their vectors are near umr's, not equal (the less near, the fewer words), and rank otherwise. `python -m "
+            "umr export --to sentence-transformers` writes a folder in which they are equal."]  # fmt: skip
+
+
+def _has_plain_text(config: EncoderConfig) -> bool:
+    """Whether the templates have more than special tokens around their fields."""
+    literals = [*FIELD.split(config.query_template)[::2], *FIELD.split(config.candidate_template)[::2]]
+    return bool(re.sub(r"<[^<>]*>", "", "".join(literals)))
 
 
 def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[str]:

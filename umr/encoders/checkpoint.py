@@ -43,7 +43,7 @@ class Checkpoint:
             raise ConfigError(
                 f"{source} has no config.json; give the folder of a transformers checkpoint of {families}"
             )
-        return cls(folder=folder, source=source, model=_json(folder / "config.json"))
+        return cls(folder=folder, source=source, model=read_json(folder / "config.json"))
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -58,7 +58,7 @@ class Checkpoint:
         """
         if not self.has(name):
             raise ConfigError(f"{self.source} has no {name}; give the whole folder of the checkpoint")
-        return _json(self.folder / name)
+        return read_json(self.folder / name)
 
     def weight_files(self) -> list[str]:
         """Names of the safetensors, with their index first where there are shards.
@@ -81,7 +81,12 @@ class Checkpoint:
         return names
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a checkpoint.
+
+    Raises:
+        MismatchError: it is damaged.
+    """
     try:
         data = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:

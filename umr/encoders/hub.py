@@ -11,7 +11,7 @@ import huggingface_hub
 from umr.errors import ConfigError
 from umr.shipped import HUB
 
-ALLOWED = ("*.safetensors", "*.json")
+ALLOWED = ("*.safetensors", "*.json", "*.jinja")
 _NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
@@ -21,7 +21,7 @@ def is_hub(where: str | Path) -> TypeGuard[str]:
 
 
 def fetch(where: str) -> Path:
-    """Download `hub:owner/name@revision`: safetensors and json only, never code.
+    """Download `hub:owner/name@revision`: safetensors, json and chat templates only, never code.
 
     Returns:
         Its local folder.

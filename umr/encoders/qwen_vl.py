@@ -1,6 +1,7 @@
 """The Qwen2-VL backbone: transformers' real class and weights; pixels to vision states, tokens to hidden states.
 
-Not pooling. What is Qwen's stands here and in the two files beside it: qwen_vl_attention.py, qwen_vl_checkpoint.py.
+Not pooling. What is Qwen's stands here and in the three files beside it: qwen_vl_attention.py, qwen_vl_checkpoint.py,
+qwen_vl_processor.py.
 
 N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden.
 """
@@ -23,10 +24,12 @@ from transformers.utils import logging
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.vision_utils import get_vision_position_ids
 
+from umr.encoders.checkpoint import read_json
 from umr.encoders.config import EncoderConfig
 from umr.encoders.prefix import KeysValues, Prefix
 from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
 from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
+from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, token_id
 from umr.errors import ConfigError, MismatchError
@@ -149,6 +152,7 @@ class QwenVLBackbone(nn.Module):
 
     special: ClassVar[SpecialTokens] = SPECIAL
     implementation: ClassVar[str] = "transformers' Qwen2-VL class"
+    processor: ClassVar[str] = PROCESSOR
     media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
@@ -195,6 +199,13 @@ class QwenVLBackbone(nn.Module):
     def adopted(cls, checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
         """The settings of an encoder made of a public Qwen2-VL checkpoint (see Backbone.adopted)."""
         return adopted(checkpoint, tokenizer, config)
+
+    @classmethod
+    def processor_files(cls, config: EncoderConfig, folder: str | Path) -> dict[str, str]:
+        """Processor settings and chat template (see Backbone.processor_files)."""
+        spans = {"image": f"{VISION_START}{IMAGE_PAD}{VISION_END}", "video": f"{VISION_START}{VIDEO_PAD}{VISION_END}"}
+        model = read_json(Path(folder) / "config.json")
+        return processor_files(config, model, spans)
 
     @classmethod
     def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> QwenVLBackbone:

@@ -15,6 +15,7 @@ from umr.disk import file_sha256, put
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import EncoderConfig, write_config
+from umr.encoders.interop import check_interop, write_interop
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import CONFIG_NAME
@@ -59,8 +60,9 @@ def save_encoder(
 def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> EncoderConfig:
     """An encoder folder of the files that `write` puts into the folder it is given; returns the config written.
 
-    To them come the model card and, last, encoder.json with every file's sha256 but the card's, which may be edited.
-    Made beside the target and renamed, so that a folder is either whole or absent.
+    To them come what other tools read (umr.encoders.interop), the model card and, last, encoder.json with the sha256 of
+    every file that was written: not of these, which are no part of the encoder's identity, nor of the card, which may
+    be edited. Made beside the target and renamed, so that a folder is either whole or absent.
 
     Args:
         config: the settings, whose list of files is replaced.
@@ -70,6 +72,7 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
 
     def finish(draft: Path, files: dict[str, str]) -> EncoderConfig:
         sealed = config.with_files(files)
+        write_interop(sealed, draft)
         write_card(sealed, draft)
         write_config(sealed, draft)
         return sealed
@@ -110,8 +113,9 @@ def sealed_folder(
 
 
 def check_files(config: EncoderConfig, folder: str | Path) -> None:
-    """Compare every file of an encoder folder with its hash (see check_hashes)."""
+    """Compare every file of an encoder folder with its hash (see check_hashes and check_interop)."""
     check_hashes(config.files, Path(folder), CONFIG_NAME, "encoder")
+    check_interop(folder)
 
 
 def check_hashes(files: Mapping[str, str], folder: Path, listed_in: str, what: str) -> None:

@@ -19,7 +19,8 @@ from umr.types import Content, Query
 Role = Literal["query", "candidate"]
 MediaKind = Literal["image", "video"]
 
-_FIELD = re.compile(r"\{(media|instruction|text)\}")
+#: The fields of a template; split() by it gives literals and fields in turns.
+FIELD = re.compile(r"\{(media|instruction|text)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None
     template = config.query_template if role == "query" else config.candidate_template
     values = {"media": kind or "", "instruction": instruction, "text": text or ""}
     pieces: list[tuple[str, str]] = []
-    for place, part in enumerate(_FIELD.split(template)):
+    for place, part in enumerate(FIELD.split(template)):
         kind_of_piece, value = ("literal", part) if place % 2 == 0 else (part, values[part])
         if value:
             pieces.append((kind_of_piece, value))

@@ -1,0 +1,64 @@
+"""An encoder folder whose queries are exact in sentence-transformers too, by a pooling module beside the weights.
+
+Every encoder folder opens in sentence-transformers as it stands, with queries pooled over their instruction as well
+(umr.encoders.interop). This copy of it brings the module that leaves the instruction out, and so needs
+trust_remote_code=True there. In umr it is the same encoder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from umr.disk import put, write_text
+from umr.encoders.card import write_card
+from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.hub import fetch, is_hub
+from umr.encoders.interop import MASKED_FILE, masks_instruction, pools_elsewhere, write_interop
+from umr.encoders.store import check_files
+from umr.errors import ConfigError
+from umr.shipped import CONFIG_NAME
+
+
+def export(where: str | Path, out: str | Path) -> EncoderConfig:
+    """Write the folder `out` from an encoder.
+
+    Args:
+        where: an encoder folder, or hub:owner/name@revision.
+        out: the folder to write, which must not exist.
+
+    Returns:
+        The encoder's settings, which are the same.
+
+    Raises:
+        ConfigError: there is no encoder, sentence-transformers cannot compute its vectors, or `out` exists.
+        MismatchError: a file of the encoder is missing or changed.
+    """
+    target = Path(out)
+    if target.exists() or target.is_symlink():
+        raise ConfigError(f"{target} exists; choose another --out, or remove it")
+    folder = fetch(where) if is_hub(where) else Path(where)
+    config = read_config(folder)
+    check_files(config, folder)
+    if not pools_elsewhere(config):
+        raise ConfigError(
+            f"{config.name} pools by {config.pooling!r} with {config.positions!r} positions in a {config.backbone} "
+            "network, for which sentence-transformers has no modules; legal: mean or last, mrope, qwen2_vl. "
+            "Embed with `python -m umr embed`"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        for name in (*config.files, CONFIG_NAME):
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / name, draft / name)
+        if masks_instruction(config):
+            write_text(draft / MASKED_FILE, Path(__file__).with_name(MASKED_FILE).read_text("utf-8"))
+        write_interop(config, draft)
+        write_card(config, draft)
+        draft.chmod(0o755)  # mkdtemp makes a folder for its owner alone
+        put(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return config
