@@ -59,7 +59,10 @@ def test_a_folder_without_an_encoder_replaces_nothing(tmp_path):
     [
         (["nobody", "--validation", "V"], "nobody: no shipped encoder; there are "),
         (["mca", "contrastive", "--validation", "V", "--from", "D"], "--from is for one NAME"),
-        (["mca", "--validation", "V", "--skip", "polish"], "--skip polish: no such step; there are index, "),
+        (
+            ["mca", "--validation", "V", "--skip", "polish"],
+            "--skip polish: no such step; there are other tools, card, index, ",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_said_before_anything_runs(capsys, words, said):
