@@ -145,7 +145,7 @@ def read_qrels(path: str | Path) -> Qrels:
 
 
 def read_run(path: str | Path) -> Run:
-    """A TREC run `qid Q0 did rank score tag [task]`, hits in the order of their ranks; UniIR's runs have a seventh field.
+    """A TREC run `qid Q0 did rank score tag [task]`, hits in the order of their ranks; UniIR writes the seventh field.
 
     Raises:
         ConfigError: a line is broken, or a query lists a candidate twice.

@@ -156,7 +156,8 @@ def measure_pools(
     """Encode every variant of the queries once, and search each pool with it.
 
     Rows of a re-ordered ranking have "rerank": true, those of queries whose judgements name another data set's
-    candidates (umr.eval.judged.reachable) their number as "unreachable". Queries of one part, and the vector sum, are not re-ordered.
+    candidates (umr.eval.judged.reachable) their number as "unreachable". Queries of one part, and the vector sum, are
+    not re-ordered.
 
     Raises:
         MismatchError: the judgements are not of this collection.
