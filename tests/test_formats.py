@@ -13,6 +13,7 @@ from umr.formats import (
     read_queries,
     read_run,
     write_jsonl,
+    write_qrels,
     write_run,
 )
 from umr.types import Hit
@@ -76,6 +77,17 @@ def test_ids_with_spaces_are_refused_in_a_run(tmp_path, bad):
 
 def test_qrels_of_five_and_of_four_fields_are_read_alike(tmp_path):
     assert read_qrels(file(tmp_path, "q 0 a 1 7\nq 0 b 0 7\np 0 c 2\nz 0 a 0\n")) == {"q": {"a": 1}, "p": {"c": 2}}
+
+
+def test_uniirs_runs_of_seven_fields_are_read_as_those_of_six(tmp_path):
+    seven = read_run(file(tmp_path, "q Q0 a 1 0.5 t 7\nq Q0 b 2 0.4 t 7\n"))
+    assert seven == {"q": [Hit("a", 0.5, 1), Hit("b", 0.4, 2)]}
+
+
+def test_judgements_are_written_in_trecs_four_fields(tmp_path):
+    write_qrels(tmp_path / "a.qrels", {"q": {"a": 1, "b": 2}})
+    assert (tmp_path / "a.qrels").read_text() == "q 0 a 1\nq 0 b 2\n"
+    assert read_qrels(tmp_path / "a.qrels") == {"q": {"a": 1, "b": 2}}
 
 
 @pytest.mark.parametrize("line", ["q 0 a", "q 0 a yes", "q 0 a 1 7 8"])

@@ -145,7 +145,7 @@ def read_qrels(path: str | Path) -> Qrels:
 
 
 def read_run(path: str | Path) -> Run:
-    """A TREC run `qid Q0 did rank score tag`, hits in the order of their ranks.
+    """A TREC run `qid Q0 did rank score tag [task]`, hits in the order of their ranks; UniIR writes the seventh field.
 
     Raises:
         ConfigError: a line is broken, or a query lists a candidate twice.
@@ -153,8 +153,8 @@ def read_run(path: str | Path) -> Run:
     run: Run = {}
     for place, line in read_lines(path):
         fields = line.split()
-        if len(fields) != 6:
-            raise ConfigError(f"{place}: {len(fields)} fields; `qid Q0 did rank score tag` is needed")
+        if len(fields) not in (6, 7):
+            raise ConfigError(f"{place}: {len(fields)} fields; `qid Q0 did rank score tag [task]` is needed")
         try:
             hit = Hit(fields[2], float(fields[4]), int(fields[3]))
         except ValueError as error:
@@ -205,6 +205,18 @@ def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, de
                 file.write(
                     f"{_word(query_id)} Q0 {_word(hit.candidate_id)} {hit.rank} {hit.score:.{decimals}f} {tag}\n"
                 )
+
+
+def write_qrels(path: str | Path, qrels: Qrels) -> None:
+    """Judgements in TREC's four fields `qid 0 did relevance`, which trec_eval, ir_measures and ranx read.
+
+    Raises:
+        ConfigError: an id has spaces, which the format cannot hold.
+    """
+    with atomic_write(path) as file:
+        for query_id, judged in qrels.items():
+            for candidate_id, relevance in judged.items():
+                file.write(f"{_word(query_id)} 0 {_word(candidate_id)} {relevance}\n")
 
 
 def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Candidate:

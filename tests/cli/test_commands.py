@@ -331,6 +331,8 @@ def test_evaluate_prints_only_the_array_and_writes_the_runs(searcher, benchmark,
         "report.json",
         "t2t.ind.composed.run",
         "t2t.ind.composed.global.run",
+        *(f"{task}.{split}.qrels" for task, split in (("it2i", "ind"), ("it2i", "phrasing"), ("t2t", "ind"))),
+        *(f"{task}.ind.global.qrels" for task in ("it2i", "t2t")),
     } | {
         f"it2i.{split}.{variant}{pool}.run"
         for split, pool in (("ind", ""), ("ind", ".global"), ("phrasing", ""))

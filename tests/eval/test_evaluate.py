@@ -242,6 +242,15 @@ def test_a_judgement_of_an_absent_candidate_is_refused(searcher, benchmark):
         evaluate(searcher, benchmark, "t2t", "ind")
 
 
+def test_judgements_of_another_data_set_are_counted_and_left_out(searcher, benchmark):
+    path = benchmark / "qrels/test/mbeir_catalogue_t2t_ind_test_qrels.txt"
+    path.write_text(path.read_text() + "100:50 0 6:1 1 1\n")
+    row = evaluate(searcher, benchmark, "t2t", "ind")
+    assert row["unreachable"] == 1 and row["recall@10"] == 1
+    path.write_text(path.read_text().replace(" 100:20 ", " 6:2 "))  # a query of which nothing is left counts 0
+    assert evaluate(searcher, benchmark, "t2t", "ind")["success@1"] == pytest.approx(5 / 6)
+
+
 def test_compare_gives_the_difference_and_its_interval(benchmark):
     judged = load(benchmark, "t2t", "ind")
     good = {query_id: [Hit(next(iter(relevant)), 1.0, 1)] for query_id, relevant in judged.qrels.items()}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from training.sources.annotations import entries, read_json, words
 from training.sources.source import Example, Raw, existing
 from umr.errors import ConfigError
+from umr.eval.benchmarks.annotations import entries, read_json, words
+from umr.eval.benchmarks.cirr import Pictures, only
 from umr.types import Content
-
-#: Where the paths of image_splits start, in the folder or one above: the dataset's own layout, then NLVR2's.
-PICTURES = ("img_raw", "images", ".", "..", "../images")
 
 
 def read(folder: Path, split: str = "train") -> Raw:
@@ -25,47 +23,16 @@ def read(folder: Path, split: str = "train") -> Raw:
     Raises:
         ConfigError: a file of annotations or the pictures' folder is missing.
     """
-    captions = _only(folder, f"captions/cap.*.{split}.json")
-    places = _only(folder, f"image_splits/split.*.{split}.json")
-    pictures = _Pictures(folder, read_json(places, dict))
+    captions = only(folder, f"captions/cap.*.{split}.json")
+    places = only(folder, f"image_splits/split.*.{split}.json")
+    pictures = Pictures(folder, read_json(places, dict))
     raw = Raw(files=[captions, places])
     for place, entry in entries(captions):
         raw.take(place, partial(_examples, entry, pictures, raw))
     return raw
 
 
-class _Pictures:
-    """The pictures of a split by name."""
-
-    def __init__(self, folder: Path, places: Mapping[str, Any]) -> None:
-        self.places = places
-        sample = [value for value in places.values() if isinstance(value, str)][:50]
-        roots = [folder / name for name in PICTURES]
-        found = [root for root in roots if any((root / path).is_file() for path in sample)]
-        if not found:
-            raise ConfigError(
-                f"none of the pictures that image_splits names is under {', '.join(map(str, roots))}; CIRR's come "
-                "from NLVR2: put its train/ and dev/ into img_raw"
-            )
-        self.root = found[0]
-
-    def __getitem__(self, name: str) -> Path:
-        place = self.places.get(name)
-        if not isinstance(place, str):
-            raise ConfigError(f"the picture {name!r} is not in image_splits")
-        return existing(self.root / place, f"the picture {name!r}")
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    """The one file of a pattern."""
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        what = "is missing" if not found else f"stands for {', '.join(path.name for path in found)}: keep one"
-        raise ConfigError(f"{folder}: {pattern} {what}; give the folder that holds captions/ and image_splits/")
-    return found[0]
-
-
-def _examples(entry: Any, pictures: _Pictures, raw: Raw) -> Iterator[Example]:
+def _examples(entry: Any, pictures: Pictures, raw: Raw) -> Iterator[Example]:
     reference, target = words(entry, "reference"), words(entry, "target_hard")
     text = words(entry, "caption")
     soft = entry.get("target_soft") or {}
@@ -76,8 +43,8 @@ def _examples(entry: Any, pictures: _Pictures, raw: Raw) -> Iterator[Example]:
     # what fits as well is neither asked for nor a negative; the reference is a negative of every composed query anyway
     also = [name for name, score in soft.items() if name != target and isinstance(score, int | float) and score > 0]
     others = [name for name in members if isinstance(name, str) and name not in (reference, target, *also)]
-    found = {name: Content(image=pictures[name]) for name in (target, *others)}
-    query = Content(text=text, image=pictures[reference])
+    found = {name: Content(image=_there(pictures, name)) for name in (target, *others)}
+    query = Content(text=text, image=_there(pictures, reference))
     raw.candidates |= found
     yield Example(
         query=query,
@@ -86,3 +53,7 @@ def _examples(entry: Any, pictures: _Pictures, raw: Raw) -> Iterator[Example]:
         negatives=tuple(others),
         group=str(of_set.get("id", reference)),
     )
+
+
+def _there(pictures: Pictures, name: str) -> Path:
+    return existing(pictures[name], f"the picture {name!r}")

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from training.sources.annotations import entries, read_json, words
 from training.sources.source import Example, Raw
-from umr.errors import ConfigError, MediaError
-from umr.ingest import IMAGES
+from umr.errors import ConfigError
+from umr.eval.benchmarks.annotations import entries, read_json, words
+from umr.eval.benchmarks.fashioniq import picture
 from umr.types import Content
 
 BETWEEN = " and "  # two people each wrote a caption of a pair; both hold
@@ -45,20 +45,7 @@ def _examples(entry: Any, folder: Path, known: frozenset[str], raw: Raw) -> Iter
     outside = [name for name in (reference, target) if name not in known]
     if outside:
         raise ConfigError(f"the picture {outside[0]!r} is not in image_splits")
-    content = Content(image=_picture(folder, target))
-    query = Content(text=BETWEEN.join(texts), image=_picture(folder, reference))
+    content = Content(image=picture(folder, target))
+    query = Content(text=BETWEEN.join(texts), image=picture(folder, reference))
     raw.candidates[target] = content
     yield Example(query=query, wanted="image", positives=(target,), group=reference)
-
-
-def _picture(folder: Path, name: str) -> Path:
-    """The picture of an id, whatever its ending: copies of the data set differ in it.
-
-    Raises:
-        MediaError: there is none.
-    """
-    for ending in sorted(IMAGES):
-        path = folder / "images" / f"{name}{ending}"
-        if path.is_file():
-            return path
-    raise MediaError(f"images/ has no picture {name!r}")

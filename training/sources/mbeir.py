@@ -10,6 +10,7 @@ from typing import Any
 from training.sources.source import Example, Raw
 from umr import media
 from umr.errors import ConfigError
+from umr.eval.benchmarks.instructions import INSTRUCTIONS, read_instructions
 from umr.formats import BenchmarkQuery, candidate_from_row, parse_object, query_from_row, read_lines
 from umr.types import KIND_OF, Content, Target
 
@@ -17,8 +18,6 @@ from umr.types import KIND_OF, Content, Target
 QUERY_FOLDERS = ("train", "union_train")
 #: The pools that hold the candidates of training rows: all in one, else those of single data sets.
 POOLS = ("cand_pool/global/*train*.jsonl", "cand_pool/*train*.jsonl", "cand_pool/local/*.jsonl", "cand_pool/*.jsonl")
-INSTRUCTIONS = Path("instructions") / "query_instructions.tsv"
-_COLUMNS = 5  # of the table: both modalities, the data set's name and number, at least one sentence
 
 
 def read(folder: Path) -> Raw:
@@ -43,36 +42,6 @@ def read(folder: Path) -> Raw:
             where = f"{path.name}:{place.rpartition(':')[2]}"
             raw.take(where, partial(_examples, line, where, folder, raw))
     return raw
-
-
-def read_instructions(path: Path) -> dict[str, tuple[str, ...]]:
-    """The sentences of M-BEIR's table, keyed as "<data set's number> <query modality>-><candidate modality>".
-
-    Raises:
-        ConfigError: a line has too few columns, or a modality that there is not; its place is named.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    for number, (place, line) in enumerate(read_lines(path)):
-        columns = [column.strip() for column in line.split("\t")]
-        if number == 0:  # the names of the columns
-            continue
-        if len(columns) < _COLUMNS or not any(columns[_COLUMNS - 1 :]):
-            raise ConfigError(
-                f"{place}: {len(columns)} columns; query modality, candidate modality, name and number of the data "
-                "set, and at least one sentence are needed, with tabs between"
-            )
-        asked, wanted = (_ordered(value, place) for value in columns[:2])
-        ways = tuple(media.clean_text(way) for way in columns[_COLUMNS - 1 :] if way)
-        found[f"{columns[3]} {asked}->{wanted}"] = ways
-    return found
-
-
-def _ordered(modality: str, place: str) -> str:
-    """The modality as KIND_OF spells it: M-BEIR's own card writes "text,image" at times."""
-    spelled = ",".join(sorted(modality.split(",")))
-    if spelled not in KIND_OF:
-        raise ConfigError(f"{place}: the modality {modality!r} is unknown; legal: {', '.join(KIND_OF)}")
-    return spelled
 
 
 def _first(folder: Path, patterns: list[str], what: str) -> list[Path]:

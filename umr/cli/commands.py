@@ -176,11 +176,14 @@ def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
     from umr.cli.progress import Progress
     from umr.eval.evaluate import evaluate_all
-    from umr.eval.pools import matching
+    from umr.eval.pools import BOTH, matching
     from umr.eval.reports import reports_folder
     from umr.eval.scores import COLUMNS, KEPT, OVER_SUM, SINGLE
     from umr.eval.store import store
 
+    if options.benchmark is not None or options.data is not None:
+        _evaluate_benchmark(options)
+        return
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     if options.index and options.store:
@@ -194,7 +197,7 @@ def evaluate(options: argparse.Namespace) -> None:
     )
     runs = options.runs / f"{searcher.encoder.name}{reranked}" if options.runs else None
     jobs, progress = (
-        matching(root, options.task, options.split, options.pool),
+        matching(root, options.task, options.split, options.pool or BOTH),
         Progress("evaluating, tasks and splits:"),
     )
     if options.store:
@@ -206,6 +209,23 @@ def evaluate(options: argparse.Namespace) -> None:
     columns = (*columns, "ci95_success@1", *OVER_SUM, *graded, *(("rerank",) if reranked else ()))
     _print(rows, options.json, columns)
     _say_means(rows)
+    _say(
+        f"{row['task']} {row['split']} {row['pool']}: {row['unreachable']} judgements name candidates of another data "
+        "set, which are not among those searched; they are left out"
+        for row in rows
+        if "unreachable" in row
+    )
+
+
+def _evaluate_benchmark(options: argparse.Namespace) -> None:
+    """`evaluate --benchmark`: rows of a published benchmark; with --runs also runs, judgements and submissions."""
+    from umr.cli.benchmark import check, evaluated
+
+    check(options)
+    encoder, place = _encoder(options.encoder, options.dtype)
+    rows, columns, notices = evaluated(options, encoder, place)
+    _print(rows, options.json, columns)
+    _say(notices)
 
 
 def _ranking(options: argparse.Namespace) -> tuple[Ranking, str]:
@@ -237,7 +257,7 @@ def _tune_vector_sum(options: argparse.Namespace) -> None:
     from umr.eval.tuning import rows, tune
     from umr.eval.vector_sum import write_weights
 
-    if not options.index or options.runs or options.store or options.task or options.split or options.pool != "both":
+    if not options.index or options.runs or options.store or options.task or options.split or options.pool:
         raise ConfigError(
             "--tune-vector-sum needs --index with an index of validation queries, and takes no --runs, --store, "
             "--task, --split or --pool: one weight is chosen for each task, on its ind queries"

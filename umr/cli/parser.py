@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+from umr.eval.benchmarks.registry import BENCHMARKS
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
 
@@ -98,7 +99,13 @@ def _evaluate(commands: Commands) -> None:
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     which.add_argument("--index", type=Path, metavar="DIR", help="an index of a collection that has queries of its own")
-    one.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files and report.json into DIR/NAME")
+    _benchmark(one)
+    one.add_argument(
+        "--runs",
+        type=Path,
+        metavar="DIR",
+        help="write TREC run files, judgements in TREC's four fields and report.json into DIR/NAME",
+    )
     one.add_argument(
         "--store",
         action="store_true",
@@ -114,13 +121,47 @@ def _evaluate(commands: Commands) -> None:
     one.add_argument(
         "--pool",
         choices=CHOICES,
-        default="both",
         help="what is searched: local, the candidates of the task's kind; global, all candidates of all kinds, where "
-        "a hit of the wrong kind is wrong; both (default): every split local, and ind, typed and free global too",
+        "a hit of the wrong kind is wrong; both (default): every split local, and ind, typed and free global too. With "
+        "--benchmark mbeir local (default) or global",
     )
-    _with_reranker(one, "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, then 50")
+    _with_reranker(
+        one,
+        "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, then 50); with --benchmark "
+        "one more k of R@k (default: its own alone",
+    )
     _tasks(one)
     _dtype(one)
+
+
+def _benchmark(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--benchmark",
+        choices=[*BENCHMARKS],
+        metavar="NAME",
+        help=f"a published one, in its makers' own layout: {', '.join(BENCHMARKS)}; its columns are named as its "
+        "makers name them (R@k is success@k), --task is one of its parts, --split one of its own",
+    )
+    one.add_argument("--data", type=Path, metavar="DIR", help="with --benchmark: its folder")
+    one.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="with --benchmark: keep its index here, to be gone on with or asked again (default: it is thrown away)",
+    )
+    one.add_argument(
+        "--instruction",
+        metavar="SENTENCE",
+        help="with --benchmark: the task sentence of every query (default: the data's own, else the encoder's; "
+        '"": the encoder\'s)',
+    )
+    one.add_argument(
+        "--sentence",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --benchmark mbeir: which sentence of its table is asked (default: 1)",
+    )
 
 
 def _rerank(commands: Commands) -> None:

@@ -16,13 +16,13 @@ import numpy as np
 
 from umr.collection import Collection
 from umr.errors import ConfigError, MismatchError
-from umr.eval.judged import Judged, load
+from umr.eval.judged import Judged, load, reachable, unknown_judgement
 from umr.eval.measures import DEPTH, MEASURES, holm, per_query
 from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, Job, Pool, matching
-from umr.eval.reports import Row, Stored, add_to_report, find_run, key_of, read_report, run_file
+from umr.eval.reports import Row, Stored, add_to_report, find_run, key_of, qrels_file, read_report, run_file
 from umr.eval.scores import OVER_SUM, Sampled, paired, score
 from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
-from umr.formats import read_run, write_run
+from umr.formats import read_run, write_qrels, write_run
 from umr.query_files import query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Query, Run
@@ -85,7 +85,7 @@ def evaluate(
         root: the benchmark's folder.
         task: such as it2i; t2all, i2all and it2all ask for any kind, and need the global pool.
         split: such as ind.
-        runs: folder for the TREC run files and report.json; None: nothing is written.
+        runs: folder for TREC run files, judgements in TREC's four fields and report.json; None: nothing is written.
         pool: what is searched: the candidates of the task's kind, or all of all kinds.
 
     Returns:
@@ -119,6 +119,11 @@ def evaluate_job(
         for one in measured:
             for variant, run in (one.runs | {"composed": one.deep}).items():
                 write_run(run_file(runs, job.task, job.split, variant, one.judged.pool), run, searcher.encoder.name)
+            grades = one.judged.grades
+            write_qrels(
+                qrels_file(runs, job.task, job.split, one.judged.pool),
+                one.judged.qrels if grades is None else grades.graded,
+            )
             add_to_report(Path(runs), searcher, one.row, "--runs DIR")
     return [one.row for one in measured]
 
@@ -150,12 +155,14 @@ def measure_pools(
 ) -> list[Measured]:
     """Encode every variant of the queries once, and search each pool with it.
 
-    Rows of a re-ordered ranking have "rerank": true. Queries of one part, and the vector sum, are not re-ordered.
+    Rows of a re-ordered ranking have "rerank": true, those of queries whose judgements name another data set's
+    candidates (umr.eval.judged.reachable) their number as "unreachable". Queries of one part, and the vector sum, are
+    not re-ordered.
 
     Raises:
         MismatchError: the judgements are not of this collection.
     """
-    unknown = next((i for found in judged.qrels.values() for i in found if i not in searcher.collection), None)
+    unknown = unknown_judgement(judged, searcher.collection)
     if unknown is not None:
         raise MismatchError(
             f"the judgements of {judged.task} {judged.split} name {unknown}, which is not in {searcher.collection.name}"
@@ -169,7 +176,10 @@ def measure_pools(
         wins = float((np.maximum(near["picture"], near["text"]) > near["composed"]).mean())
     measured = []
     for pool in pools:
-        asked = replace(judged, pool=pool)
+        asked, unreachable = reachable(
+            replace(judged, pool=pool),
+            searcher.collection if pool == GLOBAL or judged.candidates is None else judged.candidates,
+        )
         found = {variant: retrieve(searcher, embeddings, asked, excluded) for variant, embeddings in vectors.items()}
         deep = found["composed"]
         if ranking != PLAIN:
@@ -178,6 +188,7 @@ def measure_pools(
             found["composed"] = {query_id: hits[:DEPTH] for query_id, hits in deep.items()}
         row = score(asked, found, weight) | {"unimodal_wins": wins}
         row |= {} if ranking.reorder is None else {"rerank": True}
+        row |= {"unreachable": unreachable} if unreachable else {}
         measured.append(Measured(judged=asked, row=row, runs=found, vectors=vectors, deep=deep))
     return measured
 
@@ -389,7 +400,10 @@ def nearest_relevant(searcher: Searcher, vectors: Mapping[str, Embeddings], judg
     """Variant -> (Q,) float64: the cosine of each query's vector with the relevant candidate nearest to it."""
     near = {variant: np.zeros(len(judged.queries)) for variant in vectors}
     for place, query in enumerate(judged.queries):
-        relevant_RD = searcher.index.vectors(tuple(judged.qrels[query.query_id]))
+        relevant = [one for one in judged.qrels[query.query_id] if one in searcher.collection]
+        if not relevant:  # all of another data set (umr.eval.judged.reachable)
+            continue
+        relevant_RD = searcher.index.vectors(relevant)
         for variant, embeddings in vectors.items():
             near[variant][place] = float((relevant_RD @ embeddings.vectors[place]).max())
     return near

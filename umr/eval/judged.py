@@ -5,6 +5,7 @@ Relevance is yes or no, except in a split whose files grade their answers (`free
 
 from __future__ import annotations
 
+from collections.abc import Collection as Group
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,6 +125,42 @@ def load(root: str | Path, task: str, split: str, collection: Collection | None 
         candidates=None if found.pool is None else read_pool(found.pool),
         forms=_forms(rows),
         grades=grades,
+    )
+
+
+def reachable(judged: Judged, ids: Group[str]) -> tuple[Judged, int]:
+    """The same without judgements of another data set's candidates, which its queries cannot find.
+
+    M-BEIR's OVEN lists InfoSeek's ids among its positives, and InfoSeek OVEN's: in a local pool none of these is there.
+    An id belongs to another data set where what stands before its colon is not what stands before the query's. A query
+    of which nothing is left keeps its judgements and counts 0, as in UniIR's code.
+
+    Args:
+        judged: the queries and their judgements.
+        ids: of the candidates that are searched.
+
+    Returns:
+        What is left, and how many judgements were left out.
+    """
+    kept: Qrels = {}
+    for query_id, relevant in judged.qrels.items():
+        dataset = query_id.partition(":")[0]
+        there = {one: grade for one, grade in relevant.items() if one in ids or one.partition(":")[0] == dataset}
+        kept[query_id] = there or relevant
+    out = sum(map(len, judged.qrels.values())) - sum(map(len, kept.values()))
+    return (replace(judged, qrels=kept), out) if out else (judged, 0)
+
+
+def unknown_judgement(judged: Judged, ids: Group[str]) -> str | None:
+    """A judged candidate of the query's own data set that is not there; None where all are."""
+    return next(
+        (
+            one
+            for query_id, relevant in judged.qrels.items()
+            for one in relevant
+            if one not in ids and one.partition(":")[0] == query_id.partition(":")[0]
+        ),
+        None,
     )
 
 

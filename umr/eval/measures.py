@@ -50,6 +50,11 @@ def reciprocal_rank(k: int | None = None) -> Measure:
     return measure
 
 
+def first_rank(hits: Sequence[Hit], judged: Mapping[str, int]) -> float:
+    """Rank of the first relevant candidate, infinity without one; its median is the MdR of text-video tables."""
+    return next((float(rank) for rank, hit in enumerate(hits, 1) if hit.candidate_id in judged), math.inf)
+
+
 def ndcg(k: int, exponential: bool = False) -> Measure:
     """Discounted cumulative gain over that of the best order, with the discount log2(rank + 1).
 

@@ -24,7 +24,8 @@ Pool = Literal["local", "global"]
 LOCAL: Pool = "local"
 GLOBAL: Pool = "global"
 POOLS: tuple[Pool, ...] = (LOCAL, GLOBAL)
-CHOICES = (*POOLS, "both")
+BOTH = "both"
+CHOICES = (*POOLS, BOTH)
 #: Splits that are asked in the global pool too where nothing else is said.
 GLOBAL_SPLITS = frozenset({IN_DISTRIBUTION, TYPED, FREE})
 #: Task of `everything` -> the task whose in-distribution queries it asks.
@@ -48,12 +49,12 @@ def pools_of(split: str, pool: str) -> tuple[Pool, ...]:
     """
     if pool not in CHOICES:
         raise ConfigError(f"the pool is {pool!r}; legal: {', '.join(CHOICES)}")
-    if pool == "both":
+    if pool == BOTH:
         return (LOCAL, GLOBAL) if split in GLOBAL_SPLITS else (LOCAL,)
     return (GLOBAL,) if pool == GLOBAL else (LOCAL,)
 
 
-def matching(root: str | Path, task: str | None, split: str | None, pool: str = "both") -> list[Job]:
+def matching(root: str | Path, task: str | None, split: str | None, pool: str = BOTH) -> list[Job]:
     """What a benchmark folder has to be measured: its files, and `everything` where its candidates tell their scenes.
 
     Args:

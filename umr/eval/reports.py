@@ -87,6 +87,11 @@ def run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool
     return Path(folder) / f"{task}.{split}.{variant}{'' if pool == LOCAL else f'.{pool}'}.run"
 
 
+def qrels_file(folder: str | Path, task: str, split: str, pool: Pool = LOCAL) -> Path:
+    """Where the judgements of one (task, split) lie beside its runs, in the four fields that other tools read."""
+    return Path(folder) / f"{task}.{split}{'' if pool == LOCAL else f'.{pool}'}.qrels"
+
+
 def stored_run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
     """Where the compressed run of one (task, split, variant) lies."""
     plain = run_file(Path(folder) / "runs", task, split, variant, pool)

@@ -1,0 +1,93 @@
+"""What the readers of annotations share: JSON files, checked fields, pictures that must be there. Not one format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from umr import media
+from umr.errors import ConfigError, MediaError
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The JSON value of a file, which must be of a kind (list or dict).
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON ({error})") from error
+    if not isinstance(value, kind):
+        raise ConfigError(f"{path} holds a {type(value).__name__}; a {kind.__name__} is needed")
+    return value
+
+
+def entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """(place, entry) of a JSON list; the place counts entries from 1."""
+    for number, entry in enumerate(read_json(path, list), 1):
+        yield f"{path.name}: entry {number}", entry
+
+
+def words(entry: Any, key: str) -> str:
+    """The text of a field.
+
+    Raises:
+        ConfigError: the entry is no object, or the field is absent, empty or no text.
+    """
+    if not isinstance(entry, dict):
+        raise ConfigError(f"a JSON object is needed, got {type(entry).__name__}")
+    value = entry.get(key)
+    if not isinstance(value, str) or not media.clean_text(value):
+        raise ConfigError(f"{key} is {value!r}; a text is needed")
+    return media.clean_text(value)
+
+
+def needed(path: Path, layout: str) -> Path:
+    """The path of a file that a layout has.
+
+    Raises:
+        ConfigError: it is not there; the layout is told.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing. {layout}")
+    return path
+
+
+def all_there(files: Mapping[str, Path], layout: str) -> None:
+    """Check the files of all candidates before anything is encoded.
+
+    Raises:
+        ConfigError: some are missing; their number and the first are told, and the layout.
+    """
+    lost = [path for path in files.values() if not path.is_file()]
+    if lost:
+        raise ConfigError(
+            f"{len(lost)} of {len(files)} files of candidates are missing, the first is {lost[0]}: a number over the "
+            f"others would not be the benchmark's. {layout}"
+        )
+
+
+def number(entry: Any, key: str) -> int:
+    """The whole number of a field.
+
+    Raises:
+        ConfigError: the entry is no object, or the field is absent or no whole number.
+    """
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if type(value) is not int:
+        raise ConfigError(f"{key} is {value!r}; a whole number is needed")
+    return value
+
+
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Errors inside name the place, as "cap.rc2.val.json: entry 3: ..."."""
+    try:
+        yield
+    except (ConfigError, MediaError) as error:
+        raise ConfigError(f"{place}: {error}") from error

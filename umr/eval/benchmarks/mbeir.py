@@ -1,0 +1,163 @@
+"""M-BEIR (Wei et al. 2023, UniIR, arXiv 2311.17136): its queries, pools, instructions and judgements, as downloaded.
+
+R@k is the share of queries with a right candidate among the first k; `score` is the number of the paper's tables, R@10
+for FashionIQ and Fashion200K and R@5 for all others, and its mean that over tasks. Texts are normalised as in UniIR's
+code. Of the sentences of a task the code draws one by chance; here it is the first, or another that is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from umr.errors import ConfigError
+from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, success_columns
+from umr.eval.benchmarks.instructions import INSTRUCTIONS, read_instructions
+from umr.eval.benchmarks.registry import split_of
+from umr.eval.judged import Judged, load, reachable, unknown_judgement
+from umr.eval.measures import success
+from umr.eval.pools import GLOBAL
+from umr.formats import candidate_from_row, read_jsonl
+from umr.query_files import QueryFile, query_files
+from umr.types import Candidate, Content, Query
+
+LAYOUT = (
+    "M-BEIR's folder holds query/test/mbeir_TASK_test.jsonl, qrels/test/mbeir_TASK_test_qrels.txt, "
+    "cand_pool/local/mbeir_TASK_cand_pool.jsonl, cand_pool/global/mbeir_union_test_cand_pool.jsonl, "
+    f"{INSTRUCTIONS.as_posix()} and mbeir_images/"
+)
+UNION = Path("cand_pool") / "global" / "mbeir_union_test_cand_pool.jsonl"
+DEPTHS, FASHION_DEPTHS = (1, 5, 10), (10, 20, 50)
+FASHION = ("fashion200k", "fashioniq")
+_NAME = re.compile(r"mbeir_(?P<name>.+)_test")
+
+
+def read(asked: Asked) -> Benchmark:
+    """The tasks that a folder has, or one, over their local pools or over the global one.
+
+    Raises:
+        ConfigError: a file is missing or a row broken; the layout or the place is told.
+    """
+    split = split_of("mbeir", asked.split)
+    files = {_name(found.path): found for found in query_files(asked.data)}
+    wanted = asked.parts([*files])
+    candidates: dict[str, Candidate] = {}
+    union = _pool(asked.data, asked.data / UNION, candidates) if asked.pool == GLOBAL else None
+    sentences = read_instructions(_table(asked)) if asked.instruction is None else {}
+    parts, notices = [], []
+    for name in wanted:
+        pool = union or _local(asked.data, name, files[name], candidates)
+        judged, out = _judged(asked.data, files[name], pool)
+        if out:
+            notices.append(
+                f"{name}: {out} judgements name candidates of another data set, which its {asked.pool} pool does not "
+                "hold; they are left out"
+            )
+        searched = pool if union is None else None  # of the global pool there is nothing else
+        parts.append(_part(name, judged, searched, sentences, asked))
+    if asked.instruction is None:
+        notices.append(f"the sentence asked of each task is number {asked.sentence} of {INSTRUCTIONS.as_posix()}")
+    return Benchmark(
+        name="mbeir",
+        split=f"{split}-{asked.pool}",
+        candidates=list(candidates.values()),
+        parts=parts,
+        means={"mean": [part.row for part in parts]},
+        notices=tuple(notices),
+    )
+
+
+def normalised(text: str) -> str:
+    """A text as UniIR's code puts it: no carriage returns, outer space or quotes, a capital first, a full stop last."""
+    bare = text.replace("\r", "").strip().strip('"')
+    if not bare:
+        return ""
+    ended = bare if bare[-1] in ".?!" else f"{bare}."
+    return ended[0].upper() + ended[1:]
+
+
+def _name(path: Path) -> str:
+    """Such as cirr_task7."""
+    found = _NAME.fullmatch(path.stem)
+    return found["name"] if found else path.stem
+
+
+def _table(asked: Asked) -> Path:
+    path = asked.data / INSTRUCTIONS
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} is missing, so it is not known what the queries ask. {LAYOUT}. Or give --instruction SENTENCE "
+            '(with "" the encoder\'s own sentences are asked)'
+        )
+    return path
+
+
+def _local(root: Path, name: str, found: QueryFile, candidates: dict[str, Candidate]) -> frozenset[str]:
+    path = found.pool
+    if path is None:
+        raise ConfigError(f"{root / 'cand_pool' / 'local'} has no pool of {name}. {LAYOUT}")
+    return _pool(root, path, candidates)
+
+
+def _pool(root: Path, path: Path, candidates: dict[str, Candidate]) -> frozenset[str]:
+    """The ids of a pool, whose candidates are added; one that several pools have must be the same in all."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing. {LAYOUT}")
+    ids = set()
+    for place, row in read_jsonl(path):
+        candidate = candidate_from_row(row, root, place)
+        if candidate.content.text is not None:
+            text = normalised(candidate.content.text)
+            candidate = replace(candidate, content=replace(candidate.content, text=text))
+        known = candidates.setdefault(candidate.candidate_id, candidate)
+        if known.content != candidate.content or candidate.candidate_id in ids:
+            raise ConfigError(f"{place}: the did {candidate.candidate_id!r} stands for two candidates")
+        ids.add(candidate.candidate_id)
+    return frozenset(ids)
+
+
+def _judged(root: Path, found: QueryFile, pool: frozenset[str]) -> tuple[Judged, int]:
+    if not found.qrels.is_file():
+        raise ConfigError(f"{found.qrels} is missing. {LAYOUT}")
+    judged = load(root, found.task, found.split)
+    unknown = unknown_judgement(judged, pool)
+    if unknown is not None:
+        raise ConfigError(f"{found.qrels.name} names {unknown}, which its pool does not hold; copy the pool again")
+    return reachable(judged, pool)
+
+
+def _part(
+    name: str, judged: Judged, pool: frozenset[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
+) -> Part:
+    fashion = judged.split.startswith(FASHION)
+    depths = FASHION_DEPTHS if fashion else DEPTHS
+    columns = success_columns(depths, asked.depth) | {"score": success(10 if fashion else 5)}
+    return Part(
+        row=name,
+        label=f"{name}.{asked.pool}",
+        queries=[_query(query, sentences, asked) for query in judged.queries],
+        qrels=judged.qrels,
+        measures=columns,
+        depth=max(*depths, asked.depth or 0),
+        kept=asked.kept,
+        pool=pool,
+    )
+
+
+def _query(query: Query, sentences: Mapping[str, tuple[str, ...]], asked: Asked) -> Query:
+    """The query with normalised text and its task sentence."""
+    text = query.content.text
+    content = Content(
+        text=None if text is None else normalised(text), image=query.content.image, video=query.content.video
+    )
+    if asked.instruction is not None:
+        return replace(query, content=content, instruction=asked.instruction)
+    key = f"{query.query_id.partition(':')[0]} {content.modality}->{query.target_modality}"
+    found = [one for one in sentences.get(key, ()) if one]
+    if not found:
+        raise ConfigError(f"{INSTRUCTIONS.as_posix()} has no sentence for {key!r} (data set, query -> candidate)")
+    if asked.sentence > len(found):
+        raise ConfigError(f"--sentence is {asked.sentence}; {INSTRUCTIONS.as_posix()} has {len(found)} for {key!r}")
+    return replace(query, content=content, instruction=normalised(found[asked.sentence - 1]))

@@ -1,0 +1,240 @@
+"""Measures an encoder on a benchmark that a reader gave: index, search, one row for each part. Not the reading.
+
+The index and the search are those of everything else (umr.index); the measures are umr.eval.measures.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from umr.collection import Collection
+from umr.disk import atomic_write
+from umr.errors import ConfigError
+from umr.eval.benchmarks.benchmark import Benchmark, Part
+from umr.eval.measures import first_rank, per_query
+from umr.formats import write_qrels, write_run
+from umr.index.index import Index, build_index
+from umr.index.manifest import IndexManifest
+from umr.shipped import MANIFEST
+from umr.types import Embeddings, Encoder, Hit, Run
+
+BATCH = 256  # queries encoded and searched at a time
+MEDIAN = "MdR"
+Row = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What measuring gave.
+
+    Attributes:
+        rows: {"benchmark", "split", "part", "n"} and the columns of the part, shares from 0 to 1.
+        runs: by the label of their part, to the depth that is kept.
+        collection: fingerprint of the candidates.
+    """
+
+    rows: list[Row]
+    runs: dict[str, Run]
+    collection: str
+
+
+def open_index(
+    encoder: Encoder,
+    benchmark: Benchmark,
+    work: Path,
+    encoder_at: str = "../encoder",
+    precision: str = "float32",
+    progress: Progress | None = None,
+) -> Index:
+    """The index of a benchmark's candidates in work/index: as it is there, or built; interrupted, it goes on.
+
+    Args:
+        encoder: what makes the vectors.
+        benchmark: whose candidates.
+        work: a folder to write to.
+        encoder_at: where the encoder can be loaded from again.
+        precision: what the encoder computes in.
+        progress: called with (done, total) candidates.
+
+    Raises:
+        ConfigError: there is no candidate, or another build has the folder.
+        MediaError: a candidate, which is named, cannot be read.
+        DiskFullError: the disk is full; the next call goes on.
+    """
+    folder = work / "index"
+    collection = Collection(benchmark.candidates, benchmark.name, "").save(work / "collection")
+    if (folder / MANIFEST).is_file():
+        manifest = IndexManifest.read(folder)
+        built = (manifest.encoder, manifest.collection, manifest.precision)
+        if built == (encoder.fingerprint, collection.fingerprint, precision):
+            return Index.open(folder, encoder, collection)
+    build_index(encoder, collection, folder, encoder_at=encoder_at, precision=precision, progress=progress)
+    return Index.open(folder, encoder, collection)
+
+
+def measure(encoder: Encoder, benchmark: Benchmark, index: Index, progress: Progress | None = None) -> Outcome:
+    """Encode and search every part's queries.
+
+    Args:
+        encoder: what made the index.
+        benchmark: what is asked.
+        index: of its candidates.
+        progress: called with (done, total) queries.
+
+    Returns:
+        A row for each row of its table, means last, and the runs.
+    """
+    total, done = sum(len(part.queries) for part in benchmark.parts), 0
+    rows: dict[str, Row] = {}
+    runs: dict[str, Run] = {}
+    for part in benchmark.parts:
+        values: dict[str, list[np.ndarray]] = {}
+        run = runs.setdefault(part.label, {})
+        for start in range(0, len(part.queries), BATCH):
+            queries = part.queries[start : start + BATCH]
+            found = _searched(index, encoder.encode_queries(queries), part, {q.query_id: q.exclude for q in queries})
+            for column, values_Q in _values(part, found).items():
+                values.setdefault(column, []).append(values_Q)
+            run |= {query_id: hits[: part.kept] for query_id, hits in found.items()}
+            done += len(queries)
+            if progress is not None:
+                progress(done, total)
+        named = {"benchmark": benchmark.name, "split": benchmark.split, "part": part.row, "n": len(part.queries)}
+        row = rows.setdefault(part.row, named)
+        for column, batches in values.items():
+            values_Q = np.concatenate(batches)
+            row[column] = float(np.median(values_Q) if column == MEDIAN else values_Q.mean())
+    made = [row for row in rows.values() if len(row) > 4]  # without judgements there is nothing to print
+    return Outcome(rows=made + _means(benchmark, rows), runs=runs, collection=index.manifest.collection)
+
+
+def _values(part: Part, found: Run) -> dict[str, np.ndarray]:
+    """Column -> its value for each query of a batch that is judged."""
+    qrels = {query_id: part.qrels[query_id] for query_id in found if query_id in part.qrels}
+    if not qrels:
+        return {}
+    measures = {**part.measures, MEDIAN: first_rank} if part.ranks else part.measures
+    return {column: per_query(one, qrels, found) for column, one in measures.items()}
+
+
+def _searched(index: Index, embeddings: Embeddings, part: Part, exclude: Mapping[str, Sequence[str]]) -> Run:
+    if part.galleries is None:
+        depth = part.kept if part.depth is None else max(part.depth, part.kept)
+        whole = part.depth is None or part.groups is not None
+        run = index.search(embeddings, len(index) if whole else depth, part.pool, exclude)
+        return run if part.groups is None else _grouped(run, part.groups)
+    run = {}
+    for place, query_id in enumerate(embeddings.ids):
+        gallery = part.galleries[query_id]
+        alone = Embeddings(ids=(query_id,), vectors=embeddings.vectors[place : place + 1], encoder=embeddings.encoder)
+        run |= index.search(alone, len(gallery), frozenset(gallery), exclude)
+        run[query_id] = _repeated(run[query_id], gallery)
+    return run
+
+
+def _grouped(run: Run, groups: Mapping[str, str]) -> Run:
+    """The ranking of groups: each stands where its best candidate does."""
+    found = {}
+    for query_id, hits in run.items():
+        best: dict[str, float] = {}
+        for hit in hits:
+            best.setdefault(groups[hit.candidate_id], hit.score)
+        found[query_id] = [Hit(group, score, rank) for rank, (group, score) in enumerate(best.items(), 1)]
+    return found
+
+
+def _repeated(hits: list[Hit], gallery: Sequence[str]) -> list[Hit]:
+    """The hits with what stands in the gallery several times as often, the later ones as ID#2, ID#3."""
+    times = Counter(gallery)
+    if len(times) == len(gallery):
+        return hits
+    again = [
+        (hit.candidate_id if time == 1 else f"{hit.candidate_id}#{time}", hit.score)
+        for hit in hits
+        for time in range(1, times[hit.candidate_id] + 1)
+    ]
+    return [Hit(one, score, rank) for rank, (one, score) in enumerate(again, 1)]
+
+
+def _means(benchmark: Benchmark, rows: Mapping[str, Row]) -> list[Row]:
+    """The plain mean of rows over the columns that all of them have; every row counts once, whatever its queries."""
+    made = []
+    for name, parts in benchmark.means.items():
+        over = [rows[part] for part in parts]
+        if len(over) < 2:
+            continue
+        shared = [one for one in over[0] if isinstance(over[0][one], float) and all(one in row for row in over)]
+        named = {"benchmark": benchmark.name, "split": benchmark.split, "part": name}
+        named |= {"n": sum(row["n"] for row in over)}
+        made.append(named | {column: float(np.mean([row[column] for row in over])) for column in shared})
+    return made
+
+
+def write_outcome(folder: Path, encoder: Encoder, benchmark: Benchmark, outcome: Outcome, command: str) -> list[Path]:
+    """Write runs, judgements in TREC's four fields, the rows and what the benchmark's server takes.
+
+    Args:
+        folder: where to.
+        encoder: whose runs they are.
+        benchmark: what was asked.
+        outcome: of `measure`.
+        command: what makes them again.
+
+    Returns:
+        The files.
+    """
+    written = []
+    for part in benchmark.parts:
+        stem = f"{benchmark.name}.{part.label}"
+        run = {query.query_id: outcome.runs[part.label][query.query_id] for query in part.queries}
+        written.append(folder / f"{stem}.run")
+        write_run(written[-1], run, encoder.name)
+        if part.qrels:
+            written.append(folder / f"{stem}.qrels")
+            write_qrels(written[-1], part.qrels)
+    made = {} if benchmark.submissions is None else benchmark.submissions(outcome.runs)
+    report = {
+        "encoder": encoder.fingerprint,
+        "encoder_name": encoder.name,
+        "benchmark": benchmark.name,
+        "split": benchmark.split,
+        "collection": outcome.collection,
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "notices": list(benchmark.notices),
+        "rows": outcome.rows,
+    }
+    for name, value in (made | {f"{benchmark.name}.{benchmark.split}.json": report}).items():
+        written.append(folder / name)
+        with atomic_write(written[-1]) as file:
+            file.write(json.dumps(value, indent=1 if name.endswith(f"{benchmark.split}.json") else None) + "\n")
+    return written
+
+
+def check_measured(benchmark: Benchmark, kept: bool) -> None:
+    """Refuse a split whose answers only its server has where no file would be written.
+
+    Args:
+        benchmark: what was read.
+        kept: whether runs and submissions are written.
+
+    Raises:
+        ConfigError: nothing would come of it.
+    """
+    if not kept and not any(part.qrels for part in benchmark.parts):
+        raise ConfigError(
+            f"the answers of {benchmark.name} {benchmark.split} are on its server alone, so there is nothing to print; "
+            "give --runs DIR, which gets the files to submit"
+        )
