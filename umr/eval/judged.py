@@ -5,8 +5,7 @@ Relevance is yes or no, except in a split whose files grade their answers (`free
 
 from __future__ import annotations
 
-from collections.abc import Collection as Group
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,7 +127,7 @@ def load(root: str | Path, task: str, split: str, collection: Collection | None 
     )
 
 
-def reachable(judged: Judged, ids: Group[str]) -> tuple[Judged, int]:
+def reachable(judged: Judged, ids: Container[str]) -> tuple[Judged, int]:
     """The same without judgements of another data set's candidates, which its queries cannot find.
 
     M-BEIR's OVEN lists InfoSeek's ids among its positives, and InfoSeek OVEN's: in a local pool none of these is there.
@@ -151,7 +150,7 @@ def reachable(judged: Judged, ids: Group[str]) -> tuple[Judged, int]:
     return (replace(judged, qrels=kept), out) if out else (judged, 0)
 
 
-def unknown_judgement(judged: Judged, ids: Group[str]) -> str | None:
+def unknown_judgement(judged: Judged, ids: Container[str]) -> str | None:
     """A judged candidate of the query's own data set that is not there; None where all are."""
     return next(
         (

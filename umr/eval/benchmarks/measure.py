@@ -216,7 +216,8 @@ def write_outcome(folder: Path, encoder: Encoder, benchmark: Benchmark, outcome:
         "notices": list(benchmark.notices),
         "rows": outcome.rows,
     }
-    for name, value in (made | {f"{benchmark.name}.{benchmark.split}.json": report}).items():
+    files: dict[str, Any] = {**made, f"{benchmark.name}.{benchmark.split}.json": report}
+    for name, value in files.items():
         written.append(folder / name)
         with atomic_write(written[-1]) as file:
             file.write(json.dumps(value, indent=1 if name.endswith(f"{benchmark.split}.json") else None) + "\n")

@@ -89,9 +89,9 @@ def _plain(data: bytes) -> Any:
         elif name == "MARK":
             stack.append(_MARK)
         elif name == "MEMOIZE" or name.endswith("PUT"):
-            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+            memo[len(memo) if name == "MEMOIZE" else int(str(argument))] = stack[-1]
         elif name.endswith("GET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[int(str(argument))])
         elif any(kind in name for kind in _PUSHED):
             stack.append(argument)
         else:
