@@ -136,7 +136,7 @@ def test_the_system_is_quoted_where_nothing_more_fits(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.xz"])
 def test_a_text_on_a_full_disk_leaves_the_old_one(tmp_path, monkeypatch, name):
     (tmp_path / name).write_text("old")
     (tmp_path / "full").symlink_to("/dev/full")  # where nothing fits; the link alone is removed afterwards

@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import stat
 from collections.abc import Iterator
@@ -88,8 +89,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     """A text file to write, that replaces `path` once it is whole and on the disk.
 
-    It is compressed where its name ends in .gz; compressed bytes hold neither name nor time, so that equal content
-    makes equal files.
+    It is compressed where its name ends in .gz or .xz; compressed bytes hold neither name nor time, so that equal
+    content makes equal files.
 
     Args:
         path: the file's name.
@@ -101,20 +102,24 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
         ConfigError: the target is something that a file must not replace (see check_target).
         DiskFullError: nothing more fits; what was there stays.
     """
-    with replacing(path) as draft, _text_file(draft, Path(path).suffix == ".gz") as file:
+    with replacing(path) as draft, _text_file(draft, Path(path).suffix) as file:
         yield file
 
 
 @contextmanager
-def _text_file(draft: Path, compressed: bool) -> Iterator[IO[str]]:
-    if not compressed:
+def _text_file(draft: Path, suffix: str) -> Iterator[IO[str]]:
+    if suffix == ".xz":
+        with lzma.open(draft, "wt", preset=9, encoding="utf-8", newline="\n") as packed:
+            yield packed
+        return
+    if suffix != ".gz":
         with draft.open("w", encoding="utf-8", newline="\n") as file:
             yield file
         return
     with (
         draft.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=9, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=9, mtime=0) as zipped,
+        io.TextIOWrapper(zipped, encoding="utf-8", newline="\n") as text,
     ):
         yield text
 

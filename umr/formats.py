@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,19 +68,19 @@ class BenchmarkQuery:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
-    """(place as file:line, line) of each line that is not blank; a name in .gz is unpacked.
+    """(place as file:line, line) of each line that is not blank; a name in .gz or .xz is unpacked.
 
     Raises:
         ConfigError: the file cannot be read.
     """
     path = Path(path)
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
+        opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
         with opener(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield f"{path}:{number}", line.rstrip("\n")
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
@@ -189,7 +190,7 @@ def write_run(path: str | Path, run: Run, tag: str, depth: int | None = None, de
     """A TREC run.
 
     Args:
-        path: the file, compressed where its name ends in .gz.
+        path: the file, compressed where its name ends in .gz or .xz.
         run: hits by query.
         tag: the name of what made it.
         depth: hits kept of each query; None: all.

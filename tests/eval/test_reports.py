@@ -38,25 +38,35 @@ def test_the_stored_diagnoses_are_listed_by_their_names(stored):
 
 def test_a_compressed_run_is_the_plain_one_and_the_same_bytes_each_time(tmp_path):
     run = {"q": [Hit("a", 0.5, 1), Hit("b", 0.25, 2)]}
-    for name in ("plain.run", "packed.run.gz", "again.run.gz"):
+    for name in ("plain.run", "packed.run.gz", "again.run.gz", "packed.run.xz", "again.run.xz"):
         write_run(tmp_path / name, run, "tag", decimals=4)
     assert read_run(tmp_path / "packed.run.gz") == read_run(tmp_path / "plain.run") == run
+    assert read_run(tmp_path / "packed.run.xz") == run
+    assert (tmp_path / "packed.run.xz").read_bytes() == (tmp_path / "again.run.xz").read_bytes()
     assert gzip.decompress((tmp_path / "packed.run.gz").read_bytes()) == (tmp_path / "plain.run").read_bytes()
     assert (tmp_path / "packed.run.gz").read_bytes() == (tmp_path / "again.run.gz").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.run.gz", "packed.run.gz", "plain.run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "again.run.gz",
+        "again.run.xz",
+        "packed.run.gz",
+        "packed.run.xz",
+        "plain.run",
+    ]
 
 
+@pytest.mark.parametrize("kind", ["gz", "xz"])
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"no gzip at all"])
-def test_a_damaged_compressed_run_is_named(tmp_path, damage):
-    path = tmp_path / "x.run.gz"
+def test_a_damaged_compressed_run_is_named(tmp_path, damage, kind):
+    path = tmp_path / f"x.run.{kind}"
     write_run(path, {"q": [Hit(str(n), 1 / (n + 1), n + 1) for n in range(200)]}, "tag")
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ConfigError, match=r"x\.run\.gz cannot be read"):
+    with pytest.raises(ConfigError, match=rf"x\.run\.{kind} cannot be read"):
         read_run(path)
 
 
 def test_the_plain_run_is_found_where_no_compressed_one_is(tmp_path):
     assert find_run(tmp_path, "it2i", "ind", "text") == run_file(tmp_path, "it2i", "ind", "text")
-    packed = tmp_path / "runs" / "it2i.ind.text.run.gz"
-    write_run(packed, {"q": [Hit("a", 1, 1)]}, "tag")
-    assert find_run(tmp_path, "it2i", "ind", "text") == packed
+    for kind in ("gz", "xz"):  # the second is what is stored today
+        packed = tmp_path / "runs" / f"it2i.ind.text.run.{kind}"
+        write_run(packed, {"q": [Hit("a", 1, 1)]}, "tag")
+        assert find_run(tmp_path, "it2i", "ind", "text") == packed

@@ -27,7 +27,7 @@ def test_one_command_writes_report_runs_and_diagnoses(searcher, benchmark, capsy
         "diagnosis.it2i.phrasing.json",
     }
     names = {path.name for path in (folder / "runs").iterdir()}
-    assert len(names) == 3 * 4 + 2 and {"t2t.ind.composed.run.gz", "t2t.ind.composed.global.run.gz"} <= names
+    assert len(names) == 3 * 4 + 2 and {"t2t.ind.composed.run.xz", "t2t.ind.composed.global.run.xz"} <= names
     assert json.loads((folder / "report.json").read_text())["command"] == (
         "python -m umr evaluate --encoder unified --store"
     )

@@ -33,7 +33,7 @@ from umr.shipped import (
 INDEXES = "indexes"
 README = "README.md"
 #: Endings of files that git must keep by LFS or Xet: the Hub refuses a push of them otherwise, whatever their size.
-BINARY = sorted({*IMAGES, *CLIPS, ".safetensors", ".faiss", ".npy", ".gz", ".zip"})
+BINARY = sorted({*IMAGES, *CLIPS, ".safetensors", ".faiss", ".npy", ".gz", ".xz", ".zip"})
 LARGE = 10 * 1024 * 1024  # bytes; a larger text goes the same way
 TAGS = ("multimodal-retrieval", "composed-image-retrieval", "image-search", "video-search", "faiss", "mcp-server")
 THUMBNAIL = "docs/search.webp"

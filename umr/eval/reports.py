@@ -1,8 +1,8 @@
 """Where and how a stored evaluation lies: report.json and run files. Not the measuring (umr.eval.evaluate).
 
 `evaluate --runs DIR` leaves DIR/NAME/report.json with plain run files; `evaluate --store` leaves indexes/NAME/reports,
-which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.gz, and the diagnoses. The
-runs of the global pool are <task>.<split>.<variant>.global.run.gz.
+which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.xz, and the diagnoses. The
+runs of the global pool are <task>.<split>.<variant>.global.run.xz.
 """
 
 from __future__ import annotations
@@ -95,13 +95,14 @@ def qrels_file(folder: str | Path, task: str, split: str, pool: Pool = LOCAL) ->
 def stored_run_file(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
     """Where the compressed run of one (task, split, variant) lies."""
     plain = run_file(Path(folder) / "runs", task, split, variant, pool)
-    return plain.with_name(f"{plain.name}.gz")
+    return plain.with_name(f"{plain.name}.xz")
 
 
 def find_run(folder: str | Path, task: str, split: str, variant: str, pool: Pool = LOCAL) -> Path:
-    """The run as it is there: compressed, as `--store` leaves it, else plain, as `--runs` does."""
+    """The run as it is there: compressed, as `--store` leaves it (.gz until 0.2), else plain, as `--runs` does."""
     packed = stored_run_file(folder, task, split, variant, pool)
-    return packed if packed.is_file() else run_file(folder, task, split, variant, pool)
+    stored = next((one for one in (packed, packed.with_suffix(".gz")) if one.is_file()), None)
+    return stored or run_file(folder, task, split, variant, pool)
 
 
 def read_report(folder: str | Path) -> dict[str, Any]:

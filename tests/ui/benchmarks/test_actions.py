@@ -55,7 +55,7 @@ def test_a_single_part_has_its_whiskers_from_the_stored_report(searchers, column
         low, high = row["intervals"][column]
         assert f"{100 * low:.1f} – {100 * high:.1f}" in page
         assert row["pool"] == "global" or f'x1="{100 * low:.2f}%" x2="{100 * high:.2f}%"' in page
-    assert f"runs/it2i.ind.{variant}.run.gz" in page and "data-drill" not in page  # such a run is too short to lead on
+    assert f"runs/it2i.ind.{variant}.run.xz" in page and "data-drill" not in page  # such a run is too short to lead on
 
 
 def test_the_parts_beside_a_number_name_their_intervals(searchers):
@@ -67,7 +67,7 @@ def test_the_parts_beside_a_number_name_their_intervals(searchers):
 def test_every_number_names_its_run_file_and_its_command(searchers):
     page = benchmarks.tables(searchers, "mrr")
     command = "python -m umr evaluate --encoder unified --store --task t2t --split ind"
-    assert f"runs/t2t.ind.composed.run.gz\n{command}" in page
+    assert f"runs/t2t.ind.composed.run.xz\n{command}" in page
     assert page.count("title=") >= page.count("u-num")
 
 
@@ -89,12 +89,12 @@ def test_the_number_of_all_kinds_has_its_own_column_and_leads_to_its_own_ranks(s
     stored = json.loads((searchers.folders["unified"].parent / "reports" / "report.json").read_text())
     whole = next(row for row in stored["rows"] if (row["task"], row["pool"]) == ("it2i", "global"))
     page = benchmarks.tables(searchers, "success@1")
-    title = 'title="[^"]*runs/it2i.ind.composed.global.run.gz[^"]*--pool global[^"]*"'
+    title = 'title="[^"]*runs/it2i.ind.composed.global.run.xz[^"]*--pool global[^"]*"'
     number = f"<button[^>]*{title}>{100 * whole['success@1']:.1f}<"
     assert re.search(f'<td class="u-whole" data-label="unified, all kinds">{number}', page)
     assert "Mean of 2 tasks" in page and page.count("not run") == 0
     drilled = benchmarks.drill(searchers, "unified|it2i|ind|global|0")
-    assert "picture + text → images, as trained, among all kinds" in drilled and "composed.global.run.gz" in drilled
+    assert "picture + text → images, as trained, among all kinds" in drilled and "composed.global.run.xz" in drilled
     assert f"right for {6 * whole['success@1']:.0f} of 6 queries" in drilled
 
 

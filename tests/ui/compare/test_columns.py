@@ -84,7 +84,7 @@ def stored(searchers, benchmark):
     for name in searchers.names:
         folder = searchers.folders[name].parent / "reports"
         store(searchers.get(name), benchmark, folder, matching(benchmark, "it2i", "ind"))
-    runs = (searchers.folders["other"].parent / "reports" / "runs").glob("it2i.ind.composed.run.gz")
+    runs = (searchers.folders["other"].parent / "reports" / "runs").glob("it2i.ind.composed.run.xz")
     assert list(runs)
     return searchers
 

@@ -430,7 +430,7 @@ def _legend(stored: Sequence[Stored]) -> str:
 def _sources(stored: Sequence[Stored]) -> str:
     lines = "".join(
         f"<li><b>{escape(one.name)}</b>: <code>{escape(shown_path(one.folder / reports.REPORT))}</code> and its "
-        f"<code>runs/TASK.SPLIT.VARIANT.run.gz</code> (of all kinds <code>.global.run.gz</code>), "
+        f"<code>runs/TASK.SPLIT.VARIANT.run.xz</code> (of all kinds <code>.global.run.xz</code>), "
         f"written {escape(str(one.report.get('built_at', ''))[:10])} by "
         f"<code>{escape(one.report.get('command', ''))}</code>, encoder {escape(one.report['encoder'][:12])}</li>"
         for one in stored
