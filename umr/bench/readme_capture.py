@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from umr.bench.browser import open_browser
-from umr.bench.readme_screenshots import LOADED, PATIENCE_MS
+from umr.bench.readme_screenshots import LOADED, PATIENCE_MS, TO_RESULTS
 from umr.bench.server import served_page
 from umr.disk import replacing
 from umr.errors import ConfigError, UMRError
@@ -89,6 +89,8 @@ def _search(made: Film) -> None:
     page.locator(CARDS).first.wait_for(timeout=PATIENCE_MS)
     page.locator("#suggestions .u-chip").first.wait_for(timeout=PATIENCE_MS)
     page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    made.look(READ_MS)
+    page.evaluate(TO_RESULTS)
     made.look(LOOK_MS)
 
 
@@ -101,15 +103,18 @@ def _refine(made: Film) -> None:
     made.write(CHANGE)
     page.locator("#q-go").click()
     page.wait_for_url("**text=*", timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(TO_RESULTS)
     made.look(LOOK_MS)
 
 
 def _compare(made: Film) -> None:
     page = made.page
-    page.get_by_role("button", name="Compare this query").click()
-    page.locator("#compare .u-cell").first.wait_for(timeout=PATIENCE_MS)
+    page.locator("#q-compare").click()
+    cell = page.locator("#compare .u-cell").first
+    cell.wait_for(timeout=PATIENCE_MS)
     page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    made.look(READ_MS)
+    cell.evaluate("cell => window.scrollBy({ top: cell.getBoundingClientRect().top - 300, behavior: 'instant' })")
     made.look(LOOK_MS)
 
 

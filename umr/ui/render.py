@@ -55,12 +55,6 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
         dtype: the precision that is named.
     """
     count, (one, many) = len(outcome.results), nouns(search_in)
-    steps = [
-        f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
-        for step in ("decode", "encode", "search")
-        if step in outcome.ms
-    ]
-    timing = escape(" · ".join([*steps, dtype, encoder]))
     notices = "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
     if not count:
         return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
@@ -68,7 +62,7 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
     cards = "".join(card(result) for result in outcome.results)
     return (
         f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
-        f'<p class="u-timing">{timing}</p></div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>'
+        f'{timing(outcome, dtype, encoder)}</div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>'
     )
 
 
@@ -303,6 +297,23 @@ def name_of(candidate: Candidate) -> str:
     """What a person calls a candidate: its title, else how its text begins."""
     kind = KIND_OF[candidate.content.modality].title
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
+
+
+def timing(outcome: Outcome, precision: str, encoder: str) -> str:
+    """What a search took and which model answered; in what that computed stands in the tooltip.
+
+    Args:
+        outcome: with its milliseconds.
+        precision: such as float32; "saved" for results that no model was asked for.
+        encoder: its name.
+    """
+    steps = [
+        f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
+        for step in ("decode", "encode", "search")
+        if step in outcome.ms
+    ]
+    words = " · ".join([*(steps or [precision]), encoder])
+    return f'<p class="u-timing" title="{escape(precision)}">{escape(words)}</p>'
 
 
 def css_of(kind: str) -> str:

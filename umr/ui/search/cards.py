@@ -18,6 +18,7 @@ from umr.ui.render import (
     message,
     name_of,
     select,
+    timing,
     verdict,
     words_of,
 )
@@ -70,7 +71,7 @@ def results(outcome: Outcome, asked: Asked) -> str:
     cards = "".join(card(result, mixed) for result in outcome.results)
     return (
         f'<div class="u-head"><h2>{_counted(len(outcome.results), asked.total, one, many)}</h2>'
-        f'<p class="u-timing">{_timing(outcome, asked)}</p></div>{_left(asked)}{notices}'
+        f"{timing(outcome, asked.precision, asked.encoder)}</div>{_left(asked)}{notices}"
         f'<ol class="u-grid u-grid-{layout}">{cards}</ol>{_more(len(outcome.results), asked)}'
     )
 
@@ -98,15 +99,6 @@ def _counted(count: int, total: int | None, one: str, many: str) -> str:
     if total is None or total <= count:
         return f"{count} {one if count == 1 else many}"
     return f"{count} of {total:,} {many}"
-
-
-def _timing(outcome: Outcome, asked: Asked) -> str:
-    steps = [
-        f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
-        for step in ("decode", "encode", "search")
-        if step in outcome.ms
-    ]
-    return escape(" · ".join([*steps, asked.precision, asked.encoder]))
 
 
 def _more(count: int, asked: Asked) -> str:
