@@ -19,6 +19,7 @@ STEPS = {
     "captions": "passages",
     "vision": "vision",
     "unified": "motion",
+    "longer": "motion",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",

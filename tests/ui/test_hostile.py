@@ -193,6 +193,11 @@ VALUES: dict[str, Any] = {
     "zero byte": {"path": "a\0b"},
     "half a path": {"path": "\ud83d"},
     "huge": 10**15,
+    "beyond 64 bits": 10**30,
+    "below 64 bits": -(2**63) - 1,
+    "no number": float("nan"),
+    "update": {"__type__": "update"},
+    "deep": json.loads("[" * 90 + "]" * 90),
     "data URI": {"url": "data:image/png;base64,\u00e9"},
 }
 
@@ -209,6 +214,44 @@ def test_what_cannot_be_said_in_json_is_answered_with_a_sentence(page, caplog, c
     found += answers(page, [ask(page, number, value) for number in functions for value in VALUES.values()])
     assert OUR_FAULT[:30] not in json.dumps(found)
     assert not [record for record in caplog.records if record.name.startswith("umr")]
+    frames = [line for line in capfd.readouterr().err.splitlines() if line.lstrip().startswith("File ")]
+    assert not [line for line in frames if is_handlers(line)]
+
+
+#: Bodies that are no request of the page: each is answered, none by a fault of the server, and the page goes on.
+RAW: dict[str, bytes] = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no UTF-8": b'{"data": ["\xff"]}',
+    "a list": b"[]",
+    "a text": b'"x"',
+    "null": b"null",
+    "depth": b"[" * 40_000,
+    "some depth": b'{"data": ' + b"[" * 95 + b"]" * 95 + b', "fn_index": 0, "session_hash": "raw"}',
+    "5,000 digits": b'{"data": [' + b"9" * 5_000 + b'], "fn_index": 0, "session_hash": "raw"}',
+    "digits of a function": b'{"data": [], "fn_index": ' + b"9" * 40 + b', "session_hash": "raw"}',
+    "half a character": b'{"data": ["\\ud83d"], "fn_index": 0, "session_hash": "\\ud83d"}',
+    "no such function": b'{"data": [], "fn_index": -1, "session_hash": "raw"}',
+    "a function's text": b'{"data": [], "fn_index": "x", "session_hash": "raw"}',
+    "a list for a session": b'{"data": [], "fn_index": 0, "session_hash": ["raw"]}',
+    "an object for data": b'{"data": {"__type__": "update"}, "fn_index": 0, "session_hash": "raw"}',
+    "no numbers": b'{"data": [NaN, -Infinity], "fn_index": 0, "session_hash": "raw"}',
+}
+TAKERS = ("gradio_api/queue/join", "gradio_api/call/search", "gradio_api/run/search_text", "gradio_api/mcp/")
+
+
+def test_bodies_that_are_no_requests_are_refused_without_a_fault_of_the_server(page, capfd):
+    as_json = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    faults = {}
+    with httpx.Client(base_url=page.local_url, timeout=60) as http:
+        for route in TAKERS:
+            for what, body in RAW.items():
+                answer = http.post(route, content=body, headers=as_json)
+                kind = answer.headers["content-type"]  # what a function refuses Gradio tells as 500, too, but in JSON
+                if answer.status_code >= 500 and not kind.startswith("application/json"):
+                    faults[f"{route}: {what}"] = answer.status_code
+        assert faults == {}
+        assert http.get("healthz").json() == {"status": "ok"}
     frames = [line for line in capfd.readouterr().err.splitlines() if line.lstrip().startswith("File ")]
     assert not [line for line in frames if is_handlers(line)]
 

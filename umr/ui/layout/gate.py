@@ -57,6 +57,11 @@ NOT_THIS_HOST = (
 TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a file instead"
 TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
 TOO_DEEP = f"a request may have lists and objects {MAX_DEPTH} deep within each other"
+MAX_FUNCTIONS = 10_000  # more than any page has
+NO_JSON = "the request's body is no JSON that can be read: UTF-8, and numbers of at most 4,300 digits"
+NO_FUNCTION = "“fn_index” is the number of one of this page's functions"
+NO_SESSION = "“session_hash” is a text without broken characters"
+NO_DATA = "“data” is a list of a function's arguments"
 TOO_SLOW = "the request did not arrive in time; send it again"
 BUSY = "this server is reading too many large requests at the moment; try again in a few seconds"
 
@@ -104,6 +109,8 @@ class Gate:
             await self._upload(scope, receive, send, address)
         elif scope["method"] in CHANGES:
             async with self._body(receive, headers) as body:
+                if "json" in headers.get("content-type", ""):
+                    _check_json(body)
                 self._use(body, address)
                 await self.app(scope, _again(body, receive), send)
         else:
@@ -295,6 +302,29 @@ def _depth(body: bytes) -> int:
         depth += 1 if found[0] in b"[{" else -1
         deepest = max(deepest, depth)
     return deepest
+
+
+def _check_json(body: bytes) -> None:
+    """What Gradio and the MCP server take as given of a body, and would end the answer by where it is not so.
+
+    Raises:
+        Refused: it is no JSON that they can read, or names a function, a session or data in a way that they cannot.
+    """
+    try:
+        asked = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # also more digits than Python reads
+        raise Refused(400, NO_JSON) from error
+    if not isinstance(asked, dict):
+        return
+    function, session = asked.get("fn_index"), asked.get("session_hash")
+    if function is not None and (type(function) is not int or not 0 <= function < MAX_FUNCTIONS):
+        raise Refused(400, NO_FUNCTION)
+    if session is not None and (
+        not isinstance(session, str) or any("\ud800" <= letter <= "\udfff" for letter in session)
+    ):
+        raise Refused(400, NO_SESSION)
+    if not isinstance(asked.get("data", []), list):
+        raise Refused(400, NO_DATA)
 
 
 def _length(headers: Headers) -> int:
