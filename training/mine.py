@@ -32,7 +32,6 @@ from training.source_batches import Identities, candidate_keys
 from training.sources.readers import READERS, load_source
 from training.sources.source import Example, Source
 from training.sources.spec import parse
-from training.train import cache_root
 from training.truth import CONTENT, TEXT, CandidateKeys, false_negative_mask
 from umr.commit import git_commit
 from umr.disk import atomic_write, check_target, file_sha256
@@ -40,7 +39,7 @@ from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError, UMRError
 from umr.formats import write_jsonl
-from umr.shipped import find_encoder
+from umr.shipped import cache_root, find_encoder
 from umr.types import KIND_OF, Content
 
 log = logging.getLogger("training")

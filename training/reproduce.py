@@ -28,7 +28,7 @@ from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.config import TrainConfig
 from training.provenance import stages as stages_of
 from training.recipes import RECIPES
-from training.train import cache_root, record_config, train
+from training.train import record_config, train
 from umr.cli.progress import Progress
 from umr.collection import Collection
 from umr.encoders import load_encoder
@@ -40,7 +40,7 @@ from umr.eval.pools import matching
 from umr.eval.reports import key_of, read_report, reports_folder
 from umr.index.index import build_index
 from umr.search import Searcher
-from umr.shipped import BUNDLED, CONFIG_NAME, MANIFEST, default_root
+from umr.shipped import BUNDLED, CONFIG_NAME, MANIFEST, cache_root, default_root
 
 log = logging.getLogger("training")
 

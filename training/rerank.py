@@ -32,14 +32,14 @@ from training.source_batches import Identities, Pixels, candidate_keys
 from training.sources.readers import load_source
 from training.sources.source import Example, Source
 from training.sources.spec import FORM, parse
-from training.train import Stage, build_optimizer, cache_root, run, with_settings
+from training.train import Stage, build_optimizer, run, with_settings
 from training.truth import false_negative_mask
 from umr.commit import git_commit
 from umr.encoders.batch import Batch
 from umr.errors import ConfigError, UMRError
 from umr.rerank.reranker import NO, YES, Reranker, Rows
 from umr.rerank.store import RECORD, begin_reranker, save_reranker
-from umr.shipped import find_encoder
+from umr.shipped import cache_root, find_encoder
 
 log = logging.getLogger("training")
 

@@ -26,7 +26,6 @@ from training.sources.jsonl import Triplets
 from training.sources.readers import READERS, load_source
 from training.sources.source import Example, Raw, Source, finished
 from training.sources.spec import parse
-from training.train import cache_root
 from training.truth import CONTENT
 from umr.disk import check_target
 from umr.encoders import load_encoder
@@ -36,7 +35,7 @@ from umr.formats import parse_object, read_lines, write_jsonl
 from umr.rerank.fuse import fused_score
 from umr.rerank.order import DEPTH, Reordering
 from umr.rerank.seen import SeenMedia
-from umr.shipped import find_encoder
+from umr.shipped import cache_root, find_encoder
 from umr.types import Candidate
 
 log = logging.getLogger("training")

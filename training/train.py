@@ -58,18 +58,13 @@ from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
-from umr.shipped import find_encoder
+from umr.shipped import cache_root, find_encoder
 
 log = logging.getLogger("training")
 
 Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
 OWN_DATA = "finetune"  # the recipe that trains on a person's own data alone
-
-
-def cache_root() -> Path:
-    """Where worlds and checkpoints lie: $UMR_CACHE, else ~/.cache/umr."""
-    return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
 
 
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:

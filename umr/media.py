@@ -84,15 +84,20 @@ def open_image(
             return found
 
 
+def browser_copy(path: Path) -> Path:
+    """Where what browsers show of a picture lies: beside a HEIC, and for any other file the file itself."""
+    return path.with_name(f"{path.name}.jpg") if path.suffix.lower() in HEIC else path
+
+
 def shown_in_browsers(path: Path) -> Path:
-    """The path of a picture that browsers show: HEIC gets a JPEG of full size beside it, any other file is its own.
+    """`browser_copy` of a picture, written where it is a copy: a JPEG of full size.
 
     Raises:
         MediaError: it cannot be read.
     """
-    if path.suffix.lower() not in HEIC:
+    copy = browser_copy(path)
+    if copy == path:
         return path
-    copy = path.with_name(f"{path.name}.jpg")
     image = open_image(path)
     with replacing(copy) as draft:
         image.save(draft, "JPEG", quality=92)

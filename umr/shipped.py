@@ -33,6 +33,11 @@ def default_root() -> Path:
     return repository_root() / "indexes"
 
 
+def cache_root() -> Path:
+    """Where worlds, checkpoints, votes and built folders lie: $UMR_CACHE, else ~/.cache/umr."""
+    return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
+
+
 def shown_path(path: str | Path) -> str:
     """A path from the repository's root where it lies in it, else absolute."""
     path = Path(os.path.abspath(path))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from umr.bench.browser import open_browser
-from umr.bench.readme_screenshots import LOADED, PATIENCE_MS, TO_RESULTS
+from umr.bench.readme_screenshots import LOADED, PATIENCE_MS, TO_RESULTS, TO_TOP, best_webp, open_example
 from umr.bench.server import served_page
 from umr.disk import replacing
 from umr.errors import ConfigError, UMRError
@@ -30,7 +30,7 @@ WINDOW, SHOWN = (960, 760), (720, 570)  # px, width and height: of the window, o
 QUALITIES = range(70, 9, -10)
 READ_MS, LOOK_MS, TYPE_MS = 1_400, 2_600, 240  # how long a step, a result and a word that is typed are shown
 CHANGE = "on grass"  # what the refinement asks for
-FIELD, CARDS = "#q-text textarea", "#results .u-card"
+FIELD = "#q-text textarea"
 
 
 @dataclass
@@ -85,10 +85,7 @@ def film(browser: Browser, address: str) -> list[tuple[Image.Image, int]]:
 
 def _search(made: Film) -> None:
     page = made.page
-    page.locator(".u-example").first.click()
-    page.locator(CARDS).first.wait_for(timeout=PATIENCE_MS)
-    page.locator("#suggestions .u-chip").first.wait_for(timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    open_example(page)
     made.look(READ_MS)
     page.evaluate(TO_RESULTS)
     made.look(LOOK_MS)
@@ -98,7 +95,7 @@ def _refine(made: Film) -> None:
     page = made.page
     page.locator("#results [data-pick]").first.click()
     page.locator("[data-turn]").nth(1).wait_for(timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(TO_TOP)
     made.look(READ_MS)
     made.write(CHANGE)
     page.locator("#q-go").click()
@@ -112,7 +109,7 @@ def _compare(made: Film) -> None:
     page.locator("#q-compare").click()
     cell = page.locator("#compare .u-cell").first
     cell.wait_for(timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(TO_TOP)
     made.look(READ_MS)
     cell.evaluate("cell => window.scrollBy({ top: cell.getBoundingClientRect().top - 300, behavior: 'instant' })")
     made.look(LOOK_MS)
@@ -129,13 +126,11 @@ def moving_webp(frames: Sequence[tuple[Image.Image, int]], limit: int = MAX_BYTE
         ConfigError: no quality fits.
     """
     pictures, durations = [picture for picture, _ in frames], [shown for _, shown in frames]
-    for quality in QUALITIES:
-        out = io.BytesIO()
-        pictures[0].save(out, "WEBP", save_all=True, append_images=pictures[1:], duration=durations, loop=0,
-                         quality=quality, method=6)  # fmt: skip
-        if out.tell() <= limit:
-            return out.getvalue()
-    raise ConfigError(f"{len(pictures)} frames of {pictures[0].size} px do not fit into {limit:,} bytes")
+    moving = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
+    found = best_webp(pictures[0], QUALITIES, limit, **moving)
+    if found is None:
+        raise ConfigError(f"{len(pictures)} frames of {pictures[0].size} px do not fit into {limit:,} bytes")
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

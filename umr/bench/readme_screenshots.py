@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -34,6 +34,7 @@ LOADED = """[...document.images].every((image) => {
   const box = image.getBoundingClientRect(), seen = box.width && box.bottom > 0 && box.top < innerHeight;
   return !seen || (image.complete && image.naturalWidth); })"""
 
+TO_TOP = "window.scrollTo({ top: 0, behavior: 'instant' })"
 #: The results' beginning below the bar, which stays on top.
 TO_RESULTS = """() => { const bar = document.querySelector('#q-bar');
   const kept = bar.offsetHeight + parseFloat(getComputedStyle(bar).top);  // it may stand partly above the window
@@ -59,12 +60,17 @@ class Shot:
     dark: bool = False
 
 
-def _search(page: Page, address: str) -> None:
-    page.goto(address)
+def open_example(page: Page) -> None:
+    """Press the first example, and wait for its results and suggestions."""
     page.locator(".u-example").first.click(timeout=PATIENCE_MS)
     page.locator("#results .u-card").first.wait_for(timeout=PATIENCE_MS)
     page.locator("#suggestions .u-chip").first.wait_for(timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(TO_TOP)
+
+
+def _search(page: Page, address: str) -> None:
+    page.goto(address)
+    open_example(page)
 
 
 def _results(page: Page, address: str) -> None:
@@ -76,7 +82,7 @@ def _compare(page: Page, address: str) -> None:
     judged = evaluate.load(default_root() / "media" / BUNDLED, *TASK)
     page.goto(f"{address}/{compare_link(judged.queries[0].query_id, *TASK)}")
     page.locator("#compare .u-cell").first.wait_for(timeout=PATIENCE_MS)
-    page.evaluate("window.scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(TO_TOP)
 
 
 def _diagnose(page: Page, address: str) -> None:
@@ -92,6 +98,23 @@ SHOTS = (
 )
 
 
+def best_webp(picture: Image.Image, qualities: Iterable[int], limit: int, **more: Any) -> bytes | None:
+    """A picture as WebP in the first of the qualities that takes at most `limit` bytes; None where none does.
+
+    Args:
+        picture: what is saved.
+        qualities: from 1 to 100.
+        limit: bytes.
+        more: of Pillow's writer, such as save_all.
+    """
+    for quality in qualities:
+        out = io.BytesIO()
+        picture.save(out, "WEBP", quality=quality, method=6, **more)
+        if out.tell() <= limit:
+            return out.getvalue()
+    return None
+
+
 def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
     """A picture as WebP of at most `limit` bytes, in the best quality that fits.
 
@@ -99,12 +122,10 @@ def small_webp(png: bytes, limit: int = MAX_BYTES) -> bytes:
         ConfigError: none does.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    for quality in QUALITIES:
-        out = io.BytesIO()
-        picture.save(out, "WEBP", quality=quality, method=6)
-        if out.tell() <= limit:
-            return out.getvalue()
-    raise ConfigError(f"a picture of {picture.width} x {picture.height} does not fit into {limit:,} bytes")
+    found = best_webp(picture, QUALITIES, limit)
+    if found is None:
+        raise ConfigError(f"a picture of {picture.width} x {picture.height} does not fit into {limit:,} bytes")
+    return found
 
 
 def take(browser: Browser, address: str, shot: Shot) -> bytes:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError
 
 from umr.deploy.files import KEPT, write_folder
 from umr.deploy.space import Space
+from umr.encoders.hub import HUB_ERRORS
 from umr.errors import ConfigError, reason
+from umr.shipped import cache_root
 
 #: What starts the page: it goes last, so that a new Space does not run on half of its files.
 LAST = "app.py"
-#: What the client raises: its HTTP library's own errors, those of the system, and words about names and answers.
-_FAILED: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
 
 
 def spaces_folder(name: str) -> Path:
     """Where the folder of a Space is built: it stays there, so that a cut-off upload goes on."""
-    home = Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
-    return home / "spaces" / name.replace("/", "--")
+    return cache_root() / "spaces" / name.replace("/", "--")
 
 
 def upload(space: Space, folder: Path, private: bool | None = None, endpoint: str | None = None) -> str:
@@ -64,7 +61,7 @@ def upload(space: Space, folder: Path, private: bool | None = None, endpoint: st
             delete_patterns=["*"],  # of what is there, all that is not in the folder
             commit_message="Send the page",
         )
-    except _FAILED as error:
+    except HUB_ERRORS as error:
         raise ConfigError(
             f"{space.name} is not (wholly) on the Hub: {reason(error)[:300]}. Look at `hf auth whoami` (a token that "
             "may write is needed) and at the connection, then run the same command again: it goes on"

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TypeGuard
 
 import huggingface_hub
+from huggingface_hub.errors import HfHubHTTPError
 
 from umr.errors import ConfigError
 from umr.shipped import HUB
 
+#: What the Hub's client raises: its HTTP library's own errors, those of the system, words about names and answers.
+HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
 ALLOWED = ("*.safetensors", "*.json", "*.jinja")
 _NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
@@ -38,6 +41,6 @@ def fetch(where: str) -> Path:
         folder = huggingface_hub.snapshot_download(
             match["repo"], revision=match["revision"], allow_patterns=list(ALLOWED)
         )
-    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
+    except HUB_ERRORS as error:
         raise ConfigError(f"{where} could not be downloaded ({error}); check the name and the connection") from error
     return Path(folder)

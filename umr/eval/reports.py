@@ -125,6 +125,14 @@ def read_report(folder: str | Path) -> dict[str, Any]:
     return found
 
 
+def made_with() -> dict[str, str]:
+    """What makes a file of numbers, and when: "built_by" and "built_at"."""
+    return {
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
 def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
     """Add a row to report.json; rows of another encoder or collection are dropped: they would not belong together.
 
@@ -139,8 +147,7 @@ def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None
         "encoder_name": searcher.encoder.name,
         "collection": searcher.collection.fingerprint,
         "depth": DEPTH,
-        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_with(),
         "command": f"python -m umr evaluate --encoder {searcher.encoder.name} {flag}",
     }
     rows = []

@@ -5,21 +5,16 @@ Not the arithmetic and not the stored weights (umr.eval.vector_sum); never on qu
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-
-import faiss
-import numpy as np
 
 from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.eval.evaluate import all_tasks_and_splits, encode_parts, retrieve
 from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
-from umr.eval.reports import Row
+from umr.eval.reports import Row, made_with
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.formats import read_benchmark
@@ -58,8 +53,7 @@ def tune(searcher: Searcher, root: str | Path, progress: Callable[[int, int], No
         encoder_name=searcher.encoder.name,
         collection=searcher.collection.fingerprint,
         tasks=tuned,
-        built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_with(),
         command=(
             "python -m training.catalogue validation --out V && "
             f"python -m umr index V --encoder {searcher.encoder.name} --out VI && "

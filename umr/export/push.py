@@ -16,6 +16,7 @@ from huggingface_hub import CommitOperationAdd, EvalResult, ModelCard, ModelCard
 
 from umr.encoders.card import CARD_NAME, write_card
 from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.hub import HUB_ERRORS
 from umr.encoders.interop import INTEROP, MASKED_FILE, read_interop
 from umr.encoders.store import check_files
 from umr.errors import ConfigError
@@ -95,7 +96,7 @@ def push(files: Mapping[str, Path | bytes], name: str, private: bool = False) ->
     try:
         api.create_repo(name, private=private, exist_ok=True)
         made = api.create_commit(name, operations, commit_message="Upload the encoder with umr")
-    except Exception as error:  # what its HTTP client raises is of one package or another, by the library's version
+    except HUB_ERRORS as error:
         raise ConfigError(
             f"{name} could not be uploaded ({error}); log in with `hf auth login` to an account that may write there, "
             "and check the connection"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -55,22 +55,39 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
         dtype: the precision that is named.
     """
     count, (one, many) = len(outcome.results), nouns(search_in)
-    notices = "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
     if not count:
-        return notices + message("Nothing found", f"This collection has no {many} to show for the query.")
-    layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
-    cards = "".join(card(result) for result in outcome.results)
+        return notices_of(outcome) + nothing_found(many)
     return (
         f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
-        f'{timing(outcome, dtype, encoder)}</div>{notices}<ol class="u-grid u-grid-{layout}">{cards}</ol>'
+        f"{timing(outcome, dtype, encoder)}</div>{notices_of(outcome)}{grid(outcome, card)}"
     )
+
+
+def notices_of(outcome: Outcome) -> str:
+    """What a person should know of a search, a line each."""
+    return "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
+
+
+def nothing_found(many: str) -> str:
+    """What stands in the place of results that there are none of. many: what was searched for."""
+    return message("Nothing found", f"This collection has no {many} to show for the query.")
+
+
+def grid(outcome: Outcome, shown: Callable[[Result], str]) -> str:
+    """Ranked results as a list, passages wider than the rest. shown: one of them as a list item."""
+    layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
+    return f'<ol class="u-grid u-grid-{layout}">{"".join(map(shown, outcome.results))}</ol>'
+
+
+def title_of(candidate: Candidate) -> str:
+    """The candidate's title as a card's heading, "" for none."""
+    return f'<h3 class="u-title">{escape(candidate.title)}</h3>' if candidate.title else ""
 
 
 def card(result: Result) -> str:
     """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
     candidate, hit = result.candidate, result.hit
     kind = candidate.content.modality
-    title = f'<h3 class="u-title">{escape(candidate.title)}</h3>' if candidate.title else ""
     width = max(0.0, min(1.0, hit.score)) * 100
     use = (
         ""
@@ -88,7 +105,7 @@ def card(result: Result) -> str:
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
         f'<div class="u-worth"><div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
         f"{verdict(result.match)}</div>"
-        f'{title}{words_of(candidate)}<div class="u-actions">{use}{_more(candidate)}</div></div></li>'
+        f'{title_of(candidate)}{words_of(candidate)}<div class="u-actions">{use}{_more(candidate)}</div></div></li>'
     )
 
 

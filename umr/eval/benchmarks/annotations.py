@@ -84,6 +84,16 @@ def number(entry: Any, key: str) -> int:
     return value
 
 
+def all_or_none_answered(answered: int, total: int, key: str, path: Path) -> None:
+    """Check that a split has answers throughout, or none, as those have that only a server judges.
+
+    Raises:
+        ConfigError: some of the entries of the file have no `key`.
+    """
+    if 0 < answered < total:
+        raise ConfigError(f"{path}: {total - answered} of {total} entries have no {key}")
+
+
 @contextmanager
 def placed(place: str) -> Iterator[None]:
     """Errors inside name the place, as "cap.rc2.val.json: entry 3: ..."."""

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError
-from umr.eval.benchmarks.annotations import all_there, entries, needed, number, placed, read_json, words
+from umr.eval.benchmarks.annotations import (
+    all_or_none_answered,
+    all_there,
+    entries,
+    needed,
+    number,
+    placed,
+    read_json,
+    words,
+)
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.measures import average_precision
@@ -52,8 +61,7 @@ def read(asked: Asked) -> Benchmark:
             )
             if "gt_img_ids" in entry:
                 qrels[query_id] = {_known(one, files): 1 for one in _right(entry["gt_img_ids"])}
-    if qrels and len(qrels) < len(queries):
-        raise ConfigError(f"{annotations}: {len(queries) - len(qrels)} of {len(queries)} entries have no gt_img_ids")
+    all_or_none_answered(len(qrels), len(queries), "gt_img_ids", annotations)
     depths = sorted({*DEPTHS, *(() if asked.depth is None else (asked.depth,))})
     return Benchmark(
         name="circo",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, MediaError
-from umr.eval.benchmarks.annotations import all_there, entries, number, placed, read_json, words
+from umr.eval.benchmarks.annotations import all_or_none_answered, all_there, entries, number, placed, read_json, words
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, success_columns
 from umr.eval.benchmarks.registry import split_of
 from umr.types import Candidate, Content, Qrels, Query, Run
@@ -50,8 +50,7 @@ def read(asked: Asked) -> Benchmark:
             if "target_hard" in entry:
                 qrels[query.query_id] = {_known(words(entry, "target_hard"), files): 1}
             queries.append(query)
-    if qrels and len(qrels) < len(queries):
-        raise ConfigError(f"{captions}: {len(queries) - len(qrels)} of {len(queries)} entries have no target_hard")
+    all_or_none_answered(len(qrels), len(queries), "target_hard", captions)
     whole = success_columns(DEPTHS, asked.depth)
     return Benchmark(
         name="cirr",

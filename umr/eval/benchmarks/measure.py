@@ -6,15 +6,12 @@ The index and the search are those of everything else (umr.index); the measures 
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 
 from umr.collection import Collection
@@ -22,6 +19,7 @@ from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.benchmarks.benchmark import Benchmark, Part
 from umr.eval.measures import first_rank, per_query
+from umr.eval.reports import made_with
 from umr.formats import write_qrels, write_run
 from umr.index.index import Index, build_index
 from umr.index.manifest import IndexManifest
@@ -210,8 +208,7 @@ def write_outcome(folder: Path, encoder: Encoder, benchmark: Benchmark, outcome:
         "benchmark": benchmark.name,
         "split": benchmark.split,
         "collection": outcome.collection,
-        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_with(),
         "command": command,
         "notices": list(benchmark.notices),
         "rows": outcome.rows,

@@ -17,6 +17,7 @@ from typing import IO, Any
 from umr.errors import ConfigError, reason
 from umr.eval.bradley_terry import Standing, standings
 from umr.formats import parse_object
+from umr.shipped import cache_root
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ MAX_BYTES = 8 << 20  # some 60,000 votes; nobody should fill a disk by voting
 
 def votes_file() -> Path:
     """votes.jsonl under $UMR_CACHE, else under ~/.cache/umr."""
-    return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr") / FILE
+    return cache_root() / FILE
 
 
 class VoteBox:

@@ -194,9 +194,7 @@ def _picture(name: Any, folder: Path | None) -> Path:
     """
     if not isinstance(name, str) or folder is None:
         raise MediaError("“image” is the name of a picture that is given with the rows")
-    path = folder / archive.safe_path(name)
-    if path.suffix.lower() in media.HEIC:
-        path = path.with_name(f"{path.name}.jpg")
+    path = media.browser_copy(folder / archive.safe_path(name))
     if path.suffix.lower() not in IMAGES or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         raise MediaError(f"there is no picture {name[:100]!r} among these files; give it with the rows")
     media.open_image(path)

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.errors import ConfigError
+from umr.ui.parts.wiring import SURROGATE
 from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
 
 MAX_BODY = 24 << 20  # bytes of a request that is no upload: a data URI's picture of 18 MiB
@@ -319,9 +320,7 @@ def _check_json(body: bytes) -> None:
     function, session = asked.get("fn_index"), asked.get("session_hash")
     if function is not None and (type(function) is not int or not 0 <= function < MAX_FUNCTIONS):
         raise Refused(400, NO_FUNCTION)
-    if session is not None and (
-        not isinstance(session, str) or any("\ud800" <= letter <= "\udfff" for letter in session)
-    ):
+    if session is not None and (not isinstance(session, str) or SURROGATE.search(session)):
         raise Refused(400, NO_SESSION)
     if not isinstance(asked.get("data", []), list):
         raise Refused(400, NO_DATA)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from umr.search import Outcome
 from umr.types import KIND_OF, Candidate, Result
@@ -12,13 +13,16 @@ from umr.ui.render import (
     FACETS,
     css_of,
     escape,
+    grid,
     icon,
     image,
     media_url,
-    message,
     name_of,
+    nothing_found,
+    notices_of,
     select,
     timing,
+    title_of,
     verdict,
     words_of,
 )
@@ -61,18 +65,13 @@ class Asked:
 def results(outcome: Outcome, asked: Asked) -> str:
     """A search's answer: heading, notices, ranked cards, and the button for more of them."""
     one, many = nouns(asked.search_in)
-    notices = "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
     if not outcome.results:
-        return (
-            notices + message("Nothing found", f"This collection has no {many} to show for the query.") + _left(asked)
-        )
-    layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
+        return notices_of(outcome) + nothing_found(many) + _left(asked)
     mixed = len({r.candidate.content.modality for r in outcome.results}) > 1
-    cards = "".join(card(result, mixed) for result in outcome.results)
     return (
         f'<div class="u-head"><h2>{_counted(len(outcome.results), asked.total, one, many)}</h2>'
-        f"{timing(outcome, asked.precision, asked.encoder)}</div>{_left(asked)}{notices}"
-        f'<ol class="u-grid u-grid-{layout}">{cards}</ol>{_more(len(outcome.results), asked)}'
+        f"{timing(outcome, asked.precision, asked.encoder)}</div>{_left(asked)}{notices_of(outcome)}"
+        f"{grid(outcome, partial(card, mixed=mixed))}{_more(len(outcome.results), asked)}"
     )
 
 
@@ -91,7 +90,7 @@ def card(result: Result, mixed: bool = False) -> str:
         f'data-score="{hit.score:.6f}">{_opened_by_picture(candidate)}<div class="u-body"><p class="u-facts">'
         f'<span class="u-rank">{hit.rank}</span>{badge}{verdict(result.match)}'
         f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
-        f"{_title(candidate)}{words_of(candidate)}{_actions(candidate)}</div></li>"
+        f"{title_of(candidate)}{words_of(candidate)}{_actions(candidate)}</div></li>"
     )
 
 
@@ -144,12 +143,6 @@ def _opened_by_picture(candidate: Candidate) -> str:
         f'<button type="button" class="u-open u-media" data-details="{escape(candidate.candidate_id)}" '
         f'aria-label="Open {name}" title="Open">{shown}</button>'
     )
-
-
-def _title(candidate: Candidate) -> str:
-    if not candidate.title:
-        return ""
-    return f'<h3 class="u-title">{escape(candidate.title)}</h3>'
 
 
 def _actions(candidate: Candidate) -> str:
