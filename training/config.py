@@ -37,6 +37,7 @@ class TrainConfig:
     init: str | None = None  # an encoder folder to start from; None: random weights
     image_size: int = 112  # px; of random weights, as `network`: an encoder to start from has its own
     network: dict[str, int] = field(default_factory=dict)  # sizes that differ from build_small's
+    vision_layers: int = 0  # of an encoder to start from: its vision tower is deepened to so many; 0: as it is
     seed: int = 0
     steps: int = 1000
     stop_after: int = 0  # ends the run after so many of them, at the rate that it has then; 0: after all
@@ -105,6 +106,8 @@ class TrainConfig:
             raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
         if not 0 <= self.stop_after <= self.steps:
             raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
+        if self.vision_layers < 0:
+            raise ConfigError(f"vision_layers must be at least 0, not {self.vision_layers}")
         if self.init and self.network:
             raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.config import TrainConfig
+from training.mixture import Mixture, Part
 from training.provenance import stages as stages_of
 from training.recipes import RECIPES
 from training.train import record_config, train
@@ -50,14 +51,14 @@ class Stage:
     """One run of training.train.
 
     Attributes:
-        world: a key of the plan's worlds.
+        worlds: keys of the plan's worlds; each step is of one of them.
         init: an earlier stage, None: random weights.
         changes: settings that differ from the recipe's.
     """
 
     name: str
     recipe: str
-    world: str
+    worlds: tuple[str, ...]
     init: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,16 +88,17 @@ class Plan:
 WORLDS = {
     "world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
     "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
+    "third": WorldSpec(families=12000, clip_families=1500, seed=4, jitter=0.5),
 }
 
 #: The stages of training/README.md, in the order in which they run.
 STAGES = (
-    Stage(name="vision", recipe="vision", world="world"),
-    Stage(name="captions", recipe="captions", world="world", init="vision"),
-    Stage(name="joint", recipe="unified", world="world", init="captions", changes={"stop_after": 2900}),
-    Stage(name="unified", recipe="longer", world="second", init="joint"),
-    Stage(name="contrastive", recipe="contrastive", world="world", init="captions"),
-    Stage(name="mca", recipe="mca", world="world", init="captions"),
+    Stage(name="vision", recipe="vision", worlds=("world",)),
+    Stage(name="captions", recipe="captions", worlds=("world",), init="vision"),
+    Stage(name="joint", recipe="unified", worlds=("world",), init="captions", changes={"stop_after": 2900}),
+    Stage(name="unified", recipe="longer", worlds=("second",), init="joint"),
+    Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="captions"),
+    Stage(name="mca", recipe="mca", worlds=("world",), init="captions"),
 )
 SHIPPED = ("unified", "contrastive", "mca")
 
@@ -165,8 +167,8 @@ def reproduce(one: Plan, out: Path, benchmark: Path, workers: int = 2) -> list[d
         MismatchError: the folder holds a world or a stage of this name that was made otherwise.
     """
     for stage in one.stages:
-        world = made_world(one.worlds[stage.world], out / "worlds" / stage.world, workers)
-        make_stage(stage, world, out / "encoders")
+        worlds = [made_world(one.worlds[key], out / "worlds" / key, workers) for key in stage.worlds]
+        make_stage(stage, worlds, out / "encoders")
     return measure(one, out / "encoders" / one.name, out / one.name, benchmark)
 
 
@@ -195,19 +197,22 @@ def settings(stage: Stage, encoders: Path) -> TrainConfig:
     return replace(RECIPES[stage.recipe](), name=stage.name, init=init, **stage.changes)
 
 
-def make_stage(stage: Stage, world: World, encoders: Path) -> None:
+def make_stage(stage: Stage, worlds: Sequence[World], encoders: Path) -> None:
     """Train a stage where it is not finished.
 
     Raises:
         MismatchError: an encoder of its name was made otherwise.
     """
     config, folder = settings(stage, encoders), encoders / stage.name
+    mixture = Mixture(parts=tuple(Part(data=world, share=1.0) for world in worlds))
+    data = worlds[0] if len(worlds) == 1 else mixture
     if not (folder / CONFIG_NAME).is_file():
         log.info("stage %s", stage.name)
-        train(config, world, folder)
+        train(config, data, folder)
         return
     record = json.loads((folder / RECORD_NAME).read_text("utf-8"))
-    wanted = {"config": record_config(config), "world_fingerprint": world.fingerprint, "stages": stages_of(config.init)}
+    identity = "world_fingerprint" if isinstance(data, World) else "data_fingerprint"
+    wanted = {"config": record_config(config), identity: data.fingerprint, "stages": stages_of(config.init)}
     for key, value in json.loads(json.dumps(wanted)).items():
         if record.get(key) != value:
             raise MismatchError(

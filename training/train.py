@@ -29,6 +29,7 @@ from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
+from training.grow import deepen_vision
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
@@ -408,6 +409,8 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
     """The encoder of the folder `init`, or one of random weights, with the name and the sentences that it will have."""
     if init:
         encoder = load_encoder(init, device="cpu")
+        if config.vision_layers:
+            deepen_vision(encoder, config.vision_layers)
     else:
         encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
     for world in [data] if isinstance(data, World) else data.worlds:

@@ -21,7 +21,7 @@ from umr.shipped import default_root
 def test_every_stage_starts_from_one_before_it_and_sets_only_what_its_recipe_has():
     known: set[str] = set()
     for stage in STAGES:
-        assert stage.recipe in RECIPES and stage.world in WORLDS
+        assert stage.recipe in RECIPES and set(stage.worlds) <= set(WORLDS)
         assert stage.init is None or stage.init in known
         assert with_settings(RECIPES[stage.recipe](), [f"{key}={value}" for key, value in stage.changes.items()])
         known.add(stage.name)
@@ -43,8 +43,8 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
     for name in SHIPPED:
         full, quick = plan(name), plan(name, quick=True)
         assert full.name == quick.name == name
-        assert [(s.name, s.recipe, s.world, s.init) for s in full.stages] == [
-            (s.name, s.recipe, s.world, s.init) for s in quick.stages
+        assert [(s.name, s.recipe, s.worlds, s.init) for s in full.stages] == [
+            (s.name, s.recipe, s.worlds, s.init) for s in quick.stages
         ]
 
 
