@@ -86,7 +86,7 @@ def take(source: Path, target: Path) -> None:
 def forget(reports: Path) -> None:
     """Remove stored rows, runs and diagnoses: they may be of splits that there are no more, or of other weights."""
     shutil.rmtree(reports / "runs", ignore_errors=True)
-    for file in [*reports.glob("diagnosis.*.json"), reports / "report.json"]:
+    for file in [*reports.glob("diagnosis.*.json*"), reports / "report.json"]:
         file.unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from umr.cli.commands import main
+from umr.disk import write_text
 from umr.errors import ConfigError
 from umr.eval.diagnosis import (
     Diagnosed,
@@ -121,10 +122,16 @@ def test_a_diagnosis_is_read_as_it_was_written(searcher, benchmark, tmp_path):
     assert read_diagnosis(tmp_path, "it2i", "phrasing") == found
 
 
+def test_a_file_that_is_not_packed_is_refused(tmp_path):
+    diagnosis_file(tmp_path, "it2i", "ind").write_text("{}")
+    with pytest.raises(ConfigError, match=r"diagnosis\.it2i\.ind\.json\.xz is no diagnosis"):
+        read_diagnosis(tmp_path, "it2i", "ind")
+
+
 @pytest.mark.parametrize("text", [None, "{", "{}", "[]", '{"columns": ["other"]}'])
 def test_a_file_that_is_no_diagnosis_is_refused_with_the_command_that_writes_one(tmp_path, text):
     if text is not None:
-        diagnosis_file(tmp_path, "it2i", "ind").write_text(text)
+        write_text(diagnosis_file(tmp_path, "it2i", "ind"), text)
     with pytest.raises(
         ConfigError, match=r"is no diagnosis.*umr diagnose --encoder NAME --task it2i --split ind --out"
     ):
@@ -142,7 +149,7 @@ def test_the_command_prints_the_summary_and_writes_the_queries(searcher, tmp_pat
     assert main(["diagnose", "--json", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     (row,) = json.loads(out)
-    assert (row["task"], row["split"], row["n"]) == ("it2i", "ind", 6) and "diagnosis.it2i.ind.json" in err
+    assert (row["task"], row["split"], row["n"]) == ("it2i", "ind", 6) and "diagnosis.it2i.ind.json.xz" in err
     assert {"picture_wins", "text_wins", "either_wins", "shortcut_index"} <= set(row)
     assert len(read_diagnosis(tmp_path, "it2i", "ind").queries) == 6
 

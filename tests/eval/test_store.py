@@ -23,8 +23,8 @@ def test_one_command_writes_report_runs_and_diagnoses(searcher, benchmark, capsy
     assert {path.name for path in folder.iterdir()} == {
         "report.json",
         "runs",
-        "diagnosis.it2i.ind.json",
-        "diagnosis.it2i.phrasing.json",
+        "diagnosis.it2i.ind.json.xz",
+        "diagnosis.it2i.phrasing.json.xz",
     }
     names = {path.name for path in (folder / "runs").iterdir()}
     assert len(names) == 3 * 4 + 2 and {"t2t.ind.composed.run.xz", "t2t.ind.composed.global.run.xz"} <= names

@@ -39,7 +39,7 @@ def test_new_weights_replace_the_old_ones_whole(tmp_path):
 
 def test_what_was_measured_before_goes_and_what_was_calibrated_stays(tmp_path):
     (tmp_path / "runs").mkdir()
-    for name in ("runs/it2i.gone.composed.run.gz", "diagnosis.it2i.gone.json", "report.json", "verdicts.json"):
+    for name in ("runs/it2i.gone.composed.run.gz", "diagnosis.it2i.gone.json.xz", "report.json", "verdicts.json"):
         (tmp_path / name).write_text("")
     forget(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["verdicts.json"]

@@ -254,7 +254,7 @@ def _diagnose(commands: Commands) -> None:
     one.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
     one.add_argument("--task", default="it2i", help="a task whose queries have picture and text (default: it2i)")
     one.add_argument("--split", default="ind", help="default: ind")
-    one.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/diagnosis.TASK.SPLIT.json")
+    one.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/diagnosis.TASK.SPLIT.json.xz")
     _json(one)
     _dtype(one)
 

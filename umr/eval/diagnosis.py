@@ -6,6 +6,7 @@ The modality shortcut that MCA is to prevent: a composed query that behaves as i
 from __future__ import annotations
 
 import json
+import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -203,11 +204,11 @@ def right_first(qrels: Qrels, run: Run) -> frozenset[str]:
 
 def diagnosis_file(folder: str | Path, task: str, split: str) -> Path:
     """Where the diagnosis of one (task, split) lies in a folder of reports."""
-    return Path(folder) / f"diagnosis.{task}.{split}.json"
+    return Path(folder) / f"diagnosis.{task}.{split}.json.xz"
 
 
 def write_diagnosis(folder: str | Path, diagnosis: Diagnosis) -> Path:
-    """One compact JSON file; a query is a list of the values of `Diagnosed`, in their order."""
+    """One JSON file, compressed; a query is a list of the values of `Diagnosed`, in their order."""
     path = diagnosis_file(folder, diagnosis.task, diagnosis.split)
     data = asdict(diagnosis) | {"columns": list(Diagnosed._fields)}
     queries = ",\n".join(json.dumps(list(query), separators=(",", ":")) for query in data.pop("queries"))
@@ -224,12 +225,22 @@ def read_diagnosis(folder: str | Path, task: str, split: str) -> Diagnosis:
     """
     path = diagnosis_file(folder, task, split)
     try:
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        with lzma.open(path, "rt", encoding="utf-8") as packed:
+            data: dict[str, Any] = json.load(packed)
         if data.pop("columns") != list(Diagnosed._fields):
             raise ValueError("its columns are others")
         data["queries"] = [Diagnosed(*query) for query in data["queries"]]
         return Diagnosis(**data)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        EOFError,
+        lzma.LZMAError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ConfigError(
             f"{path} is no diagnosis ({error}); write it: "
             f"python -m umr diagnose --encoder NAME --task {task} --split {split} --out {path.parent}"

@@ -182,5 +182,5 @@ def read_stored(name: str, index: Path) -> Stored:
 
 def diagnosed(folder: Path) -> list[tuple[str, str]]:
     """(task, split) of the diagnoses in a folder of reports, sorted; reads only names."""
-    found = (path.name.split(".") for path in folder.glob("diagnosis.*.*.json"))
-    return sorted((parts[1], parts[2]) for parts in found if len(parts) == 4)
+    found = (path.name.split(".") for path in folder.glob("diagnosis.*.*.json.xz"))
+    return sorted((parts[1], parts[2]) for parts in found if len(parts) == 5)

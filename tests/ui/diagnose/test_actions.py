@@ -2,11 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests.conftest import MARKUP, no_model
-from umr.eval.diagnosis import diagnosis_file
+from umr.eval.diagnosis import diagnosis_file, read_diagnosis, write_diagnosis
 from umr.eval.store import store
 from umr.ui.diagnose import actions as diagnose
 from umr.ui.plots import Point, scatter
@@ -32,7 +33,7 @@ def test_the_choices_are_what_is_stored_with_it2i_ind_first(searchers):
 def test_the_headlines_say_the_stored_numbers(searchers):
     page = diagnose.show(searchers, "unified", "it2i ind")
     assert "In 100.0\u00a0% of 6 queries the picture (100.0\u00a0%) or the text (" in page
-    assert "diagnosis.it2i.ind.json" in page and "python -m umr diagnose --encoder unified --task it2i" in page
+    assert "diagnosis.it2i.ind.json.xz" in page and "python -m umr diagnose --encoder unified --task it2i" in page
 
 
 def test_every_query_is_a_point_that_leads_to_its_comparison(searchers):
@@ -49,9 +50,9 @@ def test_markup_in_a_query_is_shown_as_text(searchers):
 
 
 def test_a_diagnosis_of_other_weights_says_so(searchers):
-    path = diagnosis_file(searchers.folders["unified"].parent / "reports", "it2i", "ind")
+    folder = searchers.folders["unified"].parent / "reports"
     assert "other weights" not in diagnose.show(searchers, "unified", "it2i ind")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder": "0" * 64}))
+    write_diagnosis(folder, replace(read_diagnosis(folder, "it2i", "ind"), encoder="0" * 64))
     assert "other weights" in diagnose.show(searchers, "unified", "it2i ind")
 
 
