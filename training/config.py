@@ -73,6 +73,7 @@ class TrainConfig:
     preference_weight: float = 0.0  # MCA's modality composition preference
     regularisation_weight: float = 0.0  # MCA's modality composition regularisation
     mixer: str = "gated"
+    stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
     bf16: bool = True
     threads: int = 2
     log_every: int = 20

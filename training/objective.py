@@ -75,7 +75,7 @@ class Objective(nn.Module):
         self.log_temperature.clamp_(math.log(TEMPERATURE_RANGE[0]), math.log(TEMPERATURE_RANGE[1]))
 
     def forward(self, outputs: dict[str, Tensor], batch: TrainBatch) -> Tensor:
-        """The loss of a step; `terms` then holds every part, unweighted.
+        """The loss of a step; `terms` then holds every part, unweighted. MCA's terms do not move the temperature.
 
         Args:
             outputs: role -> (n, D) unit rows.
@@ -112,16 +112,18 @@ class Objective(nn.Module):
             loss = loss + self.config.attribute_weight * terms["attributes"]
         for composition in batch.compositions:
             composed, picture, text = (outputs[role] for role in composition.roles)
+            if self.config.stop_gradient:
+                picture, text = picture.detach(), text.detach()
             target = outputs[composition.candidate][composition.positive]
             if self.config.preference_weight:
                 terms[f"preference {composition.task}"] = part = composition_preference(
-                    composed, picture, text, target, temperature
+                    composed, picture, text, target, temperature.detach()
                 )
                 loss = loss + self.config.preference_weight * part / len(batch.compositions)
             if self.mixer is not None:
                 prototype = self.mixer(text, picture)
                 terms[f"regularisation {composition.task}"] = part = composition_regularisation(
-                    composed, prototype, temperature, composition.same
+                    composed, prototype, temperature.detach(), composition.same
                 )
                 loss = loss + self.config.regularisation_weight * part / len(batch.compositions)
         self.terms = {name: float(term.detach()) for name, term in terms.items()}

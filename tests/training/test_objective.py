@@ -137,3 +137,25 @@ def test_the_temperature_stays_in_its_range_and_learns_only_where_it_may():
         assert objective.temperature.item() == pytest.approx(kept)
     assert objective.log_temperature.requires_grad
     assert not Objective(replace(CONFIG, learn_temperature=False), DIM).log_temperature.requires_grad
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_mcas_terms_leave_the_temperature_and_where_asked_the_parts(stop):
+    config = replace(CONFIG, preference_weight=0.1, regularisation_weight=0.3, mixer="mean", stop_gradient=stop)
+    objective = Objective(config, DIM)
+    leaves = {
+        role: rows(3, seed).requires_grad_()
+        for seed, role in enumerate(("it2i", "it2i picture", "it2i text", "picture"))
+    }
+    one = Composition(
+        task="it2i",
+        roles=("it2i", "it2i picture", "it2i text"),
+        candidate="picture",
+        positive=torch.arange(3),
+        same=torch.zeros(3, 3, dtype=torch.bool),
+    )
+    objective(leaves, batch(compositions=[one])).backward()
+    assert objective.log_temperature.grad is None
+    assert leaves["it2i"].grad is not None
+    for part in ("it2i picture", "it2i text"):
+        assert (leaves[part].grad is None) == stop

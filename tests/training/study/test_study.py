@@ -1,0 +1,149 @@
+"""The study: its arms are what their names say, a run is made once, differences are paired by families of scenes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.training.conftest import SMALL
+from training.study import __main__ as command
+from training.study import plan, runs
+from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SEEDS, Arm, Factor, arms, factor
+from training.study.report import CUES, Runs, compared, section, write_report
+from training.study.runs import Place, configs, read_results, run_arm, start
+from umr.encoders import load_encoder
+from umr.errors import ConfigError
+
+ASKED = (("it2i", "ind", "local"), ("it2i", "phrasing", "local"))
+
+
+@pytest.fixture
+def place(tmp_path, benchmark, monkeypatch) -> Place:
+    """Two steps of each stage, in a world that renders in a moment."""
+    monkeypatch.setattr(runs, "MEASURED", ASKED)
+    monkeypatch.setattr(runs, "NETWORK", SMALL)
+    return Place(out=tmp_path / "study", benchmark=benchmark, steps=2, families=6)
+
+
+def tiny(name: str, **changes) -> Arm:
+    return replace(BASE, name=name, size=28, stages=("captions", "composed"), **changes)
+
+
+def test_every_arm_has_settings_that_are_legal_and_every_factor_a_first_arm_to_compare_with(tmp_path):
+    place = Place(out=tmp_path, benchmark=tmp_path)
+    for arm in arms().values():
+        made = configs(arm, 1, place)
+        assert [config.name for config in made] == list(arm.stages) and {config.seed for config in made} == {1}
+    assert all(one.arms[0] == BASE for one in FACTORS if not one.cues)
+    assert len({one.name for one in FACTORS}) == len(FACTORS)
+
+
+def test_what_is_compared_has_equal_cost_or_pairs(tmp_path):
+    place = Place(out=tmp_path, benchmark=tmp_path)
+    base = configs(BASE, 0, place)
+    costs = [
+        sum(config.steps / (4 if config.name == "vision" else 1) for config in configs(arm, 0, place))
+        for arm in factor("stages").arms
+    ]
+    assert max(costs) - min(costs) < 1
+    for arm in factor("batch").arms[1:3]:
+        last = configs(arm, 0, place)[-1]
+        assert last.steps * last.families_per_batch == base[-1].steps * base[-1].families_per_batch
+    assert all(replace(BASE, name=arm.name, changes=arm.changes, paper=arm.paper) == arm for arm in factor("mca").arms)
+
+
+def test_the_cues_of_all_arms_of_mca_are_equal(tmp_path):
+    place = Place(out=tmp_path, benchmark=tmp_path)
+    last = [configs(arm, 0, place)[-1] for arm in factor("mca").arms]
+    own = {"preference_weight": 0.0, "regularisation_weight": 0.0, "mixer": "gated", "stop_gradient": False}
+    assert len({json.dumps(replace(config, **own).to_json(), sort_keys=True) for config in last}) == 1
+    assert last[0].text_shortcut == last[0].picture_shortcut == 0.8
+
+
+def test_a_change_of_a_stage_that_an_arm_has_not_is_refused(place):
+    with pytest.raises(ConfigError, match="arm 'odd' changes motion, which is none of its stages"):
+        configs(tiny("odd", changes={"motion": {"steps": 3}}), 0, place)
+    with pytest.raises(ConfigError, match="'size2' is no factor of the study; legal: architecture, stages"):
+        factor("size2")
+
+
+def test_two_arms_of_one_name_are_refused(monkeypatch):
+    double = Factor(name="double", question="?", arms=(BASE, replace(BASE, size=28)))
+    monkeypatch.setattr(plan, "FACTORS", (double,))
+    with pytest.raises(ConfigError, match="two arms of the study are called 'base'"):
+        arms()
+
+
+def test_the_network_attends_and_pools_as_the_arm_says(place, tmp_path):
+    arm = tiny("causal", encoder={"attention": "causal", "pooling": "last"})
+    encoder = load_encoder(start(arm, 0, tmp_path / "start"))
+    assert (encoder.config.attention, encoder.config.pooling) == ("causal", "last")
+    assert encoder.backbone.causal
+
+
+def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatch):
+    arm = tiny("made once")
+    path = run_arm(arm, 0, place)
+    result = json.loads(path.read_text())
+    assert result["steps"] == {"captions": 2, "composed": 2} and result["processor_seconds"] >= 0
+    assert [(row["task"], row["split"], row["pool"]) for row in result["rows"]] == list(ASKED)
+    for row in result["rows"]:
+        hits = result["hits"][f"{row['task']} {row['split']} {row['pool']}"]
+        assert len(hits) == row["n"] and hits.count("1") / row["n"] == row["success@1"]
+    assert [one.name for one in path.parent.iterdir()] == [path.name], "what a result does not need is not kept"
+
+    def nothing(*given):
+        raise AssertionError("it is made")
+
+    monkeypatch.setattr(runs, "train", nothing)
+    assert run_arm(arm, 0, place) == path
+    with pytest.raises(AssertionError, match="it is made"):
+        run_arm(tiny("made once", changes={"composed": {"temperature": 0.1}}), 0, place)
+
+
+def hits_of(arm: str, seed: int, **sets: str) -> dict:
+    row = {"vector_sum_success@1": 0.25}
+    hits = {name: sets["ind"] for heading in CUES.values() for name in heading}
+    hits |= {name: sets["ind"] for name in (f"it2i {split} local" for split in OUTSIDE)} | {"it2i ind global": "0000"}
+    hits |= {"t2i ind local": "1111", "i2t ind local": "1111"}
+    return {
+        "arm": {"name": arm}, "seed": seed, "hits": hits, "rows": [row], "processor_seconds": 10, "memory_mb": 100,
+        "commit": "abcdef",
+    }  # fmt: skip
+
+
+GROUPS = {f"{task} {split} {pool}": [(split, 0), (split, 0), (split, 1), (split, 2)] for task, split, pool in MEASURED}
+TWO = Factor(name="two", question="What the second does", arms=(Arm(name="a"), Arm(name="b"), Arm(name="c")))
+
+
+def test_differences_average_over_seeds_and_are_paired():
+    found = {
+        "a": Runs(results=(hits_of("a", 0, ind="0000"), hits_of("a", 1, ind="1000"))),
+        "b": Runs(results=(hits_of("b", 0, ind="1100"), hits_of("b", 1, ind="1100"))),
+    }
+    (_, _, line) = compared(TWO, found, GROUPS)
+    # of four queries, the seeds' means: a has .5 0 0 0, b has 1 1 0 0; the mean difference is 1.5 / 4
+    assert line.startswith("| b | +37.5 (")
+    text = "\n".join(section(TWO, found, GROUPS))
+    assert "| a | 2 | 12.5 (0.0 to 25.0)" in text and "Not run: c." in text and "Against *a*" in text
+
+
+def test_a_factor_that_has_not_run_says_so():
+    assert section(TWO, {}, GROUPS)[-1] == "Not run."
+
+
+def test_a_report_is_written_of_what_is_finished_and_refused_of_nothing(place, tmp_path, capsys):
+    with pytest.raises(ConfigError, match="no run of the study is finished"):
+        write_report([], place.benchmark, tmp_path / "STUDY.md")
+    assert command.main(["--report", "--out", str(tmp_path / "empty"), "--to", str(tmp_path / "STUDY.md")]) == 2
+    assert "no run of the study is finished" in capsys.readouterr().err
+    assert not (tmp_path / "STUDY.md").exists() and read_results(tmp_path / "empty") == []
+
+
+def test_the_list_names_every_factor_and_counts_the_runs(capsys):
+    assert command.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"{one.name}: {one.question}" in out for one in FACTORS)
+    assert f"{len(arms())} arms, {len(SEEDS)} seeds each: {3 * len(arms())} runs" in out

@@ -1,0 +1,226 @@
+"""What the study compares, as data: factors, their arms, the study-sized recipe. Not the runs (runs.py).
+
+An arm is the base recipe with something changed; the base arm is the first of every factor and is run once for all of
+them. Everything is trained from random weights, so that a switch acts from the first step on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from training import recipes
+from training.catalogue.world import WorldSpec
+from training.config import TrainConfig
+from umr.errors import ConfigError
+
+SEEDS = (0, 1, 2)
+SIZE = 84  # px: a picture is 9 tokens
+NETWORK = {"hidden": 128, "layers": 3, "heads": 4, "shared_heads": 4, "inner": 320,
+           "vision_width": 96, "vision_layers": 3, "vision_heads": 4}  # fmt: skip
+WORLD = WorldSpec(families=4000, clip_families=1, seed=5, size=SIZE, jitter=0.5)
+
+#: (task, split, pool) that every run is measured in.
+MEASURED = (
+    *(("it2i", split, "local") for split in ("ind", "phrasing", "typos", "light", "camera", "combination")),
+    *(("it2i", split, "local") for split in ("binding", "twofold", "clutter")),
+    *(("it2i", split, "local") for split in ("shortcut-kept", "shortcut-broken", "shortcut-reversed")),
+    ("it2i", "ind", "global"),
+    ("it2t", "ind", "local"),
+    ("t2i", "ind", "local"),
+    ("i2t", "ind", "local"),
+)
+#: Split of it2i that are asked out of distribution, as one number.
+OUTSIDE = ("phrasing", "typos", "light", "camera", "combination", "binding", "twofold", "clutter")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+        stages: of STAGES, in their order.
+        changes: stage -> settings that differ from its recipe's.
+        network: sizes that differ from NETWORK.
+        size: px of pictures.
+        encoder: settings of the encoder (umr.encoders.config.EncoderConfig) that differ from its defaults.
+        paper: what a paper reports of this change, in its own setting; "" where none does.
+    """
+
+    name: str
+    stages: tuple[str, ...] = ("vision", "captions", "composed")
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    network: Mapping[str, int] = field(default_factory=dict)
+    size: int = SIZE
+    encoder: Mapping[str, Any] = field(default_factory=dict)
+    paper: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """A question and the arms that answer it; the first is what the others are compared with.
+
+    Attributes:
+        splits: whether cues kept, broken and reversed are reported in place of the other splits.
+    """
+
+    name: str
+    question: str
+    arms: tuple[Arm, ...]
+    cues: bool = False
+
+
+def vision() -> TrainConfig:
+    """First stage of the study: stills alone."""
+    return replace(recipes.vision(), steps=250, programmes={"vision": 1.0}, motion_weight=0.0)
+
+
+def captions() -> TrainConfig:
+    """Second stage: words and pictures, words and words."""
+    return replace(recipes.captions(), steps=120, warmup_steps=20)
+
+
+def composed() -> TrainConfig:
+    """Third stage: composed queries, all kinds but clips."""
+    programmes = {"pictures": 0.6, "passages": 0.2, "entries": 0.08, "kinds": 0.12}
+    return replace(recipes.unified(), steps=400, warmup_steps=30, programmes=programmes, motion_weight=0.0)
+
+
+STAGES = {"vision": vision, "captions": captions, "composed": composed}
+
+BASE = Arm(name="base")
+#: As both papers train: one pair of each family, no heads; the cue in a picture tells the edit, the text the target.
+_PLAIN: dict[str, Any] = {
+    "batch": "random",
+    "attribute_weight": 0.0,
+    "vision_weight": 0.0,
+    "graded": 0.0,
+    "families_per_batch": 96,
+}
+_CUES: dict[str, Any] = {**_PLAIN, "text_shortcut": recipes.SHORTCUT, "picture_shortcut": recipes.SHORTCUT}
+
+
+def _composed(name: str, paper: str = "", **changes: Any) -> Arm:
+    return Arm(name=name, changes={"composed": changes}, paper=paper)
+
+
+def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
+    return _composed(name, paper, **_CUES, **changes)
+
+
+FACTORS = (
+    Factor(
+        name="architecture",
+        question="Attention in both directions, the mean over tokens, and the instruction left out of it",
+        arms=(
+            BASE,
+            Arm(name="causal, mean", encoder={"attention": "causal"}),
+            Arm(name="bidirectional, last token", encoder={"pooling": "last"}),
+            Arm(
+                name="causal, last token",
+                encoder={"attention": "causal", "pooling": "last"},
+                paper="U-MARVEL: bidirectional with mean pooling is best",
+            ),
+            Arm(name="instruction pooled too", encoder={"mask_instruction": False}),
+        ),
+    ),
+    Factor(
+        name="stages",
+        question="Progressive transition, at equal cost (a step of the vision stage costs a quarter of another)",
+        arms=(
+            BASE,
+            Arm(
+                name="captions, then composed",
+                stages=("captions", "composed"),
+                changes={"captions": {"steps": 150}, "composed": {"steps": 433}},
+            ),
+            Arm(
+                name="composed from the first step",
+                stages=("composed",),
+                changes={"composed": {"steps": 583}},
+                paper="U-MARVEL: each stage of the transition adds",
+            ),
+        ),
+    ),
+    Factor(
+        name="batch",
+        question="Size of the batch at an equal number of pairs, learning rate, temperature",
+        arms=(
+            BASE,
+            _composed("half the batch", families_per_batch=24, steps=800),
+            _composed("twice the batch", families_per_batch=96, steps=200, paper="U-MARVEL: larger is better"),
+            _composed("half the rates", muon_rate=5e-3, learning_rate=5e-4),
+            _composed("twice the rates", muon_rate=2e-2, learning_rate=2e-3),
+            _composed("temperature fixed at .02", temperature=0.02, learn_temperature=False),
+            _composed("temperature fixed at .05", temperature=0.05, learn_temperature=False),
+            _composed(
+                "temperature fixed at .1",
+                temperature=0.1,
+                learn_temperature=False,
+                paper="U-MARVEL: a learned temperature is better than a fixed one",
+            ),
+        ),
+    ),
+    Factor(
+        name="families",
+        question="Families as hard negatives, attribute heads, candidates of other kinds",
+        arms=(
+            BASE,
+            _composed("random pairs", batch="random", families_per_batch=144),
+            _composed("no heads", attribute_weight=0.0, vision_weight=0.0),
+            _composed("random pairs, no heads", **_PLAIN),
+            _composed("no other kinds", wrong_kinds=0.0),
+        ),
+    ),
+    Factor(
+        name="size",
+        question="Width and resolution",
+        arms=(
+            BASE,
+            Arm(name="half the width", network={"hidden": 64, "inner": 160, "vision_width": 48}),
+            Arm(name="twice the vision tower", network={"vision_layers": 6}),
+            Arm(name="56 px", size=56),
+            Arm(name="112 px", size=112),
+        ),
+    ),
+    Factor(
+        name="mca",
+        question="Composition preference and regularisation where cues tempt (text .8, picture .8)",
+        cues=True,
+        arms=(
+            _mca("plain contrast"),
+            _mca("preference .1", preference_weight=0.1),
+            _mca("preference .5", preference_weight=0.5),
+            _mca("regularisation .3, gated", regularisation_weight=0.3),
+            _mca("regularisation .3, mean", regularisation_weight=0.3, mixer="mean"),
+            _mca("regularisation .3, mfb", regularisation_weight=0.3, mixer="mfb"),
+            _mca("regularisation 1, gated", regularisation_weight=1.0),
+            _mca("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best"),
+            _mca("both, parts stopped", preference_weight=0.1, regularisation_weight=0.3, stop_gradient=True),
+        ),
+    ),
+)
+
+
+def factor(name: str) -> Factor:
+    """The factor of this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = {one.name: one for one in FACTORS}
+    if name not in found:
+        raise ConfigError(f"{name!r} is no factor of the study; legal: {', '.join(found)}")
+    return found[name]
+
+
+def arms(only: str | None = None) -> dict[str, Arm]:
+    """Every arm by its name, each once: of one factor, or of all."""
+    chosen = FACTORS if only is None else (factor(only),)
+    found: dict[str, Arm] = {}
+    for one in chosen:
+        for arm in one.arms:
+            if found.setdefault(arm.name, arm) != arm:
+                raise ConfigError(f"two arms of the study are called {arm.name!r}; give them names of their own")
+    return found

@@ -1,0 +1,173 @@
+"""Writes training/STUDY.md from the results of runs: one section for each factor. Not the runs (runs.py).
+
+Values are means over seeds of success@1, in percent. A difference is paired: the same queries, their values averaged
+over the seeds of each arm, families of scenes resampled together; p by exchanging both arms in whole families, with
+Holm's correction over all comparisons of a section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.study.plan import FACTORS, MEASURED, NETWORK, OUTSIDE, SIZE, STAGES, WORLD, Factor
+from umr.disk import write_text
+from umr.errors import ConfigError
+from umr.eval.judged import load
+from umr.eval.measures import holm
+from umr.eval.scores import Sampled, paired
+
+Result = Mapping[str, Any]
+
+IND = ("it2i ind local",)
+#: Heading -> the query sets whose queries it is the mean over.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "it2i ind": IND,
+    "global": ("it2i ind global",),
+    "it2i outside": tuple(f"it2i {split} local" for split in OUTSIDE),
+    "it2t": ("it2t ind local",),
+    "t2i": ("t2i ind local",),
+    "i2t": ("i2t ind local",),
+}
+CUES: Mapping[str, tuple[str, ...]] = {
+    "it2i ind": IND,
+    "cue kept": ("it2i shortcut-kept local",),
+    "cue broken": ("it2i shortcut-broken local",),
+    "cue reversed": ("it2i shortcut-reversed local",),
+    "it2t": ("it2t ind local",),
+}
+#: Headings that arms are compared in, without cues and with them.
+COMPARED = (("it2i ind", "it2i outside"), ("it2i ind", "cue broken", "cue reversed"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """The runs of one arm, a seed each."""
+
+    results: tuple[Result, ...]
+
+    def values(self, sets: Sequence[str]) -> np.ndarray:
+        """(S, Q) success of each seed's run in the queries of some sets, one set after the other."""
+        rows = [[int(hit) for one in sets for hit in result["hits"][one]] for result in self.results]
+        return np.array(rows, np.float64)
+
+    def of(self, column: str) -> list[float]:
+        """A column of the report's row of it2i ind, one value for each seed."""
+        return [float(result["rows"][0][column]) for result in self.results]
+
+    def mean(self, key: str) -> float:
+        """Of a number that every result has."""
+        return float(np.mean([result[key] for result in self.results]))
+
+
+def write_report(results: Sequence[Result], benchmark: Path, path: Path) -> Path:
+    """Write the report of what is finished.
+
+    Args:
+        results: of training.study.runs.read_results.
+        benchmark: that was asked.
+        path: of the report.
+
+    Raises:
+        ConfigError: nothing is finished.
+    """
+    by_arm: dict[str, list[Result]] = {}
+    for result in results:
+        by_arm.setdefault(result["arm"]["name"], []).append(result)
+    runs = {name: Runs(results=tuple(found)) for name, found in by_arm.items()}
+    if not runs:
+        raise ConfigError("no run of the study is finished: run python -m training.study first")
+    groups = query_groups(benchmark)
+    lines = [*_head(results), *(line for one in FACTORS for line in section(one, runs, groups))]
+    write_text(path, "\n".join(lines) + "\n")
+    return path
+
+
+def query_groups(benchmark: Path) -> dict[str, list[tuple[str, int]]]:
+    """Query set -> (split, family) of each of its queries."""
+    return {
+        f"{task} {split} {pool}": [(split, group) for group in load(benchmark, task, split).groups]
+        for task, split, pool in MEASURED
+    }
+
+
+def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
+    """The lines of one factor; says so where none of its arms is finished."""
+    known = [arm for arm in factor.arms if arm.name in runs]
+    lines = ["", f"## {factor.question}", ""]
+    if not known:
+        return [*lines, "Not run."]
+    columns = CUES if factor.cues else COLUMNS
+    head = ("arm", "runs", *columns, "its vector sum", "seconds", "MB")
+    lines += _table(head, [[arm.name, *_row(runs[arm.name], columns)] for arm in known])
+    missing = [arm.name for arm in factor.arms if arm.name not in runs]
+    if missing:
+        lines += ["", f"Not run: {', '.join(missing)}."]
+    if known[0] != factor.arms[0] or len(known) == 1:
+        return lines
+    lines += ["", f"Against *{known[0].name}*, points (95 %, paired), p after Holm's correction:", ""]
+    lines += compared(factor, runs, groups)
+    papers = [f"{arm.name}: {arm.paper}" for arm in factor.arms if arm.paper]
+    return [*lines, *([""] if papers else []), *(f"- In the paper, {paper}." for paper in papers)]
+
+
+def compared(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
+    """The table of an arm's differences from the first one."""
+    base, *others = [arm for arm in factor.arms if arm.name in runs]
+    headings = COMPARED[factor.cues]
+    columns = CUES if factor.cues else COLUMNS
+    found = {}
+    for arm in others:
+        for heading in headings:
+            sets = columns[heading]
+            of_queries = [group for one in sets for group in groups[one]]
+            numbers = {group: number for number, group in enumerate(dict.fromkeys(of_queries))}
+            numbered = [numbers[group] for group in of_queries]
+            a, b = (Sampled(runs[name].values(sets).mean(0), numbered) for name in (base.name, arm.name))
+            found[arm.name, heading] = paired(a, b)
+    corrected = dict(zip(found, holm([one["p"] for one in found.values()]), strict=True))
+    lines = []
+    for arm in others:
+        cells = []
+        for heading in headings:
+            one = found[arm.name, heading]
+            low, high = one["ci95"]
+            p = corrected[arm.name, heading]
+            shown = f"{100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {p:.3f}"
+            cells.append(f"**{shown}**" if p < 0.05 else shown)
+        lines.append([arm.name, *cells])
+    return _table(("arm", *headings), lines)
+
+
+def _row(runs: Runs, columns: Mapping[str, Sequence[str]]) -> list[str]:
+    cells = [str(len(runs.results))]
+    for sets in columns.values():
+        seeds = 100 * runs.values(sets).mean(1)
+        cells.append(f"{seeds.mean():.1f} ({seeds.min():.1f} to {seeds.max():.1f})")
+    summed = 100 * np.mean(runs.of("vector_sum_success@1"))
+    return [*cells, f"{summed:.1f}", f"{runs.mean('processor_seconds'):.0f}", f"{runs.mean('memory_mb'):.0f}"]
+
+
+def _head(results: Sequence[Result]) -> list[str]:
+    sizes = ", ".join(f"{key} {value}" for key, value in NETWORK.items())
+    steps = ", ".join(f"{name} {make().steps}" for name, make in STAGES.items())
+    commits = ", ".join(sorted({str(result["commit"])[:10] for result in results}))
+    return [
+        "# What each part of the recipe does",
+        "",
+        f"Written by `python -m training.study --report` from {len(results)} runs (`python -m training.study`, commit "
+        f"{commits}). Every run trains a small Qwen2-VL from random weights ({sizes}) on a rendered "
+        f"world of {WORLD.families:,} families at {SIZE} px, in stages of so many steps: {steps}, and asks the test "
+        "splits of the bundled benchmark. Nothing was chosen on them. Values are success@1 in percent, the mean over "
+        "seeds with the lowest and the highest; seconds are processor time of one core.",
+    ]
+
+
+def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    rows = [list(head), *map(list, lines)]
+    rows.insert(1, ["---"] * len(rows[0]))
+    return [f"| {' | '.join(row)} |" for row in rows]

@@ -1,0 +1,187 @@
+"""Runs arms of the study: random weights, stages, index, measures, one result file. Not what they are (plan.py).
+
+A finished run is not run again; one that was killed goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import resource
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.catalogue.world import World, build_world, load_world
+from training.config import TrainConfig
+from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
+from training.train import new_encoder, record_config, train
+from umr.collection import Collection
+from umr.commit import git_commit
+from umr.disk import atomic_write
+from umr.encoders import load_encoder
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.card import RECORD_NAME
+from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.errors import ConfigError
+from umr.eval.evaluate import measure_job
+from umr.eval.measures import MEASURES, per_query
+from umr.eval.pools import Job
+from umr.index.index import build_index
+from umr.search import Searcher
+from umr.shipped import CONFIG_NAME
+
+log = logging.getLogger("training")
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the study lies.
+
+    Attributes:
+        out: its folder: worlds/, runs/ARM/SEED/.
+        benchmark: the M-BEIR folder that is asked.
+        threads: of each run.
+        steps: all stages are cut to so many steps; 0: they are not. For tests.
+        families: of the world; 0: as planned.
+    """
+
+    out: Path
+    benchmark: Path
+    threads: int = 1
+    steps: int = 0
+    families: int = 0
+
+    def world_folder(self, size: int) -> Path:
+        """The world of pictures of this size, px."""
+        return self.out / "worlds" / f"{size}px"
+
+    def run_folder(self, arm: Arm, seed: int) -> Path:
+        """Of one run."""
+        return self.out / "runs" / "".join(c if c.isalnum() else "-" for c in arm.name) / str(seed)
+
+
+def configs(arm: Arm, seed: int, place: Place) -> list[TrainConfig]:
+    """The settings of each stage of a run, but where it starts from.
+
+    Raises:
+        ConfigError: the arm changes a stage that it has not.
+    """
+    unknown = sorted(set(arm.changes) - set(arm.stages))
+    if unknown:
+        raise ConfigError(f"arm {arm.name!r} changes {', '.join(unknown)}, which is none of its stages")
+    made = []
+    for name in arm.stages:
+        config = replace(STAGES[name](), name=name, seed=seed, threads=place.threads, **arm.changes.get(name, {}))
+        if place.steps:
+            config = replace(config, steps=place.steps, warmup_steps=1, families_per_batch=4)
+        made.append(config)
+    return made
+
+
+def identity(arm: Arm, seed: int, place: Place, world: World) -> str:
+    """What a result is of: equal ones need not be made again."""
+    settings = [record_config(replace(config, threads=1)) for config in configs(arm, seed, place)]
+    parts = [asdict(arm), settings, NETWORK, world.fingerprint, Collection.open(place.benchmark).fingerprint, MEASURED]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def world_of(place: Place, size: int, workers: int = 2) -> World:
+    """The world of this size, rendered where it is not finished."""
+    folder = place.world_folder(size)
+    if (folder / "world.json").is_file():
+        return load_world(folder)
+    wanted = replace(WORLD, size=size, families=place.families or WORLD.families)
+    log.info("world of %d px: %d families", size, wanted.families)
+    return build_world(folder, wanted, workers)
+
+
+def start(arm: Arm, seed: int, folder: Path) -> Path:
+    """An encoder of random weights, as the arm wants it; returns its folder."""
+    if (folder / CONFIG_NAME).is_file():
+        return folder
+    plain = new_encoder("start", seed, arm.size, **{**NETWORK, **arm.network})
+    if not isinstance(plain.backbone, QwenVLBackbone):
+        raise ConfigError(f"the study trains Qwen2-VL networks, not {plain.config.backbone}")
+    config = replace(plain.config, **arm.encoder)
+    encoder = UnifiedEncoder(config, QwenVLBackbone(plain.backbone.model, config), plain.tokenizer)
+    encoder.save(folder)
+    return folder
+
+
+def run_arm(arm: Arm, seed: int, place: Place) -> Path:
+    """Make one run where it is not finished; returns its result's path."""
+    folder = place.run_folder(arm, seed)
+    world = world_of(place, arm.size)
+    wanted, path = identity(arm, seed, place, world), folder / RESULT
+    if path.is_file() and json.loads(path.read_text("utf-8"))["identity"] == wanted:
+        return path
+    begun, processor = time.perf_counter(), time.process_time()
+    at, seconds = start(arm, seed, folder / "start"), {}
+    for config in configs(arm, seed, place):
+        stage = folder / config.name
+        if not (stage / CONFIG_NAME).is_file():
+            train(replace(config, init=str(at)), world, stage)
+        seconds[config.name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
+        at = stage
+    rows, hits = measure(at, folder / "index", place.benchmark)
+    result = {
+        "identity": wanted,
+        "arm": asdict(arm),
+        "seed": seed,
+        "steps": {config.name: config.steps for config in configs(arm, seed, place)},
+        "seconds": seconds,
+        "wall_seconds": round(time.perf_counter() - begun),
+        "processor_seconds": round(time.process_time() - processor),
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "threads": place.threads,
+        "commit": git_commit(),
+        "rows": rows,
+        "hits": hits,
+    }
+    with atomic_write(path) as file:
+        file.write(json.dumps(result, sort_keys=True) + "\n")
+    for made in folder.iterdir():
+        if made.is_dir():
+            shutil.rmtree(made)
+    return path
+
+
+def measure(encoder_at: Path, index: Path, benchmark: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The report's rows of MEASURED, and for each which queries have a right first result, as "0" and "1"."""
+    build_index(load_encoder(encoder_at), Collection.open(benchmark), index, encoder_at=encoder_at.absolute())
+    searcher = Searcher.open(index)
+    rows, hits = [], {}
+    for task, split, pool in MEASURED:
+        (measured,) = measure_job(searcher, benchmark, Job(task, split, (pool,)))  # type: ignore[arg-type]
+        right = per_query(MEASURES["success@1"], measured.judged.qrels, measured.runs["composed"])
+        rows.append(measured.row)
+        hits[f"{task} {split} {pool}"] = "".join("1" if value else "0" for value in right)
+    return rows, hits
+
+
+def run_all(arms: Sequence[Arm], seeds: Sequence[int], place: Place, workers: int) -> Iterator[Path]:
+    """Make every run that is not finished, `workers` at a time; yields results as they come."""
+    for size in sorted({arm.size for arm in arms}):
+        world_of(place, size, workers)
+    wanted = [(arm, seed) for seed in seeds for arm in arms]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        waiting = [pool.submit(run_arm, arm, seed, place) for arm, seed in wanted]
+        for one in as_completed(waiting):
+            yield one.result()
+
+
+def read_results(out: Path) -> list[Mapping[str, Any]]:
+    """All finished runs of a study."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted((out / "runs").glob(f"*/*/{RESULT}"))]
