@@ -59,6 +59,8 @@ class TrainConfig:
     tint: float = 0.0  # the same for each colour channel on its own, and for the middle tones
     mirror: float = 0.5  # share of the families seen in a mirror ...
     backwards: float = 0.5  # ... and of the clip families played backwards, their words changed with them
+    lora_rank: int = 0  # low-rank adapters on the language model's linear layers, all else fixed; 0: all is trained
+    lora_alpha: int = 0  # adapters are scaled by alpha / rank; 0: twice the rank
     learning_rate: float = 1e-3
     muon_rate: float = 1e-2  # peak rate of Muon for the backbone's matrices; 0: AdamW for them too
     final_learning_rate: float = 0.03  # as a share of the peak, at the end of the cosine
@@ -86,6 +88,16 @@ class TrainConfig:
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
+        self._check_numbers()
+        if self.rare < 1:
+            raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
+        if not 0 <= self.stop_after <= self.steps:
+            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
+        if self.init and self.network:
+            raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
+
+    def _check_numbers(self) -> None:
+        """Raise ConfigError for a number outside its legal ones."""
         for name in (
             "text_shortcut",
             "picture_shortcut",
@@ -103,14 +115,9 @@ class TrainConfig:
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.rare < 1:
-            raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
-        if not 0 <= self.stop_after <= self.steps:
-            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
-        if self.vision_layers < 0:
-            raise ConfigError(f"vision_layers must be at least 0, not {self.vision_layers}")
-        if self.init and self.network:
-            raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
+        for name in ("vision_layers", "lora_rank", "lora_alpha"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be at least 0, not {getattr(self, name)}")
 
     @property
     def composes(self) -> bool:

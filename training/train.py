@@ -30,6 +30,7 @@ from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
 from training.grow import deepen_vision
+from training.lora import add_adapters, is_adapter, merge_adapters
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
@@ -105,7 +106,8 @@ def build_optimizer(config: TrainConfig | QueryConfig, encoder: nn.Module, objec
     named = [(name, value) for name, value in encoder.named_parameters() if value.requires_grad]
     embedding = [value for name, value in named if "embed" in name or value.ndim <= 1]
     matrices = [value for name, value in named if "embed" not in name and value.ndim > 1]
-    muon = [value for value in matrices if value.ndim == 2] if config.muon_rate else []
+    adapters = {id(value) for name, value in named if is_adapter(name)}  # their products matter, not each one alone
+    muon = [value for value in matrices if value.ndim == 2 and id(value) not in adapters] if config.muon_rate else []
     known = {id(value) for value in muon}
     decays = [value for value in matrices if id(value) not in known] + [p for p in objective.parameters() if p.ndim > 1]
     plain = embedding + [p for p in objective.parameters() if p.ndim <= 1 and p.requires_grad]
@@ -384,6 +386,7 @@ def train(
     total = sum(parameter.numel() for parameter in encoder.parameters())
     log.info("%s: %.2f M parameters, %s, %d steps", config.name, total / 1e6, _told(data), config.steps)
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    merge_adapters(encoder)
     encoder.eval()
     if group.rank:
         return encoder
@@ -417,6 +420,9 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
         check_pixels(encoder, world)
     kept = serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
+    if config.lora_rank:
+        torch.manual_seed(config.seed)  # a run that goes on begins with the same adapters
+        add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
     return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.qwen2_vl.modeling_qwen2_vl import (
     Qwen2VisionTransformerPretrainedModel,
+    Qwen2VLAttention,
     Qwen2VLDecoderLayer,
     Qwen2VLRMSNorm,
     Qwen2VLTextModel,
@@ -178,6 +179,14 @@ def decoder_states(
     return _norm(x, text_model.norm)
 
 
+def _projected(attention: Qwen2VLAttention, x_BTH: Tensor) -> Tensor:
+    """Queries, keys and values side by side: by one product, but where an adapter stands before the weights."""
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    if any(type(one) is not nn.Linear for one in projections):
+        return torch.cat([one(x_BTH) for one in projections], -1)
+    return F.linear(x_BTH, torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
+
+
 def _self_attention(
     layer: Qwen2VLDecoderLayer,
     x_BTH: Tensor,
@@ -191,12 +200,7 @@ def _self_attention(
     rows, tokens, _ = x_BTH.shape
     heads, width = attention.num_heads, attention.head_dim
     shared = heads // attention.num_key_value_groups
-    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-    qkv = F.linear(
-        _norm(x_BTH, layer.input_layernorm),
-        torch.cat([p.weight for p in projections]),
-        torch.cat([p.bias for p in projections]),
-    ).view(rows, tokens, heads + 2 * shared, width)
+    qkv = _projected(attention, _norm(x_BTH, layer.input_layernorm)).view(rows, tokens, heads + 2 * shared, width)
     cos, sin = (part[:, :, None].to(qkv.dtype) for part in cos_sin)
     qk = rotate(qkv[:, :, : heads + shared], cos, sin).transpose(1, 2)
     q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
