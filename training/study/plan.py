@@ -12,7 +12,7 @@ from typing import Any
 
 from training import recipes
 from training.catalogue.world import WorldSpec
-from training.config import TrainConfig
+from training.config import DistillConfig, RerankConfig, TrainConfig
 from umr.errors import ConfigError
 
 SEEDS = (0, 1, 2)
@@ -36,6 +36,21 @@ OUTSIDE = ("phrasing", "typos", "light", "camera", "combination", "binding", "tw
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondHalf:
+    """What follows the composed stage, on files alone: no facts of scenes say what answers what.
+
+    Attributes:
+        mined: whether negatives are mined; else only other pairs of a batch are negatives.
+        threshold: cosine above which a mined one is presumed to be an answer; None: nothing is.
+        distilled: pools of the teacher's lists ("local" or "both"), "" without a teacher.
+    """
+
+    mined: bool = False
+    threshold: float | None = None
+    distilled: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One way to train.
 
@@ -45,6 +60,7 @@ class Arm:
         network: sizes that differ from NETWORK.
         size: px of pictures.
         encoder: settings of the encoder (umr.encoders.config.EncoderConfig) that differ from its defaults.
+        then: what follows these stages; None: nothing.
         paper: what a paper reports of this change, in its own setting; "" where none does.
     """
 
@@ -54,6 +70,7 @@ class Arm:
     network: Mapping[str, int] = field(default_factory=dict)
     size: int = SIZE
     encoder: Mapping[str, Any] = field(default_factory=dict)
+    then: SecondHalf | None = None
     paper: str = ""
 
 
@@ -87,6 +104,17 @@ def composed() -> TrainConfig:
     return replace(recipes.unified(), steps=400, warmup_steps=30, programmes=programmes, motion_weight=0.0)
 
 
+def finetuned() -> TrainConfig:
+    """Fourth stage: on files, with or without mined negatives."""
+    return replace(recipes.finetune(), steps=200, warmup_steps=20, programmes={"pictures": 1.0})
+
+
+RERANKER = RerankConfig(name="reranker", init="", steps=400, warmup_steps=30, queries_per_batch=48, negatives=2)
+STUDENT = DistillConfig(name="distilled", init="", steps=150, warmup_steps=10, queries_per_batch=16)
+FILES = WorldSpec(families=600, clip_families=1, seed=6, size=SIZE, jitter=0.5)
+COPIES = 0.1  # share of the pictures of FILES that stand in the pool twice, and of those cut a little
+TAUGHT = 600  # queries that the teacher makes lists of
+
 STAGES = {"vision": vision, "captions": captions, "composed": composed}
 
 BASE = Arm(name="base")
@@ -103,6 +131,10 @@ _CUES: dict[str, Any] = {**_PLAIN, "text_shortcut": recipes.SHORTCUT, "picture_s
 
 def _composed(name: str, paper: str = "", **changes: Any) -> Arm:
     return Arm(name=name, changes={"composed": changes}, paper=paper)
+
+
+def _then(name: str, paper: str = "", **second: Any) -> Arm:
+    return replace(_composed(name, paper, **_PLAIN), then=SecondHalf(**second))
 
 
 def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
@@ -171,6 +203,31 @@ FACTORS = (
             _composed("no heads", attribute_weight=0.0, vision_weight=0.0),
             _composed("random pairs, no heads", **_PLAIN),
             _composed("no other kinds", wrong_kinds=0.0),
+        ),
+    ),
+    Factor(
+        name="negatives",
+        question="Mined negatives, where a tenth of the pictures stands in the pool twice and nothing says so",
+        arms=(
+            _then("random negatives"),
+            _then("mined, unfiltered", mined=True, paper="U-MARVEL: unfiltered negatives harm"),
+            _then("mined, filtered at .7", mined=True, threshold=0.7, paper="U-MARVEL: filtered negatives add"),
+            _then("mined, filtered at .9", mined=True, threshold=0.9),
+        ),
+    ),
+    Factor(
+        name="distillation",
+        question="Distillation of the re-ranker into the encoder, from the lists of one pool or of both",
+        arms=(
+            _then("mined, filtered at .9", mined=True, threshold=0.9),
+            _then(
+                "distilled, local",
+                mined=True,
+                threshold=0.9,
+                distilled="local",
+                paper="U-MARVEL: it adds in the local pool, and its published model loses in the global one",
+            ),
+            _then("distilled, both pools", mined=True, threshold=0.9, distilled="both"),
         ),
     ),
     Factor(

@@ -23,6 +23,7 @@ import torch
 from training.catalogue.world import World, build_world, load_world
 from training.config import TrainConfig
 from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
+from training.study.second_half import Continued, files_of_world, second_half, steps_of
 from training.train import new_encoder, record_config, train
 from umr.collection import Collection
 from umr.commit import git_commit
@@ -134,12 +135,20 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
             train(replace(config, init=str(at)), world, stage)
         seconds[config.name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
         at = stage
+    if arm.then is not None:
+        files = files_of_world(place.world_folder(arm.size), arm.size, place.families, workers=1)
+        more = Continued(files=files, folder=folder, seed=seed, threads=place.threads, steps=place.steps)
+        for name, stage in second_half(arm.then, at, more).items():
+            seconds[name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
+            at = stage
+    steps = {config.name: config.steps for config in configs(arm, seed, place)}
+    steps |= {} if arm.then is None else steps_of(arm.then)
     rows, hits = measure(at, folder / "index", place.benchmark)
     result = {
         "identity": wanted,
         "arm": asdict(arm),
         "seed": seed,
-        "steps": {config.name: config.steps for config in configs(arm, seed, place)},
+        "steps": steps,
         "seconds": seconds,
         "wall_seconds": round(time.perf_counter() - begun),
         "processor_seconds": round(time.process_time() - processor),
@@ -155,6 +164,8 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     for made in folder.iterdir():
         if made.is_dir():
             shutil.rmtree(made)
+        elif made != path:
+            made.unlink()
     return path
 
 
@@ -175,6 +186,8 @@ def run_all(arms: Sequence[Arm], seeds: Sequence[int], place: Place, workers: in
     """Make every run that is not finished, `workers` at a time; yields results as they come."""
     for size in sorted({arm.size for arm in arms}):
         world_of(place, size, workers)
+    for size in sorted({arm.size for arm in arms if arm.then is not None}):
+        files_of_world(place.world_folder(size), size, place.families, workers)
     wanted = [(arm, seed) for seed in seeds for arm in arms]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         waiting = [pool.submit(run_arm, arm, seed, place) for arm, seed in wanted]

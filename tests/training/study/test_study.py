@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tests.training.conftest import SMALL
+from training.sources.readers import load_source
+from training.sources.spec import parse
 from training.study import __main__ as command
 from training.study import plan, runs
-from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SEEDS, Arm, Factor, arms, factor
+from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, RERANKER, SEEDS, Arm, Factor, SecondHalf, arms, factor
 from training.study.report import CUES, Runs, compared, section, write_report
 from training.study.runs import Place, configs, read_results, run_arm, start
+from training.study.second_half import files_of_world
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
 
@@ -36,7 +39,9 @@ def test_every_arm_has_settings_that_are_legal_and_every_factor_a_first_arm_to_c
     for arm in arms().values():
         made = configs(arm, 1, place)
         assert [config.name for config in made] == list(arm.stages) and {config.seed for config in made} == {1}
-    assert all(one.arms[0] == BASE for one in FACTORS if not one.cues)
+    assert all(one.arms[0] == BASE for one in FACTORS if not one.cues and one.arms[0].then is None)
+    (negatives, distillation) = (factor(name).arms for name in ("negatives", "distillation"))
+    assert distillation[0] in negatives and negatives[0].then is not None and not negatives[0].then.mined
     assert len({one.name for one in FACTORS}) == len(FACTORS)
 
 
@@ -147,3 +152,21 @@ def test_the_list_names_every_factor_and_counts_the_runs(capsys):
     out = capsys.readouterr().out
     assert all(f"{one.name}: {one.question}" in out for one in FACTORS)
     assert f"{len(arms())} arms, {len(SEEDS)} seeds each: {3 * len(arms())} runs" in out
+
+
+@pytest.mark.parametrize("pools", ["local", "both"])
+def test_the_second_half_mines_ranks_teaches_and_distils(place, pools):
+    arm = tiny("second half", then=SecondHalf(mined=True, threshold=0.99, distilled=pools))
+    result = json.loads(run_arm(arm, 0, place).read_text())
+    assert list(result["seconds"]) == sorted(["captions", "composed", "negatives", "distilled"])
+    assert result["steps"]["reranker"] == RERANKER.steps
+
+
+def test_copies_that_nothing_names_stand_in_the_pool_of_the_second_half(place):
+    files = files_of_world(place.world_folder(28), 28, 20, workers=1)
+    source = load_source(parse(f"mbeir:{files}"), place.out, whole_pool=True)
+    named = {did for example in source.examples for did in example.positives}
+    hashes = [source.content_hash(content) for content in source.candidates.values() if content.modality == "image"]
+    assert len(hashes) > len(set(hashes)), "the same bytes under two names"
+    pictures = {did for did, content in source.candidates.items() if content.modality == "image"}
+    assert pictures - named

@@ -10,6 +10,7 @@ from umr.formats import read_lines
 from umr.types import KIND_OF
 
 INSTRUCTIONS = Path("instructions") / "query_instructions.tsv"
+ALL = "all"  # the bundled catalogue's own: candidates of every kind
 _COLUMNS = 5  # of the table: both modalities, the data set's name and number, at least one sentence
 
 
@@ -29,7 +30,8 @@ def read_instructions(path: Path) -> dict[str, tuple[str, ...]]:
                 f"{place}: {len(columns)} columns; query modality, candidate modality, name and number of the data "
                 "set, and at least one sentence are needed, with tabs between"
             )
-        asked, wanted = (_ordered(value, place) for value in columns[:2])
+        asked = _ordered(columns[0], place)
+        wanted = columns[1] if columns[1] == ALL else _ordered(columns[1], place)
         ways = tuple(media.clean_text(way) for way in columns[_COLUMNS - 1 :] if way)
         found[f"{columns[3]} {asked}->{wanted}"] = ways
     return found
