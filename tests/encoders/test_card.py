@@ -55,6 +55,16 @@ def test_how_it_was_trained_is_that_of_the_record(saved):
     assert told["time"] == "12 seconds with torch 2.13.0" and told["commit"] == "`abc`"
 
 
+def test_every_world_of_a_run_stands_on_the_card_with_its_share(encoder, tmp_path):
+    worlds = [{"kind": "world", "share": 1.0, "world": {**RECORD["world"], "seed": seed}} for seed in (2, 3)]
+    record = {key: value for key, value in RECORD.items() if key != "world"} | {"data": worlds}
+    encoder.save(tmp_path / "two", {"train_config.json": json.dumps(record)})
+    told = facts((tmp_path / "two" / "README.md").read_text())
+    for place, seed in ((1, 2), (2, 3)):
+        wanted = f"the rendered catalogue, split `train`, seed {seed}, share 1: 70 pictures, 8 clips"
+        assert told[f"data {place}"] == wanted
+
+
 def test_the_hub_reads_its_front_matter(saved):
     data = ModelCard.load(saved / "README.md").data
     assert (data.library_name, data.pipeline_tag, data.license) == ("umr", "feature-extraction", "apache-2.0")

@@ -144,7 +144,11 @@ def _own_data(trained: Mapping[str, Any]) -> dict[str, str]:
     """What a run on `--data` saw, and what it reached on held-out examples."""
     rows = {}
     for number, data in enumerate(trained["data"], 1):
-        seen = f"{data['examples']} examples, {data['refused']} rows refused" if "examples" in data else "scenes"
+        if isinstance(data.get("world"), dict):
+            told = _rendered(data["world"])
+            rows[f"data {number}"] = f"{told['data']}, share {data.get('share'):g}: {told['rendered']}"
+            continue
+        seen = f"{data['examples']} examples, {data['refused']} rows refused"
         rows[f"data {number}"] = f"`{data.get('name')}` ({data.get('kind')}), share {data.get('share'):g}: {seen}"
     held_out = trained.get("held_out")
     if held_out:

@@ -44,6 +44,14 @@ def test_a_card_says_stages_steps_seconds_seeds_data_and_commit(searchers, recor
     assert facts(searchers, "unified").seconds == 960
 
 
+def test_every_world_of_a_run_is_named_with_what_it_holds(searchers, record):
+    worlds = [{"kind": "world", "share": 1.0, "world": WORLD | {"seed": seed}} for seed in (2, 3)]
+    record("unified", data=worlds, world=None)
+    page = html.card(facts(searchers, "unified"), [])
+    for seed in (2, 3):
+        assert f"seed {seed}: 70,000 pictures, 10 clips" in page
+
+
 def test_steps_are_those_that_were_run(searchers, record):
     record("unified", {"steps": 1400, "stop_after": 1000})
     assert "1,000 steps" in html.card(facts(searchers, "unified"), [])

@@ -207,6 +207,12 @@ def _data(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _source(row: Mapping[str, Any]) -> str:
+    world = row.get("world")
+    if isinstance(world, dict):
+        return (
+            f"rendered catalogue, split {world.get('split')}, seed {world.get('seed')}: "
+            f"{_count(world.get('images'))} pictures, {_count(world.get('clips'))} clips"
+        )
     seen = f"{_count(row['examples'])} examples" if "examples" in row else "scenes"
     return f"{row.get('name')} ({row.get('kind')}), share {row.get('share')}: {seen}"
 
