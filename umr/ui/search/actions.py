@@ -39,7 +39,7 @@ NOTHING: Shown = ("", None, "", (), "")  # before the first search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tuned:
+class Tuned:
     """How a search differs from the plain one."""
 
     moved: QueryArithmetic = UNMOVED
@@ -47,7 +47,7 @@ class _Tuned:
     reranked: bool = False
 
     @classmethod
-    def read(cls, balance: Any, less_of: Any, cut: Any, left_out: Any = "", rerank: Any = False) -> _Tuned:
+    def read(cls, balance: Any, less_of: Any, cut: Any, left_out: Any = "", rerank: Any = False) -> Tuned:
         """Of what the drawer says. Raises ConfigError."""
         narrowed = narrow.read(left_out)
         moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut, less_like=narrowed.unwanted)
@@ -69,7 +69,7 @@ def find(
     """
 
     def found() -> Shown:
-        return _find(searchers, trail, *question.read(), encoder, _Tuned.read(*tuning))
+        return _find(searchers, trail, *question.read(), encoder, Tuned.read(*tuning))
 
     return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
@@ -80,7 +80,7 @@ def _find(
     query: Query,
     k: int,
     encoder: Any,
-    tuned: _Tuned,
+    tuned: Tuned,
 ) -> Shown:
     searcher = searchers.get(encoder)
     asked = decode(replace(query, exclude=tuned.narrowed.excluded(searcher)))
@@ -106,7 +106,7 @@ def open_example(
         shown = _stored(searchers, example, encoder)
     else:
         query = handlers.make_query(example.image, example.text, example.search_in)
-        shown = _find(searchers, (), query, handlers.read_count(k), encoder, _Tuned())
+        shown = _find(searchers, (), query, handlers.read_count(k), encoder, Tuned())
     return *_asked(Turn(picture=example.image, text=example.text, search_in=example.search_in)), *shown
 
 
@@ -276,7 +276,7 @@ def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
     return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed, turn.reranked
 
 
-def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: _Tuned) -> Turn:
+def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: Tuned) -> Turn:
     """What was asked, as the trail keeps it: with the file of its picture, never the decoded one."""
     return Turn(
         picture=picture,
