@@ -36,20 +36,11 @@ def last_token(hidden_BTH: Tensor, mask_BT: Tensor) -> Tensor:
     Raises:
         ValueError: a row has no True.
     """
-    last_B = last_places(mask_BT)
-    return hidden_BTH[torch.arange(len(last_B), device=last_B.device), last_B].float()
-
-
-def last_places(mask_BT: Tensor) -> Tensor:
-    """The place of each row's last token where mask is True, (B,) int64.
-
-    Raises:
-        ValueError: a row has no True.
-    """
     if not bool(mask_BT.any(1).all()):
         raise ValueError("a row has no token to pool")
     places_T = torch.arange(mask_BT.shape[1], device=mask_BT.device)
-    return torch.where(mask_BT, places_T, -1).amax(1)
+    last_B = torch.where(mask_BT, places_T, -1).amax(1)
+    return hidden_BTH[torch.arange(len(last_B), device=last_B.device), last_B].float()
 
 
 def eos_token(hidden_BTH: Tensor, mask_BT: Tensor, ids_BT: Tensor, eos_id: int) -> Tensor:

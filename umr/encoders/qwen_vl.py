@@ -26,9 +26,8 @@ from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.checkpoint import read_json
 from umr.encoders.config import EncoderConfig
-from umr.encoders.pooling import last_places
 from umr.encoders.prefix import KeysValues, Prefix
-from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, read_states, vision_states
+from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
 from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
@@ -314,7 +313,7 @@ class QwenVLBackbone(nn.Module):
         return Prefix(tuple(kept), batch.attention_mask_BT, positions.amax((0, 2)) + 1)
 
     def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
-        """Last hidden state (B, H) of the last token of rows that go on behind begun ones, equal to the joined rows'.
+        """Last hidden states (B, T, H) of rows that go on behind begun ones, equal to those of the joined rows.
 
         Args:
             prefix: of Q rows.
@@ -326,8 +325,7 @@ class QwenVLBackbone(nn.Module):
         begin_B1 = prefix.next_Q.repeat_interleave(len(batch) // len(prefix.next_Q))[:, None]
         positions = (positions_of(batch, self.mrope) + begin_B1) * mask_BT
         cos, sin = text.rotary_emb(x_BTH, positions)
-        bias, read_B = bias_behind(prefix.mask_QP, mask_BT), last_places(mask_BT)
-        return read_states(text, x_BTH, bias, (cos, sin), prefix.layers, read_B)
+        return decoder_states(text, x_BTH, bias_behind(prefix.mask_QP, mask_BT), cos, sin, past=prefix.layers)
 
     def token_rows(self, ids_N: Tensor) -> Tensor:
         """The embeddings (N, H) of tokens, which a language model with tied weights also scores them by."""

@@ -151,6 +151,7 @@ def decoder_states(
     bias: Tensor | None,
     cos_BTd: Tensor,
     sin_BTd: Tensor,
+    past: Sequence[KeysValues] | None = None,
     kept: list[KeysValues] | None = None,
 ) -> Tensor:
     """What `text_model` gives as last_hidden_state for these embeddings.
@@ -158,58 +159,23 @@ def decoder_states(
     Args:
         text_model: the language model.
         x_BTH: embeddings (B, T, H).
-        bias: see attention_bias.
+        bias: see attention_bias; with `past` see bias_behind.
         cos_BTd: text_model.rotary_emb of the positions.
         sin_BTd: the same.
+        past: of each layer, the keys and values of the rows that these go on behind.
         kept: a list that the keys and values of each layer are appended to, (B, shared heads, T, d) each.
 
     Returns:
         (B, T, H).
     """
     x = x_BTH
-    for layer in _each(text_model.layers, Qwen2VLDecoderLayer):
-        x = _after_attention(layer, x, _self_attention(layer, x, bias, (cos_BTd, sin_BTd), None, kept))
+    for number, layer in enumerate(_each(text_model.layers, Qwen2VLDecoderLayer)):
+        y = _self_attention(layer, x, bias, (cos_BTd, sin_BTd), None if past is None else past[number], kept)
+        x = x + layer.self_attn.o_proj(y)
+        mlp = layer.mlp
+        y = _norm(x, layer.post_attention_layernorm)
+        x = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
     return _norm(x, text_model.norm)
-
-
-def read_states(
-    text_model: Qwen2VLTextModel,
-    x_BTH: Tensor,
-    bias: Tensor,
-    cos_sin: tuple[Tensor, Tensor],
-    past: Sequence[KeysValues],
-    read_B: Tensor,
-) -> Tensor:
-    """What `decoder_states` gives of one token of each row, for rows behind begun ones.
-
-    Of the other tokens, the last layer computes keys and values alone, which the token that is read looks at.
-
-    Args:
-        text_model: the language model.
-        x_BTH: embeddings (B, T, H).
-        bias: of bias_behind.
-        cos_sin: text_model.rotary_emb of the positions, (B, T, d) each.
-        past: of each layer, the keys and values of the rows that these go on behind.
-        read_B: (B,) int64, the place of the token.
-
-    Returns:
-        (B, H).
-    """
-    x, layers = x_BTH, list(_each(text_model.layers, Qwen2VLDecoderLayer))
-    for number, layer in enumerate(layers[:-1]):
-        x = _after_attention(layer, x, _self_attention(layer, x, bias, cos_sin, past[number], None))
-    rows = torch.arange(len(x), device=x.device)
-    y = _self_attention(layers[-1], x, bias, cos_sin, past[-1], None, (rows, read_B))
-    found: Tensor = _norm(_after_attention(layers[-1], x[rows, read_B][:, None], y), text_model.norm)[:, 0]
-    return found
-
-
-def _after_attention(layer: Qwen2VLDecoderLayer, x_BTH: Tensor, y_BTH: Tensor) -> Tensor:
-    """The rest of a layer: what its attention gave (see _self_attention), projected and added, then the network."""
-    x, mlp = x_BTH + layer.self_attn.o_proj(y_BTH), layer.mlp
-    y = _norm(x, layer.post_attention_layernorm)
-    made: Tensor = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
-    return made
 
 
 def _self_attention(
@@ -219,26 +185,21 @@ def _self_attention(
     cos_sin: tuple[Tensor, Tensor],
     past: KeysValues | None,
     kept: list[KeysValues] | None,
-    read: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """What o_proj of a layer takes, (B, T, h * d); with `read`, (rows, places), of these tokens: (B, 1, h * d)."""
+    """What o_proj of a layer takes, (B, T, h * d)."""
     attention = layer.self_attn
-    rows = len(x_BTH)
+    rows, tokens, _ = x_BTH.shape
     heads, width = attention.num_heads, attention.head_dim
     shared = heads // attention.num_key_value_groups
-    y_BTH = _norm(x_BTH, layer.input_layernorm)
-    if read is None:
-        qkv = _projected(y_BTH, (attention.q_proj, attention.k_proj, attention.v_proj), width)
-        cos, sin = (part[:, :, None].to(qkv.dtype) for part in cos_sin)
-        qk = rotate(qkv[:, :, : heads + shared], cos, sin).transpose(1, 2)
-        q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
-    else:
-        kv = _projected(y_BTH, (attention.k_proj, attention.v_proj), width)
-        cos, sin = (part[:, :, None].to(kv.dtype) for part in cos_sin)
-        q_B1hd = _projected(y_BTH[read][:, None], (attention.q_proj,), width)
-        q = rotate(q_B1hd, cos[read][:, None], sin[read][:, None]).transpose(1, 2)
-        k, v = rotate(kv[:, :, :shared], cos, sin).transpose(1, 2), kv[:, :, shared:].transpose(1, 2)
-        bias = None if bias is None else bias[read[0], :, read[1]][:, :, None]
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    qkv = F.linear(
+        _norm(x_BTH, layer.input_layernorm),
+        torch.cat([p.weight for p in projections]),
+        torch.cat([p.bias for p in projections]),
+    ).view(rows, tokens, heads + 2 * shared, width)
+    cos, sin = (part[:, :, None].to(qkv.dtype) for part in cos_sin)
+    qk = rotate(qkv[:, :, : heads + shared], cos, sin).transpose(1, 2)
+    q, k, v = qk[:, :heads], qk[:, heads:], qkv[:, :, heads + shared :].transpose(1, 2)
     if kept is not None:
         kept.append(KeysValues(k, v))
     if heads != shared:
@@ -251,10 +212,4 @@ def _self_attention(
         raise ValueError("rows behind a prefix need the bias of bias_behind")
     else:
         y = attend_behind(q, k, v, past, attention.scaling, bias)
-    return y.transpose(1, 2).reshape(rows, -1, heads * width)
-
-
-def _projected(x_BTH: Tensor, projections: Sequence[nn.Linear], width: int) -> Tensor:
-    """(B, T, heads of all projections, d): as one product."""
-    weight, bias = (torch.cat([getattr(one, name) for one in projections]) for name in ("weight", "bias"))
-    return F.linear(x_BTH, weight, bias).view(*x_BTH.shape[:2], -1, width)
+    return y.transpose(1, 2).reshape(rows, tokens, heads * width)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from umr.encoders.backbone import Backbone
 from umr.encoders.base import Padding, UnifiedEncoder
 from umr.encoders.batch import Batch
+from umr.encoders.pooling import last_token
 from umr.encoders.prefix import Prefix
 from umr.encoders.templates import Role, media_kind
 from umr.encoders.tokenizer import token_id
@@ -41,7 +42,7 @@ class Continued(Protocol):
         ...
 
     def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
-        """Last hidden state (B, H) of the last token of rows behind them, those of one begun row together."""
+        """Last hidden states (B, T, H) of rows behind them, those of one begun row together."""
         ...
 
     def token_rows(self, ids_N: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ class Reranker(nn.Module):
             rows: of B = Q * g candidates, the g of each query one after the other.
         """
         backbone, batch = self._continued[0], rows.batch.to(self.device)
-        state_BH = backbone.go_on(prefix, batch, rows.seen_RH).float()
+        state_BH = last_token(backbone.go_on(prefix, batch, rows.seen_RH), batch.attention_mask_BT)
         return state_BH @ backbone.token_rows(self.get_buffer("_answers")).float().T
 
     # From here on: what serving uses.
