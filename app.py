@@ -1,6 +1,6 @@
 """The page: search with a picture and a sentence.
 
-    python app.py [--index DIR] [--encoder NAME] [--host H] [--port P] [--log text|json]
+    python app.py [--index DIR] [--encoder NAME] [--reranker DIR] [--host H] [--port P] [--log text|json]
 
 Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it is served umr.ui.layout.
 """
@@ -30,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Serves the search page.")
     parser.add_argument("--index", type=Path, help="an index folder to search (default: all under indexes/)")
     parser.add_argument("--encoder", help="the encoder to start with (default: unified)")
+    parser.add_argument(
+        "--reranker", metavar="DIR", help="what first hits can be re-ranked with (default: a shipped one)"
+    )
     parser.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     parser.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
     parser.add_argument("--log", choices=FORMATS, default="text", help="json: one object a line, one for each request")
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     log_as(options.log)
     try:
         port = chosen_port(options.host, options.port)
-        searchers = find_searchers(options.index, options.encoder)
+        searchers = find_searchers(options.index, options.encoder, reranker=options.reranker)
         serve.run(searchers, default_root() / "media" / BUNDLED, options.host, port)
     except UMRError as error:
         return serve.fail(error)

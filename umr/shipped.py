@@ -95,6 +95,16 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
     )
 
 
+def rerankers(root: str | Path | None = None) -> list[str]:
+    """Names of the shipped re-rankers, sorted.
+
+    Args:
+        root: the folder of encoders; None: the repository's.
+    """
+    root = default_root() if root is None else Path(root)
+    return sorted(path.parent.name for path in root.glob(f"*/{RERANKER_CONFIG}"))
+
+
 def find_reranker(name: str = "", root: str | Path | None = None) -> Path:
     """The folder of a re-ranker.
 
@@ -110,11 +120,11 @@ def find_reranker(name: str = "", root: str | Path | None = None) -> Path:
     found = next((place for place in places if (place / RERANKER_CONFIG).is_file()), None)
     if found is not None:
         return found
-    shipped = sorted(path.parent.name for path in root.glob(f"*/{RERANKER_CONFIG}"))
     asked = f"there is no re-ranker {name!r}" if name else f"no re-ranker is shipped ({shown_path(places[0])})"
     raise ConfigError(
-        f"{asked}; shipped are: {', '.join(shipped) or 'none'}. Name a folder that holds {RERANKER_CONFIG}, or train "
-        "one: python -m training.mine --help, then python -m training.rerank --help"
+        f"{asked}; shipped are: {', '.join(rerankers(root)) or 'none'}. Name a folder that holds {RERANKER_CONFIG} "
+        "(--rerank DIR; of the commands rerank and bench rerank, and of app.py, --reranker DIR), or train one: "
+        "python -m training.mine --help, then python -m training.rerank --help"
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from umr.errors import ConfigError, MismatchError
-from umr.rerank.fuse import FILE, Fusion, chosen_weight, fused, stored_weight, success_by_weight, write_fusion
+from umr.rerank.fuse import FILE, Fusion, chosen_weight, fused, stored_fusion, success_by_weight, write_fusion
 from umr.types import Hit
 
+WRONG = ({"weight": 2}, {"depth": 0}, {"depth": "50"})
 RUN = {"1": [Hit("a", 0.9, 1), Hit("b", 0.8, 2), Hit("c", 0.7, 3), Hit("d", 0.65, 4)]}
 
 
@@ -50,13 +52,13 @@ def test_validation_chooses_what_the_re_ranker_is_worth():
 
 
 def test_a_choice_is_stored_for_its_own_re_ranker(tmp_path):
-    assert stored_weight(tmp_path, "f" * 64) == 0.5
-    made = Fusion(reranker="f" * 64, collection="c" * 64, run="it2i.ind.composed.run", n=3, depth=50, weight=0.35,
-                  success_at_1=[0.5] * 21)  # fmt: skip
-    assert write_fusion(tmp_path, made).name == FILE and stored_weight(tmp_path, "f" * 64) == 0.35
+    assert stored_fusion(tmp_path, "f" * 64) is None
+    made = Fusion(reranker="f" * 64, encoder="unified", collection="c" * 64, run="it2i.ind.composed.run", n=3,
+                  depth=50, weight=0.35, success_at_1=[0.5] * 21)  # fmt: skip
+    assert write_fusion(tmp_path, made).name == FILE and stored_fusion(tmp_path, "f" * 64) == made
     with pytest.raises(MismatchError, match="was chosen for the re-ranker ffffffffffff"):
-        stored_weight(tmp_path, "e" * 64)
-    for text in ("{", "[]", json.dumps({"weight": 2})):
+        stored_fusion(tmp_path, "e" * 64)
+    for text in ("{", "[]", json.dumps({"weight": 2}), *(json.dumps(asdict(made) | one) for one in WRONG)):
         (tmp_path / FILE).write_text(text)
         with pytest.raises(ConfigError, match="holds no weight of a re-ranker"):
-            stored_weight(tmp_path, "f" * 64)
+            stored_fusion(tmp_path, "f" * 64)

@@ -52,7 +52,7 @@ def test_every_named_endpoint_answers_and_no_other_is_public(client, benchmark):
 def test_schemas_name_each_input_with_its_type_and_default(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     inputs = {row["parameter_name"]: row for row in named["/search_text"]["parameters"]}
-    assert list(inputs) == ["text", "search_in", "encoder", "k"]
+    assert list(inputs) == ["text", "search_in", "encoder", "k", "rerank"]
     assert (inputs["text"]["type"]["type"], inputs["k"]["type"]["type"]) == ("string", "integer")
     assert [inputs[name]["parameter_default"] for name in ("search_in", "encoder", "k")] == ["images", "unified", 10]
     assert not inputs["text"]["parameter_has_default"]

@@ -120,16 +120,15 @@ def test_a_search_is_restored_with_everything_that_was_set(searchers, uploads, u
         )
     )
     assert opened.search.asks
-    values = ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "", "other", 5, ())
+    values = ("in blue & more", "entries", -0.3, "a <b>glass</b>", 0.85, "", False, "other", 5, ())
     assert opened.values["search"][1:] == values
 
 
 def test_what_a_link_restores_finds_the_same_again(searchers, uploads, upload):
     page, _, _, trail, address = found(searchers, uploads, upload("images/02.png"), "in blue", balance=0.5)
     link = read(searchers, address).search
-    again = search._find(
-        searchers, (), make_query(link.picture, link.text, link.search_in), link.k, link.model, link.arithmetic
-    )
+    tuned = search.Tuned(moved=link.arithmetic)
+    again = search._find(searchers, (), make_query(link.picture, link.text, link.search_in), link.k, link.model, tuned)
     assert again[4] == address and again[3][-1].arithmetic == trail[-1].arithmetic
     assert again[0].count("data-id") == page.count("data-id") == 5
 

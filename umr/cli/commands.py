@@ -82,12 +82,7 @@ def search(options: argparse.Namespace) -> None:
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     order = _reordering(options)
     searcher = Searcher.open(folder, options.dtype)
-    if order is None:
-        outcome = searcher.search(query, options.k)
-    else:
-        from umr.cli.rerank import search_reranked
-
-        outcome = search_reranked(searcher, query, options.k, order)
+    outcome = searcher.search(query, options.k) if order is None else order.search(searcher, query, options.k)
     outcome = of_unlike_picture(outcome, _of_picture(folder, searcher, query))
     _say(outcome.notices)
     rows = [result_row(result) for result in outcome.results]
@@ -177,7 +172,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from umr.cli.progress import Progress
     from umr.eval.evaluate import evaluate_all
     from umr.eval.pools import BOTH, matching
-    from umr.eval.reports import reports_folder
+    from umr.eval.reports import RERANKED, reports_folder
     from umr.eval.scores import COLUMNS, KEPT, OVER_SUM, SINGLE
     from umr.eval.store import store
 
@@ -201,7 +196,8 @@ def evaluate(options: argparse.Namespace) -> None:
         Progress("evaluating, tasks and splits:"),
     )
     if options.store:
-        rows = store(searcher, root, reports_folder(options.encoder), jobs, progress)
+        folder = reports_folder(options.encoder)
+        rows = store(searcher, root, folder / RERANKED if reranked else folder, jobs, progress, ranking)
     else:
         rows = evaluate_all(searcher, root, jobs, runs, progress, ranking)
     columns = ("task", "split", "pool", "n", "groups", *COLUMNS, *SINGLE, "vector_sum_weight", "unimodal_wins")
@@ -233,12 +229,13 @@ def _ranking(options: argparse.Namespace) -> tuple[Ranking, str]:
     from umr.eval.evaluate import Ranking
     from umr.eval.measures import DEPTH
 
-    if options.store and (options.rerank is not None or options.depth is not None):
-        raise ConfigError("--store is what the page shows, of the encoder alone; give --runs with --rerank or --depth")
+    if options.store and options.rerank is None and options.depth is not None:
+        raise ConfigError("--store keeps what the page shows, ten hits of a query; give --runs with --depth")
     order = _reordering(options)
     if order is None:
         return Ranking(depth=DEPTH if options.depth is None else options.depth), ""
-    return Ranking(depth=max(DEPTH, order.depth), reorder=order), f"+{order.reranker.name}"
+    depth = max(DEPTH, order.depth)
+    return Ranking(depth=depth, reorder=order, reordered_by=order.told()), f"+{order.reranker.name}"
 
 
 def _say_means(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -321,10 +318,10 @@ def drift(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """`info`: what is here and whether it holds together."""
-    from umr.cli.info import describe
+    from umr.cli.info import RERANKER, describe
 
     rows = describe(verify=not options.quick)
-    columns = (
+    columns: tuple[str, ...] = (
         "encoder",
         "fingerprint",
         "parameters",
@@ -335,6 +332,7 @@ def info(options: argparse.Namespace) -> None:
         "index_mib",
         "collection",
     )
+    columns = (*(("kind",) if any(row["kind"] == RERANKER for row in rows) else ()), *columns)
     _print(rows, options.json, (*columns, "probe"))
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:

@@ -1,4 +1,4 @@
-"""What this checkout ships: encoders, their indexes, sizes, and whether they hold together. It changes nothing."""
+"""What this checkout ships: encoders, indexes, re-rankers, sizes, and whether they hold together. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from umr import shipped
 from umr.encoders.config import read_config
 from umr.errors import UMRError
 from umr.index.manifest import IndexManifest
+from umr.rerank.config import read_config as read_reranker
+from umr.rerank.fuse import stored_fusion
 from umr.search import Searcher
-from umr.types import Encoder
 
 _MIB = 2**20
+ENCODER, RERANKER = "encoder", "re-ranker"  # kinds of rows
 
 
 def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[str, Any]]:
@@ -20,11 +22,12 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
 
     Args:
         root: the folder of encoders; None: the repository's.
-        verify: open each index with its encoder, re-encode the probe and some rows.
+        verify: open each index with its encoder, re-encode the probe and some rows; open each re-ranker.
 
     Returns:
-        A row for each index, and for each encoder without one. Its "probe" is the lowest cosine of both, None where it
-        was not asked for, or the message of what is wrong ("problem").
+        A row for each index, for each encoder without one, and for each re-ranker ("kind"; its name and size stand
+        where an encoder's do). Its "probe" is the lowest cosine of both, None where it was not asked for, or the
+        message of what is wrong ("problem").
     """
     root = shipped.default_root() if root is None else Path(root)
     rows = []
@@ -32,23 +35,11 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
         folder = place.parents[1]
         manifests = sorted(folder.glob(f"*/{shipped.MANIFEST}"))
         rows += [_row(folder, manifest.parent, verify) for manifest in manifests] or [_row(folder, None, verify)]
-    return rows
+    return rows + [_reranker_row(root / name, verify) for name in shipped.rerankers(root)]
 
 
 def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "encoder": folder.name,
-        "fingerprint": None,
-        "parameters": None,
-        "encoder_mib": _size(folder / "encoder"),
-        "index": None,
-        "count": None,
-        "dim": None,
-        "index_mib": None,
-        "collection": None,
-        "probe": None,
-        "problem": False,
-    }
+    row = _empty(ENCODER, folder.name, folder / "encoder")
     try:
         row["fingerprint"] = read_config(folder / "encoder").fingerprint()
         if index is None:
@@ -71,7 +62,38 @@ def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
     return row
 
 
-def _parameters(encoder: Encoder) -> int | None:
+def _reranker_row(folder: Path, verify: bool) -> dict[str, Any]:
+    row = _empty(RERANKER, folder.name, folder)
+    try:
+        row["fingerprint"] = read_reranker(folder).fingerprint()
+        stored_fusion(folder, row["fingerprint"])
+        if verify:
+            from umr.rerank import load_reranker
+
+            row["parameters"] = _parameters(load_reranker(folder))
+    except UMRError as error:
+        row |= {"probe": str(error), "problem": True}
+    return row
+
+
+def _empty(kind: str, name: str, folder: Path) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "encoder": name,
+        "fingerprint": None,
+        "parameters": None,
+        "encoder_mib": _size(folder),
+        "index": None,
+        "count": None,
+        "dim": None,
+        "index_mib": None,
+        "collection": None,
+        "probe": None,
+        "problem": False,
+    }
+
+
+def _parameters(encoder: object) -> int | None:
     """How many weights it has; None where it has none to count."""
     from torch import nn  # which only an opened encoder needs
 

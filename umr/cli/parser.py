@@ -109,7 +109,8 @@ def _evaluate(commands: Commands) -> None:
     one.add_argument(
         "--store",
         action="store_true",
-        help="write indexes/NAME/reports: report.json, compressed runs and diagnoses, which the page shows",
+        help="write indexes/NAME/reports: report.json, compressed runs and diagnoses, which the page shows; with "
+        "--rerank indexes/NAME/reports/reranked",
     )
     one.add_argument(
         "--tune-vector-sum",
@@ -127,8 +128,8 @@ def _evaluate(commands: Commands) -> None:
     )
     _with_reranker(
         one,
-        "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, then 50); with --benchmark "
-        "one more k of R@k (default: its own alone",
+        "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, or as chosen); with "
+        "--benchmark one more k of R@k (default: its own alone",
     )
     _tasks(one)
     _dtype(one)
@@ -171,7 +172,8 @@ def _rerank(commands: Commands) -> None:
     one.epilog = (
         "Scores of the run must be cosines, as `evaluate --runs DIR --depth 50` writes them. The new score is "
         "(1 - weight) * cosine + weight * P(yes); the weight is the one that --tune stored beside the re-ranker, 0.5 "
-        "where none was chosen. Printed is also other_first, the number of queries with another first hit."
+        "where none was chosen; so is the number of hits. Printed is also other_first, the number of queries with "
+        "another first hit."
     )
     one.add_argument("run", type=Path, metavar="RUN", help="TASK.SPLIT.composed.run, or any with --task and --split")
     one.add_argument("--out", type=Path, metavar="RUN2", help="the run to write")
@@ -180,12 +182,14 @@ def _rerank(commands: Commands) -> None:
         "--reranker", dest="rerank", default="", metavar="NAME", help="a folder, or a shipped one (default: reranker)"
     )
     one.add_argument("--index", type=Path, metavar="DIR", help="an index of the run's collection (default: bundled)")
-    _depth_and_weight(one, "hits of each query that are re-ranked (default: 50")
+    _depth_and_weight(one, "hits of each query that are re-ranked (default: the number chosen with the weight, or 50")
     _tasks(one)
     _dtype(one)
 
 
-def _with_reranker(one: argparse.ArgumentParser, depth: str = "hits that are re-ranked (default: 50") -> None:
+def _with_reranker(
+    one: argparse.ArgumentParser, depth: str = "hits that are re-ranked (default: as chosen, or 50"
+) -> None:
     one.add_argument(
         "--rerank",
         nargs="?",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +12,20 @@ if TYPE_CHECKING:
     from umr.collection import Collection
     from umr.eval.judged import Judged
     from umr.rerank.order import Reordering
-    from umr.search import Outcome, Searcher
-    from umr.types import Query, Run
+    from umr.types import Run
 
 
 def reordering(options: argparse.Namespace) -> Reordering:
-    """The re-ranker that a command's options name, with its weight; a missing one is told before anything is loaded."""
+    """The re-ranker of a command's options, with its weight and depth; a missing one is told before any is loaded."""
     from umr.shipped import find_reranker
 
     find_reranker(options.rerank or "")
     from umr.cli.progress import Progress
-    from umr.rerank.order import DEPTH, Reordering
+    from umr.rerank.order import Reordering
 
-    depth = DEPTH if options.depth is None else options.depth
-    made = Reordering.open(options.rerank or "", options.dtype, options.weight, depth)
+    made = Reordering.open(options.rerank or "", options.dtype, options.weight, options.depth)
     made.progress = Progress("re-ranking, queries:")
     return made
-
-
-def search_reranked(searcher: Searcher, query: Any, top: int, order: Reordering) -> Outcome:
-    """The outcome of a search whose first hits were re-ranked; verdicts, which are of cosines, are left out."""
-    from umr.search import MAX_K
-    from umr.verdict import WEAK_FIRST
-
-    found = searcher.search(query, min(MAX_K, max(top, order.depth)))
-    asked: Query = query.query
-    results = order.results(asked, found.results)[:top]
-    return replace(found, results=results, notices=tuple(one for one in found.notices if one != WEAK_FIRST))
 
 
 def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -68,7 +54,7 @@ def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:
     order = reordering(options)
     yes = order.yes(run, judged.queries, collection)
     if options.tune:
-        return [_tuned(order, judged, collection, run, yes, options.run.name)]
+        return [_tuned(order, judged, collection, run, yes, options.run)]
     from umr.rerank.fuse import fused
 
     made = fused(run, yes, order.weight)
@@ -79,7 +65,7 @@ def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _tuned(
-    order: Reordering, judged: Judged, collection: Collection, run: Run, yes: dict[str, list[float]], name: str
+    order: Reordering, judged: Judged, collection: Collection, run: Run, yes: dict[str, list[float]], path: Path
 ) -> dict[str, Any]:
     """Chooses and stores the weight; what it is worth on the validation queries."""
     from umr.eval.vector_sum import GRID
@@ -94,8 +80,9 @@ def _tuned(
     weight = chosen_weight(found)
     made = Fusion(
         reranker=order.reranker.fingerprint,
+        encoder=_tag(path),
         collection=collection.fingerprint,
-        run=name,
+        run=path.name,
         n=len(first),
         depth=order.depth,
         weight=weight,

@@ -43,10 +43,12 @@ class Ranking:
     Attributes:
         depth: hits that are found and, in run files, kept; measures look at the first umr.eval.measures.DEPTH.
         reorder: puts the hits in a new order, before they are measured; None: they stay as they were found.
+        reordered_by: what a report says of that.
     """
 
     depth: int = DEPTH
     reorder: Reorder | None = None
+    reordered_by: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         if self.depth < DEPTH:
@@ -124,7 +126,8 @@ def evaluate_job(
                 qrels_file(runs, job.task, job.split, one.judged.pool),
                 one.judged.qrels if grades is None else grades.graded,
             )
-            add_to_report(Path(runs), searcher, one.row, "--runs DIR")
+            rerank = "" if ranking.reorder is None else "--rerank "
+            add_to_report(Path(runs), searcher, one.row, f"{rerank}--runs DIR", ranking.reordered_by)
     return [one.row for one in measured]
 
 

@@ -2,7 +2,8 @@
 
 `evaluate --runs DIR` leaves DIR/NAME/report.json with plain run files; `evaluate --store` leaves indexes/NAME/reports,
 which the page shows: report.json (rows with intervals), runs/<task>.<split>.<variant>.run.xz, and the diagnoses. The
-runs of the global pool are <task>.<split>.<variant>.global.run.xz.
+runs of the global pool are <task>.<split>.<variant>.global.run.xz. What a re-ranker made of the composed queries lies
+the same way in reports/reranked, whose report says by which re-ranker, weight and depth.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from umr.types import Run
 log = logging.getLogger(__name__)
 
 REPORT = "report.json"
+RERANKED = "reranked"  # the folder in an encoder's reports
 
 Row = dict[str, Any]
 
@@ -133,30 +135,33 @@ def made_with() -> dict[str, str]:
     }
 
 
-def add_to_report(folder: Path, searcher: Searcher, row: Row, flag: str) -> None:
-    """Add a row to report.json; rows of another encoder or collection are dropped: they would not belong together.
+def add_to_report(
+    folder: Path, searcher: Searcher, row: Row, flag: str, reranked: Mapping[str, Any] | None = None
+) -> None:
+    """Add a row to report.json; rows of another encoder, collection or re-ranking are dropped: they do not belong here.
 
     Args:
         folder: where report.json lies, or will.
         searcher: what was measured.
         row: replaces the one of its task, split and pool.
         flag: of `umr evaluate`, for the command that the report names.
+        reranked: what re-ranked the composed queries, and how; None for nothing.
     """
-    report = {
+    report: dict[str, Any] = {
         "encoder": searcher.encoder.fingerprint,
         "encoder_name": searcher.encoder.name,
         "collection": searcher.collection.fingerprint,
         "depth": DEPTH,
         **made_with(),
         "command": f"python -m umr evaluate --encoder {searcher.encoder.name} {flag}",
-    }
+    } | ({} if reranked is None else {"reranked": dict(reranked)})
     rows = []
     if (folder / REPORT).is_file():
         old = read_report(folder)
-        if all(old.get(key) == report[key] for key in ("encoder", "collection", "depth")):
+        if all(old.get(key) == report.get(key) for key in ("encoder", "collection", "depth", "reranked")):
             rows = [kept for kept in old["rows"] if key_of(kept) != key_of(row)]
         else:
-            log.warning("%s was of another encoder or collection; it starts anew", folder / REPORT)
+            log.warning("%s was of another encoder, collection or re-ranking; it starts anew", folder / REPORT)
     rows = sorted([*rows, row], key=_order)
     with atomic_write(folder / REPORT) as file:
         file.write(json.dumps(report | {"rows": rows}, indent=1) + "\n")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from umr.eval import diagnosis
-from umr.eval.evaluate import Measured, measure_job
+from umr.eval.evaluate import PLAIN, Measured, Ranking, measure_job
 from umr.eval.judged import Judged
 from umr.eval.measures import DEPTH
 from umr.eval.pools import LOCAL, Job, matching
@@ -27,15 +27,17 @@ def store(
     folder: str | Path,
     jobs: Sequence[Job] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    ranking: Ranking = PLAIN,
 ) -> list[Row]:
     """Measure every job once, and write its rows, runs and diagnosis.
 
     Args:
         searcher: what is measured.
         root: the benchmark's folder.
-        folder: the encoder's reports.
+        folder: the encoder's reports, or the folder in them for a re-ranked evaluation.
         jobs: of umr.eval.pools.matching; None: all that the folder has.
         progress: called with the jobs done and their number.
+        ranking: how the composed queries are ranked; of a re-ordered one their runs alone are kept.
 
     Returns:
         The rows of `evaluate`, with "intervals": {column: 95 % bootstrap interval}.
@@ -43,21 +45,24 @@ def store(
     wanted = matching(root, None, None) if jobs is None else jobs
     rows = []
     for number, job in enumerate(wanted, 1):
-        rows += [_store_one(searcher, Path(folder), measured) for measured in measure_job(searcher, root, job)]
+        found = measure_job(searcher, root, job, ranking)
+        rows += [_store_one(searcher, Path(folder), measured, ranking) for measured in found]
         if progress is not None:
             progress(number, len(wanted))
     return rows
 
 
-def _store_one(searcher: Searcher, folder: Path, measured: Measured) -> Row:
-    judged = measured.judged
+def _store_one(searcher: Searcher, folder: Path, measured: Measured, ranking: Ranking) -> Row:
+    judged, plain = measured.judged, ranking.reorder is None
     for variant, run in measured.runs.items():
+        if not plain and variant != "composed":
+            continue  # the same as the encoder's own
         path = stored_run_file(folder, judged.task, judged.split, variant, judged.pool)
         write_run(path, run, searcher.encoder.name, DEPTHS[variant], DECIMALS)
-    if len(measured.runs) > 1 and judged.pool == LOCAL and judged.answered:
+    if plain and len(measured.runs) > 1 and judged.pool == LOCAL and judged.answered:
         diagnosis.write_diagnosis(folder, diagnosis.diagnose_measured(searcher, measured))
     row = measured.row | {"intervals": intervals(judged, measured.runs)}
-    add_to_report(folder, searcher, row, "--store")
+    add_to_report(folder, searcher, row, "--store" if plain else "--rerank --store", ranking.reordered_by)
     return row
 
 

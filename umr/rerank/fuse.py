@@ -32,6 +32,7 @@ class Fusion:
 
     Attributes:
         reranker: its fingerprint.
+        encoder: the name of the encoder whose cosines were weighed against it.
         collection: the fingerprint of the validation candidates.
         run: the name of the run that it was chosen on, which says task and split.
         n: its queries.
@@ -41,6 +42,7 @@ class Fusion:
     """
 
     reranker: str
+    encoder: str
     collection: str
     run: str
     n: int
@@ -58,6 +60,17 @@ def check_weight(weight: float) -> float:
     if not 0 <= weight <= 1:
         raise ConfigError(f"the weight is {weight}; a number from 0 (the cosine alone) to 1 (P(yes) alone) is needed")
     return weight
+
+
+def check_depth(depth: int) -> int:
+    """The number of hits to re-rank, which must be 1 or more.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise ConfigError(f"depth is {depth!r}; at least 1 hit must be re-ranked")
+    return depth
 
 
 def fused_score(cosine: float, yes: float, weight: float) -> float:
@@ -115,8 +128,8 @@ def write_fusion(folder: Path, fusion: Fusion) -> Path:
     return folder / FILE
 
 
-def stored_weight(folder: Path, reranker: str) -> float:
-    """The weight that was chosen for a re-ranker, UNTUNED where none was.
+def stored_fusion(folder: Path, reranker: str) -> Fusion | None:
+    """What was chosen for a re-ranker; None where nothing was.
 
     Args:
         folder: the re-ranker's.
@@ -128,16 +141,17 @@ def stored_weight(folder: Path, reranker: str) -> float:
     """
     path = folder / FILE
     if not path.is_file():
-        return UNTUNED
+        return None
     way_out = "choose one: python -m umr rerank RUN --index VALIDATION --tune"
     try:
         data = json.loads(path.read_text("utf-8"))
         fusion = Fusion(**{one.name: data[one.name] for one in fields(Fusion)})
-        weight = check_weight(fusion.weight)
+        check_weight(fusion.weight)
+        check_depth(fusion.depth)
     except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
         raise ConfigError(f"{path} holds no weight of a re-ranker ({error!r}); remove it, or {way_out}") from error
     if fusion.reranker != reranker:
         raise MismatchError(
             f"{path} was chosen for the re-ranker {str(fusion.reranker)[:12]}, this is {reranker[:12]}; {way_out}"
         )
-    return weight
+    return fusion

@@ -1,21 +1,25 @@
-"""A re-ranker at work on runs and on what a search found: the first hits come in a new order. Not the score itself."""
+"""A re-ranker at work on runs and on searches: the first hits come in a new order. Not the score itself."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from umr.collection import Collection
-from umr.errors import ConfigError, MismatchError
+from umr.errors import MismatchError
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.rerank import load_reranker
-from umr.rerank.fuse import check_weight, fused, stored_weight
+from umr.rerank.fuse import UNTUNED, check_depth, check_weight, fused, stored_fusion
 from umr.rerank.reranker import Reranker
 from umr.rerank.seen import SeenMedia
+from umr.search import MAX_K, DecodedQuery, Outcome, Searcher, decode
 from umr.shipped import find_reranker
 from umr.types import Query, Result, Run
+from umr.verdict import WEAK_FIRST
 
-DEPTH = 50  # hits that are re-ranked (U-MARVEL)
+DEPTH = 50  # hits that are re-ranked (U-MARVEL), where no other number was chosen
 
 
 @dataclass(kw_only=True)
@@ -38,28 +42,43 @@ class Reordering:
 
     def __post_init__(self) -> None:
         check_weight(self.weight)
-        if self.depth < 1:
-            raise ConfigError(f"depth is {self.depth}; at least 1 hit must be re-ranked")
+        check_depth(self.depth)
         self._seen = SeenMedia(self.reranker.network)
 
     @classmethod
-    def open(cls, name: str, dtype: str = "float32", weight: float | None = None, depth: int = DEPTH) -> Reordering:
-        """The re-ranker of a folder or shipped name ("" for the shipped one), with the weight chosen for it.
+    def open(
+        cls,
+        name: str,
+        dtype: str = "float32",
+        weight: float | None = None,
+        depth: int | None = None,
+        device: str | None = None,
+    ) -> Reordering:
+        """The re-ranker of a folder or shipped name ("" for the shipped one), with the weight and depth chosen for it.
 
         Args:
             name: see umr.shipped.find_reranker.
             dtype: what it computes in.
-            weight: in place of the chosen one.
-            depth: hits that are re-ranked.
+            weight: in place of the chosen one; 0.5 where none was chosen.
+            depth: hits that are re-ranked, in place of the chosen number; 50 where none was chosen.
+            device: where it computes; None takes the GPU where there is one.
 
         Raises:
             ConfigError: there is none.
-            MismatchError: its files are changed, or the stored weight is another re-ranker's.
+            MismatchError: its files are changed, or the stored choice is another re-ranker's.
         """
         folder = find_reranker(name)
-        reranker = load_reranker(folder, dtype)
-        chosen = stored_weight(folder, reranker.fingerprint) if weight is None else weight
-        return cls(reranker=reranker, weight=chosen, depth=depth, folder=folder)
+        reranker = load_reranker(folder, dtype, device)
+        if weight is None or depth is None:
+            chosen = stored_fusion(folder, reranker.fingerprint)
+            weight = (UNTUNED if chosen is None else chosen.weight) if weight is None else weight
+            depth = (DEPTH if chosen is None else chosen.depth) if depth is None else depth
+        return cls(reranker=reranker, weight=weight, depth=depth, folder=folder)
+
+    def told(self) -> dict[str, object]:
+        """What a report says of it: name, fingerprint, weight, depth."""
+        return {"reranker": self.reranker.name, "fingerprint": self.reranker.fingerprint, "weight": self.weight,
+                "depth": self.depth}  # fmt: skip
 
     def yes(self, run: Run, queries: Sequence[Query], collection: Collection) -> dict[str, list[float]]:
         """P(yes) of the first hits of each query of a run.
@@ -97,3 +116,28 @@ class Reordering:
         run = fused({query.query_id: [one.hit for one in results]}, {query.query_id: scores.tolist()}, self.weight)
         by_id = {result.hit.candidate_id: result for result in results}
         return [replace(by_id[hit.candidate_id], hit=hit, match=None) for hit in run[query.query_id]]
+
+    def search(
+        self, searcher: Searcher, query: Query | DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED
+    ) -> Outcome:
+        """A search (umr.search.Searcher.search) whose first hits are re-ranked.
+
+        The candidates' pictures, clips and words are read again, so that any encoder's hits will do. What a cosine was
+        worth (matches, and that the first one is weak) says nothing of a fused score and is left out. ms has "rerank"
+        too, which "total" counts. Arithmetic moves what is found; the re-ranker reads the query as it was asked.
+
+        Args:
+            searcher: whose first hits are re-ranked.
+            query: as Searcher.search takes it.
+            k: results.
+            moved: as Searcher.search takes it.
+        """
+        if type(k) is not int or not 1 <= k <= MAX_K:
+            return searcher.search(query, k, moved)  # refused there
+        read = query if isinstance(query, DecodedQuery) else decode(query)
+        found = searcher.search(read, min(MAX_K, max(k, self.depth)), moved)
+        start = time.perf_counter()
+        results = self.results(read.query, found.results)[:k]
+        spent = 1000 * (time.perf_counter() - start)
+        ms = found.ms | {"rerank": spent, "total": found.ms["total"] + spent}
+        return replace(found, results=results, ms=ms, notices=tuple(one for one in found.notices if one != WEAK_FIRST))

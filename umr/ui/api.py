@@ -22,11 +22,12 @@ FILE = "/gradio_api/file="  # what the page's server gives files out under
 
 
 def models(searchers: Searchers) -> list[dict[str, Any]]:
-    """A row per model on offer, the default one first: name, default, fingerprint, dim, precision, collection, vectors.
+    """A row per model on offer, the default one first.
 
+    It has name, default, fingerprint, dim, precision, collection, vectors, and reranker (its name, None for none).
     None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now.
     """
-    rows = []
+    rows, offer = [], searchers.reranker.offer
     for name in searchers.names:
         manifest = searchers.manifest(name)
         rows.append(
@@ -38,6 +39,7 @@ def models(searchers: Searchers) -> list[dict[str, Any]]:
                 "precision": manifest.precision,
                 "collection": manifest.collection_name,
                 "vectors": manifest.count,
+                "reranker": None if offer is None else offer.name,
             }
         )
     return rows

@@ -20,6 +20,7 @@ from umr.search import Outcome, decode, result_row
 from umr.types import SEARCH_IN, Candidate, Content, Query
 from umr.ui import edge, render
 from umr.ui.kinds import picture_file
+from umr.ui.reranking import read_switch
 from umr.ui.searchers import Searchers, Source
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def read_count(k: Any) -> int:
 
 
 def search_rows(
-    searchers: Searchers, question: Question, encoder: Any, notify: Callable[[str], object]
+    searchers: Searchers, question: Question, encoder: Any, notify: Callable[[str], object], rerank: Any = False
 ) -> list[dict[str, Any]]:
     """The results of a search as the command line's objects.
 
@@ -115,13 +116,13 @@ def search_rows(
         encoder: its name.
         notify: is called with each notice of the search, so that a client learns that its text was cut, that its
             picture or its words are unlike what the encoder was trained on, or that nothing fits all of it.
+        rerank: whether the first results come in the order of the page's re-ranker, unread.
 
     Raises:
         UMRError: what is asked cannot be given, in words.
     """
     query, count = question.read()
-    searcher, asked = searchers.get(encoder), decode(query)
-    outcome = searchers.told(encoder, searcher.search(asked, count), asked)
+    outcome = searchers.search(encoder, decode(query), count, rerank=read_switch(rerank))
     for notice in outcome.notices:
         log.warning("%s", notice)
         notify(notice)

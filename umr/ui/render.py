@@ -20,6 +20,9 @@ SHOWN_BY_EXAMPLE = 4  # results on an example's card
 OWN_PICTURE = "Your own picture stays here: the link carries the rest."
 #: Facts that results and pictures can be kept to -> what a person calls them, in the order of the page.
 FACETS = {"category": "Object", "colour": "Colour", "surface": "Surface"}
+COSINE = "cosine similarity"
+#: What the number on a card is after the re-ranker (umr.rerank.fuse).
+RERANKED_SCORE = "score after the re-ranker: weighted mean of the cosine similarity and of how sure the re-ranker is"
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
 _ICON = {
@@ -326,7 +329,7 @@ def timing(outcome: Outcome, precision: str, encoder: str) -> str:
     """
     steps = [
         f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
-        for step in ("decode", "encode", "search")
+        for step in ("decode", "encode", "search", "rerank")
         if step in outcome.ms
     ]
     words = " · ".join([*(steps or [precision]), encoder])

@@ -16,9 +16,11 @@ from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
+from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, of_unlike_picture
 from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
 from umr.ui.kinds import media_file
+from umr.ui.reranking import PageReranker, find_page_reranker
 from umr.verdict import Verdicts, find_verdicts
 
 log = logging.getLogger(__name__)
@@ -63,8 +65,20 @@ class Source(Protocol):
 class Searchers:
     """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock."""
 
-    def __init__(self, folders: Mapping[str, Path], default: str, opener: Callable[[Path], Searcher] = open_searcher):
-        """folders: name -> index folder.
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        default: str,
+        opener: Callable[[Path], Searcher] = open_searcher,
+        reranker: PageReranker | None = None,
+    ):
+        """Take what there is; nothing is opened.
+
+        Args:
+            folders: name -> index folder.
+            default: the one that is searched where none is named.
+            opener: opens an index folder.
+            reranker: what may re-rank their hits; None: nothing.
 
         Raises:
             ConfigError: there is none or `default` is not among them.
@@ -73,6 +87,7 @@ class Searchers:
             raise ConfigError(f"no index of encoder {default!r}; there are: {', '.join(folders) or 'none'}")
         self.folders = dict(folders)
         self.default = default
+        self.reranker = reranker or PageReranker()
         self._opener = opener
         self._opened: dict[str, Searcher] = {}
         self._checks: dict[str, PictureCheck | None] = {}
@@ -139,6 +154,26 @@ class Searchers:
                 self._checks[name] = PictureCheck.open(self.folders[name], searcher)
             return self._checks[name]
 
+    def search(
+        self, name: str, asked: DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED, rerank: bool = False
+    ) -> Outcome:
+        """A search by this encoder, re-ranked where that is asked for, with what `told` adds.
+
+        Args:
+            name: the encoder's.
+            asked: the query, read.
+            k: results.
+            moved: arithmetic on the query's vector.
+            rerank: the first hits are put in the order of the page's re-ranker.
+
+        Raises:
+            ConfigError: there is no such encoder or no re-ranker, or what is asked cannot be given.
+            MismatchError: what is opened for it does not belong together.
+        """
+        searcher = self.get(name)
+        found = self.reranker.search(searcher, asked, k, moved) if rerank else searcher.search(asked, k, moved)
+        return self.told(name, found, asked)
+
     def told(self, name: str, outcome: Outcome, asked: DecodedQuery) -> Outcome:
         """The outcome of a search, with a notice and weak matches where its picture is unlike the encoder's training.
 
@@ -182,23 +217,27 @@ def _without_places(name: str, folder: Path) -> Iterator[None]:
         raise type(error)(_PLACE.sub("", told)) from error
 
 
-def find_searchers(index: Path | None = None, encoder: str | None = None, root: Path | None = None) -> Searchers:
+def find_searchers(
+    index: Path | None = None, encoder: str | None = None, root: Path | None = None, reranker: str | None = None
+) -> Searchers:
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 
     Args:
         index: an index folder; its manifest names the encoder.
         encoder: the one to start with.
         root: default, the repository's indexes.
+        reranker: a folder or shipped name; None: the shipped re-ranker, where there is one.
 
     Raises:
-        ConfigError: there is nothing to search.
-        MismatchError: a foreign manifest.
+        ConfigError: there is nothing to search, or no such re-ranker.
+        MismatchError: a foreign manifest, or a re-ranker's choice that is another's.
     """
+    again = find_page_reranker(reranker, root)
     if index is not None:
         name = IndexManifest.read(index).encoder_name
         if encoder not in (None, name):
             raise ConfigError(f"{index} was built by {name!r}, not by {encoder!r}: leave --encoder out")
-        return Searchers({name: index}, name)
+        return Searchers({name: index}, name, reranker=again)
     names = available(root)
     if not names:
         raise ConfigError(
@@ -206,7 +245,8 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
             "or name one with --index DIR"
         )
     folders = {name: index_folder(name, root) for name in names}
-    return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]))
+    default = encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0])
+    return Searchers(folders, default, reranker=again)
 
 
 def media_paths(searchers: Searchers) -> list[Path]:

@@ -14,7 +14,6 @@ from umr import media
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
 from umr.media import content_hash
-from umr.query_arithmetic import QueryArithmetic
 from umr.search import decode
 from umr.types import Candidate, Content, Hit, Match, Result
 from umr.ui import api, handlers, render
@@ -224,10 +223,15 @@ def test_a_result_becomes_the_next_turn_and_each_turn_can_be_returned_to(searche
     path, text, crumbs, trail = search.use_result(searchers, trail, "unified", "100:4")
     assert (path, text) == (str(searcher.collection["100:4"].content.image), "") and crumbs.count("data-turn") == 2
     *_, trail, address = search._find(
-        searchers, trail, make_query(Path(path), "in blue", "images"), 5, "unified", QueryArithmetic()
+        searchers,
+        trail,
+        make_query(Path(path), "in blue", "images"),
+        5,
+        "unified",
+        search.Tuned(),
     )
     assert [turn.text for turn in trail] == ["red", "in blue"] and parse_qs(address[1:])["ref"] == ["100:4"]
-    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, "", trail[:1])
+    assert search.return_to(trail, "0") == (None, "red", "images", 0, "", 0, "", False, trail[:1])
 
 
 def test_a_turn_keeps_what_the_drawer_said_and_returns_to_it(searchers, uploads):
@@ -383,10 +387,11 @@ def test_a_stored_example_is_shown_without_a_model_and_only_for_the_encoder_that
         "",
         0,
         "",
+        False,
     ]
-    assert "saved" in page and "ms" in live[7] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
+    assert "saved" in page and "ms" in live[8] and parse_qs(address[1:])["ref"] == ["query:1.bmp"]
     assert [f'data-id="{r.hit.candidate_id}"' in page for r in results] == [True] * len(results)
-    assert live[8] == answered == Answered(trail[-1], "unified") and live[10] == trail and live[11] == address
+    assert live[9] == answered == Answered(trail[-1], "unified") and live[11] == trail and live[12] == address
 
 
 def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher, benchmark):
@@ -394,7 +399,7 @@ def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher,
     searchers = Searchers({"unified": folder}, "unified", opener=no_model)
     results = tuple(searcher.search(search.handlers.make_query(None, "red", "all"), 3).results)
     example = Example(text="red", search_in="all", results=results, made_by=searcher.encoder.fingerprint)
-    page = search.open_example(searchers, [example], "0", "unified", 3)[7]
+    page = search.open_example(searchers, [example], "0", "unified", 3)[8]
     assert page.count("u-match-strong") == 3 and "saved" in page
 
 

@@ -1,6 +1,7 @@
-"""What a column of a comparison can be: a model, or one part of it alone, or the sum of its two parts' vectors.
+"""What a column of a comparison can be: a model, one part of it alone, the sum of its two parts' vectors, or re-ranked.
 
-The parts are asked as the benchmark asks them (umr.eval.evaluate), so that what composing adds can be seen.
+The parts are asked as the benchmark asks them (umr.eval.evaluate), so that what composing adds can be seen; beside a
+re-ranked column it is seen what the page's re-ranker adds.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ from umr.errors import ConfigError
 from umr.eval.vector_sum import weight_of, weighted_sum
 from umr.search import DecodedQuery, Outcome, Searcher
 from umr.types import KIND_OF, Content, Query, Result
+from umr.ui.reranking import NONE_HERE
 from umr.ui.searchers import Searchers
 
 MARK = "+"  # between a model's name and the part, in an address and in a request
-PARTS: Mapping[str, str] = {"picture": "picture only", "text": "text only", "sum": "vector sum"}
+RERANK = "rerank"  # no part, but told as one
+PARTS: Mapping[str, str] = {
+    "picture": "picture only",
+    "text": "text only",
+    "sum": "vector sum",
+    RERANK: "with the re-ranker",
+}
 
 
 def split(column: str) -> tuple[str, str]:
-    """(model, part) of a column's name; part "" for the model as it composes."""
+    """(model, part) of a column's name; part "" for the model as it composes, RERANK for that re-ranked."""
     name, mark, part = column.rpartition(MARK)
     return (name, part) if mark and part in PARTS else (column, "")
 
@@ -32,6 +40,11 @@ def title(column: str) -> str:
     """A column's name as a person reads it."""
     name, part = split(column)
     return f"{name}, {PARTS[part]}" if part else name
+
+
+def on_offer(searchers: Searchers) -> dict[str, str]:
+    """The parts that a page can show -> what a person reads."""
+    return {part: words for part, words in PARTS.items() if part != RERANK or searchers.reranker.offer is not None}
 
 
 def chosen(models: Any, of: Any, parts: Any) -> Any:
@@ -51,11 +64,13 @@ def check(searchers: Searchers, columns: Sequence[Any]) -> None:
     """Check that each is a column that there can be.
 
     Raises:
-        ConfigError: it is of no model on offer.
+        ConfigError: it is of no model on offer, or re-ranked where there is no re-ranker.
     """
     for column in columns:
         if not isinstance(column, str) or split(column)[0] not in searchers.folders:
             raise ConfigError(f"there is no encoder {column!r}; there are: {', '.join(searchers.names)}")
+        if split(column)[1] == RERANK and searchers.reranker.offer is None:
+            raise ConfigError(f"{column!r} cannot be shown. {NONE_HERE}")
 
 
 def answer(searchers: Searchers, column: str, asked: DecodedQuery, k: int) -> Outcome:
@@ -66,9 +81,9 @@ def answer(searchers: Searchers, column: str, asked: DecodedQuery, k: int) -> Ou
         MismatchError: the weights of its sum are of another encoder.
     """
     name, part = split(column)
+    if part in ("", RERANK):
+        return searchers.search(name, asked, k, rerank=part == RERANK)
     searcher = searchers.get(name)
-    if not part:
-        return searchers.told(name, searcher.search(asked, k), asked)
     content = asked.query.content
     if content.image is None or not content.text:
         raise ConfigError(f"“{title(column)}” is for a query with a picture and a text. Give both, or untick it.")

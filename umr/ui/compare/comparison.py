@@ -15,7 +15,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
 from umr.search import DecodedQuery, Outcome, Searcher, decode, result_row
 from umr.types import Candidate, Query, Result
-from umr.ui.compare.columns import answer, check, split
+from umr.ui.compare.columns import RERANK, answer, check, split
 from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
@@ -43,6 +43,7 @@ class Comparison:
         own: the picture is a visitor's, so that no link can hold it.
         prints: column -> fingerprint of its encoder.
         collection: what is searched, by name.
+        reranker: what re-ranked columns were re-ranked by, and how; empty without such a column.
     """
 
     text: str
@@ -57,6 +58,7 @@ class Comparison:
     answers: tuple[Candidate, ...] = ()
     prints: Mapping[str, str] = field(default_factory=dict)
     collection: str = ""
+    reranker: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -143,6 +145,7 @@ def compare(
         answers=tuple(first[one] for one in targets[:ANSWERS] if one in first),
         prints={name: searcher.encoder.fingerprint for name, searcher in opened.items()},
         collection=first.name,
+        reranker=searchers.reranker.told() if any(split(name)[1] == RERANK for name in names) else {},
     )
 
 
@@ -178,7 +181,8 @@ def as_rows(found: Comparison) -> dict[str, Any]:
     columns = []
     for label, name in zip(found.labels, found.models, strict=True):
         outcome = found.outcomes[name]
-        ms = {step: round(outcome.ms[step], 3) for step in ("encode", "search", "total")}
+        steps = ("encode", "search", "rerank", "total")
+        ms = {step: round(outcome.ms[step], 3) for step in steps if step in outcome.ms}
         column: dict[str, Any] = {"name": label} | ({} if found.blind else {"ms": ms})
         column |= {
             "notices": list(outcome.notices),

@@ -13,9 +13,9 @@ from umr.errors import ConfigError
 from umr.eval import evaluate
 from umr.eval.diagnosis import right_first
 from umr.eval.judged import load
-from umr.eval.reports import beside, find_run
+from umr.eval.reports import RERANKED, beside, find_run
 from umr.formats import read_run
-from umr.ui.compare.columns import split, title
+from umr.ui.compare.columns import RERANK, split, title
 from umr.ui.queries import judged_queries
 from umr.ui.searchers import Searchers
 
@@ -78,7 +78,7 @@ def _like(
     """The queries of one (task, split) that the filter lets through; none where a column has no stored run of it."""
     asked, right = _asked(benchmark, *pair), {}
     for column in columns:
-        wins = _right(_folder(searchers, column), benchmark, *pair, split(column)[1] or "composed")
+        wins = _right(_folder(searchers, column), benchmark, *pair, _variant(column))
         if wins is None:
             return []
         right[column] = wins
@@ -98,7 +98,14 @@ def _passes(right: dict[str, bool], wanted: Filter) -> bool:
 
 
 def _folder(searchers: Searchers, column: str) -> Path:
-    return beside(searchers.folders[split(column)[0]])
+    name, part = split(column)
+    own = beside(searchers.folders[name])
+    return own / RERANKED if part == RERANK else own
+
+
+def _variant(column: str) -> str:
+    part = split(column)[1]
+    return "composed" if part in ("", RERANK) else part
 
 
 @lru_cache(maxsize=128)
@@ -129,5 +136,5 @@ def _none(columns: Sequence[str], wanted: Filter, known: bool) -> str:
         return f"{title(winner)} is none of the columns. Tick it, or ask for any winner."
     return (
         "No stored query is like that for these columns. Ask for another task, split or winner, or store what is "
-        "missing: python -m umr evaluate --encoder NAME --store"
+        "missing: python -m umr evaluate --encoder NAME --store (of a re-ranked column: --rerank --store)"
     )

@@ -37,7 +37,12 @@ def as_json(found: Comparison) -> str:
     """The query's words and kind, what answered it and when, and everything of umr.ui.compare.comparison.as_rows."""
     asked = {"text": found.text, "picture": bool(found.picture), "search_in": found.search_in}
     prints = {} if found.blind else dict(found.prints)
-    made = {"saved_at": datetime.now(UTC).isoformat(timespec="seconds"), "collection": found.collection}
+    made: dict[str, object] = {
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "collection": found.collection,
+    }
+    if found.reranker and not found.blind:
+        made |= {"reranker": dict(found.reranker)}
     return (
         json.dumps({"query": asked, "made": made | {"encoders": prints}} | as_rows(found), indent=1, ensure_ascii=False)
         + "\n"

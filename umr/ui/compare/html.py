@@ -7,12 +7,12 @@ import base64
 from umr.eval import splits
 from umr.eval.familiar import UNLIKE
 from umr.types import KIND_OF, Candidate, Result
-from umr.ui.compare.columns import split, title
+from umr.ui.compare.columns import RERANK, split, title
 from umr.ui.compare.comparison import FIRST, Comparison
 from umr.ui.kinds import media_file
 from umr.ui.models.html import name_button
 from umr.ui.queries import task_name
-from umr.ui.render import copy_link, escape, media_url, name_of, verdict
+from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, escape, media_url, name_of, verdict
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
@@ -181,8 +181,11 @@ def _switch(found: Comparison) -> str:
 def _column(found: Comparison, number: int) -> str:
     name, label, ms = found.models[number], found.labels[number], found.outcomes[found.models[number]].ms
     cells = "".join(_cell(found, name, result) for result in found.results(name))
+    again = f" · rerank {ms['rerank']:.0f} ms" if "rerank" in ms else ""
     times = (
-        "" if found.blind else f'<p class="u-timing">encode {ms["encode"]:.0f} ms · search {ms["search"]:.1f} ms</p>'
+        ""
+        if found.blind
+        else f'<p class="u-timing">encode {ms["encode"]:.0f} ms · search {ms["search"]:.1f} ms{again}</p>'
     )
     heading = escape(label) if found.blind else name_button(split(name)[0], title(name))
     return (
@@ -214,7 +217,7 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
     score = (
         ""
         if found.blind
-        else f'{verdict(result.match)}<span class="u-score" title="cosine similarity">{hit.score:.3f}</span>'
+        else f'{verdict(result.match)}<span class="u-score" title="{_scored(name)}">{hit.score:.3f}</span>'
     )
     return (
         f'<li class="u-cell{" u-is-target" if target else ""}" data-id="{escape(hit.candidate_id)}" '
@@ -223,6 +226,11 @@ def _cell(found: Comparison, name: str, result: Result) -> str:
         f"{score}</p>{_words(candidate)}"
         f"{_only(found, name, hit.candidate_id)}</div></li>"
     )
+
+
+def _scored(name: str) -> str:
+    """What the number of a column's cells is."""
+    return RERANKED_SCORE if split(name)[1] == RERANK else COSINE
 
 
 def _only(found: Comparison, name: str, candidate_id: str) -> str:

@@ -14,7 +14,7 @@ from umr.eval import splits
 from umr.ui import render
 from umr.ui.compare import actions as compare
 from umr.ui.compare import drawn
-from umr.ui.compare.columns import PARTS, chosen
+from umr.ui.compare.columns import chosen, on_offer
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
@@ -153,9 +153,9 @@ def _parts(searchers: Searchers) -> tuple[gr.Dropdown, gr.CheckboxGroup]:
     """Columns of one model's parts, so that what composing them adds is seen."""
     with gr.Row(elem_id="c-parts-row"):
         parts = gr.CheckboxGroup(
-            [(words.capitalize(), part) for part, words in PARTS.items()],
+            [(words.capitalize(), part) for part, words in on_offer(searchers).items()],
             value=[],
-            label="Beside them, what composing adds",
+            label="Beside them, what composing adds" + (", and re-ranking" if searchers.reranker.offer else ""),
             elem_id="c-parts",
             container=False,
             scale=0,

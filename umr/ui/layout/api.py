@@ -2,7 +2,7 @@
 
 They are /search, /search_text, /compare, /list_models and /list_collections. A function's name is its MCP tool's
 name, its annotations are the schema, its docstring is the description. An argument has one name: `encoder`, of several
-`encoders`, and `k`. One that was renamed stays as the last argument by its old name (RENAMED).
+`encoders`, and `k`. One that was renamed stays as the last argument by its old name (OPTIONAL).
 """
 
 # Without `from __future__ import annotations`: Gradio reads what a function returns as it stands.
@@ -22,24 +22,23 @@ from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
 Row = dict[str, Any]
-#: Endpoint -> how many arguments at its end are old names of others.
-RENAMED = {"compare": 1}
+#: Endpoint -> how many arguments at its end a plain request may leave out: old names of others, and what came later.
+OPTIONAL = {"compare": 1, "search": 1, "search_text": 1}
 
 
 def build_api(searchers: Searchers, page: gr.Blocks) -> None:
     """Adds the endpoints to the page that is being built, before any other event: none can take their names."""
     for function in (_search(searchers, page), _search_text(searchers), _compare(searchers, page), *_lists(searchers)):
         gr.api(function, api_name=function.__name__)
-    _accept_without_old_names(page)
+    _accept_without_last(page)
 
 
-def _accept_without_old_names(page: gr.Blocks) -> None:
-    """Has the page take plain requests that end before the old names; Gradio wants a value for each argument."""
+def _accept_without_last(page: gr.Blocks) -> None:
+    """Has the page take plain requests that end before the OPTIONAL ones; Gradio wants a value for each argument."""
     preprocess = page.preprocess_data
 
     async def filled(block_fn: Any, inputs: list[Any], *rest: Any, **named: Any) -> Any:
-        old = RENAMED.get(block_fn.api_name, 0)
-        missing = min(old, len(block_fn.inputs) - len(inputs))
+        missing = min(OPTIONAL.get(block_fn.api_name, 0), len(block_fn.inputs) - len(inputs))
         return await preprocess(block_fn, [*inputs, *[None] * missing], *rest, **named)
 
     page.preprocess_data = filled  # type: ignore[method-assign]  # no setting
@@ -68,6 +67,7 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         search_in: SearchIn = "images",
         encoder: str = searchers.default,
         k: int = 10,
+        rerank: bool | None = False,
     ) -> list[Row]:
         """Finds images, passages, entries or clips by a picture, a text, or both together.
 
@@ -77,6 +77,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
             search_in: what to find.
             encoder: the name of the encoder; list_models names them.
             k: how many results, 1 to 100.
+            rerank: whether the first results are read again by the re-ranker and put in its order, which is slower;
+                list_models says whether there is one.
 
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
@@ -85,7 +87,7 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
 
         def rows() -> list[Row]:
             question = _question(page, image, text, search_in, k)
-            return handlers.search_rows(searchers, question, encoder, gr.Warning)
+            return handlers.search_rows(searchers, question, encoder, gr.Warning, rerank)
 
         return shown(rows)
 
@@ -94,7 +96,11 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
 
 def _search_text(searchers: Searchers) -> Any:
     def search_text(
-        text: str, search_in: SearchIn = "images", encoder: str = searchers.default, k: int = 10
+        text: str,
+        search_in: SearchIn = "images",
+        encoder: str = searchers.default,
+        k: int = 10,
+        rerank: bool | None = False,
     ) -> list[Row]:
         """Finds images, passages, entries or clips by a text alone.
 
@@ -103,13 +109,15 @@ def _search_text(searchers: Searchers) -> Any:
             search_in: what to find.
             encoder: the name of the encoder; list_models names them.
             k: how many results, 1 to 100.
+            rerank: whether the first results are read again by the re-ranker and put in its order, which is slower;
+                list_models says whether there is one.
 
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
             score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
         """
         question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
-        return shown(handlers.search_rows, searchers, question, encoder, gr.Warning)
+        return shown(handlers.search_rows, searchers, question, encoder, gr.Warning, rerank)
 
     return search_text
 
@@ -131,7 +139,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             text: what to find, or what should be different from the picture.
             search_in: what to find.
             encoders: names of two to four encoders, or of one's parts: NAME+picture, NAME+text, NAME+sum (of both
-                vectors); all encoders on offer (the first four) if left out.
+                vectors), NAME+rerank (with the re-ranker, where there is one); all encoders on offer (the first four)
+                if left out.
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
             models: the old name of encoders.
@@ -158,7 +167,8 @@ def _lists(searchers: Searchers) -> tuple[Any, Any]:
         """Lists the encoders that can be searched with, the default one first.
 
         Returns:
-            name, default, fingerprint, dim, precision, collection and number of vectors of each.
+            name, default, fingerprint, dim, precision, collection and number of vectors of each; reranker is the name
+            of what can re-rank its results, null where there is none.
         """
         return shown(api.models, searchers)
 

@@ -6,7 +6,7 @@ Plain functions, no Gradio, no HTML.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -20,6 +20,7 @@ from umr.ui import edge, handlers, links
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
 from umr.ui.kinds import picture_file, searched
+from umr.ui.reranking import read_switch
 from umr.ui.search import cards, narrow, suggest
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
@@ -37,6 +38,22 @@ Shown = tuple[str, Answered | None, str, Trail, str]
 NOTHING: Shown = ("", None, "", (), "")  # before the first search
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """How a search differs from the plain one."""
+
+    moved: QueryArithmetic = UNMOVED
+    narrowed: Narrowing = EVERYTHING
+    reranked: bool = False
+
+    @classmethod
+    def read(cls, balance: Any, less_of: Any, cut: Any, left_out: Any = "", rerank: Any = False) -> Tuned:
+        """Of what the drawer says. Raises ConfigError."""
+        narrowed = narrow.read(left_out)
+        moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut, less_like=narrowed.unwanted)
+        return cls(moved=moved, narrowed=narrowed, reranked=read_switch(rerank))
+
+
 def find(
     searchers: Searchers, trail: Trail, question: Question, encoder: Any, tuning: Sequence[Any] = (0, "", 0)
 ) -> Shown:
@@ -47,14 +64,12 @@ def find(
         trail: the turns so far.
         question: what was asked, unread.
         encoder: its name.
-        tuning: what the drawer says: balance, less of, cut; and what is left out of the results.
+        tuning: what the drawer says: balance, less of, cut; what is left out of the results; whether the first are
+            re-ranked.
     """
 
     def found() -> Shown:
-        balance, less_of, cut, *left_out = tuning
-        narrowed = narrow.read(*left_out) if left_out else EVERYTHING
-        moved = QueryArithmetic(balance=balance, less_of=less_of or "", cut=cut, less_like=narrowed.unwanted)
-        return _find(searchers, trail, *question.read(), encoder, moved, narrowed)
+        return _find(searchers, trail, *question.read(), encoder, Tuned.read(*tuning))
 
     return edge.answered("a search", found, lambda message: (message, None, search_html.trail(trail), trail, ""))
 
@@ -65,13 +80,12 @@ def _find(
     query: Query,
     k: int,
     encoder: Any,
-    moved: QueryArithmetic,
-    narrowed: Narrowing = EVERYTHING,
+    tuned: Tuned,
 ) -> Shown:
     searcher = searchers.get(encoder)
-    asked = decode(replace(query, exclude=narrowed.excluded(searcher)))
-    outcome = searchers.told(encoder, searcher.search(asked, k, moved), asked)
-    turn = replace(_turn(searcher, picture_file(query.content), asked, moved), narrowed=str(narrowed))
+    asked = decode(replace(query, exclude=tuned.narrowed.excluded(searcher)))
+    outcome = searchers.search(encoder, asked, k, tuned.moved, tuned.reranked)
+    turn = _turn(searcher, picture_file(query.content), asked, tuned)
     longer = follow(trail, turn)
     address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k, longer[:-1])
     return _shown(outcome, longer, _asked_of(searchers, turn, encoder, PRECISION), address)
@@ -92,7 +106,7 @@ def open_example(
         shown = _stored(searchers, example, encoder)
     else:
         query = handlers.make_query(example.image, example.text, example.search_in)
-        shown = _find(searchers, (), query, handlers.read_count(k), encoder, UNMOVED)
+        shown = _find(searchers, (), query, handlers.read_count(k), encoder, Tuned())
     return *_asked(Turn(picture=example.image, text=example.text, search_in=example.search_in)), *shown
 
 
@@ -119,6 +133,7 @@ def use_result(searchers: Searchers, trail: Trail, encoder: Any, candidate_id: A
         search_in=last.search_in,
         arithmetic=last.arithmetic,
         narrowed=last.narrowed,
+        reranked=last.reranked,
     )
     longer = refine(trail, turn)
     return str(path), "", search_html.trail(longer), longer
@@ -128,7 +143,8 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     """What an earlier turn asked, and the trail up to it. Raises UMRError.
 
     Returns:
-        Picture, text, searched kind, drawer settings (balance, less of, cut), what is left out, trail.
+        Picture, text, searched kind, drawer settings (balance, less of, cut), what is left out, whether the first
+        results are re-ranked, trail.
     """
     shorter = back_to(trail, number)
     turn = shorter[-1]
@@ -257,10 +273,10 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
 
 def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
     moved, picture = turn.arithmetic, str(turn.picture) if turn.picture else None
-    return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed
+    return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed, turn.reranked
 
 
-def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, moved: QueryArithmetic) -> Turn:
+def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: Tuned) -> Turn:
     """What was asked, as the trail keeps it: with the file of its picture, never the decoded one."""
     return Turn(
         picture=picture,
@@ -268,7 +284,9 @@ def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, moved: 
         reference="" if picture is None else links.reference_of(searcher, picture, asked.content_hash),
         text=asked.query.content.text or "",
         search_in=searched(asked.query.target_modality),
-        arithmetic=moved,
+        arithmetic=tuned.moved,
+        narrowed=str(tuned.narrowed),
+        reranked=tuned.reranked,
     )
 
 
@@ -310,6 +328,7 @@ def _asked_of(searchers: Searchers, turn: Turn, encoder: str, precision: str) ->
         most=handlers.MAX_RESULTS,
         narrowed=narrowed,
         choices=choices,
+        reranked=turn.reranked,
     )
 
 

@@ -10,7 +10,9 @@ from umr.search import Outcome
 from umr.types import KIND_OF, Candidate, Result
 from umr.ui.kinds import media_file, nouns
 from umr.ui.render import (
+    COSINE,
     FACETS,
+    RERANKED_SCORE,
     css_of,
     escape,
     grid,
@@ -51,6 +53,7 @@ class Asked:
         most: how many results can be asked for.
         narrowed: what is left out.
         choices: fact -> what results can be kept to.
+        reranked: the first results are in the order of the re-ranker, and the scores are its own.
     """
 
     search_in: str
@@ -60,6 +63,7 @@ class Asked:
     most: int = 100
     narrowed: Narrowing = field(default_factory=Narrowing)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    reranked: bool = False
 
 
 def results(outcome: Outcome, asked: Asked) -> str:
@@ -67,20 +71,22 @@ def results(outcome: Outcome, asked: Asked) -> str:
     one, many = nouns(asked.search_in)
     if not outcome.results:
         return notices_of(outcome) + nothing_found(many) + _left(asked)
+    scored = RERANKED_SCORE if asked.reranked else COSINE
     mixed = len({r.candidate.content.modality for r in outcome.results}) > 1
     return (
         f'<div class="u-head"><h2>{_counted(len(outcome.results), asked.total, one, many)}</h2>'
         f"{timing(outcome, asked.precision, asked.encoder)}</div>{_left(asked)}{notices_of(outcome)}"
-        f"{grid(outcome, partial(card, mixed=mixed))}{_more(len(outcome.results), asked)}"
+        f"{grid(outcome, partial(card, mixed=mixed, scored=scored))}{_more(len(outcome.results), asked)}"
     )
 
 
-def card(result: Result, mixed: bool = False) -> str:
+def card(result: Result, mixed: bool = False, scored: str = COSINE) -> str:
     """One ranked result as a list item: a press of its picture opens it, a menu holds what is asked for less often.
 
     Args:
         result: what was found.
         mixed: results of several kinds stand beside each other, so that a card says its own.
+        scored: what the number is.
     """
     candidate, hit = result.candidate, result.hit
     kind, key, name = candidate.content.modality, escape(candidate.candidate_id), escape(name_of(candidate))
@@ -89,7 +95,7 @@ def card(result: Result, mixed: bool = False) -> str:
         f'<li class="u-card u-card-{css_of(kind)}" data-id="{key}" data-kind="{kind}" data-name="{name}" '
         f'data-score="{hit.score:.6f}">{_opened_by_picture(candidate)}<div class="u-body"><p class="u-facts">'
         f'<span class="u-rank">{hit.rank}</span>{badge}{verdict(result.match)}'
-        f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
+        f'<span class="u-score" title="{escape(scored)}">{hit.score:.3f}</span></p>'
         f"{title_of(candidate)}{words_of(candidate)}{_actions(candidate)}</div></li>"
     )
 

@@ -36,7 +36,7 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
         moved = made.turn.arithmetic
         searcher = searchers.get(made.model)
         found = explain(searcher, _query(searcher, made.turn), str(candidate_id), moved=moved)
-        return details_html.reasons(found, moved)
+        return details_html.before_reranker(made.turn.reranked) + details_html.reasons(found, moved)
 
     return _said(answered, told)
 

@@ -50,6 +50,16 @@ def waiting(text: str) -> str:
     return f'<p class="u-muted u-waiting" role="status">{escape(text)}</p>'
 
 
+def before_reranker(reranked: bool) -> str:
+    """What the reasons leave out of a search whose first results were re-ranked."""
+    if not reranked:
+        return ""
+    return (
+        '<p class="u-muted">The re-ranker put the first results in a new order. What follows is the search of '
+        "the model alone.</p>"
+    )
+
+
 def reasons(explanation: Explanation, moved: QueryArithmetic = UNMOVED) -> str:
     """Three bars (four where the search was fine-tuned), the rankings without a part, and what each word carries."""
     bars = "".join(_bar(VARIANT[name], hit) for name, hit in explanation.hits.items())

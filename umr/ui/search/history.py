@@ -23,6 +23,7 @@ class Turn:
         reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
         arithmetic: what the drawer asked for.
         narrowed: what was left out of the results, as `umr.ui.search.narrow` reads it.
+        reranked: the first results were put in the order of the page's re-ranker.
     """
 
     picture: Path | None = None
@@ -32,6 +33,7 @@ class Turn:
     search_in: str = "images"
     arithmetic: QueryArithmetic = UNMOVED
     narrowed: str = ""
+    reranked: bool = False
 
 
 Trail = tuple[Turn, ...]

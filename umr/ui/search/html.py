@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from umr.query_arithmetic import QueryArithmetic
 from umr.types import Candidate
 from umr.ui.render import copy_link, escape, icon, media_url, name_of
+from umr.ui.reranking import Offer
 from umr.ui.search.history import Trail, Turn
 
 
@@ -66,6 +67,27 @@ def scope() -> str:
     )
 
 
+def rerank_label(offer: Offer | None) -> str:
+    """What the switch of the re-ranker says."""
+    return f"Check the first {offer.depth if offer else 0} again (re-ranker)"
+
+
+def rerank_info(offer: Offer | None) -> str:
+    """What the re-ranker does, and what its share in the score was chosen with; plain text, "" without one."""
+    if offer is None:
+        return ""
+    share = (
+        f"how much it counts was chosen with what {offer.encoder} finds"
+        if offer.encoder
+        else "nobody has chosen yet how much it counts, so it counts half"
+    )
+    return (
+        f"A second, slower network ({offer.name}) reads your query together with each of the first {offer.depth} "
+        "results and puts those in a new order. It reads pictures and words itself, so it works after every model; "
+        f"{share}."
+    )
+
+
 def tuning(moved: QueryArithmetic) -> str:
     """The drawer's settings in words, "" where it asks for nothing; not escaped."""
     parts = (
@@ -89,7 +111,8 @@ def _step(turn: Turn, number: int, current: bool) -> str:
     )
     words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
     mark = ' aria-current="step"' if current else ""
-    moved = f'<span class="u-step-tuned">{escape(tuning(turn.arithmetic))}</span>' if tuning(turn.arithmetic) else ""
+    told = ", ".join(filter(None, (tuning(turn.arithmetic), "re-ranked" if turn.reranked else "")))
+    moved = f'<span class="u-step-tuned">{escape(told)}</span>' if told else ""
     return (
         f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
         f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'

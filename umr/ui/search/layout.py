@@ -53,6 +53,8 @@ class _Tuning:
 class Bar(_Tuning, _Query):
     """The query bar's and the drawer's components, in the order in which a search takes their values."""
 
+    rerank: gr.Checkbox
+
     @property
     def inputs(self) -> list[Component]:
         """What a search takes."""
@@ -66,12 +68,13 @@ class Bar(_Tuning, _Query):
             self.less,
             self.cut,
             self.narrowed,
+            self.rerank,
         ]
 
     @property
     def asked(self) -> list[Component]:
         """What an example, an earlier turn or a link fills in."""
-        return [self.image, self.text, self.kind, self.balance, self.less, self.cut, self.narrowed]
+        return [self.image, self.text, self.kind, self.balance, self.less, self.cut, self.narrowed, self.rerank]
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     with gr.Row(elem_id="drawers"):
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.BROWSES)
-        bar = Bar(**vars(query), **vars(_tuning()))
+        bar = Bar(**vars(query), **vars(_tuning()), rerank=_rerank(searchers))
     crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     carry = carry_button()
     on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
@@ -167,6 +170,20 @@ def _bar(searchers: Searchers) -> _Query:
     return _Query(image, text, kind, model, go)
 
 
+def _rerank(searchers: Searchers) -> gr.Checkbox:
+    """The switch of the re-ranker; not shown where the page has none."""
+    offer = searchers.reranker.offer
+    return gr.Checkbox(
+        False,
+        label=search_html.rerank_label(offer),
+        info=search_html.rerank_info(offer),
+        elem_id="q-rerank",
+        container=False,
+        scale=0,
+        visible=offer is not None,
+    )
+
+
 def _tuning() -> _Tuning:
     with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
         with gr.Row(elem_id="tune-fields"):
@@ -185,7 +202,14 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     inputs = [view.trail, *bar.inputs]
     asked = [bar.go.click, bar.text.submit, bar.less.submit]
     view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
-    changed = [bar.kind.input, bar.model.input, bar.count.release, bar.cut.release, bar.balance.release]
+    changed = [
+        bar.kind.input,
+        bar.model.input,
+        bar.rerank.input,
+        bar.count.release,
+        bar.cut.release,
+        bar.balance.release,
+    ]
     view.after(gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
 
     def more_of(count: Any) -> int:

@@ -15,7 +15,7 @@ from umr.ui.search.history import LOST, MAX_TURNS, Trail, Turn
 from umr.ui.search.narrow import Narrowing
 from umr.ui.searchers import Searchers
 
-KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut", "only", "from")
+KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut", "only", "rerank", "from")
 MAX_BEFORE = 4_000  # characters that the turns before the last may take of an address
 
 
@@ -38,6 +38,7 @@ class SearchLink:
     k: int | None = None
     arithmetic: QueryArithmetic = UNMOVED
     narrowed: str = ""
+    reranked: bool = False
     trail: Trail = ()
     whole: bool = True
 
@@ -75,6 +76,7 @@ def _facts(turn: Turn) -> dict[str, str]:
         "less": moved.less_of,
         "cut": f"{moved.cut:g}" if moved.cut else "",
         "only": turn.narrowed,
+        "rerank": "1" if turn.reranked else "",
     }
 
 
@@ -95,6 +97,7 @@ def read(searchers: Searchers, given: Given) -> SearchLink:
         k=given.count(),
         arithmetic=turn.arithmetic,
         narrowed=turn.narrowed,
+        reranked=turn.reranked,
         search_in=turn.search_in,
         trail=(*before, turn) if before else (),
         whole=whole,
@@ -119,6 +122,7 @@ def _turn(searchers: Searchers, given: Given, model: str) -> tuple[Turn, bool]:
         search_in=given.one_of("in", tuple(SEARCH_IN), "kind") or "images",
         arithmetic=arithmetic,
         narrowed=str(left_out),
+        reranked=_reranked(searchers, given),
     )
     return turn, whole
 
@@ -126,6 +130,17 @@ def _turn(searchers: Searchers, given: Given, model: str) -> tuple[Turn, bool]:
 def _earlier(searchers: Searchers, told: str, model: str) -> Turn:
     """A turn before the last; what is missing of it is said when it is returned to."""
     return _turn(searchers, Given.of(told), model)[0]
+
+
+def _reranked(searchers: Searchers, given: Given) -> bool:
+    if given.one_of("rerank", ("1",), "switch of the re-ranker") is None:
+        return False
+    if searchers.reranker.offer is None:
+        given.notices.append(
+            "The link asks for the re-ranker, which this page has not: results come in the model's order."
+        )
+        return False
+    return True
 
 
 def _narrowing(given: Given) -> Narrowing:

@@ -393,7 +393,8 @@ Object.assign(umr, {
 
   // One file for each way; "copy" is the clipboard's.
   async take(way, button) {
-    const rows = umr.rows(), given = new URLSearchParams(location.search), model = given.get('model') || 'umr';
+    const rows = umr.rows(), given = new URLSearchParams(location.search);
+    const model = (given.get('model') || 'umr') + (given.has('rerank') ? '+rerank' : '');
     const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`, keys = Object.keys(rows[0] || {});
     const made = {
       csv: () => ['text/csv', [keys, ...rows.map((row) => keys.map((key) => row[key]))].map(
