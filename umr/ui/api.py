@@ -22,9 +22,11 @@ FILE = "/gradio_api/file="  # what the page's server gives files out under
 
 
 def models(searchers: Searchers) -> list[dict[str, Any]]:
-    """A row per model on offer, the default one first: name, default, fingerprint, dim, precision, collection, vectors.
+    """A row per model on offer, the default one first.
 
-    None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now.
+    Its fields: name, default, fingerprint, index, dim, precision, collection, vectors. fingerprint is the encoder's,
+    index that of the version which is searched, another one after each change of the index. None is opened for it; of
+    one that is open, what is searched is told, whatever lies on the disk by now.
     """
     rows = []
     for name in searchers.names:
@@ -34,6 +36,7 @@ def models(searchers: Searchers) -> list[dict[str, Any]]:
                 "name": name,
                 "default": name == searchers.default,
                 "fingerprint": manifest.encoder,
+                "index": manifest.fingerprint,
                 "dim": manifest.dim,
                 "precision": manifest.precision,
                 "collection": manifest.collection_name,

@@ -158,7 +158,8 @@ def _lists(searchers: Searchers) -> tuple[Any, Any]:
         """Lists the encoders that can be searched with, the default one first.
 
         Returns:
-            name, default, fingerprint, dim, precision, collection and number of vectors of each.
+            name, default, fingerprint of the encoder, index (the fingerprint of the version that is searched), dim,
+            precision, collection and number of vectors of each.
         """
         return shown(api.models, searchers)
 
