@@ -16,6 +16,7 @@ from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.reading import Reading
+from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def read_folder(
 ) -> Taken:
     """Pictures, texts and clips under a folder, sorted by path; every one is read once, to its end, before it is taken.
 
-    Hidden files and folders are passed over; links that lead out of the folder are refused.
+    Hidden files and folders are passed over, and folders that are an index, which may lie among what they are of; links
+    that lead out of the folder are refused.
 
     Args:
         folder: what ids are relative to.
@@ -233,10 +235,15 @@ def resolve(path: str, folder: Path) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files under a folder in the order of their paths, hidden ones left out."""
+    """Files under a folder in the order of their paths, hidden ones and those of an index left out."""
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or _is_index(Path(root, name))))
         yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _is_index(folder: Path) -> bool:
+    """Whether a folder is an index (umr.index), also one whose files lie in a version's folder."""
+    return (folder / MANIFEST).is_file() and any(folder.rglob("vectors.faiss"))
 
 
 def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Candidate:

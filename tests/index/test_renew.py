@@ -179,6 +179,13 @@ def test_a_file_that_can_be_read_no_more_leaves_the_index_and_is_told(index, min
     equals_a_new_build(index, mine)
 
 
+def test_an_index_that_lies_in_its_own_source_does_not_take_its_own_files_in(mine):
+    index = build(mine, mine / "an index")
+    assert updated(index).added == ()
+    write(mine, new_txt="One more.")
+    assert updated(index).added == ("new.txt",) and updated(index).added == ()  # of a version's folder too
+
+
 def test_a_source_that_is_gone_changes_nothing_and_one_that_moved_is_named(index, mine, tmp_path):
     before = files(index)
     mine.rename(tmp_path / "elsewhere")
