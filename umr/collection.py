@@ -137,14 +137,14 @@ class Collection:
         """Every picture, text (.txt, .md) and clip under a folder, sorted by path; ids are the relative paths."""
         from umr.ingest import read_folder  # the readers import media libraries, which opening an index must not
 
-        return cls._taken(Path(folder).absolute().name, *read_folder(folder, progress))
+        return cls.taken(Path(folder).absolute().name, *read_folder(folder, progress))
 
     @classmethod
     def from_jsonl(cls, path: str | Path, progress: Callable[[int, int], None] | None = None) -> Collection:
         """Rows {"id"?, "text"?, "image"?, "video"?, "title"?}; paths are relative to the file."""
         from umr.ingest import read_rows
 
-        return cls._taken(Path(path).stem, *read_rows(path, progress))
+        return cls.taken(Path(path).stem, *read_rows(path, progress))
 
     @classmethod
     def from_dataset(
@@ -171,10 +171,11 @@ class Collection:
         """
         from umr.ingest import Columns, read_dataset
 
-        return cls._taken(Path(source).name, *read_dataset(source, media, Columns(**columns), split, progress))
+        return cls.taken(Path(source).name, *read_dataset(source, media, Columns(**columns), split, progress))
 
     @classmethod
-    def _taken(cls, name: str, candidates: Sequence[Candidate], refused: Sequence[Refused]) -> Collection:
+    def taken(cls, name: str, candidates: Sequence[Candidate], refused: Sequence[Refused] = ()) -> Collection:
+        """A collection in memory, of candidates whose media are files; its fingerprint is of what it holds."""
         digest = hashlib.sha256()
         for candidate in candidates:
             digest.update(json.dumps(to_row(candidate), sort_keys=True).encode())

@@ -6,7 +6,7 @@ Nothing is dropped in silence: what cannot be taken is returned with its reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from umr import media
 from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
+from umr.reading import Reading
+from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
 
 if TYPE_CHECKING:
@@ -29,52 +31,78 @@ Progress = Callable[[int, int], None]
 Taken = tuple[list[Candidate], list[Refused]]
 
 
-def read_folder(folder: str | Path, progress: Progress | None = None) -> Taken:
+def read_folder(
+    folder: str | Path, progress: Progress | None = None, reading: Reading | None = None, within: Path | None = None
+) -> Taken:
     """Pictures, texts and clips under a folder, sorted by path; every one is read once, to its end, before it is taken.
 
-    Hidden files and folders are passed over; links that lead out of the folder are refused.
+    Hidden files and folders are passed over, and folders that are an index, which may lie among what they are of; links
+    that lead out of the folder are refused.
+
+    Args:
+        folder: what ids are relative to.
+        progress: called with (done, total) after every file.
+        reading: which of them, and what is known of them.
+        within: only this file or folder in it.
 
     Raises:
         ConfigError: it is no folder.
     """
-    folder = Path(folder).absolute()
+    folder, reading = Path(folder).absolute(), reading or Reading()
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
-    files = list(_files(folder))
+    files = list(_files(within or folder)) if within is None or within.is_dir() else [within]
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     for number, path in enumerate(files, 1):
         name = path.relative_to(folder).as_posix()
-        try:
-            candidates.append(_from_file(path, name, folder))
-        except (UMRError, OSError) as error:
-            refused.append(Refused(name, reason(error)))
+        if reading.wants(name):
+            try:
+                candidates.append(_from_file(path, name, folder, reading))
+                reading.took()
+            except (UMRError, OSError) as error:
+                refused.append(Refused(name, reason(error)))
         if progress is not None:
             progress(number, len(files))
     return candidates, refused
 
 
-def read_rows(path: str | Path, progress: Progress | None = None) -> Taken:
+def walked(name: str) -> tuple[tuple[bool, str], ...]:
+    """What sorts the ids of a folder's files as read_folder gives them: files of a folder before those in folders."""
+    *folders, file = name.split("/")
+    return (*((True, one) for one in folders), (False, file))
+
+
+def read_rows(path: str | Path, progress: Progress | None = None, reading: Reading | None = None) -> Taken:
     """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl.
 
     Paths are relative to its folder; ids default to row-<line>.
 
+    Args:
+        path: the file.
+        progress: called with (done, total) after every row.
+        reading: which of them, and what is known of them.
+
     Raises:
         ConfigError: the file cannot be read.
     """
-    path = Path(path).absolute()
+    path, reading = Path(path).absolute(), reading or Reading()
     lines = list(read_lines(path))
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     seen: set[str] = set()
     for number, (place, line) in enumerate(lines, 1):
+        default, row, wanted = f"row-{place.rpartition(':')[2]}", None, False
         try:
             row = parse_object(line, place)
-            candidate = _from_row(row, f"row-{place.rpartition(':')[2]}", path.parent)
-            _claim(candidate.candidate_id, seen)
-            candidates.append(candidate)
+            if wanted := reading.wants(_row_id(row, default)):
+                candidate = _from_row(row, default, path.parent, reading)
+                _claim(candidate.candidate_id, seen)
+                candidates.append(candidate)
+                reading.took()
         except (UMRError, OSError) as error:
-            refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", reason(error)))
+            if wanted or (row is None and reading.wants(default)):
+                refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", reason(error)))
         if progress is not None:
             progress(number, len(lines))
     return candidates, refused
@@ -100,6 +128,7 @@ def read_dataset(
     columns: Columns | None = None,
     split: str = "train",
     progress: Progress | None = None,
+    reading: Reading | None = None,
 ) -> Taken:
     """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name (with its own downloads).
 
@@ -110,34 +139,43 @@ def read_dataset(
         columns: what is read.
         split: which part of the dataset.
         progress: called with (done, total) after every row.
+        reading: which of them, and what is known of them.
 
     Raises:
         ConfigError: it cannot be read as a dataset, or has no such columns.
         DiskFullError: a picture could not be written.
     """
     data, columns = _opened(source, split, columns or Columns())
+    reading = reading or Reading()
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     seen: set[str] = set()
     for number, row in enumerate(data):
-        try:
-            value = row[columns.image] if columns.image else None
-            fields = {
-                "id": str(row[columns.id]) if columns.id else None,
-                "text": row[columns.text] if columns.text else None,
-                "image": None if value is None else stored_picture(value, Path(media_folder)),
-                "title": row[columns.title] if columns.title else None,
-            }
-            candidate = _from_row(fields, f"row-{number}", Path(media_folder))
-            _claim(candidate.candidate_id, seen)
-            candidates.append(candidate)
-        except DiskFullError:  # it is of every row that follows
-            raise
-        except (UMRError, OSError) as error:
-            refused.append(Refused(f"row {number}", reason(error)))
+        default = f"row-{number}"
+        if reading.wants(str(row[columns.id]) if columns.id else default):
+            try:
+                candidate = _from_row(_fields(row, columns, Path(media_folder)), default, Path(media_folder), reading)
+                _claim(candidate.candidate_id, seen)
+                candidates.append(candidate)
+                reading.took()
+            except DiskFullError:  # it is of every row that follows
+                raise
+            except (UMRError, OSError) as error:
+                refused.append(Refused(f"row {number}", reason(error)))
         if progress is not None:
             progress(number + 1, len(data))
     return candidates, refused
+
+
+def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[str, Any]:
+    """A dataset's row as one of a jsonl; its picture is written to the folder."""
+    value = row[columns.image] if columns.image else None
+    return {
+        "id": str(row[columns.id]) if columns.id else None,
+        "text": row[columns.text] if columns.text else None,
+        "image": None if value is None else stored_picture(value, media_folder),
+        "title": row[columns.title] if columns.title else None,
+    }
 
 
 def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.Dataset, Columns]:
@@ -197,13 +235,20 @@ def resolve(path: str, folder: Path) -> Path:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files under a folder in the order of their paths, hidden ones left out."""
+    """Files under a folder in the order of their paths, hidden ones and those of an index left out."""
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or _is_index(Path(root, name))))
         yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
 
 
-def _from_file(path: Path, name: str, folder: Path) -> Candidate:
+def _is_index(folder: Path) -> bool:
+    """Whether a folder is an index (umr.index), also one whose files lie in a version's folder."""
+    return (folder / MANIFEST).is_file() and any(folder.rglob("vectors.faiss"))
+
+
+def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Candidate:
+    if any(part.startswith(".") for part in name.split("/")):
+        raise MediaError("hidden files and folders are passed over; rename it")
     real = Path(os.path.realpath(path))  # which a loop of links does not break
     if not real.is_relative_to(os.path.realpath(folder)):
         raise MediaError("a link that leads out of the folder")
@@ -212,15 +257,21 @@ def _from_file(path: Path, name: str, folder: Path) -> Candidate:
         raise MediaError(f"{what}, not a file; it is not opened")
     kind = path.suffix.lower()
     if kind in TEXTS:
-        return _candidate(name, path.stem, text=_read_text(path))
+        return _candidate(name, path.stem, reading, text=_read_text(path))
     if kind in IMAGES:
-        return _candidate(name, path.stem, image=path)
+        return _candidate(name, path.stem, reading, image=path)
     if kind in CLIPS:
-        return _candidate(name, path.stem, video=path)
+        return _candidate(name, path.stem, reading, video=path)
     raise MediaError(f"{kind or 'a file without ending'} is no picture, text (.txt, .md) or clip that is read")
 
 
-def _from_row(row: dict[str, Any], default_id: str, folder: Path) -> Candidate:
+def _row_id(row: Mapping[str, Any], default: str) -> str:
+    """The id of a row, also of one that will be refused."""
+    value = row.get("id")
+    return str(value) if isinstance(value, (str, int)) and str(value).strip() else default
+
+
+def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> Candidate:
     unknown = set(row) - {"id", "text", "image", "video", "title"}
     if unknown:
         raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
@@ -231,29 +282,48 @@ def _from_row(row: dict[str, Any], default_id: str, folder: Path) -> Candidate:
             raise ConfigError(f"{key} is {type(value).__name__}; a text is needed")
         parts[key] = str(value) if value is not None and str(value).strip() else None
     image, video = (resolve(named, folder) if named else None for named in (parts["image"], parts["video"]))
-    return _candidate(parts["id"] or default_id, parts["title"] or "", text=parts["text"], image=image, video=video)
+    name, title = parts["id"] or default_id, parts["title"] or ""
+    return _candidate(name, title, reading, text=parts["text"], image=image, video=video)
 
 
 def _candidate(
-    candidate_id: str, title: str, text: str | None = None, image: Path | None = None, video: Path | None = None
+    candidate_id: str,
+    title: str,
+    reading: Reading,
+    *,
+    text: str | None = None,
+    image: Path | None = None,
+    video: Path | None = None,
 ) -> Candidate:
     """Checked by reading it: a picture whole, some frames of a clip, the limits of a text."""
     if not candidate_id.isprintable():
         raise MediaError("its name holds characters that cannot be printed; rename it")
     text = None if text is None else media.clean_text(text) or None
-    file = image if image is not None else video
-    if text is None and file is None:
+    if text is None and image is None and video is None:
         raise MediaError("there is nothing in it: no text, picture or clip")
-    if image is not None:
-        media.open_image(image)
-    if video is not None:
-        media.sample_frames(video, CHECKED_FRAMES)
+    content = Content(text=text, image=image, video=video)
     return Candidate(
         candidate_id=candidate_id,
-        content=Content(text=text, image=image, video=video),
+        content=content,
         title=title,
-        content_hash="" if file is None else media.content_hash(file),
+        content_hash=_checked_hash(candidate_id, content, reading),
     )
+
+
+def _checked_hash(candidate_id: str, content: Content, reading: Reading) -> str:
+    """The hash of a picture's or clip's bytes, after it was decoded unless that was done to these very bytes before."""
+    file = content.image if content.image is not None else content.video
+    if not isinstance(file, Path):
+        return ""
+    if candidate_id in reading.known and file.is_file():
+        found = media.content_hash(file)
+        if reading.has_read(candidate_id, content, found):
+            return found
+    if content.image is not None:
+        media.open_image(file)
+    else:
+        media.sample_frames(file, CHECKED_FRAMES)
+    return media.content_hash(file)
 
 
 def _read_text(path: Path) -> str:

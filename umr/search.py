@@ -10,7 +10,7 @@ from typing import Any
 
 from umr import media, query_arithmetic
 from umr.collection import Collection
-from umr.errors import ConfigError
+from umr.errors import ConfigError, UMRError
 from umr.facts import FactTable, Wanted, nothing_fits, wanted_by_edit, wanted_by_words
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
@@ -94,22 +94,32 @@ class Searcher:
         self.encoder, self.index, self.collection, self.verdicts = encoder, index, collection, verdicts
 
     @classmethod
-    def open(cls, folder: str | Path, dtype: str = "float32") -> Searcher:
+    def open(cls, folder: str | Path, dtype: str = "float32", encoder: Encoder | None = None) -> Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
         Args:
             folder: the index's.
             dtype: what the encoder computes in, "float32" or "bfloat16".
+            encoder: taken, and not loaded again, if it is the one that the manifest names.
 
         Raises:
             ConfigError: there is no finished index, or the file of its encoder's verdicts holds none.
             MismatchError: something changed since it was built.
         """
-        from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
+        while True:
+            manifest = IndexManifest.read(folder)
+            try:
+                return cls._opened(Path(folder), manifest, dtype, encoder)
+            except (UMRError, OSError):
+                if IndexManifest.read(folder) == manifest:
+                    raise  # else another version was put there while this one was read
 
-        folder = Path(folder)
-        manifest = IndexManifest.read(folder)
-        encoder = load_encoder(encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name), dtype=dtype)
+    @classmethod
+    def _opened(cls, folder: Path, manifest: IndexManifest, dtype: str, encoder: Encoder | None) -> Searcher:
+        if encoder is None or encoder.fingerprint != manifest.encoder:
+            from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
+
+            encoder = load_encoder(encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name), dtype=dtype)
         collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
         verdicts = find_verdicts(folder, encoder.name, encoder.fingerprint)
         return cls(encoder, Index.open(folder, encoder), collection, verdicts)

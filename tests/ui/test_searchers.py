@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from pathlib import Path
 
 import faiss
 import pytest
 
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError, UMRError
+from umr.index import renew
 from umr.index.index import build_index
+from umr.index.manifest import IndexManifest
+from umr.index.rewrite import held
+from umr.search import Searcher
+from umr.types import Content, Query
 from umr.ui import api
 from umr.ui.handlers import Question, search_rows
-from umr.ui.searchers import Searchers, open_searcher
+from umr.ui.searchers import Searchers, open_searcher, reopen_searcher
 
 
 def test_a_model_that_is_open_is_told_as_it_is_searched_after_its_index_was_rebuilt(searchers, collection):
@@ -75,3 +82,89 @@ def test_an_index_with_rows_of_another_encoder_is_not_opened_by_the_page(searche
     with pytest.raises(MismatchError, match="is not the vector that unified makes of it"):
         open_searcher(folder)
     assert Searchers({"unified": folder}, "unified").manifest("unified").count == len(collection)
+
+
+# An index that is renewed while the page runs
+
+
+def without(folder: Path, *ids: str) -> str:
+    """Removes candidates as `index remove` does; returns the new version's fingerprint."""
+    with held(folder) as index:
+        return renew.remove(index, ids).manifest.fingerprint
+
+
+def settled(searchers: Searchers, name: str, unlike: Searcher) -> Searcher:
+    """The searcher that took another one's place."""
+    end = time.monotonic() + 60
+    while (found := searchers.get(name)) is unlike and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
+def test_a_new_version_is_picked_up_between_queries_and_who_has_the_old_one_ends_with_it(searchers):
+    folder, old = searchers.folders["unified"], searchers.get("unified")
+    before = api.models(searchers)[0]
+    fingerprint = without(folder, "100:20", "100:3")
+    new = settled(searchers, "unified", old)
+    assert new is not old and new.encoder is old.encoder  # whose weights are not loaded twice
+    asked = Query(query_id="q", content=Content(text="This card is red."), target_modality="text")
+    assert [one.search(asked, 1).results[0].candidate.candidate_id == "100:20" for one in (old, new)] == [True, False]
+    after = api.models(searchers)[0]
+    assert (before["vectors"], after["vectors"], after["index"]) == (24, 22, fingerprint)
+    assert before["index"] == old.index.manifest.fingerprint != fingerprint
+    assert before["fingerprint"] == after["fingerprint"] == old.encoder.fingerprint
+    assert IndexManifest.read(searchers.folders["other"]).fingerprint == api.models(searchers)[1]["index"]
+
+
+def test_to_tell_the_models_is_enough_to_pick_a_new_version_up(searchers):
+    old = searchers.get("unified")
+    fingerprint, end = without(searchers.folders["unified"], "100:20"), time.monotonic() + 60
+    while api.models(searchers)[0]["index"] != fingerprint and time.monotonic() < end:
+        time.sleep(0.01)
+    assert searchers.opened("unified") is not old and len(searchers.opened("unified").collection) == 23
+
+
+@pytest.mark.parametrize("damage", ["vectors", "candidates", "manifest", "encoder", "no manifest"])
+def test_a_damaged_new_version_is_a_line_in_the_log_once_and_the_old_one_is_served(searchers, caplog, damage):
+    folder, old = searchers.folders["unified"], searchers.get("unified")
+    without(folder, "100:20")
+    manifest = IndexManifest.read(folder)
+    if damage in ("vectors", "candidates"):
+        name = {"vectors": "vectors.faiss", "candidates": "candidates.jsonl"}[damage]
+        (folder / manifest.files_at / name).write_bytes(b"")
+    elif damage == "manifest":
+        (folder / "manifest.json").write_text("{")
+    elif damage == "encoder":
+        row = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps(row | {"encoder_name": "other"}))
+    else:
+        (folder / "manifest.json").unlink()
+    opened, end = [searchers.get("unified") for _ in range(3)], time.monotonic() + 60
+    while damage != "no manifest" and "is not served" not in caplog.text and time.monotonic() < end:
+        time.sleep(0.01)
+    opened.append(searchers.get("unified"))
+    assert all(one is old for one in opened) and api.models(searchers)[0]["vectors"] == 24
+    assert caplog.text.count("the new version of the index of unified is not served, the old one is") == (
+        damage != "no manifest"
+    )
+
+
+def test_a_version_that_is_mended_is_picked_up(searchers, caplog):
+    folder, old = searchers.folders["unified"], searchers.get("unified")
+    fingerprint = without(folder, "100:20")
+    manifest = (folder / "manifest.json").read_bytes()
+    (folder / "manifest.json").write_text("{")
+    searchers.get("unified")
+    end = time.monotonic() + 60
+    while "is not served" not in caplog.text and time.monotonic() < end:
+        time.sleep(0.01)
+    (folder / "manifest.json").write_bytes(manifest)
+    assert settled(searchers, "unified", old).index.manifest.fingerprint == fingerprint
+
+
+def test_a_manifest_that_says_the_same_opens_nothing(searchers):
+    old = searchers.get("unified")
+    searchers._reopener = lambda *given: pytest.fail("nothing is to be opened")
+    os.utime(searchers.folders["unified"] / "manifest.json", (1, 1))
+    assert all(searchers.get("unified") is old for _ in range(3))
+    assert reopen_searcher(searchers.folders["unified"], old).encoder is old.encoder

@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
 from umr.errors import ConfigError, UMRError, printable
 
 if TYPE_CHECKING:
-    from umr.cli.progress import Progress
-    from umr.collection import Collection
     from umr.eval.evaluate import Judged, Ranking
     from umr.rerank.order import Reordering
     from umr.search import DecodedQuery, Searcher
@@ -35,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 with a message, or 130 after an interrupt.
     """
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(as_one_word(sys.argv[1:] if arguments is None else arguments))
     commands = {
         "search": search,
         "embed": embed,
-        "index": index,
+        **dict.fromkeys(("index", *(f"index {word}" for word in WORDS)), index),
         "evaluate": evaluate,
         "rerank": rerank,
         "compare": compare,
@@ -149,22 +148,10 @@ def embed(options: argparse.Namespace) -> None:
 
 
 def index(options: argparse.Namespace) -> None:
-    """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
-    encoder, place = _encoder(options.encoder, options.dtype)
-    from umr.cli.embed import cut_notice
-    from umr.cli.progress import Progress
-    from umr.index.index import build_claimed
-    from umr.lock import claimed
+    """`index` and its sub-commands, which umr.cli.index does."""
+    from umr.cli.index import DONE
 
-    with claimed(options.out) as claim:
-        collection = _collection(options, Progress("reading"))
-        for refused in collection.refused:
-            print(printable(f"refused {refused.source}: {refused.reason}"), file=sys.stderr)
-        manifest = build_claimed(
-            claim, encoder, collection, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
-        )
-    _say(cut_notice(encoder, (candidate.content for candidate in collection)))
-    print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
+    DONE[options.command](options)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -468,34 +455,9 @@ def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
 
 
 def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:
-    """An encoder by shipped name, folder or Hub name, and the place to find it again."""
-    from umr.shipped import find_encoder
+    from umr.cli.index import found_encoder
 
-    place = find_encoder(name)
-    from umr.encoders import load_encoder
-
-    return load_encoder(place, dtype=dtype), place
-
-
-def _collection(options: argparse.Namespace, progress: Progress) -> Collection:
-    """The collection that `index` was given: a dataset, a jsonl, a collection folder, or a folder of files."""
-    from umr.collection import CANDIDATES, POOLS, Collection
-
-    source, path = options.source, Path(options.source)
-    if (
-        source.startswith("dataset:")
-        or (path / "dataset_info.json").is_file()
-        or (path / "dataset_dict.json").is_file()
-    ):
-        columns = {column: getattr(options, f"{column}_column") for column in ("image", "text", "title", "id")}
-        return Collection.from_dataset(
-            source.removeprefix("dataset:"), options.out / "files", split=options.split, progress=progress, **columns
-        )
-    if path.is_file() and path.suffix.lower() == ".jsonl":
-        return Collection.from_jsonl(path, progress)
-    if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
-        return Collection.open(path)
-    return Collection.from_folder(path, progress)
+    return found_encoder(name, dtype)
 
 
 def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str]) -> None:

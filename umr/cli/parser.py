@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+from umr.cli.index_parser import add_index
+from umr.cli.options import command as _command
+from umr.cli.options import dtype as _dtype
 from umr.eval.benchmarks.registry import BENCHMARKS
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
 
-DTYPES = ("float32", "bfloat16")
 MACHINES = ("cpu", "zero", "gpu")  # of umr.deploy.hardware, which --help must not wait for
 
 
@@ -21,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole grammar of the command line."""
     top = argparse.ArgumentParser(prog="python -m umr", description="A universal multimodal retriever.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_search, _embed, _index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info):
+    for add in (_search, _embed, add_index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info):
         add(commands)
     for add in (_adopt, _export, _push):
         add(commands)
@@ -62,23 +64,6 @@ def _embed(commands: Commands) -> None:
         "--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision"
     )
     one.add_argument("--out", type=Path, required=True, metavar="V.npy", help="float32 (rows, dim)")
-    _dtype(one)
-
-
-def _index(commands: Commands) -> None:
-    one = _command(
-        commands, "index", "index", "index a folder, a jsonl or a dataset; started again, it goes on where it stopped"
-    )
-    one.add_argument(
-        "source", metavar="FOLDER|ROWS.jsonl", help="also a collection folder, a saved dataset, or dataset:NAME"
-    )
-    one.add_argument(
-        "--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision"
-    )
-    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
-    for column in ("image", "text", "title", "id"):
-        one.add_argument(f"--{column}-column", metavar="COLUMN", help=f"column of a dataset that holds the {column}")
-    one.add_argument("--split", default="train", help="split of a dataset (default: train)")
     _dtype(one)
 
 
@@ -408,24 +393,12 @@ def _deploy_space(commands: Commands) -> None:
     _json(one)
 
 
-def _command(commands: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    one.set_defaults(command=command)
-    return one
-
-
 def _k(one: argparse.ArgumentParser, default: int, text: str) -> None:
     one.add_argument("-k", "--top", dest="k", type=int, default=default, metavar="K", help=text)
 
 
 def _json(one: argparse.ArgumentParser) -> None:
     one.add_argument("--json", action="store_true", help="a JSON array on stdout instead of a table")
-
-
-def _dtype(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="what the encoder computes in (default: float32)"
-    )
 
 
 def _tasks(one: argparse.ArgumentParser) -> None:

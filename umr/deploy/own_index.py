@@ -48,11 +48,12 @@ def own_index_files(folder: Path, where: str) -> Iterator[SpaceFile]:
         encoder_at=encoder if is_hub(encoder) else "../encoder",
         collection=fingerprint_of([(CANDIDATES, hashlib.sha256(rows).hexdigest())]),
         collection_at=f"../../media/{manifest.encoder_name}",
+        files_at="",
         command=f"python -m umr index FOLDER --encoder {manifest.encoder_name} --out DIR",  # without its places
     )
     yield SpaceFile(f"{home}/{BUNDLED}/{MANIFEST}", content=_json(asdict(moved)))
     for name in KEPT:
-        yield SpaceFile(f"{home}/{BUNDLED}/{name}", source=folder / name)
+        yield SpaceFile(f"{home}/{BUNDLED}/{name}", source=folder / manifest.files_at / name)
     if not is_hub(encoder):
         yield from files_under(Path(encoder), f"{home}/encoder")
         yield from files_under(Path(encoder).parent / REPORTS, f"{home}/{REPORTS}", ("verdicts.json",))

@@ -6,34 +6,25 @@ is no index. N rows, D numbers in a row, Q queries.
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import shlex
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Collection as Group
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
-from umr.disk import atomic_write, file_sha256, put
+from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.index.flat import FlatIndex, Rows
-from umr.index.manifest import IndexManifest
+from umr.index.manifest import FILES, IDS, PROBE, VECTORS, IndexManifest
 from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
 from umr.index.shards import encoded_shards, keep_plan
+from umr.index.versions import COLLECTION, command, install, made_now, place, write_files
 from umr.lock import Claim, claimed
-from umr.shipped import MANIFEST
 from umr.types import Embeddings, Encoder, Hit, Run
 
-FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
 _SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
 _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
@@ -73,29 +64,40 @@ class Index:
         """
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
-        if encoder.fingerprint != manifest.encoder:
-            raise MismatchError(
-                f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
-                f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
-            )
-        for name in FILES:
-            _check_file(folder / name, manifest)
-        flat, probe = FlatIndex.read(folder / VECTORS), read_npy(folder / PROBE)
-        if probe.shape != (PROBES, encoder.dim) or probe.dtype != np.float32:
-            raise MismatchError(
-                f"{folder / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {encoder.dim}). "
-                f"Rebuild: {manifest.command}"
-            )
-        ids = _read_ids(folder / IDS)
-        if not len(ids) == len(flat) == manifest.count or not flat.dim == encoder.dim == manifest.dim:
-            raise MismatchError(
-                f"{folder}: {len(ids)} ids, {len(flat)} rows of {flat.dim} numbers; the manifest says "
-                f"{manifest.count} of {manifest.dim}, {encoder.name} makes {encoder.dim}. Rebuild: {manifest.command}"
-            )
-        index = cls(manifest, flat, ids, probe, folder)
+        check_encoder(folder, manifest, encoder)
+        index = cls.read(folder, manifest, encoder.dim)
         if collection is not None:
             index.check_collection(collection)
         return index
+
+    @classmethod
+    def read(cls, folder: Path, manifest: IndexManifest, dim: int) -> Index:
+        """What a manifest says is in the folder, without the encoder: to be copied, never to be searched by another.
+
+        Args:
+            folder: the index's.
+            manifest: as it was read from there.
+            dim: numbers that the encoder makes.
+
+        Raises:
+            MismatchError: a file is not the one that the manifest lists.
+        """
+        place = folder / manifest.files_at
+        for name in FILES:
+            _check_file(place / name, manifest)
+        flat, probe = FlatIndex.read(place / VECTORS), read_npy(place / PROBE)
+        if probe.shape != (PROBES, dim) or probe.dtype != np.float32:
+            raise MismatchError(
+                f"{place / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {dim}). "
+                f"Rebuild: {manifest.command}"
+            )
+        ids = _read_ids(place / IDS)
+        if not len(ids) == len(flat) == manifest.count or not flat.dim == dim == manifest.dim:
+            raise MismatchError(
+                f"{folder}: {len(ids)} ids, {len(flat)} rows of {flat.dim} numbers; the manifest says {manifest.count} "
+                f"of {manifest.dim}, {manifest.encoder_name} makes {dim}. Rebuild: {manifest.command}"
+            )
+        return cls(manifest, flat, ids, probe, folder)
 
     def check_collection(self, collection: Collection) -> None:
         """Compare a collection with the one that this index was built over.
@@ -302,60 +304,55 @@ def build_claimed(
     folder = claim.folder
     saved_at = collection.folder
     if saved_at is None:
-        saved_at = Path(os.path.abspath(folder / "collection"))
+        saved_at = Path(os.path.abspath(folder / COLLECTION))
         collection = collection.save(saved_at)
-    unfit = next((i for i in collection.ids if not i or len(i.splitlines()) != 1), None)
-    if unfit is not None:
-        raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
+    check_ids(collection.ids)
     draft = keep_plan(
         folder,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
-    _write_files(draft, encoder, collection, encoded_shards(encoder, collection, draft, shard), progress)
-    made = {name: file_sha256(draft / name) for name in FILES}  # of what was made here, whatever lies in the folder
-    (folder / MANIFEST).unlink(missing_ok=True)  # from here to the last line the folder is no index
-    for name in FILES:
-        put(draft / name, folder / name)
+    write_files(draft, collection.ids, encoded_shards(encoder, collection, draft, shard), encoder.dim, progress)
+    write_npy(draft / PROBE, encode_probe(encoder))
     manifest = IndexManifest(
         encoder=encoder.fingerprint,
         encoder_name=encoder.name,
-        encoder_at=_place(encoder_at, folder),
+        encoder_at=place(encoder_at, folder),
         collection=collection.fingerprint,
         collection_name=collection.name,
-        collection_at=_place(saved_at, folder),
+        collection_at=place(saved_at, folder),
         dim=encoder.dim,
         count=len(collection),
         precision=precision,
-        files=made,
-        built_by=f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
-        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_command(),
         licence=collection.licence,
+        command=command(),
+        **made_now(draft),
     )
-    with atomic_write(folder / MANIFEST) as file:
-        file.write(json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(draft)
+    install(folder, draft, manifest)
     return manifest
 
 
-def _write_files(
-    draft: Path,
-    encoder: Encoder,
-    collection: Collection,
-    shards: Iterable[np.ndarray],
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Every file of the index but its manifest, into `draft`."""
-    flat, done = FlatIndex.empty(encoder.dim), 0
-    for vectors in shards:
-        flat.add(vectors)
-        done += len(vectors)
-        if progress is not None:
-            progress(done, len(collection))
-    flat.write(draft / VECTORS)
-    with atomic_write(draft / IDS) as file:
-        file.writelines(f"{candidate_id}\n" for candidate_id in collection.ids)
-    write_npy(draft / PROBE, encode_probe(encoder))
+def check_encoder(folder: Path, manifest: IndexManifest, encoder: Encoder) -> None:
+    """Compare an encoder with the one that an index was built by.
+
+    Raises:
+        MismatchError: it is another.
+    """
+    if encoder.fingerprint != manifest.encoder:
+        raise MismatchError(
+            f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
+            f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
+        )
+
+
+def check_ids(ids: Iterable[str]) -> None:
+    """Look whether each id fits into ids.txt.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    unfit = next((i for i in ids if not i or len(i.splitlines()) != 1), None)
+    if unfit is not None:
+        raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
 
 
 def _read_ids(path: Path) -> tuple[str, ...]:
@@ -370,26 +367,3 @@ def _check_file(path: Path, manifest: IndexManifest) -> None:
         raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")
     if file_sha256(path) != manifest.files.get(path.name):
         raise MismatchError(f"{path} changed since the index was built; copy it again, or rebuild: {manifest.command}")
-
-
-def _place(where: str | Path, folder: Path) -> str:
-    """As it is for a Hub name or a relative place; relative where it lies near the index, to move with it.
-
-    Else it is absolute.
-    """
-    where = str(where)
-    if where.startswith("hub:") or not Path(where).is_absolute():
-        return where
-    near = folder.parents[min(1, len(folder.parents) - 1)]
-    if near != Path(near.anchor) and Path(where).is_relative_to(near):
-        return Path(os.path.relpath(where, folder)).as_posix()
-    return where
-
-
-def _command() -> str:
-    """The command that is running, to be run again."""
-    if Path(sys.argv[0]).name == "__main__.py":
-        return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]])
-    if Path(sys.argv[0]).stem == "umr":  # the script that an installation makes
-        return shlex.join(["umr", *sys.argv[1:]])
-    return "python -m umr index FOLDER --encoder NAME --out DIR"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import MANIFEST, available
 
 PARTIAL = ".partial"
+FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
 FORMAT = 1
 FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float32 rows, at equal recall
 
@@ -22,6 +25,8 @@ class IndexManifest:
         encoder, collection: fingerprints.
         encoder_at, collection_at: where they lie, relative to the folder where they move with it.
         files: {name: sha256}.
+        files_at: where those lie, relative to the folder; "" for the folder itself. A renewed index has them in a
+            folder of their own, so that this manifest alone says which version stands.
         precision: what the candidates were encoded in.
         licence: of the collection, where all of it has one.
     """
@@ -43,6 +48,23 @@ class IndexManifest:
     command: str = ""
     licence: str = ""
     format: int = FORMAT
+    files_at: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over encoder, collection and files: equal for indexes that give equal results."""
+        held = [self.encoder, self.collection, sorted(self.files.items())]
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Make the folder this index: its last file, which replaces an older one at once.
+
+        Raises:
+            DiskFullError: nothing more fits; the older one stays.
+        """
+        row = {key: value for key, value in asdict(self).items() if key != "files_at" or value}
+        with atomic_write(folder / MANIFEST) as file:
+            file.write(json.dumps(row, indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: str | Path) -> IndexManifest:

@@ -40,10 +40,7 @@ def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
     draft = folder / f"{PARTIAL}-{hashlib.sha256(words.encode()).hexdigest()[:16]}"
     path = draft / "plan.json"
     kept = path.is_file() and path.read_bytes() == words.encode()
-    for other in folder.glob(f"{PARTIAL}*"):
-        if not (kept and other == draft):
-            shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
-    clear_drafts(folder, folder / "collection", folder / "files", draft)
+    forget_plans(folder, draft if kept else None)
     if kept:
         log.info("going on with the interrupted build in %s", draft)
         return draft
@@ -51,6 +48,14 @@ def keep_plan(folder: Path, plan: dict[str, Any]) -> Path:
     with atomic_write(path) as file:
         file.write(words)
     return draft
+
+
+def forget_plans(folder: Path, but: Path | None = None) -> None:
+    """Remove what builds that died left in an index's folder, which the caller has alone; the draft `but` stays."""
+    for other in folder.glob(f"{PARTIAL}*"):
+        if other != but:
+            shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
+    clear_drafts(folder, folder / "collection", folder / "files", *([] if but is None else [but]))
 
 
 def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: int) -> Iterator[np.ndarray]:

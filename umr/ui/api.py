@@ -24,8 +24,9 @@ FILE = "/gradio_api/file="  # what the page's server gives files out under
 def models(searchers: Searchers) -> list[dict[str, Any]]:
     """A row per model on offer, the default one first.
 
-    It has name, default, fingerprint, dim, precision, collection, vectors, and reranker (its name, None for none).
-    None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now.
+    It has name, default, fingerprint (the encoder's), index, dim, precision, collection, vectors, and reranker (its
+    name, None for none). index is the fingerprint of the version that is searched, another one after each change of
+    the index. None is opened for it; of one that is open, what is searched is told, whatever lies on the disk by now.
     """
     rows, offer = [], searchers.reranker.offer
     for name in searchers.names:
@@ -35,6 +36,7 @@ def models(searchers: Searchers) -> list[dict[str, Any]]:
                 "name": name,
                 "default": name == searchers.default,
                 "fingerprint": manifest.encoder,
+                "index": manifest.fingerprint,
                 "dim": manifest.dim,
                 "precision": manifest.precision,
                 "collection": manifest.collection_name,

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from umr.collection import Collection
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, MismatchError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
 from umr.index.probe import FEWEST_ROWS
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, of_unlike_picture
-from umr.shipped import DEFAULT_ENCODER, available, default_root, index_folder
+from umr.shipped import DEFAULT_ENCODER, MANIFEST, available, default_root, index_folder
 from umr.ui.kinds import media_file
 from umr.ui.reranking import PageReranker, find_page_reranker
 from umr.verdict import Verdicts, find_verdicts
@@ -45,10 +45,26 @@ def open_searcher(folder: Path) -> Searcher:
         ConfigError: the index or its encoder cannot be opened.
         MismatchError: they do not belong together, or to these rows.
     """
-    searcher = Searcher.open(folder, dtype=PRECISION)
+    return _checked(Searcher.open(folder, dtype=PRECISION))
+
+
+def _checked(searcher: Searcher) -> Searcher:
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
     _ = searcher.facts  # read now, so that no visitor waits for it
     return searcher
+
+
+def reopen_searcher(folder: Path, last: Searcher) -> Searcher:
+    """As open_searcher, for the next version of an index that is open: its encoder is not loaded again.
+
+    Raises:
+        ConfigError: the version cannot be opened.
+        MismatchError: it does not hold together, or another encoder made it than the page's name says.
+    """
+    name = IndexManifest.read(folder).encoder_name
+    if name != last.index.manifest.encoder_name:
+        raise MismatchError(f"{folder} is now of {name}, and was of {last.index.manifest.encoder_name}: start again")
+    return _checked(Searcher.open(folder, dtype=PRECISION, encoder=last.encoder))
 
 
 class Source(Protocol):
@@ -63,13 +79,19 @@ class Source(Protocol):
 
 
 class Searchers:
-    """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock."""
+    """Name -> searcher. Safe to use from several threads; a searcher is opened under its own lock.
+
+    Where another version of an index lies on the disk than the one that is searched, it is opened in the background
+    and takes the other's place at once; who has the old searcher ends with it. A version that cannot be opened is a
+    line in the log, and the old one is searched on.
+    """
 
     def __init__(
         self,
         folders: Mapping[str, Path],
         default: str,
         opener: Callable[[Path], Searcher] = open_searcher,
+        reopener: Callable[[Path, Searcher], Searcher] = reopen_searcher,
         reranker: PageReranker | None = None,
     ):
         """Take what there is; nothing is opened.
@@ -78,6 +100,7 @@ class Searchers:
             folders: name -> index folder.
             default: the one that is searched where none is named.
             opener: opens an index folder.
+            reopener: opens the next version of a folder whose searcher is open.
             reranker: what may re-rank their hits; None: nothing.
 
         Raises:
@@ -88,7 +111,12 @@ class Searchers:
         self.folders = dict(folders)
         self.default = default
         self.reranker = reranker or PageReranker()
-        self._opener = opener
+        self._opener, self._reopener = opener, reopener
+        self._seen: dict[str, _Stamp | None] = {}
+        self._renewing = {name: threading.Lock() for name in folders}
+        self.before_renewal: Callable[[], None] | None = (
+            None  # called when a new version is open, before it is searched
+        )
         self._opened: dict[str, Searcher] = {}
         self._checks: dict[str, PictureCheck | None] = {}
         self._broken = False
@@ -110,9 +138,37 @@ class Searchers:
             raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(self.names)}")
         with self._locks[name]:
             if name not in self._opened:
+                self._seen[name] = _stamp(self.folders[name])
                 with _without_places(name, self.folders[name]):
                     self._opened[name] = self._opener(self.folders[name])
+            self._look(name)
             return self._opened[name]
+
+    def _look(self, name: str) -> None:
+        """Renew an open searcher in the background if its manifest is not the file that it was."""
+        stamp = _stamp(self.folders[name])
+        if stamp is not None and stamp != self._seen[name]:  # None: it is being built, or gone; both end one day
+            self._seen[name] = stamp
+            threading.Thread(target=self._renew, args=(name,), name=f"renew-{name}", daemon=True).start()
+
+    def _renew(self, name: str) -> None:
+        folder = self.folders[name]
+        with self._renewing[name]:
+            last = self._opened[name]
+            try:
+                if IndexManifest.read(folder).fingerprint == last.index.manifest.fingerprint:
+                    return
+                found = self._reopener(folder, last)
+                if self.before_renewal is not None:
+                    self.before_renewal()
+            except (UMRError, OSError) as error:
+                log.error("the new version of the index of %s is not served, the old one is: %s", name, error)
+                return
+            with self._locks[name]:
+                self._opened[name] = found
+                self._checks.pop(name, None)
+            told = found.index.manifest
+            log.warning("the index of %s is now %s, of %d vectors", name, told.fingerprint[:12], told.count)
 
     def manifest(self, name: str) -> IndexManifest:
         """What the index of this encoder says of itself: the one in memory that is searched, else the one on disk.
@@ -124,6 +180,7 @@ class Searchers:
         """
         opened = self._opened.get(name)
         if opened is not None:
+            self._look(name)
             return opened.index.manifest
         with _without_places(name, self.folders[name]):
             return IndexManifest.read(self.folders[name])
@@ -202,6 +259,18 @@ class Searchers:
         except UMRError as error:  # every search will say it again, on the page
             self._broken = self._broken or name == self.default
             log.error("%s cannot be opened: %s", name, error)
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(folder: Path) -> _Stamp | None:
+    """What tells that a manifest was replaced, without reading it; None where there is none."""
+    try:
+        found = (folder / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -167,8 +167,9 @@ def _lists(searchers: Searchers) -> tuple[Any, Any]:
         """Lists the encoders that can be searched with, the default one first.
 
         Returns:
-            name, default, fingerprint, dim, precision, collection and number of vectors of each; reranker is the name
-            of what can re-rank its results, null where there is none.
+            name, default, fingerprint of the encoder, index (the fingerprint of the version that is searched), dim,
+            precision, collection and number of vectors of each; reranker is the name of what can re-rank its results,
+            null where there is none.
         """
         return shown(api.models, searchers)
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
@@ -20,6 +20,9 @@ from umr.ui.examples import read_examples
 from umr.ui.layout.short_lines import shorten_errors
 from umr.ui.searchers import Searchers, media_paths
 from umr.ui.upload_folder import claim, give_up
+
+if TYPE_CHECKING:
+    from gradio import Blocks
 
 #: What else than Ctrl-C ends a server: docker stop and kill, and a terminal that is closed.
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -50,6 +53,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         raise_descriptor_limit()
         try:
             page = build_page(searchers, read_examples(examples))
+            give_out_renewed(searchers, page)
             _open(searchers)
             address = serve(page, media, host, port, searchers.healthy)
             zero_gpu.lend_from_now()
@@ -60,6 +64,15 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             page.block_thread()
         finally:
             page.close(verbose=False)
+
+
+def give_out_renewed(searchers: Searchers, page: Blocks) -> None:
+    """Lets the page give out the media of each new version of an index, and no longer those that it lacks."""
+
+    def give_out() -> None:
+        page.allowed_paths = [str(path) for path in media_paths(searchers)]
+
+    searchers.before_renewal = give_out
 
 
 def _open(searchers: Searchers) -> None:

@@ -1,0 +1,175 @@
+"""What `index` and its sub-commands do: they read, encode, write, and say on stderr what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umr.cli.progress import Progress
+from umr.collection import Collection
+from umr.errors import ConfigError, printable
+from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
+from umr.reading import Reading
+
+if TYPE_CHECKING:
+    from umr.index.rewrite import Change, Opener
+    from umr.types import Candidate, Encoder, Refused
+
+_NAMED = 20  # ids that are said one by one
+
+
+def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
+    """An encoder by shipped name, folder or Hub name, and the place to find it again."""
+    from umr.shipped import find_encoder
+
+    place = find_encoder(name)
+    from umr.encoders import load_encoder
+
+    return load_encoder(place, dtype=dtype), place
+
+
+def build(options: argparse.Namespace) -> None:
+    """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
+    part = read_part(options.shard) if options.shard else (1, 1)
+    encoder, place = found_encoder(options.encoder, options.dtype)
+    from umr.index.index import build_claimed
+    from umr.lock import claimed
+
+    with claimed(options.out) as claim:
+        source, reading = _source(options.source, options), Reading(part=part)
+        collection = _collection(source, options, reading)
+        _say_refused(collection.refused)
+        manifest = build_claimed(
+            claim, encoder, collection, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+        )
+        counted = replace(source, count=len(collection))
+        record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
+        record.write(claim.folder, manifest.fingerprint)
+    _say_cut(encoder, collection)
+    print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
+
+
+def add(options: argparse.Namespace) -> None:
+    """`index add`: says what became of the index."""
+    from umr.index.renew import add as added
+    from umr.index.rewrite import held
+
+    what = [replace(_source(word, options), prefix=options.prefix) for word in options.what]
+    with held(options.index) as index:
+        encoder = _own_encoder(options.index)
+        _say_change(added(index, what, encoder, Progress), encoder, options.index)
+
+
+def update(options: argparse.Namespace) -> None:
+    """`index update`: says what became of the index."""
+    from umr.index.renew import update as updated
+    from umr.index.rewrite import held
+
+    source = None if options.source is None else _source(options.source, options)
+    with held(options.index) as index:
+        encoder = _own_encoder(options.index)
+        _say_change(updated(index, encoder, source, Progress), encoder, options.index)
+
+
+def remove(options: argparse.Namespace) -> None:
+    """`index remove`: says what is gone."""
+    from umr.index.renew import remove as removed
+    from umr.index.rewrite import held
+
+    with held(options.index) as index:
+        _say_change(removed(index, options.what), None, options.index)
+
+
+def join(options: argparse.Namespace) -> None:
+    """`index join`: says how many candidates there are."""
+    from umr.index.join import join as joined
+    from umr.lock import claimed
+
+    with claimed(options.out) as claim:
+        manifest = joined(claim, options.shards)
+    print(f"{manifest.count} indexed, of {len(options.shards)} parts, in {options.out}", file=sys.stderr)
+
+
+#: Command -> what does it.
+DONE: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "index": build,
+    "index add": add,
+    "index remove": remove,
+    "index update": update,
+    "index join": join,
+}
+
+
+def _source(where: str, options: argparse.Namespace) -> Source:
+    columns = {column: getattr(options, f"{column}_column") for column in COLUMNS}
+    return Source.of(where, columns, options.split)
+
+
+def _collection(source: Source, options: argparse.Namespace, reading: Reading) -> Collection:
+    """What `index` was given, or the part of it that was asked for."""
+    if source.kind == "collection" and not options.shard:
+        return Collection.open(source.at)
+    taken, refused = source.read(options.out / MEDIA, Progress("reading"), reading)
+    if options.shard and not taken and not refused:
+        raise ConfigError(f"no candidate of {options.source} is of part {options.shard}; choose fewer parts")
+    return collection_of(source, taken, refused)
+
+
+def _part(reading: Reading) -> Part:
+    number, of = reading.part
+    return Part(number=number, of=of, total=reading.total, listing=reading.listing, places=tuple(reading.places))
+
+
+def _own_encoder(folder: Path) -> Opener:
+    """What loads an index's encoder, once, as precise as it was when the index was built."""
+
+    @cache
+    def opened() -> Encoder:
+        from umr.encoders import load_encoder
+        from umr.index.manifest import IndexManifest
+        from umr.shipped import encoder_of_index
+
+        manifest = IndexManifest.read(folder)
+        place = encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name)
+        return load_encoder(place, dtype=manifest.precision)
+
+    return opened
+
+
+def _say_change(change: Change, encoder: Opener | None, folder: Path) -> None:
+    _say_refused(change.refused)
+    for what in ("added", "changed", "removed"):
+        ids = getattr(change, what)
+        for one in ids[:_NAMED]:
+            print(printable(f"{what} {one}"), file=sys.stderr)
+        if len(ids) > _NAMED:
+            print(f"{what} {len(ids) - _NAMED:,} more", file=sys.stderr)
+    if change.left_out:
+        print(
+            f"umr: {len(change.left_out)} that were removed before stay out; `index add` takes them again",
+            file=sys.stderr,
+        )
+    if change.encoded and encoder is not None:
+        _say_cut(encoder(), change.encoded)
+    print(
+        f"{len(change.added)} added, {len(change.changed)} changed, {len(change.removed)} removed, "
+        f"{len(change.encoded)} encoded, {len(change.refused)} refused: {change.manifest.count} in {folder}",
+        file=sys.stderr,
+    )
+
+
+def _say_refused(refused: Iterable[Refused]) -> None:
+    for one in refused:
+        print(printable(f"refused {one.source}: {one.reason}"), file=sys.stderr)
+
+
+def _say_cut(encoder: Encoder, candidates: Iterable[Candidate]) -> None:
+    from umr.cli.embed import cut_notice
+
+    for notice in cut_notice(encoder, (one.content for one in candidates)):
+        print(f"umr: {printable(notice)}", file=sys.stderr)

@@ -1,0 +1,131 @@
+"""How the files of an index get to their place, whole: a first build in the folder itself, a renewal in one of its own.
+
+A renewal's files lie in version-<hash of what it was made of>; manifest.json, renamed last, says which version stands.
+So a process that dies leaves the old version or the new one, and what it left beside is removed by the next. Not what
+the vectors are (umr.index.index), nor which candidates there are (umr.index.renew).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from umr.collection import CANDIDATES
+from umr.disk import atomic_write, file_sha256, put
+from umr.index.flat import FlatIndex
+from umr.index.manifest import FILES, IDS, VECTORS, IndexManifest
+from umr.index.sources import SOURCES, read_record
+from umr.shipped import MANIFEST
+
+VERSION = "version-"
+COLLECTION = "collection"  # where a build saves candidates that were in memory alone
+
+
+def write_files(
+    draft: Path,
+    ids: Sequence[str],
+    blocks: Iterable[np.ndarray],
+    dim: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Vectors and ids, into `draft`.
+
+    Args:
+        draft: the folder.
+        ids: (N,) of the rows.
+        blocks: their vectors, float32 (M, D) each.
+        dim: D.
+        progress: called with (done, total) after every block.
+    """
+    flat, done = FlatIndex.empty(dim), 0
+    for vectors in blocks:
+        flat.add(vectors)
+        done += len(vectors)
+        if progress is not None:
+            progress(done, len(ids))
+    flat.write(draft / VECTORS)
+    with atomic_write(draft / IDS) as file:
+        file.writelines(f"{candidate_id}\n" for candidate_id in ids)
+
+
+def made_now(draft: Path) -> dict[str, Any]:
+    """The manifest's fields that say of which files, by what and when, for those in `draft`."""
+    return {
+        "files": {name: file_sha256(draft / name) for name in FILES},  # as made here, whatever lies in the folder
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def install(folder: Path, draft: Path, manifest: IndexManifest) -> None:
+    """Put a first build's files, which are in `draft`, into the folder itself; the draft goes."""
+    (folder / MANIFEST).unlink(missing_ok=True)  # from here to the manifest the folder is no index
+    for name in FILES:
+        put(draft / name, folder / name)
+    manifest.write(folder)
+    shutil.rmtree(draft)
+    clear(folder, manifest)
+
+
+def commit(folder: Path, whole: Path, manifest: IndexManifest) -> None:
+    """Put a renewal's folder of files in its place and let the manifest say so; before that, nothing has changed.
+
+    Args:
+        folder: the index's, held by the caller alone.
+        whole: every file of the version, in a folder of the draft.
+        manifest: with files_at, the name that the folder gets.
+    """
+    put(whole, folder / manifest.files_at)
+    manifest.write(folder)
+    shutil.rmtree(whole.parent)
+    clear(folder, manifest)
+
+
+def clear(folder: Path, manifest: IndexManifest) -> None:
+    """Remove all files of versions that the manifest does not name: what was deleted is gone from the disk too."""
+    for other in folder.glob(f"{VERSION}*"):
+        if other.name != manifest.files_at and other.is_dir() and not other.is_symlink():
+            shutil.rmtree(other)
+    if not manifest.files_at:
+        return
+    for name in (*FILES, SOURCES):
+        (folder / name).unlink(missing_ok=True)
+    saved = folder / COLLECTION
+    sources = [one.at for one in read_record(folder, manifest).sources]
+    if saved.is_dir() and str(saved) not in sources:
+        (saved / CANDIDATES).unlink(missing_ok=True)
+        if not any(saved.iterdir()):
+            saved.rmdir()
+
+
+def place(where: str | Path, folder: Path) -> str:
+    """As it is for a Hub name or a relative place; relative where it lies near the index, to move with it.
+
+    Else it is absolute.
+    """
+    where = str(where)
+    if where.startswith("hub:") or not Path(where).is_absolute():
+        return where
+    near = folder.parents[min(1, len(folder.parents) - 1)]
+    if near != Path(near.anchor) and Path(where).is_relative_to(near):
+        return Path(os.path.relpath(where, folder)).as_posix()
+    return where
+
+
+def command() -> str:
+    """The command that is running, to be run again."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *sys.argv[1:]])
+    if Path(sys.argv[0]).stem == "umr":  # the script that an installation makes
+        return shlex.join(["umr", *sys.argv[1:]])
+    return "python -m umr index FOLDER --encoder NAME --out DIR"
