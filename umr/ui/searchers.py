@@ -8,10 +8,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from umr.collection import Collection
+from umr.encoders.micro_batch import MOST_ROWS, MicroBatcher
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
@@ -33,11 +35,15 @@ MANY = 100
 _PLACE = re.compile(r"""(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s/\\"':;,]+[/\\])*(?=[^\s/\\"':;,])""")
 
 
-def open_searcher(folder: Path) -> Searcher:
+def open_searcher(folder: Path, batch: int = MOST_ROWS) -> Searcher:
     """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
-    results.
+    results. Queries of visitors who ask at the same time are encoded together.
+
+    Args:
+        folder: the index's.
+        batch: so many of them at most; 1 encodes each by itself.
 
     Raises:
         ConfigError: the index or its encoder cannot be opened.
@@ -46,6 +52,8 @@ def open_searcher(folder: Path) -> Searcher:
     searcher = Searcher.open(folder, dtype=PRECISION)
     searcher.index.verify_rows(searcher.encoder, searcher.collection, FEWEST_ROWS)
     _ = searcher.facts  # read now, so that no visitor waits for it
+    if batch > 1:
+        searcher.encoder = MicroBatcher(searcher.encoder, batch)
     return searcher
 
 
@@ -182,23 +190,29 @@ def _without_places(name: str, folder: Path) -> Iterator[None]:
         raise type(error)(_PLACE.sub("", told)) from error
 
 
-def find_searchers(index: Path | None = None, encoder: str | None = None, root: Path | None = None) -> Searchers:
+def find_searchers(
+    index: Path | None = None, encoder: str | None = None, root: Path | None = None, batch: int = MOST_ROWS
+) -> Searchers:
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 
     Args:
         index: an index folder; its manifest names the encoder.
         encoder: the one to start with.
         root: default, the repository's indexes.
+        batch: see `open_searcher`.
 
     Raises:
         ConfigError: there is nothing to search.
         MismatchError: a foreign manifest.
     """
+    if batch < 1:
+        raise ConfigError(f"--batch is {batch}; give at least 1, which encodes every query by itself")
+    opener = partial(open_searcher, batch=batch)
     if index is not None:
         name = IndexManifest.read(index).encoder_name
         if encoder not in (None, name):
             raise ConfigError(f"{index} was built by {name!r}, not by {encoder!r}: leave --encoder out")
-        return Searchers({name: index}, name)
+        return Searchers({name: index}, name, opener)
     names = available(root)
     if not names:
         raise ConfigError(
@@ -206,7 +220,7 @@ def find_searchers(index: Path | None = None, encoder: str | None = None, root: 
             "or name one with --index DIR"
         )
     folders = {name: index_folder(name, root) for name in names}
-    return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]))
+    return Searchers(folders, encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0]), opener)
 
 
 def media_paths(searchers: Searchers) -> list[Path]:
