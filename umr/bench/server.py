@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -16,16 +16,19 @@ from umr.errors import ConfigError, MismatchError
 from umr.shipped import repository_root
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-START_S = 120.0  # until a page that was started must answer
+START_S = 300.0  # until a page that was started must answer
 STOP_S = 30.0  # until it must have ended
 
 
 @contextmanager
-def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
+def served_page(
+    url: str | None = None, arguments: Sequence[str] = ()
+) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
     Args:
         url: a page that runs already; None starts app.py.
+        arguments: what app.py is started with beside its address.
 
     Raises:
         ConfigError: the page is not on this machine.
@@ -40,7 +43,7 @@ def served_page(url: str | None = None) -> Iterator[tuple[str, subprocess.Popen[
         port = probe.getsockname()[1]
     address = f"http://{LOOPBACK[0]}:{port}"
     process = subprocess.Popen(
-        [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port)],
+        [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
         cwd=repository_root(),
         stdout=subprocess.DEVNULL,
     )
