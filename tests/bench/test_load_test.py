@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -70,15 +71,33 @@ def test_answers_are_compared_by_scores_and_ids(other, equal):
 
 def test_the_report_says_growth_of_the_second_half_and_percentiles():
     memory = [(float(n), 100.0 + min(n, 50)) for n in range(100)]
-    row = report(Tally(ms=list(range(1, 101)), memory_mib=memory), 4, 20.0)
+    row = report(Tally(ms=list(range(1, 101)), memory_mib=memory, elapsed_s=20.0, cpu_s=5.0), 4)
+    assert (row["per_second"], row["cpu_ms"], row["seconds"]) == (5.0, 50.0, 20.0)
     assert (row["p50_ms"], row["p95_ms"], row["searches"], row["errors"]) == (50.5, 95.0, 100, 0)
     assert row["memory_start_mib"] == 104.5 and row["memory_end_mib"] == 150.0
     assert row["growth_second_half_mib"] == 0.0
 
 
 def test_a_report_without_any_answer_says_so():
-    row = report(Tally(errors=["x"]), 1, 1.0)
+    row = report(Tally(errors=["x"]), 1)
     assert row["p50_ms"] is None and row["memory_end_mib"] is None and row["first_errors"] == ["x"]
+    assert row["per_second"] is None and row["cpu_ms"] is None
+
+
+def test_rounds_of_the_same_users_add_up():
+    tally = Tally()
+    tally.add(Tally(ms=[1.0], memory_mib=[(0.5, 100.0)], elapsed_s=2.0, cpu_s=0.1))
+    tally.add(Tally(ms=[3.0], errors=["x"], wrong=["y"], memory_mib=[(0.5, 110.0)], elapsed_s=2.0, cpu_s=0.3))
+    assert (tally.ms, tally.errors, tally.wrong) == ([1.0, 3.0], ["x"], ["y"])
+    assert tally.memory_mib == [(0.5, 100.0), (2.5, 110.0)]
+    assert (report(tally, 1)["per_second"], report(tally, 1)["cpu_ms"]) == (0.5, 200.0)
+
+
+def test_the_time_of_processors_is_that_of_the_process():
+    before, until = load_test.processor_s(os.getpid()), time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    assert 0.15 < load_test.processor_s(os.getpid()) - before < 5
 
 
 @pytest.mark.parametrize(
@@ -94,7 +113,7 @@ def test_a_report_without_any_answer_says_so():
     ],
 )
 def test_an_error_a_mix_up_a_leak_and_silence_speak_against_the_page(tally, words):
-    found = failures(report(tally, 4, 20.0))
+    found = failures(report(tally, 4))
     assert len(found) == len(words) and all(said.startswith(word) for said, word in zip(found, words, strict=True))
 
 

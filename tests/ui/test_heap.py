@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -75,3 +76,13 @@ def test_a_start_of_the_page_shares_heaps_before_anything_else(monkeypatch):
     monkeypatch.setattr(app, "chosen_port", lambda *_: calls.append("port"))
     monkeypatch.setattr(app, "find_searchers", nothing)
     assert app.main([]) == 2 and calls == ["heaps", "port"]
+
+
+def test_what_is_there_when_the_page_is_served_is_looked_through_no_more():
+    ring: list = []
+    ring.append(ring)
+    try:
+        heap.settle()
+        assert gc.get_freeze_count() > 1000 and not any(one is ring for one in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -12,6 +12,7 @@ import faiss
 import pytest
 
 from umr.encoders.fake import FakeEncoder
+from umr.encoders.micro_batch import MicroBatcher
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.index import renew
 from umr.index.index import build_index
@@ -21,7 +22,7 @@ from umr.search import Searcher
 from umr.types import Content, Query
 from umr.ui import api
 from umr.ui.handlers import Question, search_rows
-from umr.ui.searchers import Searchers, open_searcher, reopen_searcher
+from umr.ui.searchers import Searchers, find_searchers, open_searcher, reopen_searcher
 
 
 def test_a_model_that_is_open_is_told_as_it_is_searched_after_its_index_was_rebuilt(searchers, collection):
@@ -82,6 +83,18 @@ def test_an_index_with_rows_of_another_encoder_is_not_opened_by_the_page(searche
     with pytest.raises(MismatchError, match="is not the vector that unified makes of it"):
         open_searcher(folder)
     assert Searchers({"unified": folder}, "unified").manifest("unified").count == len(collection)
+
+
+def test_queries_of_one_model_are_encoded_together_unless_that_is_switched_off(searchers):
+    folder = searchers.folders["unified"]
+    together, alone = (find_searchers(folder, batch=batch).get("unified") for batch in (8, 1))
+    assert isinstance(together.encoder, MicroBatcher) and together.encoder.most_rows == 8
+    assert isinstance(alone.encoder, FakeEncoder)
+    question = Question(uploads=folder, text="This card is red.", k=5)
+    found = [search_rows(one, question, "unified", lambda told: None) for one in (searchers, find_searchers(folder))]
+    assert found[0] == found[1] != []
+    with pytest.raises(ConfigError, match="--batch is 0"):
+        find_searchers(folder, batch=0)
 
 
 # An index that is renewed while the page runs

@@ -45,3 +45,11 @@ def test_where_all_are_here_the_one_that_asked_longest_ago_goes_and_never_the_on
         assert sessions["a"] is not None and sessions["d"] is not None
         assert list(sessions.session_data) == ["c", "a", "d"]
         assert sessions["raw"] is not None and list(sessions.session_data) == ["a", "d", "raw"]
+
+
+def test_a_session_is_made_without_a_description_of_the_page_and_has_its_own_state(sessions):
+    component = next(iter(sessions.blocks.blocks))
+    assert sessions["a"].config_values == {} and sessions["a"][component] == ()
+    sessions["a"][component] = ("red",)
+    assert sessions["a"][component] == ("red",) and sessions["b"][component] == ()
+    assert set(sessions.time_last_used) == {"a", "b"}

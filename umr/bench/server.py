@@ -16,7 +16,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.shipped import repository_root
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-START_S = 120.0  # until a page that was started must answer
+START_S = 300.0  # until a page that was started must answer
 STOP_S = 30.0  # until it must have ended
 
 
@@ -28,7 +28,7 @@ def served_page(
 
     Args:
         url: a page that runs already; None starts app.py.
-        arguments: of app.py, where it is started.
+        arguments: what app.py is started with beside its address.
 
     Raises:
         ConfigError: the page is not on this machine.

@@ -391,15 +391,21 @@ def bench_rerank(options: argparse.Namespace) -> None:
 
 
 def bench_load(options: argparse.Namespace) -> None:
-    """`bench load`: one row; an error, a mix-up or a leak is a failure."""
+    """`bench load`: one row, or one for each page; an error, a mix-up or a leak is a failure."""
+    from umr.bench.load_test import bench_beside, failures
     from umr.bench.load_test import bench_load as loaded
-    from umr.bench.load_test import failures
     from umr.shipped import BUNDLED, default_root
 
-    row = loaded(_judged(default_root() / "media" / BUNDLED, options.task), options.users, options.seconds, options.url)
-    _print([row], options.json, tuple(row))
-    if failures(row):
-        raise ConfigError("; ".join(failures(row)))
+    if options.beside and options.url:
+        raise ConfigError("--beside starts the pages that it compares: leave --url out")
+    judged = _judged(default_root() / "media" / BUNDLED, options.task)
+    if options.beside:
+        rows = bench_beside(judged, options.users, options.seconds, options.beside, options.plain)
+    else:
+        rows = [loaded(judged, options.users, options.seconds, options.url, options.plain)]
+    _print(rows, options.json, tuple(rows[0]))
+    if said := [failure for row in rows for failure in failures(row)]:
+        raise ConfigError("; ".join(said))
 
 
 def bench_page(options: argparse.Namespace) -> None:

@@ -352,6 +352,15 @@ def _bench_load(commands: Commands) -> None:
     one.add_argument("--users", type=int, default=32, metavar="N", help="default: 32")
     one.add_argument("--seconds", type=float, default=120, metavar="S", help="default: 120")
     one.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
+    one.add_argument(
+        "--beside",
+        action="append",
+        metavar="ARGUMENTS",
+        help='load another page in turns, app.py with these arguments, such as --beside "--batch 1"; may be repeated',
+    )
+    one.add_argument(
+        "--plain", action="store_true", help="visitors ask by HTTP alone, which leaves more of the machine to the page"
+    )
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
     _json(one)
 

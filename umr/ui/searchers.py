@@ -8,10 +8,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from umr.collection import Collection
+from umr.encoders.micro_batch import MOST_ROWS, MicroBatcher
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
@@ -35,17 +37,24 @@ MANY = 100
 _PLACE = re.compile(r"""(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s/\\"':;,]+[/\\])*(?=[^\s/\\"':;,])""")
 
 
-def open_searcher(folder: Path) -> Searcher:
+def open_searcher(folder: Path, batch: int = MOST_ROWS) -> Searcher:
     """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
-    results.
+    results. Queries of visitors who ask at the same time are encoded together.
+
+    Args:
+        folder: the index's.
+        batch: so many of them at most; 1 encodes each by itself.
 
     Raises:
         ConfigError: the index or its encoder cannot be opened.
         MismatchError: they do not belong together, or to these rows.
     """
-    return _checked(Searcher.open(folder, dtype=PRECISION))
+    searcher = _checked(Searcher.open(folder, dtype=PRECISION))
+    if batch > 1:
+        searcher.encoder = MicroBatcher(searcher.encoder, batch)
+    return searcher
 
 
 def _checked(searcher: Searcher) -> Searcher:
@@ -287,7 +296,11 @@ def _without_places(name: str, folder: Path) -> Iterator[None]:
 
 
 def find_searchers(
-    index: Path | None = None, encoder: str | None = None, root: Path | None = None, reranker: str | None = None
+    index: Path | None = None,
+    encoder: str | None = None,
+    root: Path | None = None,
+    batch: int = MOST_ROWS,
+    reranker: str | None = None,
 ) -> Searchers:
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 
@@ -295,18 +308,22 @@ def find_searchers(
         index: an index folder; its manifest names the encoder.
         encoder: the one to start with.
         root: default, the repository's indexes.
+        batch: see `open_searcher`.
         reranker: a folder or shipped name; None: the shipped re-ranker, where there is one.
 
     Raises:
         ConfigError: there is nothing to search, or no such re-ranker.
         MismatchError: a foreign manifest, or a re-ranker's choice that is another's.
     """
+    if batch < 1:
+        raise ConfigError(f"--batch is {batch}; give at least 1, which encodes every query by itself")
+    opener = partial(open_searcher, batch=batch)
     again = find_page_reranker(reranker, root)
     if index is not None:
         name = IndexManifest.read(index).encoder_name
         if encoder not in (None, name):
             raise ConfigError(f"{index} was built by {name!r}, not by {encoder!r}: leave --encoder out")
-        return Searchers({name: index}, name, reranker=again)
+        return Searchers({name: index}, name, opener, reranker=again)
     names = available(root)
     if not names:
         raise ConfigError(
@@ -315,7 +332,7 @@ def find_searchers(
         )
     folders = {name: index_folder(name, root) for name in names}
     default = encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0])
-    return Searchers(folders, default, reranker=again)
+    return Searchers(folders, default, opener, reranker=again)
 
 
 def media_paths(searchers: Searchers) -> list[Path]:

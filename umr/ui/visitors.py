@@ -29,8 +29,8 @@ UNUSED_S = 3600.0  # after the last use by a page that is still open
 UPLOAD_S = 600.0  # until an upload must have come whole
 FULL = "This server has no room for more uploads at the moment. Try again in a few minutes."
 ENOUGH = (
-    f"You have sent {VISITOR_FILES:,} files or {VISITOR_BYTES // 1_000_000} MB, and no more is kept at a time. Press "
-    "Remove in Your files, or close this page's other tabs, and send it again."
+    "You have sent {files:,} files or {megabytes} MB, and no more is kept at a time. Press Remove in Your files, or "
+    "close this page's other tabs, and send it again."
 )
 
 
@@ -81,6 +81,8 @@ class Visitors:
     def __init__(self, root: Path) -> None:
         """root: where the page's server puts what visitors send."""
         self.root = root
+        #: Bytes and files that are kept of one visitor, where not the limits above hold.
+        self.own: tuple[int, int] | None = None
         self._sessions: dict[str, _Session] = {}
         self._uploads: dict[str, _Upload] = {}
         self._arriving: list[Arriving] = []
@@ -231,10 +233,10 @@ class Visitors:
         """Raises ConfigError where `more` bytes, or one more file, are too many."""
         own = [known for known in self._uploads.values() if address in known.addresses]
         coming = sum(other.taken for other in self._arriving if other.address == address)
-        if sum(known.size for known in own) + coming + more > VISITOR_BYTES:
-            raise ConfigError(ENOUGH)
-        if sum(known.files for known in own) + bool(more) > VISITOR_FILES:
-            raise ConfigError(ENOUGH)
+        most_bytes, most_files = self.own or (VISITOR_BYTES, VISITOR_FILES)
+        large = sum(known.size for known in own) + coming + more > most_bytes
+        if large or sum(known.files for known in own) + bool(more) > most_files:
+            raise ConfigError(ENOUGH.format(files=most_files, megabytes=most_bytes // 1_000_000))
         coming = sum(other.taken for other in self._arriving)
         used = sum(known.size for known in self._uploads.values()) + coming
         free = int(FREE_SHARE * upload_folder.free_bytes(self.root))

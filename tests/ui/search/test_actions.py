@@ -471,6 +471,8 @@ def test_models_are_listed_without_opening_one(searchers, searcher, monkeypatch)
         "precision": "float32",
         "collection": "catalogue",
         "vectors": 24,
+        "index": searcher.index.manifest.fingerprint,
+        "reranker": None,
     }
 
 

@@ -21,7 +21,7 @@ from umr.ui.handlers import Question
 from umr.ui.models import actions as models_told
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
-from umr.ui.parts.wiring import LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.queries import task_name
 from umr.ui.searchers import Searchers
 
@@ -207,12 +207,12 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
     def again(*values: Any) -> Any:
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3
 
-    asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE)
+    asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
     moved = [bar.kind.input, bar.models.input, bar.blind.input, bar.of.input, bar.parts.input]
-    changed = gr.on(moved, again, bar.inputs, view.outputs, **PRIVATE, **LATEST)
+    changed = gr.on(moved, again, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
     taken = [
-        begin(partial(_chance, searchers, differ), bar.drawing, bar.query, **PRIVATE).success(
-            find, bar.inputs, view.outputs, **PRIVATE
+        begin(partial(_chance, searchers, differ), bar.drawing, bar.query, **PRIVATE, **COMPARING).success(
+            find, bar.inputs, view.outputs, **PRIVATE, **COMPARING
         )
         for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
     ]

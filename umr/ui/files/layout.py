@@ -16,13 +16,25 @@ from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import picture_box
-from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, VISITORS, Built, Frame, claim_uploads, pressed, shown
+from umr.ui.parts.wiring import (
+    INDEXING,
+    LATEST,
+    PRIVATE,
+    QUIET,
+    SEARCHING,
+    UPLOADS,
+    VISITORS,
+    Built,
+    Frame,
+    claim_uploads,
+    pressed,
+    shown,
+)
 from umr.ui.searchers import Searchers
 
 KINDS = [(choice_of(name), name) for name in ("all", "images", "passages", "entries", "clips")]
 SHOWN = 24
 #: Indexing takes a core for a while: one visitor after the other, so that searches stay quick.
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
 #: Gradio's own button for more files is a button within a button, without a name: it is hidden, and ours presses it.
 MORE = "#f-drop .icon-button .upload-container"
 
@@ -147,7 +159,7 @@ def _wire_bench(
     shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
     claim_uploads(bench.drop)
     claim_uploads(bar.image)
-    bench.go.click(own_add, [bench.drop, bench.model], shown, **ONE_AT_A_TIME, **QUIET)
+    bench.go.click(own_add, [bench.drop, bench.model], shown, **INDEXING, **QUIET)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
     bench.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)
 
@@ -166,10 +178,10 @@ def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
     def own_nothing() -> str:
         return ""
 
-    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE).then(
+    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE, **SEARCHING).then(
         own_nothing, None, bar.extra, **QUIET
     )
-    bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE, **LATEST)
+    bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE, **SEARCHING, **LATEST)
     bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
 
 
@@ -193,9 +205,11 @@ def _wire_extra(searchers: Searchers, own_files: VisitorCollections, bar: Bar) -
         return shown(files.parcel, own_files, request.session_hash)
 
     address = gr.Textbox(visible=False, label="address")
-    bar.results.expand(own_details, bar.inputs, bar.extra, **PRIVATE).success(None, js=scripts.TO_OWN_EXTRA)
+    bar.results.expand(own_details, bar.inputs, bar.extra, **PRIVATE, **SEARCHING).success(
+        None, js=scripts.TO_OWN_EXTRA
+    )
     bar.results.copy(own_words, bar.text, bar.text, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
-    bar.every.click(own_every, bar.inputs, bar.extra, **ONE_AT_A_TIME, **PRIVATE).success(None, js=scripts.TO_OWN_EXTRA)
+    bar.every.click(own_every, bar.inputs, bar.extra, **INDEXING, **PRIVATE).success(None, js=scripts.TO_OWN_EXTRA)
     bar.save.click(own_parcel, None, address, **PRIVATE).success(None, address, None, js=scripts.FETCH_FILE)
 
 

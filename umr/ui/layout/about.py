@@ -6,6 +6,7 @@ import os
 
 import gradio as gr
 
+from umr.ui.limits import Limits, told
 from umr.ui.links import SPACE
 from umr.ui.models import actions as models
 from umr.ui.render import escape
@@ -16,9 +17,13 @@ _CODE = "The code, the catalogue and the weights are one repository, under the A
 _OWN = "What runs here is the repository that this page was started from: read its <code>README.md</code> first."
 
 
-def about() -> str:
-    """The block as HTML. Links lead to other sites only where they are pressed; nothing is loaded from there."""
+def about(limits: Limits | None = None) -> str:
+    """The block as HTML, with what one visitor may ask.
+
+    Links lead to other sites only where they are pressed; nothing is loaded from there.
+    """
     space = os.environ.get(SPACE, "")
+    asked = f"<p>{told(limits)}</p>" if limits is not None else ""
     code = f'<a href="https://huggingface.co/spaces/{escape(space)}/tree/main">Its files.</a>' if space else _OWN
     return (
         f'<footer class="u-about"><section><h2>What this is</h2><p>{_CODE} {code}</p>'
@@ -32,7 +37,7 @@ def about() -> str:
         "<section><h2>From other programs</h2><p>Endpoints <code>/search</code>, <code>/search_text</code>, "
         '<code>/compare</code>, <code>/list_models</code>, <code>/list_collections</code>: <a href="?view=api">'
         "how they are called</a>.</p><p>The same five are tools of an MCP server at "
-        "<code>/gradio_api/mcp/</code>.</p></section></footer>"
+        f"<code>/gradio_api/mcp/</code>.</p>{asked}</section></footer>"
     )
 
 

@@ -17,7 +17,7 @@ import gradio as gr
 from umr.ui import api, handlers
 from umr.ui.compare.comparison import MOST, compare_rows
 from umr.ui.handlers import Question
-from umr.ui.parts.wiring import UPLOADS, shown
+from umr.ui.parts.wiring import COMPARING, SEARCHING, UPLOADS, shown
 from umr.ui.searchers import Searchers
 
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
@@ -28,8 +28,10 @@ OPTIONAL = {"compare": 1, "search": 1, "search_text": 1}
 
 def build_api(searchers: Searchers, page: gr.Blocks) -> None:
     """Adds the endpoints to the page that is being built, before any other event: none can take their names."""
-    for function in (_search(searchers, page), _search_text(searchers), _compare(searchers, page), *_lists(searchers)):
-        gr.api(function, api_name=function.__name__)
+    searches = [(one, SEARCHING) for one in (_search(searchers, page), _search_text(searchers))]
+    others: list[tuple[Any, dict[str, Any]]] = [(one, {}) for one in _lists(searchers)]
+    for function, at_once in (*searches, (_compare(searchers, page), COMPARING), *others):
+        gr.api(function, api_name=function.__name__, **at_once)
     _accept_without_last(page)
 
 

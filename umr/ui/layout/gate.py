@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.errors import ConfigError
+from umr.ui.layout.turns import ADDRESS, ASKED, UPLOAD
 from umr.ui.parts.wiring import SURROGATE
 from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
 
@@ -34,7 +35,6 @@ TOLD = 1 << 20  # bytes of an upload between two looks at the limits
 STALL_S, BODY_S = 30.0, 300.0  # without a byte, and until a body must have come whole
 SWEEP_S = 5.0
 LOOPBACK = "localhost"
-UPLOAD = re.compile(r"/gradio_api/upload/?$")
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]{1,100})$")
 SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 #: A folder of Gradio's for one upload: it is named by a hash of the bytes.
@@ -102,7 +102,7 @@ class Gate:
             await _refusal(scope, refused)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        address = self._address(scope, headers)
+        address = scope[ADDRESS] = self._address(scope, headers)
         if beat := HEARTBEAT.search(scope["path"]):
             with self.visitors.beat(beat[1], address):
                 await self.app(scope, receive, send)
@@ -111,7 +111,7 @@ class Gate:
         elif scope["method"] in CHANGES:
             async with self._body(receive, headers) as body:
                 if "json" in headers.get("content-type", ""):
-                    _check_json(body)
+                    scope[ASKED] = _check_json(body)
                 self._use(body, address)
                 await self.app(scope, _again(body, receive), send)
         else:
@@ -305,8 +305,11 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _check_json(body: bytes) -> None:
+def _check_json(body: bytes) -> dict[str, Any] | None:
     """What Gradio and the MCP server take as given of a body, and would end the answer by where it is not so.
+
+    Returns:
+        What it asks, None where it is no object.
 
     Raises:
         Refused: it is no JSON that they can read, or names a function, a session or data in a way that they cannot.
@@ -316,7 +319,7 @@ def _check_json(body: bytes) -> None:
     except (ValueError, RecursionError) as error:  # also more digits than Python reads
         raise Refused(400, NO_JSON) from error
     if not isinstance(asked, dict):
-        return
+        return None
     function, session = asked.get("fn_index"), asked.get("session_hash")
     if function is not None and (type(function) is not int or not 0 <= function < MAX_FUNCTIONS):
         raise Refused(400, NO_FUNCTION)
@@ -324,6 +327,7 @@ def _check_json(body: bytes) -> None:
         raise Refused(400, NO_SESSION)
     if not isinstance(asked.get("data", []), list):
         raise Refused(400, NO_DATA)
+    return asked
 
 
 def _length(headers: Headers) -> int:

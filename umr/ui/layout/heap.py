@@ -1,8 +1,12 @@
-"""How much freed memory the page's process keeps: the C library's heaps, one for every few threads if it is let."""
+"""How much freed memory the page's process keeps: the C library's heaps, one for every few threads if it is let.
+
+And what Python looks through for garbage.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 
 HEAPS = 2
@@ -25,3 +29,12 @@ def share_heaps(heaps: int = HEAPS) -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(_M_MMAP_THRESHOLD, _LARGE)  # else it grows with what is freed, and large pictures stay in a heap for good
     return mallopt(_M_ARENA_MAX, heaps) == 1
+
+
+def settle() -> None:
+    """Has later collections of garbage pass over all that is there now: it stays for as long as the page is served.
+
+    A full collection goes through a million objects of libraries, models and collections, while everybody waits.
+    """
+    gc.collect()
+    gc.freeze()

@@ -14,7 +14,7 @@ from umr.ui import links, render
 from umr.ui.layout.tabs import TABS
 from umr.ui.links import Filled, Given
 from umr.ui.parts import scripts
-from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, Built, Run
+from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, SEARCHING, Built, Run
 from umr.ui.searchers import Searchers
 
 
@@ -99,5 +99,5 @@ def _run(opened: Dependency, ready: gr.State, run: Run, tab: str) -> None:
         return run.ask(*values) if is_ready is True else [gr.skip()] * len(run.outputs)
 
     outputs = list(run.outputs)
-    done = opened.success(asked, [ready, *run.inputs], outputs, show_progress_on=outputs[0], **PRIVATE)
+    done = opened.success(asked, [ready, *run.inputs], outputs, show_progress_on=outputs[0], **PRIVATE, **SEARCHING)
     done.then(None, run.address, js=scripts.tell(tab))

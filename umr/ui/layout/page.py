@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it builds Blocks; the page calls nobody
@@ -18,17 +19,21 @@ from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
+from umr.ui.layout.leaving import drop_who_left
 from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.monitor import Health, Monitor, watch
 from umr.ui.layout.outside import Closed, fetch_nothing
 from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
+from umr.ui.layout.turns import Turns, functions_of, turns_of
+from umr.ui.limits import Accounts, Limits
 from umr.ui.parts import scripts
 from umr.ui.parts.carry import wire_carry
 from umr.ui.parts.wiring import VISITORS, Built, Frame
 from umr.ui.searchers import Searchers
 
+TOLD_S = 1.0  # between two times that those who wait are told their place; Gradio: to all, at the end of each event
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
 #: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
@@ -40,8 +45,8 @@ clips.</p>
 </header>"""
 
 
-def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
-    """The whole page, not yet served."""
+def build_page(searchers: Searchers, examples: list[Example], limits: Limits | None = None) -> gr.Blocks:
+    """The whole page, not yet served. limits: what it says that one visitor may ask."""
     fetch_nothing()
     with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True, delete_cache=CACHE_S) as page:
         build_api(searchers, page)
@@ -55,11 +60,22 @@ def build_page(searchers: Searchers, examples: list[Example]) -> gr.Blocks:
                 tab.select(None, js=scripts.show(row.name))
                 frame.pictures.extend(built[-1].pictures)
         build_models(searchers)
-        gr.HTML(about(), elem_id="about", js_on_load=None, apply_default_css=False)
+        gr.HTML(about(limits), elem_id="about", js_on_load=None, apply_default_css=False)
         _wire_carry(built)
         wire_link(searchers, page, tabs, notices, built)
     watch(page, searchers, VISITORS)
     return page
+
+
+def _turns(page: gr.Blocks, limits: Limits | None) -> list[Middleware]:
+    """What holds each visitor to the limits, if there are any."""
+    if limits is None:
+        return []
+    VISITORS.own = limits.upload_mb * 1_000_000, limits.upload_files
+    kinds = functions_of(page)
+    return [
+        Middleware(Turns, accounts=Accounts(limits), functions=kinds, queued=partial(turns_of, page)),
+    ]
 
 
 def _wire_carry(built: list[Built]) -> None:
@@ -76,6 +92,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     healthy: Callable[[], bool] = lambda: True,
+    limits: Limits | None = None,
 ) -> str:
     """Starts serving the page; page.block_thread() waits, page.close() ends it.
 
@@ -85,13 +102,14 @@ def serve(
         host: None leaves it to GRADIO_SERVER_NAME.
         port: None leaves it to GRADIO_SERVER_PORT.
         healthy: what /healthz says.
+        limits: what one visitor may ask; None: as much as the server bears.
 
     Returns:
         The page's address.
     """
     root = os.environ.get(ROOT_PATH, "")
     host = host or os.environ.get(HOST) or DEFAULT_HOST
-    page.queue(default_concurrency_limit=4, max_size=64)
+    page.queue(default_concurrency_limit=4, max_size=64, status_update_rate=TOLD_S)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -113,6 +131,7 @@ def serve(
             "middleware": [
                 Middleware(Monitor, root_path=root),
                 Middleware(Gate, visitors=VISITORS, host=host),
+                *_turns(page, limits),
                 Middleware(Closed),
                 Middleware(Health, healthy=healthy, root_path=root),
             ],
@@ -121,5 +140,6 @@ def serve(
     )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
     limit_connections(page)
     keep_sessions(page, VISITORS)
+    drop_who_left(page)
     answer_as_json(page)
     return address

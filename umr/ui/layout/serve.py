@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING, NoReturn
 from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
 from umr.ui.examples import read_examples
+from umr.ui.layout.heap import settle
 from umr.ui.layout.short_lines import shorten_errors
+from umr.ui.limits import Limits
 from umr.ui.searchers import Searchers, media_paths
 from umr.ui.upload_folder import claim, give_up
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def run(searchers: Searchers, examples: Path, host: str | None, port: int | None) -> None:
+def run(searchers: Searchers, examples: Path, host: str | None, port: int | None, limits: Limits | None = None) -> None:
     """Serves the page, tells its address on the standard output, and comes back when it was stopped.
 
     Args:
@@ -36,6 +39,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         examples: the folder whose pictures the example queries show.
         host: the address to listen on; None: the one of GRADIO_SERVER_NAME, or this machine alone.
         port: None: the first free one.
+        limits: what one visitor may ask; None: as much as the server bears.
 
     Raises:
         ConfigError: there is no folder for what visitors send, or the page cannot be served at that address.
@@ -52,10 +56,10 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
 
         raise_descriptor_limit()
         try:
-            page = build_page(searchers, read_examples(examples))
+            page = build_page(searchers, read_examples(examples), limits)
             give_out_renewed(searchers, page)
             _open(searchers)
-            address = serve(page, media, host, port, searchers.healthy)
+            address = serve(page, media, host, port, searchers.healthy, limits)
             zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
@@ -82,6 +86,14 @@ def _open(searchers: Searchers) -> None:
         waiting += [searchers.preload(name) for name in searchers.names if name != searchers.default]
         for thread in waiting:
             thread.join()
+    threading.Thread(target=_settle, args=(waiting,), name="settle", daemon=True).start()
+
+
+def _settle(waiting: Sequence[threading.Thread]) -> None:
+    """What does not change from now on is no garbage."""
+    for thread in waiting:
+        thread.join()
+    settle()
 
 
 def fail(reason: UMRError) -> int:

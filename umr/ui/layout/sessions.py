@@ -6,8 +6,12 @@ app's holder is another one, with the same interface.
 
 from __future__ import annotations
 
+import datetime
+from types import SimpleNamespace
+from typing import Any
+
 from gradio import Blocks
-from gradio.state_holder import StateHolder
+from gradio.state_holder import SessionState, StateHolder
 
 from umr.ui.visitors import Visitors
 
@@ -18,6 +22,19 @@ class Sessions(StateHolder):
     def __init__(self, visitors: Visitors) -> None:
         super().__init__()
         self._visitors = visitors
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        """The state of a session, which is made where there is none.
+
+        Gradio would describe every component of the page for it (10 ms for each plain request, which is a session by
+        itself), to make a link of its state; that route is closed here (umr.ui.layout.outside).
+        """
+        if session_id not in self.session_data:
+            bare: Any = SimpleNamespace(default_config=self.blocks.default_config, blocks={})
+            self.session_data[session_id] = SessionState(bare)
+        self.update(session_id)
+        self.time_last_used[session_id] = datetime.datetime.now()
+        return self.session_data[session_id]
 
     def update(self, session_id: str) -> None:
         """Notes a use.

@@ -13,7 +13,7 @@ from umr.errors import ConfigError
 from umr.types import SEARCH_IN
 from umr.ui.handlers import Question, read_text
 from umr.ui.parts import scripts
-from umr.ui.parts.wiring import PRIVATE, QUIET, UPLOADS, Run, shown
+from umr.ui.parts.wiring import COMPARING, PRIVATE, QUIET, UPLOADS, Run, shown
 
 
 def carry_button() -> gr.Button:
@@ -51,5 +51,5 @@ def wire_carry(button: gr.Button, asked: Sequence[Component], fields: Sequence[C
     filled = button.click(carry, list(asked), list(fields), **QUIET)
     there = filled.success(None, js=scripts.press(f"#tab-{tab}-button"))
     outputs = list(run.outputs)
-    done = there.then(run.ask, list(run.inputs), outputs, show_progress_on=outputs[0], **PRIVATE)
+    done = there.then(run.ask, list(run.inputs), outputs, show_progress_on=outputs[0], **PRIVATE, **COMPARING)
     done.then(None, run.address, js=scripts.tell(tab))

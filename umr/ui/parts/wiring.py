@@ -27,6 +27,12 @@ VISITORS = Visitors(UPLOADS)  # whose these are; for all pages of this process, 
 #: would raise where a visitor should read a sentence).
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "preprocess": False}
 QUIET: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
+#: Of events that encode a query: so many at once, whose queries go in batches (umr.encoders.micro_batch). Most of them
+#: wait without work; a page that asks several models does it for each, so fewer of those go at once.
+SEARCHING: dict[str, Any] = {"concurrency_limit": 32, "concurrency_id": "search"}
+COMPARING: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "compare"}
+#: Of what takes minutes.
+INDEXING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
 #: Of what follows a choice: one that is made while the last is still worked on is worked on next, not dropped.
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion

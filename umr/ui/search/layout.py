@@ -18,7 +18,7 @@ from umr.ui.links import MAX_ADDRESS
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.carry import carry_button
-from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, QUIET, SEARCHING, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
@@ -201,7 +201,7 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     find, again = _finders(searchers)
     inputs = [view.trail, *bar.inputs]
     asked = [bar.go.click, bar.text.submit, bar.less.submit]
-    view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+    view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
     changed = [
         bar.kind.input,
         bar.model.input,
@@ -210,13 +210,15 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
         bar.cut.release,
         bar.balance.release,
     ]
-    view.after(gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **LATEST))
+    view.after(
+        gr.on(changed, again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING, **LATEST)
+    )
 
     def more_of(count: Any) -> int:
         return shown(search.more, count)
 
     more = view.results.submit(more_of, bar.count, bar.count, **QUIET)
-    more.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE).then(
+    more.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING).then(
         None, view.address, js=scripts.MORE_SHOWN
     )
 
@@ -253,6 +255,7 @@ def _wire_pictures(searchers: Searchers, bar: Bar, tiles: gr.HTML, drawer: gr.Ac
         [bar.image, bar.kind, bar.model],
         chips,
         **QUIET,
+        **SEARCHING,
     )
     chips.select(take, bar.text, bar.text, **QUIET).success(None, js=scripts.press("#q-go"))
 
@@ -265,7 +268,7 @@ def _wire_narrowing(searchers: Searchers, bar: Bar, view: View) -> None:
 
     left = view.results.input(leave_out, bar.narrowed, bar.narrowed, **QUIET)
     again, inputs = _finders(searchers)[1], [view.trail, *bar.inputs]
-    view.after(left.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+    view.after(left.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
 
 
 def _wire_refusal(bar: Bar, refused: gr.HTML) -> None:
@@ -292,10 +295,10 @@ def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
 
     for cards in (view.results, view.facts):  # what is chosen is searched with at once
         used = cards.select(use, [view.trail, bar.model], [bar.image, bar.text, view.crumbs, view.trail], **QUIET)
-        view.after(used.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+        view.after(used.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
     view.results.copy(words, [bar.model, bar.text], bar.text, **QUIET).success(None, js=scripts.TO_BAR)
     returned = view.crumbs.select(back, view.trail, [*bar.asked, view.trail], **QUIET)
-    view.after(returned.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE))
+    view.after(returned.success(find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
 
 
 def _wire_examples(searchers: Searchers, examples: Sequence[Example], bar: Bar, view: View, cards: gr.HTML) -> None:
@@ -304,7 +307,8 @@ def _wire_examples(searchers: Searchers, examples: Sequence[Example], bar: Bar, 
 
     outputs = [*bar.asked, *view.outputs]
     view.after(
-        cards.select(example, [bar.model, bar.count], outputs, show_progress_on=view.results, **PRIVATE), success=True
+        cards.select(example, [bar.model, bar.count], outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING),
+        success=True,
     )
 
 
@@ -323,7 +327,7 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
     # search.js begins the next one when this one is over: Gradio's "always_last" would repeat the first one's event
     filled = steps.select(travel, view.visited, fields, trigger_mode="multiple", **QUIET)
     inputs = [ready, view.trail, *bar.inputs]
-    found = filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE)
+    found = filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING)
     view.after(found)
     for over in (found.then, filled.failure):
         over(None, js=scripts.TRAVELLED)
@@ -343,8 +347,8 @@ def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.
 
     opened = view.results.expand(choose, view.answered, [chosen, view.facts, reasons, ranks], **QUIET)
     opened.success(None, chosen, js=scripts.OPEN_PANEL)
-    opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET).success(
-        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET
+    opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET, **SEARCHING).success(
+        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET, **COMPARING
     )
 
 
