@@ -110,6 +110,7 @@ def deeper() -> TrainConfig:
     return replace(
         longer(),
         name="deeper",
+        steps=4400,
         vision_layers=8,
         muon_rate=8e-3,
         learning_rate=8e-4,

@@ -96,7 +96,8 @@ STAGES = (
     Stage(name="vision", recipe="vision", worlds=("world",)),
     Stage(name="captions", recipe="captions", worlds=("world",), init="vision"),
     Stage(name="joint", recipe="unified", worlds=("world",), init="captions", changes={"stop_after": 2900}),
-    Stage(name="unified", recipe="longer", worlds=("second",), init="joint"),
+    Stage(name="longer", recipe="longer", worlds=("second",), init="joint"),
+    Stage(name="unified", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
     Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="captions"),
     Stage(name="mca", recipe="mca", worlds=("world",), init="captions"),
 )

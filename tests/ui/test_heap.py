@@ -69,7 +69,7 @@ def test_another_c_library_is_left_alone(monkeypatch):
 def test_a_start_of_the_page_shares_heaps_before_anything_else(monkeypatch):
     calls = []
 
-    def nothing(*_: object) -> None:
+    def nothing(*_: object, **__: object) -> None:
         raise ConfigError("there is nothing to search")
 
     monkeypatch.setattr(app, "share_heaps", lambda: calls.append("heaps"))

@@ -46,7 +46,8 @@ OUTSIDE = (
     "http://10.0.0.1/a.png",
 )
 OURS = f"{Path(umr.__file__).parent}{os.sep}"  # what frames of our own code begin with, wherever the clone lies
-PASSES_ON = ", in filled"  # the frame of ours around Gradio's own reading of every request (umr/ui/layout/api.py)
+#: Frames of ours around Gradio's own reading and calling (umr/ui/layout/api.py, leaving.py).
+PASSES_ON = (", in filled", ", in called")
 
 
 def is_handlers(frame: str) -> bool:
