@@ -159,7 +159,7 @@ def test_no_rooms_import_each_other_in_a_circle():
 
 
 def test_scenes_are_known_to_the_world_and_its_source_alone():
-    """The loop knows a rendered world by what world_source/source.py says; two commands make or measure worlds."""
+    """The loop knows a rendered world by what world_source/source.py says; three commands make or measure worlds."""
     graph = import_graph(ROOT)
     within = ("training.catalogue", "training.world_source")
     outside = {one: others for one, others in graph.items() if not one.startswith(within)}
@@ -167,7 +167,8 @@ def test_scenes_are_known_to_the_world_and_its_source_alone():
     inner = {other for others in outside.values() for other in others if other.startswith("training.world_source")}
     assert inner == {"training.world_source.source"}
     makers = {one for one, others in outside.items() if any(other.startswith("training.catalogue") for other in others)}
-    assert makers == {"training.reproduce", "training.pool_size"}
+    study = {f"training.study.{one}" for one in ("plan", "runs", "second_half")}
+    assert makers == {"training.reproduce", "training.pool_size"} | study
 
 
 def test_a_circle_would_be_found():
