@@ -154,7 +154,7 @@ def cut_a_shard(folder: Path) -> None:
 
 
 REFUSED = {
-    "another class": (setting(model_type="qwen2_5_vl"), "class 'qwen2_5_vl'; supported: qwen2_vl"),
+    "another class": (setting(model_type="gpt2"), "class 'gpt2'; supported: .*qwen2_vl"),
     "quantised": (setting(quantization_config={"bits": 4}), "quantised"),
     "foreign attention": (setting(attn_implementation="flash_attention_2"), "'flash_attention_2'; legal: eager, sdpa"),
     "sliding window": (setting(use_sliding_window=True), "sliding window"),

@@ -22,7 +22,8 @@ def test_config_survives_writing_and_reading(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [{"pooling": "last"}, {"attention": "causal"}, {"positions": "sequential"}, {"mask_instruction": False},
-     {"instructions": {}}, {"query_template": "{media}{text}"}, {"image_size": 140}, {"files": {"a": "0"}}],
+     {"instructions": {}}, {"query_template": "{media}{text}"}, {"image_size": 140}, {"files": {"a": "0"}},
+     {"resize": "dynamic"}, {"resize_max_pixels": 9999}, {"text_format": "mbeir"}, {"marker_rows": "mean"}],
 )  # fmt: skip
 def test_fingerprint_changes_with_what_changes_vectors(change):
     assert replace(CONFIG, **change).fingerprint() != CONFIG.fingerprint()
@@ -34,13 +35,24 @@ def test_fingerprint_is_stable_across_versions_of_this_code():
     assert CONFIG.fingerprint() == EXPECTED
 
 
+def test_settings_younger_than_the_format_stand_in_the_file_only_where_they_are_set(tmp_path):
+    write_config(CONFIG, tmp_path)
+    younger = {"resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows"}
+    assert not younger & set(json.loads((tmp_path / "encoder.json").read_text()))
+    changed = replace(CONFIG, resize="dynamic", resize_max_pixels=9999)
+    write_config(changed, tmp_path)
+    assert younger & set(json.loads((tmp_path / "encoder.json").read_text())) == {"resize", "resize_max_pixels"}
+    assert read_config(tmp_path) == changed
+
+
 EXPECTED = "e0333ca824be50404d91a087e837540d5633ba91b2ae993ed5f618c72dffb6d7"
 
 
 @pytest.mark.parametrize(
     "change",
     [{"pooling": "max"}, {"attention": "both"}, {"positions": "none"}, {"dim": 0}, {"dim": "192"}, {"max_tokens": True},
-     {"name": " "}, {"normalise": 1}, {"query_template": "{media}"}, {"instructions": {"a": 1}}, {"files": []}],
+     {"name": " "}, {"normalise": 1}, {"query_template": "{media}"}, {"instructions": {"a": 1}}, {"files": []},
+     {"resize": "none"}, {"resize_min_pixels": 10**6}, {"text_format": "csv"}, {"marker_rows": "none"}],
 )  # fmt: skip
 def test_illegal_value_is_refused_by_name(change):
     with pytest.raises(ConfigError, match=next(iter(change))):

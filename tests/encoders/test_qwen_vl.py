@@ -9,7 +9,8 @@ from transformers import AutoImageProcessor, Qwen2VLForConditionalGeneration, Qw
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl import QwenVLBackbone, build_small, patches, positions_of
+from umr.encoders.qwen_vl import QwenVLBackbone, build_small, patches
+from umr.encoders.qwen_vl_positions import allowed, positions_of
 from umr.errors import ConfigError, MismatchError
 
 
@@ -52,6 +53,25 @@ def test_sequential_positions_count_real_tokens_for_either_padding(encoder):
         found = positions_of(batch, mrope=False)
         assert (found[0] == found[1]).all() and (found[0] == found[2]).all()
         assert found[0, 0][batch.attention_mask_BT[0]].tolist() == list(range(len(rows[0])))
+
+
+def test_every_token_may_look_at_itself_and_none_at_padding():
+    mask = torch.tensor([[False, True, True]])
+    assert allowed(mask, causal=False)[0, 0].tolist() == [[True] * 3, [False, True, True], [False, True, True]]
+    assert allowed(mask, causal=True)[0, 0].tolist() == [
+        [True, False, False],
+        [False, True, False],
+        [False, True, True],
+    ]
+
+
+def test_clips_that_count_several_positions_a_pair_go_on_behind_the_largest(encoder, clips):
+    batch = encoder.collate([encoder.tokenise("red", kind="video")], [0])
+    media = batch.seen_at
+    plain, wide = positions_of(batch, mrope=True), positions_of(batch, mrope=True, interval=4)
+    assert (wide[0, 0, media] - wide[0, 0, media[0]]).tolist() == [0] * 4 + [4] * 4
+    assert torch.equal(wide[1:, 0, media], plain[1:, 0, media])
+    assert wide[0, 0, media[-1] + 1] == wide[:, 0, media].max() + 1
 
 
 @pytest.mark.parametrize("attention, leaks", [("bidirectional", True), ("causal", False)])

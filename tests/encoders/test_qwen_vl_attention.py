@@ -35,6 +35,17 @@ def test_decoder_equals_the_class(make, stills, padding, attention, positions):
     assert torch.allclose(encoder.backbone.hidden_states(batch, seen)[batch.attention_mask_BT], fast, atol=1e-5)
 
 
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_rows_too_long_to_hold_their_weights_have_the_same_states(make, stills, attention, monkeypatch):
+    encoder = make(attention=attention)
+    rows, index = rows_of(encoder)
+    batch = encoder.collate(rows, index)
+    with torch.inference_mode():
+        short = encoder.embed(batch, encoder.see(stills))
+        monkeypatch.setattr("umr.encoders.qwen_vl_attention._LONG", 0)
+        assert torch.allclose(encoder.embed(batch, encoder.see(stills)), short, atol=1e-5)
+
+
 def test_unpadded_batch_equals_the_class(encoder):
     """U-MARVEL's release runs causally here: without padding its mask override returns nothing."""
     batch = encoder.collate([encoder.tokenise("a small teal mug")] * 2)

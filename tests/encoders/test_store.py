@@ -154,5 +154,5 @@ def test_unknown_backbone_and_no_folder_are_refused(saved, tmp_path):
         load_encoder(tmp_path / "nowhere")
     path = saved / "encoder.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"backbone": "gpt"}))
-    with pytest.raises(ConfigError, match="'gpt' is unknown; this version has qwen2_vl"):
+    with pytest.raises(ConfigError, match="'gpt' is unknown; this version has qwen2_5_vl, qwen2_vl"):
         load_encoder(saved)

@@ -10,6 +10,7 @@ import pytest
 
 from umr.errors import ConfigError, MismatchError
 from umr.rerank import load_reranker
+from umr.rerank.config import RerankerConfig
 from umr.rerank.store import begin_reranker, save_reranker
 from umr.shipped import find_reranker
 
@@ -106,3 +107,13 @@ def test_equal_settings_have_equal_fingerprints(reranker):
     config = reranker.config
     assert config.fingerprint() == replace(config).fingerprint()
     assert config.fingerprint() != replace(config, yes=config.no, no=config.yes).fingerprint()
+
+
+def test_what_encoders_learn_later_leaves_its_identity_and_its_squares(reranker):
+    younger = {"resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows"}
+    assert not younger & set(json.loads(reranker.config.canonical())["network"])
+    encoder, tokenizer = reranker.network.config, reranker.network.tokenizer
+    dynamic = replace(encoder, resize="dynamic", text_format="mbeir", marker_rows="mean")
+    assert RerankerConfig.of_encoder(dynamic, tokenizer, "mine") == RerankerConfig.of_encoder(
+        encoder, tokenizer, "mine"
+    )

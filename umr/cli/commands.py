@@ -330,10 +330,15 @@ def adopt(options: argparse.Namespace) -> None:
     """`adopt`: writes the encoder folder; says that it is not trained."""
     from umr.encoders.adopt import adopt as adopted
 
-    config = adopted(options.source, options.out, options.name, options.image_size, options.max_frames)
-    made = f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures of {config.image_size} px"
-    command = f"python -m training.train unified --init {options.out}"
-    _say([made, f"not trained for retrieval yet: `{command}` fine-tunes it"])
+    sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
+    config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
+    square = config.resize == "square"
+    seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels in their own shape"
+    said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures {seen}"]
+    if options.recipe == "plain":
+        command = f"python -m training.train unified --init {options.out}"
+        said.append(f"not trained for retrieval yet: `{command}` fine-tunes it")
+    _say(said)
 
 
 def export(options: argparse.Namespace) -> None:

@@ -278,9 +278,21 @@ def _adopt(commands: Commands) -> None:
     one.add_argument(
         "--image-size",
         type=int,
-        default=448,
         metavar="PX",
-        help="side of the square that it sees, a multiple of 28; the catalogue's world has 112 (default: 448)",
+        help="fit pictures into a square of this side, a multiple of 28; the catalogue's world has 112 "
+        "(default: they keep their shape)",
+    )
+    one.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="see a picture or frame with so many pixels at most (default: as the checkpoint's preprocessor)",
+    )
+    one.add_argument(
+        "--recipe",
+        choices=("plain", "umarvel"),
+        default="plain",
+        help="umarvel: positions, texts, pixels and marker rows as U-MARVEL's evaluation has them (default: plain)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import TOKENIZER_NAME, load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
+from umr.media import MAX_PIXELS
 from umr.shipped import CONFIG_NAME
 from umr.types import Candidate, Content
 
 IMAGE_SIZE = 448  # the square nearest to the 300 vision tokens of U-MARVEL's evaluation collators: 256 of 28 px
+OPENED = 56  # px of the picture that is embedded to see that the weights are whole
 MAX_TOKENS = 480  # as U-MARVEL cuts texts
 
 _ASKED = {"text": "this text", "image": "this image", "image,text": "this image and text together"}
@@ -40,8 +43,29 @@ INSTRUCTIONS = {f"{query}->{target}": f"Find {wanted} that matches {asked}."
                 for query, asked in _ASKED.items() for target, wanted in _WANTED.items()}  # fmt: skip
 
 
+#: How released checkpoints are asked whose own code does more than their class: settings by name of the recipe.
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {"resize_min_pixels": 1, "resize_max_pixels": MAX_PIXELS},
+    # U-MARVEL's evaluation as published: its collators' pixels, its model's positions, dataset/datasets_mbeir.py's
+    # texts, its loader's marker rows
+    "umarvel": {
+        "resize_min_pixels": 4 * 28 * 28,
+        "resize_max_pixels": 300 * 28 * 28,
+        "positions": "sequential",
+        "text_format": "mbeir",
+        "marker_rows": "mean",
+    },
+}
+
+
 def adopt(
-    source: str | Path, out: str | Path, name: str | None = None, image_size: int = IMAGE_SIZE, max_frames: int = 8
+    source: str | Path,
+    out: str | Path,
+    name: str | None = None,
+    image_size: int | None = None,
+    max_frames: int = 8,
+    max_pixels: int | None = None,
+    recipe: str = "plain",
 ) -> EncoderConfig:
     """Write the encoder folder `out` from a transformers checkpoint.
 
@@ -52,8 +76,11 @@ def adopt(
         source: a folder or hub:owner/name@revision.
         out: the folder to write, which must not exist.
         name: what the encoder is called; None: as the checkpoint.
-        image_size: side of the square that pictures and frames are fitted into, px.
+        image_size: side of a square that pictures and frames are fitted into, px; None: they keep their shape, within
+            the pixels that the checkpoint's preprocessor allows.
         max_frames: frames taken from a clip.
+        max_pixels: a picture or frame that keeps its shape has so many at most; None: as the preprocessor says.
+        recipe: a key of RECIPES: "umarvel" for the checkpoints that U-MARVEL released.
 
     Returns:
         The settings written.
@@ -71,12 +98,12 @@ def adopt(
     checkpoint = Checkpoint.open(folder, source, families())
     kind = _backbone_of(checkpoint)
     tokenizer = _tokenizer(checkpoint, kind)
-    wanted = EncoderConfig(
+    wanted = replace(
+        _asked(recipe, image_size, max_pixels),
         name=name or (source.rpartition("@")[0].rpartition("/")[2] if is_hub(source) else folder.resolve().name),
         backbone=checkpoint.model["model_type"],
         revision=source if is_hub(source) else folder.resolve().name,
         max_tokens=MAX_TOKENS,
-        image_size=image_size,
         max_frames=max_frames,
         instructions=dict(INSTRUCTIONS),
     )
@@ -91,6 +118,21 @@ def adopt(
         save_tokenizer(tokenizer, draft)
 
     return seal(config, target, write)
+
+
+def _asked(recipe: str, image_size: int | None, max_pixels: int | None) -> EncoderConfig:
+    """The recipe's settings with what was asked of the size of pictures."""
+    if recipe not in RECIPES:
+        raise ConfigError(f"recipe is {recipe!r}; legal: {', '.join(RECIPES)}")
+    if image_size is not None and max_pixels is not None:
+        raise ConfigError("an image size makes pictures squares of that side; leave out max_pixels, or the image size")
+    settings: dict[str, Any] = {"resize": "dynamic", "image_size": IMAGE_SIZE} | RECIPES[recipe]
+    if max_pixels is not None:
+        settings["resize_max_pixels"] = max_pixels
+    if image_size is not None:
+        usual = ("resize", "resize_min_pixels", "resize_max_pixels")
+        settings = {key: value for key, value in settings.items() if key not in usual} | {"image_size": image_size}
+    return EncoderConfig(name="asked", **settings)
 
 
 def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
@@ -121,5 +163,5 @@ def _attending(folder: Path, model: Mapping[str, Any], config: EncoderConfig) ->
 def _open_once(kind: type[Backbone], folder: Path, config: EncoderConfig, tokenizer: Tokenizer) -> None:
     """Load the weights and embed a picture with words, or raise MismatchError for weights that give no vector."""
     encoder = UnifiedEncoder(config, kind.load(folder, config, torch.bfloat16), tokenizer).eval()
-    grey = np.full((config.image_size, config.image_size, 3), 127, np.uint8)
+    grey = np.full((OPENED, OPENED, 3), 127, np.uint8)
     encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(text="a red mug", image=grey))])

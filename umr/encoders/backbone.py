@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: Backbone name in encoder.json, which is transformers' model_type -> "module:class".
 BACKBONES = {
     "qwen2_vl": "umr.encoders.qwen_vl:QwenVLBackbone",
+    "qwen2_5_vl": "umr.encoders.qwen2_5_vl:Qwen25VLBackbone",
 }
 
 
@@ -117,10 +118,12 @@ class Backbone(Protocol):
         """Vision states of N equal-shaped items.
 
         Args:
-            pixels_NFSS3: uint8 (N, F, S, S, 3); a still has F = 1.
+            pixels_NFSS3: uint8 (N, F, S, S, 3); a still has F = 1. Where the spans of `media` have a cell, also
+                (N, F, H, W, 3) with sides that are multiples of it.
 
         Returns:
-            (N, V, H), V being the count of `media` for a still, or for a clip of config.max_frames.
+            (N, V, H), V being the count of `media` for a still, or for a clip of config.max_frames; of other sides the
+            product of the span's grid_of.
         """
         ...
 

@@ -7,12 +7,13 @@ H hidden, D embedding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +24,7 @@ from umr.encoders.backbone import Backbone
 from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
+from umr.encoders.resize import fitted
 from umr.encoders.store import save_encoder
 from umr.encoders.templates import (
     MediaKind,
@@ -57,6 +59,7 @@ class UnifiedEncoder(nn.Module):
     """Text, pictures, clips and compositions of them into one space, through one backbone and one template.
 
     backbone: a torch module (see umr.encoders.backbone), whose weights are this module's.
+    cell: px of a side of a vision token where pictures keep their shape; None where they become squares.
     """
 
     def __init__(self, config: EncoderConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
@@ -69,6 +72,7 @@ class UnifiedEncoder(nn.Module):
         self.backbone = backbone
         self.tokenizer = plain_tokenizer(tokenizer, backbone.special)
         self.prompter = Prompter(config, self.tokenizer, backbone.special, backbone.media)
+        self.cell = _cell(config, backbone)
         self._pad_id = token_id(self.tokenizer, backbone.special.pad)
         self._end_id = token_id(self.tokenizer, backbone.special.end)
 
@@ -107,7 +111,12 @@ class UnifiedEncoder(nn.Module):
     # From here on: what training uses.
 
     def tokenise(
-        self, text: str | None, instruction: str = "", role: Role = "query", kind: MediaKind | None = None
+        self,
+        text: str | None,
+        instruction: str = "",
+        role: Role = "query",
+        kind: MediaKind | None = None,
+        grid: tuple[int, int, int] | None = None,
     ) -> TokenRow:
         """One row of tokens; text is cleaned first.
 
@@ -116,6 +125,7 @@ class UnifiedEncoder(nn.Module):
             instruction: the task sentence; "" for none.
             role: whose template.
             kind: what stands at {media}, "image", "video" or None.
+            grid: (t, h, w) of its vision tokens (see `grid`); None: those of the square.
 
         Raises:
             MediaError: there is neither media nor a word, or the text cannot be read safely.
@@ -123,7 +133,7 @@ class UnifiedEncoder(nn.Module):
         words = media.clean_text(text) if text is not None else ""
         if kind is None and not words:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
-        return self.prompter.tokenise(words, media.clean_text(instruction), role, kind)
+        return self.prompter.tokenise(words, media.clean_text(instruction), role, kind, grid)
 
     def collate(
         self,
@@ -175,7 +185,8 @@ class UnifiedEncoder(nn.Module):
         """Vision states of N equal-shaped items.
 
         Args:
-            pixels_NFSS3: uint8 (N, F, S, S, 3), S = config.image_size, F = 1 or config.max_frames.
+            pixels_NFSS3: uint8 (N, F, S, S, 3), S = config.image_size, F = 1 or config.max_frames; with the resize
+                "dynamic" (N, F, H, W, 3), both sides multiples of the backbone's cell.
 
         Returns:
             (N, V, H).
@@ -184,11 +195,14 @@ class UnifiedEncoder(nn.Module):
             MediaError: another dtype or shape: such an array is never embedded.
         """
         pixels = torch.as_tensor(pixels_NFSS3)
-        side = self.config.image_size
-        if pixels.dtype != torch.uint8 or pixels.ndim != 5 or tuple(pixels.shape[2:]) != (side, side, 3):
-            raise MediaError(
-                f"pixels are {pixels.dtype} {tuple(pixels.shape)}; {self.name} needs uint8 (N, F, {side}, {side}, 3)"
-            )
+        sides = tuple(pixels.shape[2:4])
+        if self.cell is None:
+            fits, asked = sides == (self.config.image_size,) * 2, f"{self.config.image_size}, {self.config.image_size}"
+        else:
+            fits, asked = all(side and side % self.cell == 0 for side in sides), f"H, W: multiples of {self.cell}"
+        if pixels.dtype != torch.uint8 or pixels.ndim != 5 or pixels.shape[4] != 3 or not fits:
+            asked = f"uint8 (N, F, {asked}, 3)"
+            raise MediaError(f"pixels are {pixels.dtype} {tuple(pixels.shape)}; {self.name} needs {asked}")
         if pixels.shape[1] not in (1, self.config.max_frames):
             raise MediaError(
                 f"an item has {pixels.shape[1]} frames; 1 (picture) or {self.config.max_frames} are needed"
@@ -219,10 +233,10 @@ class UnifiedEncoder(nn.Module):
         return F.normalize(pooled_BD, dim=-1) if self.config.normalise else pooled_BD
 
     def see_all(self, items: Sequence[np.ndarray]) -> Tensor:
-        """Flattened states (R, H) of items of mixed length, in their order; equal lengths go together."""
+        """Flattened states (R, H) of items of mixed length and size, in their order; equal ones go together."""
         states: dict[int, Tensor] = {}
-        for frames in sorted({len(item) for item in items}):
-            places = [place for place, item in enumerate(items) if len(item) == frames]
+        for shape in sorted({item.shape for item in items}):
+            places = [place for place, item in enumerate(items) if item.shape == shape]
             seen = self.see(np.stack([items[place] for place in places]))
             states |= zip(places, seen, strict=True)
         return torch.cat([states[place] for place in range(len(items))])
@@ -233,19 +247,29 @@ class UnifiedEncoder(nn.Module):
         """What the encoder sees of the content, uint8.
 
         Returns:
-            The picture (1, S, S, 3) or the clip (max_frames, S, S, 3); None without media.
+            The picture (1, S, S, 3) or the clip (max_frames, S, S, 3), with the resize "dynamic" (..., H, W, 3);
+            None without media.
 
         Raises:
             MediaError: it cannot be read safely.
         """
-        side = self.config.image_size
         if content.video is not None:
             frames = media.sample_frames(content.video, self.config.max_frames)
-            return np.stack([media.letterbox(frame, side) for frame in frames])
+            return np.stack([self._fitted(frame) for frame in frames])
         if content.image is not None:
-            image = media.open_image(content.image, max_pixels=self.config.max_pixels)
-            return media.letterbox(image, side)[None]
+            return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
         return None
+
+    def _fitted(self, image: Image.Image | np.ndarray) -> np.ndarray:
+        """A picture or frame at the size at which it is seen."""
+        if self.cell is None:
+            return media.letterbox(image, self.config.image_size)
+        return fitted(image, self.cell, self.config.resize_min_pixels, self.config.resize_max_pixels)
+
+    def grid(self, item: np.ndarray) -> tuple[int, int, int]:
+        """(t, h, w) of the vision tokens of what `pixels` gave."""
+        span = self.backbone.media["image" if len(item) == 1 else "video"]
+        return span.grid_of(*item.shape[:3]) if self.cell is not None else span.grid
 
     def prepare(
         self,
@@ -259,10 +283,6 @@ class UnifiedEncoder(nn.Module):
         Raises:
             MediaError: a content cannot be read safely.
         """
-        rows = [
-            self.tokenise(content.text, instruction or "", role, media_kind(content))
-            for content, instruction in zip(contents, instructions, strict=True)
-        ]
         items: list[np.ndarray] = []
         known: dict[object, int | None] = {}
         for content in contents:
@@ -271,8 +291,12 @@ class UnifiedEncoder(nn.Module):
                 item = self.pixels(content)
                 known[key] = None if item is None else len(items)
                 items += [] if item is None else [item]
-        counts = [self.backbone.media["image" if len(item) == 1 else "video"].count for item in items]
-        batch = self.collate(rows, [known[_media_key(content)] for content in contents], padding, counts)
+        places, grids = [known[_media_key(content)] for content in contents], [self.grid(item) for item in items]
+        rows = [
+            self.tokenise(content.text, instruction or "", role, media_kind(content), None if at is None else grids[at])
+            for content, instruction, at in zip(contents, instructions, places, strict=True)
+        ]
+        batch = self.collate(rows, places, padding, [int(np.prod(grid)) for grid in grids])
         batch.media = items
         return batch
 
@@ -375,7 +399,8 @@ class UnifiedEncoder(nn.Module):
         order = sorted(range(len(contents)), key=lambda place: (kinds[place], lengths[place], place))
         batch: list[int] = []
         for place in order:
-            heavy = max(1, batch_size // 8) if kinds[place] == "video" else batch_size
+            large = kinds[place] == "video" or (kinds[place] and self.cell is not None)
+            heavy = max(1, batch_size // 8) if large else batch_size
             if batch and (kinds[batch[-1]] != kinds[place] or len(batch) >= heavy):
                 yield batch
                 batch = []
@@ -405,8 +430,20 @@ class UnifiedEncoder(nn.Module):
         Raises:
             ConfigError: the folder holds something else.
         """
-        self.config = save_encoder(self.config, self.backbone, self.tokenizer, folder, extra)
+        config = replace(self.config, marker_rows="checkpoint")  # what was made of them is what is written
+        self.config = save_encoder(config, self.backbone, self.tokenizer, folder, extra)
         return self.config
+
+
+def _cell(config: EncoderConfig, backbone: Backbone) -> int | None:
+    """See UnifiedEncoder.cell."""
+    if config.resize == "square":
+        return None
+    cells = {span.cell for span in backbone.media.values()}
+    found = cells.pop()
+    if cells or found is None:
+        raise ConfigError(f"resize is 'dynamic', but the backbone {config.backbone} sees squares alone; legal: square")
+    return found[1]
 
 
 def _media_key(content: Content) -> object:

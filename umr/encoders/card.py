@@ -82,6 +82,13 @@ def _what(config: EncoderConfig, trained: Mapping[str, Any] | None) -> str:
             f"of {config.dim} numbers in one space.{origin}{state}")  # fmt: skip
 
 
+def _seen(config: EncoderConfig) -> str:
+    if config.resize == "square":
+        return f"| image_size | {config.image_size} | px; pictures and frames are fitted into a square of this side |"
+    limits = f"{config.resize_min_pixels} to {config.resize_max_pixels}"
+    return f"| resize | `{config.resize}` | pictures and frames keep their shape and have {limits} pixels |"
+
+
 def _embeds(config: EncoderConfig) -> list[str]:
     backbone: type[Backbone] = backbone_class(config.backbone)
     outside = " outside the instruction" if config.mask_instruction and config.pooling == "mean" else ""
@@ -96,7 +103,7 @@ def _embeds(config: EncoderConfig) -> list[str]:
         f"| normalise | `{str(config.normalise).lower()}` | a score is a cosine |",
         f"| positions | `{config.positions}` | {positions} |",
         f"| dim | {config.dim} | numbers in a vector |",
-        f"| image_size | {config.image_size} | px; pictures and frames are fitted into a square of this side |",
+        _seen(config),
         f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
         f"| max_frames | {config.max_frames} | frames of a clip, evenly spaced |",
         f"| max_tokens | {config.max_tokens} | longer texts are cut, and that is said |",
@@ -190,8 +197,9 @@ def _elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
         "",
         "- Candidates have the vectors that umr gives them, and carry no prompt.",
         *_queries_elsewhere(config, masked),
-        f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
-        f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size.",
+        *([f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
+           f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size."]
+          if config.resize == "square" else [f"- Of a clip give {config.max_frames} frames, evenly spaced."]),
         f"- Words are cut at {config.max_tokens} tokens by umr alone, and special tokens typed in a text are plain "
         "characters to umr alone.",
         *(["- Words beside plain text of the template are tokenised together with it there, and apart by umr."]

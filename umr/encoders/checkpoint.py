@@ -36,9 +36,16 @@ class Checkpoint:
             families: what would be supported, for the message.
 
         Raises:
-            ConfigError: there is no config.json.
+            ConfigError: there is no config.json, or it is an adapter.
             MismatchError: it is damaged.
         """
+        if (folder / "adapter_config.json").is_file():
+            base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "its base"
+            raise ConfigError(
+                f"{source} is an adapter to {base}, not a whole checkpoint; merge it first: peft's "
+                "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(FOLDER), with the "
+                "tokenizer and preprocessor beside it"
+            )
         if not (folder / "config.json").is_file():
             raise ConfigError(
                 f"{source} has no config.json; give the folder of a transformers checkpoint of {families}"

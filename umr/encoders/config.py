@@ -17,6 +17,15 @@ FORMAT = 1
 Pooling = Literal["mean", "last", "eos"]
 Attention = Literal["bidirectional", "causal"]
 Positions = Literal["sequential", "mrope"]
+Resize = Literal["square", "dynamic"]
+TextFormat = Literal["plain", "mbeir"]
+MarkerRows = Literal["checkpoint", "mean"]
+
+_CHOICES = {"pooling": Pooling, "attention": Attention, "positions": Positions, "resize": Resize,
+            "text_format": TextFormat, "marker_rows": MarkerRows}  # fmt: skip
+_WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames", "resize_min_pixels", "resize_max_pixels")
+#: Left out of encoder.json and of the fingerprint where they are as usual: older files keep their identity.
+_YOUNGER = ("resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows")
 
 #: Of the encoders that this library trains; as every default below, part of format 1: a file may leave it out.
 COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
@@ -47,6 +56,12 @@ class EncoderConfig:
         candidate_template: the same of a candidate.
         instructions: {"image,text->image": the trained task sentence}.
         files: {name in the folder: sha256}, set by save.
+        resize: "square" (see image_size), or "dynamic": pictures and frames keep their shape (umr.encoders.resize).
+        resize_min_pixels: with "dynamic", a picture or frame is seen with so many pixels at least.
+        resize_max_pixels: and at most.
+        text_format: "plain", or "mbeir": texts end and begin as M-BEIR's (umr.encoders.templates.mbeir_text).
+        marker_rows: embeddings of the instruction's two marker tokens: the checkpoint's, or the "mean" of those before
+            them, as U-MARVEL's loader makes them anew.
     """
 
     name: str
@@ -66,6 +81,11 @@ class EncoderConfig:
     candidate_template: str = COMPACT_CANDIDATE
     instructions: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    resize: Resize = "square"
+    resize_min_pixels: int = 4 * 28 * 28
+    resize_max_pixels: int = 300 * 28 * 28
+    text_format: TextFormat = "plain"
+    marker_rows: MarkerRows = "checkpoint"
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -73,13 +93,18 @@ class EncoderConfig:
 
     def _check_choices(self) -> None:
         """Raise ConfigError for a setting that is none of its choices, numbers or truth values."""
-        for key, legal in (("pooling", Pooling), ("attention", Attention), ("positions", Positions)):
+        for key, legal in _CHOICES.items():
             if getattr(self, key) not in get_args(legal):
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; legal: {', '.join(get_args(legal))}")
-        for key in ("dim", "max_tokens", "image_size", "max_pixels", "max_frames"):
+        for key in _WHOLE:
             value = getattr(self, key)
             if type(value) is not int or value < 1:
                 raise ConfigError(f"{key} is {value!r}; a whole number above 0 is needed")
+        if self.resize_min_pixels > self.resize_max_pixels:
+            raise ConfigError(
+                f"resize_min_pixels is {self.resize_min_pixels}; at most resize_max_pixels, {self.resize_max_pixels}, "
+                "is legal"
+            )
         for key in ("normalise", "mask_instruction"):
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
@@ -100,9 +125,16 @@ class EncoderConfig:
             if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):
                 raise ConfigError(f"{key} must map texts to texts, got {value!r}")
 
+    def written(self) -> dict[str, Any]:
+        """The fields that encoder.json holds: those younger than format 1 only where they are not the default."""
+        usual = {one.name: one.default for one in fields(self)}
+        return {key: value for key, value in asdict(self).items() if key not in _YOUNGER or value != usual[key]}
+
     def canonical(self) -> str:
         """One line of JSON with sorted keys: equal configs give equal bytes."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return json.dumps(
+            {"format": FORMAT, **self.written()}, sort_keys=True, ensure_ascii=True, separators=(",", ":")
+        )
 
     def fingerprint(self) -> str:
         """sha256 (hex) of the canonical form; the weights enter through the hashes in `files`."""
@@ -117,7 +149,7 @@ def write_config(config: EncoderConfig, folder: str | Path) -> Path:
     """Write encoder.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / CONFIG_NAME
     with atomic_write(target) as file:
-        file.write(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n")
+        file.write(json.dumps({"format": FORMAT, **config.written()}, indent=2, ensure_ascii=False) + "\n")
     return target
 
 

@@ -37,7 +37,8 @@ def has_processor(config: EncoderConfig) -> bool:
 
 def pools_elsewhere(config: EncoderConfig) -> bool:
     """Whether sentence-transformers' modules compute this encoder's vectors, but for the mask over the instruction."""
-    return has_processor(config) and config.pooling in _POOLING and config.positions == "mrope"
+    plain = config.text_format == "plain" and config.marker_rows == "checkpoint"
+    return has_processor(config) and config.pooling in _POOLING and config.positions == "mrope" and plain
 
 
 def masks_instruction(config: EncoderConfig) -> bool:

@@ -1,7 +1,6 @@
 """The Qwen2-VL backbone: transformers' real class and weights; pixels to vision states, tokens to hidden states.
 
-Not pooling. What is Qwen's stands here and in the three files beside it: qwen_vl_attention.py, qwen_vl_checkpoint.py,
-qwen_vl_processor.py.
+Not pooling. What is Qwen's stands here and in the files beside it whose names begin alike.
 
 N media items, F frames, S side in px, V vision tokens of an item, B rows, T tokens, H hidden.
 """
@@ -11,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import Qwen2VLConfig, Qwen2VLModel
+from transformers import PreTrainedConfig, PreTrainedModel, Qwen2VLConfig, Qwen2VLModel
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 from transformers.utils import logging
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -29,9 +28,10 @@ from umr.encoders.config import EncoderConfig
 from umr.encoders.prefix import KeysValues, Prefix
 from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
 from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
+from umr.encoders.qwen_vl_positions import allowed, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
-from umr.encoders.tokenizer import SpecialTokens, token_id
+from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
 from umr.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ SPECIAL = SpecialTokens(
     pad="<|endoftext|>",
     end="<|im_end|>",
 )
+
+#: Names of the generation class's weights in newer files -> of the model inside it; the class knows the older ones.
+_KEYS = {r"^model\.language_model\.": "language_model.", r"^model\.visual\.": "visual."}
 
 #: What transformers raises on a damaged config.json or cut weights.
 _BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError,
@@ -153,28 +156,36 @@ class QwenVLBackbone(nn.Module):
     special: ClassVar[SpecialTokens] = SPECIAL
     implementation: ClassVar[str] = "transformers' Qwen2-VL class"
     processor: ClassVar[str] = PROCESSOR
+    #: The class, the classes of its settings, and whether it has fast passes: what other generations have otherwise.
+    model_class: ClassVar[type[PreTrainedModel]] = Qwen2VLModel
+    part_classes: ClassVar[tuple[type[PreTrainedConfig], type[PreTrainedConfig]]] = (
+        Qwen2VLTextConfig,
+        Qwen2VLVisionConfig,
+    )
+    has_fast: ClassVar[bool] = True
     media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__()
         self.model = model
-        self.fast = fast
+        self.fast = fast and self.has_fast
         self.causal = config.attention == "causal"
         self.mrope = config.positions == "mrope"
-        self.text_config, self.vision_config = _parts(model.config)
+        self.text_config, self.vision_config = self._parts(model.config)
         # transformers' flag of its own attention, which no class declares
         self.text_config.is_causal = self.causal
         self.patch = _whole(self.vision_config.patch_size, "patch_size")
         self.merge = self.vision_config.spatial_merge_size
         self.temporal = _whole(self.vision_config.temporal_patch_size, "temporal_patch_size")
+        self.interval = getattr(self.vision_config, "tokens_per_second", 1)  # Qwen2.5-VL's, at a second a pair
         self.size = config.image_size
         if self.size % (self.patch * self.merge):
             raise ConfigError(f"image_size is {self.size}; a multiple of {self.patch * self.merge} is needed")
         side = self.size // self.patch // self.merge
-        pairs = -(-config.max_frames // self.temporal)
+        pairs, cell = -(-config.max_frames // self.temporal), (self.temporal, self.patch * self.merge)
         self.media = {
-            "image": MediaSpan(VISION_START, IMAGE_PAD, VISION_END, (1, side, side)),
-            "video": MediaSpan(VISION_START, VIDEO_PAD, VISION_END, (pairs, side, side)),
+            "image": MediaSpan(VISION_START, IMAGE_PAD, VISION_END, (1, side, side), cell),
+            "video": MediaSpan(VISION_START, VIDEO_PAD, VISION_END, (pairs, side, side), cell),
         }
 
     @classmethod
@@ -185,7 +196,7 @@ class QwenVLBackbone(nn.Module):
         return EncoderConfig(name="tiny", dim=48, image_size=56, max_frames=4, max_tokens=20), sizes
 
     @classmethod
-    def for_tokenizer(cls, config: EncoderConfig, tokenizer: Tokenizer, **sizes: int) -> QwenVLBackbone:
+    def for_tokenizer(cls, config: EncoderConfig, tokenizer: Tokenizer, **sizes: int) -> Self:
         """A fresh small backbone whose vocabulary is the tokenizer's; sizes: see build_small."""
         token_ids = VisionTokens(
             vision_start_token_id=token_id(tokenizer, VISION_START),
@@ -193,7 +204,12 @@ class QwenVLBackbone(nn.Module):
             image_token_id=token_id(tokenizer, IMAGE_PAD),
             video_token_id=token_id(tokenizer, VIDEO_PAD),
         )
-        return cls(build_small(tokenizer.get_vocab_size(), token_ids, **sizes), config)
+        return cls(cls.build(tokenizer.get_vocab_size(), token_ids, **sizes), config)
+
+    @classmethod
+    def build(cls, vocab_size: int, token_ids: VisionTokens, **sizes: int) -> Qwen2VLModel:
+        """See build_small."""
+        return build_small(vocab_size, token_ids, **sizes)
 
     @classmethod
     def adopted(cls, checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
@@ -205,10 +221,10 @@ class QwenVLBackbone(nn.Module):
         """Processor settings and chat template (see Backbone.processor_files)."""
         spans = {"image": f"{VISION_START}{IMAGE_PAD}{VISION_END}", "video": f"{VISION_START}{VIDEO_PAD}{VISION_END}"}
         model = read_json(Path(folder) / "config.json")
-        return processor_files(config, model, spans)
+        return processor_files(config, model, spans, cls.processor)
 
     @classmethod
-    def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> QwenVLBackbone:
+    def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> Self:
         """Read config.json and the safetensors of a folder; computes in `dtype`.
 
         Raises:
@@ -219,8 +235,8 @@ class QwenVLBackbone(nn.Module):
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             # its annotation leaves out the pair that output_loading_info asks for
-            loaded: tuple[Qwen2VLModel, dict[str, Any]] = Qwen2VLModel.from_pretrained(  # type: ignore[assignment]
-                str(folder), dtype=dtype, local_files_only=True, output_loading_info=True
+            loaded: tuple[Qwen2VLModel, dict[str, Any]] = cls.model_class.from_pretrained(  # type: ignore[assignment]
+                str(folder), dtype=dtype, local_files_only=True, output_loading_info=True, key_mapping=_KEYS
             )
         except _BROKEN as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -234,6 +250,8 @@ class QwenVLBackbone(nn.Module):
         lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
         if lost:
             raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
+        if config.marker_rows == "mean":
+            average_markers(model.language_model.embed_tokens.weight, load_tokenizer(folder, cls.special))
         return cls(model, config)
 
     def save(self, folder: str | Path) -> None:
@@ -245,9 +263,9 @@ class QwenVLBackbone(nn.Module):
         }
         save_file(state, Path(folder) / "model.safetensors", metadata={"format": "pt"})
         config = deepcopy(self.model.config)
-        for part in (config, *_parts(config)):
+        for part in (config, *self._parts(config)):
             part.dtype = torch.bfloat16
-        config.architectures = ["Qwen2VLModel"]
+        config.architectures = [self.model_class.__name__]
         config.save_pretrained(str(folder))
 
     @property
@@ -281,9 +299,9 @@ class QwenVLBackbone(nn.Module):
         """
         text = self.model.language_model
         x_BTH = self._embedded(batch, seen_RH)
-        positions = positions_of(batch, self.mrope)
+        positions = positions_of(batch, self.mrope, self.interval)
         if not self.fast:
-            mask = batch.attention_mask_BT.long()
+            mask = batch.attention_mask_BT.long() if self.has_fast else allowed(batch.attention_mask_BT, self.causal)
             found = text(inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False)
             states: Tensor = found.last_hidden_state
             return states
@@ -341,40 +359,15 @@ class QwenVLBackbone(nn.Module):
             x_BTH = flat.view_as(x_BTH)
         return x_BTH
 
-
-def _parts(config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:
-    """The settings of the language model and of the vision tower, which transformers makes of what config.json has."""
-    text, vision = config.text_config, config.vision_config
-    if not isinstance(text, Qwen2VLTextConfig) or not isinstance(vision, Qwen2VLVisionConfig):
-        raise MismatchError(
-            f"config.json has {type(text).__name__} and {type(vision).__name__} in place of its two parts"
-        )
-    return text, vision
-
-
-def positions_of(batch: Batch, mrope: bool) -> Tensor:
-    """Position ids (3, B, T), the same for either padding side; padding has 0.
-
-    Args:
-        batch: rows of tokens.
-        mrope: False: the count of real tokens before, on all axes (as U-MARVEL's release).  True: Qwen2-VL's
-            get_rope_index: vision tokens count in (t, h, w) from where they begin, and the text goes on after the
-            largest of these.
-    """
-    mask_BT = batch.attention_mask_BT
-    plain_BT = (mask_BT.long().cumsum(1) - 1).clamp(min=0) * mask_BT
-    if not mrope or not len(batch.seen_at):
-        return plain_BT.expand(3, -1, -1)
-    media_BT = torch.zeros_like(mask_BT).view(-1).index_fill(0, batch.seen_at, True).view_as(mask_BT)
-    order_BT = media_BT.long().cumsum(1)  # how many vision tokens so far
-    begin_B1 = torch.where(media_BT, plain_BT, plain_BT.shape[1]).amin(1, keepdim=True)
-    _, high_B1, wide_B1 = (column[:, None].clamp(min=1) for column in batch.grids_B3.unbind(1))
-    place_BT = (order_BT - 1).clamp(min=0)
-    axes = torch.stack([place_BT // (high_B1 * wide_B1), place_BT // wide_B1 % high_B1, place_BT % wide_B1])
-    saved_B1 = media_BT.sum(1, keepdim=True) - batch.grids_B3.amax(1, keepdim=True)
-    after_BT = (order_BT == order_BT[:, -1:]) & ~media_BT & (plain_BT >= begin_B1)
-    text_BT = plain_BT - saved_B1 * after_BT
-    return torch.where(media_BT, axes + begin_B1, text_BT) * mask_BT
+    @classmethod
+    def _parts(cls, config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:
+        """The settings of the language model and of the vision tower, which transformers makes of config.json."""
+        text, vision = config.text_config, config.vision_config
+        if not isinstance(text, cls.part_classes[0]) or not isinstance(vision, cls.part_classes[1]):
+            raise MismatchError(
+                f"config.json has {type(text).__name__} and {type(vision).__name__} in place of its two parts"
+            )
+        return cast("tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]", (text, vision))
 
 
 if TYPE_CHECKING:

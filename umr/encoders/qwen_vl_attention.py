@@ -29,9 +29,13 @@ from umr.encoders.prefix import KeysValues
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
+_LONG = 2048**2  # weights of a head beyond which they are not held: a picture of 3,000 px has 500 times as many
+
 
 def attend(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, scale: float, bias: Tensor | None = None) -> Tensor:
     """softmax(q k^T * scale + bias) v, all in the dtype of q; (B, h, T, d)."""
+    if q_BhTd.shape[2] * k_BhTd.shape[2] > _LONG and not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q_BhTd, k_BhTd, v_BhTd, bias, scale=scale)
     weights = (q_BhTd * scale) @ k_BhTd.transpose(-1, -2)
     if bias is not None:
         weights = weights + bias

@@ -28,14 +28,18 @@ _ATTENTION = (None, "eager", "sdpa")  # what computes the same numbers as umr.en
 
 
 def adopted(checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
-    """`config` with the checkpoint's length of a vector and U-MARVEL's chat templates (see Backbone.adopted)."""
+    """`config` with the checkpoint's length of a vector and U-MARVEL's chat templates (see Backbone.adopted).
+
+    Pictures that keep their shape are seen within the limits of its preprocessor, and within those of `config`.
+    """
     _check_model(checkpoint)
     _check_tokens(checkpoint, tokenizer)
-    _check_pixels(checkpoint, config.image_size)
+    config = _within(checkpoint, config)
+    joined = config.text_format == "mbeir"  # the space behind the instruction is then a part of the text
     return replace(
         config,
         dim=_size(checkpoint, "hidden_size"),
-        query_template=CHAT_QUERY,
+        query_template=CHAT_QUERY.replace("{instruction} ", "{instruction}") if joined else CHAT_QUERY,
         candidate_template=CHAT_CANDIDATE,
     )
 
@@ -86,8 +90,8 @@ def _check_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
         )
 
 
-def _check_pixels(checkpoint: Checkpoint, image_size: int) -> None:
-    """The checkpoint's preprocessor does what umr does to pixels, and allows pictures of this size."""
+def _within(checkpoint: Checkpoint, config: EncoderConfig) -> EncoderConfig:
+    """`config` with pictures of a size that the preprocessor allows, which does what umr does to pixels."""
     source, whole = checkpoint.source, "processor_config.json"
     found = checkpoint.read(whole).get("image_processor") if checkpoint.has(whole) else None
     found = found or checkpoint.read("preprocessor_config.json")
@@ -105,7 +109,16 @@ def _check_pixels(checkpoint: Checkpoint, image_size: int) -> None:
             raise ConfigError(f"the preprocessor of {source} has {key} {found[key]}; umr computes with {value}")
     size = found.get("size") or {}
     low = found.get("min_pixels") or size.get("min_pixels") or size.get("shortest_edge") or 0
-    high = found.get("max_pixels") or size.get("max_pixels") or size.get("longest_edge") or image_size**2
-    if not low <= image_size**2 <= high:
-        pixels = f"the image size {image_size} means {image_size**2} pixels"
-        raise ConfigError(f"{pixels}; the preprocessor of {source} allows {low} to {high}")
+    high = found.get("max_pixels") or size.get("max_pixels") or size.get("longest_edge") or config.image_size**2
+    if config.resize == "dynamic":
+        least, most = max(low, config.resize_min_pixels), min(high, config.resize_max_pixels)
+        if least > most:
+            raise ConfigError(
+                f"at most {most} pixels were asked for; the preprocessor of {source} allows {low} to {high}"
+            )
+        return replace(config, resize_min_pixels=least, resize_max_pixels=most)
+    pixels = config.image_size**2
+    if not low <= pixels <= high:
+        meant = f"the image size {config.image_size} means {pixels} pixels"
+        raise ConfigError(f"{meant}; the preprocessor of {source} allows {low} to {high}")
+    return config

@@ -39,21 +39,28 @@ _READ = """\
 """
 
 
-def processor_files(config: EncoderConfig, model: Mapping[str, Any], spans: Mapping[str, str]) -> dict[str, str]:
+def processor_files(
+    config: EncoderConfig, model: Mapping[str, Any], spans: Mapping[str, str], processor: str = PROCESSOR
+) -> dict[str, str]:
     """Processor settings and chat template.
 
     Args:
         config: the encoder's settings.
         model: config.json of the weights.
         spans: {"image" | "video": its tokens, with one pad that the processor repeats}.
+        processor: class of transformers that reads them.
 
     Returns:
         {file name: text}.
     """
     vision = model.get("vision_config") or {}
+    square, dynamic = config.image_size**2, config.resize == "dynamic"
     pixels = {
         "do_resize": True,
-        "size": {"shortest_edge": config.image_size**2 - SLACK, "longest_edge": config.image_size**2 + SLACK},
+        "size": {
+            "shortest_edge": config.resize_min_pixels if dynamic else square - SLACK,
+            "longest_edge": config.resize_max_pixels if dynamic else square + SLACK,
+        },
         "resample": 3,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
@@ -67,13 +74,14 @@ def processor_files(config: EncoderConfig, model: Mapping[str, Any], spans: Mapp
     }
     image = {"image_processor_type": "Qwen2VLImageProcessor", **pixels}
     video = {"video_processor_type": "Qwen2VLVideoProcessor", **pixels, "do_sample_frames": False}
-    kind = {"processor_class": PROCESSOR}
-    return {
+    kind = {"processor_class": processor}
+    files = {
         "preprocessor_config.json": _json(image | kind),
         "video_preprocessor_config.json": _json(video | kind),
         "processor_config.json": _json(kind),
-        "chat_template.jinja": chat_template(config, spans),
     }
+    # M-BEIR's way with a text is no template's
+    return files if config.text_format == "mbeir" else files | {"chat_template.jinja": chat_template(config, spans)}
 
 
 def chat_template(config: EncoderConfig, spans: Mapping[str, str]) -> str:

@@ -32,12 +32,20 @@ class MediaSpan:
         pad: the token in whose place a vision token stands.
         end: the token after.
         grid: (t, h, w) of the vision tokens, t * h * w = count.
+        cell: (frames, px) of a side of what becomes one token; None where every item has the grid above.
     """
 
     start: str
     pad: str
     end: str
     grid: tuple[int, int, int]
+    cell: tuple[int, int] | None = None
+
+    def grid_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        """(t, h, w) of the vision tokens of an item of so many frames of so many px."""
+        if self.cell is None:
+            return self.grid
+        return max(1, -(-frames // self.cell[0])), height // self.cell[1], width // self.cell[1]
 
     @property
     def count(self) -> int:
@@ -128,10 +136,31 @@ def _asked_modality(content: Content) -> str:
     return content.modality
 
 
+def mbeir_text(text: str, instructed: bool = False) -> str:
+    """A text as M-BEIR's readers hand it on (UniIR, format_string), with what they put behind an instruction.
+
+    Args:
+        text: the words, or "".
+        instructed: an instruction stands before it. They join both first, so that a text behind one keeps its first
+            letter and quote and the space before it, and one without words is ".".
+
+    Returns:
+        The words without outer space and quotes, the first letter large, with a full stop where they end in no mark.
+    """
+    if instructed:
+        words = f" {text}".replace("\r", "").rstrip().rstrip('"')
+    else:
+        words = text.replace("\r", "").strip().strip('"')
+        words = words[:1].upper() + words[1:]
+    ends = words.endswith((".", "?", "!")) or not (words or instructed)
+    return words if ends else f"{words}."
+
+
 def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:
     """Fill the template of the role; fields without content vanish."""
     template = config.query_template if role == "query" else config.candidate_template
-    values = {"media": kind or "", "instruction": instruction, "text": text or ""}
+    words = mbeir_text(text or "", bool(instruction)) if config.text_format == "mbeir" else text or ""
+    values = {"media": kind or "", "instruction": instruction, "text": words}
     pieces: list[tuple[str, str]] = []
     for place, part in enumerate(FIELD.split(template)):
         kind_of_piece, value = ("literal", part) if place % 2 == 0 else (part, values[part])
@@ -156,7 +185,12 @@ class Prompter:
         self._fixed = lru_cache(maxsize=512)(self._fixed_piece)
 
     def tokenise(
-        self, text: str | None, instruction: str = "", role: Role = "query", kind: MediaKind | None = None
+        self,
+        text: str | None,
+        instruction: str = "",
+        role: Role = "query",
+        kind: MediaKind | None = None,
+        grid: tuple[int, int, int] | None = None,
     ) -> TokenRow:
         """One row; text and instruction are plain characters, even where they spell a special token.
 
@@ -165,7 +199,10 @@ class Prompter:
             instruction: the task sentence; "" for none.
             role: which template.
             kind: what stands at {media}, or None.
+            grid: (t, h, w) of its vision tokens; None: those of the square.
         """
+        if kind is not None:
+            grid = grid or self._media[kind].grid
         ids: list[int] = []
         pool: list[bool] = []
         media: list[bool] = []
@@ -176,21 +213,30 @@ class Prompter:
                 dropped = max(0, len(words) - self.config.max_tokens)
                 found: Sequence[int] = words[: self.config.max_tokens]
             else:
-                found = self._fixed(piece, value)
+                found = self._fixed(piece, value) if piece != "media" else self._shown(value, grid)
             ids += found
             pool += [piece != "instruction" or not self.config.mask_instruction] * len(found)
             if piece == "media":
                 media += [False, *[True] * (len(found) - 2), False]
             else:
                 media += [False] * len(found)
-        grid = self._media[kind].grid if kind is not None else None
-        return TokenRow(np.array(ids, np.int64), np.array(pool, bool), np.array(media, bool), grid, dropped)
+        return TokenRow(
+            np.array(ids, np.int64),
+            np.array(pool, bool),
+            np.array(media, bool),
+            grid if kind is not None else None,
+            dropped,
+        )
+
+    def _shown(self, kind: str, grid: tuple[int, int, int] | None) -> Sequence[int]:
+        """The tokens of a picture or clip whose vision tokens are of this grid."""
+        start, pad, end = self._fixed("media", kind)
+        return [start, *[pad] * int(np.prod(grid or self._media[kind].grid)), end]
 
     def _fixed_piece(self, piece: str, value: str) -> Sequence[int]:
         if piece == "media":
             span = self._media[value]
-            start, pad, end = (token_id(self._tokenizer, token) for token in (span.start, span.pad, span.end))
-            return [start, *[pad] * span.count, end]
+            return [token_id(self._tokenizer, token) for token in (span.start, span.pad, span.end)]
         if piece == "instruction":
             start, end = (token_id(self._tokenizer, token) for token in (INSTRUCTION_START, INSTRUCTION_END))
             return [start, *self._words(value), end]

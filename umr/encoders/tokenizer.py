@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from umr.disk import replacing
@@ -119,6 +120,21 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, special: Spe
     copy.no_padding()
     copy.no_truncation()
     return copy
+
+
+def average_markers(rows_NH: Tensor, tokenizer: Tokenizer) -> None:
+    """Make the embeddings of the instruction's two markers the mean of those before them, in place.
+
+    So does U-MARVEL's loader, which adds its tokens one at a time: the table is cut to those known and grows by a row
+    of about the mean.
+
+    Args:
+        rows_NH: the table of embeddings.
+        tokenizer: with the two markers.
+    """
+    start, end = (token_id(tokenizer, token) for token in (INSTRUCTION_START, INSTRUCTION_END))
+    mean_H = rows_NH[: min(start, end)].detach().double().mean(0).to(rows_NH.dtype)
+    rows_NH.data[start], rows_NH.data[end] = mean_H, mean_H
 
 
 def token_id(tokenizer: Tokenizer, token: str) -> int:

@@ -56,7 +56,7 @@ class RerankerConfig:
 
     @classmethod
     def of_encoder(cls, encoder: EncoderConfig, tokenizer: Tokenizer, name: str) -> RerankerConfig:
-        """A re-ranker that starts from an encoder: its sizes, positions and sentences; templates without a chat.
+        """A re-ranker that starts from an encoder: its sizes, positions and sentences; no chat, pictures as squares.
 
         Args:
             encoder: its settings.
@@ -71,6 +71,9 @@ class RerankerConfig:
             query_template=COMPACT_QUERY,
             candidate_template=COMPACT_CANDIDATE + EMBED,
             files={},
+            resize="square",
+            text_format="plain",
+            marker_rows="checkpoint",
         )
         yes, no = next(pair for pair in ANSWERS if all(tokenizer.token_to_id(word) is not None for word in pair))
         return cls(network=network, yes=yes, no=no)
@@ -80,9 +83,15 @@ class RerankerConfig:
         """What people call it."""
         return self.network.name
 
+    def written(self) -> dict[str, Any]:
+        """The fields that reranker.json holds, those of the network as encoder.json has them."""
+        return asdict(self) | {"network": self.network.written()}
+
     def canonical(self) -> str:
         """One line of JSON with sorted keys: equal configs give equal bytes."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return json.dumps(
+            {"format": FORMAT, **self.written()}, sort_keys=True, ensure_ascii=True, separators=(",", ":")
+        )
 
     def fingerprint(self) -> str:
         """sha256 (hex) of the canonical form; the weights enter through the hashes in `files`."""
@@ -97,7 +106,7 @@ def write_config(config: RerankerConfig, folder: Path) -> Path:
     """Write reranker.json into the folder, through a temporary name. Returns its path."""
     target = folder / RERANKER_CONFIG
     with atomic_write(target) as file:
-        file.write(json.dumps({"format": FORMAT, **asdict(config)}, indent=2, ensure_ascii=False) + "\n")
+        file.write(json.dumps({"format": FORMAT, **config.written()}, indent=2, ensure_ascii=False) + "\n")
     return target
 
 

@@ -180,9 +180,11 @@ def _what(one: ModelFacts) -> str:
     trained = "" if one.stages else " No training is recorded in its folder."
     facts: list[tuple[str, str]] = [("size", size(one))]
     if config is not None:
+        square = config.resize == "square"
+        seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels"
         facts += [
             ("network", f"{config.backbone}, {config.attention} attention, {config.pooling} pooling"),
-            ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+            ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     facts.append(("a vector has", f"{one.manifest.dim} numbers"))
     return (
