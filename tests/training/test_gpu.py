@@ -20,6 +20,7 @@ STEPS = {
     "vision": "vision",
     "unified": "motion",
     "longer": "motion",
+    "deeper": "vision",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",
