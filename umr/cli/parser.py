@@ -270,7 +270,10 @@ def _info(commands: Commands) -> None:
 
 def _adopt(commands: Commands) -> None:
     one = _command(
-        commands, "adopt", "adopt", "make an encoder folder of a public Qwen2-VL checkpoint; it is not trained by this"
+        commands,
+        "adopt",
+        "adopt",
+        "make an encoder folder of a public Qwen2-VL or Qwen2.5-VL checkpoint; not trained by this",
     )
     one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
