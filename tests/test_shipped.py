@@ -1,5 +1,6 @@
 """Names and places of what the repository ships: what is found, and what is said where nothing is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_paths_are_shown_from_the_repository_where_they_lie_in_it(monkeypatch, t
     monkeypatch.setattr(shipped, "repository_root", lambda: tmp_path)
     assert shown_path(tmp_path / "a" / ".." / "b.png") == "b.png"
     assert Path(shown_path(tmp_path.parent / "b.png")).is_absolute()
+
+
+def test_no_shipped_index_names_a_place_of_the_machine_that_built_it():
+    told = [path for path in default_root().glob("*/*/*.json") if path.name in ("manifest.json", "sources.json")]
+    assert len(told) >= 3
+    for path in told:
+        places = re.findall(r'"(?:at|\w+_at)": "([^"]*)"', path.read_text("utf-8"))
+        assert places and not [place for place in places if Path(place).is_absolute()], path

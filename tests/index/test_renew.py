@@ -197,6 +197,19 @@ def test_a_source_that_is_gone_changes_nothing_and_one_that_moved_is_named(index
     equals_a_new_build(index, tmp_path / "elsewhere")
 
 
+def test_a_collection_that_lies_near_is_recorded_relative_to_the_index_and_moves_with_it(tmp_path):
+    home = tmp_path / "home"
+    rows = write(home / "mine", a_png="red", b_txt="Some words.")
+    Collection.taken("mine", *Source.of(str(rows)).read(tmp_path)).save(home / "saved")
+    index = build(home / "saved", home / "made" / "index")
+    (told,) = json.loads((index / SOURCES).read_text())["sources"]
+    assert (told["kind"], told["at"]) == ("collection", "../../saved")
+    home.rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / "made" / "index"
+    (source,) = read_record(moved, IndexManifest.read(moved)).sources
+    assert source.at == str(tmp_path / "moved" / "saved")
+
+
 def test_an_index_that_does_not_say_what_was_indexed_asks_for_it(index, mine):
     (index / SOURCES).unlink()
     write(mine, new_png="pink")

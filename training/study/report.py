@@ -7,7 +7,7 @@ Holm's correction over all comparisons of a section.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from training.study.plan import FACTORS, MEASURED, NETWORK, OUTSIDE, SIZE, STAGES, WORLD, Factor
+from umr.bench.readme_tables import markdown
 from umr.disk import write_text
 from umr.errors import ConfigError
 from umr.eval.judged import load
@@ -103,7 +104,7 @@ def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Seque
         return [*lines, "Not run."]
     columns = CUES if factor.cues else COLUMNS
     head = ("arm", "runs", *columns, "its vector sum", "seconds", "MB")
-    lines += _table(head, [[arm.name, *_row(runs[arm.name], columns)] for arm in known])
+    lines += markdown(head, [[arm.name, *_row(runs[arm.name], columns)] for arm in known])
     missing = [arm.name for arm in factor.arms if arm.name not in runs]
     if missing:
         lines += ["", f"Not run: {', '.join(missing)}."]
@@ -140,7 +141,7 @@ def compared(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequ
             shown = f"{100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {p:.3f}"
             cells.append(f"**{shown}**" if p < 0.05 else shown)
         lines.append([arm.name, *cells])
-    return _table(("arm", *headings), lines)
+    return markdown(("arm", *headings), lines)
 
 
 def _row(runs: Runs, columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -165,9 +166,3 @@ def _head(results: Sequence[Result]) -> list[str]:
         "splits of the bundled benchmark. Nothing was chosen on them. Values are success@1 in percent, the mean over "
         "seeds with the lowest and the highest; seconds are processor time of one core.",
     ]
-
-
-def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
-    rows = [list(head), *map(list, lines)]
-    rows.insert(1, ["---"] * len(rows[0]))
-    return [f"| {' | '.join(row)} |" for row in rows]

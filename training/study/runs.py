@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import resource
 import shutil
 import time
@@ -20,8 +19,9 @@ from typing import Any
 
 import torch
 
-from training.catalogue.world import World, build_world, load_world
+from training.catalogue.world import World
 from training.config import TrainConfig
+from training.reproduce import made_world
 from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
 from training.study.second_half import Continued, files_of_world, second_half, steps_of
 from training.train import new_encoder, record_config, train
@@ -39,8 +39,6 @@ from umr.eval.pools import Job
 from umr.index.index import build_index
 from umr.search import Searcher
 from umr.shipped import CONFIG_NAME
-
-log = logging.getLogger("training")
 
 RESULT = "result.json"
 
@@ -90,21 +88,17 @@ def configs(arm: Arm, seed: int, place: Place) -> list[TrainConfig]:
     return made
 
 
-def identity(arm: Arm, seed: int, place: Place, world: World) -> str:
+def identity(arm: Arm, stages: Sequence[TrainConfig], place: Place, world: World) -> str:
     """What a result is of: equal ones need not be made again."""
-    settings = [record_config(replace(config, threads=1)) for config in configs(arm, seed, place)]
+    settings = [record_config(replace(config, threads=1)) for config in stages]
     parts = [asdict(arm), settings, NETWORK, world.fingerprint, Collection.open(place.benchmark).fingerprint, MEASURED]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def world_of(place: Place, size: int, workers: int = 2) -> World:
     """The world of this size, rendered where it is not finished."""
-    folder = place.world_folder(size)
-    if (folder / "world.json").is_file():
-        return load_world(folder)
     wanted = replace(WORLD, size=size, families=place.families or WORLD.families)
-    log.info("world of %d px: %d families", size, wanted.families)
-    return build_world(folder, wanted, workers)
+    return made_world(wanted, place.world_folder(size), workers)
 
 
 def start(arm: Arm, seed: int, folder: Path) -> Path:
@@ -124,12 +118,13 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     """Make one run where it is not finished; returns its result's path."""
     folder = place.run_folder(arm, seed)
     world = world_of(place, arm.size)
-    wanted, path = identity(arm, seed, place, world), folder / RESULT
+    stages = configs(arm, seed, place)
+    wanted, path = identity(arm, stages, place, world), folder / RESULT
     if path.is_file() and json.loads(path.read_text("utf-8"))["identity"] == wanted:
         return path
     begun, processor = time.perf_counter(), time.process_time()
     at, seconds = start(arm, seed, folder / "start"), {}
-    for config in configs(arm, seed, place):
+    for config in stages:
         stage = folder / config.name
         if not (stage / CONFIG_NAME).is_file():
             train(replace(config, init=str(at)), world, stage)
@@ -141,7 +136,7 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
         for name, stage in second_half(arm.then, at, more).items():
             seconds[name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
             at = stage
-    steps = {config.name: config.steps for config in configs(arm, seed, place)}
+    steps = {config.name: config.steps for config in stages}
     steps |= {} if arm.then is None else steps_of(arm.then)
     rows, hits = measure(at, folder / "index", place.benchmark)
     result = {

@@ -10,16 +10,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from training import distill, rerank
 from training.catalogue.mbeir_world import write_mbeir
-from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.config import QueryConfig
 from training.mine import MineSettings, mine, write
 from training.mixture import Mixture, Part
+from training.reproduce import made_world
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import parse
@@ -33,6 +33,7 @@ from umr.rerank import load_reranker
 from umr.rerank.order import Reordering
 from umr.shipped import CONFIG_NAME
 
+Settings = TypeVar("Settings", bound=QueryConfig)
 WEIGHT = 0.5  # of the re-ranker in the teacher's score; nothing is chosen for it
 
 
@@ -65,7 +66,7 @@ def files_of_world(folder: Path, size: int, families: int, workers: int) -> Path
     files = folder / "files"
     if not files.is_dir():
         spec = replace(FILES, size=size, families=families or FILES.families)
-        world = _world(folder / "arrays", spec, workers)
+        world = made_world(spec, folder / "arrays", workers)
         draft = draft_of(files)
         shutil.rmtree(draft, ignore_errors=True)
         write_mbeir(world, draft, spec.seed, duplicates=COPIES, near_duplicates=COPIES)
@@ -95,10 +96,6 @@ def second_half(then: SecondHalf, at: Path, run: Continued) -> dict[str, Path]:
     return stages
 
 
-def _world(folder: Path, spec: WorldSpec, workers: int) -> World:
-    return load_world(folder) if (folder / "world.json").is_file() else build_world(folder, spec, workers)
-
-
 def _mined(then: SecondHalf, at: Path, pool: Source, run: Continued) -> Source:
     out = run.folder / "mined.jsonl"
     if not out.with_suffix(".json").is_file():
@@ -124,9 +121,8 @@ def _distilled(then: SecondHalf, at: Path, sources: tuple[Source, Source], run: 
     return student
 
 
-def _query_config(plain: Any, at: Path, run: Continued) -> Any:
-    made: QueryConfig = replace(plain, init=str(at), **run.common())
-    return made
+def _query_config(plain: Settings, at: Path, run: Continued) -> Settings:
+    return replace(plain, init=str(at), **run.common())
 
 
 def steps_of(then: SecondHalf) -> Mapping[str, int]:

@@ -59,7 +59,7 @@ def tasks() -> list[str]:
         )
     means = (f"**{100 * mean:.1f}**" for mean, _ in pool_means(stored.report["rows"]).values())
     lines.append(("mean", "", *means, *[""] * 6))
-    return _table(head, lines)
+    return markdown(head, lines)
 
 
 def asked() -> list[str]:
@@ -81,7 +81,7 @@ def asked() -> list[str]:
     for task in EVERYTHING:
         row = _row(stored, task, IN_DISTRIBUTION, GLOBAL)
         lines.append((f"`{task}`, any kind is right", _counts(row), "", _with_interval(row)))
-    return _table(("asked", "queries / families", "success@1 (95 %)", "all kinds @1 (95 %)"), lines)
+    return markdown(("asked", "queries / families", "success@1 (95 %)", "all kinds @1 (95 %)"), lines)
 
 
 def splits() -> list[str]:
@@ -95,7 +95,7 @@ def splits() -> list[str]:
             "" if row is None else f"{_with_interval(row)}; sum {_percent(row['vector_sum_success@1'])}" for row in rows
         )
         lines.append((split, " / ".join("" if row is None else str(row["groups"]) for row in rows), *cells))
-    return _table(("split", "families", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
+    return markdown(("split", "families", *(f"`{task}`" for task in SPLIT_TASKS)), lines)
 
 
 def pair() -> list[str]:
@@ -118,7 +118,7 @@ def pair() -> list[str]:
                 "" if word == "no clear difference" else word,
             )
         )
-    return _table(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
+    return markdown(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
 
 
 def pair_sum() -> list[str]:
@@ -137,7 +137,7 @@ def pair_sum() -> list[str]:
             for row, words in zip(rows, shown, strict=True)
         )
         lines.append((f"`{task}`", *(cell for three in cells for cell in three)))
-    return _table(head, lines)
+    return markdown(head, lines)
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {
@@ -220,7 +220,8 @@ def _with_interval(row: Row, column: str = "success@1") -> str:
     return f"**{100 * row[column]:.1f}** ({_percent(low)} to {_percent(high)})"
 
 
-def _table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+def markdown(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
     rows = [list(head), *map(list, lines)]
     rows.insert(1, ["---"] * len(rows[0]))
     return [f"| {' | '.join(row)} |" for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -201,8 +202,7 @@ class Prompter:
             kind: what stands at {media}, or None.
             grid: (t, h, w) of its vision tokens; None: those of the square.
         """
-        if kind is not None:
-            grid = grid or self._media[kind].grid
+        grid = None if kind is None else grid or self._media[kind].grid
         ids: list[int] = []
         pool: list[bool] = []
         media: list[bool] = []
@@ -213,25 +213,17 @@ class Prompter:
                 dropped = max(0, len(words) - self.config.max_tokens)
                 found: Sequence[int] = words[: self.config.max_tokens]
             else:
-                found = self._fixed(piece, value) if piece != "media" else self._shown(value, grid)
+                found = self._fixed(piece, value)
+                if piece == "media" and grid is not None:
+                    start, pad, end = found
+                    found = [start, *[pad] * math.prod(grid), end]
             ids += found
             pool += [piece != "instruction" or not self.config.mask_instruction] * len(found)
             if piece == "media":
                 media += [False, *[True] * (len(found) - 2), False]
             else:
                 media += [False] * len(found)
-        return TokenRow(
-            np.array(ids, np.int64),
-            np.array(pool, bool),
-            np.array(media, bool),
-            grid if kind is not None else None,
-            dropped,
-        )
-
-    def _shown(self, kind: str, grid: tuple[int, int, int] | None) -> Sequence[int]:
-        """The tokens of a picture or clip whose vision tokens are of this grid."""
-        start, pad, end = self._fixed("media", kind)
-        return [start, *[pad] * int(np.prod(grid or self._media[kind].grid)), end]
+        return TokenRow(np.array(ids, np.int64), np.array(pool, bool), np.array(media, bool), grid, dropped)
 
     def _fixed_piece(self, piece: str, value: str) -> Sequence[int]:
         if piece == "media":

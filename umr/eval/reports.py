@@ -10,15 +10,10 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import faiss
-import numpy as np
 
 from umr import shipped
 from umr.disk import atomic_write
@@ -27,6 +22,7 @@ from umr.eval.measures import DEPTH
 from umr.eval.pools import LOCAL, POOLS, Pool
 from umr.formats import read_run
 from umr.index.manifest import IndexManifest
+from umr.index.versions import made_with
 from umr.search import Searcher
 from umr.types import Run
 
@@ -125,14 +121,6 @@ def read_report(folder: str | Path) -> dict[str, Any]:
         ) from error
     found: dict[str, Any] = report
     return found
-
-
-def made_with() -> dict[str, str]:
-    """What makes a file of numbers, and when: "built_by" and "built_at"."""
-    return {
-        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}",
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def add_to_report(

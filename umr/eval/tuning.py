@@ -14,11 +14,12 @@ from umr.errors import ConfigError
 from umr.eval.evaluate import all_tasks_and_splits, encode_parts, retrieve
 from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
-from umr.eval.reports import Row, made_with
+from umr.eval.reports import Row
 from umr.eval.splits import IN_DISTRIBUTION
 from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
 from umr.formats import read_benchmark
 from umr.index.manifest import IndexManifest
+from umr.index.versions import made_with
 from umr.search import Searcher
 from umr.shipped import REPORTS, available, index_folder
 

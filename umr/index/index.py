@@ -18,10 +18,10 @@ from umr.collection import Collection
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.index.flat import FlatIndex, Rows
-from umr.index.manifest import FILES, IDS, PROBE, VECTORS, IndexManifest
+from umr.index.manifest import FILES, IDS, PROBE, VECTORS, IndexManifest, place
 from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
 from umr.index.shards import encoded_shards, keep_plan
-from umr.index.versions import COLLECTION, command, install, made_now, place, write_files
+from umr.index.versions import COLLECTION, command, install, made_now, write_files
 from umr.lock import Claim, claimed
 from umr.types import Embeddings, Encoder, Hit, Run
 

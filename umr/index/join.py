@@ -15,11 +15,11 @@ import numpy as np
 
 from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
-from umr.index.manifest import PROBE, IndexManifest
+from umr.index.manifest import PROBE, IndexManifest, place
 from umr.index.rewrite import Held
 from umr.index.shards import keep_plan
 from umr.index.sources import MEDIA, Part, Record, collection_of
-from umr.index.versions import COLLECTION, command, install, made_now, place, write_files
+from umr.index.versions import COLLECTION, command, install, made_now, write_files
 from umr.lock import Claim
 from umr.shipped import encoder_of_index
 from umr.types import Candidate, Content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -107,3 +108,17 @@ def _why_unfinished(folder: Path) -> str:
     if any(folder.glob(f"{PARTIAL}*")):
         return f"its build was interrupted; {again}, it goes on where it stopped; or {other}"
     return f"it has no {MANIFEST}, so it is half-written or none at all; {again}, or {other}"
+
+
+def place(where: str | Path, folder: Path) -> str:
+    """As it is for a Hub name or a relative place; relative where it lies near the index, to move with it.
+
+    Else it is absolute.
+    """
+    where = str(where)
+    if where.startswith("hub:") or not Path(where).is_absolute():
+        return where
+    near = folder.parents[min(1, len(folder.parents) - 1)]
+    if near != Path(near.anchor) and Path(where).is_relative_to(near):
+        return Path(os.path.relpath(where, folder)).as_posix()
+    return where

@@ -215,7 +215,7 @@ def _written(
         licence=collection.licence or whole_of_old,
         **made_now(whole),
     )
-    record.write(whole, manifest.fingerprint)
+    record.write(whole, manifest.fingerprint, folder)
     commit(folder, whole, manifest)
     _clear_pictures(folder, record, collection)
     return manifest

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 from umr.collection import CANDIDATES, POOLS, Collection
 from umr.disk import write_text
 from umr.errors import ConfigError, MismatchError
+from umr.index.manifest import IndexManifest, place
 from umr.reading import Reading
 from umr.types import Candidate, Refused
 
 if TYPE_CHECKING:
-    from umr.index.manifest import IndexManifest
     from umr.ingest import Progress
 
 SOURCES = "sources.json"
@@ -177,14 +177,24 @@ class Record:
     sources: tuple[Source, ...]
     part: Part | None = None
 
-    def write(self, folder: Path, fingerprint: str) -> None:
+    def write(self, folder: Path, fingerprint: str, index: Path | None = None) -> None:
         """Write it beside the files of the index that has this fingerprint.
+
+        A collection's folder is written as the manifest writes it: one that is near moves with the index.
+
+        Args:
+            folder: of the files.
+            fingerprint: of the index.
+            index: its own folder, where the files go into another; None: they lie in it.
 
         Raises:
             DiskFullError: nothing more fits.
         """
-        part = None if self.part is None else asdict(self.part)
-        row = {"index": fingerprint, "sources": [asdict(one) for one in self.sources], "part": part}
+        part, home = None if self.part is None else asdict(self.part), Path(os.path.abspath(index or folder))
+        sources = [
+            asdict(one) | ({"at": place(one.at, home)} if one.kind == "collection" else {}) for one in self.sources
+        ]
+        row = {"index": fingerprint, "sources": sources, "part": part}
         write_text(folder / SOURCES, json.dumps(row, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -202,7 +212,9 @@ def read_record(folder: Path, manifest: IndexManifest) -> Record:
         row = json.loads(path.read_text("utf-8"))
         if row["index"] != manifest.fingerprint:
             return unknown
-        sources = tuple(Source(**one | {"removed": tuple(one["removed"])}) for one in row["sources"])
+        sources = tuple(
+            Source(**one | {"removed": tuple(one["removed"]), "at": _found(one, folder)}) for one in row["sources"]
+        )
         part = None if row["part"] is None else Part(**row["part"] | {"places": tuple(row["part"]["places"])})
         if sum(one.count for one in sources) != manifest.count or any(
             one.kind not in get_args(Kind) for one in sources
@@ -213,6 +225,11 @@ def read_record(folder: Path, manifest: IndexManifest) -> Record:
             f"{path} is damaged ({error}): remove it, and name the indexed folder with `index update --source`"
         ) from error
     return Record(sources=sources, part=part)
+
+
+def _found(row: Mapping[str, str], folder: Path) -> str:
+    """Where a recorded source lies, as `Source.at`."""
+    return os.path.abspath(folder / row["at"]) if row["kind"] == "collection" else row["at"]
 
 
 def collection_of(source: Source, candidates: Sequence[Candidate], refused: Sequence[Refused] = ()) -> Collection:

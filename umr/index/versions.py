@@ -7,7 +7,6 @@ the vectors are (umr.index.index), nor which candidates there are (umr.index.ren
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import shutil
@@ -58,12 +57,19 @@ def write_files(
         file.writelines(f"{candidate_id}\n" for candidate_id in ids)
 
 
+def made_with() -> dict[str, str]:
+    """What makes a file of numbers, and when: "built_by" and "built_at"."""
+    return {
+        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
+        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
 def made_now(draft: Path) -> dict[str, Any]:
     """The manifest's fields that say of which files, by what and when, for those in `draft`."""
     return {
         "files": {name: file_sha256(draft / name) for name in FILES},  # as made here, whatever lies in the folder
-        "built_by": f"faiss {faiss.__version__}, numpy {np.__version__}, python {platform.python_version()}",
-        "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **made_with(),
     }
 
 
@@ -106,20 +112,6 @@ def clear(folder: Path, manifest: IndexManifest) -> None:
         (saved / CANDIDATES).unlink(missing_ok=True)
         if not any(saved.iterdir()):
             saved.rmdir()
-
-
-def place(where: str | Path, folder: Path) -> str:
-    """As it is for a Hub name or a relative place; relative where it lies near the index, to move with it.
-
-    Else it is absolute.
-    """
-    where = str(where)
-    if where.startswith("hub:") or not Path(where).is_absolute():
-        return where
-    near = folder.parents[min(1, len(folder.parents) - 1)]
-    if near != Path(near.anchor) and Path(where).is_relative_to(near):
-        return Path(os.path.relpath(where, folder)).as_posix()
-    return where
 
 
 def command() -> str:

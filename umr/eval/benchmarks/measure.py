@@ -19,10 +19,10 @@ from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.benchmarks.benchmark import Benchmark, Part
 from umr.eval.measures import first_rank, per_query
-from umr.eval.reports import made_with
 from umr.formats import write_qrels, write_run
 from umr.index.index import Index, build_index
 from umr.index.manifest import IndexManifest
+from umr.index.versions import made_with
 from umr.shipped import MANIFEST
 from umr.types import Embeddings, Encoder, Hit, Run
 
