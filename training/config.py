@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from training.mixers import MIXERS
+from umr.encoders.config import Attention
 from umr.errors import ConfigError
 
 
@@ -180,15 +181,24 @@ class RerankConfig(QueryConfig):
     """Settings of the training of a re-ranker (training/rerank.py).
 
     Attributes:
-        negatives: mined ones drawn for each positive; U-MARVEL draws one.
+        negatives: wrong candidates shown for each positive; U-MARVEL shows one.
+        random_share: of them, drawn from all candidates of the kind asked for; the others are mined ones. With mined
+            ones alone a small network stays at chance (training/LOG.md).
+        attention: "causal" as U-MARVEL's, or "bidirectional" within the query and within the candidate.
     """
 
     negatives: int = 1
+    random_share: float = 0.0
+    attention: Attention = "causal"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.negatives < 1:
             raise ConfigError(f"negatives must be at least 1, not {self.negatives}")
+        if not 0 <= self.random_share <= 1:
+            raise ConfigError(f"random_share is {self.random_share}; a share from 0 to 1 is needed")
+        if self.attention not in get_args(Attention):
+            raise ConfigError(f"attention is {self.attention!r}; legal: {', '.join(get_args(Attention))}")
 
 
 @dataclass(frozen=True, kw_only=True)

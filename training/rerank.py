@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,9 +73,14 @@ class PairBatches:
         self.source, self.config, self.network = source, config, reranker.network
         self.sentences = sentences_of(source, reranker.network)
         self.pixels = Pixels(reranker.network)
-        identities = Identities(source)
+        self.identities = identities = Identities(source)
         found = [replace(example, negatives=wrong_of(example, source, identities)) for example in source.examples]
         self.examples = [example for example in found if example.negatives]
+        contents = source.candidates.items()
+        self.pools = {
+            kind: [did for did, content in contents if kind in ("all", content.modality)]
+            for kind in {example.wanted for example in self.examples}
+        }
         if not self.examples:
             raise ConfigError(
                 f"no example of {source.name} has a negative: mine them with python -m training.mine, and give the "
@@ -109,11 +114,22 @@ class PairBatches:
             ways = self.sentences[example.instruction or example.task]
             queries.append(made.row(example.query, ways[int(rng.integers(len(ways)))], "query"))
             candidate(example.positives[int(rng.integers(len(example.positives)))], YES)
-            short = len(example.negatives) < self.config.negatives
-            for place in rng.choice(len(example.negatives), self.config.negatives, replace=short):
-                candidate(example.negatives[int(place)], NO)
+            for did in self._wrong(example, rng):
+                candidate(did, NO)
         rows = made.collated(queries, "left"), made.collated(candidates)
         return PairBatch(*rows, made.pixels, torch.tensor(labels))
+
+    def _wrong(self, example: Example, rng: np.random.Generator) -> Iterator[str]:
+        """config.negatives candidates that do not answer: mined ones, random_share of them random ones."""
+        short = len(example.negatives) < self.config.negatives
+        for place in rng.choice(len(example.negatives), self.config.negatives, replace=short):
+            mined = example.negatives[int(place)]
+            if rng.random() >= self.config.random_share:
+                yield mined
+                continue
+            pool = self.pools[example.wanted]
+            drawn = (pool[int(rng.integers(len(pool)))],)
+            yield from wrong_of(replace(example, negatives=drawn), self.source, self.identities) or (mined,)
 
 
 def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[str, ...]:
@@ -188,7 +204,7 @@ def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
     init = find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    reranker = begin_reranker(init, config.name)
+    reranker = begin_reranker(init, config.name, config.attention)
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(reranker.network.config.instructions)
     config_with = replace(reranker.config, network=replace(reranker.network.config, instructions=kept))
     reranker = Reranker(config_with, reranker.network.backbone, reranker.network.tokenizer)

@@ -20,7 +20,8 @@ def tiny_tokenizer() -> Tokenizer:
 
 def tiny_reranker(tokenizer: Tokenizer, **fields) -> Reranker:
     """fields: change the settings of its network."""
-    config = RerankerConfig.of_encoder(replace(SETTINGS, **fields), tokenizer, "tiny")
+    attention = fields.pop("attention", "causal")
+    config = RerankerConfig.of_encoder(replace(SETTINGS, **fields), tokenizer, "tiny", attention)
     torch.manual_seed(0)
     backbone = QwenVLBackbone.for_tokenizer(config.network, tokenizer, **SIZES)
     with torch.no_grad():  # biases that are not 0, so that a test sees them

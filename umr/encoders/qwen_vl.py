@@ -312,26 +312,24 @@ class QwenVLBackbone(nn.Module):
     # From here on: what the re-ranker uses (umr.rerank.reranker.Continued).
 
     def begin(self, batch: Batch, seen_RH: Tensor | None) -> Prefix:
-        """Compute the beginning of rows, for others to go on behind it.
+        """Compute the beginning of rows, for others to go on behind it; it never looks at what follows.
 
         Args:
             batch: Q rows of tokens.
             seen_RH: vision states, one row per vision token; None where no row has media.
-
-        Raises:
-            ConfigError: the attention looks ahead, so that what follows would change the beginning.
         """
-        if not self.causal:
-            raise ConfigError("this backbone attends in both directions; only causal rows can be gone on behind")
         text, kept = self.model.language_model, list[KeysValues]()
         x_QPH, positions = self._embedded(batch, seen_RH), positions_of(batch, self.mrope)
-        bias = attention_bias(batch.attention_mask_BT, causal=True)
+        bias = attention_bias(batch.attention_mask_BT, self.causal)
         cos, sin = text.rotary_emb(x_QPH, positions)
         decoder_states(text, x_QPH, bias, cos, sin, kept=kept)
         return Prefix(tuple(kept), batch.attention_mask_BT, positions.amax((0, 2)) + 1)
 
     def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
-        """Last hidden states (B, T, H) of rows that go on behind begun ones, equal to those of the joined rows.
+        """Last hidden states (B, T, H) of rows that go on behind begun ones.
+
+        With causal attention they equal those of the joined rows. With bidirectional attention a row sees all that was
+        begun and itself in both directions, as a prefix language model does (UniLM, arXiv 1905.03197, section 2.3).
 
         Args:
             prefix: of Q rows.
@@ -343,7 +341,8 @@ class QwenVLBackbone(nn.Module):
         begin_B1 = prefix.next_Q.repeat_interleave(len(batch) // len(prefix.next_Q))[:, None]
         positions = (positions_of(batch, self.mrope) + begin_B1) * mask_BT
         cos, sin = text.rotary_emb(x_BTH, positions)
-        return decoder_states(text, x_BTH, bias_behind(prefix.mask_QP, mask_BT), cos, sin, past=prefix.layers)
+        bias = bias_behind(prefix.mask_QP, mask_BT, self.causal)
+        return decoder_states(text, x_BTH, bias, cos, sin, past=prefix.layers)
 
     def token_rows(self, ids_N: Tensor) -> Tensor:
         """The embeddings (N, H) of tokens, which a language model with tied weights also scores them by."""

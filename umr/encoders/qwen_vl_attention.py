@@ -139,15 +139,16 @@ def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
     return torch.zeros(allowed.shape, device=mask_BT.device).masked_fill(~allowed, -1e4)
 
 
-def bias_behind(past_mask_QP: Tensor, mask_BT: Tensor) -> Tensor:
-    """The bias of attend_behind: every real token of the begun row may be seen, of its own row those before it."""
+def bias_behind(past_mask_QP: Tensor, mask_BT: Tensor, causal: bool) -> Tensor:
+    """The bias of attend_behind: all real tokens of the begun row are seen, of its own row all or those before it."""
     rows, tokens = mask_BT.shape
     past_BP = past_mask_QP.repeat_interleave(rows // len(past_mask_QP), dim=0)
     before = torch.zeros(past_BP.shape, device=mask_BT.device).masked_fill(~past_BP, -1e4)
-    own = attention_bias(mask_BT, causal=True)
+    own = attention_bias(mask_BT, causal)
     if own is None:
-        raise ValueError("rows behind a prefix attend causally")
-    return torch.cat([before[:, None, None].expand(-1, 1, tokens, -1), own], -1)
+        own = torch.zeros(1, device=mask_BT.device)
+    parts = before[:, None, None], own.expand(rows, 1, -1, tokens)
+    return torch.cat([part.expand(rows, 1, tokens, -1) for part in parts], -1)
 
 
 def decoder_states(

@@ -1,4 +1,4 @@
-"""What a re-ranker is, as saved data: a causal network, its templates, the two answers. Not how it is run."""
+"""What a re-ranker is, as saved data: a network, its templates, the two answers. Not how it is run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from umr.disk import atomic_write
-from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY, EncoderConfig
+from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY, Attention, EncoderConfig
 from umr.encoders.tokenizer import EMBED
 from umr.errors import ConfigError
 from umr.shipped import RERANKER_CONFIG
@@ -28,8 +28,9 @@ class RerankerConfig:
     """The identity of a re-ranker: two with equal configs (file hashes included) give equal scores.
 
     Attributes:
-        network: the settings of its network and templates, those of an encoder with causal attention that is read at
-            its last token. The candidate's template, which comes behind the query's, ends with the token that is read.
+        network: the settings of its network and templates, those of an encoder that is read at its last token. The
+            candidate's template, which comes behind the query's, ends with the token that is read. The query never
+            looks at the candidate; with bidirectional attention each of the two looks at itself in both directions.
         yes: the token of the answer that a candidate fits.
         no: the token of the other answer.
         files: {name in the folder: sha256}, set by save.
@@ -41,11 +42,8 @@ class RerankerConfig:
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.network.attention != "causal" or self.network.pooling != "last":
-            raise ConfigError(
-                f"the network's attention is {self.network.attention!r} and its pooling {self.network.pooling!r}; a "
-                "re-ranker needs 'causal' and 'last'"
-            )
+        if self.network.pooling != "last":
+            raise ConfigError(f"the network's pooling is {self.network.pooling!r}; a re-ranker needs 'last'")
         for key in ("yes", "no"):
             if not isinstance(getattr(self, key), str) or not getattr(self, key):
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; a token is needed")
@@ -55,18 +53,21 @@ class RerankerConfig:
             raise ConfigError(f"files must map texts to texts, got {self.files!r}")
 
     @classmethod
-    def of_encoder(cls, encoder: EncoderConfig, tokenizer: Tokenizer, name: str) -> RerankerConfig:
+    def of_encoder(
+        cls, encoder: EncoderConfig, tokenizer: Tokenizer, name: str, attention: Attention = "causal"
+    ) -> RerankerConfig:
         """A re-ranker that starts from an encoder: its sizes, positions and sentences; no chat, pictures as squares.
 
         Args:
             encoder: its settings.
             tokenizer: of the encoder.
             name: what people call the re-ranker.
+            attention: "causal" as U-MARVEL's, or "bidirectional" within the query and within the candidate.
         """
         network = replace(
             encoder,
             name=name,
-            attention="causal",
+            attention=attention,
             pooling="last",
             query_template=COMPACT_QUERY,
             candidate_template=COMPACT_CANDIDATE + EMBED,

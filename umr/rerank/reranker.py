@@ -2,8 +2,8 @@
 
 Pointwise, as U-MARVEL's re-ranker (arXiv 2507.14902, its section on re-ranking), which generates text to read one
 token of it; here one forward pass ends in two rows of the embeddings, and nothing is generated. The sequence is
-[query media, instruction, text] [candidate media, text] [answer token], with causal attention, so that the query's
-keys and values do not depend on what follows and serve all its candidates.
+[query media, instruction, text] [candidate media, text] [answer token]. The query's keys and values do not depend on
+what follows, so they serve all its candidates; within query and candidate the attention is causal or bidirectional.
 
 Q queries, P tokens of a query, B candidates, T tokens of one, V vision tokens of an item, H hidden.
 """

@@ -11,6 +11,7 @@ import torch
 from umr.disk import atomic_write
 from umr.encoders import DTYPES
 from umr.encoders.backbone import backbone_class
+from umr.encoders.config import Attention
 from umr.encoders.config import read_config as read_encoder_config
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import check_files, check_hashes, sealed_folder
@@ -23,12 +24,13 @@ from umr.shipped import LICENCE, RERANKER_CONFIG
 CARD, RECORD = "README.md", "train_config.json"
 
 
-def begin_reranker(encoder: str | Path, name: str) -> Reranker:
+def begin_reranker(encoder: str | Path, name: str, attention: Attention = "causal") -> Reranker:
     """A re-ranker with the weights, tokenizer and sentences of an encoder, on the CPU, in float32; not trained yet.
 
     Args:
         encoder: a folder, or `hub:owner/name@revision`.
         name: what people call the re-ranker.
+        attention: see RerankerConfig.of_encoder.
 
     Raises:
         ConfigError: this is no encoder, or its backbone cannot re-rank.
@@ -39,7 +41,7 @@ def begin_reranker(encoder: str | Path, name: str) -> Reranker:
     check_files(started, folder)
     kind = backbone_class(started.backbone)
     tokenizer = load_tokenizer(folder, kind.special)
-    config = RerankerConfig.of_encoder(started, tokenizer, name)
+    config = RerankerConfig.of_encoder(started, tokenizer, name, attention)
     return Reranker(config, kind.load(folder, config.network, torch.float32), tokenizer)
 
 
@@ -111,8 +113,9 @@ def card(config: RerankerConfig, trained: Mapping[str, object] | None) -> str:
         front[3] = "license: other"
     return "\n".join([
         *front, "", f"# {config.name}", "",
-        "A pointwise re-ranker for `umr`: one causal forward pass over query and candidate, and the share of "
-        f"`{config.yes}` against `{config.no}` at the last token. The query is computed once for all its candidates.",
+        f"A pointwise re-ranker for `umr`: one {network.attention} forward pass over query and candidate, and the "
+        f"share of `{config.yes}` against `{config.no}` at the last token. The query is computed once for all its "
+        "candidates.",
         "", "## How it reads", "",
         f"- query: `{json.dumps(network.query_template)}`",
         f"- candidate: `{json.dumps(network.candidate_template)}`",
