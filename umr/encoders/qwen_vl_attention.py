@@ -146,7 +146,7 @@ def bias_behind(past_mask_QP: Tensor, mask_BT: Tensor, causal: bool) -> Tensor:
     before = torch.zeros(past_BP.shape, device=mask_BT.device).masked_fill(~past_BP, -1e4)
     own = attention_bias(mask_BT, causal)
     if own is None:
-        own = torch.zeros(1, device=mask_BT.device)
+        own = torch.zeros(1, 1, 1, 1, device=mask_BT.device)
     parts = before[:, None, None], own.expand(rows, 1, -1, tokens)
     return torch.cat([part.expand(rows, 1, tokens, -1) for part in parts], -1)
 
