@@ -129,6 +129,34 @@ def deeper() -> TrainConfig:
     )
 
 
+def company() -> TrainConfig:
+    """`deeper` again, for pictures with more than one thing in them and for pools of every kind; from its encoder.
+
+    What an encoder of `deeper` gets wrong most is which thing a word belongs to: short queries that name two objects,
+    edits of the second one, and which of several kinds is right.
+    """
+    return replace(
+        deeper(),
+        name="company",
+        steps=2700,
+        vision_layers=0,
+        muon_rate=6e-3,
+        learning_rate=6e-4,
+        seed=3,
+        rare=8.0,
+        programmes={
+            "vision": 0.26,
+            "pictures": 0.34,
+            "passages": 0.06,
+            "entries": 0.04,
+            "clips": 0.12,
+            "motion": 0.02,
+            "everything": 0.08,
+            "kinds": 0.08,
+        },
+    )
+
+
 def refine() -> TrainConfig:
     """A last short stretch of `unified`, from the rate at which that was stopped to almost none; from `unified`.
 
@@ -191,5 +219,5 @@ def finetune() -> TrainConfig:
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     recipe.__name__: recipe
-    for recipe in (vision, captions, unified, longer, deeper, refine, contrastive, mca, finetune)
+    for recipe in (vision, captions, unified, longer, deeper, company, refine, contrastive, mca, finetune)
 }

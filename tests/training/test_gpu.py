@@ -21,6 +21,7 @@ STEPS = {
     "unified": "motion",
     "longer": "motion",
     "deeper": "vision",
+    "company": "vision",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",
