@@ -185,11 +185,17 @@ class RerankConfig(QueryConfig):
         random_share: of them, drawn from all candidates of the kind asked for; the others are mined ones. With mined
             ones alone a small network stays at chance (training/LOG.md).
         attention: "causal" as U-MARVEL's, or "bidirectional" within the query and within the candidate.
+        listwise_weight: of a second loss, the cross-entropy of the answer against the wrong candidates of its query
+            (Gao et al., arXiv 2101.08751, equation 5), beside that of each pair alone.
+        frozen_vision: the vision tower stays as it is, so that each picture is seen once in the whole run; pictures
+            are then never moved or lightened.
     """
 
     negatives: int = 1
     random_share: float = 0.0
     attention: Attention = "causal"
+    listwise_weight: float = 0.0
+    frozen_vision: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -199,6 +205,13 @@ class RerankConfig(QueryConfig):
             raise ConfigError(f"random_share is {self.random_share}; a share from 0 to 1 is needed")
         if self.attention not in get_args(Attention):
             raise ConfigError(f"attention is {self.attention!r}; legal: {', '.join(get_args(Attention))}")
+        if self.listwise_weight < 0:
+            raise ConfigError(f"listwise_weight is {self.listwise_weight}; 0 or more is needed")
+        if self.frozen_vision and (self.shift or self.light):
+            raise ConfigError(
+                f"frozen_vision sees each picture once, but shift is {self.shift} and light {self.light}: say "
+                "--set frozen_vision=true shift=0 light=0"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

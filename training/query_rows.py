@@ -44,6 +44,11 @@ class QueryRows:
         """Every picture and clip that the rows show, uint8 (F, S, S, 3), by number."""
         return self._seen.frames
 
+    @property
+    def paths(self) -> list[str]:
+        """Where each of them lies, in the same order."""
+        return list(self._seen.numbers)
+
     def row(self, content: Content, instruction: str, role: Role) -> Row:
         """A row; its picture is prepared and moved a little, once."""
         number = self._seen.number(content)

@@ -3,7 +3,7 @@
     python -m training.rerank --init ENCODER --data jsonl:mined.jsonl --out DIR [--set steps=2000 negatives=2]
 
 U-MARVEL (arXiv 2507.14902, its section on re-ranking) shows each query with one answer and one mined negative. The loss
-is the cross-entropy over the two rows of the answers, yes and no.
+is the cross-entropy over the two rows of the answers, yes and no; a second one may compare the candidates of a query.
 
 Q queries of a step, g candidates of each: an answer, then the negatives.
 """
@@ -36,12 +36,16 @@ from training.train import Stage, build_optimizer, run, with_settings
 from training.truth import false_negative_mask
 from umr.commit import git_commit
 from umr.encoders.batch import Batch
+from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.errors import ConfigError, UMRError
+from umr.kept import Kept
 from umr.rerank.reranker import NO, YES, Reranker, Rows
 from umr.rerank.store import RECORD, begin_reranker, save_reranker
 from umr.shipped import cache_root, find_encoder
 
 log = logging.getLogger("training")
+
+STATES = 2**30  # bytes of vision states that are kept where the tower is frozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +56,14 @@ class PairBatch:
         queries: Q rows, padded at the left.
         candidates: Q * g rows, those of a query one after the other.
         pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
+        paths: where each of them lies.
         labels: (Q * g,) int64, YES or NO.
     """
 
     queries: Batch
     candidates: Batch
     pixels: list[np.ndarray]
+    paths: list[str]
     labels: Tensor
 
 
@@ -117,7 +123,7 @@ class PairBatches:
             for did in self._wrong(example, rng):
                 candidate(did, NO)
         rows = made.collated(queries, "left"), made.collated(candidates)
-        return PairBatch(*rows, made.pixels, torch.tensor(labels))
+        return PairBatch(*rows, made.pixels, made.paths, torch.tensor(labels))
 
     def _wrong(self, example: Example, rng: np.random.Generator) -> Iterator[str]:
         """config.negatives candidates that do not answer: mined ones, random_share of them random ones."""
@@ -143,6 +149,20 @@ def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[
     return tuple(did for did, answer in zip(example.negatives, right, strict=True) if not answer)
 
 
+def vision_of(reranker: Reranker) -> nn.Module:
+    """The vision tower of a re-ranker.
+
+    Raises:
+        ConfigError: its backbone is not of the Qwen2-VL class.
+    """
+    backbone = reranker.network.backbone
+    if not isinstance(backbone, QwenVLBackbone):
+        raise ConfigError(
+            f"the vision tower of {reranker.config.network.backbone} is not known; leave out frozen_vision"
+        )
+    return backbone.model.visual
+
+
 class RerankTrainer(Stage):
     """One run: re-ranker, optimizer and pairs."""
 
@@ -154,6 +174,9 @@ class RerankTrainer(Stage):
         self.seconds, self.group = 0.0, Group()
         torch.manual_seed(config.seed)
         self.modules = {"reranker": reranker}
+        self._kept: Kept[Tensor] = Kept(STATES)
+        if config.frozen_vision:
+            vision_of(reranker).requires_grad_(False)
         self.optimizer = build_optimizer(config, reranker, nn.Identity())
         self.builder = PairBatches(source, reranker, config)
 
@@ -161,9 +184,31 @@ class RerankTrainer(Stage):
         """Yes and no of every pair, (Q * g, 2) float32; a picture's vision states are computed once."""
         device = self.reranker.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
-            seen = self.reranker.network.see_all(pairs.pixels) if pairs.pixels else None
+            seen = self._seen(pairs) if pairs.pixels else None
             prefix = self.reranker.begin(Rows(pairs.queries, seen))
             return self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()
+
+    def _seen(self, pairs: PairBatch) -> Tensor:
+        """Vision states (R, H) of the pictures and clips of some pairs, one row per vision token."""
+        network = self.reranker.network
+        if not self.config.frozen_vision:
+            return network.see_all(pairs.pixels)
+        states = {path: self._kept.get(path) for path in pairs.paths}
+        for path, pixels in zip(pairs.paths, pairs.pixels, strict=True):
+            if states[path] is None:
+                with torch.no_grad():
+                    states[path] = kept = network.see_all([pixels]).float()
+                self._kept.put(path, kept)
+        return torch.cat([state for state in states.values() if state is not None])
+
+    def loss(self, logits_P2: Tensor, labels_P: Tensor) -> Tensor:
+        """Summed over P pairs, nats: yes or no of each alone, and the answer against the others of its query."""
+        each = F.cross_entropy(logits_P2, labels_P, reduction="sum")
+        if not self.config.listwise_weight:
+            return each
+        yes_Qg = (logits_P2[:, YES] - logits_P2[:, NO]).view(-1, 1 + self.config.negatives)
+        right_Q = torch.zeros(len(yes_Qg), dtype=torch.int64, device=yes_Qg.device)  # the answer stands first
+        return each + self.config.listwise_weight * F.cross_entropy(yes_Qg, right_Q, reduction="sum")
 
     def step(self, number: int, batch: Sequence[PairBatch]) -> dict[str, float]:
         """Forward, backward and update with the pairs of step `number`.
@@ -179,7 +224,7 @@ class RerankTrainer(Stage):
         total, right = torch.zeros(()), 0
         for part in batch:
             logits, labels = self.logits(part), part.labels.to(self.reranker.device)
-            loss = F.cross_entropy(logits, labels, reduction="sum") / pairs
+            loss = self.loss(logits, labels) / pairs
             loss.backward()
             total += loss.detach().cpu()
             right += int((logits.argmax(1) == labels).sum())

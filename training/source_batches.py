@@ -65,12 +65,13 @@ class StepPixels:
 
     Attributes:
         frames: uint8 (F, S, S, 3) of each, by number.
+        numbers: of each, by path.
     """
 
     def __init__(self, pixels: Pixels, moved: Callable[[np.ndarray], np.ndarray]) -> None:
         self.frames: list[np.ndarray] = []
+        self.numbers: dict[str, int] = {}
         self._pixels, self._moved = pixels, moved
-        self._numbers: dict[str, int] = {}  # by path
 
     def number(self, content: Content) -> int | None:
         """The number of its picture or clip, None without one.
@@ -82,10 +83,10 @@ class StepPixels:
         if frames is None:
             return None
         key = str(content.image if content.image is not None else content.video)
-        if key not in self._numbers:
-            self._numbers[key] = len(self.frames)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.frames)
             self.frames.append(self._moved(frames))
-        return self._numbers[key]
+        return self.numbers[key]
 
 
 class SourceBatches:

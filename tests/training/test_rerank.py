@@ -104,6 +104,46 @@ def test_pieces_of_a_step_have_the_gradients_of_the_whole(start, tmp_path):
     assert found[0]["gradient"] == pytest.approx(found[1]["gradient"], rel=1e-4)
 
 
+def test_the_answer_is_also_compared_with_the_others_of_its_query(start, tmp_path):
+    source = source_of(tmp_path / "mined.jsonl", texts(THINGS[:3]))
+    run = trainer(start, source, replace(CONFIG, negatives=2, listwise_weight=0.5))
+    logits = torch.tensor([[2.0, 0.0], [1.0, 0.5], [0.0, 1.0], [0.0, 0.0], [1.0, 0.0], [3.0, 2.0]])
+    labels = torch.tensor([0, 1, 1, 0, 1, 1])
+    pairs = sum(-row.log_softmax(0)[label] for row, label in zip(logits, labels, strict=True))
+    lists = sum(-torch.tensor(margins).log_softmax(0)[0] for margins in ([2.0, 0.5, -1.0], [0.0, 1.0, 1.0]))
+    assert float(run.loss(logits, labels)) == pytest.approx(float(pairs + 0.5 * lists), rel=1e-6)
+
+
+def test_random_negatives_come_from_the_pool_and_are_never_answers(start, tmp_path):
+    rows = texts(THINGS[:2])
+    source = source_of(tmp_path / "mined.jsonl", [row | {"negatives": row["negatives"][:1]} for row in rows])
+    made = PairBatches(source, begin_reranker(start, "toy"), replace(CONFIG, negatives=4, random_share=1.0))
+    rng, answers = np.random.default_rng(0), []
+    for example in made.examples * 20:
+        drawn = list(made._wrong(example, rng))
+        assert len(drawn) == 4 and not set(drawn) & set(example.positives)
+        answers += drawn
+    assert len(set(answers)) == len(source.candidates)
+
+
+def test_a_frozen_tower_stays_and_gives_the_states_that_it_gave(start, tmp_path):
+    for name, colour in (("a", "red"), ("b", "blue"), ("c", "green")):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / f"{name}.png")
+    rows = [{"image": "a.png", "text": "blue", "target": "b.png", "negatives": ["c.png"]}]
+    source = source_of(tmp_path / "m.jsonl", rows)
+    free, frozen = (trainer(start, source, replace(CONFIG, frozen_vision=frozen)) for frozen in (False, True))
+    before = {name: value.clone() for name, value in frozen.reranker.named_parameters()}
+    batches = [frozen.builder.build(step) for step in range(3)]
+    losses = [run.step(0, batches[0])["loss"] for run in (free, frozen)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for step in (1, 2):
+        frozen.step(step, batches[step])
+    moved = {name for name, value in frozen.reranker.named_parameters() if not torch.equal(value, before[name])}
+    assert moved and not any(".visual." in name for name in moved)
+    with pytest.raises(ConfigError, match=r"frozen_vision=true shift=0 light=0"):
+        replace(CONFIG, frozen_vision=True, shift=1)
+
+
 def test_an_answer_under_another_name_is_never_a_negative(start, tmp_path, caplog):
     rows = [{"text": "find red", "target": {"text": "a red mug"}, "negatives": [{"text": "a red mug"}]}]
     with pytest.raises(ConfigError, match=r"has a negative: mine them with python -m training\.mine"):
@@ -148,5 +188,5 @@ def test_the_command_writes_a_folder_with_its_record_and_goes_on_from_checkpoint
     assert made.config.network.instructions["text->text"] == "Find it."
     assert str(tmp_path) not in json.dumps(record)
     assert main([*command, "--set", "negatives=0"]) == 2 and "at least 1" in capsys.readouterr().err
-    assert main([*command, "--set", "colour=1"]) == 2 and "fields: bf16" in capsys.readouterr().err
+    assert main([*command, "--set", "colour=1"]) == 2 and "fields: attention, bf16" in capsys.readouterr().err
     assert record_config(CONFIG)["init"] == "none"
