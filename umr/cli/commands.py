@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "diagnose": diagnose,
         "drift": drift,
         "info": info,
+        "models": models,
         "adopt": adopt,
         "export": export,
         "push": push,
@@ -324,6 +325,14 @@ def info(options: argparse.Namespace) -> None:
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:
         raise ConfigError("; ".join(broken))
+
+
+def models(options: argparse.Namespace) -> None:
+    """`models`: a row each; the table is short where JSON is whole."""
+    from umr.models.listing import listing, shown
+
+    rows = listing()
+    _print(rows if options.json else [*map(shown, rows)], options.json, tuple(shown(rows[0])))
 
 
 def adopt(options: argparse.Namespace) -> None:

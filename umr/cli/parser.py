@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (_search, _embed, add_index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info):
         add(commands)
-    for add in (_adopt, _export, _push):
+    for add in (_models, _adopt, _export, _push):
         add(commands)
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
@@ -265,6 +265,16 @@ def _info(commands: Commands) -> None:
         commands, "info", "info", "encoders, indexes, fingerprints, sizes; re-encodes each index's probe and some rows"
     )
     one.add_argument("--quick", action="store_true", help="load no encoder: read the manifests only")
+    _json(one)
+
+
+def _models(commands: Commands) -> None:
+    one = _command(commands, "models", "models", "the models that are known: bundled ones, and published ones")
+    one.epilog = (
+        "Memory is computed: parameters times the bytes of a number, without what a batch takes. Revision: the commit "
+        "that the table is of (a bundled encoder's fingerprint), or newest where none is written down. Licence ?: not "
+        "known here, see the model's page. Opens: whether this version has the backbone and the makers' recipe."
+    )
     _json(one)
 
 

@@ -1,0 +1,231 @@
+"""Encoders, and what encoders are made of, that others published: facts as a table. Whether umr opens one is computed.
+
+A fact that could not be found is left out: no licence is guessed, and a commit is written down only where it was read.
+Sources: `parameters` are those of the class in transformers with the sizes of its config.json, "counted"; or mteb's
+ModelMeta (github.com/embeddings-benchmark/mteb). Commits and dims of GME, Qwen3-VL-Embedding, VLM2Vec, CLIP and SigLIP
+are mteb's too. LamRA-Ret: its page on the Hub. Licences are those that the pages on the Hub state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ONE_PASS = "one forward pass"
+UNTRAINED = "one forward pass, not trained for it"
+SUM = "sum of two vectors"
+TEXT, IMAGE, VIDEO = "text", "image", "video"
+_ALL = (TEXT, IMAGE, VIDEO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A model repository of the Hugging Face Hub.
+
+    Attributes:
+        name: OWNER/NAME.
+        model_type: its class in config.json, which is the name of the backbone that would open it.
+        parameters: of the whole checkpoint.
+        dim: numbers in a vector.
+        embeds: what it embeds by itself.
+        composes: how a picture and a text become one vector.
+        asks: the recipe by which its own code asks it: a name that `umr adopt --recipe` may know, "plain" for its class
+            and chat template alone.
+        source: paper and code of that recipe.
+        licence: of the weights, as their page states it; "" where it was not found.
+        revision: the commit that this table is of; "" where none is known: the newest is taken.
+        adapter_of: it is a LoRA adapter of this repository, not a whole checkpoint; "" for a whole one.
+        retrieves: it was trained to.
+    """
+
+    name: str
+    model_type: str
+    parameters: int
+    dim: int
+    source: str
+    embeds: tuple[str, ...] = _ALL
+    composes: str = ONE_PASS
+    asks: str = "plain"
+    licence: str = ""
+    revision: str = ""
+    adapter_of: str = ""
+    retrieves: bool = True
+
+
+_UMARVEL = "github.com/chaxjli/U-MARVEL"
+_EMBEDDING = "arXiv 2601.04720, github.com/QwenLM/Qwen3-VL-Embedding"
+_GME = "arXiv 2412.16855, its own code on the Hub"
+_QWEN2, _QWEN25 = "arXiv 2409.12191, its chat template", "arXiv 2502.13923, its chat template"
+_CLIP = "arXiv 2103.00020, its class in transformers"
+
+PUBLISHED = (
+    Published(
+        name="TencentBAC/U-MARVEL-Qwen2VL-7B-Instruct",
+        model_type="qwen2_vl",
+        parameters=8_291_375_616,  # counted: those of its base
+        dim=3584,
+        asks="umarvel",
+        source=_UMARVEL,
+    ),
+    Published(
+        name="TencentBAC/U-MARVEL-Qwen3VL-4B-Instruct",
+        model_type="qwen3_vl",
+        parameters=4_437_815_808,  # counted: those of its base
+        dim=2560,
+        asks="umarvel",
+        source=_UMARVEL,
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-Embedding-2B",
+        model_type="qwen3_vl",
+        parameters=2_127_532_032,  # counted, as mteb
+        dim=2048,
+        asks="qwen3-vl-embedding",
+        source=_EMBEDDING,
+        licence="apache-2.0",
+        revision="2a50926d213628c727f38025982a76f655673f54",
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-Embedding-8B",
+        model_type="qwen3_vl",
+        parameters=8_144_793_840,  # mteb; 8,144,793,840 counted too, without the head of the language model
+        dim=4096,
+        asks="qwen3-vl-embedding",
+        source=_EMBEDDING,
+        licence="apache-2.0",
+        revision="418d03899aeb9d954e776dfa762006616519a914",
+    ),
+    Published(
+        name="VLM2Vec/VLM2Vec-V2.0",
+        model_type="qwen2_vl",
+        parameters=2_208_985_600,  # with its base
+        dim=1536,
+        asks="vlm2vec-v2",
+        source="arXiv 2507.04590, github.com/TIGER-AI-Lab/VLM2Vec",
+        licence="apache-2.0",
+        revision="e39ff079b8275ef876d3656da8c0bddbff3c4dde",
+        adapter_of="Qwen/Qwen2-VL-2B-Instruct",
+    ),
+    Published(
+        name="Alibaba-NLP/gme-Qwen2-VL-2B-Instruct",
+        model_type="qwen2_vl",
+        parameters=2_208_985_600,
+        dim=1536,
+        embeds=(TEXT, IMAGE),
+        asks="gme",
+        source=_GME,
+        licence="apache-2.0",
+        revision="ce765ae71b8cdb208203cd8fb64a170b1b84293a",
+    ),
+    Published(
+        name="Alibaba-NLP/gme-Qwen2-VL-7B-Instruct",
+        model_type="qwen2_vl",
+        parameters=7_746_378_240,  # mteb: without the head of the language model
+        dim=3584,
+        embeds=(TEXT, IMAGE),
+        asks="gme",
+        source=_GME,
+        licence="apache-2.0",
+        revision="477027a6480f8630363be77751f169cc3434b673",
+    ),
+    Published(
+        name="code-kunkun/LamRA-Ret",
+        model_type="qwen2_vl",
+        parameters=8_291_375_616,  # counted: those of its base; 16.6 GB of files
+        dim=3584,
+        asks="lamra",
+        source="arXiv 2412.01720, github.com/Code-kunkun/LamRA",
+        licence="apache-2.0",
+        revision="f86e40fba363563866ba8feec831773ec6af84f9",
+    ),
+    Published(
+        name="Qwen/Qwen2-VL-2B-Instruct",
+        model_type="qwen2_vl",
+        parameters=2_208_985_600,
+        dim=1536,
+        composes=UNTRAINED,
+        source=_QWEN2,
+        licence="apache-2.0",
+        revision="895c3a49bc3fa70a340399125c650a463535e71c",
+        retrieves=False,
+    ),
+    Published(
+        name="Qwen/Qwen2-VL-7B-Instruct",
+        model_type="qwen2_vl",
+        parameters=8_291_375_616,
+        dim=3584,
+        composes=UNTRAINED,
+        source=_QWEN2,
+        licence="apache-2.0",
+        revision="eed13092ef92e448dd6875b2a00151bd3f7db0ac",
+        retrieves=False,
+    ),
+    Published(
+        name="Qwen/Qwen2.5-VL-3B-Instruct",
+        model_type="qwen2_5_vl",
+        parameters=3_754_622_976,
+        dim=2048,
+        composes=UNTRAINED,
+        source=_QWEN25,
+        licence="qwen-research",
+        revision="66285546d2b821cf421d4f5eb2576359d3770cd3",
+        retrieves=False,
+    ),
+    Published(
+        name="Qwen/Qwen2.5-VL-7B-Instruct",
+        model_type="qwen2_5_vl",
+        parameters=8_292_166_656,
+        dim=3584,
+        composes=UNTRAINED,
+        source=_QWEN25,
+        licence="apache-2.0",
+        revision="cc594898137f460bfe9f0759e9844b3ce807cfb5",
+        retrieves=False,
+    ),
+    Published(
+        name="openai/clip-vit-base-patch32",
+        model_type="clip",
+        parameters=151_277_313,
+        dim=512,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_CLIP,
+        revision="3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+    ),
+    Published(
+        name="openai/clip-vit-large-patch14",
+        model_type="clip",
+        parameters=427_616_513,
+        dim=768,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_CLIP,
+        revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
+    ),
+    Published(
+        name="google/siglip-base-patch16-224",
+        model_type="siglip",
+        parameters=203_155_970,
+        dim=768,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source="arXiv 2303.15343, its class in transformers",
+        licence="apache-2.0",
+        revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+    ),
+    Published(
+        name="google/siglip2-base-patch16-224",
+        model_type="siglip",
+        parameters=375_187_970,
+        dim=768,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source="arXiv 2502.14786, its class in transformers",
+        licence="apache-2.0",
+        revision="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    ),
+)
+
+
+def published(name: str) -> Published | None:
+    """The row of a repository, OWNER/NAME; None where it is not in the table."""
+    return next((one for one in PUBLISHED if one.name == name), None)
