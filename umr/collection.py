@@ -9,10 +9,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from umr.candidate_rows import HeldRows, Pool
+from umr.columns import MODALITIES, MappedRows, write_columns
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
 from umr.formats import candidate_from_row, read_benchmark, read_jsonl, write_jsonl
@@ -26,7 +29,7 @@ POOLS = "cand_pool/local"
 
 
 class Collection:
-    """Candidates by position and by id.
+    """Candidates by position and by id, in memory, or mapped from the disk where an index has their columns.
 
     Attributes:
         name: what people call it.
@@ -48,23 +51,26 @@ class Collection:
         folder: Path | None = None,
         refused: Sequence[Refused] = (),
     ) -> None:
-        self._candidates = tuple(candidates)
-        self.name, self.fingerprint, self.folder, self.refused = name, fingerprint, folder, tuple(refused)
-        self.ids = tuple(candidate.candidate_id for candidate in self._candidates)
-        self._rows = {candidate_id: row for row, candidate_id in enumerate(self.ids)}
-        if not self.ids:
+        held = HeldRows(candidates)
+        self.refused = tuple(refused)
+        if not held.ids:
             reasons = "".join(f"; {item.source}: {item.reason}" for item in self.refused[:3])
             raise ConfigError(f"{name}: no candidate at all{reasons}. Give pictures, texts (.txt, .md) or clips")
-        if len(self._rows) != len(self.ids):
-            twice = next(i for row, i in enumerate(self.ids) if self._rows[i] != row)
+        if len(held.rows) != len(held.ids):
+            twice = next(i for row, i in enumerate(held.ids) if held.rows[i] != row)
             raise MismatchError(f"{name}: the id {twice!r} stands twice; every candidate needs its own")
-        self._pools: dict[Target, frozenset[str]] = {}
+        self._set(held, name, fingerprint, folder)
+
+    def _set(self, rows: HeldRows | MappedRows, name: str, fingerprint: str, folder: Path | None) -> None:
+        self._rows, self.name, self.fingerprint, self.folder = rows, name, fingerprint, folder
+        self.ids: Sequence[str] = rows.ids
+        self._pools: dict[Target, Pool] = {}
 
     def __len__(self) -> int:
-        return len(self._candidates)
+        return len(self.ids)
 
     def __iter__(self) -> Iterator[Candidate]:
-        return iter(self._candidates)
+        return (self._rows.candidate(row) for row in range(len(self)))
 
     def __getitem__(self, candidate_id: str) -> Candidate:
         """The candidate of an id.
@@ -72,30 +78,40 @@ class Collection:
         Raises:
             KeyError: it is not here.
         """
-        return self._candidates[self._rows[candidate_id]]
+        row = self._rows.row(candidate_id)
+        if row is None:
+            raise KeyError(candidate_id)
+        return self._rows.candidate(row)
 
     def __contains__(self, candidate_id: object) -> bool:
-        return candidate_id in self._rows
+        return isinstance(candidate_id, str) and self._rows.row(candidate_id) is not None
 
-    def pool(self, target: Target) -> frozenset[str] | None:
+    @property
+    def kinds(self) -> np.ndarray:
+        """(N,) uint8: of each candidate the place of its modality in umr.columns.MODALITIES."""
+        return self._rows.kinds
+
+    def counts(self) -> dict[str, int]:
+        """How many candidates there are of each modality, in the order in which one of it stands first."""
+        kinds, first, counts = np.unique(self.kinds, return_index=True, return_counts=True)
+        return {MODALITIES[kinds[place]]: int(counts[place]) for place in np.argsort(first)}
+
+    def pool(self, target: Target) -> Pool | None:
         """Ids of the candidates of one modality; None, which means all of them, for "all"."""
         if target == "all":
             return None
         if target not in self._pools:
-            self._pools[target] = frozenset(c.candidate_id for c in self if c.content.modality == target)
+            rows = np.flatnonzero(self.kinds == MODALITIES.index(target))
+            self._pools[target] = Pool(target, rows, self._rows, self.fingerprint)
         return self._pools[target]
 
     def with_hash(self, content_hash: str) -> frozenset[str]:
         """Ids of the candidates whose picture or clip has these very bytes."""
-        return self._by_hash.get(content_hash, frozenset()) if content_hash else frozenset()
+        return self._rows.with_hash(content_hash) if content_hash else frozenset()
 
-    @cached_property
-    def _by_hash(self) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = {}
-        for candidate in self:
-            if candidate.content_hash:
-                found.setdefault(candidate.content_hash, set()).add(candidate.candidate_id)
-        return {key: frozenset(ids) for key, ids in found.items()}
+    def stating(self) -> Iterator[Candidate]:
+        """The candidates whose source may be a JSON object: no other one states facts (umr.facts)."""
+        return self._rows.stating()
 
     @property
     def licence(self) -> str:
@@ -104,10 +120,59 @@ class Collection:
         Raises:
             ConfigError: benchmark.json cannot be read.
         """
+        if isinstance(self._rows, MappedRows):
+            return self._rows.licence
         licences = {candidate.licence for candidate in self}
         if licences != {""}:
             return licences.pop() if len(licences) == 1 else ""
         return str(read_benchmark(self.folder).get("licence", "")) if self.folder else ""
+
+    @classmethod
+    def mapped(cls, folder: str | Path, columns: Path, ids: Path, name: str = "") -> Collection:
+        """The collection of a folder by the columns that its index has: nothing is read yet but its files' sizes.
+
+        Args:
+            folder: the collection's.
+            columns: what write_columns wrote.
+            ids: ids.txt of the same index.
+            name: another than the folder's.
+
+        Raises:
+            MismatchError: a file is missing, or not what it was.
+        """
+        folder = Path(os.path.abspath(folder))
+        rows, found = MappedRows(columns, ids, folder), cls.__new__(cls)
+        found.refused = ()
+        found._set(rows, name or folder.name, rows.fingerprint, folder)
+        return found
+
+    def write_columns(self, path: Path, folder: Path | None = None) -> bool:
+        """Write the columns that `mapped` reads; False where the collection's files do not allow it.
+
+        Args:
+            path: the file.
+            folder: where its rows lie; None: where they were read from.
+
+        Raises:
+            ConfigError: the collection is in memory alone.
+            DiskFullError: nothing more fits.
+        """
+        at = folder or self.folder
+        if at is None:
+            raise ConfigError(f"{self.name} is in memory; save it first")
+        files = _files(at)
+        said = {"fingerprint": self.fingerprint if folder is None else _fingerprint(files), "licence": self.licence}
+        return write_columns(path, self, self.ids, at, files, said)
+
+    def stored_fingerprint(self) -> str:
+        """The fingerprint of what lies in the collection's folder now, for a comparison with its own.
+
+        Raises:
+            ConfigError: the collection is in memory alone, or its folder is gone.
+        """
+        if self.folder is None:
+            raise ConfigError(f"{self.name} is in memory; save it first")
+        return _fingerprint(_files(self.folder))
 
     @classmethod
     def open(cls, folder: str | Path, name: str = "") -> Collection:

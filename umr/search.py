@@ -14,6 +14,7 @@ from umr.errors import ConfigError, UMRError
 from umr.facts import FactTable, Wanted, nothing_fits, wanted_by_edit, wanted_by_words
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
+from umr.index.stored import open_collection
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
 from umr.types import Content, Embeddings, Encoder, Match, Query, Result
@@ -97,6 +98,8 @@ class Searcher:
     def open(cls, folder: str | Path, dtype: str = "float32", encoder: Encoder | None = None) -> Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
+        The files of a large index are compared with their hashes in the background (umr.index.stored).
+
         Args:
             folder: the index's.
             dtype: what the encoder computes in, "float32" or "bfloat16".
@@ -120,9 +123,11 @@ class Searcher:
             from umr.encoders import load_encoder  # torch, which a caller with an encoder of its own does not need
 
             encoder = load_encoder(encoder_of_index(folder, manifest.encoder_at, manifest.encoder_name), dtype=dtype)
-        collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
+        collection = open_collection(folder, manifest)
         verdicts = find_verdicts(folder, encoder.name, encoder.fingerprint)
-        return cls(encoder, Index.open(folder, encoder), collection, verdicts)
+        searcher = cls(encoder, Index.open(folder, encoder), collection, verdicts)
+        searcher.index.check_in_background(collection)
+        return searcher
 
     def search(self, query: Query | DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED) -> Outcome:
         """The best candidates of the searched kind, without the query's own picture (by its bytes) and `exclude`.
@@ -170,7 +175,7 @@ class Searcher:
     @cached_property
     def facts(self) -> FactTable:
         """What the collection states about its candidates, read on first use."""
-        return FactTable(self.collection)
+        return FactTable(self.collection.stating())
 
     def _of_match(
         self, read: DecodedQuery, results: list[Result], excluded: frozenset[str], moved: QueryArithmetic

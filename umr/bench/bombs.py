@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from umr.bench.load_test import resident_mib
+from umr.bench.memory import resident_mib
 from umr.bench.server import served_page
 from umr.errors import UMRError
 

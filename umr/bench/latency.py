@@ -9,6 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
+from umr.candidate_rows import Pool
 from umr.errors import ConfigError
 from umr.eval.evaluate import Judged
 from umr.eval.familiar import PictureCheck
@@ -81,13 +82,11 @@ def bench_vectors(count: int, dim: int, k: int = 24, repeat: int = 50) -> list[d
     return _against_raw(index, queries, k, repeat, None)
 
 
-def _against_raw(
-    index: Index, queries: Embeddings, k: int, repeat: int, pool: frozenset[str] | None
-) -> list[dict[str, Any]]:
+def _against_raw(index: Index, queries: Embeddings, k: int, repeat: int, pool: Pool | None) -> list[dict[str, Any]]:
     """Index.search and faiss's own search over the same rows, in turns, so that a busy machine slows both alike."""
-    rows = np.arange(len(index)) if pool is None else np.flatnonzero(np.isin(index.ids, list(pool)))
+    rows = np.arange(len(index)) if pool is None else pool.rows
     raw = faiss.IndexScalarQuantizer(index.manifest.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    raw.add(index.vectors([index.ids[row] for row in rows]))
+    raw.add(index.vectors([index.ids[row] for row in rows.tolist()]))
     singles = [
         Embeddings(ids=queries.ids[i : i + 1], vectors=queries.vectors[i : i + 1], encoder=queries.encoder)
         for i in range(len(queries))

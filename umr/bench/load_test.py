@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from umr.bench.memory import resident_mib
 from umr.bench.server import served_page
 from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import Judged
@@ -325,25 +326,6 @@ def _ratio(of: float | None, to: float | None) -> float | None:
     if of is None or to is None or not to or math.isnan(of / to):
         return None
     return round(of / to, 2)
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory of a process and its children, in MiB, by /proc; nan where the system has none."""
-    total, found = 0, False
-    for one in (pid, *_children(pid)):
-        try:
-            fields = Path("/proc", str(one), "statm").read_text().split()
-        except OSError:
-            continue
-        total, found = total + int(fields[1]) * os.sysconf("SC_PAGE_SIZE"), True
-    return total / 2**20 if found else float("nan")
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path("/proc", str(pid), "task", str(pid), "children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -82,6 +82,8 @@ def search(options: argparse.Namespace) -> None:
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     order = _reordering(options)
     searcher = Searcher.open(folder, options.dtype)
+    if options.nprobe is not None:
+        searcher.index.nprobe = options.nprobe
     outcome = searcher.search(query, options.k) if order is None else order.search(searcher, query, options.k)
     outcome = of_unlike_picture(outcome, _of_picture(folder, searcher, query))
     _say(outcome.notices)

@@ -17,6 +17,7 @@ from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_o
 from umr.reading import Reading
 
 if TYPE_CHECKING:
+    from umr.index.index import Form
     from umr.index.rewrite import Change, Opener
     from umr.types import Candidate, Encoder, Refused
 
@@ -35,7 +36,7 @@ def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
 
 def build(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
-    part = read_part(options.shard) if options.shard else (1, 1)
+    part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
     encoder, place = found_encoder(options.encoder, options.dtype)
     from umr.index.index import build_claimed
     from umr.lock import claimed
@@ -45,7 +46,7 @@ def build(options: argparse.Namespace) -> None:
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
         manifest = build_claimed(
-            claim, encoder, collection, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+            claim, encoder, collection, form, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
         )
         counted = replace(source, count=len(collection))
         record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
@@ -91,8 +92,22 @@ def join(options: argparse.Namespace) -> None:
     from umr.lock import claimed
 
     with claimed(options.out) as claim:
-        manifest = joined(claim, options.shards)
+        manifest = joined(claim, options.shards, _form(options))
     print(f"{manifest.count} indexed, of {len(options.shards)} parts, in {options.out}", file=sys.stderr)
+
+
+def verify(options: argparse.Namespace) -> None:
+    """`index verify`: says that all is as it was built, or what is not."""
+    from umr.index.manifest import IndexManifest
+    from umr.index.stored import check_whole, open_collection
+
+    manifest = IndexManifest.read(options.index)
+    check_whole(options.index, manifest, open_collection(options.index, manifest))
+    print(
+        f"{options.index}: {len(manifest.files)} files and the collection of {manifest.count:,} candidates are those "
+        "that were built",
+        file=sys.stderr,
+    )
 
 
 #: Command -> what does it.
@@ -102,7 +117,17 @@ DONE: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "index remove": remove,
     "index update": update,
     "index join": join,
+    "index verify": verify,
 }
+
+
+def _form(options: argparse.Namespace) -> Form:
+    """How the index is searched, as far as it can be known before a candidate is read."""
+    from umr.index.index import Form
+
+    if options.command == "index" and options.shard and (options.factory, options.nprobe) != ("SQfp16", 0):
+        raise ConfigError("--factory is of the whole index: give it to `index join`, and build each part without it")
+    return Form(factory=options.factory, nprobe=options.nprobe)
 
 
 def _source(where: str, options: argparse.Namespace) -> Source:

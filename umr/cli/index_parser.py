@@ -1,7 +1,7 @@
 """The grammar of `index`: a build, and its sub-commands. Not what they do (umr.cli.index).
 
-`index FOLDER` builds, and FOLDER is any word; `index add`, `remove`, `update` and `join` are told by the first word. A
-folder that is really called so is reached as ./add.
+`index FOLDER` builds, and FOLDER is any word; `index add`, `remove`, `update`, `join` and `verify` are told by the
+first word. A folder that is really called so is reached as ./add.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from umr.cli.options import Commands
 
 #: The first words after `index` that are no source.
-WORDS = ("add", "remove", "update", "join")
+WORDS = ("add", "remove", "update", "join", "verify")
 _SOURCE = "also a collection folder, a saved dataset, or dataset:NAME"
 
 
@@ -34,7 +34,8 @@ def add_index(commands: Commands) -> None:
     )
     one.epilog = (
         "An index that is there is brought up to date by `index add DIR`, `index remove DIR` and `index update DIR`; "
-        "parts built with --shard become one by `index join`. A folder of one of these names is given as ./add."
+        "parts built with --shard become one by `index join`; `index verify DIR` compares every file "
+        "with its hash. A folder of one of these names is given as ./add."
     )
     one.add_argument("source", metavar="FOLDER|ROWS.jsonl", help=_SOURCE)
     one.add_argument("--encoder", required=True, metavar="NAME", help=ENCODER)
@@ -45,9 +46,10 @@ def add_index(commands: Commands) -> None:
         help="encode the i-th of n parts alone, chosen by a hash of the ids: for n processes or machines, each with an "
         "--out of its own, that `index join` puts together",
     )
+    _factory(one)
     _columns(one)
     dtype(one)
-    for add in (_add, _remove, _update, _join):
+    for add in (_add, _remove, _update, _join, _verify):
         add(commands)
 
 
@@ -102,6 +104,38 @@ def _join(commands: Commands) -> None:
     )
     one.add_argument("shards", nargs="+", type=Path, metavar="SHARD", help="the parts' folders, in any order")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
+    _factory(one)
+
+
+def _verify(commands: Commands) -> None:
+    one = command(
+        commands,
+        "index verify",
+        "index verify",
+        "compare every file of an index, and of its collection, with what was built",
+    )
+    one.epilog = (
+        "A large index is not hashed each time it is opened; a searcher does it in the background. The vectors "
+        "themselves are compared with the encoder's by `info --verify` and whenever a page opens the index."
+    )
+    _index_folder(one)
+
+
+def _factory(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--factory",
+        default="SQfp16",
+        metavar="STRING",
+        help="how it is searched: SQfp16, every row exactly (default, to about a million); or by lists over compressed "
+        "rows that lead to the exact ones: IVF4096,SQ8, or IVF4096,PQ32 in less memory; IVF,SQ8 chooses their number",
+    )
+    one.add_argument(
+        "--nprobe",
+        type=int,
+        default=0,
+        metavar="N",
+        help="lists that a query looks into (default: one of 64); `search --nprobe` looks into more or fewer",
+    )
 
 
 def _index_folder(one: argparse.ArgumentParser) -> None:

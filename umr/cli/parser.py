@@ -47,6 +47,9 @@ def _search(commands: Commands) -> None:
     one.add_argument("--text", help="the query's text")
     one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     _k(one, 10, "how many results, 1 to 1000 (default: 10)")
+    one.add_argument(
+        "--nprobe", type=int, metavar="N", help="of an index with a --factory: lists to look into (default: its own)"
+    )
     _with_reranker(one)
     _json(one)
     _dtype(one)

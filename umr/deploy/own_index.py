@@ -15,11 +15,11 @@ from umr.collection import CANDIDATES, Collection, fingerprint_of, to_row
 from umr.deploy.files import SpaceFile, files_under
 from umr.encoders.hub import is_hub
 from umr.errors import ConfigError
-from umr.index.manifest import IndexManifest
+from umr.index.manifest import COARSE, FILES, IndexManifest
 from umr.shipped import BUNDLED, MANIFEST, REPORTS, encoder_of_index
 from umr.types import Candidate, Content
 
-KEPT = ("ids.txt", "probe.npy", "vectors.faiss")
+KEPT = (*sorted(FILES), COARSE)  # its columns stay behind: they are of the rows as they lie here
 
 
 def own_index_files(folder: Path, where: str) -> Iterator[SpaceFile]:
@@ -49,10 +49,12 @@ def own_index_files(folder: Path, where: str) -> Iterator[SpaceFile]:
         collection=fingerprint_of([(CANDIDATES, hashlib.sha256(rows).hexdigest())]),
         collection_at=f"../../media/{manifest.encoder_name}",
         files_at="",
+        files={name: sha256 for name, sha256 in manifest.files.items() if name in KEPT},
+        sizes={name: size for name, size in manifest.sizes.items() if name in KEPT},
         command=f"python -m umr index FOLDER --encoder {manifest.encoder_name} --out DIR",  # without its places
     )
     yield SpaceFile(f"{home}/{BUNDLED}/{MANIFEST}", content=_json(asdict(moved)))
-    for name in KEPT:
+    for name in moved.files:
         yield SpaceFile(f"{home}/{BUNDLED}/{name}", source=folder / manifest.files_at / name)
     if not is_hub(encoder):
         yield from files_under(Path(encoder), f"{home}/encoder")

@@ -7,6 +7,7 @@ Where a stored evaluation lies is said in umr.eval.reports.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection as Group
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -388,7 +389,7 @@ def retrieve(
         excluded: {query_id: ids that it must not find}.
         depth: how many of them.
     """
-    pool = None if judged.pool == GLOBAL else judged.candidates
+    pool: Group[str] | None = None if judged.pool == GLOBAL else judged.candidates
     if pool is None and judged.pool == LOCAL:
         pool = searcher.collection.pool(judged.queries[0].target_modality)
     run: dict[str, list[Hit]] = {}

@@ -1,10 +1,14 @@
-"""Exact inner-product search over half-precision rows, on CPU or GPU. Not ids or encoders (umr.index)."""
+"""Exact inner-product search over half-precision rows, on CPU or GPU. Not ids or encoders (umr.index).
+
+Rows of a large index are mapped: the disk gives what is looked at, and nothing is read at the opening.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import faiss
 import numpy as np
@@ -13,6 +17,7 @@ from umr.disk import told_when_full
 from umr.errors import MismatchError, reason
 from umr.index.manifest import FACTORY
 
+_FAISS: Any = faiss  # for what its stubs do not know
 _GPU_MAX_K = 2048  # a limit of FAISS on GPUs
 _BLOCK = 65_536  # rows decoded at a time on their way to a GPU
 
@@ -32,13 +37,21 @@ class Rows:
 
     def __init__(self, rows: np.ndarray, count: int) -> None:
         self.rows = rows
-        member = np.zeros(count, bool)
-        member[rows] = True
-        self._bits = np.packbits(member, bitorder="little")  # FAISS reads this memory: it must outlive the selector
+        first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        #: (first, behind the last), where no other row lies between them.
+        self.span = (first, last) if last - first == len(rows) else None
+        self.selector: faiss.IDSelector
         # The stubs give the constructors of C++; FAISS's Python takes an array alone, and fields as keywords.
-        self._selector = faiss.IDSelectorBitmap(self._bits)  # type: ignore[call-arg, arg-type]
-        self.parameters = faiss.SearchParameters(sel=self._selector)  # type: ignore[call-arg]
+        if self.span is not None:
+            self.selector = faiss.IDSelectorRange(first, last)
+        else:
+            member = np.zeros(count, bool)
+            member[rows] = True
+            self._bits = np.packbits(member, bitorder="little")  # FAISS reads this memory: it must outlive the selector
+            self.selector = faiss.IDSelectorBitmap(self._bits)  # type: ignore[call-arg, arg-type]
+        self.parameters = faiss.SearchParameters(sel=self.selector)  # type: ignore[call-arg]
         self.gpu: faiss.Index | None = None
+        self.view: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -47,10 +60,12 @@ class Rows:
 class FlatIndex:
     """N unit rows of D numbers in fp16; inner product, every row compared."""
 
-    def __init__(self, index: faiss.IndexScalarQuantizer) -> None:
+    def __init__(self, index: faiss.IndexScalarQuantizer, on_gpu: bool = True) -> None:
         self._cpu = index
+        self._codes = cast(Any, index.codes)
+        self._mapped = not self._codes.is_owned
         self._lock = threading.Lock()  # one GPU resource serves one thread at a time
-        self._resources = faiss.StandardGpuResources() if gpu_count() else None
+        self._resources = faiss.StandardGpuResources() if on_gpu and gpu_count() else None
         self._gpu = None if self._resources is None else self._to_gpu(self._resources, None)
 
     @classmethod
@@ -59,14 +74,19 @@ class FlatIndex:
         return cls(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
 
     @classmethod
-    def read(cls, path: str | Path) -> FlatIndex:
+    def read(cls, path: str | Path, mapped: bool = False, on_gpu: bool = True) -> FlatIndex:
         """Read what `write` wrote.
+
+        Args:
+            path: the file.
+            mapped: leave the rows on the disk until they are looked at.
+            on_gpu: copy them to a GPU where there is one.
 
         Raises:
             MismatchError: the file is no fp16 inner-product index.
         """
         try:
-            index = faiss.read_index(str(path))
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) if mapped else faiss.read_index(str(path))
         except (RuntimeError, MemoryError) as error:  # the second for a damaged count of rows
             raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
         if (
@@ -75,7 +95,7 @@ class FlatIndex:
             or index.metric_type != faiss.METRIC_INNER_PRODUCT
         ):
             raise MismatchError(f"{path} is a {type(index).__name__}, not {FACTORY} with inner product; rebuild it")
-        return cls(index)
+        return cls(index, on_gpu)
 
     def write(self, path: str | Path) -> None:
         """Write FAISS's own file format.
@@ -94,6 +114,11 @@ class FlatIndex:
 
     def __len__(self) -> int:
         return self._cpu.ntotal
+
+    @property
+    def exact(self) -> faiss.IndexScalarQuantizer:
+        """FAISS's own index of the rows, to which nothing may be added."""
+        return self._cpu
 
     @property
     def dim(self) -> int:
@@ -125,16 +150,31 @@ class FlatIndex:
                 return scores, within.rows[places]
         if within is None:
             return self._cpu.search(queries, k)
+        if within.span is not None and self._mapped:
+            if within.view is None:
+                within.view = self._view(*within.span)
+            scores, places = within.view.search(queries, k)
+            return scores, places + within.span[0]
         return self._cpu.search(queries, k, params=within.parameters)
+
+    def _view(self, first: int, last: int) -> Any:
+        """Mapped rows that stand together, as an index by themselves: no row is copied, and no other is passed over."""
+        view: Any = faiss.IndexScalarQuantizer(self.dim, self._cpu.sq.qtype, self._cpu.metric_type)
+        codes, size, library = self._codes, self._cpu.code_size, _FAISS
+        start = library.cast_integer_to_uint8_ptr(int(codes.data()) + first * size)
+        view.codes = library.MaybeOwnedVectorUInt8.create_view(start, (last - first) * size, codes.owner)
+        view.ntotal = last - first
+        return view
 
     def _to_gpu(self, resources: faiss.StandardGpuResources, rows: np.ndarray | None) -> faiss.Index:
         config = faiss.GpuIndexFlatConfig()
         config.useFloat16, config.device = True, 0
         index = faiss.GpuIndexFlatIP(resources, self.dim, config)
-        for block in _blocks(np.arange(len(self)) if rows is None else rows):
+        for block in row_blocks(np.arange(len(self)) if rows is None else rows):
             index.add(self.vectors(block))
         return index
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+def row_blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows, in as many parts as keep little memory busy."""
     return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))

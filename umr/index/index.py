@@ -7,27 +7,49 @@ is no index. N rows, D numbers in a row, Q queries.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Group
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from umr.arrays import read_npy, write_npy
+from umr.arrays import write_npy
+from umr.candidate_rows import Pool
 from umr.collection import Collection
-from umr.disk import file_sha256
+from umr.columns import MappedIds
 from umr.errors import ConfigError, MismatchError
+from umr.index.coarse import Coarse, CoarseIndex
 from umr.index.flat import FlatIndex, Rows
-from umr.index.manifest import FILES, IDS, PROBE, VECTORS, IndexManifest, place
-from umr.index.probe import MOST_ROWS, PROBES, TOLERANCE, encode_probe, sample_rows
+from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
+from umr.index.probe import MOST_ROWS, TOLERANCE, encode_probe, sample_rows
 from umr.index.shards import encoded_shards, keep_plan
-from umr.index.versions import COLLECTION, command, install, made_now, write_files
+from umr.index.stored import BackgroundCheck, check_whole, read_stored
+from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
 from umr.lock import Claim, claimed
 from umr.types import Embeddings, Encoder, Hit, Run
 
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
 _SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
 _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a build makes, beside what is in it.
+
+    Attributes:
+        shard: candidates encoded between two saves.
+        factory: how the rows are searched (umr.index.coarse.Coarse.read).
+        nprobe: lists that a query looks into, where there are lists; 0: a share of them.
+    """
+
+    shard: int = SHARD
+    factory: str = FACTORY
+    nprobe: int = 0
+
+
+PLAIN = Form()
 
 
 class Index:
@@ -39,20 +61,24 @@ class Index:
         ids: (N,) candidate of each row.
         probe: what `encode_probe` gave when the index was built.
         folder: where it lies; None: in memory.
+        coarse: the way to the best vectors where not all are compared; None: all are.
     """
 
     def __init__(
         self,
         manifest: IndexManifest,
         flat: FlatIndex,
-        ids: tuple[str, ...],
+        ids: Sequence[str],
         probe: np.ndarray,
         folder: Path | None = None,
+        coarse: CoarseIndex | None = None,
     ) -> None:
-        self.manifest, self.ids, self.folder = manifest, ids, folder
+        self.manifest, self.ids, self.folder, self.coarse = manifest, ids, folder, coarse
         self._flat, self._probe = flat, probe
         self._rows: dict[str, int] | None = None
-        self._pools: dict[frozenset[str], Rows] = {}
+        self._pools: dict[str | frozenset[str], Rows] = {}
+        self._check: BackgroundCheck | None = None
+        self.hashed = True
 
     @classmethod
     def open(cls, folder: str | Path, encoder: Encoder, collection: Collection | None = None) -> Index:
@@ -65,39 +91,38 @@ class Index:
         folder = Path(folder)
         manifest = IndexManifest.read(folder)
         check_encoder(folder, manifest, encoder)
-        index = cls.read(folder, manifest, encoder.dim)
+        index = cls.read(folder, manifest, encoder.dim, whole=False)
         if collection is not None:
             index.check_collection(collection)
         return index
 
     @classmethod
-    def read(cls, folder: Path, manifest: IndexManifest, dim: int) -> Index:
+    def read(cls, folder: Path, manifest: IndexManifest, dim: int, whole: bool = True) -> Index:
         """What a manifest says is in the folder, without the encoder: to be copied, never to be searched by another.
 
         Args:
             folder: the index's.
             manifest: as it was read from there.
             dim: numbers that the encoder makes.
+            whole: compare every file's hash, however large it is (see umr.index.stored).
 
         Raises:
             MismatchError: a file is not the one that the manifest lists.
         """
-        place = folder / manifest.files_at
-        for name in FILES:
-            _check_file(place / name, manifest)
-        flat, probe = FlatIndex.read(place / VECTORS), read_npy(place / PROBE)
-        if probe.shape != (PROBES, dim) or probe.dtype != np.float32:
-            raise MismatchError(
-                f"{place / PROBE} holds {probe.dtype} {probe.shape}, not float32 ({PROBES}, {dim}). "
-                f"Rebuild: {manifest.command}"
-            )
-        ids = _read_ids(place / IDS)
-        if not len(ids) == len(flat) == manifest.count or not flat.dim == dim == manifest.dim:
-            raise MismatchError(
-                f"{folder}: {len(ids)} ids, {len(flat)} rows of {flat.dim} numbers; the manifest says {manifest.count} "
-                f"of {manifest.dim}, {manifest.encoder_name} makes {dim}. Rebuild: {manifest.command}"
-            )
-        return cls(manifest, flat, ids, probe, folder)
+        stored = read_stored(folder, manifest, dim, whole)
+        index = cls(manifest, stored.flat, stored.ids, stored.probe, folder, stored.coarse)
+        index.hashed = stored.hashed
+        return index
+
+    def check_in_background(self, collection: Collection) -> BackgroundCheck | None:
+        """Compare the hashes of all files, and of the collection's, beside the searches; None where that was done.
+
+        Once something is found to be wrong, a search says so and gives nothing.
+        """
+        if self.folder is not None and not self.hashed and self._check is None:
+            folder, manifest = self.folder, self.manifest
+            self._check = BackgroundCheck(lambda: check_whole(folder, manifest, collection), str(folder))
+        return self._check
 
     def check_collection(self, collection: Collection) -> None:
         """Compare a collection with the one that this index was built over.
@@ -162,14 +187,24 @@ class Index:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def nprobe(self) -> int | None:
+        """Lists that a query looks into; None where every row is compared."""
+        return None if self.coarse is None else self.coarse.nprobe
+
+    @nprobe.setter
+    def nprobe(self, value: int) -> None:
+        if self.coarse is None:
+            raise ConfigError(f"nprobe is {value}, but this index compares every row: it was built without --factory")
+        self.coarse.nprobe = value
+
     def vectors(self, ids: Group[str]) -> np.ndarray:
         """The stored vectors (M, D) of these candidates, in their order.
 
         Raises:
             KeyError: an id is not here.
         """
-        rows = self._row_of()
-        return self._flat.vectors(np.fromiter((rows[i] for i in ids), np.int64, len(ids)))
+        return self._flat.vectors(self._rows_of(ids))
 
     def search(
         self,
@@ -183,16 +218,19 @@ class Index:
         Args:
             embeddings: the queries.
             k: results of each; fewer only where there are fewer.
-            pool: the only ids to find (give the same frozenset again: its rows are kept); None: all.
+            pool: the only ids to find (a collection's pool, or the same frozenset again: its rows are kept); None: all.
             exclude: {query_id: ids it never finds}.
 
         Returns:
             The hits of each query, best first.
 
         Raises:
-            MismatchError: the vectors are another encoder's, or two queries have one id.
+            MismatchError: the vectors are another encoder's, two queries have one id, or the files are not those that
+                were built.
             ConfigError: k is below 1, or an id of the pool is not here.
         """
+        if self._check is not None:
+            self._check.raise_found()
         if embeddings.encoder != self.manifest.encoder:
             raise MismatchError(
                 f"these vectors were made by {embeddings.encoder[:12]}, this index by "
@@ -227,32 +265,43 @@ class Index:
         needed = min(needed, size)
         count = min(size, needed + _SPARE)
         while True:
-            scores_QK, rows_QK = self._flat.search(vectors_QD, count, within)
+            found = None if self.coarse is None else self.coarse.search(vectors_QD, count, within)
+            scores_QK, rows_QK = self._flat.search(vectors_QD, count, within) if found is None else found
             if count == size or not (scores_QK[:, needed - 1] == scores_QK[:, -1]).any():
                 return scores_QK, rows_QK
             count = min(size, 4 * count)
 
     def _within(self, pool: Group[str]) -> Rows:
-        key = pool if isinstance(pool, frozenset) else frozenset(pool)
+        key: str | frozenset[str]
+        if isinstance(pool, Pool) and pool.fingerprint == self.manifest.collection:
+            key = pool.target
+        else:
+            key = pool if isinstance(pool, frozenset) else frozenset(pool)
         found = self._pools.get(key)
         if found is None:
-            rows = self._row_of()
-            unknown = next((i for i in key if i not in rows), None)
-            if unknown is not None:
-                raise ConfigError(
-                    f"the pool holds {unknown!r}, which is not in this index ({self.manifest.collection_name})"
-                )
             if len(self._pools) >= _MAX_POOLS:
                 self._pools.clear()
-            found = self._pools[key] = Rows(
-                np.sort(np.fromiter((rows[i] for i in key), np.int64, len(key))), len(self.ids)
-            )
+            found = self._pools[key] = Rows(self._rows_of_pool(pool), len(self.ids))
         return found
 
-    def _row_of(self) -> dict[str, int]:
+    def _rows_of_pool(self, pool: Group[str]) -> np.ndarray:
+        if isinstance(pool, Pool) and pool.fingerprint == self.manifest.collection:
+            return pool.rows
+        try:
+            return np.sort(self._rows_of(pool))
+        except KeyError as error:
+            raise ConfigError(
+                f"the pool holds {error.args[0]!r}, which is not in this index ({self.manifest.collection_name})"
+            ) from error
+
+    def _rows_of(self, ids: Group[str]) -> np.ndarray:
+        """(M,) int64. Raises KeyError where an id is not here."""
+        if isinstance(self.ids, MappedIds):
+            return self.ids.rows(ids)
         if self._rows is None:
             self._rows = {candidate_id: row for row, candidate_id in enumerate(self.ids)}
-        return self._rows
+        rows = self._rows
+        return np.fromiter((rows[i] for i in ids), np.int64, len(ids))
 
 
 def build_index(
@@ -286,7 +335,7 @@ def build_index(
     """
     with claimed(folder) as claim:
         return build_claimed(
-            claim, encoder, collection, encoder_at=encoder_at, precision=precision, shard=shard, progress=progress
+            claim, encoder, collection, Form(shard=shard), encoder_at=encoder_at, precision=precision, progress=progress
         )
 
 
@@ -294,14 +343,19 @@ def build_claimed(
     claim: Claim,
     encoder: Encoder,
     collection: Collection,
+    form: Form = PLAIN,
     *,
     encoder_at: str | Path = "../encoder",
     precision: str = "float32",
-    shard: int = SHARD,
     progress: Callable[[int, int], None] | None = None,
 ) -> IndexManifest:
-    """build_index for a caller that has the folder already, as one that reads the collection for minutes does."""
-    folder = claim.folder
+    """build_index for a caller that has the folder already, as one that reads the collection for minutes does.
+
+    Raises:
+        ConfigError: as of build_index, or the form does not fit the collection.
+    """
+    folder, shard = claim.folder, form.shard
+    wanted = Coarse.read(form.factory, len(collection), encoder.dim, form.nprobe)
     saved_at = collection.folder
     if saved_at is None:
         saved_at = Path(os.path.abspath(folder / COLLECTION))
@@ -311,7 +365,8 @@ def build_claimed(
         folder,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
-    write_files(draft, collection.ids, encoded_shards(encoder, collection, draft, shard), encoder.dim, progress)
+    write_files(draft, collection.ids, encoded_shards(encoder, collection, draft, shard), encoder.dim, progress, wanted)
+    write_columns_of(draft, collection)
     write_npy(draft / PROBE, encode_probe(encoder))
     manifest = IndexManifest(
         encoder=encoder.fingerprint,
@@ -322,6 +377,7 @@ def build_claimed(
         collection_at=place(saved_at, folder),
         dim=encoder.dim,
         count=len(collection),
+        factory=str(wanted or FACTORY),
         precision=precision,
         licence=collection.licence,
         command=command(),
@@ -353,17 +409,3 @@ def check_ids(ids: Iterable[str]) -> None:
     unfit = next((i for i in ids if not i or len(i.splitlines()) != 1), None)
     if unfit is not None:
         raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")
-
-
-def _read_ids(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text("utf-8").split("\n")[:-1])
-    except UnicodeDecodeError as error:
-        raise MismatchError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); rebuild it") from error
-
-
-def _check_file(path: Path, manifest: IndexManifest) -> None:
-    if not path.is_file():
-        raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")
-    if file_sha256(path) != manifest.files.get(path.name):
-        raise MismatchError(f"{path} changed since the index was built; copy it again, or rebuild: {manifest.command}")

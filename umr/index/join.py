@@ -15,11 +15,13 @@ import numpy as np
 
 from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
-from umr.index.manifest import PROBE, IndexManifest, place
+from umr.index.coarse import Coarse
+from umr.index.index import PLAIN, Form
+from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
 from umr.index.rewrite import Held
 from umr.index.shards import keep_plan
 from umr.index.sources import MEDIA, Part, Record, collection_of
-from umr.index.versions import COLLECTION, command, install, made_now, write_files
+from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
 from umr.lock import Claim
 from umr.shipped import encoder_of_index
 from umr.types import Candidate, Content
@@ -27,15 +29,16 @@ from umr.types import Candidate, Content
 _BLOCK = 65_536  # rows copied at a time
 
 
-def join(claim: Claim, folders: Sequence[str | Path]) -> IndexManifest:
+def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> IndexManifest:
     """Write the index of a whole source from the indexes of its parts.
 
     Args:
         claim: the folder that it goes to.
         folders: the parts', in any order.
+        form: its factory and nprobe are those of the whole.
 
     Raises:
-        ConfigError: a part is missing, given twice or no part; it is named.
+        ConfigError: the factory does not fit, or a part is missing, given twice or no part; it is named.
         MismatchError: parts are of different encoders or sources, or a part is damaged.
     """
     parts = _parts([Held(Path(folder).absolute()) for folder in folders])
@@ -43,6 +46,7 @@ def join(claim: Claim, folders: Sequence[str | Path]) -> IndexManifest:
     if any(one.folder == folder for one in parts):
         raise ConfigError(f"{folder} is one of the parts; join them into another folder")
     candidates, rows = _in_order(parts)
+    wanted = Coarse.read(form.factory, len(candidates), first.manifest.dim, form.nprobe)
     source = first.record.sources[0]
     collection = collection_of(source, [_with_picture_here(one, parts, folder) for one in candidates])
     if collection.folder is None:
@@ -52,7 +56,8 @@ def join(claim: Claim, folders: Sequence[str | Path]) -> IndexManifest:
         raise MismatchError(f"{source.at} changed since its parts were indexed; index every part again")
     made = {"join": [one.manifest.fingerprint for one in parts], "collection": collection.fingerprint}
     draft = keep_plan(folder, made)
-    write_files(draft, collection.ids, _blocks(parts, collection.ids, rows), first.manifest.dim)
+    write_files(draft, collection.ids, _blocks(parts, collection.ids, rows), first.manifest.dim, wanted=wanted)
+    write_columns_of(draft, collection)
     shutil.copyfile(first.folder / first.manifest.files_at / PROBE, draft / PROBE)
     old = first.manifest
     manifest = replace(
@@ -63,6 +68,7 @@ def join(claim: Claim, folders: Sequence[str | Path]) -> IndexManifest:
         collection_at=place(collection.folder or "", folder),
         files_at="",
         count=len(collection),
+        factory=str(wanted or FACTORY),
         licence=collection.licence,
         command=command(),
         **made_now(draft),

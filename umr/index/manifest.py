@@ -8,12 +8,18 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from umr.columns import COLUMNS
 from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import MANIFEST, available
 
 PARTIAL = ".partial"
 FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
+#: Files that only some indexes have: the lists of one with a factory, and the columns of a large collection.
+COARSE = "coarse.faiss"
+OPTIONAL = (COARSE, COLUMNS)
+#: Bytes of its files, above which an index is mapped and not hashed at each opening.
+LARGE = 64 << 20
 FORMAT = 1
 FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float32 rows, at equal recall
 
@@ -30,6 +36,8 @@ class IndexManifest:
             folder of their own, so that this manifest alone says which version stands.
         precision: what the candidates were encoded in.
         licence: of the collection, where all of it has one.
+        factory: how the rows are searched: FACTORY exactly, another by a coarse index (umr.index.coarse).
+        sizes: {name: bytes} of the files of a large index, which is not hashed at each opening; else empty.
     """
 
     encoder: str
@@ -50,6 +58,7 @@ class IndexManifest:
     licence: str = ""
     format: int = FORMAT
     files_at: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -63,7 +72,7 @@ class IndexManifest:
         Raises:
             DiskFullError: nothing more fits; the older one stays.
         """
-        row = {key: value for key, value in asdict(self).items() if key != "files_at" or value}
+        row = {key: value for key, value in asdict(self).items() if value or key not in ("files_at", "sizes")}
         with atomic_write(folder / MANIFEST) as file:
             file.write(json.dumps(row, indent=2, ensure_ascii=False) + "\n")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umr import media
+from umr.columns import MODALITIES
 from umr.errors import MediaError
 from umr.index.shards import check_unchanged
 from umr.types import Candidate, Content, Embeddings, Query
@@ -58,9 +59,12 @@ def sample_rows(encoder: Encoder, collection: Collection, most: int = MOST_ROWS)
     One for every 512, at least 8 and at most `most`; fewer where files are gone or changed, as an index is searched
     without them. Clips, which take much longer to read, are passed over where there is anything else.
     """
-    ids = [i for i in collection.ids if collection[i].content.video is None] or list(collection.ids)
-    count = min(len(ids), most, max(FEWEST_ROWS, len(ids) // STRETCH))
-    wanted = [collection[ids[place]] for place in np.linspace(0, len(ids) - 1, count).round().astype(int)]
+    clips = [kind for kind, modality in enumerate(MODALITIES) if modality.startswith("video")]
+    rows = np.flatnonzero(~np.isin(collection.kinds, clips))
+    rows = rows if len(rows) else np.arange(len(collection))
+    count = min(len(rows), most, max(FEWEST_ROWS, len(rows) // STRETCH))
+    places = np.linspace(0, len(rows) - 1, count).round().astype(int)
+    wanted = [collection[collection.ids[row]] for row in rows[places].tolist()]
     return encoder.encode_candidates([candidate for candidate in wanted if _is_as_listed(candidate)])
 
 

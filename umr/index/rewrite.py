@@ -19,11 +19,12 @@ from umr.collection import CANDIDATES, Collection, fingerprint_of, to_row
 from umr.disk import file_sha256
 from umr.errors import ConfigError
 from umr.formats import write_jsonl
+from umr.index.coarse import Coarse
 from umr.index.index import SHARD, Index, check_encoder, check_ids
-from umr.index.manifest import PARTIAL, PROBE, IndexManifest
+from umr.index.manifest import FACTORY, PARTIAL, PROBE, IndexManifest
 from umr.index.shards import encoded_shards, forget_plans, keep_plan
 from umr.index.sources import MEDIA, Record, Source, read_record
-from umr.index.versions import VERSION, clear, commit, made_now, write_files
+from umr.index.versions import VERSION, clear, commit, made_now, write_columns_of, write_files
 from umr.ingest import Progress
 from umr.lock import claimed
 from umr.types import Candidate, Encoder, Refused
@@ -196,6 +197,8 @@ def _written(
     rows: of each candidate the id whose vector it keeps, and the candidates that have none.
     """
     folder, old, (kept, fresh) = index.folder, index.manifest, rows
+    nprobe = 0 if index.index.coarse is None else index.index.coarse.nprobe
+    wanted = Coarse.again(old.factory, len(collection), nprobe)
     plan = {"encoder": old.encoder, "collection": collection.fingerprint, "precision": old.precision, "shard": SHARD}
     draft = keep_plan(folder, plan | {"from": old.fingerprint, "sources": [asdict(one) for one in record.sources]})
     version, whole = draft.name.replace(f"{PARTIAL}-", VERSION), draft / "whole"
@@ -203,7 +206,8 @@ def _written(
     whole.mkdir()
     write_jsonl(whole / CANDIDATES, (to_row(one, folder / version) for one in collection))
     blocks = _merged(index.index, kept, _encoded(index, fresh, draft, encoder, watch))
-    write_files(whole, collection.ids, blocks, old.dim)
+    write_files(whole, collection.ids, blocks, old.dim, wanted=wanted)
+    write_columns_of(whole, collection, whole)
     shutil.copyfile(folder / old.files_at / PROBE, whole / PROBE)
     whole_of_old = old.licence if all(i in index.collection for i in collection.ids) else ""
     manifest = replace(
@@ -211,6 +215,7 @@ def _written(
         collection=fingerprint_of([(CANDIDATES, file_sha256(whole / CANDIDATES))]),
         collection_at=version,
         files_at=version,
+        factory=str(wanted or FACTORY),
         count=len(collection),
         licence=collection.licence or whole_of_old,
         **made_now(whole),

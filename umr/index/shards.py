@@ -62,7 +62,7 @@ def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: 
     """Vectors of every `size` candidates, read from `draft` where they are there and whole, else encoded and kept."""
     candidates = iter(collection)
     for number, start in enumerate(range(0, len(collection), size)):
-        ids = collection.ids[start : start + size]
+        ids = tuple(collection.ids[start : start + size])
         batch = [next(candidates) for _ in ids]
         path = draft / f"shard_{number:06}.npy"
         vectors = _kept(path, ids, encoder)

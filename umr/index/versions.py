@@ -19,10 +19,12 @@ from typing import Any
 import faiss
 import numpy as np
 
-from umr.collection import CANDIDATES
+from umr.collection import CANDIDATES, Collection
+from umr.columns import COLUMNS, FEWEST
 from umr.disk import atomic_write, file_sha256, put
+from umr.index.coarse import Coarse, CoarseIndex
 from umr.index.flat import FlatIndex
-from umr.index.manifest import FILES, IDS, VECTORS, IndexManifest
+from umr.index.manifest import COARSE, FILES, IDS, LARGE, OPTIONAL, VECTORS, IndexManifest
 from umr.index.sources import SOURCES, read_record
 from umr.shipped import MANIFEST
 
@@ -36,6 +38,7 @@ def write_files(
     blocks: Iterable[np.ndarray],
     dim: int,
     progress: Callable[[int, int], None] | None = None,
+    wanted: Coarse | None = None,
 ) -> None:
     """Vectors and ids, into `draft`.
 
@@ -45,6 +48,7 @@ def write_files(
         blocks: their vectors, float32 (M, D) each.
         dim: D.
         progress: called with (done, total) after every block.
+        wanted: a coarse index over the vectors; None: none.
     """
     flat, done = FlatIndex.empty(dim), 0
     for vectors in blocks:
@@ -53,8 +57,22 @@ def write_files(
         if progress is not None:
             progress(done, len(ids))
     flat.write(draft / VECTORS)
+    if wanted is not None:
+        CoarseIndex.made(wanted, flat).write(draft / COARSE)
     with atomic_write(draft / IDS) as file:
         file.writelines(f"{candidate_id}\n" for candidate_id in ids)
+
+
+def write_columns_of(draft: Path, collection: Collection, folder: Path | None = None) -> None:
+    """The columns of a large collection, into `draft`.
+
+    Args:
+        draft: the folder.
+        collection: whose ids are those of the vectors.
+        folder: where its rows lie, if not in its own.
+    """
+    if len(collection) >= FEWEST:
+        collection.write_columns(draft / COLUMNS, folder)
 
 
 def made_with() -> dict[str, str]:
@@ -67,8 +85,11 @@ def made_with() -> dict[str, str]:
 
 def made_now(draft: Path) -> dict[str, Any]:
     """The manifest's fields that say of which files, by what and when, for those in `draft`."""
+    names = [*FILES, *(name for name in OPTIONAL if (draft / name).is_file())]
+    sizes = {name: (draft / name).stat().st_size for name in names}
     return {
-        "files": {name: file_sha256(draft / name) for name in FILES},  # as made here, whatever lies in the folder
+        "files": {name: file_sha256(draft / name) for name in names},  # as made here, whatever lies in the folder
+        "sizes": sizes if sum(sizes.values()) > LARGE else {},
         **made_with(),
     }
 
@@ -76,7 +97,7 @@ def made_now(draft: Path) -> dict[str, Any]:
 def install(folder: Path, draft: Path, manifest: IndexManifest) -> None:
     """Put a first build's files, which are in `draft`, into the folder itself; the draft goes."""
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the manifest the folder is no index
-    for name in FILES:
+    for name in manifest.files:
         put(draft / name, folder / name)
     manifest.write(folder)
     shutil.rmtree(draft)
@@ -103,8 +124,11 @@ def clear(folder: Path, manifest: IndexManifest) -> None:
         if other.name != manifest.files_at and other.is_dir() and not other.is_symlink():
             shutil.rmtree(other)
     if not manifest.files_at:
+        for name in OPTIONAL:
+            if name not in manifest.files:
+                (folder / name).unlink(missing_ok=True)
         return
-    for name in (*FILES, SOURCES):
+    for name in (*FILES, *OPTIONAL, SOURCES):
         (folder / name).unlink(missing_ok=True)
     saved = folder / COLLECTION
     sources = [one.at for one in read_record(folder, manifest).sources]

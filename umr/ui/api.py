@@ -5,7 +5,6 @@ No Gradio.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,12 +53,12 @@ def collections(searchers: Searchers) -> list[dict[str, Any]]:
         manifest = searchers.manifest(name)
         if manifest.collection not in rows:
             collection = searchers.get(name).collection
-            counts = Counter(KIND_OF[candidate.content.modality].many for candidate in collection)
+            counts = collection.counts()
             rows[manifest.collection] = {
                 "name": collection.name,
                 "fingerprint": collection.fingerprint,
                 "count": len(collection),
-                "kinds": dict(counts),
+                "kinds": {KIND_OF[kind].many: count for kind, count in counts.items()},
                 "models": [],
             }
         rows[manifest.collection]["models"].append(name)

@@ -317,9 +317,9 @@ def _asked_of(searchers: Searchers, turn: Turn, encoder: str, precision: str) ->
     total, choices = None, {}
     if searcher is not None:
         pool = searcher.collection.pool(SEARCH_IN[turn.search_in])
-        every = {one.candidate_id for one in searcher.collection} if pool is None else pool
-        kept = every.difference(narrowed.excluded(searcher))
-        total, choices = len(kept), {name: searcher.facts.choices(name) for name in narrow.FACETS}
+        every = searcher.collection if pool is None else pool
+        total = len(every) - sum(one in every for one in narrowed.excluded(searcher))
+        choices = {name: searcher.facts.choices(name) for name in narrow.FACETS}
     return cards.Asked(
         search_in=turn.search_in,
         encoder=encoder,

@@ -1,0 +1,21 @@
+"""`python -m umr.bench WHAT`: measurements that are scripts of their own. Not those of `python -m umr bench`."""
+
+from __future__ import annotations
+
+import sys
+
+from umr.bench import scale
+
+WHAT = {"scale": scale.main}
+
+
+def main() -> int:
+    """Runs the one that is named. Returns its exit status; 2 where there is no such one."""
+    if len(sys.argv) < 2 or sys.argv[1] not in WHAT:
+        print(f"umr.bench: name what is to be measured: {', '.join(WHAT)}; each has --help", file=sys.stderr)
+        return 2
+    return WHAT[sys.argv[1]](sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""What an index costs at a size, and what it finds: opening, memory, milliseconds, recall@10 against the exact search.
+
+    python -m umr.bench scale --vectors 1000000 --dim 128 [--factory IVF4096,SQ8 ...] [--nprobe 16 64 256]
+
+Rows and queries are made up (umr.bench.synthetic says how); index, collection and searches are real ones, opened in a
+process of its own. Not how good an encoder is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from umr.bench.memory import resident_mib
+from umr.bench.synthetic import SyntheticEncoder, SyntheticRows, write_candidates
+from umr.collection import Collection
+from umr.errors import ConfigError, UMRError
+from umr.index.index import Form, Index, build_claimed
+from umr.index.manifest import FACTORY, IndexManifest
+from umr.index.stored import open_collection
+from umr.lock import claimed
+from umr.shipped import repository_root
+from umr.types import Embeddings
+
+K = 10
+_WARM_UP = 3
+_MIB = 2**20
+_SHARD = 8192  # rows encoded between two saves, as they cost nothing to make
+COLUMNS = ("factory", "nprobe", "build_s", "disk_mib", "open_s", "open_mib", "searched_mib", "of_float32",
+           "p50_ms", "first_kind_ms", "kind_p50_ms", "recall@10")  # fmt: skip
+
+
+def bench_scale(
+    made: SyntheticRows, folder: Path, factories: Sequence[str], nprobes: Sequence[int] = (), queries: int = 200
+) -> list[dict[str, Any]]:
+    """Build an index of each factory and measure it.
+
+    Args:
+        made: the rows.
+        folder: an empty one, for what is built.
+        factories: the exact one is measured first in any case, as what is found is compared with it.
+        nprobes: lists that are looked into, each measured; none: the index's own number.
+        queries: how many.
+
+    Returns:
+        For each factory and nprobe a row of COLUMNS. Memory is what the process has beyond what it had before opening:
+        "open_mib" after it, "searched_mib" after all searches, with the pages of mapped files that it looked at;
+        "of_float32" is the latter's share of N x D x 4 bytes.
+
+    Raises:
+        ConfigError: a factory does not fit, or a measurement failed.
+    """
+    write_candidates(folder / "collection", made.count)
+    collection = Collection.open(folder / "collection")
+    np.save(folder / "queries.npy", made.queries(queries))
+    rows: list[dict[str, Any]] = []
+    exact: list[list[str]] = []
+    for factory in dict.fromkeys((FACTORY, *factories)):
+        start, at = time.perf_counter(), folder / "index"
+        with claimed(at) as claim:
+            manifest = build_claimed(
+                claim, SyntheticEncoder(made), collection, Form(shard=_SHARD, factory=factory), encoder_at="none"
+            )
+        built = time.perf_counter() - start
+        disk = sum((at / name).stat().st_size for name in manifest.files) / _MIB
+        for nprobe in nprobes if manifest.factory != FACTORY and nprobes else (0,):
+            found = _in_own_process(at, made, nprobe)
+            runs = found.pop("found")
+            exact = exact or runs
+            recall = np.mean([len(set(mine) & set(its)) / K for mine, its in zip(runs, exact, strict=True)])
+            row = {"factory": manifest.factory, "build_s": built, "disk_mib": disk, "recall@10": float(recall)} | found
+            row["of_float32"] = row["searched_mib"] * _MIB / (made.count * made.dim * 4)
+            rows.append({name: row[name] for name in COLUMNS})
+        shutil.rmtree(at)
+    return rows
+
+
+def measure(at: Path, made: SyntheticRows, nprobe: int) -> dict[str, Any]:
+    """Open an index, search it with each query alone, in all kinds and in one, and say what that took."""
+    queries, encoder = np.load(at.parent / "queries.npy"), SyntheticEncoder(made)
+    singles = [Embeddings(ids=("q",), vectors=row[None], encoder=encoder.fingerprint) for row in queries]
+    before, start = _resident(), time.perf_counter()
+    index, collection = Index.open(at, encoder), open_collection(at, IndexManifest.read(at))
+    index.check_collection(collection)
+    opened, after = time.perf_counter() - start, _resident()
+    if nprobe:
+        index.nprobe = nprobe
+    found, ms = _timed(index, collection, singles, None)
+    first, start = collection.pool("image"), time.perf_counter()
+    index.search(singles[0], K, first)
+    first_ms = 1000 * (time.perf_counter() - start)
+    _, kind_ms = _timed(index, collection, singles, first)
+    return {
+        "open_s": opened,
+        "open_mib": after - before,
+        "searched_mib": _resident() - before,
+        "p50_ms": float(np.median(ms)),
+        "first_kind_ms": first_ms,
+        "kind_p50_ms": float(np.median(kind_ms)),
+        "nprobe": index.nprobe,
+        "found": found,
+    }
+
+
+def _timed(
+    index: Index, collection: Collection, singles: Sequence[Embeddings], pool: Any
+) -> tuple[list[list[str]], list[float]]:
+    """The ids that each finds, whose candidates are read too, and the milliseconds of those after the first few."""
+    found, ms = [], []
+    for single in (*singles[:_WARM_UP], *singles):
+        start = time.perf_counter()
+        ids = [hit.candidate_id for hit in index.search(single, K, pool)["q"]]
+        for one in ids:
+            _ = collection[one]
+        ms.append(1000 * (time.perf_counter() - start))
+        found.append(ids)
+    return found[_WARM_UP:], ms[_WARM_UP:]
+
+
+def _resident() -> float:
+    return resident_mib(os.getpid())
+
+
+def _in_own_process(at: Path, made: SyntheticRows, nprobe: int) -> dict[str, Any]:
+    words = [sys.executable, "-m", "umr.bench.scale", "--measure", str(at), "--vectors", str(made.count)]
+    words += ["--dim", str(made.dim), "--seed", str(made.seed), "--nprobe", str(nprobe)]
+    done = subprocess.run(words, cwd=repository_root(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(f"the measurement of {at} failed: {done.stderr.strip()[-400:]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m umr.bench scale", description="What an index costs at a size, over made-up vectors."
+    )
+    parser.add_argument("--vectors", type=int, default=200_000, metavar="N", help="rows (default 200000)")
+    parser.add_argument("--dim", type=int, default=128, metavar="D", help="numbers in a row (default 128)")
+    parser.add_argument("--factory", nargs="+", metavar="STRING", help="beside SQfp16 (default: IVF,SQ8 and IVF,PQD/4)")
+    parser.add_argument("--nprobe", nargs="+", type=int, default=[], metavar="N", help="each is measured (default: 1)")
+    parser.add_argument("--queries", type=int, default=200, metavar="Q", help="how many (default 200)")
+    parser.add_argument("--seed", type=int, default=0, help="of the rows (default 0)")
+    parser.add_argument("--json", action="store_true", help="a JSON array")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)  # what the own process is started with
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a row for each factory and nprobe. Returns 2 with a message where it cannot be measured, else 0."""
+    options = _parser().parse_args(arguments)
+    made = SyntheticRows(options.vectors, options.dim, options.seed)
+    try:
+        if options.measure is not None:
+            print(json.dumps(measure(options.measure, made, options.nprobe[0])))
+            return 0
+        if options.vectors < 1 or options.dim < 8 or options.queries < 1:
+            raise ConfigError("at least 1 vector of 8 numbers and 1 query are needed")
+        factories = options.factory or ["IVF,SQ8", *([f"IVF,PQ{options.dim // 4}"] if options.dim % 4 == 0 else [])]
+        with tempfile.TemporaryDirectory(prefix="umr-scale-") as folder:
+            rows = bench_scale(made, Path(folder), factories, options.nprobe, options.queries)
+    except UMRError as error:
+        print(f"umr.bench.scale: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(rows, indent=1) if options.json else _table(rows))
+    return 0
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [COLUMNS, *([_shown(row[name]) for name in COLUMNS] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The way to the best rows of a large index without comparing all of them: an inverted file over compressed rows.
+
+It is a second file beside the exact rows, made from them alone: `--factory IVF4096,SQ8` asks for it in FAISS's words.
+What it finds is scored again by the exact rows, which are mapped and not read, so that a score is the one that an
+exact search gives, to the bit. Where it cannot answer (thousands of results, a small pool, lists that hold too few),
+the exact rows are searched. Not those (umr.index.flat). N rows, D numbers in a row, Q queries.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from umr.disk import told_when_full
+from umr.errors import ConfigError, MismatchError, reason
+from umr.index.flat import FlatIndex, Rows, gpu_count, row_blocks
+from umr.index.manifest import FACTORY
+
+#: Rows of each list that a training needs, as FAISS warns below it, and that it is given where there are more.
+FEWEST_OF_LIST, MOST_OF_LIST = 39, 64
+#: Of so many lists one is searched, unless it is said otherwise.
+_SHARE = 64
+#: More results than that are looked for among the exact rows; so many rows of a pool are few enough for that too.
+MOST_K, SMALL_POOL = 512, 32_768
+#: So many times the results are taken from the compressed rows, and at least so many, to be scored again.
+_FACTOR, _FEWEST = 4, 200
+_FEWEST_OF_PQ = 256 * FEWEST_OF_LIST  # each stretch has 256 centres of its own
+_FORM = re.compile(r"IVF([0-9]{0,6}),(SQ8|PQ([0-9]{1,3}))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coarse:
+    """What is asked for of a coarse index.
+
+    Attributes:
+        lists: into how many parts the rows are put, each around a centre.
+        code: "SQ8", one byte for a number, or "PQ16" and the like, one byte for a stretch of a row.
+        nprobe: lists that a query looks into.
+    """
+
+    lists: int
+    code: str
+    nprobe: int
+
+    def __str__(self) -> str:
+        """In FAISS's words, as the manifest has it."""
+        return f"IVF{self.lists},{self.code}"
+
+    @classmethod
+    def read(cls, factory: str, count: int, dim: int, nprobe: int = 0) -> Coarse | None:
+        """What a factory string asks for; None for the exact rows alone.
+
+        Args:
+            factory: "SQfp16", or "IVF4096,SQ8" and the like; without a number of lists one that fits is chosen.
+            count: N.
+            dim: D.
+            nprobe: lists to look into; 0: a share of them.
+
+        Raises:
+            ConfigError: it is none of these, or does not fit the rows.
+        """
+        if factory == FACTORY:
+            if nprobe:
+                raise ConfigError(f"--nprobe is {nprobe}, but {FACTORY} has no lists: give --factory IVF,SQ8 too")
+            return None
+        found = _FORM.fullmatch(factory)
+        if found is None:
+            raise ConfigError(
+                f"the factory {factory!r} is not known; legal: {FACTORY} (exact), IVF4096,SQ8 and IVF4096,PQ32 with "
+                "any such numbers, or IVF,SQ8 to have the number of lists chosen"
+            )
+        most = count // FEWEST_OF_LIST
+        lists = int(found[1]) if found[1] else min(2 ** round(math.log2(4 * math.sqrt(count))), most)
+        if not 1 <= lists <= most:
+            fits = f"at most {most} fit, as in IVF{most},{found[2]}" if most else f"use {FACTORY}"
+            raise ConfigError(
+                f"{factory} needs at least {FEWEST_OF_LIST} candidates for each list, and here are {count:,}: {fits}"
+            )
+        _check_code(found[2], found[3], count, dim)
+        probed = nprobe or max(1, lists // _SHARE)
+        return cls(lists=lists, code=found[2], nprobe=checked_nprobe(probed, lists))
+
+    @classmethod
+    def again(cls, factory: str, count: int, nprobe: int) -> Coarse | None:
+        """As `read`, for the rows that an index holds now: what was removed must not stay for the sake of its lists.
+
+        Args:
+            factory: that it had.
+            count: N now; where it is too small, there are fewer lists, and below a few thousand for PQ none.
+            nprobe: that it had.
+        """
+        found = _FORM.fullmatch(factory)
+        most = count // FEWEST_OF_LIST
+        if found is None or not most or (found[3] and count < _FEWEST_OF_PQ):
+            return None
+        lists = min(int(found[1] or most), most)
+        return cls(lists=lists, code=found[2], nprobe=min(nprobe, lists))
+
+
+def checked_nprobe(nprobe: int, lists: int) -> int:
+    """The number of lists to look into.
+
+    Raises:
+        ConfigError: there are not so many.
+    """
+    if not 1 <= nprobe <= lists:
+        raise ConfigError(f"nprobe is {nprobe}; it must be from 1 to the number of lists, {lists}")
+    return nprobe
+
+
+class CoarseIndex:
+    """N rows in lists, over the exact rows of a FlatIndex."""
+
+    def __init__(self, index: faiss.IndexIVF, flat: FlatIndex) -> None:
+        self._index, self._flat = index, flat
+        self._lock = threading.Lock()
+        self._cpu = faiss.IndexRefine(index, flat.exact)
+        self._resources = faiss.StandardGpuResources() if gpu_count() else None
+        self._gpu = None
+        if self._resources is not None:
+            self._on_gpu = faiss.index_cpu_to_gpu(self._resources, 0, index)
+            self._gpu = faiss.IndexRefine(self._on_gpu, flat.exact)
+
+    @classmethod
+    def made(cls, wanted: Coarse, flat: FlatIndex) -> CoarseIndex:
+        """Train on rows that stand evenly over all of them, and put all into the lists. Equal rows give equal lists."""
+        index: Any = faiss.index_factory(flat.dim, str(wanted), faiss.METRIC_INNER_PRODUCT)
+        if gpu_count():
+            index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(flat.dim))
+        sample = min(len(flat), MOST_OF_LIST * max(wanted.lists, 256))
+        index.train(flat.vectors(np.linspace(0, len(flat) - 1, sample).astype(np.int64)))
+        index.clustering_index = None
+        for rows in row_blocks(np.arange(len(flat))):
+            index.add(flat.vectors(rows))
+        index.nprobe = wanted.nprobe
+        return cls(index, flat)
+
+    @classmethod
+    def read(cls, path: Path, factory: str, flat: FlatIndex, mapped: bool) -> CoarseIndex:
+        """Read, or map, what `write` wrote.
+
+        Raises:
+            MismatchError: it is not what the factory says, or of other rows.
+        """
+        try:
+            index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        except (RuntimeError, MemoryError) as error:
+            raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
+        found = _said(index)
+        if found != factory or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise MismatchError(f"{path} is {found or type(index).__name__}, not {factory}; rebuild it")
+        if index.ntotal != len(flat) or index.d != flat.dim:
+            raise MismatchError(
+                f"{path} has {index.ntotal} rows of {index.d} numbers, the exact ones are {len(flat)} of {flat.dim}; "
+                "rebuild it"
+            )
+        return cls(index, flat)
+
+    def write(self, path: Path) -> None:
+        """Write FAISS's own file format.
+
+        Raises:
+            DiskFullError: nothing more fits.
+        """
+        with told_when_full(path), path.open("wb") as file:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]  # no stub
+
+    @property
+    def lists(self) -> int:
+        """How many there are."""
+        return self._index.nlist
+
+    @property
+    def nprobe(self) -> int:
+        """Lists that a query looks into."""
+        return self._index.nprobe
+
+    @nprobe.setter
+    def nprobe(self, value: int) -> None:
+        self._index.nprobe = checked_nprobe(value, self.lists)
+
+    def search(self, queries: np.ndarray, k: int, within: Rows | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+        """The k best rows that the lists lead to; None where they do not lead to so many, or others are asked better.
+
+        Args:
+            queries: (Q, D) float32.
+            k: results of each.
+            within: the rows that are searched; None: all.
+
+        Returns:
+            Scores (Q, k) float32, descending, as the exact rows give them, and rows (Q, k) int64.
+        """
+        if k > MOST_K or (within is not None and len(within) <= SMALL_POOL):
+            return None
+        lists = faiss.SearchParametersIVF(nprobe=self.nprobe)  # type: ignore[call-arg]  # fields, as for flat.Rows
+        if within is not None:
+            lists.sel = within.selector
+        factor = max(_FACTOR, math.ceil(_FEWEST / k))
+        parameters = faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=lists)  # type: ignore[call-arg]
+        if self._gpu is not None and within is None:
+            with self._lock:  # one GPU resource serves one thread at a time
+                scores, rows = self._gpu.search(queries, k, params=parameters)
+        else:
+            scores, rows = self._cpu.search(queries, k, params=parameters)
+        return None if (rows < 0).any() else (scores, rows)
+
+
+def _check_code(code: str, parts: str | None, count: int, dim: int) -> None:
+    if parts is None:
+        return
+    if not int(parts) or dim % int(parts):
+        fits = ", ".join(str(one) for one in range(8, dim + 1) if not dim % one)
+        raise ConfigError(f"{code} does not part {dim} numbers evenly; PQ goes with {fits or dim}")
+    if count < 256 * FEWEST_OF_LIST:
+        raise ConfigError(
+            f"{code} is trained on {256 * FEWEST_OF_LIST:,} candidates at least; here are {count:,}: use SQ8"
+        )
+
+
+def _said(index: faiss.Index) -> str:
+    """The factory string of an index that was read; "" for one that no factory here makes."""
+    if isinstance(index, faiss.IndexIVFPQ) and index.pq.nbits == 8:
+        return f"IVF{index.nlist},PQ{index.pq.M}"
+    if isinstance(index, faiss.IndexIVFScalarQuantizer) and index.sq.qtype == faiss.ScalarQuantizer.QT_8bit:
+        return f"IVF{index.nlist},SQ8"
+    return ""
