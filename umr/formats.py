@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,15 @@ def facts_of(source: str) -> dict[str, Any]:
 def read_pool(path: str | Path) -> frozenset[str]:
     """The ids of an M-BEIR candidate pool, without the candidates."""
     return frozenset(_did(row, place) for place, row in read_jsonl(path))
+
+
+def count_pool(path: str | Path) -> Counter[Modality]:
+    """Modality -> how many candidates of it an M-BEIR candidate pool has, without the candidates.
+
+    Raises:
+        ConfigError: a row is broken; its place is named.
+    """
+    return Counter(_modality(row.get("modality"), place) for place, row in read_jsonl(path))
 
 
 def read_queries(path: str | Path, folder: str | Path) -> list[BenchmarkQuery]:

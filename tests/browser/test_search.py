@@ -22,6 +22,7 @@ def start(page: Page) -> None:
     """The first example, of picture and words, whose results are stored or found."""
     page.locator(".u-example").first.click()
     expect(page.locator("#results .u-card")).to_have_count(24)
+    expect(page.locator("#results h2").first).to_have_text("24 of 4,804 images")
     expect(page.locator("#q-text textarea")).not_to_have_value("")
     expect(page).to_have_url(re.compile("text="))
 

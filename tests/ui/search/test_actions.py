@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -15,7 +16,7 @@ from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
 from umr.media import content_hash
 from umr.search import decode
-from umr.types import Candidate, Content, Hit, Match, Result
+from umr.types import SEARCH_IN, Candidate, Content, Hit, Match, Result
 from umr.ui import api, handlers, render
 from umr.ui.compare.comparison import compare
 from umr.ui.examples import Example, read_examples, stored
@@ -401,6 +402,21 @@ def test_a_stored_example_has_the_verdicts_of_the_file_without_a_model(searcher,
     example = Example(text="red", search_in="all", results=results, made_by=searcher.encoder.fingerprint)
     page = search.open_example(searchers, [example], "0", "unified", 3)[8]
     assert page.count("u-match-strong") == 3 and "saved" in page
+
+
+@pytest.mark.parametrize("search_in", list(SEARCH_IN))
+def test_a_stored_example_says_of_how_many_as_a_search_does_and_opens_no_model(
+    searcher, searchers, benchmark, search_in
+):
+    found = searcher.search(search.handlers.make_query(None, "red", search_in), 1).results
+    example = Example(text="red", search_in=search_in, results=tuple(found), made_by=searcher.encoder.fingerprint)
+    closed = Searchers(searchers.folders, "unified", opener=no_model)
+    heading = re.search("<h2>.*?</h2>", search.open_example(closed, [example], "0", "unified", len(found))[8])
+    searchers.get("unified")
+    live = re.search("<h2>.*?</h2>", search.open_example(searchers, [example], "0", "unified", len(found))[8])
+    pool = searcher.collection.pool(SEARCH_IN[search_in])
+    total = len(searcher.collection if pool is None else pool)
+    assert heading[0] == live[0] and total > len(found) and heading[0].startswith(f"<h2>{len(found)} of {total} ")
 
 
 def test_an_example_shows_its_first_results_on_its_card(searcher):

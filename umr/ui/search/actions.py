@@ -26,6 +26,7 @@ from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
 from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
 from umr.ui.search.narrow import EVERYTHING, Narrowing
+from umr.ui.search.totals import total_of
 from umr.ui.searchers import PRECISION, Searchers
 
 SHOWN = 24  # results on the page, where nothing else is asked for
@@ -314,8 +315,10 @@ def _shown(outcome: Outcome, trail: Trail, asked: cards.Asked, address: str) -> 
 
 def _asked_of(searchers: Searchers, turn: Turn, encoder: str, precision: str) -> cards.Asked:
     searcher, narrowed = searchers.opened(encoder), narrow.read(turn.narrowed)
-    total, choices = None, {}
-    if searcher is not None:
+    total, choices = 0, {}
+    if searcher is None:  # a stored answer, which no model is opened for
+        total = total_of(searchers, encoder, turn.search_in)
+    else:
         pool = searcher.collection.pool(SEARCH_IN[turn.search_in])
         every = searcher.collection if pool is None else pool
         total = len(every) - sum(one in every for one in narrowed.excluded(searcher))

@@ -49,7 +49,7 @@ class Asked:
         search_in: a key of SEARCH_IN.
         encoder: its name.
         precision: what it computed in, or "saved" for results that no model was asked for.
-        total: how many candidates were searched; None where that is not known yet.
+        total: how many candidates were searched.
         most: how many results can be asked for.
         narrowed: what is left out.
         choices: fact -> what results can be kept to.
@@ -59,7 +59,7 @@ class Asked:
     search_in: str
     encoder: str
     precision: str
-    total: int | None = None
+    total: int
     most: int = 100
     narrowed: Narrowing = field(default_factory=Narrowing)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -100,14 +100,14 @@ def card(result: Result, mixed: bool = False, scored: str = COSINE) -> str:
     )
 
 
-def _counted(count: int, total: int | None, one: str, many: str) -> str:
-    if total is None or total <= count:
+def _counted(count: int, total: int, one: str, many: str) -> str:
+    if total <= count:
         return f"{count} {one if count == 1 else many}"
     return f"{count} of {total:,} {many}"
 
 
 def _more(count: int, asked: Asked) -> str:
-    if asked.total is not None and count >= asked.total:
+    if count >= asked.total:
         return ""
     if count >= asked.most:
         return f'<p class="u-muted u-show-more">{asked.most} results are shown at most.</p>'
