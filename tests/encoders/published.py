@@ -19,10 +19,12 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
+    Qwen3VLForConditionalGeneration,
 )
 
 from tests.encoders.conftest import TEXTS
 from umr.encoders.qwen2_5_vl import Qwen25VLBackbone
+from umr.encoders.qwen3_vl import Qwen3VLBackbone
 from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone
 from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START, MARKERS
 
@@ -42,6 +44,7 @@ CHAT = (
 CLASSES = {
     "qwen2_vl": (QwenVLBackbone, Qwen2VLForConditionalGeneration),
     "qwen2_5_vl": (Qwen25VLBackbone, Qwen2_5_VLForConditionalGeneration),
+    "qwen3_vl": (Qwen3VLBackbone, Qwen3VLForConditionalGeneration),
 }
 LEAST, MOST = 56 * 56, 40 * 28 * 28
 ROWS = 400
@@ -83,17 +86,19 @@ def strong(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-def publish(folder: Path, family: str = "qwen2_vl") -> Path:
-    """Write a checkpoint of a key of CLASSES in float32."""
+def publish(folder: Path, family: str = "qwen2_vl", processor: Qwen2VLImageProcessorPil | None = None) -> Path:
+    """Write a checkpoint of a key of CLASSES in float32, with a preprocessor's settings (None: Qwen2-VL's)."""
     tokenizer = chat_tokenizer()
     torch.manual_seed(0)
     sizes = {"hidden": 48, "layers": 2, "heads": 3, "shared_heads": 1, "inner": 64,
              "vision_width": 32, "vision_layers": 2, "vision_heads": 2}  # fmt: skip
+    if family == "qwen3_vl":
+        sizes |= {"layers": 3, "vision_layers": 3}  # two of which are handed on
     backbone, kind = CLASSES[family]
     config = backbone.build(ROWS, token_ids(tokenizer), **sizes).config
     strong(kind(config)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    Qwen2VLImageProcessorPil(min_pixels=LEAST, max_pixels=MOST).save_pretrained(folder)
+    (processor or Qwen2VLImageProcessorPil(min_pixels=LEAST, max_pixels=MOST)).save_pretrained(folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from tests.encoders.conftest import CHANGE
 from umr.encoders import load_encoder
 from umr.encoders.config import read_config
 from umr.encoders.interop import INTEROP, interop_files, main, read_interop
-from umr.encoders.qwen_vl import patches
+from umr.encoders.qwen_vl_pixels import patches
 from umr.errors import MismatchError
 from umr.shipped import available, default_root
 from umr.types import Candidate, Content, Query

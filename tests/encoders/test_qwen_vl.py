@@ -9,7 +9,8 @@ from transformers import AutoImageProcessor, Qwen2VLForConditionalGeneration, Qw
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from umr.encoders.config import EncoderConfig
-from umr.encoders.qwen_vl import QwenVLBackbone, build_small, patches
+from umr.encoders.qwen_vl import QwenVLBackbone, build_small
+from umr.encoders.qwen_vl_pixels import patches
 from umr.encoders.qwen_vl_positions import allowed, positions_of
 from umr.errors import ConfigError, MismatchError
 

@@ -9,10 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.encoders.conftest import TEXTS
+from umr.encoders.backbone import backbone_class
 from umr.encoders.pooling import last_token
-from umr.encoders.qwen_vl import patches
+from umr.encoders.qwen_vl_pixels import patches
 from umr.encoders.qwen_vl_positions import positions_of
 from umr.encoders.templates import TokenRow, media_kind
+from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MediaError
 from umr.rerank.config import ANSWERS, RerankerConfig
 from umr.rerank.reranker import Reranker, Rows
@@ -189,3 +192,21 @@ def test_the_encoder_that_it_starts_from_stays_in_it(start, tokenizer):
         Reranker(config, torch.nn.Linear(2, 2), tokenizer)
     with pytest.raises(ConfigError, match="no token Perhaps"):
         Reranker(replace(config, yes="Perhaps"), encoder.backbone, tokenizer)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+@torch.inference_mode()
+def test_other_generations_go_on_behind_a_query_by_the_classes_own_cache(family, queries, candidates):
+    kind = backbone_class(family)
+    settings, sizes = kind.tiny()
+    tokenizer = plain_tokenizer(train_tokenizer(TEXTS, kind.special, 320), kind.special)
+    config = RerankerConfig.of_encoder(settings, tokenizer, "tiny")
+    torch.manual_seed(0)
+    reranker = Reranker(config, kind.for_tokenizer(config.network, tokenizer, **sizes), tokenizer).eval()
+    for query in queries.values():
+        alone = [one for one in candidates if query.content.modality == "text" or one.content.modality == "text"]
+        found = reranker.scores(query, alone, 2)
+        assert np.allclose(found, [uncached(reranker, query, one) for one in alone], atol=1e-5)
+    found = reranker.scores(queries["both"], candidates)
+    assert np.allclose(found, [reranker.scores(queries["both"], [one])[0] for one in candidates], atol=1e-5)
+    assert len(set(found.round(4))) > 2

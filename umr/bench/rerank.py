@@ -16,7 +16,8 @@ import torch
 from transformers import Qwen2VLForConditionalGeneration
 
 from umr.collection import Collection
-from umr.encoders.qwen_vl import QwenVLBackbone, patches
+from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.qwen_vl_pixels import patches
 from umr.encoders.templates import media_kind
 from umr.errors import ConfigError
 from umr.eval.judged import Judged

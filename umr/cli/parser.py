@@ -286,7 +286,7 @@ def _adopt(commands: Commands) -> None:
         commands,
         "adopt",
         "adopt",
-        "make an encoder folder of a public Qwen2-VL or Qwen2.5-VL checkpoint; not trained by this",
+        "make an encoder folder of a public Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint; not trained by this",
     )
     one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
@@ -295,8 +295,8 @@ def _adopt(commands: Commands) -> None:
         "--image-size",
         type=int,
         metavar="PX",
-        help="fit pictures into a square of this side, a multiple of 28; the catalogue's world has 112 "
-        "(default: they keep their shape)",
+        help="fit pictures into a square of this side, a multiple of 28 (of Qwen3-VL 32); the catalogue's world "
+        "has 112 (default: they keep their shape)",
     )
     one.add_argument(
         "--max-pixels",
@@ -306,9 +306,10 @@ def _adopt(commands: Commands) -> None:
     )
     one.add_argument(
         "--recipe",
-        choices=("plain", "umarvel"),
+        metavar="NAME",
         default="plain",
-        help="umarvel: positions, texts, pixels and marker rows as U-MARVEL's evaluation has them (default: plain)",
+        help="how the checkpoint's own code asks it: umarvel (positions, texts, pixels and marker rows as U-MARVEL's "
+        "evaluation has them) or qwen3-vl-embedding (default: plain)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
 

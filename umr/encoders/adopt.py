@@ -80,7 +80,7 @@ def adopt(
             the pixels that the checkpoint's preprocessor allows.
         max_frames: frames taken from a clip.
         max_pixels: a picture or frame that keeps its shape has so many at most; None: as the preprocessor says.
-        recipe: a key of RECIPES: "umarvel" for the checkpoints that U-MARVEL released.
+        recipe: a key of RECIPES, or of the backbone's own: "umarvel" for the checkpoints that U-MARVEL released.
 
     Returns:
         The settings written.
@@ -99,13 +99,11 @@ def adopt(
     kind = _backbone_of(checkpoint)
     tokenizer = _tokenizer(checkpoint, kind)
     wanted = replace(
-        _asked(recipe, image_size, max_pixels),
+        _asked(kind, recipe, image_size, max_pixels),
         name=name or (source.rpartition("@")[0].rpartition("/")[2] if is_hub(source) else folder.resolve().name),
         backbone=checkpoint.model["model_type"],
         revision=source if is_hub(source) else folder.resolve().name,
-        max_tokens=MAX_TOKENS,
         max_frames=max_frames,
-        instructions=dict(INSTRUCTIONS),
     )
     config = kind.adopted(checkpoint, tokenizer, wanted)
     weights = checkpoint.weight_files()
@@ -120,18 +118,21 @@ def adopt(
     return seal(config, target, write)
 
 
-def _asked(recipe: str, image_size: int | None, max_pixels: int | None) -> EncoderConfig:
+def _asked(kind: type[Backbone], recipe: str, image_size: int | None, max_pixels: int | None) -> EncoderConfig:
     """The recipe's settings with what was asked of the size of pictures."""
-    if recipe not in RECIPES:
-        raise ConfigError(f"recipe is {recipe!r}; legal: {', '.join(RECIPES)}")
+    own: Mapping[str, Mapping[str, Any]] = getattr(kind, "recipes", {})
+    if recipe not in RECIPES and recipe not in own:
+        raise ConfigError(f"recipe is {recipe!r}; legal: {', '.join(dict.fromkeys([*RECIPES, *own]))}")
     if image_size is not None and max_pixels is not None:
         raise ConfigError("an image size makes pictures squares of that side; leave out max_pixels, or the image size")
-    settings: dict[str, Any] = {"resize": "dynamic", "image_size": IMAGE_SIZE} | RECIPES[recipe]
+    usual = {"resize": "dynamic", "image_size": IMAGE_SIZE, "max_tokens": MAX_TOKENS, "instructions": INSTRUCTIONS}
+    settings: dict[str, Any] = {**usual, **RECIPES.get(recipe, {}), **own.get(recipe, {})}
+    one = settings.pop("instruction", None)  # for every task
+    settings["instructions"] = dict(settings["instructions"]) if one is None else dict.fromkeys(INSTRUCTIONS, one)
     if max_pixels is not None:
         settings["resize_max_pixels"] = max_pixels
     if image_size is not None:
-        usual = ("resize", "resize_min_pixels", "resize_max_pixels")
-        settings = {key: value for key, value in settings.items() if key not in usual} | {"image_size": image_size}
+        settings = {key: value for key, value in settings.items() if "resize" not in key} | {"image_size": image_size}
     return EncoderConfig(name="asked", **settings)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 BACKBONES = {
     "qwen2_vl": "umr.encoders.qwen_vl:QwenVLBackbone",
     "qwen2_5_vl": "umr.encoders.qwen2_5_vl:Qwen25VLBackbone",
+    "qwen3_vl": "umr.encoders.qwen3_vl:Qwen3VLBackbone",
 }
 
 
@@ -123,7 +124,8 @@ class Backbone(Protocol):
 
         Returns:
             (N, V, H), V being the count of `media` for a still, or for a clip of config.max_frames; of other sides the
-            product of the span's grid_of.
+            product of the span's grid_of. A network that adds states of several depths gives (N, V, S), S = H times
+            their number: hidden_states takes the same.
         """
         ...
 
@@ -132,7 +134,7 @@ class Backbone(Protocol):
 
         Args:
             batch: rows of tokens on the device of the weights.
-            seen_RH: vision states, one row per vision token; None where no row has media.
+            seen_RH: vision states as `see` gives them, one row per vision token; None where no row has media.
 
         Returns:
             (B, T, H).

@@ -189,7 +189,7 @@ class UnifiedEncoder(nn.Module):
                 "dynamic" (N, F, H, W, 3), both sides multiples of the backbone's cell.
 
         Returns:
-            (N, V, H).
+            (N, V, H), or wider (see Backbone.see).
 
         Raises:
             MediaError: another dtype or shape: such an array is never embedded.
@@ -264,6 +264,8 @@ class UnifiedEncoder(nn.Module):
         """A picture or frame at the size at which it is seen."""
         if self.cell is None:
             return media.letterbox(image, self.config.image_size)
+        if self.config.first_resize:
+            image = fitted(image, *self.config.first_resize)
         return fitted(image, self.cell, self.config.resize_min_pixels, self.config.resize_max_pixels)
 
     def grid(self, item: np.ndarray) -> tuple[int, int, int]:

@@ -89,6 +89,19 @@ def _seen(config: EncoderConfig) -> str:
     return f"| resize | `{config.resize}` | pictures and frames keep their shape and have {limits} pixels |"
 
 
+def _switches(config: EncoderConfig) -> list[str]:
+    """Rows of what a release's own code does otherwise, where it does."""
+    told = {
+        "text_format": "texts end and begin as M-BEIR's",
+        "marker_rows": "the instruction's two marker tokens have the mean embedding",
+        "prompting": f"the task is a sentence of the prompt; without one: `{config.default_instruction}`",
+        "vision_depths": "of the vision tower's states, the last alone",
+        "first_resize": "(cell, least, most pixels) of a resize before the one above",
+    }
+    given = config.written()
+    return [f"| {key} | `{given[key]}` | {what} |" for key, what in told.items() if key in given]
+
+
 def _embeds(config: EncoderConfig) -> list[str]:
     backbone: type[Backbone] = backbone_class(config.backbone)
     outside = " outside the instruction" if config.mask_instruction and config.pooling == "mean" else ""
@@ -104,6 +117,7 @@ def _embeds(config: EncoderConfig) -> list[str]:
         f"| positions | `{config.positions}` | {positions} |",
         f"| dim | {config.dim} | numbers in a vector |",
         _seen(config),
+        *_switches(config),
         f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
         f"| max_frames | {config.max_frames} | frames of a clip, evenly spaced |",
         f"| max_tokens | {config.max_tokens} | longer texts are cut, and that is said |",

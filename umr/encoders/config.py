@@ -20,12 +20,16 @@ Positions = Literal["sequential", "mrope"]
 Resize = Literal["square", "dynamic"]
 TextFormat = Literal["plain", "mbeir"]
 MarkerRows = Literal["checkpoint", "mean"]
+Prompting = Literal["marked", "plain"]
+VisionDepths = Literal["all", "last"]
 
 _CHOICES = {"pooling": Pooling, "attention": Attention, "positions": Positions, "resize": Resize,
-            "text_format": TextFormat, "marker_rows": MarkerRows}  # fmt: skip
+            "text_format": TextFormat, "marker_rows": MarkerRows, "prompting": Prompting,
+            "vision_depths": VisionDepths}  # fmt: skip
 _WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames", "resize_min_pixels", "resize_max_pixels")
 #: Left out of encoder.json and of the fingerprint where they are as usual: older files keep their identity.
-_YOUNGER = ("resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows")
+_YOUNGER = ("resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows", "prompting",
+            "default_instruction", "vision_depths", "first_resize")  # fmt: skip
 
 #: Of the encoders that this library trains; as every default below, part of format 1: a file may leave it out.
 COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
@@ -62,6 +66,13 @@ class EncoderConfig:
         text_format: "plain", or "mbeir": texts end and begin as M-BEIR's (umr.encoders.templates.mbeir_text).
         marker_rows: embeddings of the instruction's two marker tokens: the checkpoint's, or the "mean" of those before
             them, as U-MARVEL's loader makes them anew.
+        prompting: "marked", the instruction between the two marker tokens and every field tokenised by itself, or
+            "plain", a sentence that ends in a mark, and the whole prompt tokenised as one text.
+        default_instruction: with "plain", stands where there is none.
+        vision_depths: of a network that hands on the states of several layers of its vision tower: "all" of them, or
+            the "last" alone, as U-MARVEL's release.
+        first_resize: (cell, min, max): with "dynamic", pictures and frames are first made of multiples of `cell` px
+            within these pixels, as a release whose own code does so before its preprocessor; () for none.
     """
 
     name: str
@@ -86,9 +97,16 @@ class EncoderConfig:
     resize_max_pixels: int = 300 * 28 * 28
     text_format: TextFormat = "plain"
     marker_rows: MarkerRows = "checkpoint"
+    prompting: Prompting = "marked"
+    default_instruction: str = ""
+    vision_depths: VisionDepths = "all"
+    first_resize: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.first_resize, list):  # as JSON has it
+            object.__setattr__(self, "first_resize", tuple(self.first_resize))
         self._check_choices()
+        self._check_first_resize()
         self._check_texts()
 
     def _check_choices(self) -> None:
@@ -109,13 +127,25 @@ class EncoderConfig:
             if type(getattr(self, key)) is not bool:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
 
+    def _check_first_resize(self) -> None:
+        """Raise ConfigError for a first resize that is none."""
+        first = self.first_resize
+        whole = isinstance(first, tuple) and all(type(one) is int and one > 0 for one in first)
+        if not whole or len(first) not in (0, 3) or (first and first[1] > first[2]):
+            raise ConfigError(f"first_resize is {first!r}; a cell, least and most pixels, or nothing, are needed")
+
     def _check_texts(self) -> None:
         """Raise ConfigError for names, templates and tables of texts that are none."""
         for key in ("name", "backbone"):
             if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; a non-empty text is needed")
-        if not isinstance(self.revision, str):
-            raise ConfigError(f"revision is {self.revision!r}; a text is needed")
+        for key in ("revision", "default_instruction"):
+            if not isinstance(getattr(self, key), str):
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; a text is needed")
+        if self.prompting == "plain" and self.pooling == "mean" and self.mask_instruction:
+            raise ConfigError(
+                "a plain prompt has no marks by which its instruction is masked; set mask_instruction false"
+            )
         for key in ("query_template", "candidate_template"):
             template = getattr(self, key)
             if not isinstance(template, str) or "{text}" not in template or "{media}" not in template:

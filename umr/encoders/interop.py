@@ -37,7 +37,8 @@ def has_processor(config: EncoderConfig) -> bool:
 
 def pools_elsewhere(config: EncoderConfig) -> bool:
     """Whether sentence-transformers' modules compute this encoder's vectors, but for the mask over the instruction."""
-    plain = config.text_format == "plain" and config.marker_rows == "checkpoint"
+    usual = (config.text_format, config.marker_rows, config.vision_depths) == ("plain", "checkpoint", "all")
+    plain = usual and not config.first_resize
     return has_processor(config) and config.pooling in _POOLING and config.positions == "mrope" and plain
 
 

@@ -20,15 +20,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, Qwen2VLConfig, Qwen2VLModel
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 from transformers.utils import logging
-from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.checkpoint import read_json
 from umr.encoders.config import EncoderConfig
 from umr.encoders.prefix import KeysValues, Prefix
 from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
-from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted
-from umr.encoders.qwen_vl_positions import allowed, positions_of
+from umr.encoders.qwen_vl_cache import begun, gone_on
+from umr.encoders.qwen_vl_checkpoint import CHAT_QUERY, IMAGE_PAD, VIDEO_PAD, adopted
+from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours, patches
+from umr.encoders.qwen_vl_positions import allowed, allowed_behind, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
@@ -74,31 +75,6 @@ class VisionTokens(TypedDict, total=False):
     video_token_id: int
     vision_start_token_id: int
     vision_end_token_id: int
-
-
-def patches(pixels_NFSS3: Tensor, patch: int = 14, merge: int = 2, temporal: int = 2) -> Tensor:
-    """uint8 pixels to normalised patches, ordered as Qwen2-VL's image and video processors order them.
-
-    A single frame stands for `temporal` equal ones; an odd last frame is repeated, as the processor does.
-
-    Args:
-        pixels_NFSS3: (N, F, S, S, 3) uint8.
-        patch: side of a patch, px.
-        merge: patches on a side of what becomes one token.
-        temporal: frames of a patch.
-
-    Returns:
-        (N, F/temporal * S/patch * S/patch, 3 * temporal * patch * patch) float32.
-    """
-    items, frames, height, width, _ = pixels_NFSS3.shape
-    missing = -frames % temporal
-    if missing:
-        pixels_NFSS3 = torch.cat([pixels_NFSS3, pixels_NFSS3[:, -1:].expand(-1, missing, -1, -1, -1)], 1)
-    mean = torch.tensor(OPENAI_CLIP_MEAN, device=pixels_NFSS3.device)
-    std = torch.tensor(OPENAI_CLIP_STD, device=pixels_NFSS3.device)
-    x = (pixels_NFSS3.float() - 255 * mean) / (255 * std)
-    x = x.view(items, -1, temporal, height // patch // merge, merge, patch, width // patch // merge, merge, patch, 3)
-    return x.permute(0, 1, 3, 6, 4, 7, 9, 2, 5, 8).reshape(items, -1, 3 * temporal * patch * patch)
 
 
 def build_small(vocab_size: int, token_ids: VisionTokens | None = None, **sizes: int) -> Qwen2VLModel:
@@ -163,6 +139,9 @@ class QwenVLBackbone(nn.Module):
         Qwen2VLVisionConfig,
     )
     has_fast: ClassVar[bool] = True
+    colours: ClassVar[Colours] = CLIP_COLOURS
+    #: Settings of recipes beside those of umr.encoders.adopt.RECIPES, by name.
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
@@ -214,14 +193,14 @@ class QwenVLBackbone(nn.Module):
     @classmethod
     def adopted(cls, checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
         """The settings of an encoder made of a public Qwen2-VL checkpoint (see Backbone.adopted)."""
-        return adopted(checkpoint, tokenizer, config)
+        return adopted(checkpoint, tokenizer, config, CHAT_QUERY, cls.colours)
 
     @classmethod
     def processor_files(cls, config: EncoderConfig, folder: str | Path) -> dict[str, str]:
         """Processor settings and chat template (see Backbone.processor_files)."""
         spans = {"image": f"{VISION_START}{IMAGE_PAD}{VISION_END}", "video": f"{VISION_START}{VIDEO_PAD}{VISION_END}"}
         model = read_json(Path(folder) / "config.json")
-        return processor_files(config, model, spans, cls.processor)
+        return processor_files(config, model, spans, cls.processor, cls.colours)
 
     @classmethod
     def load(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> Self:
@@ -274,14 +253,14 @@ class QwenVLBackbone(nn.Module):
         return self.text_config.hidden_size
 
     def see(self, pixels_NFSS3: Tensor) -> Tensor:
-        """Vision states (N, V, H) of N equal-shaped items of uint8 pixels; a still has F = 1."""
+        """Vision states (N, V, H), or of several depths side by side, of N equal-shaped items; a still has F = 1."""
         items, frames, height, width, _ = pixels_NFSS3.shape
         grid = (max(1, -(-frames // self.temporal)), height // self.patch, width // self.patch)
         if not self.fast:
             grids = torch.tensor([grid] * items, device=pixels_NFSS3.device)
-            rows = patches(pixels_NFSS3, self.patch, self.merge, self.temporal).flatten(0, 1)
-            pooled: Tensor = self.model.visual(rows, grid_thw=grids).pooler_output
-            return pooled.view(items, -1, self.hidden_size)
+            rows = patches(pixels_NFSS3, self.patch, self.merge, self.temporal, self.colours).flatten(0, 1)
+            found = self._tower(rows, grids)
+            return found.view(items, -1, found.shape[-1])
         still = frames == 1
         rows = patches(pixels_NFSS3, self.patch, self.merge, 1 if still else self.temporal)
         one = torch.tensor([[1, grid[1], grid[2]]], device=rows.device)
@@ -299,11 +278,11 @@ class QwenVLBackbone(nn.Module):
         """
         text = self.model.language_model
         x_BTH = self._embedded(batch, seen_RH)
-        positions = positions_of(batch, self.mrope, self.interval)
+        positions = self._positions(batch)
         if not self.fast:
             mask = batch.attention_mask_BT.long() if self.has_fast else allowed(batch.attention_mask_BT, self.causal)
-            found = text(inputs_embeds=x_BTH, attention_mask=mask, position_ids=positions, use_cache=False)
-            states: Tensor = found.last_hidden_state
+            given = {"attention_mask": mask, "position_ids": positions, **self._deeper(batch, seen_RH)}
+            states: Tensor = text(inputs_embeds=x_BTH, use_cache=False, **given).last_hidden_state
             return states
         bias = attention_bias(batch.attention_mask_BT, self.causal)
         cos, sin = text.rotary_emb(x_BTH, positions)
@@ -319,11 +298,16 @@ class QwenVLBackbone(nn.Module):
             seen_RH: vision states, one row per vision token; None where no row has media.
         """
         text, kept = self.model.language_model, list[KeysValues]()
-        x_QPH, positions = self._embedded(batch, seen_RH), positions_of(batch, self.mrope)
+        x_QPH, positions = self._embedded(batch, seen_RH), self._positions(batch)
+        behind = positions.amax((0, 2)) + 1
+        if not self.has_fast:
+            mask = allowed(batch.attention_mask_BT, self.causal)
+            given = {"attention_mask": mask, "position_ids": positions, **self._deeper(batch, seen_RH)}
+            return Prefix(begun(text, x_QPH, given), batch.attention_mask_BT, behind)
         bias = attention_bias(batch.attention_mask_BT, self.causal)
         cos, sin = text.rotary_emb(x_QPH, positions)
         decoder_states(text, x_QPH, bias, cos, sin, kept=kept)
-        return Prefix(tuple(kept), batch.attention_mask_BT, positions.amax((0, 2)) + 1)
+        return Prefix(tuple(kept), batch.attention_mask_BT, behind)
 
     def go_on(self, prefix: Prefix, batch: Batch, seen_RH: Tensor | None) -> Tensor:
         """Last hidden states (B, T, H) of rows that go on behind begun ones.
@@ -339,7 +323,11 @@ class QwenVLBackbone(nn.Module):
         text, mask_BT = self.model.language_model, batch.attention_mask_BT
         x_BTH = self._embedded(batch, seen_RH)
         begin_B1 = prefix.next_Q.repeat_interleave(len(batch) // len(prefix.next_Q))[:, None]
-        positions = (positions_of(batch, self.mrope) + begin_B1) * mask_BT
+        positions = (self._positions(batch) + begin_B1) * mask_BT
+        if not self.has_fast:
+            mask = allowed_behind(prefix.mask_QP, mask_BT, self.causal)
+            given = {"attention_mask": mask, "position_ids": positions, **self._deeper(batch, seen_RH)}
+            return gone_on(text, x_BTH, prefix.layers, given)
         cos, sin = text.rotary_emb(x_BTH, positions)
         bias = bias_behind(prefix.mask_QP, mask_BT, self.causal)
         return decoder_states(text, x_BTH, bias, cos, sin, past=prefix.layers)
@@ -354,9 +342,26 @@ class QwenVLBackbone(nn.Module):
         x_BTH: Tensor = self.model.language_model.embed_tokens(batch.input_ids_BT)
         if seen_RH is not None and len(batch.seen_rows):
             flat = x_BTH.flatten(0, 1)
-            flat = flat.index_copy(0, batch.seen_at, seen_RH.index_select(0, batch.seen_rows).to(flat.dtype))
+            shown_RH = seen_RH[:, : self.hidden_size].index_select(0, batch.seen_rows)
+            flat = flat.index_copy(0, batch.seen_at, shown_RH.to(flat.dtype))
             x_BTH = flat.view_as(x_BTH)
         return x_BTH
+
+    # From here on: what other generations have otherwise.
+
+    def _tower(self, patches_RK: Tensor, grids_N3: Tensor) -> Tensor:
+        """What the class's own vision tower gives for patches, as rows (R, H)."""
+        found: Tensor = self.model.visual(patches_RK, grid_thw=grids_N3).pooler_output
+        return found
+
+    def _positions(self, batch: Batch) -> Tensor:
+        """Where each token stands, (3, B, T)."""
+        return positions_of(batch, self.mrope, self.interval)
+
+    def _deeper(self, batch: Batch, seen_RH: Tensor | None) -> dict[str, Any]:
+        """What the language model takes of the vision states beside their embedding: nothing."""
+        del batch, seen_RH
+        return {}
 
     @classmethod
     def _parts(cls, config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
-from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl_pixels import Colours
 from umr.errors import ConfigError, MismatchError
 
 IMAGE_PAD, VIDEO_PAD = "<|image_pad|>", "<|video_pad|>"
@@ -27,21 +27,35 @@ CHAT_CANDIDATE = CHAT_QUERY.replace("{instruction} ", "")
 _ATTENTION = (None, "eager", "sdpa")  # what computes the same numbers as umr.encoders.qwen_vl_attention
 
 
-def adopted(checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig) -> EncoderConfig:
+def adopted(
+    checkpoint: Checkpoint, tokenizer: Tokenizer, config: EncoderConfig, chat: str, colours: Colours
+) -> EncoderConfig:
     """`config` with the checkpoint's length of a vector and U-MARVEL's chat templates (see Backbone.adopted).
 
     Pictures that keep their shape are seen within the limits of its preprocessor, and within those of `config`.
+
+    Args:
+        checkpoint: which is checked.
+        tokenizer: of it.
+        config: the settings that were asked for.
+        chat: the query's template of this class.
+        colours: what its tower takes for zero and one.
     """
-    _check_model(checkpoint)
-    _check_tokens(checkpoint, tokenizer)
-    config = _within(checkpoint, config)
+    check(checkpoint, tokenizer)
+    config = within(checkpoint, config, colours)
     joined = config.text_format == "mbeir"  # the space behind the instruction is then a part of the text
     return replace(
         config,
-        dim=_size(checkpoint, "hidden_size"),
-        query_template=CHAT_QUERY.replace("{instruction} ", "{instruction}") if joined else CHAT_QUERY,
-        candidate_template=CHAT_CANDIDATE,
+        dim=size_of(checkpoint, "hidden_size"),
+        query_template=chat.replace("{instruction} ", "{instruction}") if joined else chat,
+        candidate_template=chat.replace("{instruction} ", ""),
     )
+
+
+def check(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+    """Raise ConfigError for a checkpoint that umr would not compute rightly, MismatchError for a damaged one."""
+    _check_model(checkpoint)
+    _check_tokens(checkpoint, tokenizer)
 
 
 def _parts(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -49,7 +63,8 @@ def _parts(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [model, *(part for part in (model.get("text_config"), model.get("vision_config")) if isinstance(part, dict))]
 
 
-def _size(checkpoint: Checkpoint, key: str) -> int:
+def size_of(checkpoint: Checkpoint, key: str) -> int:
+    """A number of the language model's settings, which old checkpoints keep at the top."""
     text = checkpoint.model.get("text_config") or checkpoint.model
     found = text.get(key) if isinstance(text, dict) else None
     if not isinstance(found, int) or isinstance(found, bool):
@@ -82,7 +97,7 @@ def _check_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
                 f"{source}: {token} is {tokenizer.token_to_id(token)} in the tokenizer, {model[key]} in config.json; "
                 "they belong to different checkpoints"
             )
-    needed, rows = max(tokenizer.get_vocab().values()) + 1, _size(checkpoint, "vocab_size")
+    needed, rows = max(tokenizer.get_vocab().values()) + 1, size_of(checkpoint, "vocab_size")
     if needed > rows:
         raise ConfigError(
             f"{source} has embeddings of {rows} tokens, {needed} are needed with <emb>, <instruction_start> and "
@@ -90,15 +105,15 @@ def _check_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
         )
 
 
-def _within(checkpoint: Checkpoint, config: EncoderConfig) -> EncoderConfig:
+def within(checkpoint: Checkpoint, config: EncoderConfig, colours: Colours) -> EncoderConfig:
     """`config` with pictures of a size that the preprocessor allows, which does what umr does to pixels."""
     source, whole = checkpoint.source, "processor_config.json"
     found = checkpoint.read(whole).get("image_processor") if checkpoint.has(whole) else None
     found = found or checkpoint.read("preprocessor_config.json")
     vision = checkpoint.model.get("vision_config") or {}
     expected = {
-        "image_mean": list(OPENAI_CLIP_MEAN),
-        "image_std": list(OPENAI_CLIP_STD),
+        "image_mean": list(colours.mean),
+        "image_std": list(colours.std),
         "patch_size": vision.get("patch_size", vision.get("spatial_patch_size", 14)),
         "merge_size": vision.get("spatial_merge_size", 2),
         "temporal_patch_size": vision.get("temporal_patch_size", 2),

@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-
 from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours
 from umr.encoders.templates import FIELD
 from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START
 
@@ -40,7 +39,11 @@ _READ = """\
 
 
 def processor_files(
-    config: EncoderConfig, model: Mapping[str, Any], spans: Mapping[str, str], processor: str = PROCESSOR
+    config: EncoderConfig,
+    model: Mapping[str, Any],
+    spans: Mapping[str, str],
+    processor: str = PROCESSOR,
+    colours: Colours = CLIP_COLOURS,
 ) -> dict[str, str]:
     """Processor settings and chat template.
 
@@ -49,6 +52,7 @@ def processor_files(
         model: config.json of the weights.
         spans: {"image" | "video": its tokens, with one pad that the processor repeats}.
         processor: class of transformers that reads them.
+        colours: what the vision tower takes for zero and one.
 
     Returns:
         {file name: text}.
@@ -65,8 +69,8 @@ def processor_files(
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": list(OPENAI_CLIP_MEAN),
-        "image_std": list(OPENAI_CLIP_STD),
+        "image_mean": list(colours.mean),
+        "image_std": list(colours.std),
         "do_convert_rgb": True,
         "patch_size": vision.get("patch_size", vision.get("spatial_patch_size", 14)),
         "temporal_patch_size": vision.get("temporal_patch_size", 2),
@@ -94,17 +98,19 @@ def chat_template(config: EncoderConfig, spans: Mapping[str, str]) -> str:
         spans: {"image" | "video": its tokens}.
     """
     read = _READ.replace("IMAGE", repr(spans["image"])).replace("VIDEO", repr(spans["video"]))
-    query, candidate = _rendered(config.query_template), _rendered(config.candidate_template)
+    query, candidate = _rendered(config.query_template, config), _rendered(config.candidate_template, config)
     return f"{read}{{%- if seen.instruction | trim -%}}\n{query}{{%- else -%}}\n{candidate}{{%- endif -%}}\n"
 
 
-def _rendered(template: str) -> str:
+def _rendered(template: str, config: EncoderConfig) -> str:
     """A template of umr as output of Jinja, one piece on a line."""
     fields = {
         "media": "seen.media",
         "instruction": f"{INSTRUCTION_START!r} + (seen.instruction | trim) + {INSTRUCTION_END!r}",
         "text": "seen.text | trim",
     }
+    if config.prompting == "plain":
+        fields["instruction"] = f"(seen.instruction | trim) or {config.default_instruction!r}"
     pieces = [fields[part] if place % 2 else repr(part) for place, part in enumerate(FIELD.split(template)) if part]
     return "".join(f"{{{{- {piece} -}}}}\n" for piece in pieces)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -22,6 +23,7 @@ MediaKind = Literal["image", "video"]
 
 #: The fields of a template; split() by it gives literals and fields in turns.
 FIELD = re.compile(r"\{(media|instruction|text)\}")
+_WORDS, _TEXT = -1, -2  # in place of how often a special token stands: words of the prompt, words of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class MediaSpan:
         end: the token after.
         grid: (t, h, w) of the vision tokens, t * h * w = count.
         cell: (frames, px) of a side of what becomes one token; None where every item has the grid above.
+        stamps: what is written before each of the t slices, which then has start and end of its own; () for one span.
     """
 
     start: str
@@ -41,6 +44,7 @@ class MediaSpan:
     end: str
     grid: tuple[int, int, int]
     cell: tuple[int, int] | None = None
+    stamps: tuple[str, ...] = ()
 
     def grid_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """(t, h, w) of the vision tokens of an item of so many frames of so many px."""
@@ -52,6 +56,17 @@ class MediaSpan:
     def count(self) -> int:
         """How many vision tokens there are."""
         return self.grid[0] * self.grid[1] * self.grid[2]
+
+    def runs(self, grid: tuple[int, int, int]) -> Iterator[tuple[str, int]]:
+        """What is written before each start token, and how many pads stand behind it.
+
+        Args:
+            grid: (t, h, w) of the item.
+        """
+        if not self.stamps:
+            yield "", math.prod(grid)
+        for stamp in self.stamps[: grid[0]]:
+            yield stamp, grid[1] * grid[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +172,18 @@ def mbeir_text(text: str, instructed: bool = False) -> str:
     return words if ends else f"{words}."
 
 
+def sentence(instruction: str) -> str:
+    """An instruction that ends in a mark of punctuation: where it has none, in a full stop."""
+    ends = not instruction or unicodedata.category(instruction[-1]).startswith("P")
+    return instruction if ends else f"{instruction}."
+
+
 def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:
     """Fill the template of the role; fields without content vanish."""
     template = config.query_template if role == "query" else config.candidate_template
     words = mbeir_text(text or "", bool(instruction)) if config.text_format == "mbeir" else text or ""
+    if config.prompting == "plain":
+        instruction = sentence(instruction) or config.default_instruction
     values = {"media": kind or "", "instruction": instruction, "text": words}
     pieces: list[tuple[str, str]] = []
     for place, part in enumerate(FIELD.split(template)):
@@ -183,6 +206,7 @@ class Prompter:
         self._tokenizer = tokenizer
         self._special = re.compile("|".join(re.escape(token) for token in special.all))
         self._media = media
+        self._pads = {span.pad for span in media.values()}
         self._fixed = lru_cache(maxsize=512)(self._fixed_piece)
 
     def tokenise(
@@ -203,27 +227,82 @@ class Prompter:
             grid: (t, h, w) of its vision tokens; None: those of the square.
         """
         grid = None if kind is None else grid or self._media[kind].grid
+        prompt = build(text, instruction, role, kind, self.config)
+        if self.config.prompting == "plain":
+            return self._whole(prompt, grid)
         ids: list[int] = []
         pool: list[bool] = []
         media: list[bool] = []
         dropped = 0
-        for piece, value in build(text, instruction, role, kind, self.config).pieces:
+        for piece, value in prompt.pieces:
             if piece == "text":
                 words = self._words(value)
                 dropped = max(0, len(words) - self.config.max_tokens)
                 found: Sequence[int] = words[: self.config.max_tokens]
+            elif piece == "media" and grid is not None:
+                found, seen = self._shown(value, grid)
+                media += seen
             else:
                 found = self._fixed(piece, value)
-                if piece == "media" and grid is not None:
-                    start, pad, end = found
-                    found = [start, *[pad] * math.prod(grid), end]
             ids += found
             pool += [piece != "instruction" or not self.config.mask_instruction] * len(found)
-            if piece == "media":
-                media += [False, *[True] * (len(found) - 2), False]
-            else:
-                media += [False] * len(found)
+            media += [False] * (len(ids) - len(media))
         return TokenRow(np.array(ids, np.int64), np.array(pool, bool), np.array(media, bool), grid, dropped)
+
+    def _shown(self, kind: str, grid: tuple[int, int, int]) -> tuple[list[int], list[bool]]:
+        """The tokens of a picture or clip, and which of them are vision tokens."""
+        start, pad, end = self._fixed("media", kind)
+        ids: list[int] = []
+        seen: list[bool] = []
+        for stamp, count in self._media[kind].runs(grid):
+            words = list(self._fixed("literal", stamp)) if stamp else []
+            ids += [*words, start, *[pad] * count, end]
+            seen += [*[False] * (len(words) + 1), *[True] * count, False]
+        return ids, seen
+
+    def _whole(self, prompt: Prompt, grid: tuple[int, int, int] | None) -> TokenRow:
+        """A row whose words are tokenised as one text between the special tokens, whatever field they come from."""
+        ids: list[int] = []
+        media: list[bool] = []
+        words, dropped = "", 0
+        for part, count in self._segments(prompt, grid):
+            if count < 0:  # words
+                text, lost = self._cut(part) if count == _TEXT else (part, 0)
+                words, dropped = words + text, dropped + lost
+                continue
+            found = [*self._words(words), *[token_id(self._tokenizer, part)] * count]
+            ids, words = ids + found, ""
+            media += [False] * (len(found) - count) + [part in self._pads] * count
+        ids += self._words(words)
+        media += [False] * (len(ids) - len(media))
+        pool = np.ones(len(ids), bool)
+        return TokenRow(np.array(ids, np.int64), pool, np.array(media, bool), grid, dropped)
+
+    def _segments(self, prompt: Prompt, grid: tuple[int, int, int] | None) -> Iterator[tuple[str, int]]:
+        """The prompt in order: (special token, how often), (words, _WORDS), (words of the text, _TEXT)."""
+        for piece, value in prompt.pieces:
+            if piece == "media" and grid is not None:
+                span = self._media[value]
+                for stamp, count in span.runs(grid):
+                    yield stamp, _WORDS
+                    yield from ((span.start, 1), (span.pad, count), (span.end, 1))
+            elif piece == "literal":
+                at = 0
+                for match in self._special.finditer(value):
+                    yield value[at : match.start()], _WORDS
+                    yield match.group(), 1
+                    at = match.end()
+                yield value[at:], _WORDS
+            else:
+                yield value, _TEXT if piece == "text" else _WORDS
+
+    def _cut(self, text: str) -> tuple[str, int]:
+        """As much of a text as config.max_tokens allows, and how many tokens that drops."""
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        most = self.config.max_tokens
+        if len(found.ids) <= most:
+            return text, 0
+        return text[: found.offsets[most - 1][1]], len(found.ids) - most
 
     def _fixed_piece(self, piece: str, value: str) -> Sequence[int]:
         if piece == "media":

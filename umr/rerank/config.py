@@ -75,6 +75,9 @@ class RerankerConfig:
             resize="square",
             text_format="plain",
             marker_rows="checkpoint",
+            prompting="marked",
+            default_instruction="",
+            first_resize=(),
         )
         yes, no = next(pair for pair in ANSWERS if all(tokenizer.token_to_id(word) is not None for word in pair))
         return cls(network=network, yes=yes, no=no)
