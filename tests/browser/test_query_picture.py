@@ -56,6 +56,21 @@ def test_a_heic_of_a_telephone_is_shown_and_searched_with(page: Page):
     expect(page.locator("#results .u-card").first).to_be_visible()
 
 
+def test_a_heic_is_shown_and_compared_on_and_a_broken_picture_told_in_compare_too(
+    visitor: Page, served: Served, tmp_path: Path
+):
+    arrive(visitor, served, "compare")
+    shown = visitor.locator("#c-image .image-frame img")
+    visitor.set_input_files("#c-image input[type=file]", Path(__file__).parents[1] / "data" / "phone.heic")
+    expect(shown).to_have_js_property("naturalWidth", 64)
+    visitor.locator("#c-go").click()
+    expect(visitor.locator("#compare .u-cell").first).to_be_attached()
+    (tmp_path / "broken.png").write_bytes(wide()[:60])
+    visitor.set_input_files("#c-image input[type=file]", tmp_path / "broken.png")
+    expect(visitor.locator("#c-refused [role=alert]")).to_contain_text("broken.png")
+    expect(shown).to_have_count(0)
+
+
 def test_what_is_no_picture_is_told_where_it_is_dropped(page: Page):
     page.evaluate(CARRY, ["drop", "#examples", [1, 2, 3], "notes.txt", "text/plain"])
     expect(page.get_by_role("alert")).to_contain_text("notes.txt is not a picture")

@@ -64,6 +64,8 @@ class Border(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if "/revision/" in self.path:
             return self._answer(200, {"id": "me/search", "sha": f"{len(self.hub.commits):040x}", "tags": []})
+        if "/resolve/" in self.path:
+            return self._file()
         if "/tree/" not in self.path:
             return self._answer(404, {"error": "not in the stand-in"})
         self._answer(
@@ -73,6 +75,16 @@ class Border(BaseHTTPRequestHandler):
                 for path, data in self.hub.files.items()
             ],
         )
+
+    def do_HEAD(self) -> None:
+        self._file()
+
+    def _file(self) -> None:
+        path = urlsplit(self.path).path.partition("/resolve/")[2].partition("/")[2]
+        data, commit = self.hub.files.get(path), f"{len(self.hub.commits):040x}"
+        if data is None:
+            return self._answer(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
+        self._answer(200, data, {"X-Repo-Commit": commit, "ETag": f'"{oid(data, False)}"'})
 
     def do_PUT(self) -> None:
         data = self._body()
@@ -117,6 +129,9 @@ class Border(BaseHTTPRequestHandler):
         return one | ({} if one["oid"] in self.hub.stored else {"actions": action})
 
     def _commit(self, lines: list[dict[str, Any]]) -> None:
+        parent = lines[0]["value"].get("parentCommit")
+        if parent not in (None, f"{len(self.hub.commits):040x}"):
+            return self._answer(412, {"error": "A commit has happened since"})
         if not self.hub.lfs and self.hub.broken():
             return self._answer(400, {"error": "the line broke"})
         changed = []
@@ -135,13 +150,16 @@ class Border(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
-    def _answer(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
+    def _answer(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""

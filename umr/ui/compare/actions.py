@@ -78,13 +78,15 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
     box.add(found.asked, first, second, vote)
     found = replace(found, blind=False)
     return compare_html.comparison(
-        found, vote, tally_html.tally(box.tally(), box.standings(), lost_at_restart())
+        found, vote, tally_html.tally(box.tally(), box.standings(), how_long_kept(box))
     ), found
 
 
-def lost_at_restart() -> bool:
-    """Whether this is a Hugging Face Space, whose disk is emptied when it starts again."""
-    return bool(os.environ.get(links.SPACE))
+def how_long_kept(box: VoteBox) -> str:
+    """How long votes are kept, as a sentence: a Hugging Face Space's disk is emptied when it starts again."""
+    if box.sent:
+        return tally_html.SENT
+    return tally_html.LOST if os.environ.get(links.SPACE) else tally_html.KEPT
 
 
 def random_query(

@@ -17,6 +17,7 @@ from umr.ui.compare import drawn
 from umr.ui.compare.columns import chosen, on_offer
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
+from umr.ui.compare.votes_hub import votes_kept
 from umr.ui.handlers import Question
 from umr.ui.models import actions as models_told
 from umr.ui.parts import scripts
@@ -112,7 +113,9 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
     file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
     ask = _wire_queries(searchers, bar, view)
-    _wire_result(VoteBox(), view, file)
+    box = VoteBox()
+    votes_kept(box)
+    _wire_result(box, view, file)
     run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
     return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs], query=bar.query)
 

@@ -11,16 +11,17 @@ from umr.ui.plots import Dot, strip
 from umr.ui.render import escape
 
 LOST = "This is a Space: its votes are lost whenever it restarts. Save them before."
+SENT = "They are sent to a dataset repository of this page's owner, so that they stay when it restarts."
 KEPT = "They lie in a file of this server; on a Space, whose disk is emptied at a restart, they would be lost."
 
 
-def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing], lost: bool) -> str:
+def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing], kept: str = KEPT) -> str:
     """The table of all votes, and the button that saves them.
 
     Args:
         counts: column -> how often it was better, worse, equal, both bad.
         standings: column -> its chance to be preferred, the best first.
-        lost: the votes go when the server restarts.
+        kept: where the votes lie, and for how long: LOST, SENT or KEPT.
     """
     rows = "".join(_row(name, one, counts.get(name, Counter())) for name, one in standings.items())
     return (
@@ -31,7 +32,7 @@ def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing],
         f'</th><th scope="col">Equal</th><th scope="col">Both bad</th></tr></thead><tbody>{rows}</tbody></table>'
         '<p class="u-muted">Preferred: the chance that it wins against another of these models, by Bradley and Terry, '
         "with the 95 % bootstrap interval over votes; equal and both bad count half. Kept of a vote: the benchmark "
-        f"query's id, the two columns, the vote, the time. Nothing of yours. {LOST if lost else KEPT}</p></div>"
+        f"query's id, the two columns, the vote, the time. Nothing of yours. {kept}</p></div>"
     )
 
 

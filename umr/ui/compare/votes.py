@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -32,11 +33,15 @@ def votes_file() -> Path:
 
 
 class VoteBox:
-    """Votes in a file, one JSON object a line. Safe to use from several threads."""
+    """Votes in a file, one JSON object a line. Safe to use from several threads.
+
+    Attributes:
+        sent: they are in a repository too (umr.ui.compare.votes_hub), as of its last answer.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         """file: None stands for votes_file(), looked up at each use."""
-        self._file = file
+        self._file, self.sent = file, False
         self._lock = threading.Lock()
 
     @property
@@ -53,13 +58,23 @@ class VoteBox:
         if vote not in CHOICES:
             raise ConfigError(f"there is no vote {vote!r}; there are: {', '.join(CHOICES)}")
         row = {"query": asked, "a": a, "b": b, "vote": vote, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.take_in([json.dumps(row)])
+
+    def take_in(self, lines: Sequence[str]) -> None:
+        """Keep votes as `lines` gives them.
+
+        Raises:
+            ConfigError: they cannot be kept, or the box is full.
+        """
+        if not lines:
+            return
         try:
             with self._lock:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 if self.file.is_file() and self.file.stat().st_size > MAX_BYTES:
                     raise ConfigError("The box is full: no more votes are kept.")
                 with self.file.open("ab+") as out:
-                    out.write(_line_end(out) + json.dumps(row).encode() + b"\n")
+                    out.write(_line_end(out) + "".join(line + "\n" for line in lines).encode())
         except OSError as error:
             raise ConfigError(
                 f"The vote cannot be kept: {error.strerror}. Set UMR_CACHE to a writable folder."
@@ -95,11 +110,18 @@ class VoteBox:
         Raises:
             ConfigError: there are none yet, or the file cannot be read.
         """
-        rows = self._rows()
-        if not rows:
+        lines = self.lines()
+        if not lines:
             raise ConfigError("There are no votes to save yet.")
-        keys = ("query", "a", "b", "vote", "time")
-        return "".join(json.dumps({key: row.get(key, "") for key in keys}) + "\n" for row in rows).encode()
+        return "".join(line + "\n" for line in lines).encode()
+
+    def lines(self) -> list[str]:
+        """The votes, one JSON object each, without what is none.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        return [_written(row) for row in self._rows()]
 
     def _rows(self) -> list[dict[str, Any]]:
         try:
@@ -123,6 +145,18 @@ class VoteBox:
                 broken[0],
             )
         return rows
+
+
+def canonical(line: bytes) -> str:
+    """A line of a file of votes as `lines` gives it; "" for one that is no vote."""
+    try:
+        return _written(_vote(line, FILE))
+    except (ConfigError, UnicodeDecodeError):
+        return ""
+
+
+def _written(row: dict[str, Any]) -> str:
+    return json.dumps({key: row.get(key, "") for key in ("query", "a", "b", "vote", "time")})
 
 
 def _line_end(file: IO[bytes]) -> bytes:

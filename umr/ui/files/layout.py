@@ -16,6 +16,7 @@ from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import picture_box
+from umr.ui.parts.taken import told_below
 from umr.ui.parts.wiring import (
     INDEXING,
     LATEST,
@@ -133,6 +134,7 @@ def _bar() -> Bar:
                 scale=1,
             )
             find = gr.Button("Search my files", elem_id="f-find", variant="primary", scale=0)
+        told_below(image, "f")
         kind = gr.Radio(KINDS, value="all", label="Search in", elem_id="f-kind", container=False, show_label=False)
         with gr.Row(elem_id="f-do"):
             every = gr.Button("Ask every model", elem_id="f-every", scale=0, size="sm")

@@ -11,6 +11,7 @@ from gradio.components import Component
 from umr.types import SEARCH_IN
 from umr.ui.kinds import choice_of
 from umr.ui.links import Choice
+from umr.ui.parts.taken import told_below
 from umr.ui.parts.wiring import claim_uploads
 
 Last = TypeVar("Last", bound=Component)
@@ -51,6 +52,7 @@ def query_bar(
                 show_label=False,
             )
             end = last()
+    told_below(image, prefix)
     return image, text, kind, go, end
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from umr.errors import ConfigError, MediaError, UMRError
-from umr.media import content_hash, open_image, shown_in_browsers
+from umr.media import content_hash
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, decode
 from umr.types import SEARCH_IN, Query
@@ -223,24 +223,6 @@ def take_suggestion(suggestion: Any, text: Any = "") -> str:
     if not before or asked in before:
         return before or asked
     return f"{before}, {asked}"
-
-
-def taken(image: Any, uploads: Path) -> tuple[str, str]:
-    """What is done with a picture that has just come.
-
-    Returns:
-        The file that takes its place in the bar, "" to leave it, and what is wrong with it as HTML, "" where it can be
-        read.
-    """
-    try:
-        picture = handlers.read_picture(image, uploads)
-        if not isinstance(picture, Path):
-            return "", ""
-        shown = shown_in_browsers(picture)
-        open_image(shown)
-    except UMRError as error:
-        return "", search_html.refused(str(error))
-    return "" if shown == picture else str(shown), ""
 
 
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, encoder: Any) -> str:

@@ -28,12 +28,6 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
     return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
 
 
-def refused(reason: str) -> str:
-    """Why a picture is not taken, as a sentence below the bar."""
-    said = reason[:1].upper() + reason[1:] if reason.startswith("the ") else reason
-    return f'<p class="u-notice" role="alert">{icon("image")}{escape(said.rstrip("."))}.</p>'
-
-
 def no_suggestions(unlike: bool = False) -> str:
     """What stands in the suggestions' place, so that nothing jumps when they come.
 

@@ -109,7 +109,6 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     """Fills the tab that is being built, and wires it."""
     searchers, examples = frame.searchers, frame.examples
     query = _bar(searchers)
-    refused = gr.HTML(elem_id="q-refused", js_on_load=None, apply_default_css=False)
     gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
     chips = gr.HTML(
         search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False, js_on_load=scripts.PRESSED
@@ -133,7 +132,6 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     view = View(results, gr.State(None), crumbs, gr.State(()), address, facts, gr.State({}))
     _wire_search(searchers, bar, view)
     _wire_pictures(searchers, bar, tiles, drawer, chips)
-    _wire_refusal(bar, refused)
     _wire_narrowing(searchers, bar, view)
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
@@ -269,16 +267,6 @@ def _wire_narrowing(searchers: Searchers, bar: Bar, view: View) -> None:
     left = view.results.input(leave_out, bar.narrowed, bar.narrowed, **QUIET)
     again, inputs = _finders(searchers)[1], [view.trail, *bar.inputs]
     view.after(left.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
-
-
-def _wire_refusal(bar: Bar, refused: gr.HTML) -> None:
-    """A picture that cannot be read is told and taken out again as soon as it has come."""
-
-    def check(image: Any) -> Any:
-        instead, said = search.taken(image, UPLOADS)
-        return (None if said else instead or gr.skip(), said)
-
-    bar.image.upload(check, bar.image, [bar.image, refused], **QUIET)
 
 
 def _wire_turns(searchers: Searchers, bar: Bar, view: View) -> None:
