@@ -10,6 +10,7 @@ found row is always compared with what was asked for.
 from __future__ import annotations
 
 import logging
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -84,7 +85,8 @@ class MappedIds(Sequence[str]):
     """
 
     def __init__(self, path: Path, ends: np.ndarray, keys: Keys) -> None:
-        self._bytes, self._ends, self._keys, self._path = _mapped(path), ends, keys, path
+        self._bytes, self._ends, self._keys = _mapped(path), ends, keys
+        self._file = _identity(path)
         if not len(ends) or len(self._bytes) != int(ends[-1]):
             raise MismatchError(f"{path} changed since the index was built; copy the index again, or rebuild it")
 
@@ -110,8 +112,7 @@ class MappedIds(Sequence[str]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, MappedIds):
-            same = self._path == other._path and len(self) == len(other)
-            return same or (len(self) == len(other) and self._bytes[:] == other._bytes[:])
+            return self._file == other._file or self._bytes[:] == other._bytes[:]
         if not isinstance(other, Sequence) or len(other) != len(self):
             return False
         return all(mine == its for mine, its in zip(self, other, strict=True))
@@ -301,6 +302,12 @@ def _mapped(path: Path) -> mmap.mmap:
         return map_file(path)
     except (OSError, ValueError) as error:
         raise MismatchError(f"{path} cannot be read ({error}); copy it again, or rebuild the index") from error
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Equal for one file of the disk; one that was renamed over it is another."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _checksum(text: str) -> int:

@@ -11,9 +11,10 @@ from umr.collection import Collection
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
 from umr.index import coarse as coarse_module
+from umr.index.build import Form, build_claimed
 from umr.index.coarse import Coarse, CoarseIndex
 from umr.index.flat import FlatIndex, Rows
-from umr.index.index import Form, Index, build_claimed, build_index
+from umr.index.index import Index, build_index
 from umr.index.renew import remove
 from umr.index.rewrite import held
 from umr.lock import claimed
@@ -162,6 +163,48 @@ def test_a_file_of_another_factory_or_of_other_rows_is_refused(flat, made, tmp_p
     for mapped in (False, True):
         with pytest.raises(MismatchError, match="cannot be read by FAISS"):
             CoarseIndex.read(tmp_path / "cut", "IVF16,SQ8", flat, mapped)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU that is played by copies on the CPU; what is put on it is counted."""
+    put = []
+
+    def to_gpu(resources, device, index):
+        put.append(type(index).__name__)
+        return faiss.clone_index(index)
+
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", to_gpu, raising=False)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", lambda index: to_gpu(None, 0, index), raising=False)
+    return put
+
+
+def test_on_a_gpu_the_lists_are_trained_and_searched_there_and_a_pool_is_not(
+    flat, every_list, gpu, tmp_path, monkeypatch
+):
+    on_gpu = CoarseIndex.made(Coarse.read("IVF16,SQ8", len(flat), DIM, 16), flat)
+    assert gpu == ["IndexFlatIP", "IndexIVFScalarQuantizer"]
+    for mine, its in zip(on_gpu.search(queries(flat), 9), every_list.search(queries(flat), 9), strict=True):
+        assert (mine == its).all()
+    monkeypatch.setattr(coarse_module, "SMALL_POOL", 10)
+    on_gpu._gpu = None  # which a pool must not ask, as a GPU's index takes no selector
+    within = Rows(np.arange(500), len(flat))
+    assert (on_gpu.search(queries(flat), 9, within)[1] == flat.search(queries(flat), 9, within)[1]).all()
+    on_gpu.write(tmp_path / "coarse")
+    every_list.write(tmp_path / "its")
+    assert (tmp_path / "coarse").read_bytes() == (tmp_path / "its").read_bytes()
+
+
+def test_lists_that_a_gpu_cannot_take_are_searched_on_the_cpu(flat, made, gpu, monkeypatch, caplog):
+    def refuse(resources, device, index):
+        raise RuntimeError("Error in GpuIndexIVFPQ: 64 sub-quantizers are not supported")
+
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", refuse, raising=False)
+    found = CoarseIndex(made._index, flat)
+    assert (found.search(queries(flat), 9)[1] == made.search(queries(flat), 9)[1]).all()
+    assert "searched on the CPU: Error in GpuIndexIVFPQ" in caplog.text
 
 
 # In an index

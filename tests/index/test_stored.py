@@ -15,7 +15,7 @@ from umr.index.index import Index, build_index
 from umr.index.manifest import IndexManifest
 from umr.index.renew import remove
 from umr.index.rewrite import held
-from umr.index.stored import open_collection
+from umr.index.stored import check_what_stands, open_collection
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Query
 
@@ -162,3 +162,28 @@ def test_a_renewal_has_columns_of_its_own_rows(folder, encoder):
     assert (
         not (folder / "columns.safetensors").exists() and (folder / manifest.files_at / "columns.safetensors").exists()
     )
+
+
+def test_a_version_that_was_replaced_is_searched_to_its_end_and_not_called_changed(folder, encoder):
+    manifest = IndexManifest.read(folder)
+    old, its = Index.open(folder, encoder), open_collection(folder, manifest)
+    with held(folder) as index:
+        remove(index, ["100:20"])
+    check_what_stands(folder, manifest, its)  # its files are gone, and nothing is wrong
+    found = old.search(asked(encoder), 24)
+    assert all("100:20" in {hit.candidate_id for hit in hits} for hits in found.values())
+    assert its["100:20"].content.text == "This card is red."
+    (folder / "manifest.json").unlink()
+    check_what_stands(folder, manifest, its)
+
+
+def test_ids_are_equal_by_the_file_or_by_what_it_holds(folder, encoder, tmp_path):
+    one, other = Index.open(folder, encoder), Index.open(folder, encoder)
+    assert one.ids == other.ids
+    data = (folder / "ids.txt").read_bytes()
+    (tmp_path / "copy").write_bytes(data)
+    (tmp_path / "copy").replace(folder / "ids.txt")
+    assert Index.open(folder, encoder).ids == one.ids
+    (tmp_path / "copy").write_bytes(data.replace(b"100:30", b"999:30"))
+    (tmp_path / "copy").replace(folder / "ids.txt")
+    assert Index.open(folder, encoder).ids != one.ids

@@ -17,7 +17,7 @@ from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_o
 from umr.reading import Reading
 
 if TYPE_CHECKING:
-    from umr.index.index import Form
+    from umr.index.build import Form
     from umr.index.rewrite import Change, Opener
     from umr.types import Candidate, Encoder, Refused
 
@@ -38,7 +38,7 @@ def build(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
     part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
     encoder, place = found_encoder(options.encoder, options.dtype)
-    from umr.index.index import build_claimed
+    from umr.index.build import build_claimed
     from umr.lock import claimed
 
     with claimed(options.out) as claim:
@@ -123,7 +123,7 @@ DONE: Mapping[str, Callable[[argparse.Namespace], None]] = {
 
 def _form(options: argparse.Namespace) -> Form:
     """How the index is searched, as far as it can be known before a candidate is read."""
-    from umr.index.index import Form
+    from umr.index.build import Form
 
     if options.command == "index" and options.shard and (options.factory, options.nprobe) != ("SQfp16", 0):
         raise ConfigError("--factory is of the whole index: give it to `index join`, and build each part without it")

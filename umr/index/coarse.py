@@ -8,6 +8,7 @@ the exact rows are searched. Not those (umr.index.flat). N rows, D numbers in a 
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import threading
@@ -31,7 +32,9 @@ _SHARE = 64
 MOST_K, SMALL_POOL = 512, 32_768
 #: So many times the results are taken from the compressed rows, and at least so many, to be scored again.
 _FACTOR, _FEWEST = 4, 200
+_GPU_MOST = 2048  # lists that a GPU looks into, a limit of FAISS; of results, MOST_K times _FACTOR keeps to the same
 _FEWEST_OF_PQ = 256 * FEWEST_OF_LIST  # each stretch has 256 centres of its own
+log = logging.getLogger(__name__)
 _FORM = re.compile(r"IVF([0-9]{0,6}),(SQ8|PQ([0-9]{1,3}))")
 
 
@@ -123,10 +126,13 @@ class CoarseIndex:
         self._lock = threading.Lock()
         self._cpu = faiss.IndexRefine(index, flat.exact)
         self._resources = faiss.StandardGpuResources() if gpu_count() else None
-        self._gpu = None
+        self._gpu: faiss.IndexRefine | None = None
         if self._resources is not None:
-            self._on_gpu = faiss.index_cpu_to_gpu(self._resources, 0, index)
-            self._gpu = faiss.IndexRefine(self._on_gpu, flat.exact)
+            try:
+                self._on_gpu = faiss.index_cpu_to_gpu(self._resources, 0, index)
+                self._gpu = faiss.IndexRefine(self._on_gpu, flat.exact)
+            except RuntimeError as error:  # its memory is not enough, or this code is none of those that it has
+                log.warning("the lists are searched on the CPU: %s", reason(error)[:200])
 
     @classmethod
     def made(cls, wanted: Coarse, flat: FlatIndex) -> CoarseIndex:
@@ -204,7 +210,7 @@ class CoarseIndex:
             lists.sel = within.selector
         factor = max(_FACTOR, math.ceil(_FEWEST / k))
         parameters = faiss.IndexRefineSearchParameters(k_factor=factor, base_index_params=lists)  # type: ignore[call-arg]
-        if self._gpu is not None and within is None:
+        if self._gpu is not None and within is None and self.nprobe <= _GPU_MOST:
             with self._lock:  # one GPU resource serves one thread at a time
                 scores, rows = self._gpu.search(queries, k, params=parameters)
         else:

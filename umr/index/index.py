@@ -6,50 +6,27 @@ is no index. N rows, D numbers in a row, Q queries.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Group
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from umr.arrays import write_npy
 from umr.candidate_rows import Pool
 from umr.collection import Collection
 from umr.columns import MappedIds
 from umr.errors import ConfigError, MismatchError
-from umr.index.coarse import Coarse, CoarseIndex
+from umr.index.build import SHARD, Form, build_claimed
+from umr.index.coarse import CoarseIndex
 from umr.index.flat import FlatIndex, Rows
-from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
+from umr.index.manifest import IndexManifest
 from umr.index.probe import MOST_ROWS, TOLERANCE, encode_probe, sample_rows
-from umr.index.shards import encoded_shards, keep_plan
-from umr.index.stored import BackgroundCheck, check_whole, read_stored
-from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
-from umr.lock import Claim, claimed
+from umr.index.stored import BackgroundCheck, check_what_stands, read_stored
+from umr.lock import claimed
 from umr.types import Embeddings, Encoder, Hit, Run
 
-SHARD = 512  # candidates encoded between two saves; what an interruption can cost
 _SPARE = 4  # rows fetched beyond k, to see whether a tie crosses its edge
 _MAX_POOLS = 64  # row sets kept; one is as large as a bit per row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """What a build makes, beside what is in it.
-
-    Attributes:
-        shard: candidates encoded between two saves.
-        factory: how the rows are searched (umr.index.coarse.Coarse.read).
-        nprobe: lists that a query looks into, where there are lists; 0: a share of them.
-    """
-
-    shard: int = SHARD
-    factory: str = FACTORY
-    nprobe: int = 0
-
-
-PLAIN = Form()
 
 
 class Index:
@@ -121,7 +98,7 @@ class Index:
         """
         if self.folder is not None and not self.hashed and self._check is None:
             folder, manifest = self.folder, self.manifest
-            self._check = BackgroundCheck(lambda: check_whole(folder, manifest, collection), str(folder))
+            self._check = BackgroundCheck(lambda: check_what_stands(folder, manifest, collection), str(folder))
         return self._check
 
     def check_collection(self, collection: Collection) -> None:
@@ -339,54 +316,6 @@ def build_index(
         )
 
 
-def build_claimed(
-    claim: Claim,
-    encoder: Encoder,
-    collection: Collection,
-    form: Form = PLAIN,
-    *,
-    encoder_at: str | Path = "../encoder",
-    precision: str = "float32",
-    progress: Callable[[int, int], None] | None = None,
-) -> IndexManifest:
-    """build_index for a caller that has the folder already, as one that reads the collection for minutes does.
-
-    Raises:
-        ConfigError: as of build_index, or the form does not fit the collection.
-    """
-    folder, shard = claim.folder, form.shard
-    wanted = Coarse.read(form.factory, len(collection), encoder.dim, form.nprobe)
-    saved_at = collection.folder
-    if saved_at is None:
-        saved_at = Path(os.path.abspath(folder / COLLECTION))
-        collection = collection.save(saved_at)
-    check_ids(collection.ids)
-    draft = keep_plan(
-        folder,
-        {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
-    )
-    write_files(draft, collection.ids, encoded_shards(encoder, collection, draft, shard), encoder.dim, progress, wanted)
-    write_columns_of(draft, collection)
-    write_npy(draft / PROBE, encode_probe(encoder))
-    manifest = IndexManifest(
-        encoder=encoder.fingerprint,
-        encoder_name=encoder.name,
-        encoder_at=place(encoder_at, folder),
-        collection=collection.fingerprint,
-        collection_name=collection.name,
-        collection_at=place(saved_at, folder),
-        dim=encoder.dim,
-        count=len(collection),
-        factory=str(wanted or FACTORY),
-        precision=precision,
-        licence=collection.licence,
-        command=command(),
-        **made_now(draft),
-    )
-    install(folder, draft, manifest)
-    return manifest
-
-
 def check_encoder(folder: Path, manifest: IndexManifest, encoder: Encoder) -> None:
     """Compare an encoder with the one that an index was built by.
 
@@ -398,14 +327,3 @@ def check_encoder(folder: Path, manifest: IndexManifest, encoder: Encoder) -> No
             f"{folder} was built by {manifest.encoder_name} {manifest.encoder[:12]}, but {encoder.name} "
             f"{encoder.fingerprint[:12]} was given. Open it with its own encoder, or rebuild: {manifest.command}"
         )
-
-
-def check_ids(ids: Iterable[str]) -> None:
-    """Look whether each id fits into ids.txt.
-
-    Raises:
-        ConfigError: one does not.
-    """
-    unfit = next((i for i in ids if not i or len(i.splitlines()) != 1), None)
-    if unfit is not None:
-        raise ConfigError(f"the id {unfit!r} does not fit on one line; give the candidate another")

@@ -15,8 +15,8 @@ import numpy as np
 
 from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
+from umr.index.build import PLAIN, Form
 from umr.index.coarse import Coarse
-from umr.index.index import PLAIN, Form
 from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
 from umr.index.rewrite import Held
 from umr.index.shards import keep_plan

@@ -19,8 +19,9 @@ from umr.collection import CANDIDATES, Collection, fingerprint_of, to_row
 from umr.disk import file_sha256
 from umr.errors import ConfigError
 from umr.formats import write_jsonl
+from umr.index.build import SHARD, check_ids
 from umr.index.coarse import Coarse
-from umr.index.index import SHARD, Index, check_encoder, check_ids
+from umr.index.index import Index, check_encoder
 from umr.index.manifest import FACTORY, PARTIAL, PROBE, IndexManifest
 from umr.index.shards import encoded_shards, forget_plans, keep_plan
 from umr.index.sources import MEDIA, Record, Source, read_record
