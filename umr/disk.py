@@ -8,9 +8,10 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -128,6 +129,21 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file with atomic_write. Raises as it does."""
     with atomic_write(path) as file:
         file.write(text)
+
+
+def copied(source: Path, target: Path, shared: bool = False) -> None:
+    """Make `target` the file that `source` is.
+
+    Args:
+        source: what a link leads to, where it is one.
+        target: not there yet.
+        shared: nobody changes the source in place, so that both may be one file on the disk, where it has hard links.
+    """
+    if shared:
+        with suppress(OSError):  # another disk, or one without hard links
+            os.link(os.path.realpath(source), target)
+            return
+    shutil.copyfile(source, target)
 
 
 def file_sha256(path: str | Path) -> str:

@@ -51,7 +51,7 @@ def read_folder(
     folder, reading = Path(folder).absolute(), reading or Reading()
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
-    files = list(_files(within or folder)) if within is None or within.is_dir() else [within]
+    files = list(files_under(within or folder)) if within is None or within.is_dir() else [within]
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     for number, path in enumerate(files, 1):
@@ -234,7 +234,7 @@ def resolve(path: str, folder: Path) -> Path:
     return here if not there.exists() and here.exists() else there
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_under(folder: Path) -> Iterator[Path]:
     """Files under a folder in the order of their paths, hidden ones and those of an index left out."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not (name.startswith(".") or _is_index(Path(root, name))))

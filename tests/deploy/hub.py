@@ -166,10 +166,10 @@ class Border(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def standing_in() -> Iterator[Hub]:
+def standing_in(hub: Hub | None = None, border: type[Border] = Border) -> Iterator[Hub]:
     """The stand-in on this machine, at `address`."""
-    hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Border,), {"hub": hub}))
+    hub = hub or Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (border,), {"hub": hub}))
     hub.address = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -73,7 +73,7 @@ def test_a_start_of_the_page_shares_heaps_before_anything_else(monkeypatch):
         raise ConfigError("there is nothing to search")
 
     monkeypatch.setattr(app, "share_heaps", lambda: calls.append("heaps"))
-    monkeypatch.setattr(app, "chosen_port", lambda *_: calls.append("port"))
+    monkeypatch.setattr("umr.ui.layout.serve.chosen_port", lambda *_: calls.append("port"))
     monkeypatch.setattr(app, "find_searchers", nothing)
     assert app.main([]) == 2 and calls == ["heaps", "port"]
 

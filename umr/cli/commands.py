@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "drift": drift,
         "info": info,
         "models": models,
+        "demo": demo,
         "adopt": adopt,
         "export": export,
         "push": push,
@@ -335,6 +336,16 @@ def models(options: argparse.Namespace) -> None:
 
     rows = listing()
     _print(rows if options.json else [*map(shown, rows)], options.json, tuple(shown(rows[0])))
+
+
+def demo(options: argparse.Namespace) -> None:
+    """`demo`: the page over a folder, with models that are downloaded and indexes that are built first."""
+    from umr.cli.demo import searchers
+    from umr.ui.layout.heap import share_heaps
+    from umr.ui.layout.serve import start
+
+    share_heaps()
+    start(options, lambda: searchers(options))
 
 
 def adopt(options: argparse.Namespace) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from umr.ui.json_log import FORMATS
+from umr.ui.limits import OFF, VARIABLE
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -23,4 +26,29 @@ def dtype(one: argparse.ArgumentParser) -> None:
     """The option --dtype."""
     one.add_argument(
         "--dtype", choices=DTYPES, default="float32", help="what the encoder computes in (default: float32)"
+    )
+
+
+def serving(one: argparse.ArgumentParser) -> None:
+    """The options of a page that is served: of app.py, and of commands that open one."""
+    one.add_argument("--reranker", metavar="DIR", help="what first hits can be re-ranked with (default: a shipped one)")
+    one.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
+    one.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
+    one.add_argument("--log", choices=FORMATS, default="text", help="json: one object a line, one for each request")
+    one.add_argument("--batch", type=int, default=16, help="queries encoded together; 1: each by itself")
+    one.add_argument("--limits", help=f"of one visitor, NAME=NUMBER,... or {OFF} (default: {VARIABLE}, or sane ones)")
+
+
+def own_folder(one: argparse.ArgumentParser) -> None:
+    """The options of a folder of one's own with models of one's choice."""
+    one.add_argument("--folder", metavar="DIR", help="pictures, texts and clips to search, indexed on the first start")
+    one.add_argument(
+        "--recipe", metavar="NAME", help="how a public checkpoint is asked, as `umr adopt --recipe` (default: as known)"
+    )
+    one.add_argument(
+        "--dtype", choices=DTYPES, help="what encoders compute in (default: float32, or bfloat16 where that alone fits)"
+    )
+    one.add_argument("--check", action="store_true", help="ask the Hub whether a revision moved; the pinned one stays")
+    one.add_argument(
+        "--dry-run", action="store_true", help="say what would be downloaded and needed; download settings alone"
     )

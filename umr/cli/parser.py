@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 from umr.cli.index_parser import add_index
 from umr.cli.options import command as _command
 from umr.cli.options import dtype as _dtype
+from umr.cli.options import own_folder, serving
 from umr.eval.benchmarks.registry import BENCHMARKS
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
@@ -25,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (_search, _embed, add_index, _evaluate, _rerank, _compare, _report, _diagnose, _drift, _info):
         add(commands)
-    for add in (_models, _adopt, _export, _push):
+    for add in (_models, _demo, _adopt, _export, _push):
         add(commands)
     what = commands.add_parser("bench", help="measure speed").add_subparsers(required=True, metavar="WHAT")
     for add in (_bench_query, _bench_rerank, _bench_load, _bench_page):
@@ -279,6 +280,25 @@ def _models(commands: Commands) -> None:
         "known here, see the model's page. Opens: whether this version has the backbone and the makers' recipe."
     )
     _json(one)
+
+
+def _demo(commands: Commands) -> None:
+    one = _command(
+        commands, "demo", "demo", "one command: a model, a folder of your own, the page; the next start is offline"
+    )
+    one.epilog = (
+        "A model of the Hub is downloaded once, at a commit that is written down and kept; an interrupted download "
+        "goes on where it stopped. The index is built once, and brought up to date when files of the folder changed. "
+        "All of it lies in ~/.cache/umr, or where UMR_CACHE says. --encoder may be given twice: Compare shows both."
+    )
+    one.add_argument(
+        "--encoder",
+        action="append",
+        metavar="SPEC",
+        help="a bundled name, a folder, or hub:OWNER/NAME[@REVISION]; may be repeated (default: unified)",
+    )
+    own_folder(one)
+    serving(one)
 
 
 def _adopt(commands: Commands) -> None:

@@ -7,7 +7,6 @@ what `python -m training.train ... --init` is for.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig
 
-from umr.disk import write_text
+from umr.disk import copied, write_text
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
@@ -111,7 +110,7 @@ def adopt(
 
     def write(draft: Path) -> None:
         for file in weights:
-            shutil.copyfile(folder / file, draft / file)
+            copied(folder / file, draft / file, shared=is_hub(source))
         write_text(draft / "config.json", json.dumps(_attending(folder, checkpoint.model, config), indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
 

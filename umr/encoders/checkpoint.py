@@ -12,6 +12,10 @@ from umr.errors import ConfigError, MismatchError
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
+class WeightsMissing(MismatchError):
+    """All but the weights is there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Somebody's checkpoint.
@@ -67,11 +71,11 @@ class Checkpoint:
             raise ConfigError(f"{self.source} has no {name}; give the whole folder of the checkpoint")
         return read_json(self.folder / name)
 
-    def weight_files(self) -> list[str]:
-        """Names of the safetensors, with their index first where there are shards.
+    def weight_names(self) -> list[str]:
+        """Names of the safetensors, with their index first where there are shards; they may be missing.
 
         Raises:
-            MismatchError: one is missing, or the index names one elsewhere.
+            MismatchError: the index names one elsewhere.
         """
         if self.has(INDEX):
             shards = self.read(INDEX).get("weight_map")
@@ -81,8 +85,19 @@ class Checkpoint:
         for name in names:
             if Path(name).name != name:
                 raise MismatchError(f"{self.folder / INDEX} names {name}, which lies elsewhere; do not trust it")
+        return names
+
+    def weight_files(self) -> list[str]:
+        """The names of weight_names.
+
+        Raises:
+            WeightsMissing: one is.
+            MismatchError: the index names one elsewhere.
+        """
+        names = self.weight_names()
+        for name in names:
             if not self.has(name):
-                raise MismatchError(
+                raise WeightsMissing(
                     f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
                 )
         return names

@@ -1,16 +1,27 @@
-"""Encoders from the Hugging Face Hub, at a pinned revision, data files only. No cache: huggingface_hub keeps one."""
+"""Encoders from the Hugging Face Hub, at a pinned revision, data files only; what the Hub refuses, in words.
+
+Not the download that goes on where it stopped (umr.models.download): what that brought whole is found here.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeGuard
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
-from umr.errors import ConfigError
-from umr.shipped import HUB
+from umr.errors import ConfigError, reason
+from umr.shipped import HUB, cache_root
 
 #: What the Hub's client raises: its HTTP library's own errors, those of the system, words about names and answers.
 HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
@@ -27,7 +38,7 @@ def fetch(where: str) -> Path:
     """Download `hub:owner/name@revision`: safetensors, json and chat templates only, never code.
 
     Returns:
-        Its local folder.
+        Its local folder; nobody is asked for one that lies at `kept_at`.
 
     Raises:
         ConfigError: the name has no revision, or the download fails.
@@ -37,10 +48,53 @@ def fetch(where: str) -> Path:
         raise ConfigError(
             f"{where!r} is not hub:owner/name@revision; the revision (a tag or 40 hex digits) is required"
         )
-    try:
+    if (kept := kept_at(match["repo"], match["revision"])).is_dir():
+        return kept
+    with told(where):
         folder = huggingface_hub.snapshot_download(
             match["repo"], revision=match["revision"], allow_patterns=list(ALLOWED)
         )
-    except HUB_ERRORS as error:
-        raise ConfigError(f"{where} could not be downloaded ({error}); check the name and the connection") from error
     return Path(folder)
+
+
+def kept_at(repository: str, commit: str) -> Path:
+    """Where a snapshot lies that was downloaded whole; there is no such folder before that.
+
+    Args:
+        repository: OWNER/NAME.
+        commit: 40 hex digits; a branch or tag names no snapshot, and is never there.
+    """
+    return cache_root() / "hub" / f"{repository}@{commit}".replace("/", "--")
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """A block that asks the Hub.
+
+    Args:
+        where: what for, as hub:owner/name@revision.
+
+    Raises:
+        ConfigError: in place of what its client raises, with the way out.
+    """
+    try:
+        yield
+    except HUB_ERRORS as error:
+        raise ConfigError(_why(where, error)) from error
+
+
+def _why(where: str, error: Exception) -> str:
+    repository, _, revision = where.removeprefix(HUB).partition("@")
+    page = f"{huggingface_hub.constants.ENDPOINT}/{repository}"
+    if isinstance(error, GatedRepoError):
+        return f"{where} is gated: accept its terms at {page}, then log in with `hf auth login`"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"there is no {page} that you may read: check OWNER/NAME; a private one needs `hf auth login`"
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repository} has no revision {revision!r}, or no longer: name a branch, a tag or a commit of {page}"
+    if isinstance(error, EntryNotFoundError):
+        return f"{where} lacks a file that it needs ({reason(error)}); look at {page}"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return f"{where} may not be read with this login ({status}): log in with `hf auth login`, or look at {page}"
+    return f"{where} could not be downloaded ({reason(error)}); check the name and the connection"

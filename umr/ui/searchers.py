@@ -37,8 +37,8 @@ MANY = 100
 _PLACE = re.compile(r"""(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s/\\"':;,]+[/\\])*(?=[^\s/\\"':;,])""")
 
 
-def open_searcher(folder: Path, batch: int = MOST_ROWS) -> Searcher:
-    """The searcher of an index folder, in the page's precision, after eight of its rows were encoded again.
+def open_searcher(folder: Path, batch: int = MOST_ROWS, precision: str = PRECISION) -> Searcher:
+    """The searcher of an index folder, in the page's precision or another, after eight of its rows were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
     results. Queries of visitors who ask at the same time are encoded together.
@@ -46,12 +46,13 @@ def open_searcher(folder: Path, batch: int = MOST_ROWS) -> Searcher:
     Args:
         folder: the index's.
         batch: so many of them at most; 1 encodes each by itself.
+        precision: what queries are encoded in.
 
     Raises:
         ConfigError: the index or its encoder cannot be opened.
         MismatchError: they do not belong together, or to these rows.
     """
-    searcher = _checked(Searcher.open(folder, dtype=PRECISION))
+    searcher = _checked(Searcher.open(folder, dtype=precision))
     if batch > 1:
         searcher.encoder = MicroBatcher(searcher.encoder, batch)
     return searcher

@@ -7,20 +7,25 @@ Gradio is imported within: it reads the variables of port and folder as it is.
 
 from __future__ import annotations
 
+import argparse
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
+from umr.shipped import BUNDLED, default_root
 from umr.ui.examples import read_examples
+from umr.ui.json_log import log_as
 from umr.ui.layout.heap import settle
+from umr.ui.layout.ports import chosen_port
 from umr.ui.layout.short_lines import shorten_errors
-from umr.ui.limits import Limits
+from umr.ui.limits import VARIABLE, Limits, read_limits
 from umr.ui.searchers import Searchers, media_paths
 from umr.ui.upload_folder import claim, give_up
 
@@ -29,6 +34,25 @@ if TYPE_CHECKING:
 
 #: What else than Ctrl-C ends a server: docker stop and kill, and a terminal that is closed.
 STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def start(options: argparse.Namespace, find: Callable[[], Searchers | None]) -> None:
+    """Serves a page as umr.cli.options.serving lets it be asked for.
+
+    Args:
+        options: of the command line.
+        find: what is searched, called once the port is known to be free; None: nothing is to be served.
+
+    Raises:
+        ConfigError: as `run`, and for options that are none.
+        MismatchError: as `run`.
+    """
+    log_as(options.log)
+    port = chosen_port(options.host, options.port)
+    limits = read_limits(os.environ.get(VARIABLE) if options.limits is None else options.limits)
+    searchers = find()
+    if searchers is not None:
+        run(searchers, default_root() / "media" / BUNDLED, options.host, port, limits)
 
 
 def run(searchers: Searchers, examples: Path, host: str | None, port: int | None, limits: Limits | None = None) -> None:

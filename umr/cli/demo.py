@@ -1,0 +1,148 @@
+"""What `demo` does before the page opens: encoders made ready, a folder indexed by each. Not the page (umr.ui).
+
+Indexes lie in the cache, one for each folder, encoder and precision. One that is there is opened as it is while the
+folder lists the same files with the same sizes and dates; otherwise `index update` looks at the files themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umr.cli import index
+from umr.disk import write_text
+from umr.errors import ConfigError, printable
+from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
+
+if TYPE_CHECKING:
+    from umr.encoders.config import EncoderConfig
+    from umr.search import Searcher
+    from umr.ui.searchers import Searchers
+
+_SEEN = "seen.txt"
+
+
+def searchers(options: argparse.Namespace) -> Searchers | None:
+    """What the page searches: the folder, by each encoder.
+
+    Args:
+        options: encoder, folder, recipe, dtype, check, dry_run, batch and reranker.
+
+    Returns:
+        The searchers; None after a dry run.
+
+    Raises:
+        ConfigError: the folder or an encoder is none, or something does not fit.
+        MismatchError: a file is damaged.
+    """
+    from umr.ui.reranking import find_page_reranker
+    from umr.ui.searchers import Searchers
+
+    folder = _folder(options.folder)
+    places = _places(options)
+    if options.dry_run:
+        return None
+    names = _names(places)
+    dtype = _dtype(options.dtype, folder, places)
+    found = {name: _indexed(folder, place, dtype) for name, place in zip(names, places, strict=True)}
+    opener = partial(_open, batch=options.batch)
+    return Searchers(found, names[0], opener, reranker=find_page_reranker(options.reranker))
+
+
+def _open(folder: Path, batch: int) -> Searcher:
+    """As the page opens an index, computed in what it was built in."""
+    from umr.index.manifest import IndexManifest
+    from umr.ui.searchers import open_searcher
+
+    return open_searcher(folder, batch, IndexManifest.read(folder).precision)
+
+
+def _folder(where: str | None) -> Path:
+    if where is None or not Path(where).is_dir():
+        raise ConfigError(f"--folder is {where!r}; give the folder of your pictures, texts and clips")
+    return Path(os.path.abspath(where))
+
+
+def _places(options: argparse.Namespace) -> list[Path]:
+    """The encoder folders, made ready one after the other."""
+    from umr.models.ready import Wishes, ready
+
+    wishes = Wishes(recipe=options.recipe, dtype=options.dtype, check=options.check, dry_run=options.dry_run)
+    specs = options.encoder or [DEFAULT_ENCODER]
+    return [place for place in [ready(spec, wishes, _say) for spec in specs] if place is not None]
+
+
+def _names(places: list[Path]) -> list[str]:
+    names = [_config(place).name for place in places]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise ConfigError(f"two encoders are called {double!r}; `umr adopt SOURCE --out DIR --name OTHER` renames one")
+    return names
+
+
+def _dtype(asked: str | None, folder: Path, places: list[Path]) -> str:
+    """What all encoders are computed in: as asked, as they were before, or as fits the memory together."""
+    from umr.models.fit import dtype_that_fits, gigabytes
+    from umr.models.weights import BYTES, memory, parameters_in
+
+    before = [one for one in BYTES if all((_index_at(folder, place, one) / MANIFEST).is_file() for place in places)]
+    count = sum(map(parameters_in, places))
+    what = "what is to be searched by" if len(places) > 1 else str(places[0])
+    dtype = dtype_that_fits(what, count, asked or next(iter(before), None))
+    _say(f"{count / 1e6:,.1f} M parameters, {gigabytes(memory(count, dtype))} of memory in {dtype}")
+    return dtype
+
+
+def _index_at(folder: Path, place: Path, dtype: str) -> Path:
+    config = _config(place)
+    home = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    return cache_root() / "demo" / home / f"{config.name}-{config.fingerprint()[:12]}-{dtype}"
+
+
+def _config(place: Path) -> EncoderConfig:
+    from umr.encoders.config import read_config
+
+    return read_config(place)
+
+
+def _indexed(folder: Path, place: Path, dtype: str) -> Path:
+    """The index of the folder by an encoder: as it is, brought up to date, or built."""
+    at = _index_at(folder, place, dtype)
+    seen, stamp = at.with_name(f"{at.name}.{_SEEN}"), _stamp(folder)
+    if not (at / MANIFEST).is_file():
+        index.build(_asked(source=str(folder), encoder=str(place), out=at, dtype=dtype, shard=None))
+    elif not seen.is_file() or seen.read_text("utf-8") != stamp:
+        index.update(_asked(index=at, source=None))
+    else:
+        _say(f"the index of {folder} by {_config(place).name} is there")
+    write_text(seen, stamp)
+    return at
+
+
+def _asked(**options: object) -> argparse.Namespace:
+    """Options of `umr index`, with the columns of data sets that a folder has none of."""
+    from umr.index.sources import COLUMNS
+
+    return argparse.Namespace(**options, split="train", **{f"{column}_column": None for column in COLUMNS})
+
+
+def _stamp(folder: Path) -> str:
+    """A sign of the names, sizes and dates of the files under a folder."""
+    from umr.ingest import files_under
+
+    seen = hashlib.sha256()
+    for path in files_under(folder):
+        told = path.lstat()
+        seen.update(
+            f"{path.relative_to(folder)}\0{told.st_size}\0{told.st_mtime_ns}\n".encode(errors="surrogateescape")
+        )
+    return seen.hexdigest() + "\n"
+
+
+def _say(notice: str) -> None:
+    print(f"umr: {printable(notice)}", file=sys.stderr, flush=True)
