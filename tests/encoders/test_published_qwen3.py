@@ -201,7 +201,7 @@ def test_the_card_says_what_the_release_does_otherwise(folders):
     assert (
         "| vision_depths | `last` |" in card["umarvel"] and "| first_resize | `(28, 3136, 235200)` |" in card["umarvel"]
     )
-    assert "| prompting | `plain` |" in card[EMBEDDER] and DEFAULT in card[EMBEDDER]
+    assert "| prompting | `sentence` |" in card[EMBEDDER] and DEFAULT in card[EMBEDDER]
     assert "vision_depths" not in card["plain"]
 
 

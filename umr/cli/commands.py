@@ -349,9 +349,15 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def adopt(options: argparse.Namespace) -> None:
-    """`adopt`: writes the encoder folder; says that it is not trained."""
+    """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained."""
     from umr.encoders.adopt import adopt as adopted
+    from umr.rerank.adopt import adopt_reranker, known_recipes
 
+    if options.recipe in known_recipes():
+        sizes = {"max_frames": options.max_frames, "max_pixels": options.max_pixels}
+        made = adopt_reranker(options.source, options.out, options.recipe, options.name, **sizes)
+        _say([f"{made.name} in {options.out}: a re-ranker, used by --rerank {options.out}"])
+        return
     sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
     config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
     square = config.resize == "square"

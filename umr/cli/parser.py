@@ -329,7 +329,7 @@ def _adopt(commands: Commands) -> None:
         metavar="NAME",
         default="plain",
         help="how the checkpoint's own code asks it: umarvel (positions, texts, pixels and marker rows as U-MARVEL's "
-        "evaluation has them) or qwen3-vl-embedding (default: plain)",
+        "evaluation has them), qwen3-vl-embedding, or qwen3-vl-reranker, which writes a re-ranker (default: plain)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
 

@@ -7,7 +7,7 @@ what `python -m training.train ... --init` is for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,25 @@ def adopt(
         ConfigError: there is no checkpoint of a supported class, umr would not compute it rightly, or `out` exists.
         MismatchError: weights are damaged or missing.
     """
+    checkpoint, kind, tokenizer = opened(source, out)
+    wanted = replace(_asked(kind, recipe, image_size, max_pixels), **identity(checkpoint, name), max_frames=max_frames)
+    config = kind.adopted(checkpoint, tokenizer, wanted)
+    write = copying(checkpoint, config, tokenizer)
+    _open_once(kind, checkpoint.folder, config, tokenizer)
+    return seal(config, Path(out), write)
+
+
+def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbone], Tokenizer]:
+    """A public checkpoint with its backbone and tokenizer; nothing is written.
+
+    Args:
+        source: a folder or hub:owner/name@revision.
+        out: where it is to be written.
+
+    Raises:
+        ConfigError: `out` exists, or there is no checkpoint of a supported class.
+        MismatchError: it is damaged.
+    """
     target = Path(out)
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} exists; choose another --out, or remove it")
@@ -96,25 +115,35 @@ def adopt(
         raise ConfigError(f"{source} is an encoder folder already; use it as it is")
     checkpoint = Checkpoint.open(folder, source, families())
     kind = _backbone_of(checkpoint)
-    tokenizer = _tokenizer(checkpoint, kind)
-    wanted = replace(
-        _asked(kind, recipe, image_size, max_pixels),
-        name=name or (source.rpartition("@")[0].rpartition("/")[2] if is_hub(source) else folder.resolve().name),
-        backbone=checkpoint.model["model_type"],
-        revision=source if is_hub(source) else folder.resolve().name,
-        max_frames=max_frames,
-    )
-    config = kind.adopted(checkpoint, tokenizer, wanted)
+    return checkpoint, kind, _tokenizer(checkpoint, kind)
+
+
+def identity(checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
+    """Settings that say what it is: name, backbone, revision."""
+    source, own = checkpoint.source, checkpoint.folder.resolve().name
+    return {
+        "name": name or (source.rpartition("@")[0].rpartition("/")[2] if is_hub(source) else own),
+        "backbone": checkpoint.model["model_type"],
+        "revision": source if is_hub(source) else own,
+    }
+
+
+def copying(checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer) -> Callable[[Path], None]:
+    """What puts the checkpoint's weights, its config.json and the tokenizer into a folder.
+
+    Raises:
+        MismatchError: a file of weights is missing.
+    """
     weights = checkpoint.weight_files()
-    _open_once(kind, folder, config, tokenizer)
 
     def write(draft: Path) -> None:
         for file in weights:
-            copied(folder / file, draft / file, shared=is_hub(source))
-        write_text(draft / "config.json", json.dumps(_attending(folder, checkpoint.model, config), indent=2) + "\n")
+            copied(checkpoint.folder / file, draft / file, shared=is_hub(checkpoint.source))
+        model = _attending(checkpoint.folder, checkpoint.model, config)
+        write_text(draft / "config.json", json.dumps(model, indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
 
-    return seal(config, target, write)
+    return write
 
 
 def _asked(kind: type[Backbone], recipe: str, image_size: int | None, max_pixels: int | None) -> EncoderConfig:

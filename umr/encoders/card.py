@@ -94,7 +94,7 @@ def _switches(config: EncoderConfig) -> list[str]:
     told = {
         "text_format": "texts end and begin as M-BEIR's",
         "marker_rows": "the instruction's two marker tokens have the mean embedding",
-        "prompting": f"the task is a sentence of the prompt; without one: `{config.default_instruction}`",
+        "prompting": f"the task is a plain part of the prompt; without one: `{config.default_instruction}`",
         "vision_depths": "of the vision tower's states, the last alone",
         "first_resize": "(cell, least, most pixels) of a resize before the one above",
     }

@@ -20,7 +20,7 @@ Positions = Literal["sequential", "mrope"]
 Resize = Literal["square", "dynamic"]
 TextFormat = Literal["plain", "mbeir"]
 MarkerRows = Literal["checkpoint", "mean"]
-Prompting = Literal["marked", "plain"]
+Prompting = Literal["marked", "plain", "sentence"]
 VisionDepths = Literal["all", "last"]
 
 _CHOICES = {"pooling": Pooling, "attention": Attention, "positions": Positions, "resize": Resize,
@@ -67,8 +67,9 @@ class EncoderConfig:
         marker_rows: embeddings of the instruction's two marker tokens: the checkpoint's, or the "mean" of those before
             them, as U-MARVEL's loader makes them anew.
         prompting: "marked", the instruction between the two marker tokens and every field tokenised by itself, or
-            "plain", a sentence that ends in a mark, and the whole prompt tokenised as one text.
-        default_instruction: with "plain", stands where there is none.
+            "plain", as it is, and the whole prompt tokenised as one text; "sentence" is that with a full stop behind an
+            instruction that ends in no mark.
+        default_instruction: unless "marked", stands where there is none.
         vision_depths: of a network that hands on the states of several layers of its vision tower: "all" of them, or
             the "last" alone, as U-MARVEL's release.
         first_resize: (cell, min, max): with "dynamic", pictures and frames are first made of multiples of `cell` px
@@ -142,9 +143,9 @@ class EncoderConfig:
         for key in ("revision", "default_instruction"):
             if not isinstance(getattr(self, key), str):
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; a text is needed")
-        if self.prompting == "plain" and self.pooling == "mean" and self.mask_instruction:
+        if self.prompting != "marked" and self.pooling == "mean" and self.mask_instruction:
             raise ConfigError(
-                "a plain prompt has no marks by which its instruction is masked; set mask_instruction false"
+                f"a {self.prompting} prompt has no marks by which its instruction is masked; set mask_instruction false"
             )
         for key in ("query_template", "candidate_template"):
             template = getattr(self, key)

@@ -23,7 +23,7 @@ from transformers.utils.constants import IMAGENET_STANDARD_MEAN, IMAGENET_STANDA
 
 from umr.encoders.checkpoint import read_json
 from umr.encoders.config import COMPACT_QUERY, EncoderConfig
-from umr.encoders.qwen3_vl_recipes import CHAT, RECIPES, appended
+from umr.encoders.qwen3_vl_recipes import CHAT, RECIPES, RERANKERS, appended
 from umr.encoders.qwen_vl import SPECIAL, VISION_END, VISION_START, QwenVLBackbone, VisionTokens, build_small
 from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted, check, size_of
 from umr.encoders.qwen_vl_pixels import Colours
@@ -55,6 +55,7 @@ class Qwen3VLBackbone(QwenVLBackbone):
     has_fast: ClassVar[bool] = False
     colours: ClassVar[Colours] = Colours(IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
+    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = RERANKERS
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__(model, config, fast)
@@ -94,13 +95,16 @@ class Qwen3VLBackbone(QwenVLBackbone):
         """The settings of an encoder made of a public Qwen3-VL checkpoint (see Backbone.adopted).
 
         A recipe with a template of its own sizes pictures itself, as the release's code does, whatever the preprocessor
-        says; and what the tokenizer appends to every text stands at the end of its template.
+        says; and what the tokenizer appends to every text stands at the end of its template. Two templates that differ
+        are a re-ranker's, of which the second goes on behind the first.
         """
         if config.query_template == COMPACT_QUERY:
             return adopted(checkpoint, tokenizer, config, CHAT, cls.colours)
         check(checkpoint, tokenizer)
         before, after = appended(tokenizer, cls.special)
-        query, candidate = (f"{before}{one}{after}" for one in (config.query_template, config.candidate_template))
+        query, candidate = f"{before}{config.query_template}", f"{config.candidate_template}{after}"
+        if config.query_template == config.candidate_template:
+            query, candidate = f"{query}{after}", f"{before}{candidate}"
         dim = size_of(checkpoint, "hidden_size")
         return replace(config, dim=dim, query_template=query, candidate_template=candidate)
 

@@ -1,6 +1,6 @@
 """How released Qwen3-VL checkpoints are asked, as their own code does. Not the network.
 
-Sources: QwenLM/Qwen3-VL-Embedding, src/models/qwen3_vl_embedding.py and README.md (commit 8ce3aab); chaxjli/U-MARVEL,
+Sources: QwenLM/Qwen3-VL-Embedding, src/models (both files) and README.md (commit 8ce3aab); chaxjli/U-MARVEL,
 collators/mbeir_eval.py, collators/qwen2_vision_process.py and models/qwen3_vl_finetune.py (commit 2f8afed).
 """
 
@@ -38,7 +38,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     "qwen3-vl-embedding": {
         "query_template": _EMBEDDER,
         "candidate_template": _EMBEDDER,
-        "prompting": "plain",
+        "prompting": "sentence",
         "default_instruction": "Represent the user's input.",
         "instruction": "Retrieve images or text relevant to the user's query.",
         "attention": "causal",
@@ -47,6 +47,27 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "max_tokens": 8192,
         "resize_min_pixels": 4 * 32 * 32,
         "resize_max_pixels": 1800 * 32 * 32,
+    },
+}
+
+#: Qwen3-VL-Reranker's conversation, cut where its second part begins: behind a line's end no word goes on.
+RERANKERS: Mapping[str, Mapping[str, Any]] = {
+    "qwen3-vl-reranker": {
+        "query_template": "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query "
+        'and the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
+        "<|im_start|>user\n<Instruct>: {instruction}<Query>:{media}{text}\n",
+        "candidate_template": "<Document>:{media}{text}<|im_end|>\n<|im_start|>assistant\n",
+        "prompting": "plain",
+        "default_instruction": "Given a search query, retrieve relevant candidates that answer the query.",
+        "attention": "causal",
+        "pooling": "last",
+        "mask_instruction": False,
+        "max_tokens": 8192,
+        "resize": "dynamic",
+        "resize_min_pixels": 4 * 32 * 32,
+        "resize_max_pixels": 1800 * 32 * 32,
+        "yes": "yes",
+        "no": "no",
     },
 }
 

@@ -142,6 +142,8 @@ class QwenVLBackbone(nn.Module):
     colours: ClassVar[Colours] = CLIP_COLOURS
     #: Settings of recipes beside those of umr.encoders.adopt.RECIPES, by name.
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: Settings of released re-rankers by name of the recipe (umr.rerank.adopt).
+    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:

@@ -109,7 +109,7 @@ def _rendered(template: str, config: EncoderConfig) -> str:
         "instruction": f"{INSTRUCTION_START!r} + (seen.instruction | trim) + {INSTRUCTION_END!r}",
         "text": "seen.text | trim",
     }
-    if config.prompting == "plain":
+    if config.prompting != "marked":
         fields["instruction"] = f"(seen.instruction | trim) or {config.default_instruction!r}"
     pieces = [fields[part] if place % 2 else repr(part) for place, part in enumerate(FIELD.split(template)) if part]
     return "".join(f"{{{{- {piece} -}}}}\n" for piece in pieces)

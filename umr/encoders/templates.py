@@ -182,8 +182,9 @@ def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None
     """Fill the template of the role; fields without content vanish."""
     template = config.query_template if role == "query" else config.candidate_template
     words = mbeir_text(text or "", bool(instruction)) if config.text_format == "mbeir" else text or ""
-    if config.prompting == "plain":
-        instruction = sentence(instruction) or config.default_instruction
+    if config.prompting != "marked":
+        instruction = sentence(instruction) if config.prompting == "sentence" else instruction
+        instruction = instruction or config.default_instruction
     values = {"media": kind or "", "instruction": instruction, "text": words}
     pieces: list[tuple[str, str]] = []
     for place, part in enumerate(FIELD.split(template)):
@@ -228,7 +229,7 @@ class Prompter:
         """
         grid = None if kind is None else grid or self._media[kind].grid
         prompt = build(text, instruction, role, kind, self.config)
-        if self.config.prompting == "plain":
+        if self.config.prompting != "marked":
             return self._whole(prompt, grid)
         ids: list[int] = []
         pool: list[bool] = []

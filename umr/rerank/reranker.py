@@ -61,9 +61,18 @@ class Reranker(nn.Module):
     """(query, candidate) -> P(yes), the share of "yes" among the two answers."""
 
     _answers: Tensor  # (2,) ids of yes and no
+    own_rows_2H: Tensor | None  # what they are scored by, of a model whose head is not its table of embeddings
 
-    def __init__(self, config: RerankerConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, config: RerankerConfig, backbone: Backbone, tokenizer: Tokenizer, own_rows_2H: Tensor | None = None
+    ) -> None:
         """Take them as they are.
+
+        Args:
+            config: the settings.
+            backbone: which can go on behind a prefix.
+            tokenizer: which has both answers.
+            own_rows_2H: what yes and no are scored by; None: their embeddings.
 
         Raises:
             ConfigError: the backbone cannot go on behind a prefix, or the tokenizer lacks an answer.
@@ -76,6 +85,7 @@ class Reranker(nn.Module):
         self._continued: tuple[Continued] = (backbone,)  # in a tuple, so that torch counts its weights once
         ids = [token_id(self.network.tokenizer, word) for word in (config.yes, config.no)]
         self.register_buffer("_answers", torch.tensor(ids), persistent=False)
+        self.register_buffer("own_rows_2H", own_rows_2H, persistent=False)
 
     @property
     def name(self) -> str:
@@ -114,7 +124,10 @@ class Reranker(nn.Module):
         """
         backbone, batch = self._continued[0], rows.batch.to(self.device)
         state_BH = last_token(backbone.go_on(prefix, batch, rows.seen_RH), batch.attention_mask_BT)
-        return state_BH @ backbone.token_rows(self.get_buffer("_answers")).float().T
+        rows_2H = self.own_rows_2H
+        if rows_2H is None:
+            rows_2H = backbone.token_rows(self.get_buffer("_answers"))
+        return state_BH @ rows_2H.float().T
 
     # From here on: what serving uses.
 
@@ -131,16 +144,17 @@ class Reranker(nn.Module):
             MediaError: a content cannot be read; the message names it.
         """
         padding: Padding = "left" if role == "query" else "right"
-        states = seen(list(contents.values()), list(contents))
+        items = seen(list(contents.values()), list(contents))
         tokens = []
-        for name, content in contents.items():
+        for (name, content), item in zip(contents.items(), items, strict=True):
+            grid = None if item is None else item.grid
             try:
-                tokens.append(self.network.tokenise(content.text, instruction, role, media_kind(content)))
+                tokens.append(self.network.tokenise(content.text, instruction, role, media_kind(content), grid))
             except MediaError as error:
                 raise MediaError(f"{name}: {error}") from error
-        shown = [one for one in states if one is not None]
+        shown = [one.states for one in items if one is not None]
         places = iter(range(len(shown)))
-        index = [None if one is None else next(places) for one in states]
+        index = [None if one is None else next(places) for one in items]
         batch = self.network.collate(tokens, index, padding, [len(one) for one in shown])
         return Rows(batch, torch.cat(shown) if shown else None)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from umr.disk import atomic_write
 from umr.encoders import DTYPES
@@ -22,6 +23,8 @@ from umr.rerank.reranker import Reranker
 from umr.shipped import LICENCE, RERANKER_CONFIG
 
 CARD, RECORD = "README.md", "train_config.json"
+ANSWERS = "answers.safetensors"  # what yes and no are scored by, where that is not their embeddings
+ROWS = "rows"
 
 
 def begin_reranker(encoder: str | Path, name: str, attention: Attention = "causal") -> Reranker:
@@ -53,7 +56,8 @@ def open_reranker(folder: Path, dtype: str = "float32", device: str | torch.devi
     check_hashes(config.files, folder, RERANKER_CONFIG, "re-ranker's")
     kind = backbone_class(config.network.backbone)
     backbone = kind.load(folder, config.network, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype])
-    reranker = Reranker(config, backbone, load_tokenizer(folder, kind.special)).eval()
+    rows_2H = load_file(folder / ANSWERS)[ROWS] if (folder / ANSWERS).is_file() else None
+    reranker = Reranker(config, backbone, load_tokenizer(folder, kind.special), rows_2H).eval()
     return reranker.to(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -75,6 +79,8 @@ def save_reranker(reranker: Reranker, folder: str | Path, extra: Mapping[str, st
     def write(draft: Path) -> None:
         reranker.network.backbone.save(draft)
         save_tokenizer(reranker.network.tokenizer, draft)
+        if reranker.own_rows_2H is not None:
+            save_file({ROWS: reranker.own_rows_2H.detach().cpu().contiguous()}, draft / ANSWERS)
         for name, text in (extra or {}).items():
             (draft / name).write_text(text, encoding="utf-8")
 
@@ -101,6 +107,8 @@ def card(config: RerankerConfig, trained: Mapping[str, object] | None) -> str:
     """
     network = config.network
     told = ["By nobody: its answers mean nothing yet."]
+    if network.revision and not trained:
+        told = [f"By those who released `{network.revision}`, if they did."]
     if trained:
         settings, stages = trained["config"], trained["stages"]
         told = [f"`{RECORD}` has every setting, the mined data with their fingerprint and the stages before.", ""]
