@@ -25,6 +25,7 @@ from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
 from umr.encoders.resize import fitted
+from umr.encoders.seen import SeenPictures
 from umr.encoders.store import save_encoder
 from umr.encoders.templates import (
     MediaKind,
@@ -60,6 +61,7 @@ class UnifiedEncoder(nn.Module):
 
     backbone: a torch module (see umr.encoders.backbone), whose weights are this module's.
     cell: px of a side of a vision token where pictures keep their shape; None where they become squares.
+    seen_pictures: what it remembers of its last pictures (see `remember_pictures`); None: nothing.
     """
 
     def __init__(self, config: EncoderConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
@@ -75,6 +77,7 @@ class UnifiedEncoder(nn.Module):
         self.cell = _cell(config, backbone)
         self._pad_id = token_id(self.tokenizer, backbone.special.pad)
         self._end_id = token_id(self.tokenizer, backbone.special.end)
+        self.seen_pictures: SeenPictures | None = None
 
     @property
     def name(self) -> str:
@@ -387,7 +390,10 @@ class UnifiedEncoder(nn.Module):
     @torch.inference_mode()
     def vectors(self, batch: Batch) -> np.ndarray:
         """Unit rows of a batch, (B, D) float32 on the CPU, without gradients."""
-        found: np.ndarray = self.embed(batch).float().cpu().numpy()
+        seen = None
+        if self.seen_pictures is not None and len(batch.media) == 1 and not self.training:
+            seen = self.seen_pictures.states(batch.media[0], lambda item: self.see_all([item])).to(self.device)
+        found: np.ndarray = self.embed(batch, seen).float().cpu().numpy()
         return found
 
     def _prepared(self, rows: _Rows, places: Sequence[int]) -> Batch:

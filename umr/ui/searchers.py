@@ -14,6 +14,7 @@ from typing import Protocol
 
 from umr.collection import Collection
 from umr.encoders.micro_batch import MOST_ROWS, MicroBatcher
+from umr.encoders.seen import remember_pictures
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.eval.familiar import PictureCheck
 from umr.index.manifest import IndexManifest
@@ -53,6 +54,7 @@ def open_searcher(folder: Path, batch: int = MOST_ROWS, precision: str = PRECISI
         MismatchError: they do not belong together, or to these rows.
     """
     searcher = _checked(Searcher.open(folder, dtype=precision))
+    remember_pictures(searcher.encoder)
     if batch > 1:
         searcher.encoder = MicroBatcher(searcher.encoder, batch)
     return searcher
