@@ -152,8 +152,12 @@ class Identities:
         return 0, key_of_hash(self.source.content_hash(content)), key_of(content.text)
 
     def of_queries(self, examples: Sequence[Example]) -> QueryKeys:
-        """What would answer each of the examples."""
-        answers = [[self(did) for did in example.positives] for example in examples]
+        """What would answer each of the examples; of a picture that is asked for again also itself."""
+        answers = [
+            [self(did) for did in example.positives]
+            + ([self.shown(example.query)] if example.query.modality == example.wanted == "image" else [])
+            for example in examples
+        ]
         known = torch.zeros((len(answers), max(map(len, answers)), IDENTITY), dtype=torch.int64)
         for row, found in enumerate(answers):
             known[row, : len(found)] = torch.tensor(found)

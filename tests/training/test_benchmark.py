@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.catalogue import benchmark, distractors, free, mbeir_world, pool, typos, world, writer
+from training.catalogue import benchmark, distractors, free, pool, typos, world, writer
 from training.catalogue.edits import COMPOUND, Edit, differences
 from training.catalogue.grid import GridSizes, groups_of
 from training.catalogue.layout import STYLES
@@ -369,57 +369,6 @@ def test_a_world_is_built_read_back_and_checked(tmp_path):
         world.load_world(tmp_path)
     with pytest.raises(ConfigError, match="not a finished world"):
         world.load_world(tmp_path / "elsewhere")
-
-
-def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
-    spec = world.WorldSpec(families=3, clip_families=1, seed=5, size=16)
-    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
-    counts = mbeir_world.write_mbeir(made, tmp_path / "mbeir", 5, text_shortcut=1.0, picture_shortcut=1.0)
-    assert counts["image"] == 15 and counts["clip"] == 4 and counts["passage"] >= 12
-    candidates = {
-        row["did"]: row for path in (tmp_path / "mbeir/cand_pool/local").glob("*.jsonl") for row in read(path)
-    }
-    queries = read(tmp_path / "mbeir/query/train/mbeir_catalogue_it2i_ind_train.jsonl")
-    assert len(queries) > 20
-    for row in queries:
-        source = json.loads(row["query_src_content"])
-        edit, reference = Edit.from_json(source["edit"]), Scene.from_json(source["reference"])
-        right = [
-            did
-            for did, other in candidates.items()
-            if other["modality"] == "image"
-            and edit.matches(reference, Scene.from_json(json.loads(other["src_content"])["scene"]))
-        ]
-        assert sorted(row["pos_cand_list"]) == sorted(right)
-        assert (
-            row["query_img_path"].startswith("files/queries/") and (tmp_path / "mbeir" / row["query_img_path"]).exists()
-        )
-        assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "three", "negation")
-    with pytest.raises(ConfigError, match="share"):
-        mbeir_world.write_mbeir(made, tmp_path / "other", 5, text_shortcut=2.0)
-
-
-def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):
-    spec = world.WorldSpec(families=4, clip_families=0, seed=5, size=16)
-    made = world.build_world(tmp_path / "world", spec, workers=1, progress=False)
-    mbeir_world.write_mbeir(made, tmp_path / "plain", 5)
-    mbeir_world.write_mbeir(made, tmp_path / "copied", 5, duplicates=0.3, near_duplicates=0.4)
-    plain, copied = (
-        {row["did"]: row for row in read(tmp_path / name / "cand_pool/local/mbeir_catalogue_image_cand_pool.jsonl")}
-        for name in ("plain", "copied")
-    )
-    copies = [row for did, row in copied.items() if did not in plain]
-    assert 5 <= len(copies) <= 20 and all(row["src_content"] is None and not row["title"] for row in copies)
-    hashes = Counter(row["content_hash"] for row in copied.values())
-    exact = [row for row in copies if hashes[row["content_hash"]] == 2]
-    assert exact and len(exact) < len(copies), "some have the very bytes of another, some are only near"
-    assert {did: row["content_hash"] for did, row in copied.items() if did in plain} == {
-        did: row["content_hash"] for did, row in plain.items()
-    }
-    for path in (tmp_path / "copied/query").rglob("*.jsonl"):
-        assert not {did for row in read(path) for did in row["pos_cand_list"]} & {row["did"] for row in copies}
-    with pytest.raises(ConfigError, match=r"duplicates is 1\.5"):
-        mbeir_world.write_mbeir(made, tmp_path / "other", 5, duplicates=1.5)
 
 
 def test_a_share_of_a_worlds_renders_is_jittered():

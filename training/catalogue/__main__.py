@@ -75,6 +75,15 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         help="with --mbeir: share of query pictures whose tag foretells the edit",
     )
+    one.add_argument(
+        "--tasks", nargs="+", metavar="TASK", help="with --mbeir: what is asked, t2i ... typed (default: everything)"
+    )
+    one.add_argument(
+        "--queries-per-family",
+        type=int,
+        metavar="N",
+        help="with --mbeir: at most so many queries of each task per family, drawn by the seed (default: all)",
+    )
     for name, run, meaning in (
         ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
         ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights"),
@@ -151,6 +160,9 @@ def run_world(options: argparse.Namespace) -> None:
             "shortcuts are in the queries, which only --mbeir writes; for training give "
             "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`"
         )
+    if (options.tasks or options.queries_per_family is not None) and not options.mbeir:
+        raise ConfigError("--tasks and --queries-per-family choose queries, which only --mbeir writes")
+    asked = _mbeir_spec(options)  # before anything is rendered
     spec = world.WorldSpec(
         families=options.families,
         clip_families=options.clip_families,
@@ -166,16 +178,26 @@ def run_world(options: argparse.Namespace) -> None:
     if options.mbeir:
         from training.catalogue.mbeir_world import write_mbeir
 
-        counts = write_mbeir(
-            made,
-            options.out / "mbeir",
-            options.seed,
-            options.text_shortcut,
-            options.picture_shortcut,
-            options.duplicates,
-            options.near_duplicates,
-        )
+        counts = write_mbeir(made, options.out / "mbeir", options.seed, asked)
         print(f"{options.out / 'mbeir'}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+def _mbeir_spec(options: argparse.Namespace) -> Any:
+    """What --mbeir writes.
+
+    Raises:
+        ConfigError: a share, a task or the number of queries is none.
+    """
+    from training.catalogue.mbeir_world import TASKS, MbeirSpec
+
+    return MbeirSpec(
+        tasks=options.tasks or TASKS,
+        queries_per_family=options.queries_per_family,
+        text_shortcut=options.text_shortcut,
+        picture_shortcut=options.picture_shortcut,
+        duplicates=options.duplicates,
+        near_duplicates=options.near_duplicates,
+    )
 
 
 def run_benchmark(options: argparse.Namespace) -> None:

@@ -207,17 +207,9 @@ class _Asker:
                     if line not in said:
                         break
             said.add(line)
-            right = [row.did for row in self._shown_in(query)]
+            rows = self.pool.by_modality["image"]
+            right = [rows[number].did for number in self.pool.tables["image"].showing(query)]
             self._put("t2i", "typed", Ask(line, None, scene, right, [], self._group(scene), typed=query))
-
-    def _shown_in(self, query: typed.TypedQuery) -> list[Row]:
-        """The pictures that show what a short query says."""
-        rows, table = self.pool.by_modality["image"], self.pool.tables["image"]
-        if query.company:
-            fits = ~table.has("companion", (None,))
-        else:
-            fits = np.logical_and.reduce([table.has(name, (value,)) for name, value in query.main])
-        return [rows[number] for number in np.flatnonzero(fits) if query.matches(rows[number].scene)]
 
     # composed queries
 

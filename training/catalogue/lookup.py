@@ -1,7 +1,7 @@
 """Scenes as a table of codes: which rows satisfy an edit, and how far each is from a scene.
 
-Not what an edit means (edits.py). The same answers as Edit.matches and edits.differences give scene by scene (a test
-compares them), some hundred times quicker.
+Not what an edit or a short query means (edits.py, typed.py). The same answers as `matches` and edits.differences give
+scene by scene (tests compare them), some hundred times quicker.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from training.catalogue.edits import FIELDS, Edit
 from training.catalogue.scene import Scene
+from training.catalogue.typed import TypedQuery
 
 
 class SceneTable:
@@ -57,6 +58,14 @@ class SceneTable:
             if name not in edit.allowed(reference):
                 fits &= self.has(name, (getattr(reference, name),))
         return np.flatnonzero(fits)
+
+    def showing(self, query: TypedQuery) -> np.ndarray:
+        """(R,) row numbers of all scenes that show what a short query says."""
+        if not query.company:
+            return np.flatnonzero(np.logical_and.reduce([self.has(name, (value,)) for name, value in query.main]))
+        mains = (dict(query.main)["category"], dict(query.company)["category"])  # either object may be the main one
+        there = np.flatnonzero(self.has("category", mains) & ~self.has("companion", (None,)))
+        return np.array([row for row in there if query.matches(self.scenes[row])], np.intp)
 
     def distance(self, scene: Scene) -> np.ndarray:
         """(N,) int: in how many attributes each differs from the scene."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from training import distill, rerank
-from training.catalogue.mbeir_world import write_mbeir
+from training.catalogue.mbeir_world import MbeirSpec, write_mbeir
 from training.config import QueryConfig
 from training.mine import MineSettings, mine, write
 from training.mixture import Mixture, Part
@@ -34,6 +34,7 @@ from umr.rerank.order import Reordering
 from umr.shipped import CONFIG_NAME
 
 Settings = TypeVar("Settings", bound=QueryConfig)
+ASKED = ("t2i", "t2t", "i2t", "it2i", "it2t", "t2v", "it2v")  # of the files
 WEIGHT = 0.5  # of the re-ranker in the teacher's score; nothing is chosen for it
 
 
@@ -69,7 +70,7 @@ def files_of_world(folder: Path, size: int, families: int, workers: int) -> Path
         world = made_world(spec, folder / "arrays", workers)
         draft = draft_of(files)
         shutil.rmtree(draft, ignore_errors=True)
-        write_mbeir(world, draft, spec.seed, duplicates=COPIES, near_duplicates=COPIES)
+        write_mbeir(world, draft, spec.seed, MbeirSpec(tasks=ASKED, duplicates=COPIES, near_duplicates=COPIES))
         put(draft, files)
     return files
 
