@@ -23,7 +23,9 @@ def test_config_survives_writing_and_reading(tmp_path):
     "change",
     [{"pooling": "last"}, {"attention": "causal"}, {"positions": "sequential"}, {"mask_instruction": False},
      {"instructions": {}}, {"query_template": "{media}{text}"}, {"image_size": 140}, {"files": {"a": "0"}},
-     {"resize": "dynamic"}, {"resize_max_pixels": 9999}, {"text_format": "mbeir"}, {"marker_rows": "mean"}],
+     {"resize": "dynamic"}, {"resize_max_pixels": 9999}, {"text_format": "mbeir"}, {"marker_rows": "mean"},
+     {"prompting": "plain", "mask_instruction": False}, {"default_instruction": "Find it."}, {"vision_depths": "last"},
+     {"first_resize": (28, 1, 9)}],
 )  # fmt: skip
 def test_fingerprint_changes_with_what_changes_vectors(change):
     assert replace(CONFIG, **change).fingerprint() != CONFIG.fingerprint()
@@ -37,11 +39,13 @@ def test_fingerprint_is_stable_across_versions_of_this_code():
 
 def test_settings_younger_than_the_format_stand_in_the_file_only_where_they_are_set(tmp_path):
     write_config(CONFIG, tmp_path)
-    younger = {"resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows"}
+    younger = {"resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows", "prompting",
+               "default_instruction", "vision_depths", "first_resize"}  # fmt: skip
     assert not younger & set(json.loads((tmp_path / "encoder.json").read_text()))
-    changed = replace(CONFIG, resize="dynamic", resize_max_pixels=9999)
+    changed = replace(CONFIG, resize="dynamic", resize_max_pixels=9999, first_resize=(28, 1, 9))
     write_config(changed, tmp_path)
-    assert younger & set(json.loads((tmp_path / "encoder.json").read_text())) == {"resize", "resize_max_pixels"}
+    written = younger & set(json.loads((tmp_path / "encoder.json").read_text()))
+    assert written == {"resize", "resize_max_pixels", "first_resize"}
     assert read_config(tmp_path) == changed
 
 
@@ -52,11 +56,19 @@ EXPECTED = "e0333ca824be50404d91a087e837540d5633ba91b2ae993ed5f618c72dffb6d7"
     "change",
     [{"pooling": "max"}, {"attention": "both"}, {"positions": "none"}, {"dim": 0}, {"dim": "192"}, {"max_tokens": True},
      {"name": " "}, {"normalise": 1}, {"query_template": "{media}"}, {"instructions": {"a": 1}}, {"files": []},
-     {"resize": "none"}, {"resize_min_pixels": 10**6}, {"text_format": "csv"}, {"marker_rows": "none"}],
+     {"resize": "none"}, {"resize_min_pixels": 10**6}, {"text_format": "csv"}, {"marker_rows": "none"},
+     {"prompting": "loud"}, {"default_instruction": None}, {"vision_depths": "first"}, {"first_resize": (28, 9)},
+     {"first_resize": (28, 9, 1)}, {"first_resize": "28"}],
 )  # fmt: skip
 def test_illegal_value_is_refused_by_name(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
         replace(CONFIG, **change)
+
+
+def test_a_prompt_without_marks_cannot_mask_its_instruction():
+    with pytest.raises(ConfigError, match="set mask_instruction false"):
+        replace(CONFIG, prompting="plain")
+    assert replace(CONFIG, prompting="plain", pooling="last").mask_instruction
 
 
 def test_unreadable_encoder_json_is_refused(tmp_path):
