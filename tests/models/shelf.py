@@ -59,7 +59,7 @@ class Reading(Border):
         if words[:2] == ["api", "models"]:
             return self._info("/".join(words[2:4]), words[5] if words[4:5] == ["revision"] else "main")
         if words[0] == "cdn":
-            return self._send(self.hub.stored[words[1]], weights=True)
+            return self._send(self.hub.stored[words[1]])
         if words[2:3] == ["resolve"]:
             return self._file("/".join(words[:2]), words[3], "/".join(words[4:]))
         return self._refuse(404, "RepoNotFound")
@@ -97,15 +97,21 @@ class Reading(Border):
         data = self.hub.commits_of[repository, commit].get(path)
         if data is None:
             return self._refuse(404, "EntryNotFound")
+        told = {"X-Repo-Commit": commit, "ETag": f'"{oid(data, path.endswith(".safetensors"))}"'}
         if not path.endswith(".safetensors"):
-            return self._send(data)
+            return self._send(data, told)
         self.hub.stored[oid(data, True)] = data
         self.send_response(302)  # weights lie elsewhere
-        self.send_header("Location", f"{self.hub.address}/cdn/{oid(data, True)}")
+        self._tell(told | {"Location": f"{self.hub.address}/cdn/{oid(data, True)}", "X-Linked-Size": str(len(data))})
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send(self, data: bytes, weights: bool = False) -> None:
+    def _tell(self, headers: dict[str, str]) -> None:
+        for name, value in headers.items():
+            self.send_header(name, value)
+
+    def _send(self, data: bytes, told: dict[str, str] | None = None) -> None:
+        weights = told is None  # which lie elsewhere
         if weights and self.hub.down:
             return self._refuse(503, "Down")
         asked = self.headers.get("Range", "")
@@ -113,6 +119,7 @@ class Reading(Border):
         part = data[int(first) : int(last) + 1 if last else None] if asked else data
         head = asked == "bytes=0-100000"  # of a file's head alone: huggingface_hub's get_safetensors_metadata
         self.send_response(206 if asked else 200)
+        self._tell(told or {})
         if asked:
             self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(part)))

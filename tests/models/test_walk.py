@@ -18,7 +18,7 @@ from PIL import Image
 import app
 from tests.deploy.hub import standing_in
 from tests.encoders.public import write_checkpoint
-from tests.models.shelf import Reading, Shelf
+from tests.models.shelf import Reading, Shelf, contents
 from umr.cli.commands import main
 from umr.encoders.config import read_config
 from umr.models import fit
@@ -43,6 +43,7 @@ def shelf(checkpoint, make, tmp_path, monkeypatch) -> Iterator[Shelf]:
         point(monkeypatch, hub.address)
         monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
         monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4)  # bytes: a break costs no more
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
         monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
         make(name="ours").save(tmp_path / "ours")
         hub.shelve("me/tiny-VL", checkpoint)
@@ -160,6 +161,21 @@ def test_an_interrupted_download_keeps_its_commit_where_the_branch_moves(shelf, 
     assert demo(pictures, "--encoder", QWEN, "--check") == 0
     assert f"{first} is kept" in capsys.readouterr().err and len(shelf.asked) == requests + 1
     assert demo(pictures, "--encoder", f"{QWEN}@{second}", "--dry-run") == 0 and len(served) == 3
+
+
+def test_shards_are_brought_by_their_index_and_nothing_else_of_weights(shelf, pictures, served, tmp_path):
+    write_checkpoint(tmp_path / "shards", "60KB")
+    files = contents(tmp_path / "shards") | {
+        "original/model.safetensors": b"another form",
+        "code.py": b"",
+        "x.bin": b"",
+    }
+    shelf.shelve("me/shards", files)
+    assert demo(pictures, "--encoder", "hub:me/shards") == 0 and served[0].names == ["shards"]
+    [kept] = (tmp_path / "cache" / "hub").glob("*shards@*")
+    assert {*contents(kept)} == {*contents(tmp_path / "shards")} - {"README.md"} and len(
+        [*kept.glob("*.safetensors")]
+    ) > 2
 
 
 def test_files_that_come_and_go_are_noticed_on_the_next_start(shelf, pictures, served, capsys):

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -92,7 +93,7 @@ def _why(where: str, error: Exception) -> str:
         return f"there is no {page} that you may read: check OWNER/NAME; a private one needs `hf auth login`"
     if isinstance(error, RevisionNotFoundError):
         return f"{repository} has no revision {revision!r}, or no longer: name a branch, a tag or a commit of {page}"
-    if isinstance(error, EntryNotFoundError):
+    if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
         return f"{where} lacks a file that it needs ({reason(error)}); look at {page}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
