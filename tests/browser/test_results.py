@@ -69,6 +69,31 @@ def test_a_cards_menu_closes_with_escape_and_the_focus_goes_back(page: Page):
     expect(menu.locator("summary")).to_be_focused()
 
 
+def test_an_open_menu_lies_within_the_narrowest_window(browser: Browser, served: Served):
+    with visit(browser, "phone", dark=False) as page:
+        page.set_viewport_size({"width": 320, "height": 640})
+        arrive(page, served, query="&text=a+red+mug")
+        expect(page.locator("#results .u-card")).to_have_count(24)
+        for place in (0, 1):
+            menu = page.locator("#results .u-card .u-menu").nth(place)
+            menu.locator("summary").click()
+            box = menu.locator("> div").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= 320
+            expect(menu.get_by_role("button", name="Not this one")).to_be_in_viewport()
+
+
+def test_an_address_that_asks_never_shows_what_would_jump_away(visitor: Page, served: Served):
+    visitor.add_init_script(
+        "new MutationObserver(() => { if (document.querySelector('.u-intro h1')?.offsetParent) window.welcomed = 1; })"
+        ".observe(document, { childList: true, subtree: true, attributes: true })"
+    )
+    arrive(visitor, served, query="&text=a+red+mug")
+    expect(visitor.locator("#results .u-card")).to_have_count(24)
+    assert visitor.evaluate("window.welcomed") is None
+    arrive(visitor, served)
+    expect(visitor.locator(".u-intro h1")).to_be_visible()
+
+
 def test_more_are_shown_below_with_the_focus_on_the_first_of_them(page: Page):
     expect(page.locator("#results h2").first).to_have_text(re.compile(r"24 of [\d,]+ images"))
     before = ids(page)
@@ -143,6 +168,10 @@ def test_after_a_search_bar_suggestions_turns_and_link_are_in_view(visitor: Page
     if visitor.viewport_size["width"] > 1000:
         expect(visitor.locator("#tab-compare-button")).to_be_in_viewport()
         assert visitor.evaluate("scrollY") == 0
+    link, compare = (visitor.locator(part).bounding_box() for part in ("[data-copy]", "#q-compare"))
+    assert abs(link["y"] + link["height"] / 2 - compare["y"] - compare["height"] / 2) < 4  # one row
+    above = visitor.locator("#drawers").bounding_box()
+    assert compare["y"] - above["y"] - above["height"] < 25
     visitor.screenshot(path=ARTEFACTS / f"results_{visitor.viewport_size['width']}.png")
 
 

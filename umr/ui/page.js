@@ -288,6 +288,10 @@ window.umr = {
   };
 })();
 
+// An address that asks something brings results: what welcomes a visitor would only jump away.
+if (['text', 'ref', 'picture'].some((key) => new URLSearchParams(location.search).has(key)))
+  document.documentElement.classList.add('u-asks');
+
 // A file that is dropped beside a box is not opened in the page's place.
 for (const name of ['dragover', 'drop'])
   addEventListener(name, (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });

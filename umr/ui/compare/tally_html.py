@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 from umr.eval.bradley_terry import Standing
 from umr.ui.compare.columns import title
+from umr.ui.filled import filled
 from umr.ui.plots import Dot, strip
 from umr.ui.render import escape
 
 LOST = "This is a Space: its votes are lost whenever it restarts. Save them before."
-SENT = "They are sent to a dataset repository of this page's owner, so that they stay when it restarts."
+SENT = "They are sent to a dataset repository of the owner of this page, so that they stay when it restarts."
 KEPT = "They lie in a file of this server; on a Space, whose disk is emptied at a restart, they would be lost."
 
 
@@ -24,16 +25,7 @@ def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing],
         kept: where the votes lie, and for how long: LOST, SENT or KEPT.
     """
     rows = "".join(_row(name, one, counts.get(name, Counter())) for name, one in standings.items())
-    return (
-        '<div class="u-tally"><div class="u-head"><h3>All votes of this server</h3><button type="button" '
-        'class="u-quiet" data-export="votes">Save the votes</button></div><table><thead><tr><th scope="col">Model</th>'
-        '<th scope="col" title="Bradley-Terry, 95 % bootstrap interval over votes">Preferred to another</th>'
-        '<th scope="col" class="u-dots-cell" aria-hidden="true"></th><th scope="col">Better</th><th scope="col">Worse'
-        f'</th><th scope="col">Equal</th><th scope="col">Both bad</th></tr></thead><tbody>{rows}</tbody></table>'
-        '<p class="u-muted">Preferred: the chance that it wins against another of these models, by Bradley and Terry, '
-        "with the 95 % bootstrap interval over votes; equal and both bad count half. Kept of a vote: the benchmark "
-        f"query's id, the two columns, the vote, the time. Nothing of yours. {kept}</p></div>"
-    )
+    return filled("tally", {"rows": rows}, kept=kept)
 
 
 def _row(name: str, one: Standing, count: Counter[str]) -> str:

@@ -9,6 +9,7 @@ from umr.eval.ood import Verdict
 from umr.types import KIND_OF, Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
+from umr.ui.filled import filled
 from umr.ui.models.html import name_button
 from umr.ui.render import escape
 from umr.verdict import percent
@@ -18,25 +19,13 @@ SHOWN_REASONS = 100
 
 def intro() -> str:
     """What the tab is for, and every cap, before anything is dropped."""
-    return (
-        (
-            '<section class="u-own-intro"><h2>Search your own files</h2>'
-            "<p>Drop pictures, clips, passages or a zip of them. "
-            "They become a private collection that only this page of yours can search; nothing leaves this server, "
-            "and all "
-            "of it is removed when you close the page, when you press Remove, or an hour after its last use.</p>"
-            f'<ul class="u-own-caps"><li><b>{uploads.MAX_FILES}</b> files</li>'
-            f"<li><b>{_mb(uploads.MAX_BYTES)}</b> in all, unpacked</li><li><b>{_mb(uploads.MAX_ONE)}</b> a file</li>"
-            f"<li><b>{_mb(uploads.MAX_ARCHIVE)}</b> a zip</li>"
-            f"<li><b>{uploads.MAX_ROWS:,}</b> passages in .jsonl</li></ul>"
-            '<p class="u-muted">Pictures: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC. Clips: MP4, WebM, MOV, MKV, AVI.'
-            " Passages: "
-            '.txt and .md (one each), .jsonl (a line {"text": "…", "title": "…"} each; with "image": "a.jpg", '
-            "a picture given with it, an entry).</p>"
-            "</section>"
-        )
-        .replace("{", "&#123;")
-        .replace("}", "&#125;")
+    return filled(
+        "own_files",
+        files=uploads.MAX_FILES,
+        all=_mb(uploads.MAX_BYTES),
+        one=_mb(uploads.MAX_ONE),
+        archive=_mb(uploads.MAX_ARCHIVE),
+        rows=f"{uploads.MAX_ROWS:,}",
     )
 
 

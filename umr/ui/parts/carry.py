@@ -18,7 +18,7 @@ from umr.ui.parts.wiring import COMPARING, PRIVATE, QUIET, UPLOADS, Run, shown
 
 def carry_button() -> gr.Button:
     """The button below a search; the page shows it as soon as there are results."""
-    return gr.Button("Compare the models on this query", elem_id="q-compare", scale=0, size="sm")
+    return gr.Button("Compare the models", elem_id="q-compare", scale=0, size="sm")
 
 
 def carried(question: Question) -> list[Any]:

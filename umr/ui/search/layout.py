@@ -117,8 +117,9 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.BROWSES)
         bar = Bar(**vars(query), **vars(_tuning()), rerank=_rerank(searchers))
-    crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
-    carry = carry_button()
+    with gr.Row(elem_id="turns"):
+        carry = carry_button()
+        crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=on_cards)
     gr.HTML(elem_id="recent", apply_default_css=False, js_on_load=scripts.RECENTS)
