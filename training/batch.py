@@ -46,17 +46,19 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """B composed queries with their parts, rows aligned.
+    """B composed queries, or B entries, with their parts, rows aligned.
 
     Attributes:
+        task: the queries' task, or "entry".
         roles: composed, picture alone, text alone.
-        positive: (B,) int64, the row of each query's target in the role `candidate`.
-        same: (B, B) bool, off the diagonal, True where two queries want the same scene.
+        paired: role of what each is paired with: of a query its target, of an entry a query that it answers.
+        positive: (B,) int64, the row of that in the role.
+        same: (B, B) bool, off the diagonal, True where two mean the same.
     """
 
     task: str
     roles: tuple[str, str, str]
-    candidate: str
+    paired: str
     positive: Tensor
     same: Tensor
 

@@ -9,6 +9,8 @@ from training.mixers import MIXERS
 from umr.encoders.config import Attention
 from umr.errors import ConfigError
 
+MCASide = Literal["query", "candidate", "both"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -29,6 +31,8 @@ class TrainConfig:
         graded: share of the composed queries for pictures whose exact answer is not in the batch: right is what has the
             edit made and keeps category, colour and ground.
         wrong_kinds: share of the scenes of a step that are candidates in a kind that is not asked for, too.
+        mca_side: whose compositions MCA's two terms hold against their parts: of queries, of candidates (entries, whose
+            picture says one half and whose words the other), or of both.
 
     Raises:
         ConfigError: a value is outside its legal ones.
@@ -75,6 +79,7 @@ class TrainConfig:
     motion_weight: float = 0.0  # a head that reads the action from the mean vision state of every clip
     preference_weight: float = 0.0  # MCA's modality composition preference
     regularisation_weight: float = 0.0  # MCA's modality composition regularisation
+    mca_side: MCASide = "query"
     mixer: str = "gated"
     stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
     bf16: bool = True
@@ -87,6 +92,8 @@ class TrainConfig:
             raise ConfigError(f"programmes {self.programmes} need shares of at least 0, one of them above 0")
         if self.batch not in ("families", "random"):
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
+        if self.mca_side not in get_args(MCASide):
+            raise ConfigError(f"mca_side {self.mca_side!r} is unknown; legal: {', '.join(get_args(MCASide))}")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
         self._check_numbers()
@@ -122,8 +129,18 @@ class TrainConfig:
 
     @property
     def composes(self) -> bool:
-        """Whether a step also encodes the picture alone and the text alone."""
+        """Whether a step also encodes the picture alone and the text alone of composed rows."""
         return self.preference_weight > 0 or self.regularisation_weight > 0
+
+    @property
+    def composes_queries(self) -> bool:
+        """Whether it does so for composed queries."""
+        return self.composes and self.mca_side != "candidate"
+
+    @property
+    def composes_candidates(self) -> bool:
+        """Whether it does so for entries."""
+        return self.composes and self.mca_side != "query"
 
     def to_json(self) -> dict[str, Any]:
         """The settings by their names."""

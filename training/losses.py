@@ -84,19 +84,20 @@ def composition_preference(
     composed_BD: Tensor,
     picture_BD: Tensor,
     text_BD: Tensor,
-    candidate_BD: Tensor,
+    paired_BD: Tensor,
     temperature: Temperature,
 ) -> Tensor:
     """The paired item should be nearer to the composed embedding than to either part alone (MCA's preference loss).
 
     -log of the composed score's share among the three scores (MCA, arXiv 2510.15543, Eq. 4, rebuilt). Row b of all
-    four belongs to one pair; pass composed items only. For a stop-gradient on the parts, pass them detached.
+    four belongs to one pair; pass composed items only. They may be queries, paired with their targets, or candidates,
+    paired with queries that they answer. For a stop-gradient on the parts, pass them detached.
 
     Args:
         composed_BD: (B, D) unit rows of picture and text together.
         picture_BD: (B, D) of the picture alone.
         text_BD: (B, D) of the text alone.
-        candidate_BD: (B, D) of what each of them should find.
+        paired_BD: (B, D) of what each of them should find, or be found by.
         temperature: above 0; divides the cosines.
 
     Returns:
@@ -105,15 +106,15 @@ def composition_preference(
     Raises:
         ValueError: shapes differ.
     """
-    parts = {"composed_BD": composed_BD, "picture_BD": picture_BD, "text_BD": text_BD, "candidate_BD": candidate_BD}
+    parts = {"composed_BD": composed_BD, "picture_BD": picture_BD, "text_BD": text_BD, "paired_BD": paired_BD}
     for name, part in parts.items():
         if part.shape != composed_BD.shape:
             raise ValueError(f"{name} is {tuple(part.shape)}, composed_BD {tuple(composed_BD.shape)}: need one shape")
     _check_rows("composed_BD", composed_BD)
     _check_temperature(temperature)
-    candidate_BD = _wide(candidate_BD)
+    paired_BD = _wide(paired_BD)
     score_B3 = (
-        torch.stack([(_wide(part) * candidate_BD).sum(dim=1) for part in (composed_BD, picture_BD, text_BD)], dim=1)
+        torch.stack([(_wide(part) * paired_BD).sum(dim=1) for part in (composed_BD, picture_BD, text_BD)], dim=1)
         / temperature
     )
     return -F.log_softmax(score_B3, dim=1)[:, 0].mean()

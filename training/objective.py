@@ -114,10 +114,10 @@ class Objective(nn.Module):
             composed, picture, text = (outputs[role] for role in composition.roles)
             if self.config.stop_gradient:
                 picture, text = picture.detach(), text.detach()
-            target = outputs[composition.candidate][composition.positive]
+            paired = outputs[composition.paired][composition.positive]
             if self.config.preference_weight:
                 terms[f"preference {composition.task}"] = part = composition_preference(
-                    composed, picture, text, target, temperature.detach()
+                    composed, picture, text, paired, temperature.detach()
                 )
                 loss = loss + self.config.preference_weight * part / len(batch.compositions)
             if self.mixer is not None:

@@ -112,7 +112,7 @@ def test_both_losses_of_mca_are_added_per_composition():
     one = Composition(
         task="it2i",
         roles=("it2i", "it2i picture", "it2i text"),
-        candidate="picture",
+        paired="picture",
         positive=torch.tensor([4, 0, 2]),
         same=same,
     )
@@ -126,6 +126,27 @@ def test_both_losses_of_mca_are_added_per_composition():
     torch.testing.assert_close(
         objective(outputs, batch(compositions=[one, one])), 0.1 * preference + 0.3 * regularisation
     )
+
+
+def test_entries_are_held_against_their_own_parts_as_queries_are():
+    """Entries equal to the queries that they answer, parts at right angles to these: both terms in closed form."""
+    e = torch.eye(DIM)
+    outputs = {"entry": e[:2], "entry picture": e[2:4], "entry text": e[4:6], "t2it": e[[1, 0]]}
+    one = Composition(
+        task="entry",
+        roles=("entry", "entry picture", "entry text"),
+        paired="t2it",
+        positive=torch.tensor([1, 0]),
+        same=torch.zeros(2, 2, dtype=torch.bool),
+    )
+    objective = Objective(replace(CONFIG, preference_weight=1.0, temperature=0.5), DIM)
+    loss = objective(outputs, batch(compositions=[one]))
+    assert loss.item() == pytest.approx(math.log(1 + 2 * math.exp(-2)), rel=1e-5)
+    assert list(objective.terms) == ["preference entry"]
+    regular = Objective(replace(CONFIG, regularisation_weight=1.0, temperature=0.5, mixer="mean"), DIM)
+    assert regular(outputs, batch(compositions=[one])).item() == pytest.approx(math.log(2), rel=1e-5)
+    outputs |= {"entry picture": e[:2], "entry text": e[:2]}  # now the prototype is the entry
+    assert regular(outputs, batch(compositions=[one])).item() == pytest.approx(math.log(1 + math.exp(-2)), rel=1e-5)
 
 
 def test_the_temperature_stays_in_its_range_and_learns_only_where_it_may():
@@ -150,7 +171,7 @@ def test_mcas_terms_leave_the_temperature_and_where_asked_the_parts(stop):
     one = Composition(
         task="it2i",
         roles=("it2i", "it2i picture", "it2i text"),
-        candidate="picture",
+        paired="picture",
         positive=torch.arange(3),
         same=torch.zeros(3, 3, dtype=torch.bool),
     )

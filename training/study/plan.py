@@ -254,6 +254,8 @@ FACTORS = (
             _mca("regularisation .3, mfb", regularisation_weight=0.3, mixer="mfb"),
             _mca("regularisation 1, gated", regularisation_weight=1.0),
             _mca("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best"),
+            _mca("both, of candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="candidate"),
+            _mca("both, of queries and candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="both"),
             _mca("both, parts stopped", preference_weight=0.1, regularisation_weight=0.3, stop_gradient=True),
         ),
     ),

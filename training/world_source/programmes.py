@@ -181,6 +181,7 @@ def entries(draft: Draft) -> None:
             column[item.row] = draft.add(
                 Row(role="entry", scene=scene, words=words, media=draft.picture(item), facts=facts)
             )
+            _parts_of_entry(draft, draft.roles["entry"].rows[column[item.row]])
             words = text.entry_query(scene, facts, rng)
             draft.add(Row(role="t2it", scene=scene, words=words, target=searched, facts=facts))
             by_text.add(column[item.row])
@@ -200,6 +201,7 @@ def entries(draft: Draft) -> None:
     draft.contrast("i2it", ("entry",), by_picture, others=others, weight=0.4)
     draft.contrast("it2it", ("entry",), composed, others=others)
     _composition(draft, "it2it", "entry", composed)
+    _entry_composition(draft, by_text)
 
 
 def clips(draft: Draft) -> None:
@@ -626,15 +628,44 @@ def _compose(draft: Draft, asked: Asked, query: Composed) -> None:
     scene, target = wanted.scene, query.searched
     media = draft.picture(reference, _cue(draft, edit))
     draft.add(Row(role=query.task, scene=scene, words=query.words, media=media, target=target, facts=query.facts))
-    if draft.config.composes and query.parts:
+    if draft.config.composes_queries and query.parts:
         draft.add(Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True))
         draft.add(Row(role=f"{query.task} text", scene=scene, words=query.words, target=target, part=True))
     asked.add(query.column, query.said, _ways_of_edit(edit, reference.scene))
 
 
+def _parts_of_entry(draft: Draft, entry: Row) -> None:
+    """Add an entry's picture alone and its text alone, where MCA's losses ask for them; nothing is drawn."""
+    if draft.config.composes_candidates:
+        draft.add(replace(entry, role="entry picture", words=None, part=True))
+        draft.add(replace(entry, role="entry text", media=None, part=True))
+
+
+def _entry_composition(draft: Draft, asked: Asked) -> None:
+    """Line the entries up with their parts and with the query of `asked` that each answers, where a recipe has them."""
+    parts = ("entry picture", "entry text")
+    if not draft.config.composes_candidates or not asked.positive:
+        return
+    draft.open_roles.update(parts)
+    entries = draft.roles["entry"]
+    told = [row.facts for row in entries.rows]
+    scenes = attributes.same_meaning(entries.codes(), np.stack([EVERYTHING_SAID] * len(entries)), entries.codes())
+    facts = np.array([[one == other for other in told] for one in told])
+    query_of = {column: query for query, column in enumerate(asked.positive)}
+    draft.compositions.append(
+        Composition(
+            task="entry",
+            roles=("entry", *parts),
+            paired="t2it",
+            positive=torch.tensor([query_of[column] for column in range(len(entries))]),
+            same=torch.from_numpy(scenes & facts & ~np.eye(len(told), dtype=bool)),
+        )
+    )
+
+
 def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:
     """Line the composed queries of a task up with their parts, where a recipe has them."""
-    if not draft.config.composes or not asked.positive:
+    if not draft.config.composes_queries or not asked.positive:
         return
     parts = (f"{task} picture", f"{task} text")
     draft.open_roles.update(parts)
@@ -644,7 +675,7 @@ def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:
         Composition(
             task=task,
             roles=(task, *parts),
-            candidate=candidate,
+            paired=candidate,
             positive=torch.tensor(asked.positive),
             same=torch.from_numpy(same),
         )

@@ -63,6 +63,7 @@ def test_the_cues_of_all_arms_of_mca_are_equal(tmp_path):
     place = Place(out=tmp_path, benchmark=tmp_path)
     last = [configs(arm, 0, place)[-1] for arm in factor("mca").arms]
     own = {"preference_weight": 0.0, "regularisation_weight": 0.0, "mixer": "gated", "stop_gradient": False}
+    own |= {"mca_side": "query"}
     assert len({json.dumps(replace(config, **own).to_json(), sort_keys=True) for config in last}) == 1
     assert last[0].text_shortcut == last[0].picture_shortcut == 0.8
 

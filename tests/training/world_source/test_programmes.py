@@ -172,10 +172,18 @@ def rows_of(batch, role: str):
         yield from (torch.from_numpy(media) for media in (chunk.stills, chunk.clips) if media is not None)
 
 
-@pytest.mark.parametrize("programme", ["pictures", "passages", "clips", "entries", "everything"])
-def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, programme):
-    """`mca` adds the parts of its composed queries, and nothing else differs from `contrastive`."""
-    only = {"programmes": {programme: 1.0}, "families_per_batch": 24}
+@pytest.mark.parametrize(
+    ("programme", "side"),
+    [
+        *((programme, "query") for programme in ("pictures", "passages", "clips", "entries", "everything")),
+        ("entries", "candidate"),
+        ("entries", "both"),
+        ("pictures", "both"),
+    ],
+)
+def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, programme, side):
+    """`mca` adds the parts of its composed queries and entries, and nothing else differs from `contrastive`."""
+    only = {"programmes": {programme: 1.0}, "families_per_batch": 24, "mca_side": side}
     arms = [
         BatchBuilder(Tokenise.of(encoder), tiny_world, replace(RECIPES[arm](), **only))
         for arm in ("contrastive", "mca")
@@ -193,6 +201,32 @@ def test_both_arms_of_the_comparison_see_the_same_rows(tiny_world, encoder, prog
             assert (one.task, one.query, one.candidates) == (other.task, other.query, other.candidates)
             assert torch.equal(one.positive, other.positive) and torch.equal(one.ignore, other.ignore)
     assert bool(parts) == (programme != "everything")  # a mixed pool composes without parts
+
+
+@pytest.mark.parametrize("kind", ["families", "random"])
+def test_an_entry_is_composed_of_its_own_picture_and_words_and_paired_with_a_query_that_it_answers(
+    tiny_world, encoder, kind
+):
+    batch = build(tiny_world, encoder, "entries", batch=kind, mca_side="candidate")
+    (one,) = batch.compositions
+    assert (one.task, one.paired) == ("entry", "t2it") and set(one.roles[1:]) <= batch.open_roles
+    asked = next(contrast for contrast in batch.contrasts if contrast.task == "t2it")
+    assert asked.positive[one.positive].tolist() == list(range(len(batch.codes["entry"])))
+    for role in one.roles[1:]:
+        assert torch.equal(batch.codes[role], batch.codes["entry"])
+    keys = torch.cat([batch.codes["entry"], asked.found.facts[: len(batch.codes["entry"]), None]], dim=1)
+    same = (keys[:, None] == keys[None]).all(dim=2) & ~torch.eye(len(keys), dtype=torch.bool)
+    assert torch.equal(one.same, same) and (kind == "random" or same.any())
+
+
+def test_the_sides_of_mca_choose_the_compositions(tiny_world, encoder):
+    found = {
+        side: [one.task for one in build(tiny_world, encoder, "entries", mca_side=side).compositions]
+        for side in ("query", "candidate", "both")
+    }
+    assert found == {"query": ["it2it"], "candidate": ["entry"], "both": ["it2it", "entry"]}
+    with pytest.raises(ConfigError, match="mca_side 'left' is unknown; legal: query, candidate, both"):
+        TrainConfig(name="x", mca_side="left")
 
 
 def test_unknown_programmes_and_shares_are_refused(tiny_world, encoder):
