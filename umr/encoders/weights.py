@@ -38,7 +38,7 @@ def whole_model(
     """
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # what is wrong with the weights is said below, and once
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is wrong is said below, and once
     try:
         # its annotation leaves out the pair that output_loading_info asks for
         loaded: tuple[Model, dict[str, Any]] = kind.from_pretrained(  # type: ignore[assignment]
