@@ -34,7 +34,7 @@ from training.sources.source import Example
 from training.teacher import POOLS, Lists, read_lists
 from training.train import Stage, build_optimizer, run, with_settings
 from umr.commit import git_commit
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.errors import ConfigError, UMRError
@@ -169,7 +169,7 @@ def train(config: DistillConfig, lists: Lists, out: Path) -> UnifiedEncoder:
     init = find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    encoder, source = load_encoder(init, device="cpu"), lists.source
+    encoder, source = load_trainable(init, device="cpu"), lists.source
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
     trainer = DistillTrainer(config, lists, encoder.to("cuda" if torch.cuda.is_available() else "cpu"))

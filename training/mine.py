@@ -35,7 +35,7 @@ from training.sources.spec import parse
 from training.truth import CONTENT, TEXT, CandidateKeys, false_negative_mask
 from umr.commit import git_commit
 from umr.disk import atomic_write, check_target, file_sha256
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError, UMRError
 from umr.formats import write_jsonl
@@ -286,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ConfigError(f"--out is {out}, which is read: name another file")
         for target in (out, out.with_suffix(".json")):
             check_target(target)
-        encoder = load_encoder(find_encoder(options.encoder))
+        encoder = load_trainable(find_encoder(options.encoder))
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         mined = mine(encoder, source, settings)
         record = write(out, encoder, source, settings, mined)

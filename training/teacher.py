@@ -28,7 +28,7 @@ from training.sources.source import Example, Raw, Source, finished
 from training.sources.spec import parse
 from training.truth import CONTENT
 from umr.disk import check_target
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError, UMRError
 from umr.formats import parse_object, read_lines, write_jsonl
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ConfigError(f"--data {options.data!r}: {spec.kind} has no pool; legal: {', '.join(READERS)}")
         check_target(options.out)
         order = Reordering.open(options.reranker, weight=options.weight, depth=options.depth)
-        encoder = load_encoder(find_encoder(options.encoder))
+        encoder = load_trainable(find_encoder(options.encoder))
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         rows = list(teach(encoder, order, source, POOLS[options.pool], options.out.absolute().parent))
         write_jsonl(options.out, rows)

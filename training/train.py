@@ -54,7 +54,7 @@ from training.world_source.source import (
     world_told,
 )
 from umr.commit import git_commit
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
@@ -411,7 +411,7 @@ def train(
 def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | None) -> UnifiedEncoder:
     """The encoder of the folder `init`, or one of random weights, with the name and the sentences that it will have."""
     if init:
-        encoder = load_encoder(init, device="cpu")
+        encoder = load_trainable(init, device="cpu")
         if config.vision_layers:
             deepen_vision(encoder, config.vision_layers)
     else:

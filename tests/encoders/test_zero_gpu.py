@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from umr.encoders import base, zero_gpu
+from umr.encoders import encoding, zero_gpu
 from umr.types import Content, Query
 
 
@@ -58,7 +57,7 @@ def test_elsewhere_nothing_is_decorated_even_where_the_package_is(installed, ask
 
 
 def test_vectors_are_the_same_through_a_lent_gpu(encoder, asked):
-    assert zero_gpu.present() and base.zero_gpu is zero_gpu
+    assert zero_gpu.present() and encoding.zero_gpu is zero_gpu
     before = encoder.encode_queries(queries())
     assert asked == []  # what is encoded before the page is served, as its check of some rows is, has no GPU
     zero_gpu.lend_from_now()
@@ -68,7 +67,7 @@ def test_vectors_are_the_same_through_a_lent_gpu(encoder, asked):
 
 
 def test_a_slower_batch_is_given_more_time_next_and_never_more_than_the_most(asked):
-    batch = SimpleNamespace(input_ids_BT=torch.zeros(64, 3))
+    batch = range(64)
     first = zero_gpu.seconds_for("", batch)
     zero_gpu._slowest_s = 0.1
     later = zero_gpu.seconds_for("", batch)

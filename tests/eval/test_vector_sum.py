@@ -14,10 +14,10 @@ from umr.eval.vector_sum import (
     Weights,
     read_weights,
     weight_of,
-    weighted_sum,
     weights_file,
     write_weights,
 )
+from umr.fusion import weighted_sum
 
 TUNED = Tuned(weight=0.7, n=20, groups=5, success_at_1=[0.5] * len(GRID))
 
@@ -34,15 +34,6 @@ def weights(searcher) -> Weights:
         built_at="",
         command="choose again",
     )
-
-
-def test_the_sum_is_between_its_parts_and_of_unit_length():
-    picture, text = np.eye(2, dtype=np.float32)[:1], np.eye(2, dtype=np.float32)[1:]
-    assert weighted_sum(picture, text, 0.0).tolist() == picture.tolist()
-    assert weighted_sum(picture, text, 1.0).tolist() == text.tolist()
-    assert weighted_sum(picture, text, 0.75) == pytest.approx(np.array([[1, 3]]) / np.sqrt(10))
-    assert weighted_sum(picture, -picture, 0.5).tolist() == picture.tolist()
-    assert weighted_sum(picture, -picture, 0.75).tolist() == (-picture).tolist()
 
 
 def test_the_plain_sum_is_what_it_was_to_the_last_bit():

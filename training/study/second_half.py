@@ -27,7 +27,7 @@ from training.study.plan import COPIES, FILES, RERANKER, STUDENT, TAUGHT, Second
 from training.teacher import POOLS, read_lists, teach
 from training.train import train
 from umr.disk import draft_of, put
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.formats import write_jsonl
 from umr.rerank import load_reranker
 from umr.rerank.order import Reordering
@@ -100,7 +100,7 @@ def second_half(then: SecondHalf, at: Path, run: Continued) -> dict[str, Path]:
 def _mined(then: SecondHalf, at: Path, pool: Source, run: Continued) -> Source:
     out = run.folder / "mined.jsonl"
     if not out.with_suffix(".json").is_file():
-        encoder, settings = load_encoder(at), MineSettings(threshold=then.threshold)
+        encoder, settings = load_trainable(at), MineSettings(threshold=then.threshold)
         write(out, encoder, pool, settings, mine(encoder, pool, settings))
     return load_source(parse(f"jsonl:{out}"), run.folder / "media")
 
@@ -116,7 +116,7 @@ def _distilled(then: SecondHalf, at: Path, sources: tuple[Source, Source], run: 
         chosen = rng.permutation(len(pool.examples))[:TAUGHT]
         asked = replace(pool, examples=[pool.examples[int(place)] for place in sorted(chosen)])
         order = Reordering(reranker=load_reranker(teacher), weight=WEIGHT)
-        write_jsonl(lists, list(teach(load_encoder(at), order, asked, POOLS[then.distilled], run.folder)))
+        write_jsonl(lists, list(teach(load_trainable(at), order, asked, POOLS[then.distilled], run.folder)))
     if not (student / CONFIG_NAME).is_file():
         distill.train(replace(_query_config(STUDENT, at, run), pools=then.distilled), read_lists(lists), student)
     return student

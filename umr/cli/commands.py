@@ -309,7 +309,7 @@ def drift(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """`info`: what is here and whether it holds together."""
-    from umr.cli.info import RERANKER, describe
+    from umr.cli.info import ONE_NETWORK, RERANKER, describe
 
     rows = describe(verify=not options.quick)
     columns: tuple[str, ...] = (
@@ -324,7 +324,8 @@ def info(options: argparse.Namespace) -> None:
         "collection",
     )
     columns = (*(("kind",) if any(row["kind"] == RERANKER for row in rows) else ()), *columns)
-    _print(rows, options.json, (*columns, "probe"))
+    summed = any(row["composition"] not in (None, ONE_NETWORK) for row in rows)
+    _print(rows, options.json, (*columns, *(("composition",) if summed else ()), "probe"))
     broken = [f"{row['encoder']}: {row['probe']}" for row in rows if row["problem"]]
     if broken:
         raise ConfigError("; ".join(broken))
@@ -349,8 +350,10 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def adopt(options: argparse.Namespace) -> None:
-    """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained."""
+    """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained, or how it composes."""
     from umr.encoders.adopt import adopt as adopted
+    from umr.encoders.adopt import adopt_summed
+    from umr.encoders.config import EncoderConfig
     from umr.rerank.adopt import adopt_reranker, known_recipes
 
     if options.recipe in known_recipes():
@@ -359,11 +362,21 @@ def adopt(options: argparse.Namespace) -> None:
         _say([f"{made.name} in {options.out}: a re-ranker, used by --rerank {options.out}"])
         return
     sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
-    config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
-    square = config.resize == "square"
-    seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels in their own shape"
-    said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures {seen}"]
-    if options.recipe == "plain":
+    if options.text_weight is None:
+        config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
+    elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
+        raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")
+    else:
+        config = adopt_summed(options.source, options.out, options.name, options.max_frames, options.text_weight)
+    said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures "]
+    if not isinstance(config, EncoderConfig):
+        said[0] += f"of {config.image_size} px"
+        said.append(f"composition: {config.composition}")
+    elif config.resize == "square":
+        said[0] += f"of {config.image_size} px"
+    else:
+        said[0] += f"of up to {config.resize_max_pixels} pixels in their own shape"
+    if isinstance(config, EncoderConfig) and options.recipe == "plain":
         command = f"python -m training.train unified --init {options.out}"
         said.append(f"not trained for retrieval yet: `{command}` fine-tunes it")
     _say(said)

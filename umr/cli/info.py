@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from umr import shipped
-from umr.encoders.config import read_config
+from umr.encoders.dual_config import DualConfig, read_settings
 from umr.errors import UMRError
 from umr.index.manifest import IndexManifest
 from umr.rerank.config import read_config as read_reranker
@@ -15,6 +15,7 @@ from umr.search import Searcher
 
 _MIB = 2**20
 ENCODER, RERANKER = "encoder", "re-ranker"  # kinds of rows
+ONE_NETWORK = "one network reads picture and text"
 
 
 def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[str, Any]]:
@@ -26,8 +27,8 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
 
     Returns:
         A row for each index, for each encoder without one, and for each re-ranker ("kind"; its name and size stand
-        where an encoder's do). Its "probe" is the lowest cosine of both, None where it was not asked for, or the
-        message of what is wrong ("problem").
+        where an encoder's do). "composition" says how an encoder makes one vector of picture and text. "probe" is the
+        lowest cosine of both, None where it was not asked for, or the message of what is wrong ("problem").
     """
     root = shipped.default_root() if root is None else Path(root)
     rows = []
@@ -41,7 +42,9 @@ def describe(root: str | Path | None = None, verify: bool = True) -> list[dict[s
 def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
     row = _empty(ENCODER, folder.name, folder / "encoder")
     try:
-        row["fingerprint"] = read_config(folder / "encoder").fingerprint()
+        config = read_settings(folder / "encoder")
+        row["fingerprint"] = config.fingerprint()
+        row["composition"] = config.composition if isinstance(config, DualConfig) else ONE_NETWORK
         if index is None:
             return row
         manifest = IndexManifest.read(index)
@@ -88,6 +91,7 @@ def _empty(kind: str, name: str, folder: Path) -> dict[str, Any]:
         "dim": None,
         "index_mib": None,
         "collection": None,
+        "composition": None,
         "probe": None,
         "problem": False,
     }

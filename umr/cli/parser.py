@@ -306,7 +306,7 @@ def _adopt(commands: Commands) -> None:
         commands,
         "adopt",
         "adopt",
-        "make an encoder folder of a public Qwen2-VL, Qwen2.5-VL or Qwen3-VL checkpoint; not trained by this",
+        "make an encoder folder of a public checkpoint: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, CLIP, SigLIP; not trained here",
     )
     one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
@@ -332,6 +332,13 @@ def _adopt(commands: Commands) -> None:
         "evaluation has them), qwen3-vl-embedding, or qwen3-vl-reranker, which writes a re-ranker (default: plain)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
+    one.add_argument(
+        "--text-weight",
+        type=float,
+        metavar="W",
+        help="of a dual encoder (CLIP, SigLIP), which adds picture and text of a query: the share of the text, from 0 "
+        "to 1, kept in its settings (default: 0.5)",
+    )
 
 
 def _export(commands: Commands) -> None:

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     import torch
 
     from umr.encoders.base import UnifiedEncoder
+    from umr.encoders.dual import DualEncoder
 
 DTYPES = ("float32", "bfloat16")
 
 
-def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.device | None = None) -> UnifiedEncoder:
+def load_encoder(
+    where: str | Path, dtype: str = "float32", device: str | torch.device | None = None
+) -> UnifiedEncoder | DualEncoder:
     """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode.
 
     Args:
@@ -36,7 +39,8 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
 
     from umr.encoders.backbone import backbone_class
     from umr.encoders.base import UnifiedEncoder
-    from umr.encoders.config import read_config
+    from umr.encoders.dual import DualEncoder
+    from umr.encoders.dual_config import DualConfig, read_settings
     from umr.encoders.hub import fetch, is_hub
     from umr.encoders.store import check_files
     from umr.encoders.tokenizer import load_tokenizer
@@ -44,12 +48,37 @@ def load_encoder(where: str | Path, dtype: str = "float32", device: str | torch.
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; legal: {', '.join(DTYPES)}")
     folder = fetch(where) if is_hub(where) else Path(where)
-    config = read_config(folder)
+    config = read_settings(folder)
     check_files(config, folder)
-    kind = backbone_class(config.backbone)
-    backbone = kind.load(folder, config, {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype])
-    encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder, kind.special)).eval()
+    computed = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    encoder: UnifiedEncoder | DualEncoder
+    if isinstance(config, DualConfig):
+        encoder = DualEncoder.load(folder, config, computed)
+    else:
+        kind = backbone_class(config.backbone)
+        backbone = kind.load(folder, config, computed)
+        encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder, kind.special)).eval()
     here = "cuda" if torch.cuda.is_available() and not zero_gpu.present() else "cpu"
     encoder = encoder.to(here if device is None else device)
     zero_gpu.know(encoder)
     return encoder
+
+
+def load_trainable(
+    where: str | Path, dtype: str = "float32", device: str | torch.device | None = None
+) -> UnifiedEncoder:
+    """As load_encoder, for what looks into the encoder: training, and all that goes on from its network.
+
+    Raises:
+        ConfigError: this is no encoder, or one of two towers, which is not trained here.
+        MismatchError: one of its files is missing or changed.
+    """
+    encoder = load_encoder(where, dtype, device)
+    from umr.encoders.base import UnifiedEncoder  # after load_encoder, which knows what comes before torch
+
+    if isinstance(encoder, UnifiedEncoder):
+        return encoder
+    raise ConfigError(
+        f"{where} is a dual encoder ({encoder.config.composition}), which searches but is not trained here; give an "
+        "encoder with one network"
+    )

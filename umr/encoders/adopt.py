@@ -22,10 +22,14 @@ from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_adopt import adopt_dual, is_dual
+from umr.encoders.dual_config import DualConfig
+from umr.encoders.duals import dual_families
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import TOKENIZER_NAME, load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
+from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
 from umr.shipped import CONFIG_NAME
 from umr.types import Candidate, Content
@@ -65,7 +69,7 @@ def adopt(
     max_frames: int = 8,
     max_pixels: int | None = None,
     recipe: str = "plain",
-) -> EncoderConfig:
+) -> EncoderConfig | DualConfig:
     """Write the encoder folder `out` from a transformers checkpoint.
 
     Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole;
@@ -88,12 +92,47 @@ def adopt(
         ConfigError: there is no checkpoint of a supported class, umr would not compute it rightly, or `out` exists.
         MismatchError: weights are damaged or missing.
     """
-    checkpoint, kind, tokenizer = opened(source, out)
+    checkpoint = _checkpoint(source, out)
+    if is_dual(checkpoint):
+        if image_size is not None or max_pixels is not None or recipe != "plain":
+            raise ConfigError(f"{source} is a dual encoder: leave out image_size, max_pixels and the recipe")
+        return adopt_summed(source, out, name, max_frames)
+    kind = _backbone_of(checkpoint)
+    tokenizer = _tokenizer(checkpoint, kind)
     wanted = replace(_asked(kind, recipe, image_size, max_pixels), **identity(checkpoint, name), max_frames=max_frames)
     config = kind.adopted(checkpoint, tokenizer, wanted)
     write = copying(checkpoint, config, tokenizer)
     _open_once(kind, checkpoint.folder, config, tokenizer)
     return seal(config, Path(out), write)
+
+
+def adopt_summed(
+    source: str | Path, out: str | Path, name: str | None = None, max_frames: int = 8, text_weight: float = EVEN
+) -> DualConfig:
+    """Write the encoder folder `out` from a dual encoder's checkpoint, which composes by a weighted sum.
+
+    Args:
+        source: a folder or hub:owner/name@revision.
+        out: the folder to write, which must not exist.
+        name: what the encoder is called; None: as the checkpoint.
+        max_frames: frames taken from a clip.
+        text_weight: of the text beside a picture or clip, from 0 (the picture alone) to 1 (the text alone).
+
+    Returns:
+        The settings written.
+
+    Raises:
+        ConfigError: there is no checkpoint of a dual encoder that umr computes rightly, or `out` exists.
+        MismatchError: weights are damaged or missing.
+    """
+    checkpoint = _checkpoint(source, out)
+    if not is_dual(checkpoint):
+        raise ConfigError(
+            f"{source} is of the class {checkpoint.model.get('model_type')!r}, which is no dual encoder, so its "
+            f"text has no weight; dual encoders are {dual_families()}"
+        )
+    own = identity(checkpoint, name)
+    return adopt_dual(checkpoint, Path(out), own["name"], own["revision"], max_frames, text_weight)
 
 
 def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbone], Tokenizer]:
@@ -107,15 +146,20 @@ def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbo
         ConfigError: `out` exists, or there is no checkpoint of a supported class.
         MismatchError: it is damaged.
     """
+    checkpoint = _checkpoint(source, out)
+    kind = _backbone_of(checkpoint)
+    return checkpoint, kind, _tokenizer(checkpoint, kind)
+
+
+def _checkpoint(source: str | Path, out: str | Path) -> Checkpoint:
+    """The checkpoint, if there is room for its folder."""
     target = Path(out)
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} exists; choose another --out, or remove it")
     folder = fetch(source) if is_hub(source) else Path(source)
     if (folder / CONFIG_NAME).is_file():
         raise ConfigError(f"{source} is an encoder folder already; use it as it is")
-    checkpoint = Checkpoint.open(folder, source, families())
-    kind = _backbone_of(checkpoint)
-    return checkpoint, kind, _tokenizer(checkpoint, kind)
+    return Checkpoint.open(folder, source, f"{families()}, {dual_families()}")
 
 
 def identity(checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
@@ -169,7 +213,7 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}")
+        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}")
     return backbone_class(found)
 
 

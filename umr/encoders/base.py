@@ -1,4 +1,4 @@
-"""Content to unit vectors, for any backbone: batching, sorting, pooling, normalising, saving. Not prompts, no network.
+"""Content to unit vectors, for any backbone: tokens, pixels, pooling, normalising, saving. Not prompts, no network.
 
 N media items, F frames, S side in px, V vision tokens of an item, R vision tokens of a batch, B rows, T tokens,
 H hidden, D embedding.
@@ -6,8 +6,8 @@ H hidden, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from umr import media
-from umr.encoders import zero_gpu
 from umr.encoders.backbone import Backbone
 from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
+from umr.encoders.encoding import Encoding
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
 from umr.encoders.resize import fitted
 from umr.encoders.seen import SeenPictures
@@ -38,7 +38,7 @@ from umr.encoders.templates import (
 )
 from umr.encoders.tokenizer import plain_tokenizer, token_id
 from umr.errors import ConfigError, MediaError
-from umr.types import Candidate, Content, Embeddings, Query
+from umr.types import Content, Query
 
 if TYPE_CHECKING:
     from umr.types import Encoder
@@ -46,23 +46,15 @@ if TYPE_CHECKING:
 Padding = Literal["left", "right"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """What is encoded: ids, contents and task sentences of one role, in one order."""
-
-    ids: tuple[str, ...]
-    contents: list[Content]
-    instructions: list[str]
-    role: Role
-
-
-class UnifiedEncoder(nn.Module):
+class UnifiedEncoder(Encoding):
     """Text, pictures, clips and compositions of them into one space, through one backbone and one template.
 
     backbone: a torch module (see umr.encoders.backbone), whose weights are this module's.
     cell: px of a side of a vision token where pictures keep their shape; None where they become squares.
     seen_pictures: what it remembers of its last pictures (see `remember_pictures`); None: nothing.
     """
+
+    config: EncoderConfig
 
     def __init__(self, config: EncoderConfig, backbone: Backbone, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -78,31 +70,6 @@ class UnifiedEncoder(nn.Module):
         self._pad_id = token_id(self.tokenizer, backbone.special.pad)
         self._end_id = token_id(self.tokenizer, backbone.special.end)
         self.seen_pictures: SeenPictures | None = None
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.config.name
-
-    @property
-    def dim(self) -> int:
-        """Numbers in a vector."""
-        return self.config.dim
-
-    @property
-    def max_tokens(self) -> int:
-        """So many tokens of a text are read."""
-        return self.config.max_tokens
-
-    @property
-    def fingerprint(self) -> str:
-        """The config's sha256 once saved or loaded; "unsaved:..." while the weights have no hashes of their own."""
-        return self.config.fingerprint() if self.config.files else f"unsaved:{self.config.fingerprint()}"
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights lie."""
-        return next(self.parameters()).device
 
     def train(self, mode: bool = True) -> UnifiedEncoder:
         """Training changes the weights, so an encoder in training mode gives up the identity of its files."""
@@ -318,74 +285,9 @@ class UnifiedEncoder(nn.Module):
         words = media.clean_text(content.text or "")
         return self.tokenise(words, kind=media_kind(content)).dropped if words else 0
 
-    def notices(self, query: Query) -> tuple[str, ...]:
-        """What a person should know about how this query was read: a text that was cut."""
-        dropped, limit = self.dropped_tokens(query.content), self.config.max_tokens
-        said = f"The text is longer than this model reads: the first {limit} tokens were used, {dropped} were left out."
-        return (said,) if dropped else ()
-
-    def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
-        """Vectors of the queries, in their order.
-
-        Args:
-            queries: of any modalities.
-            batch_size: rows computed at once; of clips an eighth.
-
-        Returns:
-            One row for every query.
-
-        Raises:
-            MediaError: a query's content cannot be read; the message names the query.
-            ConfigError: the encoder has no instruction for a query and was trained with such.
-        """
-        items = list(queries)
-        rows = _Rows(
-            ids=tuple(query.query_id for query in items),
-            contents=[query.content for query in items],
-            instructions=[self.instruction(query) for query in items],
-            role="query",
-        )
-        return self._encode(rows, batch_size)
-
-    def encode_candidates(self, candidates: Iterable[Candidate], batch_size: int = 64) -> Embeddings:
-        """Vectors of the candidates, in their order; candidates carry no instruction (U-MARVEL, evaluation).
-
-        Args:
-            candidates: of any modalities.
-            batch_size: rows computed at once; of clips an eighth.
-
-        Returns:
-            One row for every candidate.
-
-        Raises:
-            MediaError: a candidate's content cannot be read; the message names the candidate.
-        """
-        items = list(candidates)
-        rows = _Rows(
-            ids=tuple(candidate.candidate_id for candidate in items),
-            contents=[candidate.content for candidate in items],
-            instructions=[""] * len(items),
-            role="candidate",
-        )
-        return self._encode(rows, batch_size)
-
-    @torch.inference_mode()
-    def _encode(self, rows: _Rows, batch_size: int) -> Embeddings:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
-        vectors = np.zeros((len(rows.ids), self.dim), np.float32)
-        was_training = self.training
-        self.eval()
-        try:
-            for places in self.batches(rows.contents, batch_size):
-                try:
-                    batch = self._prepared(rows, places)
-                except MediaError as error:
-                    raise self._named(error, rows, places) from error
-                vectors[places] = zero_gpu.lent(self, batch)
-        finally:
-            super().train(was_training)
-        return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+    def is_large(self, kind: str) -> bool:
+        """Clips, and pictures that keep their shape."""
+        return super().is_large(kind) or (bool(kind) and self.cell is not None)
 
     @torch.inference_mode()
     def vectors(self, batch: Batch) -> np.ndarray:
@@ -395,35 +297,6 @@ class UnifiedEncoder(nn.Module):
             seen = self.seen_pictures.states(batch.media[0], lambda item: self.see_all([item])).to(self.device)
         found: np.ndarray = self.embed(batch, seen).float().cpu().numpy()
         return found
-
-    def _prepared(self, rows: _Rows, places: Sequence[int]) -> Batch:
-        """The batch of the rows at these places."""
-        return self.prepare([rows.contents[at] for at in places], [rows.instructions[at] for at in places], rows.role)
-
-    def batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
-        """Places of contents of the same kind and similar length."""
-        kinds = [media_kind(content) or "" for content in contents]
-        lengths = [len(content.text or "") for content in contents]
-        order = sorted(range(len(contents)), key=lambda place: (kinds[place], lengths[place], place))
-        batch: list[int] = []
-        for place in order:
-            large = kinds[place] == "video" or (kinds[place] and self.cell is not None)
-            heavy = max(1, batch_size // 8) if large else batch_size
-            if batch and (kinds[batch[-1]] != kinds[place] or len(batch) >= heavy):
-                yield batch
-                batch = []
-            batch.append(place)
-        if batch:
-            yield batch
-
-    def _named(self, error: MediaError, rows: _Rows, places: Sequence[int]) -> MediaError:
-        """The same error with the id of the row that caused it."""
-        for place in places:
-            try:
-                self._prepared(rows, [place])
-            except MediaError as found:
-                return MediaError(f"{rows.role} {rows.ids[place]}: {found}")
-        return error
 
     def save(self, folder: str | Path, extra: Mapping[str, str] | None = None) -> EncoderConfig:
         """Write a folder that load_encoder reads; from then on this encoder has the folder's identity.

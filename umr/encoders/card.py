@@ -17,7 +17,9 @@ from typing import Any
 from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.caveats import CIRCULAR, EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
-from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_card import dual_card
+from umr.encoders.dual_config import DualConfig, read_settings
 from umr.encoders.interop import MASKED_FILE, has_processor, masks_instruction, pools_elsewhere
 from umr.encoders.templates import FIELD
 from umr.errors import ConfigError, UMRError
@@ -33,7 +35,7 @@ _POOLED = {
 _POSITIONS = {"mrope": "{family}'s own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
 
 
-def write_card(config: EncoderConfig, folder: str | Path) -> Path:
+def write_card(config: EncoderConfig | DualConfig, folder: str | Path) -> Path:
     """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
 
     Raises:
@@ -45,7 +47,10 @@ def write_card(config: EncoderConfig, folder: str | Path) -> Path:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{record} is not readable JSON ({error}); copy the encoder folder again") from error
     with atomic_write(target) as file:
-        file.write(card(config, trained, masked=(Path(folder) / MASKED_FILE).is_file()))
+        if isinstance(config, DualConfig):
+            file.write(dual_card(config))
+        else:
+            file.write(card(config, trained, masked=(Path(folder) / MASKED_FILE).is_file()))
     return target
 
 
@@ -258,7 +263,7 @@ def main(folders: Sequence[str]) -> int:
     """Write the card of every encoder folder named. Returns the exit status."""
     try:
         for folder in folders:
-            print(write_card(read_config(folder), folder))
+            print(write_card(read_settings(folder), folder))
     except UMRError as error:
         print(f"umr: {error}", file=sys.stderr)
         return 2

@@ -6,13 +6,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
 
 FORMAT = 1
+DUAL = "dual"  # kind of an encoder.json that is none of these settings (umr.encoders.dual_config)
 
 Pooling = Literal["mean", "last", "eos"]
 Attention = Literal["bidirectional", "causal"]
@@ -176,7 +177,14 @@ class EncoderConfig:
         return replace(self, files=dict(files))
 
 
-def write_config(config: EncoderConfig, folder: str | Path) -> Path:
+class Settings(Protocol):
+    """What encoder.json is written from."""
+
+    def written(self) -> dict[str, Any]:
+        """The fields that it holds."""
+
+
+def write_config(config: Settings, folder: str | Path) -> Path:
     """Write encoder.json into the folder, through a temporary name. Returns its path."""
     target = Path(folder) / CONFIG_NAME
     with atomic_write(target) as file:
@@ -185,10 +193,28 @@ def write_config(config: EncoderConfig, folder: str | Path) -> Path:
 
 
 def read_config(folder: str | Path) -> EncoderConfig:
-    """Read encoder.json.
+    """Read the encoder.json of an encoder with one network.
 
     Raises:
-        ConfigError: it is absent, not JSON, or has unknown or illegal fields.
+        ConfigError: it is absent, not JSON, of a dual encoder, or has unknown or illegal fields.
+    """
+    path, data = Path(folder) / CONFIG_NAME, read_fields(folder)
+    if data.get("kind") == DUAL:
+        raise ConfigError(
+            f"{folder} is a dual encoder, of a network for texts and one for pictures: it indexes, searches and is "
+            "evaluated, but is not trained, exported, pushed or made a re-ranker. Give an encoder with one network"
+        )
+    unknown = sorted(set(data) - {f.name for f in fields(EncoderConfig)})
+    if unknown or "name" not in data:
+        raise ConfigError(f"{path}: unknown fields {unknown}" if unknown else f"{path}: the field name is missing")
+    return EncoderConfig(**data)
+
+
+def read_fields(folder: str | Path) -> dict[str, Any]:
+    """What encoder.json holds, of whichever kind of encoder, without its format.
+
+    Raises:
+        ConfigError: it is absent, not JSON, or of another format.
     """
     path = Path(folder) / CONFIG_NAME
     if not path.is_file():
@@ -202,7 +228,4 @@ def read_config(folder: str | Path) -> EncoderConfig:
         raise ConfigError(f"{path} is not readable JSON ({error}). Copy the encoder folder again") from error
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise ConfigError(f"{path} is not of format {FORMAT}. Save the encoder again with this version of umr")
-    unknown = sorted(set(data) - {f.name for f in fields(EncoderConfig)})
-    if unknown or "name" not in data:
-        raise ConfigError(f"{path}: unknown fields {unknown}" if unknown else f"{path}: the field name is missing")
-    return EncoderConfig(**data)
+    return data

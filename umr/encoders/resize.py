@@ -15,6 +15,18 @@ from umr.errors import MediaError
 MOST_LONG = 200  # longer side to shorter, as smart_resize has it
 
 
+def check_shape(height: int, width: int) -> None:
+    """Refuse a strip, which a rule for its shorter side would make very large.
+
+    Raises:
+        MediaError: one side is over 200 times the other.
+    """
+    if max(height, width) > MOST_LONG * min(height, width):
+        raise MediaError(
+            f"a picture of {width} x {height} px is over {MOST_LONG} times as long as wide; cut a part of it out"
+        )
+
+
 def fitted_size(height: int, width: int, cell: int, low: int, high: int) -> tuple[int, int]:
     """The size at which a picture is seen.
 
@@ -31,10 +43,7 @@ def fitted_size(height: int, width: int, cell: int, low: int, high: int) -> tupl
     Raises:
         MediaError: one side is over 200 times the other.
     """
-    if max(height, width) > MOST_LONG * min(height, width):
-        raise MediaError(
-            f"a picture of {width} x {height} px is over {MOST_LONG} times as long as wide; cut a part of it out"
-        )
+    check_shape(height, width)
     tall, wide = round(height / cell) * cell, round(width / cell) * cell
     if tall * wide > high:
         shrink = math.sqrt(height * width / high)

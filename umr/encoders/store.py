@@ -15,12 +15,14 @@ from umr.disk import file_sha256, put
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import EncoderConfig, write_config
+from umr.encoders.dual_config import DualConfig
 from umr.encoders.interop import check_interop, write_interop
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import CONFIG_NAME
 
 Sealed = TypeVar("Sealed")
+Config = TypeVar("Config", EncoderConfig, DualConfig)
 
 
 def save_encoder(
@@ -57,7 +59,7 @@ def save_encoder(
     return seal(config, target, write)
 
 
-def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> EncoderConfig:
+def seal(config: Config, target: Path, write: Callable[[Path], None]) -> Config:
     """An encoder folder of the files that `write` puts into the folder it is given; returns the config written.
 
     To them come what other tools read (umr.encoders.interop), the model card and, last, encoder.json with the sha256 of
@@ -70,9 +72,10 @@ def seal(config: EncoderConfig, target: Path, write: Callable[[Path], None]) -> 
         write: puts weights, tokenizer and whatever else into the folder that it is given.
     """
 
-    def finish(draft: Path, files: dict[str, str]) -> EncoderConfig:
+    def finish(draft: Path, files: dict[str, str]) -> Config:
         sealed = config.with_files(files)
-        write_interop(sealed, draft)
+        if isinstance(sealed, EncoderConfig):  # a dual encoder keeps its checkpoint's own files
+            write_interop(sealed, draft)
         write_card(sealed, draft)
         write_config(sealed, draft)
         return sealed
@@ -112,7 +115,7 @@ def sealed_folder(
     return sealed
 
 
-def check_files(config: EncoderConfig, folder: str | Path) -> None:
+def check_files(config: EncoderConfig | DualConfig, folder: str | Path) -> None:
     """Compare every file of an encoder folder with its hash (see check_hashes and check_interop)."""
     check_hashes(config.files, Path(folder), CONFIG_NAME, "encoder")
     check_interop(folder)

@@ -18,7 +18,7 @@ if os.environ.get(VARIABLE, "").lower() in ("1", "t", "true"):
     import spaces  # type: ignore[no-redef]  # of the Space's own requirements (umr.deploy.hardware)
 
 if TYPE_CHECKING:
-    from umr.encoders.batch import Batch
+    from collections.abc import Sized
 
 LEAST_S, MOST_S = 5, 60  # seconds that a GPU is asked for
 ROOM = 3.0  # times as long as the slowest rows took so far
@@ -31,7 +31,7 @@ class Computes(Protocol):
     def fingerprint(self) -> str:
         """Whose vectors they are."""
 
-    def vectors(self, batch: Batch) -> np.ndarray:
+    def vectors(self, batch: Any) -> np.ndarray:
         """(B, D) float32 on the CPU."""
 
     def to(self, device: str) -> object:
@@ -54,13 +54,13 @@ def lend_from_now() -> None:
     _lending = True
 
 
-def seconds_for(_: str, batch: Batch) -> int:
+def seconds_for(_: str, batch: Sized) -> int:
     """Seconds that a GPU is asked for: by the slowest rows so far, a short time at first."""
-    rows = len(batch.input_ids_BT)
+    rows = len(batch)
     return int(min(MOST_S, max(LEAST_S, ROOM * _slowest_s * rows + 1)))
 
 
-def compute(fingerprint: str, batch: Batch) -> tuple[np.ndarray, float]:
+def compute(fingerprint: str, batch: Sized) -> tuple[np.ndarray, float]:
     """The vectors of a batch, and the seconds that they took.
 
     Args:
@@ -85,7 +85,7 @@ def know(encoder: Computes) -> None:
         _known[encoder.fingerprint] = encoder
 
 
-def lent(encoder: Computes, batch: Batch) -> np.ndarray:
+def lent(encoder: Computes, batch: Sized) -> np.ndarray:
     """The encoder's vectors of a batch (B, D), on a lent GPU where there are such."""
     global _slowest_s
     if spaces is None or not _lending:

@@ -22,8 +22,9 @@ from umr.eval.measures import DEPTH, MEASURES, holm, per_query
 from umr.eval.pools import EVERYTHING, GLOBAL, LOCAL, Job, Pool, matching
 from umr.eval.reports import Row, Stored, add_to_report, find_run, key_of, qrels_file, read_report, run_file
 from umr.eval.scores import OVER_SUM, Sampled, paired, score
-from umr.eval.vector_sum import UNTUNED, weight_of, weighted_sum
+from umr.eval.vector_sum import UNTUNED, weight_of
 from umr.formats import read_run, write_qrels, write_run
+from umr.fusion import weighted_sum
 from umr.query_files import query_files
 from umr.search import Searcher
 from umr.types import Content, Embeddings, Hit, Query, Run

@@ -16,8 +16,9 @@ from umr.eval.judged import Judged, load
 from umr.eval.measures import MEASURES, mean
 from umr.eval.reports import Row
 from umr.eval.splits import IN_DISTRIBUTION
-from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights, weighted_sum
+from umr.eval.vector_sum import FILE, GRID, UNTUNED, Tuned, Weights
 from umr.formats import read_benchmark
+from umr.fusion import weighted_sum
 from umr.index.manifest import IndexManifest
 from umr.index.versions import made_with
 from umr.search import Searcher

@@ -1,6 +1,6 @@
 """The vector sum: a composed query's picture and text encoded apart and added, weighted. Not the choice of the weight.
 
-Late fusion, the baseline that a composed query must beat: the arithmetic and the stored weights. They are chosen on
+Late fusion (umr.fusion), the baseline that a composed query must beat: the stored weights. They are chosen on
 validation queries (umr.eval.tuning) and lie beside an encoder's indexes, in reports/vector_sum.json.
 """
 
@@ -10,15 +10,14 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.eval.reports import beside
+from umr.fusion import EVEN
 from umr.search import Searcher
 
 FILE = "vector_sum.json"
-UNTUNED = 0.5  # where no weight was chosen: the plain sum
+UNTUNED = EVEN  # where no weight was chosen: the plain sum
 GRID = tuple(round(0.05 * step, 2) for step in range(21))  # weights of the text that are tried
 
 
@@ -54,22 +53,6 @@ class Weights:
     built_by: str
     built_at: str
     command: str
-
-
-def weighted_sum(picture_QD: np.ndarray, text_QD: np.ndarray, weight: float) -> np.ndarray:
-    """Unit vectors of (1 - weight) * picture + weight * text; the picture's where the two cancel, as there is no sum.
-
-    Args:
-        picture_QD: (Q, D) unit vectors of the pictures.
-        text_QD: (Q, D) unit vectors of the texts.
-        weight: of the text, from 0 (the picture alone) to 1 (the text alone).
-
-    Returns:
-        (Q, D) float32.
-    """
-    total_QD = (1 - weight) * picture_QD + weight * text_QD
-    length_Q1 = np.linalg.norm(total_QD, axis=1, keepdims=True)
-    return np.where(length_Q1 > 5e-7, total_QD / np.maximum(length_Q1, 5e-7), picture_QD).astype(np.float32)
 
 
 def weights_file(index_folder: str | Path) -> Path:

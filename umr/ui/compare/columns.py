@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from umr.errors import ConfigError
-from umr.eval.vector_sum import weight_of, weighted_sum
+from umr.eval.vector_sum import weight_of
+from umr.fusion import weighted_sum
 from umr.search import DecodedQuery, Outcome, Searcher
 from umr.types import KIND_OF, Content, Query, Result
 from umr.ui.reranking import NONE_HERE

@@ -11,7 +11,8 @@ from typing import Any
 
 from umr.encoders.card import CARD_NAME, RECORD_NAME
 from umr.encoders.caveats import EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
-from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import DualConfig, read_settings
 from umr.errors import UMRError
 from umr.eval.reports import Stored, read_stored
 from umr.eval.vector_sum import Weights, read_weights, weights_file
@@ -70,7 +71,7 @@ class ModelFacts:
     index: Path
     encoder: Path | None
     manifest: IndexManifest
-    config: EncoderConfig | None
+    config: EncoderConfig | DualConfig | None
     parameters: int | None
     megabytes: float | None
     stages: tuple[Stage, ...]
@@ -107,7 +108,7 @@ def read_facts(name: str, index: Path) -> ModelFacts:
     """
     manifest = IndexManifest.read(index)
     encoder = _encoder(index, manifest)
-    config = _or_none(lambda: read_config(encoder)) if encoder is not None else None
+    config = _or_none(lambda: read_settings(encoder)) if encoder is not None else None
     record = {} if encoder is None else _record(encoder / RECORD_NAME)
     parameters, size = (None, None) if encoder is None else _weights(encoder)
     return ModelFacts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
+from umr.encoders.dual_config import DualConfig
 from umr.eval.pools import LOCAL
 from umr.eval.scores import pool_means
 from umr.shipped import shown_path
@@ -179,7 +180,13 @@ def _what(one: ModelFacts) -> str:
     made = f"Its weights come from {config.revision}. " if config is not None and config.revision else ""
     trained = "" if one.stages else " No training is recorded in its folder."
     facts: list[tuple[str, str]] = [("size", size(one))]
-    if config is not None:
+    if isinstance(config, DualConfig):
+        facts += [
+            ("networks", f"{config.backbone}: one for texts, one for pictures"),
+            ("picture and text", config.composition),
+            ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+        ]
+    elif config is not None:
         square = config.resize == "square"
         seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels"
         facts += [

@@ -1,0 +1,34 @@
+"""The table of the dual encoders that umr computes, by the class of their checkpoints. Not their networks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from umr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from umr.encoders.towers import Towers
+
+#: Backbone name in encoder.json, which is transformers' model_type -> "module:class".
+DUALS = {
+    "clip": "umr.encoders.clip:ClipTowers",
+    "siglip": "umr.encoders.siglip:SiglipTowers",
+}
+
+
+def towers_class(name: str) -> type[Towers]:
+    """The class behind a name of DUALS.
+
+    Raises:
+        ConfigError: the name is unknown; the message has the known ones.
+    """
+    if name not in DUALS:
+        raise ConfigError(f"the dual backbone {name!r} is unknown; this version has {', '.join(sorted(DUALS))}")
+    module, _, attribute = DUALS[name].partition(":")
+    return cast("type[Towers]", getattr(importlib.import_module(module), attribute))
+
+
+def dual_families() -> str:
+    """The classes of dual checkpoints that there is a backbone for, with their families, in words."""
+    return ", ".join(f"{name} ({towers_class(name).family})" for name in sorted(DUALS))

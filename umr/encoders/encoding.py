@@ -1,0 +1,190 @@
+"""Rows of content to vectors, in batches of a kind: what every encoder with a network shares. Not what it computes.
+
+B rows, N of them in all, D embedding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from umr.encoders import zero_gpu
+from umr.encoders.templates import Role, media_kind
+from umr.errors import ConfigError, MediaError
+from umr.types import Candidate, Content, Embeddings, Query
+
+if TYPE_CHECKING:
+    from umr.encoders.config import EncoderConfig
+    from umr.encoders.dual_config import DualConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """What is encoded: ids, contents and task sentences of one role, in one order."""
+
+    ids: tuple[str, ...]
+    contents: list[Content]
+    instructions: list[str]
+    role: Role
+
+
+class Encoding(nn.Module, ABC):
+    """An encoder by its settings; a class of it says how contents become a batch, and a batch vectors."""
+
+    config: EncoderConfig | DualConfig
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.config.name
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        return self.config.dim
+
+    @property
+    def max_tokens(self) -> int:
+        """So many tokens of a text are read."""
+        return self.config.max_tokens
+
+    @property
+    def fingerprint(self) -> str:
+        """The config's sha256 once saved or loaded; "unsaved:..." while the weights have no hashes of their own."""
+        return self.config.fingerprint() if self.config.files else f"unsaved:{self.config.fingerprint()}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def prepare(self, contents: Sequence[Content], instructions: Sequence[str | None], role: Role = "query") -> Any:
+        """A batch of contents with their task sentences.
+
+        Raises:
+            MediaError: a content cannot be read safely.
+        """
+
+    @abstractmethod
+    def vectors(self, batch: Any) -> np.ndarray:
+        """Unit rows of a batch, (B, D) float32 on the CPU, without gradients."""
+
+    @abstractmethod
+    def instruction(self, query: Query) -> str:
+        """The task sentence that a query is asked with; "" for none."""
+
+    @abstractmethod
+    def uninstructed(self, query: Query) -> bool:
+        """Whether the query is asked without a task sentence, for want of a trained one."""
+
+    @abstractmethod
+    def dropped_tokens(self, content: Content) -> int:
+        """How many tokens of the text are not read, as they lie beyond config.max_tokens."""
+
+    def is_large(self, kind: str) -> bool:
+        """Whether a row that shows "image", "video" or nothing ("") counts for eight in a batch."""
+        return kind == "video"
+
+    def notices(self, query: Query) -> tuple[str, ...]:
+        """What a person should know about how this query was read: a text that was cut."""
+        dropped, limit = self.dropped_tokens(query.content), self.config.max_tokens
+        said = f"The text is longer than this model reads: the first {limit} tokens were used, {dropped} were left out."
+        return (said,) if dropped else ()
+
+    def encode_queries(self, queries: Iterable[Query], batch_size: int = 64) -> Embeddings:
+        """Vectors of the queries, in their order.
+
+        Args:
+            queries: of any modalities.
+            batch_size: rows computed at once; of clips an eighth.
+
+        Returns:
+            One row for every query.
+
+        Raises:
+            MediaError: a query's content cannot be read; the message names the query.
+            ConfigError: the encoder has no instruction for a query and was trained with such.
+        """
+        items = list(queries)
+        rows = _Rows(
+            ids=tuple(query.query_id for query in items),
+            contents=[query.content for query in items],
+            instructions=[self.instruction(query) for query in items],
+            role="query",
+        )
+        return self._encode(rows, batch_size)
+
+    def encode_candidates(self, candidates: Iterable[Candidate], batch_size: int = 64) -> Embeddings:
+        """Vectors of the candidates, in their order; candidates carry no instruction (U-MARVEL, evaluation).
+
+        Args:
+            candidates: of any modalities.
+            batch_size: rows computed at once; of clips an eighth.
+
+        Returns:
+            One row for every candidate.
+
+        Raises:
+            MediaError: a candidate's content cannot be read; the message names the candidate.
+        """
+        items = list(candidates)
+        rows = _Rows(
+            ids=tuple(candidate.candidate_id for candidate in items),
+            contents=[candidate.content for candidate in items],
+            instructions=[""] * len(items),
+            role="candidate",
+        )
+        return self._encode(rows, batch_size)
+
+    @torch.inference_mode()
+    def _encode(self, rows: _Rows, batch_size: int) -> Embeddings:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
+        vectors = np.zeros((len(rows.ids), self.dim), np.float32)
+        was_training = self.training
+        self.eval()
+        try:
+            for places in self.batches(rows.contents, batch_size):
+                try:
+                    batch = self._prepared(rows, places)
+                except MediaError as error:
+                    raise self._named(error, rows, places) from error
+                vectors[places] = zero_gpu.lent(self, batch)
+        finally:
+            super().train(was_training)
+        return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+
+    def _prepared(self, rows: _Rows, places: Sequence[int]) -> Any:
+        """The batch of the rows at these places."""
+        return self.prepare([rows.contents[at] for at in places], [rows.instructions[at] for at in places], rows.role)
+
+    def batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
+        """Places of contents of the same kind and similar length."""
+        kinds = [media_kind(content) or "" for content in contents]
+        lengths = [len(content.text or "") for content in contents]
+        order = sorted(range(len(contents)), key=lambda place: (kinds[place], lengths[place], place))
+        batch: list[int] = []
+        for place in order:
+            heavy = max(1, batch_size // 8) if self.is_large(kinds[place]) else batch_size
+            if batch and (kinds[batch[-1]] != kinds[place] or len(batch) >= heavy):
+                yield batch
+                batch = []
+            batch.append(place)
+        if batch:
+            yield batch
+
+    def _named(self, error: MediaError, rows: _Rows, places: Sequence[int]) -> MediaError:
+        """The same error with the id of the row that caused it."""
+        for place in places:
+            try:
+                self._prepared(rows, [place])
+            except MediaError as found:
+                return MediaError(f"{rows.role} {rows.ids[place]}: {found}")
+        return error

@@ -1,0 +1,51 @@
+"""SigLIP, and SigLIP 2 at fixed sizes: transformers' SiglipModel and how its texts are read. Not SigLIP 2's NaFlex.
+
+Zhai et al., 2023; Tschannen et al., 2025. Both are config.json's class "siglip"; their tokenizers tell them apart.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+from torch import Tensor
+from transformers import PreTrainedModel, SiglipModel
+
+from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer, size_in
+
+_PIECES = "Unigram"  # SigLIP's kind of tokenizer; SigLIP 2 has Gemma's, byte pairs
+
+
+class SiglipTowers(Towers):
+    """The text's vector is that of the last place of a row, which is always full: no padding is masked."""
+
+    family: ClassVar[str] = "SigLIP, SigLIP 2 at fixed sizes"
+    implementation: ClassVar[str] = "transformers' SiglipModel"
+    model_class: ClassVar[type[PreTrainedModel]] = SiglipModel
+
+    @classmethod
+    def reading(cls, checkpoint: Checkpoint) -> Reading:
+        """As big_vision's preprocessing: SigLIP's texts lose case and punctuation, SigLIP 2's case; both end in eos."""
+        tokenizer, settings = read_tokenizer(checkpoint)
+        first = json.loads(tokenizer.to_str())["model"].get("type") == _PIECES
+        end = named_token(settings, "eos_token", "</s>" if first else "<eos>")
+        frame(tokenizer, None, end)
+        return Reading(
+            tokenizer=tokenizer,
+            max_tokens=size_in(checkpoint, "text_config", "max_position_embeddings", 64),
+            padding="full",
+            pad_token=named_token(settings, "pad_token", "</s>" if first else "<pad>"),
+            lower=not first or settings.get("do_lower_case") is not False,
+            strip_punctuation=first,
+        )
+
+    @property
+    def dim(self) -> int:
+        """Of the pictures' pooled state, which the text's head is projected to."""
+        return int(self.model.config.vision_config.hidden_size)
+
+    def texts(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:  # noqa: ARG002
+        """See Towers; the mask is not used, as it was not in training."""
+        found: Tensor = self.model.get_text_features(input_ids=ids_BT).pooler_output
+        return found
