@@ -64,11 +64,12 @@ class VoteRepository:
         """Brings both together if the box has new votes; whether both hold the same now. Never raises for the Hub."""
         from umr.encoders.hub import HUB_ERRORS
 
+        failures: tuple[type[Exception], ...] = (*HUB_ERRORS, UMRError)
         try:
             if self.box.lines() != self._same:
                 self._exchange()
             self.box.sent = True
-        except (*HUB_ERRORS, UMRError) as error:
+        except failures as error:
             self.box.sent = False
             log.error(
                 "the votes are not (all) in %s: %s; they are kept here and sent later. The token of HF_TOKEN must be "
