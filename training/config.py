@@ -82,6 +82,7 @@ class TrainConfig:
     mca_side: MCASide = "query"
     mixer: str = "gated"
     stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
+    checkpointing: bool = False  # activations of layers are computed again in the backward pass, not held
     bf16: bool = True
     threads: int = 2
     log_every: int = 20

@@ -58,6 +58,7 @@ from umr.encoders import load_trainable
 from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
 from umr.shipped import cache_root, find_encoder
@@ -423,7 +424,23 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
     if config.lora_rank:
         torch.manual_seed(config.seed)  # a run that goes on begins with the same adapters
         add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
+    if config.checkpointing:
+        hold_no_activations(encoder)
     return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def hold_no_activations(encoder: UnifiedEncoder) -> None:
+    """Gradient checkpointing: an encoder's layers are computed again in the backward pass.
+
+    Raises:
+        ConfigError: its backbone cannot.
+    """
+    if not isinstance(encoder.backbone, QwenVLBackbone):
+        raise ConfigError(
+            f"the backbone {encoder.config.backbone} has no gradient checkpointing; leave checkpointing at false, and "
+            "give chunk_families, which holds the activations of some families at a time"
+        )
+    encoder.backbone.compute_again()
 
 
 def _check_data(config: TrainConfig, data: World | Mixture) -> None:

@@ -50,10 +50,36 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--size", type=int, default=112, help="pixels per side (default 112)")
     one.add_argument("--split", choices=("train", "validation"), default="train")
-    one.add_argument("--mbeir", action="store_true", help="also write queries, pools and pictures as M-BEIR files")
     one.add_argument(
         "--jitter", type=float, default=0.0, help="share of the renders with wider lights and cameras (default 0)"
     )
+    _asking(one)
+    for name, run, meaning in (
+        ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
+        ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights"),
+    ):
+        one = _command(commands, name, run, meaning)
+        one.set_defaults(split="test" if name == "benchmark" else "validation")
+        one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
+    _measuring(commands)
+    one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
+    one.add_argument("--scenes", type=int, default=48)
+    one.add_argument("--size", type=int, default=112)
+    one.add_argument("--style", choices=tuple(STYLES), default="catalogue")
+    one.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
+    one = _command(commands, "text-sample", run_text_sample, "captions, passages, entries and edits to read", out=False)
+    one.add_argument("--scenes", type=int, default=5)
+    one.add_argument("--phrasing", choices=("train", "validation", "test"), default="train")
+    one = commands.add_parser(
+        "fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False
+    )
+    one.set_defaults(run=run_fairness)
+    return top
+
+
+def _asking(one: argparse.ArgumentParser) -> None:
+    """What of a world is written as M-BEIR files."""
+    one.add_argument("--mbeir", action="store_true", help="also write queries, pools and pictures as M-BEIR files")
     one.add_argument(
         "--duplicates",
         type=float,
@@ -84,27 +110,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --mbeir: at most so many queries of each task per family, drawn by the seed (default: all)",
     )
-    for name, run, meaning in (
-        ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
-        ("validation", run_benchmark, "the same, smaller, of validation scenes: for choosing weights"),
-    ):
-        one = _command(commands, name, run, meaning)
-        one.set_defaults(split="test" if name == "benchmark" else "validation")
-        one.add_argument("--small", action="store_true", help="a twentieth of it, to try things out")
-    _measuring(commands)
-    one = _command(commands, "sheet", run_sheet, "a contact sheet to look at")
-    one.add_argument("--scenes", type=int, default=48)
-    one.add_argument("--size", type=int, default=112)
-    one.add_argument("--style", choices=tuple(STYLES), default="catalogue")
-    one.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
-    one = _command(commands, "text-sample", run_text_sample, "captions, passages, entries and edits to read", out=False)
-    one.add_argument("--scenes", type=int, default=5)
-    one.add_argument("--phrasing", choices=("train", "validation", "test"), default="train")
-    one = commands.add_parser(
-        "fairness", help="how well neighbouring values are told apart at the training resolution", add_help=False
-    )
-    one.set_defaults(run=run_fairness)
-    return top
 
 
 def _measuring(commands: Any) -> None:

@@ -7,6 +7,7 @@ N media items, F frames, S side in px, V vision tokens of an item, B rows, T tok
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -248,6 +249,16 @@ class QwenVLBackbone(nn.Module):
             part.dtype = torch.bfloat16
         config.architectures = [self.model_class.__name__]
         config.save_pretrained(str(folder))
+
+    def compute_again(self) -> None:
+        """From now on hold no activations of layers while training; the backward pass computes each once more.
+
+        Loss and gradients are equal, on the fast passes and on the class's own.
+        """
+        with warnings.catch_warnings():  # transformers 5 renames it on the way; its oldest has this name alone
+            warnings.simplefilter("ignore", FutureWarning)
+            enable: Any = self.model.gradient_checkpointing_enable  # without annotations
+            enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
     @property
     def hidden_size(self) -> int:

@@ -10,12 +10,13 @@ d head width, B rows, T tokens, H hidden; Q begun rows of P tokens (umr.encoders
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from transformers.models.qwen2_vl.modeling_qwen2_vl import (
     Qwen2VisionTransformerPretrainedModel,
     Qwen2VLAttention,
@@ -94,6 +95,17 @@ def _norm(x: Tensor, norm: Qwen2VLRMSNorm) -> Tensor:
     return F.rms_norm(x, norm.weight.shape, norm.weight.to(x.dtype), norm.variance_epsilon).to(wanted)
 
 
+def _computed(layer: nn.Module, forward: Callable[..., Tensor], *given: object) -> Tensor:
+    """forward(layer, *given), which transformers' flag lets hold no activations: they are computed again for gradients.
+
+    Chen et al. 2016, arXiv 1604.06174: the memory of one layer in place of all, for a second forward pass.
+    """
+    if torch.is_grad_enabled() and layer.training and getattr(layer, "gradient_checkpointing", False):
+        found: Tensor = checkpoint(forward, layer, *given, use_reentrant=False)
+        return found
+    return forward(layer, *given)
+
+
 def vision_states(
     visual: Qwen2VisionTransformerPretrainedModel, patches_SPK: Tensor, cos_P1d: Tensor, sin_P1d: Tensor
 ) -> Tensor:
@@ -112,18 +124,24 @@ def vision_states(
     if patches_SPK.shape[-1] * kernel.shape[2] == kernel[0].numel():
         kernel = kernel.sum(2)  # equal frames: one product of half the width
     x = F.linear(patches_SPK.to(kernel.dtype), kernel.flatten(1))
-    segments, places, width = x.shape
     for block in _each(visual.blocks, Qwen2VLVisionBlock):
-        attention = block.attn
-        qkv = attention.qkv(block.norm1(x)).view(segments, places, 3, attention.num_heads, -1)
-        cos, sin = cos_P1d.to(qkv.dtype), sin_P1d.to(qkv.dtype)
-        qk = rotate(qkv[:, :, :2].flatten(2, 3), cos, sin).view(segments, places, 2, attention.num_heads, -1)
-        q, k = (part.transpose(1, 2) for part in qk.unbind(2))
-        y = attend(q, k, qkv[:, :, 2].transpose(1, 2), attention.scaling)
-        x = x + attention.proj(y.transpose(1, 2).reshape(segments, places, width))
-        x = x + block.mlp(block.norm2(x))
+        x = _computed(block, _vision_block, x, cos_P1d, sin_P1d)
     merged: Tensor = visual.merger(x)
-    return merged.view(segments, -1, visual.config.hidden_size)
+    return merged.view(len(x), -1, visual.config.hidden_size)
+
+
+def _vision_block(block: Qwen2VLVisionBlock, x_SPE: Tensor, cos_P1d: Tensor, sin_P1d: Tensor) -> Tensor:
+    """What a block of the vision tower gives, (S, P, E)."""
+    segments, places, width = x_SPE.shape
+    attention = block.attn
+    qkv = attention.qkv(block.norm1(x_SPE)).view(segments, places, 3, attention.num_heads, -1)
+    cos, sin = cos_P1d.to(qkv.dtype), sin_P1d.to(qkv.dtype)
+    qk = rotate(qkv[:, :, :2].flatten(2, 3), cos, sin).view(segments, places, 2, attention.num_heads, -1)
+    q, k = (part.transpose(1, 2) for part in qk.unbind(2))
+    y = attend(q, k, qkv[:, :, 2].transpose(1, 2), attention.scaling)
+    x = x_SPE + attention.proj(y.transpose(1, 2).reshape(segments, places, width))
+    found: Tensor = x + block.mlp(block.norm2(x))
+    return found
 
 
 def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
@@ -169,19 +187,33 @@ def decoder_states(
         cos_BTd: text_model.rotary_emb of the positions.
         sin_BTd: the same.
         past: of each layer, the keys and values of the rows that these go on behind.
-        kept: a list that the keys and values of each layer are appended to, (B, shared heads, T, d) each.
+        kept: a list that the keys and values of each layer are appended to, (B, shared heads, T, d) each; a layer then
+            runs once, whatever its flag of gradient checkpointing says.
 
     Returns:
         (B, T, H).
     """
     x = x_BTH
     for number, layer in enumerate(_each(text_model.layers, Qwen2VLDecoderLayer)):
-        y = _self_attention(layer, x, bias, (cos_BTd, sin_BTd), None if past is None else past[number], kept)
-        x = x + layer.self_attn.o_proj(y)
-        mlp = layer.mlp
-        y = _norm(x, layer.post_attention_layernorm)
-        x = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
+        given = bias, (cos_BTd, sin_BTd), None if past is None else past[number]
+        x = _computed(layer, _decoder_layer, x, *given) if kept is None else _decoder_layer(layer, x, *given, kept)
     return _norm(x, text_model.norm)
+
+
+def _decoder_layer(
+    layer: Qwen2VLDecoderLayer,
+    x_BTH: Tensor,
+    bias: Tensor | None,
+    cos_sin: tuple[Tensor, Tensor],
+    past: KeysValues | None,
+    kept: list[KeysValues] | None = None,
+) -> Tensor:
+    """What a layer of the language model gives, (B, T, H)."""
+    x: Tensor = x_BTH + layer.self_attn.o_proj(_self_attention(layer, x_BTH, bias, cos_sin, past, kept))
+    mlp = layer.mlp
+    y = _norm(x, layer.post_attention_layernorm)
+    found: Tensor = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
+    return found
 
 
 def _projected(attention: Qwen2VLAttention, x_BTH: Tensor) -> Tensor:
