@@ -10,7 +10,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -50,6 +50,13 @@ class SeenPictures:
         return found
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """An encoder that can remember; None: it does not yet."""
+
+    seen_pictures: SeenPictures | None
+
+
 def remember_pictures(encoder: Encoder, most: int = MOST) -> None:
     """Has an encoder remember its last pictures from now on; one without a vision tower of its own stays as it is.
 
@@ -57,7 +64,5 @@ def remember_pictures(encoder: Encoder, most: int = MOST) -> None:
         encoder: whose weights stay as they are.
         most: pictures.
     """
-    from umr.encoders.base import UnifiedEncoder  # torch, which an encoder of another kind does not need
-
-    if isinstance(encoder, UnifiedEncoder):
+    if isinstance(encoder, Remembers):
         encoder.seen_pictures = SeenPictures(most)
