@@ -22,7 +22,7 @@ import torch
 
 from training.losses import info_nce
 from training.train import hold_no_activations
-from umr.encoders import load_encoder
+from umr.encoders import load_trainable
 from umr.errors import ConfigError, UMRError
 from umr.shipped import find_encoder
 
@@ -43,7 +43,7 @@ class Step:
 def measured(folder: Path, checkpointing: bool, pictures: int, repeat: int) -> Step:
     """Steps over random pictures, each with one caption; in this process, whose peak must not have been reached yet."""
     torch.manual_seed(0)
-    encoder = load_encoder(folder, device="cpu").train()
+    encoder = load_trainable(folder, device="cpu").train()
     if checkpointing:
         hold_no_activations(encoder)
     side = encoder.config.image_size

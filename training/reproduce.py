@@ -97,7 +97,8 @@ STAGES = (
     Stage(name="captions", recipe="captions", worlds=("world",), init="vision"),
     Stage(name="joint", recipe="unified", worlds=("world",), init="captions", changes={"stop_after": 2900}),
     Stage(name="longer", recipe="longer", worlds=("second",), init="joint"),
-    Stage(name="unified", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
+    Stage(name="deeper", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
+    Stage(name="unified", recipe="company", worlds=("world", "second", "third"), init="deeper"),
     Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="captions"),
     Stage(name="mca", recipe="mca", worlds=("world",), init="captions"),
 )
