@@ -186,6 +186,7 @@ def _percent(share: float | None) -> str:
     """Whole per cent, "" for None; with a decimal where rounding would make it all or nothing, which it is not."""
     if share is None:
         return ""
+    share = round(share, 9)  # a bootstrap's mean of ones may be a hair below 1
     whole = f"{100 * share:.0f}"
     return f"{min(99.9, max(0.1, 100 * share)):.1f}" if whole in ("0", "100") and share not in (0, 1) else whole
 
