@@ -19,14 +19,11 @@ from umr.candidate_rows import HeldRows, Pool
 from umr.columns import MODALITIES, MappedRows, write_columns
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError
-from umr.formats import candidate_from_row, count_pool, read_benchmark, read_jsonl, write_jsonl
+from umr.formats import CANDIDATES, POOLS, candidate_from_row, count_pool, read_benchmark, read_jsonl, write_jsonl
 from umr.types import Candidate, Modality, Refused, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-CANDIDATES = "candidates.jsonl"
-POOLS = "cand_pool/local"
 
 
 class Collection:

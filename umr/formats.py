@@ -21,6 +21,10 @@ from umr.disk import atomic_write
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Hit, Modality, Qrels, Query, Run, Target
 
+#: Where a folder keeps its candidates: one file, or M-BEIR's pools.
+CANDIDATES = "candidates.jsonl"
+POOLS = "cand_pool/local"
+
 #: M-BEIR's task id -> (query modality, modality searched); 9 and 10 are ours, for clips.
 TASKS: Mapping[int, tuple[Modality, Target]] = {
     0: ("text", "image"),

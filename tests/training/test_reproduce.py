@@ -39,7 +39,14 @@ def test_the_last_stage_is_what_the_shipped_encoder_says_of_itself(name):
 
 def test_chains_are_whole_and_quick_ones_have_the_same_stages():
     assert [stage.name for stage in plan("mca").stages] == ["vision", "captions", "mca"]
-    assert [stage.name for stage in plan("unified").stages] == ["vision", "captions", "joint", "longer", "unified"]
+    assert [stage.name for stage in plan("unified").stages] == [
+        "vision",
+        "captions",
+        "joint",
+        "longer",
+        "deeper",
+        "unified",
+    ]
     for name in SHIPPED:
         full, quick = plan(name), plan(name, quick=True)
         assert full.name == quick.name == name

@@ -21,6 +21,7 @@ from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
 if TYPE_CHECKING:
     from umr.encoders.config import EncoderConfig
+    from umr.encoders.dual_config import DualConfig
     from umr.search import Searcher
     from umr.ui.searchers import Searchers
 
@@ -104,10 +105,10 @@ def _index_at(folder: Path, place: Path, dtype: str) -> Path:
     return cache_root() / "demo" / home / f"{config.name}-{config.fingerprint()[:12]}-{dtype}"
 
 
-def _config(place: Path) -> EncoderConfig:
-    from umr.encoders.config import read_config
+def _config(place: Path) -> EncoderConfig | DualConfig:
+    from umr.encoders.dual_config import read_settings
 
-    return read_config(place)
+    return read_settings(place)
 
 
 def _indexed(folder: Path, place: Path, dtype: str) -> Path:
@@ -115,7 +116,10 @@ def _indexed(folder: Path, place: Path, dtype: str) -> Path:
     at = _index_at(folder, place, dtype)
     seen, stamp = at.with_name(f"{at.name}.{_SEEN}"), _stamp(folder)
     if not (at / MANIFEST).is_file():
-        index.build(_asked(source=str(folder), encoder=str(place), out=at, dtype=dtype, shard=None))
+        from umr.index.manifest import FACTORY
+
+        form = {"shard": None, "factory": FACTORY, "nprobe": 0}
+        index.build(_asked(command="index", source=str(folder), encoder=str(place), out=at, dtype=dtype, **form))
     elif not seen.is_file() or seen.read_text("utf-8") != stamp:
         index.update(_asked(index=at, source=None))
     else:

@@ -10,15 +10,17 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from umr.collection import CANDIDATES, Collection
-from umr.collection import POOLS as POOL_FILES
 from umr.errors import ConfigError
 from umr.eval.splits import FREE, IN_DISTRIBUTION, TYPED
-from umr.formats import facts_of, read_jsonl
+from umr.formats import CANDIDATES, facts_of, read_jsonl
+from umr.formats import POOLS as POOL_FILES
 from umr.query_files import names, query_files
 from umr.types import Candidate, Qrels
+
+if TYPE_CHECKING:
+    from umr.collection import Collection
 
 Pool = Literal["local", "global"]
 LOCAL: Pool = "local"

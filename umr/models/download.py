@@ -18,7 +18,7 @@ from huggingface_hub.utils import build_hf_headers
 
 from umr.disk import file_sha256, put, told_when_full
 from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.config import read_config
+from umr.encoders.dual_config import read_settings
 from umr.encoders.hub import ALLOWED, kept_at, told
 from umr.errors import ConfigError, MismatchError
 from umr.models.hub_name import HubName
@@ -138,7 +138,7 @@ def weight_names(remote: Remote) -> list[str]:
         MismatchError: they are damaged.
     """
     if CONFIG_NAME in remote.sizes:
-        return sorted(name for name in read_config(remote.folder).files if name.endswith(WEIGHTS))
+        return sorted(name for name in read_settings(remote.folder).files if name.endswith(WEIGHTS))
     found = Checkpoint(folder=remote.folder, source=remote.where, model={}).weight_names()
     return [name for name in found if name.endswith(WEIGHTS)]
 

@@ -8,6 +8,7 @@ from typing import Any
 from umr import shipped
 from umr.encoders.backbone import BACKBONES, backbone_class
 from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.duals import DUALS
 from umr.models.published import ONE_PASS, PUBLISHED, Published
 from umr.models.weights import BYTES, memory, parameters_in
 
@@ -36,6 +37,8 @@ def opens(model: Published) -> str:
     """Whether this version of umr opens it, in words that begin with yes or no: from BACKBONES and the recipes."""
     if model.adapter_of:
         return f"no: an adapter, to be merged with {model.adapter_of}"
+    if model.model_type in DUALS:
+        return AS_PUBLISHED
     if model.model_type not in BACKBONES:
         return f"no: there is no backbone {model.model_type!r}"
     if not model.retrieves:

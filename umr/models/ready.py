@@ -14,7 +14,8 @@ from pathlib import Path
 
 from umr.encoders.backbone import backbone_class
 from umr.encoders.checkpoint import WeightsMissing
-from umr.encoders.config import read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import read_settings
 from umr.encoders.hub import is_hub, kept_at
 from umr.errors import ConfigError, UMRError
 from umr.lock import claimed
@@ -128,7 +129,9 @@ def _check_settings(remote: Remote, recipe: str) -> None:
         return  # they were looked at before
     try:
         if CONFIG_NAME in remote.sizes:
-            backbone_class(read_config(remote.folder).backbone)
+            settings = read_settings(remote.folder)
+            if isinstance(settings, EncoderConfig):
+                backbone_class(settings.backbone)
         else:
             adopt(remote.folder, _adopted_at(remote.name, remote.commit, recipe), recipe=recipe)
     except WeightsMissing:
