@@ -150,7 +150,7 @@ def write_rows(plan: Plan, folder: Path, part: str) -> dict[str, int]:
         number += len(asks)
         files += [f"query/{part}/{name}.jsonl", f"qrels/{part}/{name}_qrels.txt"]
         rows = [_query(task, qid, ask, part) for qid, ask in zip(ids, asks, strict=True)]
-        write_jsonl(folder / files[-2], rows, spaced=True)
+        write_jsonl(folder / files[-2], rows)  # candidates, which fingerprints name, keep their spaces
         write_text(
             folder / files[-1],
             "".join(

@@ -25,7 +25,7 @@ from umr.shipped import repository_root
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-MAX_BYTES = 400_000
+MAX_BYTES = 110_000
 WINDOW, SHOWN = (960, 760), (720, 570)  # px, width and height: of the window, of the picture
 QUALITIES = range(70, 9, -10)
 READ_MS, LOOK_MS, TYPE_MS = 1_400, 2_600, 240  # how long a step, a result and a word that is typed are shown
