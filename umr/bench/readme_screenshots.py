@@ -25,7 +25,7 @@ from umr.ui.queries import compare_link
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-MAX_BYTES = 48_000  # of one picture
+MAX_BYTES = 60_000  # of one picture
 QUALITIES = range(86, 20, -6)
 PATIENCE_MS = 120_000
 TASK = ("it2i", "ind")
