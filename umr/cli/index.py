@@ -124,8 +124,9 @@ DONE: Mapping[str, Callable[[argparse.Namespace], None]] = {
 def _form(options: argparse.Namespace) -> Form:
     """How the index is searched, as far as it can be known before a candidate is read."""
     from umr.index.build import Form
+    from umr.index.manifest import FACTORY
 
-    if options.command == "index" and options.shard and (options.factory, options.nprobe) != ("SQfp16", 0):
+    if options.command == "index" and options.shard and (options.factory, options.nprobe) != (FACTORY, 0):
         raise ConfigError("--factory is of the whole index: give it to `index join`, and build each part without it")
     return Form(factory=options.factory, nprobe=options.nprobe)
 

@@ -27,7 +27,7 @@ from umr.encoders.dual_config import DualConfig
 from umr.encoders.duals import dual_families
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import seal
-from umr.encoders.tokenizer import TOKENIZER_NAME, load_tokenizer, save_tokenizer
+from umr.encoders.tokenizer import load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
 from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
@@ -218,11 +218,7 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
 
 
 def _tokenizer(checkpoint: Checkpoint, kind: type[Backbone]) -> Tokenizer:
-    if not checkpoint.has(TOKENIZER_NAME):
-        raise ConfigError(
-            f"{checkpoint.source} has no {TOKENIZER_NAME}; AutoTokenizer.from_pretrained(...).save_pretrained(...) "
-            "writes one"
-        )
+    checkpoint.check_tokenizer()
     return load_tokenizer(checkpoint.folder, kind.special)
 
 

@@ -150,9 +150,15 @@ def backbone_class(name: str) -> type[Backbone]:
     """
     if name not in BACKBONES:
         raise ConfigError(f"backbone {name!r} is unknown; this version has {', '.join(sorted(BACKBONES))}")
-    module, _, attribute = BACKBONES[name].partition(":")
     # the table is text, so that nothing loads torch before it must: that its classes are backbones is shown by a test
-    return cast("type[Backbone]", getattr(importlib.import_module(module), attribute))
+    return cast("type[Backbone]", class_at(BACKBONES[name]))
+
+
+def class_at(place: str) -> object:
+    """What "module:class" names, imported now."""
+    module, _, attribute = place.partition(":")
+    found: object = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def families() -> str:

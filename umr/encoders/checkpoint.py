@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from umr.encoders.tokenizer import TOKENIZER_NAME
 from umr.errors import ConfigError, MismatchError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -55,6 +56,18 @@ class Checkpoint:
                 f"{source} has no config.json; give the folder of a transformers checkpoint of {families}"
             )
         return cls(folder=folder, source=source, model=read_json(folder / "config.json"))
+
+    def check_tokenizer(self) -> None:
+        """Look whether it has the tokenizer's one file.
+
+        Raises:
+            ConfigError: it has not.
+        """
+        if not self.has(TOKENIZER_NAME):
+            raise ConfigError(
+                f"{self.source} has no {TOKENIZER_NAME}; AutoTokenizer.from_pretrained(...).save_pretrained(...) "
+                "writes one"
+            )
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""

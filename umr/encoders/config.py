@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -113,21 +114,14 @@ class EncoderConfig:
 
     def _check_choices(self) -> None:
         """Raise ConfigError for a setting that is none of its choices, numbers or truth values."""
-        for key, legal in _CHOICES.items():
-            if getattr(self, key) not in get_args(legal):
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; legal: {', '.join(get_args(legal))}")
-        for key in _WHOLE:
-            value = getattr(self, key)
-            if type(value) is not int or value < 1:
-                raise ConfigError(f"{key} is {value!r}; a whole number above 0 is needed")
+        check_choices(self, {key: get_args(legal) for key, legal in _CHOICES.items()})
+        check_whole(self, _WHOLE)
         if self.resize_min_pixels > self.resize_max_pixels:
             raise ConfigError(
                 f"resize_min_pixels is {self.resize_min_pixels}; at most resize_max_pixels, {self.resize_max_pixels}, "
                 "is legal"
             )
-        for key in ("normalise", "mask_instruction"):
-            if type(getattr(self, key)) is not bool:
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
+        check_truths(self, ("normalise", "mask_instruction"))
 
     def _check_first_resize(self) -> None:
         """Raise ConfigError for a first resize that is none."""
@@ -138,12 +132,7 @@ class EncoderConfig:
 
     def _check_texts(self) -> None:
         """Raise ConfigError for names, templates and tables of texts that are none."""
-        for key in ("name", "backbone"):
-            if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; a non-empty text is needed")
-        for key in ("revision", "default_instruction"):
-            if not isinstance(getattr(self, key), str):
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; a text is needed")
+        check_texts(self, filled=("name", "backbone"), any_text=("revision", "default_instruction"))
         if self.prompting != "marked" and self.pooling == "mean" and self.mask_instruction:
             raise ConfigError(
                 f"a {self.prompting} prompt has no marks by which its instruction is masked; set mask_instruction false"
@@ -152,10 +141,7 @@ class EncoderConfig:
             template = getattr(self, key)
             if not isinstance(template, str) or "{text}" not in template or "{media}" not in template:
                 raise ConfigError(f"{key} is {template!r}; it needs the fields {{media}} and {{text}}")
-        for key in ("instructions", "files"):
-            value = getattr(self, key)
-            if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):
-                raise ConfigError(f"{key} must map texts to texts, got {value!r}")
+        check_tables(self, ("instructions", "files"))
 
     def written(self) -> dict[str, Any]:
         """The fields that encoder.json holds: those younger than format 1 only where they are not the default."""
@@ -175,6 +161,47 @@ class EncoderConfig:
     def with_files(self, files: dict[str, str]) -> EncoderConfig:
         """The same encoder with these file hashes."""
         return replace(self, files=dict(files))
+
+
+def check_choices(settings: object, legal: Mapping[str, Sequence[str]]) -> None:
+    """Raise ConfigError for a setting that is none of its choices."""
+    for key, choices in legal.items():
+        if getattr(settings, key) not in choices:
+            raise ConfigError(f"{key} is {getattr(settings, key)!r}; legal: {', '.join(choices)}")
+
+
+def check_whole(settings: object, keys: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that is no whole number above 0."""
+    for key in keys:
+        value = getattr(settings, key)
+        if type(value) is not int or value < 1:
+            raise ConfigError(f"{key} is {value!r}; a whole number above 0 is needed")
+
+
+def check_truths(settings: object, keys: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that is neither true nor false."""
+    for key in keys:
+        if type(getattr(settings, key)) is not bool:
+            raise ConfigError(f"{key} is {getattr(settings, key)!r}; true or false is needed")
+
+
+def check_texts(settings: object, filled: Sequence[str], any_text: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that is no text, or an empty one where it must not be."""
+    for key in filled:
+        value = getattr(settings, key)
+        if not isinstance(value, str) or not value.strip():
+            raise ConfigError(f"{key} is {value!r}; a non-empty text is needed")
+    for key in any_text:
+        if not isinstance(getattr(settings, key), str):
+            raise ConfigError(f"{key} is {getattr(settings, key)!r}; a text is needed")
+
+
+def check_tables(settings: object, keys: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that is no table of texts."""
+    for key in keys:
+        value = getattr(settings, key)
+        if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):
+            raise ConfigError(f"{key} must map texts to texts, got {value!r}")
 
 
 class Settings(Protocol):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from umr.disk import copied
 from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.dual import PREPROCESSORS, DualEncoder, Preprocessor
 from umr.encoders.dual_config import DualConfig, check_weight
 from umr.encoders.duals import DUALS, towers_class
+from umr.encoders.hub import is_hub
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import save_tokenizer
 from umr.encoders.towers import TOKENIZER_SETTINGS, size_in
@@ -69,7 +70,7 @@ def adopt_dual(
 
     def write(draft: Path) -> None:
         for file in (*weights, "config.json", *filter(checkpoint.has, (*PREPROCESSORS, *TOKENIZER_SETTINGS))):
-            shutil.copyfile(checkpoint.folder / file, draft / file)
+            copied(checkpoint.folder / file, draft / file, shared=is_hub(checkpoint.source) and file in weights)
         save_tokenizer(reading.tokenizer, draft)
 
     return seal(config, target, write)

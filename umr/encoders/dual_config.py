@@ -13,17 +13,24 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from umr.encoders.config import DUAL, FORMAT, EncoderConfig, read_config, read_fields
+from umr.encoders.config import (
+    DUAL,
+    FORMAT,
+    EncoderConfig,
+    check_choices,
+    check_tables,
+    check_texts,
+    check_truths,
+    check_whole,
+    read_config,
+    read_fields,
+)
 from umr.errors import ConfigError
 from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
 from umr.shipped import CONFIG_NAME
 
 Padding = Literal["longest", "full"]
-
-_WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames")
-_TEXTS = ("name", "backbone", "pad_token")
-_TRUTHS = ("lower", "strip_punctuation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,22 +74,11 @@ class DualConfig:
     def __post_init__(self) -> None:
         check_weight(self.text_weight)
         object.__setattr__(self, "text_weight", float(self.text_weight))  # 1 and 1.0 are one weight
-        for key in _WHOLE:
-            if type(getattr(self, key)) is not int or getattr(self, key) < 1:
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; a whole number above 0 is needed")
-        for key in _TEXTS:
-            if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; a non-empty text is needed")
-        for key in _TRUTHS:
-            if type(getattr(self, key)) is not bool:
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; true or false is needed")
-        for key, legal in (("kind", (DUAL,)), ("padding", get_args(Padding))):
-            if getattr(self, key) not in legal:
-                raise ConfigError(f"{key} is {getattr(self, key)!r}; legal: {', '.join(legal)}")
-        if not isinstance(self.revision, str):
-            raise ConfigError(f"revision is {self.revision!r}; a text is needed")
-        if not isinstance(self.files, dict) or not all(isinstance(x, str) for one in self.files.items() for x in one):
-            raise ConfigError(f"files must map texts to texts, got {self.files!r}")
+        check_whole(self, ("dim", "max_tokens", "image_size", "max_pixels", "max_frames"))
+        check_texts(self, filled=("name", "backbone", "pad_token"), any_text=("revision",))
+        check_truths(self, ("lower", "strip_punctuation"))
+        check_choices(self, {"kind": (DUAL,), "padding": get_args(Padding)})
+        check_tables(self, ("files",))
 
     @property
     def composition(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, cast
 
+from umr.encoders.backbone import class_at
 from umr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def towers_class(name: str) -> type[Towers]:
     """
     if name not in DUALS:
         raise ConfigError(f"the dual backbone {name!r} is unknown; this version has {', '.join(sorted(DUALS))}")
-    module, _, attribute = DUALS[name].partition(":")
-    return cast("type[Towers]", getattr(importlib.import_module(module), attribute))
+    return cast("type[Towers]", class_at(DUALS[name]))
 
 
 def dual_families() -> str:

@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, cast
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, Qwen2VLConfig, Qwen2VLModel
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
-from transformers.utils import logging
 from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.checkpoint import read_json
@@ -34,6 +31,7 @@ from umr.encoders.qwen_vl_positions import allowed, allowed_behind, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
+from umr.encoders.weights import whole_model
 from umr.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
@@ -63,10 +61,6 @@ SPECIAL = SpecialTokens(
 
 #: Names of the generation class's weights in newer files -> of the model inside it; the class knows the older ones.
 _KEYS = {r"^model\.language_model\.": "language_model.", r"^model\.visual\.": "visual."}
-
-#: What transformers raises on a damaged config.json or cut weights.
-_BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError,
-           RuntimeError)  # fmt: skip
 
 
 class VisionTokens(TypedDict, total=False):
@@ -213,25 +207,7 @@ class QwenVLBackbone(nn.Module):
             MismatchError: a file is damaged, or a weight absent or of another shape: transformers itself would fill it
                 at random.
         """
-        shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        try:
-            # its annotation leaves out the pair that output_loading_info asks for
-            loaded: tuple[Qwen2VLModel, dict[str, Any]] = cls.model_class.from_pretrained(  # type: ignore[assignment]
-                str(folder), dtype=dtype, local_files_only=True, output_loading_info=True, key_mapping=_KEYS
-            )
-        except _BROKEN as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise MismatchError(
-                f"the weights or config.json of {folder} cannot be read ({reason}); copy the folder again"
-            ) from error
-        finally:
-            if shown:
-                logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-        model, report = loaded
-        lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
-        if lost:
-            raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
+        model = cast("Qwen2VLModel", whole_model(cls.model_class, folder, dtype, _KEYS))  # of its family
         if config.marker_rows == "mean":
             average_markers(model.language_model.embed_tokens.weight, load_tokenizer(folder, cls.special))
         return cls(model, config)

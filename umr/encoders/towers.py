@@ -112,16 +112,12 @@ def read_tokenizer(checkpoint: Checkpoint) -> tuple[Tokenizer, dict[str, Any]]:
     settings: dict[str, Any] = {}
     for name in reversed(TOKENIZER_SETTINGS):
         settings |= checkpoint.read(name) if checkpoint.has(name) else {}
-    if not checkpoint.has(TOKENIZER_NAME):
-        if checkpoint.has(PIECES):
-            raise ConfigError(
-                f"{checkpoint.source} has no {TOKENIZER_NAME}, only {PIECES}, which umr does not read; take a revision "
-                f"of the checkpoint that has a {TOKENIZER_NAME}"
-            )
+    if checkpoint.has(PIECES) and not checkpoint.has(TOKENIZER_NAME):
         raise ConfigError(
-            f"{checkpoint.source} has no {TOKENIZER_NAME}; AutoTokenizer.from_pretrained(...).save_pretrained(...) "
-            "writes one"
+            f"{checkpoint.source} has no {TOKENIZER_NAME}, only {PIECES}, which umr does not read; take a revision "
+            f"of the checkpoint that has a {TOKENIZER_NAME}"
         )
+    checkpoint.check_tokenizer()
     return open_tokenizer(checkpoint.folder), settings
 
 

@@ -224,10 +224,8 @@ def _check_code(code: str, parts: str | None, count: int, dim: int) -> None:
     if not int(parts) or dim % int(parts):
         fits = ", ".join(str(one) for one in range(8, dim + 1) if not dim % one)
         raise ConfigError(f"{code} does not part {dim} numbers evenly; PQ goes with {fits or dim}")
-    if count < 256 * FEWEST_OF_LIST:
-        raise ConfigError(
-            f"{code} is trained on {256 * FEWEST_OF_LIST:,} candidates at least; here are {count:,}: use SQ8"
-        )
+    if count < _FEWEST_OF_PQ:
+        raise ConfigError(f"{code} is trained on {_FEWEST_OF_PQ:,} candidates at least; here are {count:,}: use SQ8")
 
 
 def _said(index: faiss.Index) -> str:
