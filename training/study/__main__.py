@@ -16,7 +16,7 @@ from pathlib import Path
 from training.study.plan import FACTORS, SEEDS, arms
 from training.study.report import write_report
 from training.study.runs import Place, read_results, run_all
-from umr.errors import UMRError
+from umr.errors import ConfigError, UMRError
 from umr.shipped import BUNDLED, cache_root, default_root
 
 log = logging.getLogger("training")
@@ -52,6 +52,10 @@ def _list() -> None:
 def _run(options: argparse.Namespace, out: Path) -> None:
     place = Place(out=out, benchmark=default_root() / "media" / BUNDLED, threads=options.threads)
     wanted = arms(options.only)
+    unknown = sorted(set(options.arms) - set(wanted))
+    if unknown:
+        raise ConfigError(f"no arm is called {unknown[0]!r}; legal: {', '.join(wanted)}")
+    wanted = {name: arm for name, arm in wanted.items() if name in options.arms or not options.arms}
     total = len(wanted) * len(options.seeds)
     for number, path in enumerate(run_all(list(wanted.values()), options.seeds, place, options.workers), 1):
         found = json.loads(path.read_text("utf-8"))
@@ -69,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--list", action="store_true", help="factors and arms")
     what.add_argument("--only", metavar="FACTOR", help="run the arms of one factor")
     what.add_argument("--report", action="store_true", help="write the report of what is finished")
+    parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="of what is run, these alone")
     parser.add_argument("--out", type=Path, help="the study's folder (default: study, in the cache)")
     parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "STUDY.md", help="the report's file")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="default: 0 1 2")

@@ -90,12 +90,12 @@ class Factor:
 
 def vision() -> TrainConfig:
     """First stage of the study: stills alone."""
-    return replace(recipes.vision(), steps=250, programmes={"vision": 1.0}, motion_weight=0.0)
+    return replace(recipes.vision(), steps=700, programmes={"vision": 1.0}, motion_weight=0.0)
 
 
 def captions() -> TrainConfig:
     """Second stage: words and pictures, words and words."""
-    return replace(recipes.captions(), steps=120, warmup_steps=20)
+    return replace(recipes.captions(), steps=350, warmup_steps=30)
 
 
 def composed() -> TrainConfig:
@@ -165,12 +165,12 @@ FACTORS = (
             Arm(
                 name="captions, then composed",
                 stages=("captions", "composed"),
-                changes={"captions": {"steps": 150}, "composed": {"steps": 433}},
+                changes={"captions": {"steps": 400}, "composed": {"steps": 525}},
             ),
             Arm(
                 name="composed from the first step",
                 stages=("composed",),
-                changes={"composed": {"steps": 583}},
+                changes={"composed": {"steps": 925}},
                 paper="U-MARVEL: each stage of the transition adds",
             ),
         ),

@@ -9,7 +9,6 @@ import hashlib
 import json
 import resource
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -48,7 +47,7 @@ class Place:
     """Where the study lies.
 
     Attributes:
-        out: its folder: worlds/, runs/ARM/SEED/.
+        out: its folder: worlds/, runs/ARM/SEED/, stages/ of what several runs begin with.
         benchmark: the M-BEIR folder that is asked.
         threads: of each run.
         steps: all stages are cut to so many steps; 0: they are not. For tests.
@@ -101,6 +100,13 @@ def world_of(place: Place, size: int, workers: int = 2) -> World:
     return made_world(wanted, place.world_folder(size), workers)
 
 
+def chain(arm: Arm, stages: Sequence[TrainConfig], world: World) -> str:
+    """The name of what these stages make from random weights; arms and seeds that agree so far have one name."""
+    settings = [record_config(replace(config, threads=1)) for config in stages]
+    parts = [dict(arm.network), arm.size, dict(arm.encoder), settings, NETWORK, world.fingerprint]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def start(arm: Arm, seed: int, folder: Path) -> Path:
     """An encoder of random weights, as the arm wants it; returns its folder."""
     if (folder / CONFIG_NAME).is_file():
@@ -114,39 +120,43 @@ def start(arm: Arm, seed: int, folder: Path) -> Path:
     return folder
 
 
+def staged(arm: Arm, seed: int, place: Place, many: int) -> dict[str, Path]:
+    """The first `many` stages of an arm, each trained where it is not finished; returns stage -> its encoder's folder.
+
+    They lie under the names of their chains, so that arms that differ later share them.
+    """
+    world, stages, made = world_of(place, arm.size), configs(arm, seed, place), dict[str, Path]()
+    for number, config in enumerate(stages[:many], 1):
+        folder = place.out / "stages" / chain(arm, stages[:number], world)
+        at = made[stages[number - 2].name] if made else folder.with_name(f"{folder.name}.start")
+        if not (folder / CONFIG_NAME).is_file():
+            if not made:
+                start(arm, seed, at)
+            train(replace(config, init=str(at)), world, folder)
+        made[config.name] = folder
+    return made
+
+
 def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     """Make one run where it is not finished; returns its result's path."""
     folder = place.run_folder(arm, seed)
-    world = world_of(place, arm.size)
     stages = configs(arm, seed, place)
-    wanted, path = identity(arm, stages, place, world), folder / RESULT
+    wanted, path = identity(arm, stages, place, world_of(place, arm.size)), folder / RESULT
     if path.is_file() and json.loads(path.read_text("utf-8"))["identity"] == wanted:
         return path
-    begun, processor = time.perf_counter(), time.process_time()
-    at, seconds = start(arm, seed, folder / "start"), {}
-    for config in stages:
-        stage = folder / config.name
-        if not (stage / CONFIG_NAME).is_file():
-            train(replace(config, init=str(at)), world, stage)
-        seconds[config.name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
-        at = stage
+    made, steps = staged(arm, seed, place, len(stages)), {config.name: config.steps for config in stages}
     if arm.then is not None:
         files = files_of_world(place.world_folder(arm.size), arm.size, place.families, workers=1)
         more = Continued(files=files, folder=folder, seed=seed, threads=place.threads, steps=place.steps)
-        for name, stage in second_half(arm.then, at, more).items():
-            seconds[name] = json.loads((stage / RECORD_NAME).read_text("utf-8"))["seconds"]
-            at = stage
-    steps = {config.name: config.steps for config in stages}
-    steps |= {} if arm.then is None else steps_of(arm.then)
-    rows, hits = measure(at, folder / "index", place.benchmark)
+        made |= second_half(arm.then, list(made.values())[-1], more)
+        steps |= steps_of(arm.then)
+    rows, hits = measure(list(made.values())[-1], folder / "index", place.benchmark)
     result = {
         "identity": wanted,
         "arm": asdict(arm),
         "seed": seed,
         "steps": steps,
-        "seconds": seconds,
-        "wall_seconds": round(time.perf_counter() - begun),
-        "processor_seconds": round(time.process_time() - processor),
+        "seconds": {name: json.loads((at / RECORD_NAME).read_text("utf-8"))["seconds"] for name, at in made.items()},
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "threads": place.threads,
@@ -156,11 +166,11 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     }
     with atomic_write(path) as file:
         file.write(json.dumps(result, sort_keys=True) + "\n")
-    for made in folder.iterdir():
-        if made.is_dir():
-            shutil.rmtree(made)
-        elif made != path:
-            made.unlink()
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left != path:
+            left.unlink()
     return path
 
 
@@ -185,9 +195,22 @@ def run_all(arms: Sequence[Arm], seeds: Sequence[int], place: Place, workers: in
         files_of_world(place.world_folder(size), size, place.families, workers)
     wanted = [(arm, seed) for seed in seeds for arm in arms]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for depth in range(1, max(len(arm.stages) for arm in arms) + 1):
+            for begun in [pool.submit(staged, *call) for call in shared(wanted, place, depth)]:
+                begun.result()
         waiting = [pool.submit(run_arm, arm, seed, place) for arm, seed in wanted]
         for one in as_completed(waiting):
             yield one.result()
+
+
+def shared(wanted: Sequence[tuple[Arm, int]], place: Place, depth: int) -> list[tuple[Arm, int, Place, int]]:
+    """What to train before the runs, as calls of `staged`: chains of `depth` stages that several runs begin with."""
+    of_chain: dict[str, list[tuple[Arm, int]]] = {}
+    for arm, seed in wanted:
+        if len(arm.stages) >= depth:
+            stages = configs(arm, seed, place)[:depth]
+            of_chain.setdefault(chain(arm, stages, world_of(place, arm.size)), []).append((arm, seed))
+    return [(*runs[0], place, depth) for runs in of_chain.values() if len(runs) > 1]
 
 
 def read_results(out: Path) -> list[Mapping[str, Any]]:

@@ -93,7 +93,8 @@ def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatc
     arm = tiny("made once")
     path = run_arm(arm, 0, place)
     result = json.loads(path.read_text())
-    assert result["steps"] == {"captions": 2, "composed": 2} and result["processor_seconds"] >= 0
+    assert result["steps"] == {"captions": 2, "composed": 2}
+    assert list(result["seconds"]) == ["captions", "composed"]
     assert [(row["task"], row["split"], row["pool"]) for row in result["rows"]] == list(ASKED)
     for row in result["rows"]:
         hits = result["hits"][f"{row['task']} {row['split']} {row['pool']}"]
@@ -109,13 +110,28 @@ def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatc
         run_arm(tiny("made once", changes={"composed": {"temperature": 0.1}}), 0, place)
 
 
+def test_what_runs_begin_with_alike_is_trained_once(place, monkeypatch):
+    trained = []
+    train = runs.train
+    monkeypatch.setattr(
+        runs, "train", lambda config, world, out: trained.append(config.name) or train(config, world, out)
+    )
+    first, second = (tiny(name, changes={"composed": {"temperature": t}}) for name, t in (("one", 0.1), ("two", 0.2)))
+    wanted = [(first, 0), (second, 0), (first, 1)]
+    assert [(arm.name, seed, depth) for arm, seed, _, depth in runs.shared(wanted, place, 1)] == [("one", 0, 1)]
+    assert runs.shared(wanted, place, 2) == []
+    for arm, seed in wanted[:2]:
+        run_arm(arm, seed, place)
+    assert trained == ["captions", "composed", "composed"]
+
+
 def hits_of(arm: str, seed: int, **sets: str) -> dict:
     row = {"vector_sum_success@1": 0.25}
     hits = {name: sets["ind"] for heading in CUES.values() for name in heading}
     hits |= {name: sets["ind"] for name in (f"it2i {split} local" for split in OUTSIDE)} | {"it2i ind global": "0000"}
     hits |= {"t2i ind local": "1111", "i2t ind local": "1111"}
     return {
-        "arm": {"name": arm}, "seed": seed, "hits": hits, "rows": [row], "processor_seconds": 10, "memory_mb": 100,
+        "arm": {"name": arm}, "seed": seed, "hits": hits, "rows": [row], "seconds": {"composed": 10}, "memory_mb": 100,
         "commit": "abcdef",
     }  # fmt: skip
 
@@ -146,6 +162,11 @@ def test_a_report_is_written_of_what_is_finished_and_refused_of_nothing(place, t
     assert command.main(["--report", "--out", str(tmp_path / "empty"), "--to", str(tmp_path / "STUDY.md")]) == 2
     assert "no run of the study is finished" in capsys.readouterr().err
     assert not (tmp_path / "STUDY.md").exists() and read_results(tmp_path / "empty") == []
+
+
+def test_an_arm_that_is_none_is_refused(tmp_path, capsys):
+    assert command.main(["--only", "mca", "--arms", "base", "--out", str(tmp_path)]) == 2
+    assert "no arm is called 'base'; legal: plain contrast, preference .1" in capsys.readouterr().err
 
 
 def test_the_list_names_every_factor_and_counts_the_runs(capsys):
