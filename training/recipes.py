@@ -12,6 +12,9 @@ NOISE = 0.12  # share of their words with a typing error
 SUBWORDS = 0.05  # share of the pieces of their words that are cut in two
 RARE = 3.0  # how much likelier counts and second objects are drawn, which few scenes have
 LIGHT, TINT = 0.25, 0.07  # how far pictures, and their colour channels alone, are lightened or darkened
+#: Sizes of the network of the pair that is compared, as the study's (training/study/plan.py).
+SMALL = {"hidden": 128, "layers": 3, "heads": 4, "shared_heads": 4, "inner": 320,
+         "vision_width": 96, "vision_layers": 3, "vision_heads": 4}  # fmt: skip
 SHORTCUT = 0.8  # strength of the text and picture shortcuts in the world of the `contrastive` / `mca` comparison
 
 
@@ -179,24 +182,24 @@ def refine() -> TrainConfig:
 
 
 def contrastive() -> TrainConfig:
-    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train; from `captions`."""
+    """Plain contrast with random in-batch negatives in the shortcut world, as both papers train; from captions."""
     return TrainConfig(
         name="contrastive",
-        steps=200,
-        muon_rate=5e-3,
+        steps=1000,
+        warmup_steps=30,
         batch="random",
         families_per_batch=96,
         text_shortcut=SHORTCUT,
         picture_shortcut=SHORTCUT,
+        checkpoint_every=100,
         programmes={"pictures": 0.5, "passages": 0.2, "clips": 0.12, "entries": 0.1, "everything": 0.08},
     )
 
 
 def mca() -> TrainConfig:
-    """`contrastive` with MCA's two losses; settings, steps and seed are the same.
+    """`contrastive` with MCA's two losses at the paper's weights.
 
-    So are the rows of every step, of what is trained from now on: tests/training/test_programmes.py compares them. Of
-    the stored pair they are not: its two encoders saw the same families, but different rows of them.
+    Settings, steps, seed and the rows of every step are the same: tests/training/test_programmes.py compares them.
     """
     return replace(contrastive(), name="mca", preference_weight=0.1, regularisation_weight=0.3)
 

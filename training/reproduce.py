@@ -7,10 +7,8 @@ finished is kept, and what was killed goes on, so the command can be given again
 about 10 GB of disk, half an hour of rendering and the seconds that training/README.md states for the stages; --quick
 runs the same chain at tiny size, to see that it runs, and its numbers mean nothing.
 
-The weights are not those of the shipped encoder bit for bit. Those of `unified` were trained by two processes, which
-round otherwise than one. The pair's worlds were rendered by earlier states of the renderer, and families with an unfair
-pair of values were taken out of them by hand afterwards; today's code draws no such pair, so its worlds hold all their
-families, of other scenes. Machines and versions of torch round apart too.
+The weights are not those of the shipped encoder bit for bit: `unified` was trained by two processes, which round
+otherwise than one, and machines and versions of torch round apart too.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from training.catalogue.world import World, WorldSpec, build_world, load_world
 from training.config import TrainConfig
 from training.mixture import Mixture, Part
 from training.provenance import stages as stages_of
-from training.recipes import RECIPES
+from training.recipes import RECIPES, SMALL
 from training.train import record_config, train
 from umr.cli.progress import Progress
 from umr.collection import Collection
@@ -99,8 +97,10 @@ STAGES = (
     Stage(name="longer", recipe="longer", worlds=("second",), init="joint"),
     Stage(name="deeper", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
     Stage(name="unified", recipe="company", worlds=("world", "second", "third"), init="deeper"),
-    Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="captions"),
-    Stage(name="mca", recipe="mca", worlds=("world",), init="captions"),
+    Stage(name="small_vision", recipe="vision", worlds=("world",), changes={"steps": 1200, "network": SMALL}),
+    Stage(name="small_captions", recipe="captions", worlds=("world",), init="small_vision", changes={"steps": 500}),
+    Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="small_captions"),
+    Stage(name="mca", recipe="mca", worlds=("world",), init="small_captions"),
 )
 SHIPPED = ("unified", "contrastive", "mca")
 

@@ -17,8 +17,7 @@ from umr.errors import ConfigError
 
 SEEDS = (0, 1, 2)
 SIZE = 84  # px: a picture is 9 tokens
-NETWORK = {"hidden": 128, "layers": 3, "heads": 4, "shared_heads": 4, "inner": 320,
-           "vision_width": 96, "vision_layers": 3, "vision_heads": 4}  # fmt: skip
+NETWORK = recipes.SMALL
 WORLD = WorldSpec(families=4000, clip_families=1, seed=5, size=SIZE, jitter=0.5)
 
 #: (task, split, pool) that every run is measured in.
