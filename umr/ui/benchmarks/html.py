@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from umr.encoders.caveats import EARLIER_CATALOGUE, is_earlier
 from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
@@ -79,8 +78,6 @@ def tables(stored: Sequence[Stored], column: str, trained: str = "") -> str:
         for one in stored
         if not one.current
     )
-    earlier = ", ".join(one.name for one in stored if is_earlier(one.report["encoder"]))
-    stale += f'<p class="u-notice"><span>{escape(f"{earlier}: {EARLIER_CATALOGUE}")}</span></p>' if earlier else ""
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
     blocks = []
     for place, (title, words, keys, is_open) in enumerate(_groups(pairs)):

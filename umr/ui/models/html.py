@@ -21,7 +21,6 @@ WORDS: Mapping[str, str] = {
     "start": "what training started from",
     "stages": "the stages before",
     "world": "training data",
-    "rows": "the rows drawn from the data",
     "record": "whether training is recorded",
     "steps": "steps",
     "stop_after": "steps",
@@ -84,10 +83,9 @@ def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> str:
         others: what stands beside it on this page, itself among them or not.
         level: of its heading.
     """
-    caveats = "".join(f'<p class="u-notice"><span>{escape(said)}</span></p>' for said in one.caveats)
     below = level + 1
     return (
-        f'<h{level} class="u-card-name">{escape(one.name)}</h{level}>{_what(one)}{caveats}'
+        f'<h{level} class="u-card-name">{escape(one.name)}</h{level}>{_what(one)}'
         f"<h{below}>How it was trained</h{below}>{_training(one)}"
         f"<h{below}>What it may be compared with</h{below}>{_comparable(one, others)}"
         f"<h{below}>What it reaches</h{below}>{_numbers(one)}"
@@ -109,11 +107,8 @@ def side_by_side(models: Sequence[ModelFacts]) -> str:
         return ""
     unequal = [pair for pair in pairs if pair[2] and not is_fair(pair[2])]
     said = _unequal(models, unequal) if unequal else _equal(pairs)
-    caveats = dict.fromkeys(said for one in models for said in one.caveats)
-    more = "".join(f"<p>{escape(caveat)}</p>" for caveat in caveats)
     return (
-        f'<details class="u-equal{" u-unequal" if unequal or more else ""}"><summary>{said}</summary>'
-        f"{table(models)}{more}</details>"
+        f'<details class="u-equal{" u-unequal" if unequal else ""}"><summary>{said}</summary>{table(models)}</details>'
     )
 
 
