@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import faiss
 import numpy as np
@@ -55,6 +55,18 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+class ExactRows(Protocol):
+    """What an index asks of an engine that holds its rows: FlatIndex, and umr.index.qdrant.QdrantRows."""
+
+    def __len__(self) -> int: ...
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The stored rows as float32 (M, D)."""
+
+    def search(self, queries: np.ndarray, k: int, within: Rows | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (Q, k) float32, descending, and rows (Q, k) int64, of the k best rows."""
 
 
 class FlatIndex:

@@ -18,7 +18,7 @@ from umr.columns import MappedIds
 from umr.errors import ConfigError, MismatchError
 from umr.index.build import SHARD, Form, build_claimed
 from umr.index.coarse import CoarseIndex
-from umr.index.flat import FlatIndex, Rows
+from umr.index.flat import ExactRows, Rows
 from umr.index.manifest import IndexManifest
 from umr.index.probe import MOST_ROWS, TOLERANCE, encode_probe, sample_rows
 from umr.index.stored import BackgroundCheck, check_what_stands, read_stored
@@ -44,7 +44,7 @@ class Index:
     def __init__(
         self,
         manifest: IndexManifest,
-        flat: FlatIndex,
+        flat: ExactRows,
         ids: Sequence[str],
         probe: np.ndarray,
         folder: Path | None = None,
