@@ -11,10 +11,11 @@ from umr.eval.familiar import UNLIKE
 from umr.types import KIND_OF, Result
 from umr.ui.compare.columns import RERANK, split, title
 from umr.ui.compare.comparison import FIRST, Comparison
-from umr.ui.markup import NOTHING, macros, together
+from umr.ui.kinds import media_file
+from umr.ui.markup import NOTHING, escape, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.queries import task_name
-from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, name_of, verdict
+from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, name_of, verdict
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 SIDE = 96  # px of a picture
@@ -162,16 +163,18 @@ def _recall(found: Comparison, name: str) -> Markup:
 
 def _cell(found: Comparison, name: str, result: Result) -> Markup:
     """One item at one rank. The same item has the same data-id in every column."""
-    candidate = result.candidate
+    candidate, file = result.candidate, media_file(result.candidate.content)
     return macros("compare").cell(
         hit=result.hit,
-        media=media(candidate, False, SIDE),
+        url=escape(media_url(file)) if file is not None else "",
+        name=name_of(candidate),
+        is_clip=candidate.content.video is not None,
         is_target=result.hit.candidate_id in found.told,
         kind=KIND_OF[candidate.content.modality].title if found.search_in == "all" else "",
         scored="" if found.blind else _scored(name),
         verdict=NOTHING if found.blind else verdict(result.match),
         title=candidate.title,
-        text=candidate.content.text,
+        text=escape(candidate.content.text or ""),
         elsewhere=_elsewhere(found, name, result.hit.candidate_id),
     )
 

@@ -15,8 +15,8 @@ from umr.ui.files import html as files_html
 from umr.ui.files.parcel import pack
 from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.markup import macros
 from umr.ui.models import actions as models
-from umr.ui.render import escape
 from umr.ui.searchers import Searchers
 
 MODELS = 4  # side by side
@@ -125,9 +125,9 @@ def other_model(own_files: VisitorCollections, session: str | None, encoder: Any
         return ""
     if encoder == indexed:
         return ""
-    return (
-        f'<p class="u-notice"><span>Your files are indexed with {escape(indexed)}, which goes on answering. Press '
-        f"“Index these files” to index them with {escape(encoder)} instead.</span></p>"
+    return macros("parts").boxed_notice(
+        f"Your files are indexed with {indexed}, which goes on answering. Press “Index these files” to index them with "
+        f"{encoder} instead."
     )
 
 

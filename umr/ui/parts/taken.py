@@ -13,8 +13,9 @@ import gradio as gr
 from umr.errors import UMRError
 from umr.media import open_image, shown_in_browsers
 from umr.ui.handlers import read_picture
+from umr.ui.markup import macros
 from umr.ui.parts.wiring import QUIET, UPLOADS
-from umr.ui.render import escape, icon
+from umr.ui.render import icon
 
 
 def taken(image: Any, uploads: Path) -> tuple[str, str]:
@@ -58,4 +59,4 @@ def told_below(image: gr.Image, prefix: str) -> None:
 def _refused(reason: str) -> str:
     """Why a picture is not taken, as a sentence."""
     said = reason[:1].upper() + reason[1:] if reason.startswith("the ") else reason
-    return f'<p class="u-notice" role="alert">{icon("image")}{escape(said.rstrip("."))}.</p>'
+    return macros("parts").refused(said.rstrip("."), icon("image"))
