@@ -1,4 +1,4 @@
-"""HTML of template files: what is printed is escaped once, what a macro prints must be given, line ends are left out."""
+"""HTML of template files: what is printed is escaped once, what a macro prints must be given."""
 
 from __future__ import annotations
 

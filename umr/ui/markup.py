@@ -39,7 +39,7 @@ def escape(value: object) -> Markup:
     if type(value) is Markup:
         return value
     text = str(value)
-    return Markup(text.translate(_ESCAPED) if _UNSAFE.search(text) else text)
+    return str.__new__(Markup, text.translate(_ESCAPED) if _UNSAFE.search(text) else text)  # text has no __html__
 
 
 def together(parts: Iterable[Markup]) -> Markup:
