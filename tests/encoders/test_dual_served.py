@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from umr.cli.commands import main
 from umr.encoders import load_encoder
 from umr.encoders.adopt import adopt_summed
 from umr.export.push import contents
+from umr.models.listing import AS_PUBLISHED, listing
 
 WEIGHT = 0.3
 
@@ -79,3 +81,11 @@ def test_push_lists_its_files_and_export_names_the_way_out(made, tmp_path, capsy
     said = capsys.readouterr().err
     assert "tiny is a dual encoder (vector sum, weight 0.3 of the text" in said
     assert "transformers' CLIPModel opens" in said and f"python -m umr push {made} OWNER/NAME" in said
+
+
+def test_a_shipped_one_is_listed_with_its_composition(made, tmp_path):
+    shutil.copytree(made, tmp_path / "tiny" / "encoder")
+    row = listing(tmp_path)[0]
+    assert (row["name"], row["dim"], row["opens"]) == ("tiny", 24, AS_PUBLISHED)
+    assert row["composes"] == "vector sum, weight 0.3 of the text: no composition trained"
+    assert "no task sentences" in row["recipe"] and row["licence"] is None
