@@ -15,6 +15,7 @@ from umr import media
 from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
+from umr.packed import KEY, is_packed, open_packed
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
@@ -76,7 +77,8 @@ def walked(name: str) -> tuple[tuple[bool, str], ...]:
 def read_rows(path: str | Path, progress: Progress | None = None, reading: Reading | None = None) -> Taken:
     """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl.
 
-    Paths are relative to its folder; ids default to row-<line>.
+    Paths are relative to its folder; ids default to row-<line>. "file_name" in place of "image" is the word of a folder
+    of pictures with captions (metadata.jsonl of `datasets`).
 
     Args:
         path: the file.
@@ -184,6 +186,8 @@ def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.
     if columns.image is None and columns.text is None:
         there = {name: name for name in ("image", "text") if name in data.column_names}
         columns = replace(columns, image=there.get("image"), text=there.get("text"))
+    if columns.id is None and KEY in data.column_names:
+        columns = replace(columns, id=KEY)
     missing = [column for column in columns.named() if column not in data.column_names]
     if missing or not (columns.image or columns.text):
         raise ConfigError(
@@ -194,7 +198,9 @@ def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.
 
 
 def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
-    """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name; pictures stay the files' own bytes.
+    """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name.
+
+    Pictures stay the files' own bytes.
 
     Raises:
         ConfigError: it cannot be read as a dataset, or has no such split.
@@ -204,12 +210,14 @@ def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
     try:
         if Path(source).is_dir():
             data = datasets.load_from_disk(str(source))
+        elif is_packed(source):
+            data = open_packed(source)
         else:
             data = datasets.load_dataset(str(source), split=split)
         if isinstance(data, datasets.DatasetDict):
             data = data[split]
-    except (OSError, ValueError, KeyError) as error:  # what it raises for names, folders and splits it does not know
-        words = str(error).splitlines()[0]
+    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:  # of names, files and splits
+        words = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
         raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
     as_bytes = datasets.Image(decode=False)  # not re-encoded pixels
     for column, feature in data.features.items():
@@ -272,6 +280,8 @@ def _row_id(row: Mapping[str, Any], default: str) -> str:
 
 
 def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> Candidate:
+    if "file_name" in row and "image" not in row:
+        row = {"image" if key == "file_name" else key: value for key, value in row.items()}
     unknown = set(row) - {"id", "text", "image", "video", "title"}
     if unknown:
         raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
