@@ -470,7 +470,7 @@ def deploy_space(options: argparse.Namespace) -> None:
     from umr.deploy.space import plan_space
     from umr.deploy.upload import spaces_folder, upload
 
-    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index)
+    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, options.reranker)
     rows = [{"bytes": file.size, "path": file.path} for file in space.files]
     if options.dry_run or options.json:
         _print(rows, options.json, ("bytes", "path"))

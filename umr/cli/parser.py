@@ -450,6 +450,9 @@ def _deploy_space(commands: Commands) -> None:
         "--encoder", nargs="+", default=[], metavar="NAME", help="bundled encoders with their indexes (default: all)"
     )
     one.add_argument("--index", nargs="+", default=[], type=Path, metavar="DIR", help="index folders of your own")
+    one.add_argument(
+        "--reranker", metavar="DIR", help="a re-ranker that the page offers: a folder, or a shipped one's name"
+    )
     one.add_argument("--private", action="store_true", help="a new Space is for you alone")
     one.add_argument(
         "--out", type=Path, metavar="DIR", help="where the folder is built (default: in ~/.cache/umr/spaces)"
