@@ -323,7 +323,9 @@ Object.assign(umr, {
     put(box, file) {
       const input = document.querySelector(`${box} input[type=file]`), carried = new DataTransfer();
       if (!input) return;
-      carried.items.add(file);
+      // Gradio's box takes pictures alone, by the type that a file says it has; the server goes by its name.
+      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
+      carried.items.add(clip ? new File([file], file.name, { type: 'image/mp4' }) : file);
       input.files = carried.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     },
@@ -369,6 +371,13 @@ Object.assign(umr, {
     document.body.classList.remove('u-dropping');
     if (carries(event) && !inBox(event)) umr.picture.take(event.dataTransfer.files);
   });
+  // A clip from the file chooser goes the same way.
+  addEventListener('change', (event) => {
+    const box = event.target.closest?.('#q-image, #c-image'), file = event.target.files?.[0];
+    if (!box || !file || file.type.startsWith('image/') || !umr.clip.ending.test(file.name)) return;
+    event.stopImmediatePropagation();
+    umr.picture.put(`#${box.id}`, file);
+  }, true);
   addEventListener('dragover', (event) => {
     document.body.classList.toggle('u-dropping', carries(event) && Boolean(umr.picture.box()));
   });
