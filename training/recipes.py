@@ -197,7 +197,7 @@ def contrastive() -> TrainConfig:
 
 
 def mca() -> TrainConfig:
-    """`contrastive` with MCA's two losses at the paper's weights.
+    """`contrastive` with MCA's two losses; the paper does not print their weights.
 
     Settings, steps, seed and the rows of every step are the same: tests/training/test_programmes.py compares them.
     """

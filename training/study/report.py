@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from training.study.plan import FACTORS, MEASURED, NETWORK, OUTSIDE, SIZE, STAGES, WORLD, Factor
+from training.study.plan import FACTORS, MEASURED, NETWORK, OUTSIDE, SIZE, STAGES, WORLD, Arm, Factor
 from umr.bench.readme_tables import markdown
 from umr.disk import write_text
 from umr.errors import ConfigError
@@ -41,6 +41,8 @@ CUES: Mapping[str, tuple[str, ...]] = {
     "cue reversed": ("it2i shortcut-reversed local",),
     "it2t": ("it2t ind local",),
 }
+#: The same queries, with the cue kept and not.
+GAPS = ("cue kept", "cue broken", "cue reversed")
 #: Headings that arms are compared in, without cues and with them.
 COMPARED = (("it2i ind", "it2i outside"), ("it2i ind", "cue broken", "cue reversed"))
 
@@ -116,8 +118,30 @@ def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Seque
         return lines
     lines += ["", f"Against *{known[0].name}*, points (95 %, paired), p after Holm's correction:", ""]
     lines += compared(factor, runs, groups)
+    if factor.cues:
+        lines += ["", "What a right cue in the picture is worth: points of the same queries (95 %, paired):", ""]
+        lines += cue_gaps(known, runs, groups)
     papers = [f"{arm.name}: {arm.paper}" for arm in factor.arms if arm.paper]
     return [*lines, *([""] if papers else []), *(f"- In the paper, {paper}." for paper in papers)]
+
+
+def cue_gaps(
+    arms: Sequence[Arm], runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]
+) -> list[str]:
+    """The table of what each arm loses where the cue is broken or reversed; near zero: the cue was not learned."""
+    lines = []
+    for arm in arms:
+        values = {heading: runs[arm.name].values(CUES[heading]).mean(0) for heading in GAPS}
+        families = [family for _, family in groups[CUES[GAPS[0]][0]]]
+        kept = Sampled(values[GAPS[0]], families)
+        gaps = [paired(Sampled(values[heading], families), kept) for heading in GAPS[1:]]
+        lines.append([arm.name, *(_points(one) for one in gaps)])
+    return markdown(("arm", "kept above broken", "kept above reversed"), lines)
+
+
+def _points(one: Mapping[str, Any]) -> str:
+    low, high = one["ci95"]
+    return f"{100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def compared(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
@@ -140,9 +164,8 @@ def compared(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequ
         cells = []
         for heading in headings:
             one = found[arm.name, heading]
-            low, high = one["ci95"]
             p = corrected[arm.name, heading]
-            shown = f"{100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {p:.3f}"
+            shown = f"{_points(one)}, p {p:.3f}"
             cells.append(f"**{shown}**" if p < 0.05 else shown)
         lines.append([arm.name, *cells])
     return markdown(("arm", *headings), lines)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from umr.bench import scale
+from umr.bench import indexing, scale, start
 
-WHAT = {"scale": scale.main}
+WHAT = {"indexing": indexing.main, "scale": scale.main, "start": start.main}
 
 
 def main() -> int:

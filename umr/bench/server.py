@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from umr.errors import ConfigError, MismatchError
@@ -22,13 +23,14 @@ STOP_S = 30.0  # until it must have ended
 
 @contextmanager
 def served_page(
-    url: str | None = None, arguments: Sequence[str] = ()
+    url: str | None = None, arguments: Sequence[str] = (), at: Path | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
     Args:
         url: a page that runs already; None starts app.py.
         arguments: what app.py is started with beside its address.
+        at: the folder of app.py; None: this repository.
 
     Raises:
         ConfigError: the page is not on this machine.
@@ -44,7 +46,7 @@ def served_page(
     address = f"http://{LOOPBACK[0]}:{port}"
     process = subprocess.Popen(
         [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
-        cwd=repository_root(),
+        cwd=at or repository_root(),
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -70,5 +72,5 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
             with urllib.request.urlopen(address, timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.2)
+            time.sleep(0.05)
     raise MismatchError(f"the page did not answer at {address} within {START_S:.0f} s")

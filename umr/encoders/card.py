@@ -16,7 +16,6 @@ from typing import Any
 
 from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
-from umr.encoders.caveats import CIRCULAR, EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_card import dual_card
 from umr.encoders.dual_config import DualConfig, read_settings
@@ -254,9 +253,7 @@ def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[st
                 "from: measure it on the collection that it is to search.", *told]  # fmt: skip
     catalogue = "- It was trained on the rendered home-goods catalogue alone"
     own = ", which is all that it knows: it is not meant for photographs, faces or documents."
-    unequal = [f"- {UNEQUAL_DATA} {CIRCULAR}"] if concerns([config.fingerprint()]) else []
-    earlier = [f"- {EARLIER_CATALOGUE}"] if is_earlier(config.fingerprint()) else []
-    return [catalogue + ("." if config.revision else own), *earlier, *unequal, *told]
+    return [catalogue + ("." if config.revision else own), *told]
 
 
 def main(folders: Sequence[str]) -> int:

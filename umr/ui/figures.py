@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from umr.encoders.caveats import CIRCULAR
 from umr.eval.diagnosis import Diagnosed, Diagnosis
 from umr.types import KIND_BY_LETTERS, Query
 from umr.ui import queries
 from umr.ui.markup import macros
 from umr.ui.plots import Point, scatter
 
+#: Why the share of queries whose part alone is nearer is no evidence.
+CIRCULAR = (
+    "That a part alone is nearer is what MCA's preference loss itself minimises: a low share is no evidence that a "
+    "model trained with it composes better."
+)
 _WINNER = {
     "composed": "the composition is nearest",
     "picture": "the picture alone is nearest",

@@ -13,7 +13,7 @@ from training.sources.spec import parse
 from training.study import __main__ as command
 from training.study import plan, runs
 from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, RERANKER, SEEDS, Arm, Factor, SecondHalf, arms, factor
-from training.study.report import CUES, Runs, compared, section, write_report
+from training.study.report import CUES, Runs, compared, cue_gaps, section, write_report
 from training.study.runs import Place, configs, read_results, run_arm, start
 from training.study.second_half import files_of_world
 from umr.encoders import load_encoder
@@ -150,6 +150,13 @@ def test_differences_average_over_seeds_and_are_paired():
     assert line.startswith("| b | +37.5 (")
     text = "\n".join(section(TWO, found, GROUPS))
     assert "| a | 2 | 12.5 (0.0 to 25.0)" in text and "Not run: c." in text and "Against *a*" in text
+
+
+def test_what_a_cue_is_worth_is_paired_by_query():
+    result = hits_of("a", 0, ind="0000")
+    result["hits"] |= {"it2i shortcut-kept local": "1110", "it2i shortcut-broken local": "1000"}
+    (*_, line) = cue_gaps(TWO.arms[:1], {"a": Runs(results=(result,))}, GROUPS)
+    assert line.startswith("| a | +50.0 (") and "| +75.0 (" in line
 
 
 def test_a_factor_that_has_not_run_says_so():

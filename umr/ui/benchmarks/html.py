@@ -11,7 +11,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from umr.encoders.caveats import EARLIER_CATALOGUE, is_earlier
 from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
@@ -72,7 +71,6 @@ def tables(stored: Sequence[Stored], column: str, trained: Markup = NOTHING) -> 
         {key_of(row)[:2] for one in stored for row in one.report["rows"] if row.get(column) is not None}, key=_order
     )
     stale = [one.name for one in stored if not one.current]
-    earlier = ", ".join(one.name for one in stored if is_earlier(one.report["encoder"]))
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
     blocks = []
     for place, (title, words, keys, is_open) in enumerate(_groups(pairs)):
@@ -86,7 +84,6 @@ def tables(stored: Sequence[Stored], column: str, trained: Markup = NOTHING) -> 
         composing=composing_adds(stored),
         trained=trained,
         stale=stale,
-        earlier=f"{earlier}: {EARLIER_CATALOGUE}" if earlier else "",
         legend=[name_button(one.name) for one in stored],
         said=f"{MEASURE[column]}, in per cent, with the 95 % bootstrap interval. {_POOLS}",
         blocks=together(blocks),

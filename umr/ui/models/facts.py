@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from umr.encoders.card import CARD_NAME, RECORD_NAME
-from umr.encoders.caveats import EARLIER_CATALOGUE, UNEQUAL_DATA, concerns, is_earlier
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import DualConfig, read_settings
 from umr.errors import UMRError
@@ -62,7 +61,6 @@ class ModelFacts:
         megabytes: of the weights, 10**6 bytes; None as above.
         stages: oldest first; () for an encoder that training.train did not make.
         data: (what, value) of what it was trained on.
-        caveats: what must be said of its numbers.
         stored: what was measured; None where nothing was.
         sums: the chosen weights of its vector sum; None where none were chosen.
     """
@@ -76,7 +74,6 @@ class ModelFacts:
     megabytes: float | None
     stages: tuple[Stage, ...]
     data: tuple[tuple[str, str], ...]
-    caveats: tuple[str, ...]
     licence: str
     stored: Stored | None
     sums: Weights | None
@@ -121,7 +118,6 @@ def read_facts(name: str, index: Path) -> ModelFacts:
         megabytes=size,
         stages=_stages(record),
         data=_data(record),
-        caveats=_caveats(manifest.encoder),
         licence="" if encoder is None else _licence(encoder / CARD_NAME),
         stored=_or_none(lambda: read_stored(name, index)),
         sums=_or_none(lambda: read_weights(weights_file(index))),
@@ -131,8 +127,8 @@ def read_facts(name: str, index: Path) -> ModelFacts:
 def settings_apart(a: ModelFacts, b: ModelFacts) -> list[str]:
     """What of the training of two models differed, as keys of their records, sorted.
 
-    "start" is what the last stage started from, "stages" the ways before it, "world" what was seen, "rows" what was
-    drawn from it, "record" that one has none.
+    "start" is what the last stage started from, "stages" the ways before it, "world" what was seen, "record" that one
+    has none.
     """
     if not a.stages or not b.stages:
         return [] if not a.stages and not b.stages else ["record"]
@@ -145,8 +141,6 @@ def settings_apart(a: ModelFacts, b: ModelFacts) -> list[str]:
         apart.add("stages")
     if first.world != second.world or a.data != b.data:
         apart.add("world")
-    if concerns([a.manifest.encoder]) and concerns([b.manifest.encoder]):
-        apart.add("rows")
     return sorted(apart)
 
 
@@ -220,11 +214,6 @@ def _source(row: Mapping[str, Any]) -> str:
 
 def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _caveats(fingerprint: str) -> tuple[str, ...]:
-    found = (EARLIER_CATALOGUE if is_earlier(fingerprint) else "", UNEQUAL_DATA if concerns([fingerprint]) else "")
-    return tuple(filter(None, found))
 
 
 def _licence(card: Path) -> str:

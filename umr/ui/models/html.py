@@ -23,7 +23,6 @@ WORDS: Mapping[str, str] = {
     "start": "what training started from",
     "stages": "the stages before",
     "world": "training data",
-    "rows": "the rows drawn from the data",
     "record": "whether training is recorded",
     "steps": "steps",
     "stop_after": "steps",
@@ -76,7 +75,7 @@ def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> Marku
         others: what stands beside it on this page, itself among them or not.
         level: of its heading.
     """
-    parts = _what(one), one.caveats, _training(one), _comparable(one, others), _numbers(one), _files(one)
+    parts = _what(one), _training(one), _comparable(one, others), _numbers(one), _files(one)
     return macros("models").card(one.name, level, *parts)
 
 
@@ -94,8 +93,7 @@ def side_by_side(models: Sequence[ModelFacts]) -> Markup:
         return NOTHING
     unequal = [pair for pair in pairs if pair[2] and not is_fair(pair[2])]
     bold, said = _unequal(models, unequal) if unequal else _equal(pairs)
-    caveats = dict.fromkeys(said for one in models for said in one.caveats)
-    return macros("models").side_by_side(bool(unequal), bold, said, table(models), caveats)
+    return macros("models").side_by_side(bool(unequal), bold, said, table(models))
 
 
 def table(models: Sequence[ModelFacts]) -> Markup:
