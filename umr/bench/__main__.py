@@ -6,7 +6,13 @@ import sys
 from importlib import import_module
 
 #: What is named -> the module whose main() does it, imported where it is asked for.
-WHAT = {"scale": "umr.bench.scale", "fuzz": "umr.bench.fuzz.command", "kills": "umr.bench.kills.command"}
+WHAT = {
+    "scale": "umr.bench.scale",
+    "fuzz": "umr.bench.fuzz.command",
+    "kills": "umr.bench.kills.command",
+    "space": "umr.bench.space_test",
+    "licences": "umr.bench.licences",
+}
 
 
 def main() -> int:

@@ -20,8 +20,8 @@ OUR_FAULT = "Something went wrong on our side"  # what the page says of an unfor
 _ANSWER = 1 << 22  # bytes of an answer that are read
 #: Endpoint -> arguments that it answers.
 SOUND: dict[str, list[Any]] = {
-    "search": [None, "a red mug", "images", None, 3],
-    "search_text": ["a red mug", "images", 3],
+    "search": [None, "a red mug", "images", "unified", 3, False],
+    "search_text": ["a red mug", "images", "unified", 3, False],
     "compare": [None, "a red mug", "images", None, 3, ""],
     "list_models": [],
     "list_collections": [],

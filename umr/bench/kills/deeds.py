@@ -127,8 +127,14 @@ def _train_result(folder: Path) -> dict[str, str]:
     from umr.encoders import load_encoder
 
     load_encoder(folder / "out", device="cpu")
-    wanted = ("model.safetensors", "tokenizer.json", "encoder.json")
-    return _hashes(folder / "out", wanted) | {"names": " ".join(sorted(path.name for path in folder.iterdir()))}
+    said = json.loads((folder / "out" / "encoder.json").read_text("utf-8"))
+    del said["files"]  # hashes of the record too, which tells the time; the weights are compared themselves
+    wanted = ("model.safetensors", "tokenizer.json")
+    return (
+        _hashes(folder / "out", wanted)
+        | {"encoder": json.dumps(said)}
+        | {"names": " ".join(sorted(path.name for path in folder.iterdir()))}
+    )
 
 
 def _encoder_stands(folder: Path) -> None:
