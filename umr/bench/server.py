@@ -40,9 +40,7 @@ def served_page(
         _check_loopback(url)
         yield url.rstrip("/"), None
         return
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK[0], 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://{LOOPBACK[0]}:{port}"
     process = subprocess.Popen(
         [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
@@ -55,6 +53,13 @@ def served_page(
     finally:
         process.terminate()
         process.wait(STOP_S)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK[0], 0))
+        return int(probe.getsockname()[1])
 
 
 def _check_loopback(url: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from markupsafe import Markup
 from PIL.Image import Image
 
 from umr.errors import ConfigError, MediaError
@@ -196,7 +197,7 @@ def choose_picture(searchers: Source, encoder: Any, candidate_id: Any) -> str:
     return str(file)
 
 
-def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> str:
+def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> Markup:
     """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle.
 
     Args:
@@ -206,7 +207,7 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> s
         sought: what pictures are kept to, "category=mug&colour=red&words=on+wood"; "" for all.
     """
 
-    def pictures() -> str:
+    def pictures() -> Markup:
         searcher = searchers.get(encoder)
         wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
         facts = {name: wanted[name] for name in BROWSED_BY if wanted.get(name)}
