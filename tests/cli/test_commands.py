@@ -129,8 +129,8 @@ def test_control_characters_of_an_index_do_not_reach_the_terminal(searcher, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --image, --text, or both"),
-        (["--text", "  \n"], "give --image, --text, or both"),
+        ([], "give --image or --clip, --text, or both"),
+        (["--text", "  \n"], "give --image or --clip, --text, or both"),
         (["--text", "a" * 20_001], "20,001 characters"),
         (["--text", "a\0b"], "NUL"),
         (["--image", "absent.png"], "absent.png"),
