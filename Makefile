@@ -1,6 +1,6 @@
-# make env | demo | test | coverage | lint | clean      Everything happens in .venv; the second call of each is quick.
+# make env | demo | test | coverage | lint | audit | space-test | clean      Everything happens in .venv; the second call of each is quick.
 .DEFAULT_GOAL := demo
-.PHONY: env env-dev demo test coverage lint clean
+.PHONY: env env-dev demo test coverage lint audit space-test clean
 
 # Python 3.11 or newer; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -49,5 +49,21 @@ lint: env-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# Licences as the packages state them, and known weaknesses of the versions in .venv, where a service that knows them is
+# reached; pip-audit lies in an environment of its own. Red for a known weakness alone, never for want of a network.
+audit: env
+	$(PY) -m umr.bench licences --requirements $(REQUIREMENTS)
+	@test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && .audit/bin/pip install --quiet \
+		--disable-pip-version-check --retries 1 --timeout 10 pip-audit; } || { rm -rf .audit; \
+		echo "audit: no registry is reached, so nothing was asked about known weaknesses"; exit 0; }; \
+	said=$$(.audit/bin/pip-audit --path .venv/lib/python*/site-packages --progress-spinner off --timeout 10 2>&1); \
+	status=$$?; echo "$$said" | grep -v "could not be audited"; \
+	echo "audit: $$(echo "$$said" | grep -c "could not be audited") packages could not be looked up: nothing is known of them"; \
+	case "$$status $$said" in 0*) ;; *"Found "*known*) exit 1;; *) echo "audit: the service was not reached";; esac
+
+# The Space's own requirements alone in a new Python 3.12, where one is at hand; the page is opened and asked.
+space-test: env
+	$(PY) -m umr.bench space
+
 clean:
-	rm -rf .venv test-artifacts .pytest_cache .ruff_cache .mypy_cache .coverage
+	rm -rf .venv .audit test-artifacts .pytest_cache .ruff_cache .mypy_cache .coverage

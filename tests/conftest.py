@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -256,12 +257,20 @@ class FileReads:
 @pytest.fixture
 def file_reads(monkeypatch: pytest.MonkeyPatch) -> FileReads:
     """Counts beneath `media.open_image` and `media.content_hash`, which others import by name."""
-    reads, decode, sha256 = FileReads(), Image.open, media.file_sha256
+    reads, decode, sha256, whole = FileReads(), Image.open, media.file_sha256, media.file_bytes
+    read: dict[int, tuple[bytes, Path]] = {}  # by the identity of the bytes, which stay here
 
     def opened(source: object, *rest: object, **more: object) -> Image.Image:
         if isinstance(source, (str, Path)):
             reads.decoded[Path(source).resolve()] += 1
+        elif isinstance(source, BytesIO) and id(source.getvalue()) in read:
+            reads.decoded[read[id(source.getvalue())][1]] += 1
         return decode(source, *rest, **more)
+
+    def data_of(source: str | Path) -> bytes:
+        data = whole(source)
+        read[id(data)] = data, Path(source).resolve()
+        return data
 
     def hashed(source: Path, *rest: object) -> str:
         reads.hashed[Path(source).resolve()] += 1
@@ -269,6 +278,7 @@ def file_reads(monkeypatch: pytest.MonkeyPatch) -> FileReads:
 
     monkeypatch.setattr(media.Image, "open", opened)
     monkeypatch.setattr(media, "file_sha256", hashed)
+    monkeypatch.setattr(media, "file_bytes", data_of)
     return reads
 
 

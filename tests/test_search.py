@@ -95,7 +95,7 @@ def test_a_text_of_spaces_beside_a_picture_is_no_text(searcher, benchmark):
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_a_query_without_content_is_refused(searcher, text):
-    with pytest.raises(ConfigError, match="give a picture, a text, or both"):
+    with pytest.raises(ConfigError, match="give a picture or a clip, a text, or both"):
         searcher.search(ask(text=text), 3)
 
 

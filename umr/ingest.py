@@ -6,15 +6,19 @@ Nothing is dropped in silence: what cannot be taken is returned with its reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr import media
+from umr.ahead import in_order
 from umr.disk import replacing, special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
+from umr.packed import KEY, is_packed, open_packed
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
@@ -52,19 +56,14 @@ def read_folder(
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; give a folder, a .jsonl file or a saved dataset")
     files = list(files_under(within or folder)) if within is None or within.is_dir() else [within]
-    candidates: list[Candidate] = []
-    refused: list[Refused] = []
-    for number, path in enumerate(files, 1):
-        name = path.relative_to(folder).as_posix()
-        if reading.wants(name):
-            try:
-                candidates.append(_from_file(path, name, folder, reading))
-                reading.took()
-            except (UMRError, OSError) as error:
-                refused.append(Refused(name, reason(error)))
-        if progress is not None:
-            progress(number, len(files))
-    return candidates, refused
+
+    def entries() -> Iterator[_Entry]:
+        for path in files:
+            name = path.relative_to(folder).as_posix()
+            wanted = reading.wants(name)
+            yield _Entry(name, reading.total - 1, partial(_from_file, path, name, folder, reading) if wanted else None)
+
+    return _taken(entries(), len(files), reading, progress)
 
 
 def walked(name: str) -> tuple[tuple[bool, str], ...]:
@@ -76,7 +75,8 @@ def walked(name: str) -> tuple[tuple[bool, str], ...]:
 def read_rows(path: str | Path, progress: Progress | None = None, reading: Reading | None = None) -> Taken:
     """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl.
 
-    Paths are relative to its folder; ids default to row-<line>.
+    Paths are relative to its folder; ids default to row-<line>. "file_name" in place of "image" is the word of a folder
+    of pictures with captions (metadata.jsonl of `datasets`).
 
     Args:
         path: the file.
@@ -88,24 +88,66 @@ def read_rows(path: str | Path, progress: Progress | None = None, reading: Readi
     """
     path, reading = Path(path).absolute(), reading or Reading()
     lines = list(read_lines(path))
+
+    def entries() -> Iterator[_Entry]:
+        for place, line in lines:
+            number = place.rpartition(":")[2]
+            default, name = f"row-{number}", f"{path.name}:{number}"
+            try:
+                row = parse_object(line, place)
+            except UMRError as error:
+                wanted, make = reading.wants(default), partial(_refuse, error)
+            else:
+                wanted, make = (
+                    reading.wants(_row_id(row, default)),
+                    partial(_from_row, row, default, path.parent, reading),
+                )
+            yield _Entry(name, reading.total - 1, make if wanted else None)
+
+    return _taken(entries(), len(lines), reading, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of a source: what a refusal calls it, its place, and what reads it; None: it is not of this part."""
+
+    name: str
+    place: int
+    make: Callable[[], Candidate] | None
+
+
+def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Progress | None) -> Taken:
+    """The candidates of entries, read by several threads, in the order of the entries; an id is taken once."""
     candidates: list[Candidate] = []
     refused: list[Refused] = []
     seen: set[str] = set()
-    for number, (place, line) in enumerate(lines, 1):
-        default, row, wanted = f"row-{place.rpartition(':')[2]}", None, False
+    for number, (entry, found) in enumerate(in_order(_made, entries), 1):
         try:
-            row = parse_object(line, place)
-            if wanted := reading.wants(_row_id(row, default)):
-                candidate = _from_row(row, default, path.parent, reading)
-                _claim(candidate.candidate_id, seen)
-                candidates.append(candidate)
-                reading.took()
+            if isinstance(found, Exception):
+                raise found
+            if found is not None:
+                _claim(found.candidate_id, seen)
+                candidates.append(found)
+                reading.took(entry.place)
+        except DiskFullError:  # it is of every entry that follows
+            raise
         except (UMRError, OSError) as error:
-            if wanted or (row is None and reading.wants(default)):
-                refused.append(Refused(f"{path.name}:{place.rpartition(':')[2]}", reason(error)))
+            refused.append(Refused(entry.name, reason(error)))
         if progress is not None:
-            progress(number, len(lines))
+            progress(number, total)
     return candidates, refused
+
+
+def _made(entry: _Entry) -> tuple[_Entry, Candidate | Exception | None]:
+    """What an entry gave: a candidate, why there is none, or nothing where it is not of this part."""
+    try:
+        return entry, None if entry.make is None else entry.make()
+    except (UMRError, OSError) as error:
+        return entry, error
+
+
+def _refuse(error: UMRError) -> Candidate:
+    raise error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,24 +189,20 @@ def read_dataset(
     """
     data, columns = _opened(source, split, columns or Columns())
     reading = reading or Reading()
-    candidates: list[Candidate] = []
-    refused: list[Refused] = []
-    seen: set[str] = set()
-    for number, row in enumerate(data):
-        default = f"row-{number}"
-        if reading.wants(str(row[columns.id]) if columns.id else default):
-            try:
-                candidate = _from_row(_fields(row, columns, Path(media_folder)), default, Path(media_folder), reading)
-                _claim(candidate.candidate_id, seen)
-                candidates.append(candidate)
-                reading.took()
-            except DiskFullError:  # it is of every row that follows
-                raise
-            except (UMRError, OSError) as error:
-                refused.append(Refused(f"row {number}", reason(error)))
-        if progress is not None:
-            progress(number + 1, len(data))
-    return candidates, refused
+    writing = threading.Lock()  # equal pictures are one file
+
+    def made(row: dict[str, Any], default: str) -> Candidate:
+        with writing:
+            fields = _fields(row, columns, Path(media_folder))
+        return _from_row(fields, default, Path(media_folder), reading)
+
+    def entries() -> Iterator[_Entry]:
+        for number, row in enumerate(data):
+            default = f"row-{number}"
+            wanted = reading.wants(str(row[columns.id]) if columns.id else default)
+            yield _Entry(f"row {number}", reading.total - 1, partial(made, row, default) if wanted else None)
+
+    return _taken(entries(), len(data), reading, progress)
 
 
 def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[str, Any]:
@@ -184,6 +222,8 @@ def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.
     if columns.image is None and columns.text is None:
         there = {name: name for name in ("image", "text") if name in data.column_names}
         columns = replace(columns, image=there.get("image"), text=there.get("text"))
+    if columns.id is None and KEY in data.column_names:
+        columns = replace(columns, id=KEY)
     missing = [column for column in columns.named() if column not in data.column_names]
     if missing or not (columns.image or columns.text):
         raise ConfigError(
@@ -194,7 +234,9 @@ def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.
 
 
 def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
-    """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name; pictures stay the files' own bytes.
+    """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name.
+
+    Pictures stay the files' own bytes.
 
     Raises:
         ConfigError: it cannot be read as a dataset, or has no such split.
@@ -204,12 +246,14 @@ def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
     try:
         if Path(source).is_dir():
             data = datasets.load_from_disk(str(source))
+        elif is_packed(source):
+            data = open_packed(source)
         else:
             data = datasets.load_dataset(str(source), split=split)
         if isinstance(data, datasets.DatasetDict):
             data = data[split]
-    except (OSError, ValueError, KeyError) as error:  # what it raises for names, folders and splits it does not know
-        words = str(error).splitlines()[0]
+    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:  # of names, files and splits
+        words = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
         raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
     as_bytes = datasets.Image(decode=False)  # not re-encoded pixels
     for column, feature in data.features.items():
@@ -272,6 +316,8 @@ def _row_id(row: Mapping[str, Any], default: str) -> str:
 
 
 def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> Candidate:
+    if "file_name" in row and "image" not in row:
+        row = {"image" if key == "file_name" else key: value for key, value in row.items()}
     unknown = set(row) - {"id", "text", "image", "video", "title"}
     if unknown:
         raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
@@ -315,14 +361,19 @@ def _checked_hash(candidate_id: str, content: Content, reading: Reading) -> str:
     file = content.image if content.image is not None else content.video
     if not isinstance(file, Path):
         return ""
+    if content.image is not None:
+        data = media.file_bytes(file)  # once: the hash is of what was decoded
+        found = media.content_hash(data)
+        if not reading.has_read(candidate_id, content, found):
+            image = media.open_image(data, name=file.name)
+            if reading.shrunk is not None:
+                reading.shrunk.keep(found, image)
+        return found
     if candidate_id in reading.known and file.is_file():
         found = media.content_hash(file)
         if reading.has_read(candidate_id, content, found):
             return found
-    if content.image is not None:
-        media.open_image(file)
-    else:
-        media.sample_frames(file, CHECKED_FRAMES)
+    media.sample_frames(file, CHECKED_FRAMES)
     return media.content_hash(file)
 
 

@@ -29,6 +29,7 @@ _TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: 
           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
           8: Image.Transpose.ROTATE_90}  # fmt: skip
 MAX_PIXELS = 64_000_000  # larger pictures are refused before they are decoded (192 MB as RGB)
+MAX_BYTES = 512 * 2**20  # of a picture's file: 64 megapixels of 8 bytes each
 _STRIP = 2**20  # pixels that are converted at a time
 _RGB = 4  # bytes that Pillow takes for a pixel of RGB
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # of a decoded pixel; others: 4
@@ -162,6 +163,21 @@ def content_hash(source: str | Path | bytes) -> str:
     return file_sha256(existing(source))
 
 
+def file_bytes(source: str | Path) -> bytes:
+    """The bytes of a file, read once: what is decoded of them and their hash belong together, whatever becomes of it.
+
+    Raises:
+        MediaError: the file is absent, or larger than any picture that is read.
+    """
+    path = existing(source)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise MediaError(
+            f"{path.name} is too large: {size / 1e6:,.0f} MB, at most {MAX_BYTES / 1e6:,.0f} MB of a picture are read"
+        )
+    return path.read_bytes()
+
+
 def picture_hash(source: str | Path | bytes | Image.Image | np.ndarray) -> str:
     """content_hash of a file or its bytes; for a picture in memory, sha256 of its RGB pixels and size.
 
@@ -192,7 +208,6 @@ def clean_text(text: str) -> str:
     return text.strip()
 
 
-@cache
 @cache
 def _formats() -> tuple[str, ...]:
     """Those of FORMATS that this machine reads: those of its Pillow, and HEIF where pi-heif is installed."""

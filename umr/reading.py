@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from umr.types import Candidate, Content
+
+if TYPE_CHECKING:
+    from umr.shrunk import Shrunk
 
 
 @dataclass(slots=True)
@@ -17,12 +20,14 @@ class Reading:
     Attributes:
         known: by id, candidates as they were read before: a file with the very bytes listed there is not decoded again.
         part: (i, n): only entries of the i-th of n parts, by a hash of their ids, which no other entry changes.
+        shrunk: keeps what an encoder needs of the pictures that are decoded; None: nothing is kept.
         places: of the candidates taken: 0 for the source's first entry.
         total: entries that the source lists, of all parts.
     """
 
     known: Mapping[str, Candidate] = field(default_factory=dict)
     part: tuple[int, int] = (1, 1)
+    shrunk: Shrunk | None = None
     places: list[int] = field(default_factory=list)
     total: int = 0
     _listed: Any = field(default_factory=hashlib.sha256)
@@ -35,9 +40,9 @@ class Reading:
         number, count = self.part
         return int.from_bytes(data[:8], "big") % count == number - 1
 
-    def took(self) -> None:
-        """The entry was taken that was wanted last."""
-        self.places.append(self.total - 1)
+    def took(self, place: int | None = None) -> None:
+        """An entry was taken: the one at a place, or the one that was wanted last."""
+        self.places.append(self.total - 1 if place is None else place)
 
     @property
     def listing(self) -> str:

@@ -21,6 +21,11 @@ from umr.types import Content, Embeddings, Encoder, Match, Query, Result
 from umr.verdict import WEAK_FIRST, Verdicts, find_verdicts
 
 MAX_K = 1000
+#: Of a query with a clip, where nothing of its kind was trained.
+CLIP_UNTRAINED = (
+    "This model was trained with no clip in a query: it reads the clip's frames as it reads those of clips that are "
+    "found, without a task sentence, so expect weaker results than with a picture."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ def decode(query: Query, picture_name: str | None = None) -> DecodedQuery:
     start, content = time.perf_counter(), query.content
     text = None if content.text is None else media.clean_text(content.text) or None
     if text is None and content.image is None and content.video is None:
-        raise ConfigError("there is nothing to search for: give a picture, a text, or both")
+        raise ConfigError("there is nothing to search for: give a picture or a clip, a text, or both")
     image = None if content.image is None else media.open_image(content.image, name=picture_name)
     ready = replace(query, content=Content(text=text, image=image, video=content.video))
     key = _content_hash(content)
@@ -148,7 +153,11 @@ class Searcher:
         asked, excluded = read.query, self.excluded(read)
         decoded = time.perf_counter()
         embeddings = self.encode(asked, moved)
-        notices = (*self.encoder.notices(asked), *query_arithmetic.notices(asked, moved))
+        notices = (
+            *self.encoder.notices(asked),
+            *_of_clip(self.encoder, asked),
+            *query_arithmetic.notices(asked, moved),
+        )
         encoded = time.perf_counter()
         run = self.index.search(embeddings, k, self.collection.pool(asked.target_modality), {asked.query_id: excluded})
         hits = query_arithmetic.strong(run[asked.query_id], moved)
@@ -210,6 +219,11 @@ class Searcher:
         if isinstance(query, DecodedQuery):
             return frozenset(query.query.exclude) | self.collection.with_hash(query.content_hash)
         return frozenset(query.exclude) | self.collection.with_hash(_content_hash(query.content))
+
+
+def _of_clip(encoder: Encoder, query: Query) -> tuple[str, ...]:
+    """What is said of a query's clip, by an encoder that knows task sentences but none for a clip."""
+    return (CLIP_UNTRAINED,) if encoder.uninstructed(query) else ()
 
 
 def _content_hash(content: Content) -> str:

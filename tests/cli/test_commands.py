@@ -54,6 +54,25 @@ def test_search_with_a_picture_finds_its_pixels(searcher, benchmark, capsys):
     assert rows(capsys)[0]["id"] == "100:3"
 
 
+def test_search_with_a_clip_says_that_none_was_trained(searcher, benchmark, capsys):
+    clip = str(benchmark / "files/clips/1.gif")
+    assert main(["search", "--clip", clip, "--in", "images", "--top", "2", "--json"]) == 0
+    out, said = capsys.readouterr()
+    assert len(json.loads(out)) == 2 and "no clip in a query" in said
+    with pytest.raises(SystemExit, match="2"):
+        main(["search", "--clip", clip, "--image", clip, "--in", "images"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_clip_ends_with_status_2(searcher, tmp_path, capsys):
+    (tmp_path / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + b"\xff" * 400)
+    for name in ("broken.mp4", "absent.mp4"):
+        assert main(["search", "--clip", str(tmp_path / name), "--in", "images"]) == 2
+        assert name in error(capsys)
+    assert main(["search", "--clip", str(tmp_path), "--in", "images"]) == 2
+    assert "is a folder" in error(capsys)
+
+
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_search_reads_a_picture_once(searcher, benchmark, file_reads, capsys, calibrated):
     if calibrated:
@@ -110,8 +129,8 @@ def test_control_characters_of_an_index_do_not_reach_the_terminal(searcher, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --image, --text, or both"),
-        (["--text", "  \n"], "give --image, --text, or both"),
+        ([], "give --image or --clip, --text, or both"),
+        (["--text", "  \n"], "give --image or --clip, --text, or both"),
         (["--text", "a" * 20_001], "20,001 characters"),
         (["--text", "a\0b"], "NUL"),
         (["--image", "absent.png"], "absent.png"),

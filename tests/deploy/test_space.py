@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.cli.commands import main
 from umr.cli.parser import MACHINES
 from umr.collection import Collection
@@ -19,12 +20,15 @@ from umr.deploy.files import write_folder
 from umr.deploy.hardware import CPU_WHEELS, HARDWARE, ZERO_TORCH, hardware, requirements
 from umr.deploy.space import BINARY, INDEXES, LARGE, TAGS, SpaceFile, _attributes, plan_space
 from umr.encoders.fake import FakeEncoder
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MismatchError
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
+from umr.rerank.config import read_config
+from umr.rerank.store import save_reranker
 from umr.search import Searcher
-from umr.shipped import BUNDLED, available
+from umr.shipped import BUNDLED, RERANKER, RERANKER_CONFIG, available
 from umr.types import Content, Query
+from umr.ui.reranking import find_page_reranker
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -166,6 +170,31 @@ def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, p
     (tmp_path / "far away" / "p 2.png").unlink()
     with pytest.raises(ConfigError, match=r"p 2\.png is not there any more"):
         plan_space("me/mine", hardware("cpu"), indexes=[index])
+
+
+def test_a_re_ranker_goes_where_the_page_finds_it_and_a_changed_one_is_refused(tmp_path, capsys):
+    save_reranker(tiny_reranker(tiny_tokenizer()), tmp_path / "mine")
+    (tmp_path / "mine" / "notes.txt").write_text("no part of it")
+    words = ["deploy", "space", "me/search", "--encoder", "unified", "--reranker", str(tmp_path / "mine"), "--dry-run"]
+    assert main(words) == 0
+    rows = [row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines()[1:]]
+    sent = {path: int(size) for size, path in rows if path.startswith(f"{INDEXES}/{RERANKER}/")}
+    there = {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir() if path.name != "notes.txt"}
+    assert sent == {f"{INDEXES}/{RERANKER}/{name}": size for name, size in there.items()} and "README.md" in there
+
+    files = plan_space("me/search", hardware("cpu"), ["unified"], reranker=tmp_path / "mine").files
+    write_folder([file for file in files if file.path in sent], tmp_path / "space")
+    offer = find_page_reranker(root=tmp_path / "space" / INDEXES).offer
+    assert offer is not None and (offer.name, offer.folder.name) == ("tiny", RERANKER)
+    assert read_config(offer.folder) == read_config(tmp_path / "mine")
+    assert find_page_reranker(root=tmp_path).offer is None
+
+    with (tmp_path / "mine" / "model.safetensors").open("ab") as weights:
+        weights.write(b"0")
+    with pytest.raises(MismatchError, match=r"model\.safetensors"):
+        plan_space("me/search", hardware("cpu"), ["unified"], reranker=tmp_path / "mine")
+    (tmp_path / "mine" / RERANKER_CONFIG).unlink()
+    assert main(words) == 2 and "there is no re-ranker" in capsys.readouterr().err
 
 
 def test_a_second_build_of_the_folder_holds_what_is_planned_and_no_more(tmp_path):

@@ -67,6 +67,10 @@ class OtherBackbone(nn.Module):
         made.load_state_dict(state)
         return made.to(dtype)
 
+    @classmethod
+    def served(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype) -> Self:
+        return cls.load(folder, config, dtype)
+
     def save(self, folder: str | Path) -> None:
         save_file(
             {name: value.contiguous() for name, value in self.state_dict().items()}, f"{folder}/model.safetensors"

@@ -16,7 +16,7 @@ from transformers import AutoModel
 
 from tests.encoders.public import qwen_tokenizer, write_checkpoint
 from umr.cli.commands import main
-from umr.encoders import load_encoder
+from umr.encoders import load_encoder, load_trainable
 from umr.encoders.adopt import INSTRUCTIONS, adopt
 from umr.encoders.checkpoint import INDEX
 from umr.encoders.qwen_vl_checkpoint import CHAT_CANDIDATE, CHAT_QUERY
@@ -95,7 +95,7 @@ def test_one_file_of_weights_and_a_flat_config_are_adopted_alike(written, adopte
 
 
 def test_it_embeds_every_kind_of_content_as_the_class_itself_would(adopted, stills, clips):
-    encoder = load_encoder(adopted, device="cpu")
+    encoder = load_trainable(adopted, device="cpu")
     still, clip = stills[0, 0], clips[0]
     parts = [{"text": "a teal mug"}, {"image": still}, {"text": "red", "image": still}, {"video": clip},
              {"text": "red", "video": clip}]  # fmt: skip

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from umr.encoders.encoding import CPU_CHARACTERS
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.types import Candidate, Content, Query
 
@@ -169,3 +170,12 @@ def test_dropped_tokens_are_those_beyond_the_limit(encoder, stills):
     long = encoder.dropped_tokens(Content(text="mug " * 50, image=stills[0, 0]))
     assert 0 < long <= len(whole.ids) - encoder.config.max_tokens
     assert encoder.dropped_tokens(Content(text="mug")) == encoder.dropped_tokens(Content(image=stills[0, 0])) == 0
+
+
+def test_long_texts_come_fewer_at_a_time_on_a_processor(encoder):
+    """Shorter ones first; rows times the longest text stay within the budget, and one that is beyond it comes alone."""
+    contents = [Content(text="x" * length) for length in [CPU_CHARACTERS + 5, *[CPU_CHARACTERS // 8] * 20, *[3] * 70]]
+    found = list(encoder.batches(contents, 64))
+    assert sorted(place for batch in found for place in batch) == list(range(len(contents)))
+    assert [len(batch) for batch in found] == [64, 8, 8, 8, 2, 1]
+    assert all(len(batch) == 1 or len(batch) * len(contents[batch[-1]].text) <= CPU_CHARACTERS for batch in found)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 import app
 from tests.deploy.hub import standing_in
 from tests.encoders.public import write_checkpoint
+from tests.models.photographs import write_photographs
 from tests.models.shelf import Reading, Shelf, contents
 from umr.cli.commands import main
 from umr.encoders.config import read_config
@@ -60,23 +60,10 @@ def point(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    """A few real photographs where scikit-image is installed, else made ones."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name, pixels in photographs().items():
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    (folder / "note.txt").write_text("a red mug on a table")
-    return folder
-
-
-def photographs() -> dict[str, np.ndarray]:
-    try:
-        from skimage import data
-    except ImportError:
-        draw = np.random.default_rng(0)
-        sizes = {"a": (60, 90), "b": (64, 64), "c": (100, 70), "d": (40, 130)}
-        return {name: draw.integers(0, 255, (*size, 3), dtype=np.uint8) for name, size in sizes.items()}
-    return {name: getattr(data, name)()[::4, ::4] for name in ("astronaut", "chelsea", "coffee", "rocket")}
+    """A folder of a few real photographs and a text."""
+    write_photographs(tmp_path / "pictures")
+    (tmp_path / "pictures" / "note.txt").write_text("a red mug on a table")
+    return tmp_path / "pictures"
 
 
 @pytest.fixture
@@ -107,9 +94,9 @@ def test_one_command_downloads_adopts_indexes_and_opens_and_the_next_start_is_of
     assert "are to be downloaded to" in said and "5 indexed, 0 refused" in said
     [first] = served
     assert first.names == ["tiny-VL", "ours"]
-    picture = min(pictures.glob("*.png"))
+    picture = min(pictures.glob("*.jpg"))
     before = {name: found(first, name, picture) for name in first.names}
-    others = {path.name for path in pictures.glob("*.png")} - {picture.name}  # a query never finds its own file
+    others = {path.name for path in pictures.glob("*.jpg")} - {picture.name}  # a query never finds its own file
     assert {name: {one for one, _ in hits} for name, hits in before.items()} == dict.fromkeys(first.names, others)
     config = read_config(first.get("tiny-VL").index.folder / first.manifest("tiny-VL").encoder_at)
     assert config.revision == f"{QWEN}@{commit}" and config.name == "tiny-VL"

@@ -85,7 +85,7 @@ def test_a_killed_chain_goes_on_and_a_finished_one_is_only_read(tmp_path, benchm
         patch.setattr(Trainer, "step", counted)
         with pytest.raises(KeyboardInterrupt):
             reproduce(short, tmp_path / "out", benchmark, workers=1)
-    assert taken == [("vision", 0), ("vision", 1), ("captions", 0)]
+    assert taken == [("small_vision", 0), ("small_vision", 1), ("small_captions", 0)]
 
     monkeypatch.setattr(Trainer, "step", lambda *given: taken.append((given[0].config.name, given[1])) or step(*given))
     rows = reproduce(short, tmp_path / "out", benchmark, workers=1)

@@ -86,3 +86,15 @@ def test_what_is_there_when_the_page_is_served_is_looked_through_no_more():
         assert gc.get_freeze_count() > 1000 and not any(one is ring for one in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+def test_the_page_is_imported_without_what_pandas_takes_where_it_finds_it():
+    script = (
+        "import sys; from umr.ui.layout.heap import unimportable\n"
+        "with unimportable('pyarrow'):\n    import pandas\n"
+        "before = 'pyarrow' in sys.modules\nimport pyarrow\n"
+        "with unimportable('pyarrow'):\n    import pyarrow.compute\n"
+        "print(before, len(pandas.DataFrame({'a': ['b']})), sys.modules['pyarrow'] is pyarrow)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "1", "True"]

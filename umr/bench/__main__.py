@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-from umr.bench import scale
-
-WHAT = {"scale": scale.main}
+#: What is named -> the module whose main() does it, imported where it is asked for.
+WHAT = {
+    "indexing": "umr.bench.indexing",
+    "start": "umr.bench.start",
+    "scale": "umr.bench.scale",
+    "fuzz": "umr.bench.fuzz.command",
+    "kills": "umr.bench.kills.command",
+    "space": "umr.bench.space_test",
+    "licences": "umr.bench.licences",
+}
 
 
 def main() -> int:
@@ -14,7 +22,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in WHAT:
         print(f"umr.bench: name what is to be measured: {', '.join(WHAT)}; each has --help", file=sys.stderr)
         return 2
-    return WHAT[sys.argv[1]](sys.argv[2:])
+    return int(import_module(WHAT[sys.argv[1]]).main(sys.argv[2:]))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from umr.bench.memory import resident_mib
 from umr.bench.server import served_page
 from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import Judged
+from umr.shipped import DEFAULT_ENCODER
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ def connect_plain(address: str) -> Ask:
         picture = (
             None if image is None else f"data:image/webp;base64,{base64.b64encode(Path(image).read_bytes()).decode()}"
         )
-        body = json.dumps({"data": [picture, text, "images", None, K]})
+        body = json.dumps({"data": [picture, text, "images", DEFAULT_ENCODER, K]})
         connection = http.client.HTTPConnection(host, timeout=PATIENCE_S)
         try:
             connection.request("POST", CALL, body, {"Content-Type": "application/json"})

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from umr.errors import ConfigError, MismatchError
@@ -22,13 +23,14 @@ STOP_S = 30.0  # until it must have ended
 
 @contextmanager
 def served_page(
-    url: str | None = None, arguments: Sequence[str] = ()
+    url: str | None = None, arguments: Sequence[str] = (), at: Path | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
     Args:
         url: a page that runs already; None starts app.py.
         arguments: what app.py is started with beside its address.
+        at: the folder of app.py; None: this repository.
 
     Raises:
         ConfigError: the page is not on this machine.
@@ -38,13 +40,11 @@ def served_page(
         _check_loopback(url)
         yield url.rstrip("/"), None
         return
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK[0], 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://{LOOPBACK[0]}:{port}"
     process = subprocess.Popen(
         [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
-        cwd=repository_root(),
+        cwd=at or repository_root(),
         stdout=subprocess.DEVNULL,
     )
     try:
@@ -53,6 +53,13 @@ def served_page(
     finally:
         process.terminate()
         process.wait(STOP_S)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK[0], 0))
+        return int(probe.getsockname()[1])
 
 
 def _check_loopback(url: str) -> None:
@@ -70,5 +77,5 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
             with urllib.request.urlopen(address, timeout=5):
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.2)
+            time.sleep(0.05)
     raise MismatchError(f"the page did not answer at {address} within {START_S:.0f} s")

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> None:
     """`search`: a JSON array or a table."""
-    query = read_query(options.text, options.image, options.search_in)
+    query = read_query(options.text, options.image, options.search_in, options.clip)
     from umr.search import Searcher, of_unlike_picture, result_row
     from umr.shipped import DEFAULT_ENCODER, index_folder
 
@@ -119,21 +119,23 @@ def _of_picture(folder: Path, searcher: Searcher, query: DecodedQuery) -> tuple[
     return () if check is None else check.notices(query)
 
 
-def read_query(text: str | None, image: Path | None, search_in: str) -> DecodedQuery:
+def read_query(text: str | None, image: Path | None, search_in: str, clip: Path | None = None) -> DecodedQuery:
     """The query of the command line's arguments, read before anything is loaded.
 
     Raises:
         ConfigError: there is nothing to search for.
-        MediaError: the picture or the text cannot be read.
+        MediaError: the picture or the text cannot be read, or there is no such clip.
     """
     from umr.search import decode
     from umr.types import SEARCH_IN, Content, Query
 
-    if image is None and not (text or "").strip():
-        raise ConfigError("there is nothing to search for: give --image, --text, or both")
+    if image is None and clip is None and not (text or "").strip():
+        raise ConfigError("there is nothing to search for: give --image or --clip, --text, or both")
     if image is not None and image.is_dir():
         raise ConfigError(f"{image} is a folder; give the file of a picture")
-    content = Content(text=text, image=image)
+    if clip is not None and clip.is_dir():
+        raise ConfigError(f"{clip} is a folder; give the file of a clip")
+    content = Content(text=text, image=image, video=clip)
     query = Query(query_id="cli", content=content, target_modality=SEARCH_IN[search_in])
     return decode(query, picture_name=None if image is None else str(image))
 
@@ -470,7 +472,7 @@ def deploy_space(options: argparse.Namespace) -> None:
     from umr.deploy.space import plan_space
     from umr.deploy.upload import spaces_folder, upload
 
-    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index)
+    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, options.reranker)
     rows = [{"bytes": file.size, "path": file.path} for file in space.files]
     if options.dry_run or options.json:
         _print(rows, options.json, ("bytes", "path"))

@@ -40,9 +40,11 @@ def build(options: argparse.Namespace) -> None:
     encoder, place = found_encoder(options.encoder, options.dtype)
     from umr.index.build import build_claimed
     from umr.lock import claimed
+    from umr.shrunk import Shrunk
 
+    form = replace(form, shrunk=Shrunk(encoder))
     with claimed(options.out) as claim:
-        source, reading = _source(options.source, options), Reading(part=part)
+        source, reading = _source(options.source, options), Reading(part=part, shrunk=form.shrunk)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
         manifest = build_claimed(

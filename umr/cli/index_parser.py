@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The first words after `index` that are no source.
 WORDS = ("add", "remove", "update", "join", "verify")
-_SOURCE = "also a collection folder, a saved dataset, or dataset:NAME"
+_SOURCE = "also a collection folder, a saved dataset, a .parquet or webdataset .tar, or dataset:NAME"
 
 
 def as_one_word(arguments: Sequence[str]) -> list[str]:

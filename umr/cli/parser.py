@@ -44,7 +44,11 @@ def _search(commands: Commands) -> None:
     which = one.add_mutually_exclusive_group()
     which.add_argument("--encoder", metavar="NAME", help="encoder whose bundled index is searched (default: unified)")
     which.add_argument("--index", type=Path, metavar="DIR", help="an index folder; its manifest names the encoder")
-    one.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
+    shown = one.add_mutually_exclusive_group()
+    shown.add_argument("--image", type=Path, metavar="FILE", help="the query's picture")
+    shown.add_argument(
+        "--clip", type=Path, metavar="FILE", help="a clip in place of a picture; its frames are read evenly spaced"
+    )
     one.add_argument("--text", help="the query's text")
     one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     _k(one, 10, "how many results, 1 to 1000 (default: 10)")
@@ -450,6 +454,9 @@ def _deploy_space(commands: Commands) -> None:
         "--encoder", nargs="+", default=[], metavar="NAME", help="bundled encoders with their indexes (default: all)"
     )
     one.add_argument("--index", nargs="+", default=[], type=Path, metavar="DIR", help="index folders of your own")
+    one.add_argument(
+        "--reranker", metavar="DIR", help="a re-ranker that the page offers: a folder, or a shipped one's name"
+    )
     one.add_argument("--private", action="store_true", help="a new Space is for you alone")
     one.add_argument(
         "--out", type=Path, metavar="DIR", help="where the folder is built (default: in ~/.cache/umr/spaces)"

@@ -4,7 +4,7 @@ A clip of a stranger may end this process: it has little memory, no file to writ
 It imports neither numpy nor torch. A request is a line of JSON on its standard input, an answer a header and bytes.
 
 PyAV is the reader. decord is kept for who asks for it by name, and is not the first one: it aborts on damaged clips
-(`python -m umr.bench.fuzz_clips --through decord` counts them), cannot be told which formats and addresses to leave
+(`python -m umr.bench fuzz --only decord` counts them), cannot be told which formats and addresses to leave
 alone, links an FFmpeg of 2020, and needs a pass of its own to see damage. Of sound clips both give the same bytes.
 """
 

@@ -15,23 +15,30 @@ from umr.deploy.files import SpaceFile, files_under
 from umr.deploy.hardware import Hardware, requirements
 from umr.deploy.own_index import own_index_files
 from umr.encoders.hub import is_hub
+from umr.encoders.store import check_hashes
 from umr.errors import ConfigError
 from umr.index.manifest import IndexManifest
 from umr.ingest import CLIPS, IMAGES
+from umr.rerank.config import read_config
+from umr.rerank.fuse import FILE as FUSION
 from umr.shipped import (
     BUNDLED,
     HUB,
     LICENCE,
     REPORTS,
+    RERANKER,
+    RERANKER_CONFIG,
     available,
     default_root,
     encoder_of_index,
+    find_reranker,
     index_folder,
     repository_root,
 )
 
 INDEXES = "indexes"
 README = "README.md"
+CARD = README  # of a re-ranker, too
 #: Endings of files that git must keep by LFS or Xet: the Hub refuses a push of them otherwise, whatever their size.
 BINARY = sorted({*IMAGES, *CLIPS, ".safetensors", ".faiss", ".npy", ".gz", ".xz", ".zip"})
 LARGE = 10 * 1024 * 1024  # bytes; a larger text goes the same way
@@ -73,7 +80,13 @@ class Space:
         return sum(file.size for file in self.files)
 
 
-def plan_space(name: str, machine: Hardware, encoders: Sequence[str] = (), indexes: Sequence[Path] = ()) -> Space:
+def plan_space(
+    name: str,
+    machine: Hardware,
+    encoders: Sequence[str] = (),
+    indexes: Sequence[Path] = (),
+    reranker: str | Path | None = None,
+) -> Space:
     """All files of a Space.
 
     Args:
@@ -81,10 +94,12 @@ def plan_space(name: str, machine: Hardware, encoders: Sequence[str] = (), index
         machine: what it is to run on.
         encoders: names of bundled encoders; none, and no index: all of them.
         indexes: index folders of one's own, each by another encoder than those named.
+        reranker: the folder of a re-ranker, or a shipped one's name, which the page then offers; None: none.
 
     Raises:
-        ConfigError: a name is none, an index or a file of the page is not here, or two indexes are one encoder's.
-        MismatchError: a manifest is not ours.
+        ConfigError: a name is none, an index, a re-ranker or a file of the page is not here, or two indexes are one
+            encoder's.
+        MismatchError: a manifest is not ours, or a file of the re-ranker is missing or changed.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -101,6 +116,8 @@ def plan_space(name: str, machine: Hardware, encoders: Sequence[str] = (), index
     files = [*_page_files(), *_bundled_files(bundled)]
     for folder in indexes:
         files += own_index_files(folder, INDEXES)
+    if reranker is not None:
+        files += _reranker_files(find_reranker(str(reranker)))
     files.append(SpaceFile("requirements.txt", content=requirements(machine).encode()))
     command = f"python -m umr deploy space {name} --hardware {machine.name}"
     files.append(SpaceFile(README, content=_readme(name, machine, shown, hub_models((*bundled, *indexes)), command)))
@@ -132,6 +149,13 @@ def _bundled_files(folders: Sequence[Path]) -> Iterator[SpaceFile]:
             yield from files_under(folder.parent / part, f"{INDEXES}/{folder.parent.name}/{part}")
     if folders:
         yield from files_under(default_root() / "media" / BUNDLED, f"{INDEXES}/media/{BUNDLED}")
+
+
+def _reranker_files(folder: Path) -> Iterator[SpaceFile]:
+    """What a re-ranker is read from, at the place where the page looks for the shipped one."""
+    config = read_config(folder)
+    check_hashes(config.files, folder, RERANKER_CONFIG, "re-ranker's")
+    yield from files_under(folder, f"{INDEXES}/{RERANKER}", {*config.files, RERANKER_CONFIG, CARD, FUSION})
 
 
 def _readme(name: str, machine: Hardware, encoders: Sequence[str], models: Sequence[str], command: str) -> bytes:

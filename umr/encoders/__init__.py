@@ -19,7 +19,9 @@ DTYPES = ("float32", "bfloat16")
 def load_encoder(
     where: str | Path, dtype: str = "float32", device: str | torch.device | None = None
 ) -> UnifiedEncoder | DualEncoder:
-    """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode.
+    """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode, to compute with.
+
+    What goes on from its network, as training does, takes load_trainable: here it may be one that only serves.
 
     Args:
         where: the folder, or the name on the Hub.
@@ -33,13 +35,19 @@ def load_encoder(
         ConfigError: this is no encoder.
         MismatchError: one of its files is missing or changed.
     """
+    return _loaded(where, dtype, device, served=True)
+
+
+def _loaded(
+    where: str | Path, dtype: str, device: str | torch.device | None, served: bool
+) -> UnifiedEncoder | DualEncoder:
+    """See load_encoder. served: its network may be one that only computes."""
     from umr.encoders import zero_gpu  # before torch, which it prepares where a GPU is lent by the call
 
     import torch  # isort: skip
 
     from umr.encoders.backbone import backbone_class
     from umr.encoders.base import UnifiedEncoder
-    from umr.encoders.dual import DualEncoder
     from umr.encoders.dual_config import DualConfig, read_settings
     from umr.encoders.hub import fetch, is_hub
     from umr.encoders.store import check_files
@@ -53,10 +61,12 @@ def load_encoder(
     computed = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
     encoder: UnifiedEncoder | DualEncoder
     if isinstance(config, DualConfig):
+        from umr.encoders.dual import DualEncoder  # transformers, which most others do without
+
         encoder = DualEncoder.load(folder, config, computed)
     else:
         kind = backbone_class(config.backbone)
-        backbone = kind.load(folder, config, computed)
+        backbone = (kind.served if served else kind.load)(folder, config, computed)
         encoder = UnifiedEncoder(config, backbone, load_tokenizer(folder, kind.special)).eval()
     here = "cuda" if torch.cuda.is_available() and not zero_gpu.present() else "cpu"
     encoder = encoder.to(here if device is None else device)
@@ -73,8 +83,8 @@ def load_trainable(
         ConfigError: this is no encoder, or one of two towers, which is not trained here.
         MismatchError: one of its files is missing or changed.
     """
-    encoder = load_encoder(where, dtype, device)
-    from umr.encoders.base import UnifiedEncoder  # after load_encoder, which knows what comes before torch
+    encoder = _loaded(where, dtype, device, served=False)
+    from umr.encoders.base import UnifiedEncoder  # after it, which knows what comes before torch
 
     if isinstance(encoder, UnifiedEncoder):
         return encoder

@@ -85,6 +85,15 @@ class Backbone(Protocol):
         """
         ...
 
+    @classmethod
+    def served(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype) -> Self:
+        """As `load`, for a network that only computes: it need not have all that training takes hold of.
+
+        Raises:
+            MismatchError: as `load`.
+        """
+        ...
+
     def save(self, folder: str | Path) -> None:
         """Write configuration and weights into the folder, the same bytes for the same weights."""
         ...

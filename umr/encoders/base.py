@@ -230,6 +230,16 @@ class UnifiedEncoder(Encoding):
             return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
         return None
 
+    def shrunk(self, image: Image.Image) -> np.ndarray | None:
+        """The square that a picture is seen as, which is encoded as the picture is (umr.shrunk); None for any other.
+
+        Args:
+            image: RGB.
+        """
+        if self.cell is not None or image.width * image.height > self.config.max_pixels:
+            return None
+        return self._fitted(image)
+
     def _fitted(self, image: Image.Image | np.ndarray) -> np.ndarray:
         """A picture or frame at the size at which it is seen."""
         if self.cell is None:

@@ -228,8 +228,8 @@ def read_config(folder: str | Path) -> EncoderConfig:
     path, data = Path(folder) / CONFIG_NAME, read_fields(folder)
     if data.get("kind") == DUAL:
         raise ConfigError(
-            f"{folder} is a dual encoder, of a network for texts and one for pictures: it indexes, searches and is "
-            "evaluated, but is not trained, exported, pushed or made a re-ranker. Give an encoder with one network"
+            f"{folder} is a dual encoder, of a network for texts and one for pictures: it indexes, searches, is "
+            "evaluated and pushed, but is not trained or made a re-ranker. Give an encoder with one network"
         )
     unknown = sorted(set(data) - {f.name for f in fields(EncoderConfig)})
     if unknown or "name" not in data:

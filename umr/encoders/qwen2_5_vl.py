@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
-from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLVisionConfig
 
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone, VisionTokens, build_small
 from umr.encoders.tokenizer import SpecialTokens
 
 if TYPE_CHECKING:
-    from transformers import Qwen2VLModel
+    from transformers import PreTrainedModel, Qwen2VLModel
 
     from umr.encoders.backbone import Backbone
 
@@ -28,9 +27,13 @@ class Qwen25VLBackbone(QwenVLBackbone):
     special: ClassVar[SpecialTokens] = replace(SPECIAL, family="Qwen2.5-VL")
     implementation: ClassVar[str] = "transformers' Qwen2.5-VL class"
     processor: ClassVar[str] = "Qwen2_5_VLProcessor"
-    model_class = Qwen2_5_VLModel
-    part_classes = (Qwen2_5_VLTextConfig, Qwen2_5_VLVisionConfig)
+    part_classes: ClassVar[tuple[str, str]] = ("Qwen2_5_VLTextConfig", "Qwen2_5_VLVisionConfig")
     has_fast: ClassVar[bool] = False
+
+    @classmethod
+    def model_class(cls) -> type[PreTrainedModel]:
+        """The class of transformers."""
+        return Qwen2_5_VLModel
 
     @classmethod
     def tiny(cls) -> tuple[EncoderConfig, dict[str, int]]:

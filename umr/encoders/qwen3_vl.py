@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor
 from transformers import Qwen3VLConfig, Qwen3VLModel
-from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLTextConfig, Qwen3VLVisionConfig
 from transformers.utils.constants import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD
 
 from umr.encoders.checkpoint import read_json
@@ -33,7 +32,7 @@ from umr.encoders.tokenizer import SpecialTokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import Qwen2VLModel
+    from transformers import PreTrainedModel, Qwen2VLModel
 
     from umr.encoders.backbone import Backbone
     from umr.encoders.batch import Batch
@@ -50,8 +49,7 @@ class Qwen3VLBackbone(QwenVLBackbone):
     special: ClassVar[SpecialTokens] = replace(SPECIAL, family="Qwen3-VL")
     implementation: ClassVar[str] = "transformers' Qwen3-VL class"
     processor: ClassVar[str] = "Qwen3VLProcessor"
-    model_class = Qwen3VLModel
-    part_classes = (Qwen3VLTextConfig, Qwen3VLVisionConfig)
+    part_classes: ClassVar[tuple[str, str]] = ("Qwen3VLTextConfig", "Qwen3VLVisionConfig")
     has_fast: ClassVar[bool] = False
     colours: ClassVar[Colours] = Colours(IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
@@ -64,6 +62,11 @@ class Qwen3VLBackbone(QwenVLBackbone):
         middles = [(slice_ * self.temporal + (self.temporal - 1) / 2) * FRAME_S for slice_ in range(clip.grid[0])]
         stamps = tuple(f"<{seconds:.1f} seconds>" for seconds in middles)
         self.media = {**self.media, "video": replace(clip, stamps=stamps)}
+
+    @classmethod
+    def model_class(cls) -> type[PreTrainedModel]:
+        """The class of transformers."""
+        return Qwen3VLModel
 
     @classmethod
     def tiny(cls) -> tuple[EncoderConfig, dict[str, int]]:

@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, cast
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel, Qwen2VLConfig, Qwen2VLModel
-from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
-from transformers.vision_utils import get_vision_position_ids
 
 from umr.encoders.checkpoint import read_json
 from umr.encoders.config import EncoderConfig
@@ -26,16 +23,18 @@ from umr.encoders.prefix import KeysValues, Prefix
 from umr.encoders.qwen_vl_attention import attention_bias, bias_behind, decoder_states, vision_states
 from umr.encoders.qwen_vl_cache import begun, gone_on
 from umr.encoders.qwen_vl_checkpoint import CHAT_QUERY, IMAGE_PAD, VIDEO_PAD, adopted
+from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours, patches
-from umr.encoders.qwen_vl_positions import allowed, allowed_behind, positions_of
+from umr.encoders.qwen_vl_positions import allowed, allowed_behind, patch_places, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
-from umr.encoders.weights import whole_model
 from umr.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from transformers import PreTrainedModel, Qwen2VLConfig, Qwen2VLModel
+    from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig, Qwen2VLVisionConfig
 
     from umr.encoders.backbone import Backbone
     from umr.encoders.batch import Batch
@@ -84,6 +83,8 @@ def build_small(vocab_size: int, token_ids: VisionTokens | None = None, **sizes:
     Raises:
         ConfigError: a size has another name.
     """
+    from transformers import Qwen2VLConfig, Qwen2VLModel  # heavy, and not needed to serve
+
     size = {"hidden": 192, "layers": 4, "heads": 6, "shared_heads": 6, "inner": 512,
             "vision_width": 128, "vision_layers": 4, "vision_heads": 4}  # fmt: skip
     unknown = sorted(set(sizes) - set(size))
@@ -127,12 +128,8 @@ class QwenVLBackbone(nn.Module):
     special: ClassVar[SpecialTokens] = SPECIAL
     implementation: ClassVar[str] = "transformers' Qwen2-VL class"
     processor: ClassVar[str] = PROCESSOR
-    #: The class, the classes of its settings, and whether it has fast passes: what other generations have otherwise.
-    model_class: ClassVar[type[PreTrainedModel]] = Qwen2VLModel
-    part_classes: ClassVar[tuple[type[PreTrainedConfig], type[PreTrainedConfig]]] = (
-        Qwen2VLTextConfig,
-        Qwen2VLVisionConfig,
-    )
+    #: The classes of its settings, and whether it has fast passes: what other generations have otherwise.
+    part_classes: ClassVar[tuple[str, str]] = ("Qwen2VLTextConfig", "Qwen2VLVisionConfig")
     has_fast: ClassVar[bool] = True
     colours: ClassVar[Colours] = CLIP_COLOURS
     #: Settings of recipes beside those of umr.encoders.adopt.RECIPES, by name.
@@ -141,13 +138,17 @@ class QwenVLBackbone(nn.Module):
     rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     media: Mapping[str, MediaSpan]
 
-    def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
+    def __init__(self, model: Qwen2VLModel | LeanModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.fast = fast and self.has_fast
         self.causal = config.attention == "causal"
         self.mrope = config.positions == "mrope"
-        self.text_config, self.vision_config = self._parts(model.config)
+        self.text_config: Any
+        self.vision_config: Any
+        self.text_config, self.vision_config = (
+            model.parts if isinstance(model, LeanModel) else self._parts(model.config)
+        )
         # transformers' flag of its own attention, which no class declares
         self.text_config.is_causal = self.causal
         self.patch = _whole(self.vision_config.patch_size, "patch_size")
@@ -207,10 +208,30 @@ class QwenVLBackbone(nn.Module):
             MismatchError: a file is damaged, or a weight absent or of another shape: transformers itself would fill it
                 at random.
         """
-        model = cast("Qwen2VLModel", whole_model(cls.model_class, folder, dtype, _KEYS))  # of its family
+        from umr.encoders.weights import whole_model  # transformers, which is not needed to serve
+
+        model = cast("Qwen2VLModel", whole_model(cls.model_class(), folder, dtype, _KEYS))  # of its family
         if config.marker_rows == "mean":
             average_markers(model.language_model.embed_tokens.weight, load_tokenizer(folder, cls.special))
         return cls(model, config)
+
+    @classmethod
+    def served(cls, folder: str | Path, config: EncoderConfig, dtype: torch.dtype = torch.float32) -> Self:
+        """As `load`, for a network that only computes: where it can be, without importing transformers.
+
+        Raises:
+            MismatchError: as `load`.
+        """
+        plain = cls.has_fast and config.marker_rows == "checkpoint"
+        model = lean_model(folder, dtype) if plain else None
+        return cls.load(folder, config, dtype) if model is None else cls(model, config)
+
+    @classmethod
+    def model_class(cls) -> type[PreTrainedModel]:
+        """The class of transformers, imported now."""
+        from transformers import Qwen2VLModel
+
+        return Qwen2VLModel
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (bfloat16); Qwen2VLModel.from_pretrained reads them unchanged."""
@@ -223,7 +244,7 @@ class QwenVLBackbone(nn.Module):
         config = deepcopy(self.model.config)
         for part in (config, *self._parts(config)):
             part.dtype = torch.bfloat16
-        config.architectures = [self.model_class.__name__]
+        config.architectures = [self.model_class().__name__]
         config.save_pretrained(str(folder))
 
     def compute_again(self) -> None:
@@ -239,7 +260,8 @@ class QwenVLBackbone(nn.Module):
     @property
     def hidden_size(self) -> int:
         """Numbers in a hidden state."""
-        return self.text_config.hidden_size
+        found: int = self.text_config.hidden_size
+        return found
 
     def see(self, pixels_NFSS3: Tensor) -> Tensor:
         """Vision states (N, V, H), or of several depths side by side, of N equal-shaped items; a still has F = 1."""
@@ -252,8 +274,8 @@ class QwenVLBackbone(nn.Module):
             return found.view(items, -1, found.shape[-1])
         still = frames == 1
         rows = patches(pixels_NFSS3, self.patch, self.merge, 1 if still else self.temporal)
-        one = torch.tensor([[1, grid[1], grid[2]]], device=rows.device)
-        cos, sin = self.model.visual.rotary_pos_emb(rows, get_vision_position_ids(one, self.merge))
+        places = patch_places(grid[1], grid[2], self.merge, rows.device)
+        cos, sin = self.model.visual.rotary_pos_emb(rows, places)
         segments = rows.view(items * grid[0], grid[1] * grid[2], -1)
         states = vision_states(self.model.visual, segments, cos[:, None], sin[:, None])
         return states.view(items, -1, self.hidden_size)
@@ -356,10 +378,9 @@ class QwenVLBackbone(nn.Module):
     def _parts(cls, config: Qwen2VLConfig) -> tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]:
         """The settings of the language model and of the vision tower, which transformers makes of config.json."""
         text, vision = config.text_config, config.vision_config
-        if not isinstance(text, cls.part_classes[0]) or not isinstance(vision, cls.part_classes[1]):
-            raise MismatchError(
-                f"config.json has {type(text).__name__} and {type(vision).__name__} in place of its two parts"
-            )
+        found = type(text).__name__, type(vision).__name__
+        if found != cls.part_classes:
+            raise MismatchError(f"config.json has {' and '.join(found)} in place of its two parts")
         return cast("tuple[Qwen2VLTextConfig, Qwen2VLVisionConfig]", (text, vision))
 
 

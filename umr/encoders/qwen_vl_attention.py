@@ -11,24 +11,24 @@ d head width, B rows, T tokens, H hidden; Q begun rows of P tokens (umr.encoders
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
-from transformers.models.qwen2_vl.modeling_qwen2_vl import (
-    Qwen2VisionTransformerPretrainedModel,
-    Qwen2VLAttention,
-    Qwen2VLDecoderLayer,
-    Qwen2VLRMSNorm,
-    Qwen2VLTextModel,
-    Qwen2VLVisionBlock,
-)
 
 from umr.encoders.prefix import KeysValues
 
-Layer = TypeVar("Layer", bound=nn.Module)
+if TYPE_CHECKING:  # umr.encoders.qwen_vl_lean has modules that serve in their place
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import (
+        Qwen2VisionTransformerPretrainedModel,
+        Qwen2VLAttention,
+        Qwen2VLDecoderLayer,
+        Qwen2VLRMSNorm,
+        Qwen2VLTextModel,
+        Qwen2VLVisionBlock,
+    )
 
 _LONG = 2048**2  # weights of a head beyond which they are not held: a picture of 3,000 px has 500 times as many
 
@@ -81,11 +81,11 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-second, first), -1) * sin
 
 
-def _each(layers: Iterable[nn.Module], kind: type[Layer]) -> Iterator[Layer]:
-    """The layers of a list of modules, which has lost their class."""
+def _each(layers: Iterable[nn.Module], attention: str) -> Iterator[Any]:
+    """The layers of a list of modules, which has lost their class: those that have an attention of this name."""
     for layer in layers:
-        if not isinstance(layer, kind):
-            raise TypeError(f"a layer is a {type(layer).__name__}, not a {kind.__name__}")
+        if not hasattr(layer, attention):
+            raise TypeError(f"a layer is a {type(layer).__name__}, which has no {attention}")
         yield layer
 
 
@@ -124,7 +124,7 @@ def vision_states(
     if patches_SPK.shape[-1] * kernel.shape[2] == kernel[0].numel():
         kernel = kernel.sum(2)  # equal frames: one product of half the width
     x = F.linear(patches_SPK.to(kernel.dtype), kernel.flatten(1))
-    for block in _each(visual.blocks, Qwen2VLVisionBlock):
+    for block in _each(visual.blocks, "attn"):
         x = _computed(block, _vision_block, x, cos_P1d, sin_P1d)
     merged: Tensor = visual.merger(x)
     return merged.view(len(x), -1, visual.config.hidden_size)
@@ -194,7 +194,7 @@ def decoder_states(
         (B, T, H).
     """
     x = x_BTH
-    for number, layer in enumerate(_each(text_model.layers, Qwen2VLDecoderLayer)):
+    for number, layer in enumerate(_each(text_model.layers, "self_attn")):
         given = bias, (cos_BTd, sin_BTd), None if past is None else past[number]
         x = _computed(layer, _decoder_layer, x, *given) if kept is None else _decoder_layer(layer, x, *given, kept)
     return _norm(x, text_model.norm)

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from umr.encoders.prefix import KeysValues
 
@@ -25,6 +24,8 @@ def begun(text_model: nn.Module, x_QPH: Tensor, given: Mapping[str, Any]) -> tup
         x_QPH: embeddings.
         given: its other arguments: mask and positions.
     """
+    from transformers import DynamicCache  # heavy, and the passes of Qwen2-VL do without
+
     cache = DynamicCache()
     text_model(inputs_embeds=x_QPH, use_cache=True, **{_argument(text_model): cache}, **given)
     layers: list[Any] = cache.layers  # of full attention, each with both
@@ -40,6 +41,8 @@ def gone_on(text_model: nn.Module, x_BTH: Tensor, layers: Sequence[KeysValues], 
         layers: what `begun` gave.
         given: its other arguments: the mask over P + T tokens, and positions.
     """
+    from transformers import DynamicCache
+
     cache = DynamicCache()
     for number, kept in enumerate(layers):
         keys, values = (part.repeat_interleave(len(x_BTH) // len(part), dim=0) for part in kept)

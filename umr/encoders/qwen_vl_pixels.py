@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 
 class Colours(NamedTuple):
@@ -20,7 +19,8 @@ class Colours(NamedTuple):
     std: Sequence[float]
 
 
-CLIP_COLOURS = Colours(OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+#: OPENAI_CLIP_MEAN and OPENAI_CLIP_STD of transformers.
+CLIP_COLOURS = Colours([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
 
 
 def patches(

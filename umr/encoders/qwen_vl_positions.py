@@ -1,6 +1,6 @@
 """Where a token of Qwen's networks stands, and which others it may look at. Not the network.
 
-B rows, T tokens; Q begun rows of P tokens (umr.encoders.prefix).
+P patches of a frame, B rows, T tokens; Q begun rows of P tokens (umr.encoders.prefix).
 """
 
 from __future__ import annotations
@@ -12,6 +12,20 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from umr.encoders.batch import Batch
+
+
+def patch_places(high: int, wide: int, merge: int, device: torch.device) -> Tensor:
+    """Row and column of the patches of a frame, (P, 2) int64, as get_vision_position_ids of transformers has them.
+
+    Args:
+        high: patches of a column.
+        wide: patches of a row.
+        merge: patches on a side of what becomes one token; those of a token follow each other.
+        device: of the places.
+    """
+    rows, columns = torch.meshgrid(torch.arange(high, device=device), torch.arange(wide, device=device), indexing="ij")
+    blocks = high // merge, merge, wide // merge, merge
+    return torch.stack([axis.reshape(blocks).transpose(1, 2).flatten() for axis in (rows, columns)], -1)
 
 
 def allowed(mask_BT: Tensor, causal: bool) -> Tensor:

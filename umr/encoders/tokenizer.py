@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerFast
 
 TOKENIZER_NAME = "tokenizer.json"
 
@@ -58,6 +61,8 @@ def train_tokenizer(texts: Iterable[str], special: SpecialTokens, vocab_size: in
     Raises:
         ConfigError: vocab_size has no room for the 256 bytes and the special tokens.
     """
+    from transformers import PreTrainedTokenizerFast  # heavy, and only a new tokenizer needs it
+
     least = 256 + len(special.all)
     if vocab_size < least:
         raise ConfigError(f"vocab_size is {vocab_size}; at least {least} are needed (all bytes and the special tokens)")
@@ -110,7 +115,7 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerFast | Tokenizer, special: Spe
     Raises:
         ConfigError: one of the family's own is missing.
     """
-    source = tokenizer.backend_tokenizer if isinstance(tokenizer, PreTrainedTokenizerFast) else tokenizer
+    source: Tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else tokenizer.backend_tokenizer
     copy = Tokenizer.from_str(source.to_str())
     missing = [token for token in special.own if copy.token_to_id(token) is None]
     if missing:

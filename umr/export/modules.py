@@ -13,7 +13,9 @@ from pathlib import Path
 
 from umr.disk import put, write_text
 from umr.encoders.card import write_card
-from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.duals import towers_class
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.interop import MASKED_FILE, masks_instruction, pools_elsewhere, write_interop
 from umr.encoders.store import check_files
@@ -39,8 +41,14 @@ def export(where: str | Path, out: str | Path) -> EncoderConfig:
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} exists; choose another --out, or remove it")
     folder = fetch(where) if is_hub(where) else Path(where)
-    config = read_config(folder)
+    config = read_settings(folder)
     check_files(config, folder)
+    if isinstance(config, DualConfig):
+        raise ConfigError(
+            f"{config.name} is a dual encoder ({config.composition}), for which sentence-transformers has no module. "
+            f"{towers_class(config.backbone).implementation} opens {where} as it stands, for texts and pictures apart; "
+            f"sums come from `python -m umr embed`, and `python -m umr push {where} OWNER/NAME` shares it"
+        )
     if not pools_elsewhere(config):
         raise ConfigError(
             f"{config.name} pools by {config.pooling!r} with {config.positions!r} positions in a {config.backbone} "

@@ -15,7 +15,8 @@ import huggingface_hub
 from huggingface_hub import CommitOperationAdd, EvalResult, ModelCard, ModelCardData
 
 from umr.encoders.card import CARD_NAME, write_card
-from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import DualConfig, read_settings
 from umr.encoders.hub import HUB_ERRORS
 from umr.encoders.interop import INTEROP, MASKED_FILE, read_interop
 from umr.encoders.store import check_files
@@ -46,15 +47,17 @@ def contents(folder: str | Path, reports: str | Path | None = None) -> dict[str,
         MismatchError: a file of the encoder is missing or changed.
     """
     folder = Path(folder)
-    config = read_config(folder)
+    config = read_settings(folder)
     check_files(config, folder)
     listed = read_interop(folder)
-    if not listed:
+    if not listed and isinstance(config, EncoderConfig):
         raise ConfigError(
             f"{folder} has no {INTEROP}, so other tools would not open it; write what they need: "
             f"python -m umr.encoders.interop {folder}"
         )
-    named = [*config.files, *listed, CONFIG_NAME, INTEROP, *([MASKED_FILE] if (folder / MASKED_FILE).is_file() else [])]
+    # a dual encoder has its checkpoint's own files, which others open as they are, and no more
+    beside = [*listed, INTEROP] if listed else []
+    named = [*config.files, *beside, CONFIG_NAME, *([MASKED_FILE] if (folder / MASKED_FILE).is_file() else [])]
     found: dict[str, Path | bytes] = {name: folder / name for name in named}
     found[CARD_NAME] = _card(config, folder, reports).encode()
     licence = repository_root() / LICENCE_FILE
@@ -104,7 +107,7 @@ def push(files: Mapping[str, Path | bytes], name: str, private: bool = False) ->
     return str(made.commit_url)
 
 
-def _card(config: EncoderConfig, folder: Path, reports: str | Path | None) -> str:
+def _card(config: EncoderConfig | DualConfig, folder: Path, reports: str | Path | None) -> str:
     """The folder's card, with the results where there are some."""
     path = folder / CARD_NAME
     text = path.read_text("utf-8") if path.is_file() else write_card(config, folder).read_text("utf-8")
@@ -117,7 +120,7 @@ def _card(config: EncoderConfig, folder: Path, reports: str | Path | None) -> st
     return f"---\n{data.to_yaml()}\n---\n{card.text.rstrip()}\n\n{_table(rows)}\n"
 
 
-def _rows(config: EncoderConfig, folder: Path, reports: str | Path | None) -> Sequence[Row]:
+def _rows(config: EncoderConfig | DualConfig, folder: Path, reports: str | Path | None) -> Sequence[Row]:
     """The rows in distribution of the encoder's report; [] where none is named and none of these weights lies near."""
     place = folder.parent / REPORTS if reports is None else Path(reports)
     if reports is None and not (place / REPORT).is_file():

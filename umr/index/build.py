@@ -16,6 +16,7 @@ from umr.index.probe import encode_probe
 from umr.index.shards import encoded_shards, keep_plan
 from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
 from umr.lock import Claim
+from umr.shrunk import Shrunk
 from umr.types import Encoder
 
 SHARD = 512  # candidates encoded between two saves; what an interruption can cost
@@ -29,11 +30,13 @@ class Form:
         shard: candidates encoded between two saves.
         factory: how the rows are searched (umr.index.coarse.Coarse.read).
         nprobe: lists that a query looks into, where there are lists; 0: a share of them.
+        shrunk: the pictures that were decoded as the collection was read.
     """
 
     shard: int = SHARD
     factory: str = FACTORY
     nprobe: int = 0
+    shrunk: Shrunk | None = None
 
 
 PLAIN = Form()
@@ -65,7 +68,8 @@ def build_claimed(
         folder,
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
-    write_files(draft, collection.ids, encoded_shards(encoder, collection, draft, shard), encoder.dim, progress, wanted)
+    vectors = encoded_shards(encoder, collection, draft, shard, form.shrunk)
+    write_files(draft, collection.ids, vectors, encoder.dim, progress, wanted)
     write_columns_of(draft, collection)
     write_npy(draft / PROBE, encode_probe(encoder))
     manifest = IndexManifest(

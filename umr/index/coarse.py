@@ -202,6 +202,9 @@ class CoarseIndex:
 
         Returns:
             Scores (Q, k) float32, descending, as the exact rows give them, and rows (Q, k) int64.
+
+        Raises:
+            MismatchError: the lists are of other rows.
         """
         if k > MOST_K or (within is not None and len(within) <= SMALL_POOL):
             return None
@@ -214,7 +217,12 @@ class CoarseIndex:
             with self._lock:  # one GPU resource serves one thread at a time
                 scores, rows = self._gpu.search(queries, k, params=parameters)
         else:
-            scores, rows = self._cpu.search(queries, k, params=parameters)
+            try:
+                scores, rows = self._cpu.search(queries, k, params=parameters)
+            except RuntimeError as error:  # FAISS itself looks whether the ids in the lists are of rows
+                raise MismatchError(
+                    f"the lists of this index lead to rows that are not there ({reason(error)[-120:]}); rebuild it"
+                ) from error
         return None if (rows < 0).any() else (scores, rows)
 
 

@@ -7,17 +7,20 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from umr import media
+from umr.ahead import in_order
 from umr.arrays import read_npy, write_npy
 from umr.collection import Collection
 from umr.disk import atomic_write, clear_drafts
-from umr.errors import MediaError, MismatchError
+from umr.errors import MismatchError
 from umr.index.manifest import PARTIAL
+from umr.shrunk import Shrunk, changed
 from umr.types import Candidate, Embeddings, Encoder
 
 log = logging.getLogger(__name__)
@@ -58,18 +61,41 @@ def forget_plans(folder: Path, but: Path | None = None) -> None:
     clear_drafts(folder, folder / "collection", folder / "files", *([] if but is None else [but]))
 
 
-def encoded_shards(encoder: Encoder, collection: Collection, draft: Path, size: int) -> Iterator[np.ndarray]:
-    """Vectors of every `size` candidates, read from `draft` where they are there and whole, else encoded and kept."""
-    candidates = iter(collection)
-    for number, start in enumerate(range(0, len(collection), size)):
-        ids = tuple(collection.ids[start : start + size])
-        batch = [next(candidates) for _ in ids]
-        path = draft / f"shard_{number:06}.npy"
-        vectors = _kept(path, ids, encoder)
+def encoded_shards(
+    encoder: Encoder, collection: Collection, draft: Path, size: int, shrunk: Shrunk | None = None
+) -> Iterator[np.ndarray]:
+    """Vectors of every `size` candidates, read from `draft` where they are there and whole, else encoded and kept.
+
+    While some are encoded, the pictures of the next are decoded.
+
+    Args:
+        encoder: what encodes.
+        collection: of the candidates.
+        draft: the folder of the shards.
+        size: of a shard.
+        shrunk: what was decoded already.
+    """
+    candidates, starts = iter(collection), range(0, len(collection), size)
+    listed = ([next(candidates) for _ in collection.ids[start : start + size]] for start in starts)
+    read = partial(_read, encoder, draft, shrunk or Shrunk(encoder))
+    for number, (batch, ready, vectors) in enumerate(in_order(read, enumerate(listed), threads=1, ahead=1)):
         if vectors is None:
-            vectors = _encoded(encoder, batch, ids)
-            write_npy(path, vectors)
+            vectors = _encoded(encoder, ready, batch)
+            write_npy(_at(draft, number), vectors)
         yield vectors
+
+
+def _at(draft: Path, number: int) -> Path:
+    return draft / f"shard_{number:06}.npy"
+
+
+def _read(
+    encoder: Encoder, draft: Path, shrunk: Shrunk, shard: tuple[int, list[Candidate]]
+) -> tuple[list[Candidate], list[Candidate], np.ndarray | None]:
+    """A shard's candidates, and the same ready to be encoded where there are no vectors of it."""
+    number, batch = shard
+    vectors = _kept(_at(draft, number), tuple(one.candidate_id for one in batch), encoder)
+    return batch, [] if vectors is not None else list(in_order(shrunk.ready, batch)), vectors
 
 
 def check_unchanged(candidate: Candidate) -> None:
@@ -83,10 +109,7 @@ def check_unchanged(candidate: Candidate) -> None:
     if not candidate.content_hash or not isinstance(file, (str, Path)):
         return
     if media.content_hash(file) != candidate.content_hash:
-        raise MediaError(
-            f"candidate {candidate.candidate_id}: {Path(file).name} changed since the collection was read; "
-            "run the same command again, or save the collection anew where it is a saved one"
-        )
+        raise changed(candidate, file)
 
 
 def _kept(path: Path, ids: tuple[str, ...], encoder: Encoder) -> np.ndarray | None:
@@ -103,12 +126,12 @@ def _kept(path: Path, ids: tuple[str, ...], encoder: Encoder) -> np.ndarray | No
     return vectors
 
 
-def _encoded(encoder: Encoder, batch: list[Candidate], ids: tuple[str, ...]) -> np.ndarray:
-    made = encoder.encode_candidates(batch)
-    if made.encoder != encoder.fingerprint or made.ids != ids:
+def _encoded(encoder: Encoder, ready: list[Candidate], listed: list[Candidate]) -> np.ndarray:
+    made = encoder.encode_candidates(ready)
+    if made.encoder != encoder.fingerprint or made.ids != tuple(one.candidate_id for one in listed):
         raise MismatchError(
             f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
         )
-    for candidate in batch:  # now, not before: what was encoded has the bytes that a hit will show
+    for candidate in listed:  # now, not before: what was encoded has the bytes that a hit will show
         check_unchanged(candidate)
     return made.vectors

@@ -17,6 +17,7 @@ from umr.collection import CANDIDATES, POOLS, Collection
 from umr.disk import write_text
 from umr.errors import ConfigError, MismatchError
 from umr.index.manifest import IndexManifest, place
+from umr.packed import is_packed
 from umr.reading import Reading
 from umr.types import Candidate, Refused
 
@@ -54,29 +55,31 @@ class Source:
 
     @classmethod
     def of(cls, where: str, columns: Mapping[str, str | None] | None = None, split: str = "train") -> Source:
-        """The source that a person names: a folder, a file, a jsonl, a collection's folder or a dataset.
+        """The source that a person names: a folder, a file, a jsonl, a collection's folder, a dataset or a file of one.
 
         Raises:
             ConfigError: there is nothing of this name.
         """
         path = Path(os.path.abspath(where))
         saved = (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
-        if where.startswith(DATASET) or saved:
+        if where.startswith(DATASET) or saved or is_packed(path):
             named = {key: value for key, value in (columns or {}).items() if value}
             at = where.removeprefix(DATASET)
-            return cls(kind="dataset", at=str(path) if saved else at, columns=named, split=split)
+            return cls(kind="dataset", at=at if where.startswith(DATASET) else str(path), columns=named, split=split)
         if path.is_file():
             return cls(kind="jsonl" if path.suffix.lower() == ".jsonl" else "file", at=str(path))
         if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
             return cls(kind="collection", at=str(path))
         if not path.is_dir():
-            raise ConfigError(f"{where} is not a folder; give a folder, a file, a .jsonl or a saved dataset")
+            raise ConfigError(
+                f"{where} is not a folder; give a folder, a file, a .jsonl, .parquet or .tar, or a saved dataset"
+            )
         return cls(kind="folder", at=str(path))
 
     @property
     def name(self) -> str:
         """What a collection of it is called."""
-        return Path(self.at).stem if self.kind == "jsonl" else Path(self.at).name
+        return Path(self.at).stem if self.kind == "jsonl" or is_packed(self.at) else Path(self.at).name
 
     def same(self, other: Source) -> bool:
         """Whether both are one place, read in one way, whatever was taken of it."""

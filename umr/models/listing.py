@@ -7,7 +7,8 @@ from typing import Any
 
 from umr import shipped
 from umr.encoders.backbone import BACKBONES, backbone_class
-from umr.encoders.config import EncoderConfig, read_config
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import DualConfig, read_settings
 from umr.encoders.duals import DUALS
 from umr.models.published import ONE_PASS, PUBLISHED, Published
 from umr.models.weights import BYTES, memory, parameters_in
@@ -55,7 +56,8 @@ def recipe_of(model: Published) -> str:
 
 
 def _bundled(folder: Path) -> dict[str, Any]:
-    config = read_config(folder)
+    config = read_settings(folder)
+    known = DUALS if isinstance(config, DualConfig) else BACKBONES
     parameters = parameters_in(folder)
     return {
         "name": config.name,
@@ -65,10 +67,10 @@ def _bundled(folder: Path) -> dict[str, Any]:
         "licence": None if config.revision else shipped.LICENCE,
         **_sizes(parameters, config.dim),
         "embeds": ["text", "image", "video"],
-        "composes": ONE_PASS,
+        "composes": config.composition if isinstance(config, DualConfig) else ONE_PASS,
         "recipe": _asked(config),
         "source": "training/README.md" if not config.revision else config.revision,
-        "opens": AS_PUBLISHED if config.backbone in BACKBONES else f"no: there is no backbone {config.backbone!r}",
+        "opens": AS_PUBLISHED if config.backbone in known else f"no: there is no backbone {config.backbone!r}",
     }
 
 
@@ -97,7 +99,9 @@ def _sizes(parameters: int, dim: int) -> dict[str, Any]:
     }
 
 
-def _asked(config: EncoderConfig) -> str:
+def _asked(config: EncoderConfig | DualConfig) -> str:
+    if isinstance(config, DualConfig):
+        return "texts and pictures apart, no task sentences"
     return f"its own templates, {len(config.instructions)} task sentences"
 
 

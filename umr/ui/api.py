@@ -5,15 +5,17 @@ No Gradio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from umr.errors import ConfigError, MediaError
+from umr.ingest import CLIPS
 from umr.shipped import repository_root
 from umr.types import KIND_OF
 from umr.ui.handlers import real_path
+from umr.ui.query_clip import is_clip
 from umr.ui.searchers import Searchers
 
 NOT_FETCHED = "pictures are not fetched from other machines: give a data URI, or upload the file"
@@ -74,6 +76,25 @@ def renamed(name: str, value: Any, old_name: str, old: Any) -> Any:
     if value is not None and old is not None:
         raise ConfigError(f"{old_name} is the old name of {name}: give {name} alone")
     return old if value is None else value
+
+
+def one_of(image: Any, clip: Any) -> Any:
+    """The picture or the clip of a request, as `given_picture` takes it.
+
+    Raises:
+        ConfigError: both are given.
+        MediaError: the clip is a data URI, which is no file that its decoder could read, or no clip by its name.
+    """
+    if not clip:
+        return image
+    if image:
+        raise ConfigError("there are both a picture and a clip: give one of them")
+    if isinstance(clip, str) and clip.startswith("data:"):
+        raise MediaError("a clip is not read from a data URI: upload it as a file")
+    path = clip.get("path") if isinstance(clip, Mapping) else clip
+    if not isinstance(path, str) or not is_clip(Path(path)):
+        raise MediaError(f"the clip's name does not end as one ({', '.join(sorted(CLIPS))}); choose another file")
+    return clip
 
 
 def given_picture(image: Any, places: Sequence[Path]) -> tuple[Any, Path]:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
+from markupsafe import Markup
+
 from umr.errors import UMRError
 from umr.ui import render
 from umr.ui.metrics import EVENT_S, EVENTS, OBSERVED
@@ -20,7 +22,7 @@ OUR_FAULT = "Something went wrong on our side; the server's log has the details.
 Shown = TypeVar("Shown")
 
 
-def answered(what: str, ask: Callable[[], Shown], refused: Callable[[str], Shown]) -> Shown:
+def answered(what: str, ask: Callable[[], Shown], refused: Callable[[Markup], Shown]) -> Shown:
     """What `ask` gives; what it raises is said instead.
 
     Args:
@@ -43,12 +45,14 @@ def answered(what: str, ask: Callable[[], Shown], refused: Callable[[str], Shown
         OBSERVED.time(EVENT_S, time.perf_counter() - start, kind=what)
 
 
-def answered_html(what: str, ask: Callable[[], str]) -> str:
+def answered_html(what: str, ask: Callable[[], Markup]) -> Markup:
     """As `answered`, for what is shown as it is."""
     return answered(what, ask, lambda message: message)
 
 
-def each_answered(what: str, steps: Generator[Shown, None, None], refused: Callable[[str], Shown]) -> Iterator[Shown]:
+def each_answered(
+    what: str, steps: Generator[Shown, None, None], refused: Callable[[Markup], Shown]
+) -> Iterator[Shown]:
     """As `answered`, for work that shows its steps: what one of them raises is said, and is the last."""
     try:
         while (step := answered(what, lambda: next(steps, None), refused)) is not None:

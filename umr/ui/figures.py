@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from umr.eval.diagnosis import Diagnosed, Diagnosis
 from umr.types import KIND_BY_LETTERS, Query
 from umr.ui import queries
+from umr.ui.markup import macros
 from umr.ui.plots import Point, scatter
-from umr.ui.render import escape
 
 #: Why the share of queries whose part alone is nearer is no evidence.
 CIRCULAR = (
@@ -20,7 +22,7 @@ _WINNER = {
 }
 
 
-def headlines(found: Diagnosis) -> str:
+def headlines(found: Diagnosis) -> Markup:
     """What one part alone explains, as four numbers in words."""
     s = found.summary
     target = KIND_BY_LETTERS[found.task.partition("2")[2]].one
@@ -49,17 +51,10 @@ def headlines(found: Diagnosis) -> str:
         (s["success@1"], "right first, with both", both),
         (best, "right first, with one part", one),
     )
-    return (
-        '<ul class="u-figures">'
-        + "".join(
-            f'<li><p class="u-figure"><b>{share(value)}</b> <span>{escape(name)}</span></p><p>{escape(text)}</p></li>'
-            for value, name, text in cards
-        )
-        + "</ul>"
-    )
+    return macros("diagnosis").headlines([(share(value), name, text) for value, name, text in cards])
 
 
-def plot(points: list[Point], caption: str) -> str:
+def plot(points: list[Point], caption: str) -> Markup:
     """Every query by its similarities, with what its colours mean.
 
     Args:
@@ -67,21 +62,8 @@ def plot(points: list[Point], caption: str) -> str:
         caption: what is said below of a point that none was chosen of.
     """
     counts = {mark: sum(point.mark == mark for point in points) for mark in _WINNER}
-    legend = "".join(
-        f'<li class="u-win-{mark}"><i aria-hidden="true"></i>{escape(words[0].upper() + words[1:])} '
-        f"({counts[mark]:,})</li>"
-        for mark, words in _WINNER.items()
-    )
-    return (
-        f'<section class="u-plot" aria-label="Similarity to the target"><h3>How near is the right result?</h3>'
-        '<p class="u-muted">Each point is a query, by the cosine with its nearest right result. Below the diagonal '
-        "the picture alone is nearer than picture and text together.</p>"
-        f'<ul class="u-legend">{legend}</ul>'
-        f"{scatter(points, 'picture alone', 'picture and text')}"
-        '<p class="u-caption" role="status" aria-live="polite"><span class="u-caption-picture"></span>'
-        f'<span class="u-caption-text">{escape(caption)}</span></p>'
-        "</section>"
-    )
+    legend = [(mark, f"{said[0].upper() + said[1:]} ({counts[mark]:,})") for mark, said in _WINNER.items()]
+    return macros("diagnosis").plot(legend, scatter(points, "picture alone", "picture and text"), caption)
 
 
 def point(one: Diagnosed, query: Query, href: str, picture: str) -> Point:

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from markupsafe import Markup
 from PIL.Image import Image
 
 from umr.errors import ConfigError, MediaError
 from umr.facts import facts_of
 from umr.media import clean_text, open_image
 from umr.search import Outcome, decode, result_row
-from umr.types import SEARCH_IN, Candidate, Content, Query
+from umr.types import SEARCH_IN, Candidate, Query
 from umr.ui import edge, render
 from umr.ui.kinds import picture_file
+from umr.ui.query_clip import query_content
 from umr.ui.reranking import read_switch
 from umr.ui.searchers import Searchers, Source
 
@@ -80,17 +82,18 @@ def answer(searchers: Source, question: Question, encoder: Any) -> Outcome:
 
 
 def make_query(picture: Path | Image | None, text: Any, search_in: Any) -> Query:
-    """A query from a picture that was checked and a request's words, which are cleaned where it is decoded.
+    """A query from a picture (or a clip, umr.ui.query_clip) that was checked and words, cleaned where it is decoded.
 
     Raises:
         ConfigError: there is nothing to ask, or it is not what it should be.
+        MediaError: the clip has too many bytes.
     """
     if not isinstance(search_in, str) or search_in not in SEARCH_IN:
         raise ConfigError(f"cannot search in {search_in!r}; there are: {', '.join(SEARCH_IN)}")
     words = _words(text)
     if picture is None and not words.strip():
         raise ConfigError("Give a picture, a text, or both: then there is something to search for.")
-    content = Content(text=words if words.strip() else None, image=picture)
+    content = query_content(picture, words if words.strip() else None)
     return Query(query_id="page", content=content, target_modality=SEARCH_IN[search_in])
 
 
@@ -194,7 +197,7 @@ def choose_picture(searchers: Source, encoder: Any, candidate_id: Any) -> str:
     return str(file)
 
 
-def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> str:
+def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> Markup:
     """One page of catalogue pictures to choose from, as HTML; pages follow each other in a circle.
 
     Args:
@@ -204,7 +207,7 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> s
         sought: what pictures are kept to, "category=mug&colour=red&words=on+wood"; "" for all.
     """
 
-    def pictures() -> str:
+    def pictures() -> Markup:
         searcher = searchers.get(encoder)
         wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
         facts = {name: wanted[name] for name in BROWSED_BY if wanted.get(name)}

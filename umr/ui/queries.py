@@ -6,10 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlencode
 
+from markupsafe import Markup
+
 from umr.eval import evaluate
 from umr.types import KIND_BY_LETTERS, Qrels, Query
 from umr.ui.kinds import picture_file
-from umr.ui.render import escape, media_url
+from umr.ui.markup import macros
+from umr.ui.render import media_url
 
 _PART = {"t": "text", "i": "picture", "it": "picture + text", "v": "clips"}
 
@@ -48,7 +51,7 @@ def picture_url(query: Query) -> str:
     return "" if file is None else media_url(file)
 
 
-def item(query: Query, task: str, split: str, facts: str) -> str:
+def item(query: Query, task: str, split: str, facts: str) -> Markup:
     """A query as a list item that leads to its comparison.
 
     Args:
@@ -57,15 +60,5 @@ def item(query: Query, task: str, split: str, facts: str) -> str:
         split: its split.
         facts: what is said of it.
     """
-    url = picture_url(query)
-    picture = (
-        f'<img src="{escape(url)}" alt="" width="64" height="64" loading="lazy" decoding="async">'
-        if url
-        else ('<span class="u-no-picture" aria-hidden="true">text</span>')
-    )
-    return (
-        f'<li><a class="u-query" href="{escape(compare_link(query.query_id, task, split))}" '
-        f'data-query="{escape(query.query_id)}">{picture}<span class="u-query-body">'
-        f'<span class="u-words">{escape(words(query))}</span><span class="u-query-facts">{escape(facts)}</span>'
-        "</span></a></li>"
-    )
+    link = compare_link(query.query_id, task, split)
+    return macros("queries").item(picture_url(query), link, query.query_id, words(query), facts)

@@ -1,15 +1,19 @@
-"""Results, examples and messages as HTML. Every text that a visitor or an index supplies goes through `escape`."""
+"""Results, examples and messages as HTML. Tags are in umr/ui/templates, which escape what is supplied."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from umr.types import KIND_OF, Candidate, Match, Result
 from umr.ui.kinds import choice_of, media_file, nouns, picture_file
+from umr.ui.markup import NOTHING, macros, together
+from umr.ui.markup import escape as escape
 from umr.verdict import percent
 
 if TYPE_CHECKING:
@@ -25,30 +29,14 @@ COSINE = "cosine similarity"
 RERANKED_SCORE = "score after the re-ranker: weighted mean of the cosine similarity and of how sure the re-ranker is"
 LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
-_ICON = {
-    "image": '<rect x="2.5" y="3" width="11" height="10" rx="1.5"/><path d="m3 11.5 3.2-3 2.3 2 2-1.8 2.5 2.3"/>',
-    "text": '<path d="M3 4h10M3 7h10M3 10h10M3 13h6"/>',
-    "image,text": '<rect x="2.5" y="2.5" width="5" height="5" rx="1"/>'
-    '<path d="M10 3h3.5M10 6.5h3.5M2.5 10.5h11M2.5 13.5h8"/>',
-    "link": '<path d="M6.8 9.2a2.6 2.6 0 0 0 3.7 0l2.2-2.2A2.6 2.6 0 0 0 9 3.3l-.8.8"/>'
-    '<path d="M9.2 6.8a2.6 2.6 0 0 0-3.7 0L3.3 9A2.6 2.6 0 0 0 7 12.7l.8-.8"/>',
-    "video": '<rect x="2" y="3" width="12" height="10" rx="1.5"/><path d="m6.7 5.8 3.6 2.2-3.6 2.2z"/>',
-}
-#: Characters that Gradio's own templates would read, beside those of HTML.
-_TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 
-
-def escape(value: object) -> str:
-    """The value as text that neither HTML nor Gradio's templates interpret, in content and in attributes."""
-    return html.escape(str(value), quote=True).translate(_TEMPLATE)
-
-
+@lru_cache(maxsize=4096)
 def media_url(path: str | Path) -> str:
     """Address at which the page's server gives out a file that it may."""
     return "/gradio_api/file=" + quote(str(path))
 
 
-def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
+def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> Markup:
     """A search's answer: heading, timing line, notices, ranked cards.
 
     Args:
@@ -60,62 +48,62 @@ def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> str:
     count, (one, many) = len(outcome.results), nouns(search_in)
     if not count:
         return notices_of(outcome) + nothing_found(many)
-    return (
-        f'<div class="u-head"><h2>{count} {one if count == 1 else many}</h2>'
-        f"{timing(outcome, dtype, encoder)}</div>{notices_of(outcome)}{grid(outcome, card)}"
-    )
+    heading = f"{count} {one if count == 1 else many}"
+    said = timing(outcome, dtype, encoder), notices_of(outcome), grid(outcome, card)
+    return macros("results").results(heading, *said)
 
 
-def notices_of(outcome: Outcome) -> str:
+def notices_of(outcome: Outcome) -> Markup:
     """What a person should know of a search, a line each."""
-    return "".join(f'<p class="u-notice">{icon("text")}{escape(notice)}</p>' for notice in outcome.notices)
+    return together(macros("parts").notice(notice, icon("text")) for notice in outcome.notices)
 
 
-def nothing_found(many: str) -> str:
+def nothing_found(many: str) -> Markup:
     """What stands in the place of results that there are none of. many: what was searched for."""
     return message("Nothing found", f"This collection has no {many} to show for the query.")
 
 
-def grid(outcome: Outcome, shown: Callable[[Result], str]) -> str:
+def grid(outcome: Outcome, shown: Callable[[Result], Markup]) -> Markup:
     """Ranked results as a list, passages wider than the rest. shown: one of them as a list item."""
     layout = "passages" if all(r.candidate.content.modality == "text" for r in outcome.results) else "mixed"
-    return f'<ol class="u-grid u-grid-{layout}">{"".join(map(shown, outcome.results))}</ol>'
+    return macros("results").grid(layout, together(map(shown, outcome.results)))
 
 
-def title_of(candidate: Candidate) -> str:
+def title_of(candidate: Candidate) -> Markup:
     """The candidate's title as a card's heading, "" for none."""
-    return f'<h3 class="u-title">{escape(candidate.title)}</h3>' if candidate.title else ""
+    return macros("parts").title(candidate.title) if candidate.title else NOTHING
 
 
-def card(result: Result) -> str:
+def card(result: Result) -> Markup:
     """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
-    candidate, hit = result.candidate, result.hit
-    kind = candidate.content.modality
-    width = max(0.0, min(1.0, hit.score)) * 100
-    use = (
-        ""
-        if candidate.content.image is None
-        else (
-            f'<button type="button" class="u-use" data-pick="{escape(candidate.candidate_id)}" '
-            f'title="Search with this picture">More like this<span class="u-hidden">: {escape(name_of(candidate))}'
-            "</span></button>"
-        )
-    )
-    return (
-        f'<li class="u-card u-card-{css_of(kind)}" data-id="{escape(candidate.candidate_id)}" data-kind="{kind}">'
-        f'{media(candidate)}<div class="u-body"><p class="u-facts"><span class="u-rank">{hit.rank}</span>'
-        f'<span class="u-badge">{icon(kind)}{KIND_OF[kind].title}</span>'
-        f'<span class="u-score" title="cosine similarity">{hit.score:.3f}</span></p>'
-        f'<div class="u-worth"><div class="u-bar" aria-hidden="true"><i style="width:{width:.1f}%"></i></div>'
-        f"{verdict(result.match)}</div>"
-        f'{title_of(candidate)}{words_of(candidate)}<div class="u-actions">{use}{_more(candidate)}</div></div></li>'
+    candidate, kind = result.candidate, result.candidate.content.modality
+    return macros("results").card(
+        key=candidate.candidate_id,
+        name=name_of(candidate),
+        kind=kind,
+        css=css_of(kind),
+        badge=badge(kind),
+        hit=result.hit,
+        width=f"{max(0.0, min(1.0, result.hit.score)) * 100:.1f}",
+        verdict=verdict(result.match),
+        media=media(candidate),
+        title=title_of(candidate),
+        words=words_of(candidate),
+        can_use=candidate.content.image is not None,
     )
 
 
-def verdict(match: Match | None) -> str:
+@cache
+def badge(kind: str) -> Markup:
+    """A modality's drawing and name."""
+    return macros("results").badge(icon(kind), KIND_OF[kind].title)
+
+
+@lru_cache(maxsize=256)
+def verdict(match: Match | None) -> Markup:
     """What a score is worth as a small badge, with what it means and its measured rate in the tooltip; "" for none."""
     if match is None:
-        return ""
+        return NOTHING
     if match.unlike:
         meaning = "the query is unlike what this model was trained on, so that no score of it counts as a good one."
     elif match.right is None:
@@ -125,19 +113,7 @@ def verdict(match: Match | None) -> str:
             f"of first results with such scores {percent(match.right)} were right, on held-out queries of which about "
             "every third had no right answer in the collection."
         )
-    return (
-        f'<span class="u-match u-match-{match.word}" title="{match.word.title()} match: {meaning}">{match.word}'
-        '<span class="u-hidden"> match</span></span>'
-    )
-
-
-def _more(candidate: Candidate) -> str:
-    name, key = f'<span class="u-hidden">: {escape(name_of(candidate))}</span>', escape(candidate.candidate_id)
-    return (
-        f'<button type="button" class="u-use" data-words="{key}" title="Add its words to the text">Add words{name}'
-        f'</button><button type="button" class="u-use" data-details="{key}" title="Why it is here, and its source">'
-        f"Details{name}</button>"
-    )
+    return macros("parts").verdict(match.word, meaning)
 
 
 def browse(
@@ -145,7 +121,7 @@ def browse(
     total: int,
     choices: Mapping[str, Sequence[str]] | None = None,
     wanted: Mapping[str, str] | None = None,
-) -> str:
+) -> Markup:
     """Catalogue pictures as buttons; pressing one makes it the query's picture.
 
     Args:
@@ -155,30 +131,17 @@ def browse(
         wanted: what they are kept to, and the words that are sought.
     """
     wanted, choices = wanted or {}, choices or {}
-    tiles = "".join(
-        f'<li><button type="button" class="u-pick" data-pick="{escape(c.candidate_id)}" title="{escape(name_of(c))}">'
-        f"{image(file, name_of(c))}</button></li>"
+    tiles = [
+        (c.candidate_id, name_of(c), media_url(file))
         for c in candidates
         if (file := picture_file(c.content)) is not None
-    )
-    more = (
-        ""
-        if total <= len(candidates)
-        else ('<button type="button" class="u-quiet" data-more="1">Show other pictures</button>')
-    )
-    selects = "".join(select(name, choices[name], wanted.get(name, "")) for name in choices if choices[name])
-    words = (
-        '<input type="search" class="u-facet" data-facet="words" aria-label="Words in the description" '
-        f'placeholder="Find by words" value="{escape(wanted.get("words", ""))}" maxlength="200">'
-    )
+    ]
+    selects = together(select(name, choices[name], wanted.get(name, "")) for name in choices if choices[name])
     said = f"{len(candidates)} of {total:,} pictures. Choose one to search with." if total else "No such pictures."
-    return (
-        f'<div class="u-browse"><div class="u-left">{selects}{words}</div><p class="u-muted" role="status">{said}</p>'
-        f'<ul class="u-tiles">{tiles}</ul>{more}</div>'
-    )
+    return macros("results").browse(selects, wanted.get("words", ""), said, tiles, total > len(candidates))
 
 
-def select(name: str, values: Sequence[str], chosen: str) -> str:
+def select(name: str, values: Sequence[str], chosen: str) -> Markup:
     """A choice among the values of a fact, the first of them any.
 
     Args:
@@ -186,55 +149,31 @@ def select(name: str, values: Sequence[str], chosen: str) -> str:
         values: what there is.
         chosen: one of them, or "".
     """
-    options = "".join(
-        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(value)}</option>'
-        for value in values
-    )
-    label = FACETS.get(name, name)
-    return (
-        f'<select class="u-facet" data-facet="{escape(name)}" aria-label="{escape(label)}"'
-        f'{" data-chosen" if chosen else ""}><option value="">Any {escape(label.lower())}</option>{options}</select>'
-    )
+    return macros("parts").select(name, FACETS.get(name, name), values, chosen)
 
 
-def examples(items: Sequence[Example]) -> str:
+def examples(items: Sequence[Example]) -> Markup:
     """Example queries as cards: picture, plus sign, text, and what is searched."""
-    cards = []
-    for number, item in enumerate(items):
-        picture = (
-            f'<span class="u-media">{image(item.image, "")}</span>'
-            if item.image
-            else (f'<span class="u-media u-media-none">{icon("text")}</span>')
+    cards = [
+        (
+            image(item.image, "") if item.image else NOTHING,
+            f"“{item.text}”" if item.text else "More like this",
+            choice_of(item.search_in),
+            together(_found(result.candidate) for result in item.results[:SHOWN_BY_EXAMPLE]),
         )
-        words = f"“{escape(item.text)}”" if item.text else "More like this"
-        found = "".join(_found(result.candidate) for result in item.results[:SHOWN_BY_EXAMPLE])
-        strip = f'<span class="u-found" aria-hidden="true">{found}</span>' if found else ""
-        cards.append(
-            f'<li><button type="button" class="u-example" data-example="{number}">{picture}<span '
-            f'class="u-example-text"><span class="u-words">{words}</span><span class="u-target">'
-            f"{_arrow()}{choice_of(item.search_in)}"
-            f"</span></span>{strip}</button></li>"
-        )
-    return (
-        ""
-        if not cards
-        else (
-            '<section class="u-examples"><div class="u-head"><h2>Try one of these</h2></div>'
-            f'<ul class="u-example-grid">{"".join(cards)}</ul></section>'
-        )
-    )
+        for item in items
+    ]
+    return macros("results").examples(cards) if cards else NOTHING
 
 
-def _found(candidate: Candidate) -> str:
+def _found(candidate: Candidate) -> Markup:
     content, file = candidate.content, media_file(candidate.content)
     if file is None:
-        return f'<span class="u-found-words">{escape((content.text or "")[:90])}</span>'
-    if content.video is None:
-        return image(file, "")
-    return f'<video src="{escape(media_url(file))}" muted playsinline preload="metadata" tabindex="-1"></video>'
+        return macros("results").found_words((content.text or "")[:90])
+    return image(file, "") if content.video is None else macros("parts").preview(media_url(file))
 
 
-def error(text: str) -> str:
+def error(text: str) -> Markup:
     """What went wrong, in words, announced to screen readers."""
     first = text.split(maxsplit=1)[0] if text.strip() else ""
     word = first.rstrip(".,:;").replace("-", "").isalpha()  # else perhaps a file's name, which stays as it is
@@ -244,73 +183,49 @@ def error(text: str) -> str:
     return message(what + end.rstrip(), more, role="alert")
 
 
-def message(title: str, text: str, role: str = "status") -> str:
+def message(title: str, text: str, role: str = "status") -> Markup:
     """A calm panel in the place of results."""
-    more = f"<p>{escape(text)}</p>" if text else ""
-    return f'<div class="u-message" role="{role}"><h2>{escape(title)}</h2>{more}</div>'
+    return macros("parts").message(title, text, role)
 
 
-def copy_link(own: bool) -> str:
+def copy_link(own: bool) -> Markup:
     """The button that copies the page's address.
 
     Args:
         own: the picture is the visitor's own, so the address lacks it.
     """
-    note = f'<span class="u-muted">{OWN_PICTURE}</span>' if own else ""
-    return (
-        f'<p class="u-copy-link">{note}<button type="button" class="u-quiet" data-copy="1">'
-        f'{icon("link")}<span aria-live="polite">Copy link</span></button></p>'
-    )
+    return macros("parts").copy_link(OWN_PICTURE if own else "")
 
 
-def notices(said: Sequence[str]) -> str:
+def notices(said: Sequence[str]) -> Markup:
     """What of an address cannot be given, with a button that puts it away; "" where all of it can."""
-    if not said:
-        return ""
-    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
-    return (
-        f'<div class="u-notice u-link-notice" role="alert"><div>{lines}</div><button type="button" class="u-quiet" '
-        'data-away="1">Close</button></div>'
-    )
+    return macros("parts").link_notices(said) if said else NOTHING
 
 
-def media(candidate: Candidate, controls: bool = True) -> str:
+def media(candidate: Candidate, controls: bool = True, side: int = 256) -> Markup:
     """A candidate's picture or clip in a frame; "" for words alone.
 
     Args:
         candidate: what is shown.
         controls: whether a clip can be played.
+        side: of the picture, in px.
     """
-    file, name = media_file(candidate.content), name_of(candidate)
+    file = media_file(candidate.content)
     if file is None:
-        return ""
-    if candidate.content.video is None:
-        return f'<div class="u-media">{image(file, name)}</div>'
-    return (
-        f'<div class="u-media"><video src="{escape(media_url(file))}" muted loop playsinline '
-        f'{"controls " if controls else ""}preload="metadata" aria-label="{escape(name)}"></video></div>'
-    )
+        return NOTHING
+    is_clip = candidate.content.video is not None
+    return macros("parts").media(media_url(file), name_of(candidate), is_clip, controls, side)
 
 
-def image(source: str | Path, alt: str) -> str:
+def image(source: str | Path, alt: str) -> Markup:
     """A picture of the allowed folders that is loaded when it comes into view."""
-    return (
-        f'<img src="{escape(media_url(source))}" alt="{escape(alt)}" width="256" height="256" loading="lazy" '
-        'decoding="async">'
-    )
+    return macros("parts").image(media_url(source), alt)
 
 
-def words_of(candidate: Candidate) -> str:
+def words_of(candidate: Candidate) -> Markup:
     """A candidate's text; a long one can be unfolded. "" for none."""
     text = candidate.content.text
-    if not text:
-        return ""
-    if len(text) <= LONG_TEXT:
-        return f'<p class="u-text">{escape(text)}</p>'
-    return (
-        f'<details class="u-text"><summary><span class="u-clamp">{escape(text)}</span>'
-        '<span class="u-more"></span></summary></details>'
-    )
+    return macros("parts").words(text, len(text) > LONG_TEXT) if text else NOTHING
 
 
 def name_of(candidate: Candidate) -> str:
@@ -319,7 +234,7 @@ def name_of(candidate: Candidate) -> str:
     return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
 
 
-def timing(outcome: Outcome, precision: str, encoder: str) -> str:
+def timing(outcome: Outcome, precision: str, encoder: str) -> Markup:
     """What a search took and which model answered; in what that computed stands in the tooltip.
 
     Args:
@@ -332,8 +247,7 @@ def timing(outcome: Outcome, precision: str, encoder: str) -> str:
         for step in ("decode", "encode", "search", "rerank")
         if step in outcome.ms
     ]
-    words = " · ".join([*(steps or [precision]), encoder])
-    return f'<p class="u-timing" title="{escape(precision)}">{escape(words)}</p>'
+    return macros("parts").timing(precision, " · ".join([*(steps or [precision]), encoder]))
 
 
 def css_of(kind: str) -> str:
@@ -341,10 +255,7 @@ def css_of(kind: str) -> str:
     return {"image,text": "entry", "text": "passage"}.get(kind, kind)
 
 
-def icon(kind: str) -> str:
+@cache
+def icon(kind: str) -> Markup:
     """A small drawing: a modality's, or "link"."""
-    return f'<svg viewBox="0 0 16 16" aria-hidden="true">{_ICON[kind]}</svg>'
-
-
-def _arrow() -> str:
-    return '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 8h9.5M9 4.5 12.5 8 9 11.5"/></svg>'
+    return macros("parts").icon(kind)

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError
 from umr.eval import evaluate, reports
 from umr.eval.judged import Judged, load
@@ -49,12 +51,12 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     return links.fill_choices(choices(searchers), given)
 
 
-def tables(searchers: Searchers, column: Any) -> str:
+def tables(searchers: Searchers, column: Any) -> Markup:
     """Every stored report's numbers of one measure, as HTML."""
     return edge.answered_html("a report", lambda: _tables(searchers, column))
 
 
-def difference(searchers: Searchers, a: Any, b: Any) -> str:
+def difference(searchers: Searchers, a: Any, b: Any) -> Markup:
     """The paired difference of two models, as HTML."""
     return edge.answered_html("a report", lambda: _difference(searchers, a, b))
 
@@ -82,12 +84,12 @@ def table_file(searchers: Searchers) -> dict[str, str]:
     return download("benchmarks.csv", "text/csv", as_csv(found).encode())
 
 
-def drill(searchers: Searchers, key: Any) -> str:
+def drill(searchers: Searchers, key: Any) -> Markup:
     """The queries behind a pressed number ("model|task|split|pool|page"), as HTML."""
     return edge.answered_html("a report", lambda: _drill(searchers, key))
 
 
-def _tables(searchers: Searchers, column: Any) -> str:
+def _tables(searchers: Searchers, column: Any) -> Markup:
     if not isinstance(column, str) or column not in benchmarks_html.MEASURE:
         raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
     found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
@@ -102,7 +104,7 @@ def _tables(searchers: Searchers, column: Any) -> str:
     return benchmarks_html.tables(shown, column, trained) + pool_curve.curves(shown)
 
 
-def _difference(searchers: Searchers, a: Any, b: Any) -> str:
+def _difference(searchers: Searchers, a: Any, b: Any) -> Markup:
     if a == b:
         return render.message("Choose two models", "A model does not differ from itself.")
     one, other = (_stored(searchers, name) for name in (a, b))
@@ -110,7 +112,7 @@ def _difference(searchers: Searchers, a: Any, b: Any) -> str:
     return benchmarks_html.pair(one, other, rows, models.trained(searchers, (a, b)))
 
 
-def _drill(searchers: Searchers, key: Any) -> str:
+def _drill(searchers: Searchers, key: Any) -> Markup:
     parts = key.split("|") if isinstance(key, str) else []
     if len(parts) != 5 or not parts[4].isdecimal() or len(parts[4]) > 6:
         raise ConfigError(f"{key!r} names no number of a table; press one")

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.eval import evaluate, reports, splits, vector_sum
 from umr.eval.diagnosis import first_relevant
 from umr.eval.evaluate import Verdict, over_sum, verdict
@@ -22,10 +24,10 @@ from umr.shipped import shown_path
 from umr.types import Run
 from umr.ui import queries
 from umr.ui.finding import composing_adds, finding
+from umr.ui.markup import NOTHING, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.plots import Dot, strip
 from umr.ui.queries import task_name
-from umr.ui.render import escape
 
 #: Column of a report -> what a person calls it.
 MEASURE = {
@@ -49,10 +51,6 @@ _POOLS = (
 _ANY = "Queries for any kind at once: every picture, passage and entry of the wanted scene is right."
 _OUT = "The same task where one thing differs from training; a row's name says what when it is pointed at."
 _SUM = "vector_sum_success@1"
-#: The head of a model's second column, and its cell where there is nothing to show.
-_WHOLE_HEAD = '<th scope="col" class="u-whole">all kinds</th>'
-_NO_WHOLE = '<td class="u-whole"></td>'
-_NOTHING = '<p class="u-muted">No stored report has this measure.</p>'
 _WORD: Mapping[Verdict, str] = {"gains": "gain", "loses": "loss", "no clear difference": "no clear difference"}
 #: Model -> (task, split, pool) -> what the composed query shows against its vector sum.
 Above = Mapping[str, Mapping[tuple[str, str, str], Verdict]]
@@ -61,23 +59,18 @@ Names = frozenset[str]
 PAGE = 30  # queries shown at a time
 
 
-def tables(stored: Sequence[Stored], column: str, trained: str = "") -> str:
+def tables(stored: Sequence[Stored], column: str, trained: Markup = NOTHING) -> Markup:
     """The tables of one measure: every task as trained, then for each task its other splits; only what has it.
 
     Args:
         stored: the reports.
         column: the measure.
-        trained: whether the models were trained equally, as HTML.
+        trained: whether the models were trained equally.
     """
     pairs = sorted(
         {key_of(row)[:2] for one in stored for row in one.report["rows"] if row.get(column) is not None}, key=_order
     )
-    stale = "".join(
-        f'<p class="u-notice">{escape(one.name)} was measured with other weights or another collection than its index '
-        "has now; evaluate it again.</p>"
-        for one in stored
-        if not one.current
-    )
+    stale = [one.name for one in stored if not one.current]
     above = {one.name: over_sum(one.report["rows"]) for one in stored}
     blocks = []
     for place, (title, words, keys, is_open) in enumerate(_groups(pairs)):
@@ -85,45 +78,57 @@ def tables(stored: Sequence[Stored], column: str, trained: str = "") -> str:
         rows = [row for key in keys for row in _rows(stored, key, column, above, both)]
         if place == 0 and keys[0][1] == IN_DISTRIBUTION:
             rows += _means(stored, column, both)
-        blocks.append(_block(title, words, _heads(stored, both), rows, is_open))
-    return (
-        f"{_finding(stored)}{trained}{stale}{_legend(stored)}"
-        f'<p class="u-muted u-measure">{escape(MEASURE[column])}, in per cent, with the '
-        f"95 % bootstrap interval. {_POOLS}</p>{''.join(blocks) or _NOTHING}{_sources(stored)}"
+        blocks.append(macros("benchmarks").block(title, words, _heads(stored, both), together(rows), is_open))
+    return macros("benchmarks").tables(
+        finding=finding(stored),
+        composing=composing_adds(stored),
+        trained=trained,
+        stale=stale,
+        legend=[name_button(one.name) for one in stored],
+        said=f"{MEASURE[column]}, in per cent, with the 95 % bootstrap interval. {_POOLS}",
+        blocks=together(blocks),
+        sources=_sources(stored),
     )
 
 
-def pair(a: Stored, b: Stored, rows: Sequence[Row], trained: str = "") -> str:
+def pair(a: Stored, b: Stored, rows: Sequence[Row], trained: Markup = NOTHING) -> Markup:
     """success@1 of b minus a, with the interval of the paired difference.
 
     Args:
         a: what is compared with.
         b: what is compared.
         rows: of both, over the same queries.
-        trained: whether both were trained equally, as HTML.
+        trained: whether both were trained equally.
     """
     reach = max([0.05, *(abs(edge) for row in rows for edge in row["ci95"])]) * 1.05
     count = Counter(verdict(row) for row in rows)
     said = (
         f"{b.name} gains on {count['gains']}, loses on {count['loses']}, and shows no clear difference on "
-        f"{count['no clear difference']} of {len(rows)} rows."
+        f"{count['no clear difference']} of {len(rows)} rows. Difference of success@1 over the same queries, with its "
+        "paired 95 % bootstrap interval over families of scenes. A gain or a loss has p below "
+        f"{evaluate.ALPHA:g} (models exchanged in whole families at random) after Holm's correction over the "
+        f"{len(rows)} rows; an interval that leaves out 0 is not enough."
     )
-    heads = (
-        f'<th scope="col" class="u-dots-cell">{-100 * reach:+.0f} to {100 * reach:+.0f} points</th>'
-        f'{_head(a)}{_head(b)}<th scope="col">Difference</th>'
+    names = [(name_button(one.name), False) for one in (a, b)]
+    heads = macros("benchmarks").heads(
+        f"{-100 * reach:+.0f} to {100 * reach:+.0f} points", [*names, ("Difference", False)]
     )
     found = {(row["task"], row["split"]): row for row in rows}
     blocks = [
-        _block(title, words, heads, [_pair_row(a, b, found[key], reach) for key in keys], is_open)
+        macros("benchmarks").block(
+            title, words, heads, together(_pair_row(a, b, found[key], reach) for key in keys), is_open
+        )
         for title, words, keys, is_open in _groups(sorted(found, key=_order))
     ]
-    return (
-        f'<div class="u-tab-intro"><h2>{name_button(b.name)} against {name_button(a.name)}</h2><p>{escape(said)} '
-        "Difference of success@1 over the same queries, with its paired 95 % bootstrap interval over families of "
-        f"scenes. A gain or a loss has p below {evaluate.ALPHA:g} (models exchanged in whole families at random) after "
-        f"Holm's correction over the {len(rows)} rows; an interval that leaves out 0 is not enough.</p></div>"
-        f'{trained}{_sums(a, b)}{"".join(blocks)}<p class="u-origin"><code>python -m umr compare {escape(a.name)} '
-        f"{escape(b.name)}</code> from {escape(shown_path(a.folder))} and {escape(shown_path(b.folder))}</p>"
+    return macros("benchmarks").pair(
+        b=name_button(b.name),
+        a=name_button(a.name),
+        said=said,
+        trained=trained,
+        sums=_sums(a, b),
+        blocks=together(blocks),
+        command=f"python -m umr compare {a.name} {b.name}",
+        files=f"{shown_path(a.folder)} and {shown_path(b.folder)}",
     )
 
 
@@ -136,11 +141,10 @@ def _sums(a: Stored, b: Stored) -> str:
     ]
     if not sums:
         return ""
-    said = f"Right first in {task_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
-    return f'<p class="u-muted u-measure">{escape(said)}</p>'
+    return f"Right first in {task_name('it2i')}, composed against the sum of its own two vectors: {'; '.join(sums)} %."
 
 
-def drill(one: Stored, judged: Judged, run: Run, page: int) -> str:
+def drill(one: Stored, judged: Judged, run: Run, page: int) -> Markup:
     """The queries behind a number, those whose right result comes last in front; one page of them.
 
     Args:
@@ -154,29 +158,22 @@ def drill(one: Stored, judged: Judged, run: Run, page: int) -> str:
     ordered = sorted(ranks, key=lambda query_id: -(ranks[query_id] or 10**6))
     pages = max(1, -(-len(ordered) // PAGE))
     page = page % pages
-    items = "".join(
+    items = together(
         queries.item(known[query_id], task, split, _rank(ranks[query_id]))
         for query_id in ordered[page * PAGE : (page + 1) * PAGE]
     )
     first = sum(rank == 1 for rank in ranks.values())
-    turn = (
-        ""
-        if pages == 1
-        else (
-            f'<nav class="u-turn" aria-label="Pages of queries">{_turn(one, judged, page - 1, pages, "Harder")}'
-            f"<span>{page + 1} of {pages}</span>{_turn(one, judged, page + 1, pages, 'Easier')}</nav>"
-        )
-    )
-    file = shown_path(reports.find_run(one.folder, task, split, "composed", judged.pool))
     among = ", among all kinds" if judged.pool != LOCAL else ""
     graded = " that have an exact answer" if judged.grades is not None else ""
-    return (
-        f'<section class="u-drill" tabindex="-1" aria-label="Queries"><div class="u-head"><h3>{escape(one.name)} '
-        f"on {escape(task_name(task))}, {escape(splits.title(split))}{among}</h3>{turn}"
-        '<button type="button" class="u-quiet" data-shut="1">Close</button></div>'
-        f'<p class="u-muted">The first result is right for {first:,} of {len(ranks):,} queries{graded}. Hardest first; '
-        f'press one to compare the models on it.</p><ol class="u-queries">{items}</ol>'
-        f'<p class="u-origin">Ranks from <code>{escape(file)}</code></p></section>'
+    return macros("benchmarks").drill(
+        heading=f"{one.name} on {task_name(task)}, {splits.title(split)}{among}",
+        turns=[(drill_key(one.name, task, split, judged.pool, at), 0 <= at < pages) for at in (page - 1, page + 1)],
+        page=page + 1,
+        pages=pages,
+        said=f"The first result is right for {first:,} of {len(ranks):,} queries{graded}. Hardest first; press one to "
+        "compare the models on it.",
+        items=items,
+        file=shown_path(reports.find_run(one.folder, task, split, "composed", judged.pool)),
     )
 
 
@@ -197,62 +194,41 @@ def _groups(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str, list[tuple
     return [group for group in groups if group[2]]
 
 
-def _block(title: str, words: str, heads: str, rows: Sequence[str], is_open: bool) -> str:
-    return (
-        f'<details class="u-table"{" open" if is_open else ""}><summary><h3>{escape(title)}</h3><span>'
-        f'{escape(words)}</span></summary><table><thead><tr><th scope="col">Task and split</th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></details>"
-    )
-
-
-def _finding(stored: Sequence[Stored]) -> str:
-    said, composing = finding(stored), composing_adds(stored)
-    more = f'<p class="u-muted u-composing">{escape(composing)}</p>' if composing else ""
-    return f'<p class="u-finding">{escape(said)}</p>{more}' if said else ""
-
-
 def _in_both(one: Stored, key: tuple[str, str], column: str) -> bool:
     """Whether a model has a number of a row in the local and in the global pool."""
     return all((row := one.row(*key, pool)) is not None and row.get(column) is not None for pool in POOLS)
 
 
-def _heads(stored: Sequence[Stored], both: Names) -> str:
+def _heads(stored: Sequence[Stored], both: Names) -> Markup:
     """The heads of the strip and of each model; one that has numbers of both pools has a column for each."""
-    names = "".join(f"{_head(one)}{_WHOLE_HEAD if one.name in both else ''}" for one in stored)
-    return f'<th scope="col" class="u-dots-cell">0 to 100 %</th>{names}'
+    return macros("benchmarks").heads("0 to 100 %", [(name_button(one.name), one.name in both) for one in stored])
 
 
-def _head(one: Stored) -> str:
-    return f'<th scope="col">{name_button(one.name)}</th>'
-
-
-def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above, both: Names) -> list[str]:
+def _rows(stored: Sequence[Stored], key: tuple[str, str], column: str, above: Above, both: Names) -> list[Markup]:
     """The row of one (task, split), and of typed queries one for each form below it."""
     pools = [{pool: one.row(*key, pool) for pool in POOLS} for one in stored]
     first = [found[LOCAL] or found[GLOBAL] for found in pools]
-    cells = "".join(
+    cells = together(
         _cell(one, found, column, above[one.name], one.name in both) for one, found in zip(stored, pools, strict=True)
     )
-    label = _label(*key, next(row for row in first if row))
-    rows = [f'<tr>{label}<td class="u-dots-cell">{strip(_dots(stored, first, column))}</td>{cells}</tr>']
+    dots = strip(_dots(stored, first, column))
+    rows = [macros("benchmarks").row(*_label(*key, next(row for row in first if row)), dots, cells)]
     forms = dict.fromkeys(form for row in first for form in (row or {}).get("forms", {}))
     return rows + [_form_row(stored, first, form, both) for form in forms if column == "success@1"]
 
 
-def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str, both: Names) -> str:
+def _form_row(stored: Sequence[Stored], rows: Sequence[Row | None], form: str, both: Names) -> Markup:
     parts = [(row or {}).get("forms", {}).get(form) for row in rows]
-    cells = "".join(
-        _plain_cell(one, part, "success@1") + (_NO_WHOLE if one.name in both else "")
+    cells = together(
+        _plain_cell(one, part, "success@1") + (macros("benchmarks").whole("") if one.name in both else NOTHING)
         for one, part in zip(stored, parts, strict=True)
     )
     count = next(part["n"] for part in parts if part)
-    return (
-        f'<tr><th scope="row"><span class="u-task">{escape(form)}</span><small>typed in this form · {count:,} queries'
-        f'</small></th><td class="u-dots-cell">{strip(_dots(stored, parts, "success@1"))}</td>{cells}</tr>'
-    )
+    dots = strip(_dots(stored, parts, "success@1"))
+    return macros("benchmarks").row("", form, f"typed in this form · {count:,} queries", dots, cells)
 
 
-def _means(stored: Sequence[Stored], column: str, both: Names) -> list[str]:
+def _means(stored: Sequence[Stored], column: str, both: Names) -> list[Markup]:
     """The row of the means over tasks; none where no model has two tasks."""
     means = [pool_means(one.report["rows"], column) for one in stored]
     tasks = max((count for found in means for _, count in found.values()), default=0)
@@ -260,14 +236,12 @@ def _means(stored: Sequence[Stored], column: str, both: Names) -> list[str]:
         return []
     local = [None if LOCAL not in found else {column: found[LOCAL][0]} for found in means]
     whole = [None if GLOBAL not in found else found[GLOBAL][0] for found in means]
-    cells = "".join(
-        _plain_cell(one, row, column) + (_whole_mean(one, value) if one.name in both else "")
+    cells = together(
+        _plain_cell(one, row, column) + (_whole_mean(one, value) if one.name in both else NOTHING)
         for one, row, value in zip(stored, local, whole, strict=True)
     )
-    return [
-        f'<tr><th scope="row"><span class="u-task">Mean of {tasks} tasks</span><small>every task counts once</small>'
-        f'</th><td class="u-dots-cell">{strip(_dots(stored, local, column))}</td>{cells}</tr>'
-    ]
+    dots = strip(_dots(stored, local, column))
+    return [macros("benchmarks").row("", f"Mean of {tasks} tasks", "every task counts once", dots, cells)]
 
 
 def _dots(stored: Sequence[Stored], rows: Sequence[Row | None], column: str) -> list[Dot]:
@@ -280,43 +254,41 @@ def _dots(stored: Sequence[Stored], rows: Sequence[Row | None], column: str) -> 
 
 def _cell(
     one: Stored, found: Mapping[Pool, Row | None], column: str, above: Mapping[tuple, Verdict], both: bool
-) -> str:
+) -> Markup:
     """A model's number in the local pool, and where the table has both, that of the global one in a cell of its own."""
     shown = {pool: row for pool, row in found.items() if row is not None and row.get(column) is not None}
     if not shown:
-        return _plain_cell(one, None, column) + (_NO_WHOLE if both else "")
+        return _plain_cell(one, None, column) + (macros("benchmarks").whole("") if both else NOTHING)
     row = shown.get(LOCAL) or shown[GLOBAL]
-    parts = ""
+    parts = NOTHING
     if column == "success@1":
-        parts = "".join(_part(row, key, name, above.get(key_of(row))) for key, name in SINGLE.items()) + _kept(row)
-    line = f'<small class="u-parts">{parts}</small>' if parts else ""
-    own = f'<td data-label="{escape(one.name)}">{_number(one, row, column)}{_spread(row, column)}{line}</td>'
+        told = [_part(row, key, name, above.get(key_of(row))) for key, name in SINGLE.items()]
+        parts = together([*told, _kept(row)])
+    own = macros("benchmarks").cell(one.name, _number(one, row, column), _spread(row, column), parts)
     if not both:
         return own
     if len(shown) < 2:
-        return own + _NO_WHOLE
+        return own + macros("benchmarks").whole("")
     whole = shown[GLOBAL]
-    label = f"{escape(one.name)}, all kinds"
-    return f'{own}<td class="u-whole" data-label="{label}">{_number(one, whole, column)}{_spread(whole, column)}</td>'
+    return own + macros("benchmarks").whole(one.name, _number(one, whole, column), _spread(whole, column))
 
 
-def _plain_cell(one: Stored, row: Row | None, column: str) -> str:
+def _plain_cell(one: Stored, row: Row | None, column: str) -> Markup:
     """A number that leads nowhere, as no single run is behind it."""
     if row is None or row.get(column) is None:
-        return f'<td data-label="{escape(one.name)}"><span class="u-muted">not run</span></td>'
-    number = f'<b class="u-num-plain">{_percent(row[column])}</b>'
-    return f'<td data-label="{escape(one.name)}">{number}{_spread(row, column)}</td>'
+        return macros("benchmarks").cell(one.name, macros("benchmarks").not_run(), "")
+    return macros("benchmarks").cell(one.name, macros("benchmarks").plain(_percent(row[column])), _spread(row, column))
 
 
-def _whole_mean(one: Stored, value: float | None) -> str:
-    number = "" if value is None else f'<b class="u-num-plain">{_percent(value)}</b>'
-    return f'<td class="u-whole" data-label="{escape(one.name)}, all kinds">{number}</td>'
+def _whole_mean(one: Stored, value: float | None) -> Markup:
+    number = NOTHING if value is None else macros("benchmarks").plain(_percent(value))
+    return macros("benchmarks").whole(one.name, number)
 
 
-def _kept(row: Row) -> str:
+def _kept(row: Row) -> Markup:
     """What is said of free edits without an exact answer."""
     if row.get(KEPT) is None:
-        return ""
+        return NOTHING
     said = (
         f"Of {row[f'{KEPT}_n']:,} queries without an exact answer, for which there is a picture with the edit made and "
         "the main facts kept: the share whose first result is one"
@@ -324,13 +296,13 @@ def _kept(row: Row) -> str:
     interval = _interval(row, KEPT)
     if interval is not None:
         said += f"; {_between(interval)}, 95 % bootstrap interval"
-    return f'<span title="{escape(said)}">else kept {_percent(row[KEPT])}</span>'
+    return macros("benchmarks").part(said, f"else kept {_percent(row[KEPT])}")
 
 
-def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
+def _part(row: Row, key: str, name: str, above: Verdict | None) -> Markup:
     """The same queries asked otherwise, with the interval; of the sum also its weight and what composing adds."""
     if row.get(key) is None:
-        return ""
+        return NOTHING
     interval = _interval(row, key)
     said = "" if interval is None else f"{name}: {_between(interval)}, 95 % bootstrap interval"
     if name == "sum" and row.get("vector_sum_weight") is not None:
@@ -341,37 +313,31 @@ def _part(row: Row, key: str, name: str, above: Verdict | None) -> str:
                 f". Composed minus sum: {100 * row['composed_over_sum']:+.1f} points, {100 * low:+.1f} to "
                 f"{100 * high:+.1f}: {_WORD[above]}"
             )
-    title = f' title="{escape(said)}"' if said else ""
-    return f"<span{title}>{name} {_percent(row[key])}</span>"
+    return macros("benchmarks").part(said, f"{name} {_percent(row[key])}")
 
 
 def _spread(row: Row, column: str) -> str:
     interval = _interval(row, column)
-    return "" if interval is None else f"<small>{_between(interval)}</small>"
+    return "" if interval is None else _between(interval)
 
 
 def _between(interval: tuple[float, float]) -> str:
     return f"{_percent(interval[0])} – {_percent(interval[1])}"
 
 
-def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> str:
+def _pair_row(a: Stored, b: Stored, row: Row, reach: float) -> Markup:
     low, high = row["ci95"]
     said = f"{100 * row['difference']:+.1f} points, {100 * low:+.1f} to {100 * high:+.1f}"
     word = _WORD[verdict(row)]
     dots = [Dot(row["difference"], (low, high), {"gain": "u-gain", "loss": "u-loss"}.get(word, "u-even"), said)]
-    numbers = "".join(
-        f'<td data-label="{escape(one.name)}">{_number(one, row, key)}</td>' for one, key in ((a, "a"), (b, "b"))
-    )
-    return (
-        f'<tr>{_label(row["task"], row["split"], row)}<td class="u-dots-cell">'
-        f'{strip(dots, -reach, reach, 0.0)}</td>{numbers}<td data-label="Difference">'
-        f"<b>{100 * row['difference']:+.1f}</b>"
-        f"<small>{100 * low:+.1f} to {100 * high:+.1f} · p {row['p_holm']:.3f} · {word}</small>"
-        "</td></tr>"
-    )
+    cells = [macros("benchmarks").cell(one.name, _number(one, row, key), "") for one, key in ((a, "a"), (b, "b"))]
+    told = f"{100 * low:+.1f} to {100 * high:+.1f} · p {row['p_holm']:.3f} · {word}"
+    cells.append(macros("benchmarks").difference(f"{100 * row['difference']:+.1f}", told))
+    label, plot = _label(row["task"], row["split"], row), strip(dots, -reach, reach, 0.0)
+    return macros("benchmarks").row(*label, plot, together(cells))
 
 
-def _number(one: Stored, row: Row, column: str) -> str:
+def _number(one: Stored, row: Row, column: str) -> Markup:
     """A number that names its run and its command. Only the whole queries' runs are deep enough to lead to them."""
     task, split, pool = key_of(row)
     variant, value = SINGLE.get(column, "composed"), _percent(row[column])
@@ -379,13 +345,10 @@ def _number(one: Stored, row: Row, column: str) -> str:
     title = f"{file}\n{one.report.get('command', '')} --task {task} --split {split}"
     title += f" --pool {pool}" if pool != LOCAL else ""
     if variant != "composed":
-        return f'<b class="u-num-plain" title="{escape(title)}">{value}</b>'
+        return macros("benchmarks").plain(value, title)
     title += "\nPress for its queries"
     said = f" {one.name}, {task} {split}{', all kinds' if pool != LOCAL else ''}: show its queries"
-    return (
-        f'<button type="button" class="u-num" data-drill="{escape(drill_key(one.name, task, split, pool, 0))}" '
-        f'title="{escape(title)}">{value}<span class="u-hidden">{escape(said)}</span></button>'
-    )
+    return macros("benchmarks").number(drill_key(one.name, task, split, pool, 0), title, value, said)
 
 
 def drill_key(name: str, task: str, split: str, pool: str, page: int) -> str:
@@ -393,22 +356,14 @@ def drill_key(name: str, task: str, split: str, pool: str, page: int) -> str:
     return "|".join((name, task, split, pool, str(page)))
 
 
-def _turn(one: Stored, judged: Judged, page: int, pages: int, word: str) -> str:
-    off = "" if 0 <= page < pages else " disabled"
-    key = drill_key(one.name, judged.task, judged.split, judged.pool, page)
-    return f'<button type="button" class="u-quiet" data-drill="{escape(key)}"{off}>{word}</button>'
-
-
-def _label(task: str, split: str, row: Row) -> str:
+def _label(task: str, split: str, row: Row) -> tuple[str, str, str]:
+    """What a row is called: its tooltip, its name, and the smaller line below it."""
     title = splits.title(split)
     names = (title[:1].upper() + title[1:], task_name(task))
     first, second = names if split != IN_DISTRIBUTION else names[::-1]
     said = f"{task} {split}. {splits.asks(split)}".removesuffix(". ")
     exact = f", {100 * row['exact_share']:.0f} % with an exact answer" if "exact_share" in row else ""
-    return (
-        f'<th scope="row" title="{escape(said)}"><span class="u-task">{escape(first)}</span>'
-        f"<small>{escape(second)} · {row['n']:,} queries{_families(row)}{exact}</small></th>"
-    )
+    return said, first, f"{second} · {row['n']:,} queries{_families(row)}{exact}"
 
 
 def _families(row: Row) -> str:
@@ -416,31 +371,18 @@ def _families(row: Row) -> str:
     return f" of {row['groups']:,} {'family' if row['groups'] == 1 else 'families'}" if "groups" in row else ""
 
 
-def _legend(stored: Sequence[Stored]) -> str:
-    items = "".join(
-        f'<li class="u-s{place}"><i aria-hidden="true"></i>{name_button(one.name)}</li>'
-        for place, one in enumerate(stored, 1)
-    )
-    return f'<ul class="u-legend">{items}</ul>'
-
-
-def _sources(stored: Sequence[Stored]) -> str:
-    lines = "".join(
-        f"<li><b>{escape(one.name)}</b>: <code>{escape(shown_path(one.folder / reports.REPORT))}</code> and its "
-        f"<code>runs/TASK.SPLIT.VARIANT.run.xz</code> (of all kinds <code>.global.run.xz</code>), "
-        f"written {escape(str(one.report.get('built_at', ''))[:10])} by "
-        f"<code>{escape(one.report.get('command', ''))}</code>, encoder {escape(one.report['encoder'][:12])}</li>"
+def _sources(stored: Sequence[Stored]) -> Markup:
+    lines = [
+        (
+            one.name,
+            shown_path(one.folder / reports.REPORT),
+            str(one.report.get("built_at", ""))[:10],
+            one.report.get("command", ""),
+            one.report["encoder"][:12],
+        )
         for one in stored
-    )
-    return (
-        f'<details class="u-origin"><summary>Where these numbers come from</summary><ul>{lines}</ul><p>Intervals: '
-        "95 % percentile bootstrap over families of scenes, 2,000 draws; Wilson's interval where all are right or all "
-        "wrong. picture, text, sum: success@1 of the same queries with their picture only, with their text only, and "
-        "of "
-        "the sum of those two vectors, weighted as was best on validation queries "
-        f"(<code>{escape(vector_sum.FILE)}</code> beside each report). All kinds: M-BEIR's global pool. Free edits: "
-        "right is an exact answer, over the queries that have one; nDCG counts the grades of all.</p></details>"
-    )
+    ]
+    return macros("benchmarks").sources(lines, vector_sum.FILE)
 
 
 def _interval(row: Row, column: str) -> tuple[float, float] | None:

@@ -10,14 +10,13 @@ from gradio.components import Component
 
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.benchmarks.html import MEASURE
+from umr.ui.markup import macros
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
 from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame, pressed, shown
 from umr.ui.searchers import Searchers
 
-INTRO = """<div class="u-tab-intro"><h2>How often is the right one found?</h2>
-<p>Measured on the bundled benchmark, read from stored runs. Every number says where it comes from and leads to its
-queries.</p></div>"""
+INTRO = macros("benchmarks").intro()
 
 
 def build_benchmarks(frame: Frame, tab: gr.Tab) -> Built:

@@ -7,35 +7,30 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.eval import splits
 from umr.eval.reports import Stored
 from umr.shipped import shown_path
+from umr.ui.markup import NOTHING, macros
 from umr.ui.plots import Line, Spot, curve
 from umr.ui.queries import task_name
-from umr.ui.render import escape
 
 log = logging.getLogger(__name__)
 
 FILE = "pool_size.json"  # of `python -m training.pool_size --json FILE`, beside an encoder's reports
 
 
-def curves(stored: Sequence[Stored]) -> str:
+def curves(stored: Sequence[Stored]) -> Markup:
     """One plot for each (task, split) that some model has a curve of; "" where none has."""
     found = [(place, one, _rows(one)) for place, one in enumerate(stored, 1)]
     pairs = sorted({(row["task"], row["split"]) for _, _, rows in found for row in rows})
-    plots = "".join(_plot(task, split, found) for task, split in pairs)
-    if not plots:
-        return ""
+    plots = [_plot(task, split, found) for task, split in pairs]
     files = ", ".join(shown_path(one.folder / FILE) for _, one, rows in found if rows)
-    return (
-        '<details class="u-table" open><summary><h3>As the pool grows</h3><span>First result right, as pictures that '
-        f'answer none of the queries are added; 95 % bands.</span></summary><div class="u-curves">{plots}</div>'
-        f'<p class="u-origin"><code>python -m training.pool_size --json FILE</code>, read from {escape(files)}</p>'
-        "</details>"
-    )
+    return macros("benchmarks").curves(plots, files) if plots else NOTHING
 
 
-def _plot(task: str, split: str, found: Sequence[tuple[int, Stored, list[dict[str, Any]]]]) -> str:
+def _plot(task: str, split: str, found: Sequence[tuple[int, Stored, list[dict[str, Any]]]]) -> tuple[str, Markup]:
     lines = []
     for place, one, rows in found:
         spots = [
@@ -45,8 +40,7 @@ def _plot(task: str, split: str, found: Sequence[tuple[int, Stored, list[dict[st
         ]
         if spots:
             lines.append(Line(one.name, f"u-s{place}", tuple(sorted(spots))))
-    heading = f"{task_name(task)}, {splits.title(split)}"
-    return f"<figure><figcaption>{escape(heading)}</figcaption>{curve(lines, 'pictures searched')}</figure>"
+    return f"{task_name(task)}, {splits.title(split)}", curve(lines, "pictures searched")
 
 
 def _rows(one: Stored) -> list[dict[str, Any]]:

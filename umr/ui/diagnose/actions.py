@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError
 from umr.eval import splits
 from umr.eval.diagnosis import diagnosis_file, read_diagnosis
@@ -51,7 +53,7 @@ def pair_name(pair: str) -> str:
 def show(searchers: Searchers, encoder: Any, which: Any, against: Any = ALONE) -> str:
     """The diagnosis of an encoder on a "task split", or what is missing, as HTML; beside that of a second one."""
 
-    def told() -> str:
+    def told() -> Markup:
         if against in (ALONE, encoder):
             return _show(searchers, encoder, which)
         trained = models.trained(searchers, (encoder, against))
@@ -61,7 +63,7 @@ def show(searchers: Searchers, encoder: Any, which: Any, against: Any = ALONE) -
     return edge.answered_html("a diagnosis", told)
 
 
-def _show(searchers: Searchers, encoder: Any, which: Any) -> str:
+def _show(searchers: Searchers, encoder: Any, which: Any) -> Markup:
     if not isinstance(encoder, str) or encoder not in searchers.folders:
         raise ConfigError(f"there is no encoder {encoder!r}; there are: {', '.join(searchers.names)}")
     if which not in diagnosed_pairs(searchers):

@@ -7,13 +7,12 @@ from functools import partial
 import gradio as gr
 
 from umr.ui.diagnose import actions as diagnose
+from umr.ui.markup import macros
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
 from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame
 
-INTRO = """<div class="u-tab-intro"><h2>Does the model read both parts?</h2>
-<p>A query of picture and text is composed when neither part alone would do. Here each benchmark query was also
-asked with its picture only and with its text only.</p></div>"""
+INTRO = macros("diagnosis").intro()
 
 
 def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:

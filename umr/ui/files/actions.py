@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.eval.ood import Verdict, judge, read_calibration
 from umr.explain import explain
@@ -15,8 +17,8 @@ from umr.ui.files import html as files_html
 from umr.ui.files.parcel import pack
 from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.markup import macros
 from umr.ui.models import actions as models
-from umr.ui.render import escape
 from umr.ui.searchers import Searchers
 
 MODELS = 4  # side by side
@@ -59,10 +61,10 @@ def _add(
     yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), own.searcher.encoder.name), "ready")
 
 
-def search(own_files: VisitorCollections, session: str | None, question: handlers.Question) -> str:
+def search(own_files: VisitorCollections, session: str | None, question: handlers.Question) -> Markup:
     """The results of a search in this visitor's own files, as HTML."""
 
-    def found() -> str:
+    def found() -> Markup:
         collection = own_files.get(session)
         outcome = handlers.answer(collection, question, "")
         return render.results(outcome, question.search_in, collection.own.searcher.encoder.name, "your files")
@@ -70,10 +72,12 @@ def search(own_files: VisitorCollections, session: str | None, question: handler
     return edge.answered_html("a search of a visitor's files", found)
 
 
-def details(own_files: VisitorCollections, session: str | None, question: handlers.Question, candidate_id: Any) -> str:
+def details(
+    own_files: VisitorCollections, session: str | None, question: handlers.Question, candidate_id: Any
+) -> Markup:
     """A result of the query and why it is there, as HTML."""
 
-    def told() -> str:
+    def told() -> Markup:
         searcher = own_files.get(session).own.searcher
         candidate = handlers.candidate_of(own_files.get(session), "", candidate_id)
         return answers_html.details(candidate, explain(searcher, question.read()[0], candidate.candidate_id))
@@ -83,10 +87,10 @@ def details(own_files: VisitorCollections, session: str | None, question: handle
 
 def every_model(
     own_files: VisitorCollections, searchers: Searchers, session: str | None, question: handlers.Question
-) -> str:
+) -> Markup:
     """What every model on offer finds first in these files, as HTML; the others index them first."""
 
-    def told() -> str:
+    def told() -> Markup:
         own, query = own_files.get(session).own, question.read()[0]
         names = searchers.names[:MODELS]
         found = own_models.answers(own, searchers, names, query)
@@ -125,9 +129,9 @@ def other_model(own_files: VisitorCollections, session: str | None, encoder: Any
         return ""
     if encoder == indexed:
         return ""
-    return (
-        f'<p class="u-notice"><span>Your files are indexed with {escape(indexed)}, which goes on answering. Press '
-        f"“Index these files” to index them with {escape(encoder)} instead.</span></p>"
+    return macros("parts").boxed_notice(
+        f"Your files are indexed with {indexed}, which goes on answering. Press “Index these files” to index them with "
+        f"{encoder} instead."
     )
 
 

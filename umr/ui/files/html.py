@@ -5,86 +5,69 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from umr.eval.ood import Verdict
 from umr.types import KIND_OF, Refused
 from umr.ui.files import uploads
 from umr.ui.files.uploads import OwnFiles
-from umr.ui.filled import filled
+from umr.ui.markup import NOTHING, macros, together
 from umr.ui.models.html import name_button
-from umr.ui.render import escape
 from umr.verdict import percent
 
 SHOWN_REASONS = 100
 
 
-def intro() -> str:
+def intro() -> Markup:
     """What the tab is for, and every cap, before anything is dropped."""
-    return filled(
-        "own_files",
-        files=uploads.MAX_FILES,
-        all=_mb(uploads.MAX_BYTES),
-        one=_mb(uploads.MAX_ONE),
-        archive=_mb(uploads.MAX_ARCHIVE),
-        rows=f"{uploads.MAX_ROWS:,}",
-    )
+    caps = {
+        "files": uploads.MAX_FILES,
+        "unpacked": _mb(uploads.MAX_BYTES),
+        "one": _mb(uploads.MAX_ONE),
+        "archive": _mb(uploads.MAX_ARCHIVE),
+        "rows": f"{uploads.MAX_ROWS:,}",
+    }
+    return macros("files").intro(caps)
 
 
-def progress(stage: str, done: int, total: int) -> str:
+def progress(stage: str, done: int, total: int) -> Markup:
     """How far the work is."""
     share = 100 * done / max(1, total)
-    return (
-        f'<div class="u-own-progress" role="status"><p><b>{escape(stage)}</b> <span>{done:,} of {total:,}</span></p>'
-        f'<progress max="100" value="{share:.0f}" aria-label="{escape(stage)}">{share:.0f} %</progress></div>'
-    )
+    return macros("files").progress(stage, f"{done:,} of {total:,}", f"{share:.0f}")
 
 
-def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> str:
+def ready(own: OwnFiles, verdicts: Sequence[Verdict] | None, encoder: str) -> Markup:
     """What was taken, what was refused and why, and how far it is from what the encoder knows."""
     counts = Counter(candidate.content.modality for candidate in own.searcher.collection)
     kinds = ", ".join(_count(number, kind) for kind, number in counts.items())
-    return (
-        f'<section class="u-own-ready" role="status"><h2>Ready to search: {escape(kinds)}</h2>'
-        f'<p class="u-muted">Indexed with {name_button(encoder)}. Only this page can search it.</p>'
-        f"{distance(verdicts)}{refusals(own.refused)}</section>"
-    )
+    return macros("files").ready(kinds, name_button(encoder), distance(verdicts), refusals(own.refused))
 
 
-def distance(verdicts: Sequence[Verdict] | None) -> str:
+def distance(verdicts: Sequence[Verdict] | None) -> Markup:
     """What can be claimed about the distance from the training; nothing at all without a calibration."""
-    if verdicts is None:
-        return ""
-    lines = []
-    for verdict in verdicts:
-        noun = KIND_OF[verdict.modality].files[1]
-        if verdict.far:
-            lines.append(
-                f'<p class="u-notice" data-drift="far"><span>'
-                f"<b>These {noun} are far from what the model was trained on:"
-                f"</b> {_beyond(verdict)} unlike its catalogue, so expect weak results. "
-                f"Such an alarm is false for {percent(verdict.rate)} of collections of catalogue {noun}.</span></p>"
-            )
-        else:
-            lines.append(
-                f'<p class="u-muted" data-drift="near">Of the {noun}, {_beyond(verdict)} '
-                f"unlike what the model was trained on; about {percent(verdict.rate)} would by chance.</p>"
-            )
-    return "".join(lines)
+    return together(_distance(verdict) for verdict in verdicts or ())
+
+
+def _distance(verdict: Verdict) -> Markup:
+    noun, rate = KIND_OF[verdict.modality].files[1], percent(verdict.rate)
+    if verdict.far:
+        said = f"{_beyond(verdict)} unlike its catalogue, so expect weak results. Such an alarm is false for {rate} of "
+        return macros("files").far(noun, f"{said}collections of catalogue {noun}.")
+    said = f"Of the {noun}, {_beyond(verdict)} unlike what the model was trained on; about {rate} would by chance."
+    return macros("files").near(said)
 
 
 def _beyond(verdict: Verdict) -> str:
     return f"{verdict.beyond} of {verdict.count} look" + ("s" if verdict.beyond == 1 else "")
 
 
-def refusals(refused: Sequence[Refused]) -> str:
+def refusals(refused: Sequence[Refused]) -> Markup:
     """The files that were not taken, each with its reason, folded."""
     if not refused:
-        return ""
-    rows = "".join(
-        f"<li><b>{escape(item.source)}</b> <span>{escape(item.reason)}</span></li>" for item in refused[:SHOWN_REASONS]
-    )
-    more = f"<li>and {len(refused) - SHOWN_REASONS:,} more</li>" if len(refused) > SHOWN_REASONS else ""
+        return NOTHING
+    more = f"and {len(refused) - SHOWN_REASONS:,} more" if len(refused) > SHOWN_REASONS else ""
     count = f"{len(refused)} " + ("was" if len(refused) == 1 else "were")
-    return f'<details class="u-own-refused" open><summary>{count} not taken</summary><ul>{rows}{more}</ul></details>'
+    return macros("files").refusals(count, refused[:SHOWN_REASONS], more)
 
 
 def _count(number: int, kind: str) -> str:

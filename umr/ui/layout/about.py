@@ -6,15 +6,13 @@ import os
 
 import gradio as gr
 
-from umr.ui.filled import filled
 from umr.ui.limits import Limits, told
 from umr.ui.links import SPACE
+from umr.ui.markup import macros
 from umr.ui.models import actions as models
-from umr.ui.render import escape
 from umr.ui.searchers import Searchers
 
 U_MARVEL, MCA = "https://arxiv.org/abs/2507.14902", "https://arxiv.org/abs/2510.15543"
-_OWN = "What runs here is the repository that this page was started from: read its <code>README.md</code> first."
 
 
 def about(limits: Limits | None = None) -> str:
@@ -22,10 +20,8 @@ def about(limits: Limits | None = None) -> str:
 
     Links lead to other sites only where they are pressed; nothing is loaded from there.
     """
-    space = os.environ.get(SPACE, "")
-    asked = f"<p>{told(limits)}</p>" if limits is not None else ""
-    code = f'<a href="https://huggingface.co/spaces/{escape(space)}/tree/main">Its files.</a>' if space else _OWN
-    return filled("about", {"code": code, "asked": asked}, u_marvel=U_MARVEL, mca=MCA)
+    asked = told(limits) if limits is not None else ""
+    return macros("page").about(os.environ.get(SPACE, ""), asked, U_MARVEL, MCA)
 
 
 def build_models(searchers: Searchers) -> None:

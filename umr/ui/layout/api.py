@@ -23,7 +23,7 @@ from umr.ui.searchers import Searchers
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
 Row = dict[str, Any]
 #: Endpoint -> how many arguments at its end a plain request may leave out: old names of others, and what came later.
-OPTIONAL = {"compare": 1, "search": 1, "search_text": 1}
+OPTIONAL = {"compare": 1, "search": 2, "search_text": 1}
 
 
 def build_api(searchers: Searchers, page: gr.Blocks) -> None:
@@ -70,8 +70,9 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         encoder: str = searchers.default,
         k: int = 10,
         rerank: bool | None = False,
+        clip: str | None = None,
     ) -> list[Row]:
-        """Finds images, passages, entries or clips by a picture, a text, or both together.
+        """Finds images, passages, entries or clips by a picture or a clip, a text, or both together.
 
         Args:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
@@ -81,6 +82,9 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
             k: how many results, 1 to 100.
             rerank: whether the first results are read again by the re-ranker and put in its order, which is slower;
                 list_models says whether there is one.
+            clip: a clip in place of the picture, at most 20 MB: the media of a result, or an uploaded file. Frames
+                evenly spaced from the first to the last are read; the bundled encoders were trained with no clip in a
+                query, which a notice says, so expect weaker results.
 
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
@@ -88,7 +92,7 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         """
 
         def rows() -> list[Row]:
-            question = _question(page, image, text, search_in, k)
+            question = _question(page, api.one_of(image, clip), text, search_in, k)
             return handlers.search_rows(searchers, question, encoder, gr.Warning, rerank)
 
         return shown(rows)

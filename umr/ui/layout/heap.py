@@ -1,6 +1,6 @@
 """How much freed memory the page's process keeps: the C library's heaps, one for every few threads if it is let.
 
-And what Python looks through for garbage.
+And what Python looks through for garbage, and what it need not hold at all.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HEAPS = 2
 MALLOC_ARENA_MAX = "MALLOC_ARENA_MAX"  # glibc's own variable; who sets it has chosen
@@ -38,3 +41,19 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@contextmanager
+def unimportable(name: str) -> Iterator[None]:
+    """Within it, an import of this package fails, as where it is not installed; one that is imported already stays.
+
+    For what others import where they find it, and the page never uses: pandas imports pyarrow, which takes 40 MiB.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)

@@ -28,6 +28,7 @@ from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
 from umr.ui.limits import Accounts, Limits
+from umr.ui.markup import macros
 from umr.ui.parts import scripts
 from umr.ui.parts.carry import wire_carry
 from umr.ui.parts.wiring import VISITORS, Built, Frame
@@ -38,11 +39,7 @@ SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who 
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
 #: visitor's goes much sooner (umr.ui.visitors); this is for the copies that Gradio makes of what it shows.
 CACHE_S = (3600, 86_400)
-INTRO = """<header class="u-intro"><p class="u-mark"><span aria-hidden="true"></span>umr</p>
-<h1>Show a picture. Say what should be different.</h1>
-<p>One encoder reads your picture and your words together, and finds images, passages, illustrated entries and
-clips.</p>
-</header>"""
+INTRO = macros("page").intro()
 
 
 def build_page(searchers: Searchers, examples: list[Example], limits: Limits | None = None) -> gr.Blocks:

@@ -22,7 +22,7 @@ from umr.errors import ConfigError, UMRError
 from umr.shipped import BUNDLED, default_root
 from umr.ui.examples import read_examples
 from umr.ui.json_log import log_as
-from umr.ui.layout.heap import settle
+from umr.ui.layout.heap import settle, unimportable
 from umr.ui.layout.ports import chosen_port
 from umr.ui.layout.short_lines import shorten_errors
 from umr.ui.limits import VARIABLE, Limits, read_limits
@@ -75,14 +75,15 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
                 signal.signal(number, _stop)
         shorten_errors()
-        from umr.ui.layout.connections import raise_descriptor_limit
-        from umr.ui.layout.page import build_page, serve
+        _open(searchers)  # first, as loading it and the page's own imports overlap
+        with unimportable("pyarrow"):
+            from umr.ui.layout.connections import raise_descriptor_limit
+            from umr.ui.layout.page import build_page, serve
 
         raise_descriptor_limit()
         try:
             page = build_page(searchers, read_examples(examples), limits)
             give_out_renewed(searchers, page)
-            _open(searchers)
             address = serve(page, media, host, port, searchers.healthy, limits)
             zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from markupsafe import Markup
+
 from umr.errors import UMRError
 from umr.ui import edge
 from umr.ui.models import html
@@ -30,11 +32,11 @@ def known(searchers: Searchers, names: Iterable[str] | None = None) -> list[Mode
     return found
 
 
-def cards(searchers: Searchers) -> str:
+def cards(searchers: Searchers) -> Markup:
     """The dialog with the card of every model, as HTML."""
     return edge.answered_html("the cards of the models", lambda: html.dialog(known(searchers)))
 
 
-def trained(searchers: Searchers, names: Iterable[str] | None = None) -> str:
+def trained(searchers: Searchers, names: Iterable[str] | None = None) -> Markup:
     """Whether models were trained equally, as HTML; "" for fewer than two."""
     return edge.answered_html("how models were trained", lambda: html.side_by_side(known(searchers, names)))

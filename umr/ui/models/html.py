@@ -1,16 +1,18 @@
-"""Models as HTML: a button on each name, the card that it opens, how models were trained side by side. All escaped."""
+"""Models as HTML: a button on each name, the card that it opens, how models were trained side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
+from markupsafe import Markup
+
 from umr.encoders.dual_config import DualConfig
 from umr.eval.pools import LOCAL
 from umr.eval.scores import pool_means
 from umr.shipped import shown_path
+from umr.ui.markup import NOTHING, macros
 from umr.ui.models.facts import ModelFacts, Stage, is_fair, settings_apart
-from umr.ui.render import escape
 
 DIALOG = "u-models"
 NOBODY_KNOWS = "not recorded"
@@ -50,32 +52,22 @@ _TABLE: tuple[tuple[str, Callable[[ModelFacts], str]], ...] = (
 )
 
 
-def name_button(name: str, words: str = "") -> str:
+def name_button(name: str, words: str = "") -> Markup:
     """A model's name that opens its card.
 
     Args:
         name: the model's.
         words: what is shown in its place.
     """
-    return (
-        f'<button type="button" class="u-model" data-model="{escape(name)}" title="What {escape(name)} is">'
-        f"{escape(words or name)}</button>"
-    )
+    return macros("parts").model(name, words)
 
 
-def dialog(models: Sequence[ModelFacts]) -> str:
+def dialog(models: Sequence[ModelFacts]) -> Markup:
     """Every card, in one dialog of the page that shows one at a time."""
-    cards = "".join(
-        f'<section class="u-model-card" data-card="{escape(one.name)}" hidden>{card(one, models)}</section>'
-        for one in models
-    )
-    return (
-        f'<dialog id="{DIALOG}" aria-label="What this model is"><button type="button" class="u-quiet" '
-        f'data-close-card="1">Close</button>{cards}</dialog>'
-    )
+    return macros("models").dialog(DIALOG, [(one.name, card(one, models)) for one in models])
 
 
-def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> str:
+def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> Markup:
     """One model: what it is, how it was trained, what it may be compared with, what it reaches.
 
     Args:
@@ -83,17 +75,11 @@ def card(one: ModelFacts, others: Sequence[ModelFacts], level: int = 2) -> str:
         others: what stands beside it on this page, itself among them or not.
         level: of its heading.
     """
-    below = level + 1
-    return (
-        f'<h{level} class="u-card-name">{escape(one.name)}</h{level}>{_what(one)}'
-        f"<h{below}>How it was trained</h{below}>{_training(one)}"
-        f"<h{below}>What it may be compared with</h{below}>{_comparable(one, others)}"
-        f"<h{below}>What it reaches</h{below}>{_numbers(one)}"
-        f"<h{below}>Licence and files</h{below}>{_files(one)}"
-    )
+    parts = _what(one), _training(one), _comparable(one, others), _numbers(one), _files(one)
+    return macros("models").card(one.name, level, *parts)
 
 
-def side_by_side(models: Sequence[ModelFacts]) -> str:
+def side_by_side(models: Sequence[ModelFacts]) -> Markup:
     """Whether these models were trained equally, in a sentence, with what differs below it.
 
     Args:
@@ -104,27 +90,19 @@ def side_by_side(models: Sequence[ModelFacts]) -> str:
     """
     pairs = [(a, b, settings_apart(a, b)) for a, b in combinations(models, 2)]
     if not pairs or not any(one.stages for one in models):
-        return ""
+        return NOTHING
     unequal = [pair for pair in pairs if pair[2] and not is_fair(pair[2])]
-    said = _unequal(models, unequal) if unequal else _equal(pairs)
-    return (
-        f'<details class="u-equal{" u-unequal" if unequal else ""}"><summary>{said}</summary>{table(models)}</details>'
-    )
+    bold, said = _unequal(models, unequal) if unequal else _equal(pairs)
+    return macros("models").side_by_side(bool(unequal), bold, said, table(models))
 
 
-def table(models: Sequence[ModelFacts]) -> str:
+def table(models: Sequence[ModelFacts]) -> Markup:
     """How the models were trained, a column each; rows in which they differ are marked."""
-    heads = "".join(f'<th scope="col">{name_button(one.name)}</th>' for one in models)
-    rows = ""
+    rows = []
     for what, read in _TABLE:
         values = [read(one) for one in models]
-        mark = ' class="u-differs"' if len(set(values)) > 1 else ""
-        rows += f'<tr{mark}><th scope="row">{escape(what)}</th>'
-        rows += "".join(f"<td>{escape(value)}</td>" for value in values) + "</tr>"
-    return (
-        f'<div class="u-wide"><table class="u-facts-table"><thead><tr><th scope="col"></th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+        rows.append((what, values, len(set(values)) > 1))
+    return macros("models").table([name_button(one.name) for one in models], rows)
 
 
 def size(one: ModelFacts) -> str:
@@ -170,7 +148,7 @@ def _weight_of(key: str) -> tuple[int, str]:
     return (order.index(key) if key in order else 4), key
 
 
-def _what(one: ModelFacts) -> str:
+def _what(one: ModelFacts) -> Markup:
     config = one.config
     made = f"Its weights come from {config.revision}. " if config is not None and config.revision else ""
     trained = "" if one.stages else " No training is recorded in its folder."
@@ -189,16 +167,12 @@ def _what(one: ModelFacts) -> str:
             ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     facts.append(("a vector has", f"{one.manifest.dim} numbers"))
-    return (
-        f'<p class="u-muted">One encoder of text, pictures, clips and their compositions. {escape(made)}'
-        f"{trained}</p>{_list(facts)}"
-    )
+    return macros("models").what(made, trained, facts)
 
 
-def _training(one: ModelFacts) -> str:
+def _training(one: ModelFacts) -> Markup:
     if not one.stages:
-        return f'<p class="u-muted">{NOBODY_KNOWS.capitalize()}.</p>'
-    stages = "".join(f"<li>{_stage(stage)}</li>" for stage in one.stages)
+        return macros("parts").muted(f"{NOBODY_KNOWS.capitalize()}.")
     mixture = one.stages[-1].config.get("programmes")
     shares = ", ".join(f"{name} {share:g}" for name, share in sorted(mixture.items())) if mixture else NOBODY_KNOWS
     facts = [
@@ -207,18 +181,17 @@ def _training(one: ModelFacts) -> str:
         ("losses beside the contrast", losses(one.stages[-1])),
         ("planted shortcuts", _shortcuts(one.stages[-1])),
     ]
-    return f'<ol class="u-stages">{stages}</ol>{_list(facts)}'
+    return macros("models").training([(stage.name, _stage(stage)) for stage in one.stages], facts)
 
 
 def _stage(stage: Stage) -> str:
     if not stage.config:
-        return f"<b>{escape(stage.name)}</b> <span>{NOBODY_KNOWS}</span>"
-    said = f"{_number(stage.steps)} steps, {duration(stage.seconds)}, seed {stage.config.get('seed')}, {_batch(stage)}"
-    return f"<b>{escape(stage.name)}</b> <span>{escape(said)}</span>"
+        return NOBODY_KNOWS
+    return f"{_number(stage.steps)} steps, {duration(stage.seconds)}, seed {stage.config.get('seed')}, {_batch(stage)}"
 
 
-def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> str:
-    rows = ""
+def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> list[tuple[str, str]]:
+    rows = []
     for other in others:
         if other.name == one.name:
             continue
@@ -229,13 +202,13 @@ def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> str:
             said = "no setting of their training differs."
         else:
             said = f"not trained equally ({differences(apart)}): a difference is no verdict on methods."
-        rows += f"<li><b>{escape(other.name)}</b> <span>{escape(said)}</span></li>"
-    return f'<ul class="u-stages">{rows}</ul>' if rows else '<p class="u-muted">Nothing else is on this page.</p>'
+        rows.append((other.name, said))
+    return rows
 
 
-def _numbers(one: ModelFacts) -> str:
+def _numbers(one: ModelFacts) -> Markup:
     if one.stored is None:
-        return '<p class="u-muted">Nothing is measured yet.</p>'
+        return macros("parts").muted("Nothing is measured yet.")
     facts = []
     means = pool_means(one.stored.report["rows"])
     if LOCAL in means and means[LOCAL][1] > 1:
@@ -246,9 +219,7 @@ def _numbers(one: ModelFacts) -> str:
         summed = row.get("vector_sum_success@1")
         if summed is not None:
             facts.append(("its two vectors added, right first", f"{100 * summed:.1f} %"))
-    stale = "" if one.stored.current else '<p class="u-notice"><span>Measured with other weights.</span></p>'
-    command = f'<p class="u-origin"><code>{escape(one.stored.report.get("command", ""))}</code></p>'
-    return f"{stale}{_list(facts)}{command}"
+    return macros("models").numbers(one.stored.current, facts, one.stored.report.get("command", ""))
 
 
 def _with_interval(row: Mapping[str, object]) -> str:
@@ -257,7 +228,7 @@ def _with_interval(row: Mapping[str, object]) -> str:
     return f"{100 * float(str(value)):.1f} %{spread}"
 
 
-def _files(one: ModelFacts) -> str:
+def _files(one: ModelFacts) -> Markup:
     place = f"{one.config.revision}" if one.encoder is None and one.config else shown_path(one.encoder or one.index)
     facts = [
         ("licence", one.licence or NOBODY_KNOWS),
@@ -266,24 +237,24 @@ def _files(one: ModelFacts) -> str:
         ("fingerprint", one.manifest.encoder[:16]),
         ("code", one.stages[-1].commit[:16] if one.stages and one.stages[-1].commit else NOBODY_KNOWS),
     ]
-    return _list(facts)
+    return macros("parts").facts(facts)
 
 
-def _unequal(models: Sequence[ModelFacts], pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> str:
+def _unequal(
+    models: Sequence[ModelFacts], pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]
+) -> tuple[str, str]:
     names = list(dict.fromkeys(one.name for a, b, _ in pairs for one in (a, b)))
     apart = sorted({key for _, _, keys in pairs for key in keys}, key=_weight_of)
     who = "These two" if len(models) == 2 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return (
-        f"<b>{escape(who)} were not trained equally</b> <span>(different: {escape(differences(apart, FIRST))}). What "
-        "one finds and another does not is no verdict on methods.</span>"
-    )
+    said = f"(different: {differences(apart, FIRST)}). What one finds and another does not is no verdict on methods."
+    return f"{who} were not trained equally", said
 
 
-def _equal(pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> str:
+def _equal(pairs: Sequence[tuple[ModelFacts, ModelFacts, list[str]]]) -> tuple[str, str]:
     apart = list(dict.fromkeys(key for _, _, keys in pairs for key in keys))
     if not apart:
-        return "<b>Nothing recorded of their training differs.</b>"
-    return f"<b>Trained equally</b> <span>but for {escape(differences(apart))}; one seed each.</span>"
+        return "Nothing recorded of their training differs.", ""
+    return "Trained equally", f"but for {differences(apart)}; one seed each."
 
 
 def _last(one: ModelFacts, read: Callable[[Stage], str]) -> str:
@@ -305,8 +276,3 @@ def _shortcuts(stage: Stage) -> str:
 
 def _number(value: int | None) -> str:
     return NOBODY_KNOWS if value is None else f"{value:,}"
-
-
-def _list(facts: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f"<dt>{escape(what)}</dt><dd>{escape(value)}</dd>" for what, value in facts)
-    return f'<dl class="u-source">{rows}</dl>' if rows else ""

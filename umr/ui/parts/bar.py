@@ -30,7 +30,7 @@ def query_bar(
         last: makes the component at the end of the options.
     """
     with gr.Row(elem_id=f"{prefix}-bar"):
-        image = picture_box(f"{prefix}-image", picture, ["upload", "clipboard", "webcam"])
+        image = picture_box(f"{prefix}-image", picture, ["upload", "clipboard", "webcam"], "Drop a picture or a clip")
         claim_uploads(image)
         with gr.Row(elem_id=f"{prefix}-line"):
             text = gr.Textbox(
@@ -56,13 +56,16 @@ def query_bar(
     return image, text, kind, go, end
 
 
-def picture_box(elem_id: str, words: str, sources: list[Literal["upload", "webcam", "clipboard"]]) -> gr.Image:
+def picture_box(
+    elem_id: str, words: str, sources: list[Literal["upload", "webcam", "clipboard"]], place: str = "Drop an image"
+) -> gr.Image:
     """The small box of a query's picture.
 
     Args:
         elem_id: its id.
         words: the picture's alternative text.
         sources: where a picture may come from.
+        place: what an empty one says.
     """
     return gr.Image(
         elem_id=elem_id,
@@ -75,7 +78,7 @@ def picture_box(elem_id: str, words: str, sources: list[Literal["upload", "webca
         sources=sources,
         scale=0,
         min_width=96,
-        placeholder="Drop an image",
+        placeholder=place,
         alt_text=words,
     )
 

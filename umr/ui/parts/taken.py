@@ -1,4 +1,6 @@
-"""What is done with a picture as soon as it has come: a HEIC is shown as a JPEG, a broken one is told and taken out.
+"""What is done with a picture as soon as it has come: a HEIC is shown as a JPEG, a clip by its frames.
+
+A broken one is told and taken out.
 
 Not what is searched with it.
 """
@@ -13,8 +15,10 @@ import gradio as gr
 from umr.errors import UMRError
 from umr.media import open_image, shown_in_browsers
 from umr.ui.handlers import read_picture
+from umr.ui.markup import macros
 from umr.ui.parts.wiring import QUIET, UPLOADS
-from umr.ui.render import escape, icon
+from umr.ui.query_clip import filmstrip, is_clip
+from umr.ui.render import icon
 
 
 def taken(image: Any, uploads: Path) -> tuple[str, str]:
@@ -32,7 +36,7 @@ def taken(image: Any, uploads: Path) -> tuple[str, str]:
         picture = read_picture(image, uploads)
         if not isinstance(picture, Path):
             return "", ""
-        shown = shown_in_browsers(picture)
+        shown = filmstrip(picture) if is_clip(picture) else shown_in_browsers(picture)
         open_image(shown)
     except UMRError as error:
         return "", _refused(str(error))
@@ -58,4 +62,4 @@ def told_below(image: gr.Image, prefix: str) -> None:
 def _refused(reason: str) -> str:
     """Why a picture is not taken, as a sentence."""
     said = reason[:1].upper() + reason[1:] if reason.startswith("the ") else reason
-    return f'<p class="u-notice" role="alert">{icon("image")}{escape(said.rstrip("."))}.</p>'
+    return macros("parts").refused(said.rstrip("."), icon("image"))

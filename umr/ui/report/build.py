@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from string import Template
+
+from markupsafe import Markup
 
 from umr.collection import Collection
 from umr.commit import git_commit
@@ -20,11 +21,11 @@ from umr.shipped import shown_path
 from umr.types import Query, Run
 from umr.ui.figures import headlines, plot, point
 from umr.ui.finding import composing_adds, finding
+from umr.ui.markup import NOTHING, macros
 from umr.ui.models import html as models_html
 from umr.ui.models.facts import ModelFacts, read_facts
 from umr.ui.parts.scripts import together
 from umr.ui.queries import judged_queries, task_name
-from umr.ui.render import escape
 from umr.ui.report import examples, tables
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,22 +66,23 @@ def report(asked: Asked) -> str:
     if a.report["collection"] != b.report["collection"]:
         raise MismatchError(f"{a.name} and {b.name} were measured on different collections; evaluate both again")
     told = {
-        "title": escape(f"{b.name} against {a.name}"),
-        "finding": escape(f"{finding([a, b])} {composing_adds([a, b])}"),
+        "title": f"{b.name} against {a.name}",
+        "finding": f"{finding([a, b])} {composing_adds([a, b])}",
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "commit": escape(git_commit()),
-        "collection": escape(facts[0].manifest.collection_name),
+        "commit": git_commit(),
+        "collection": facts[0].manifest.collection_name,
         "stale": _stale([a, b]),
         "trained": models_html.side_by_side(facts),
-        "cards": "".join(f'<article class="u-model-card">{models_html.card(one, facts, 3)}</article>' for one in facts),
+        "cards": [models_html.card(one, facts, 3) for one in facts],
         "parts": tables.parts([a, b]),
         "paired": tables.paired(a, b, compare_stored(a, b)),
         "diagnosis": _diagnoses([a, b]),
         "examples": _examples(a, b, asked),
         "commands": _commands(a, b),
-        "style": together("css") + (TEMPLATES / "report.css").read_text("utf-8"),
+        "style": Markup(together("css") + (TEMPLATES / "report.css").read_text("utf-8")),
+        "script": Markup((TEMPLATES / "report.js").read_text("utf-8")),
     }
-    return Template((TEMPLATES / "report.html").read_text("utf-8")).substitute(told)
+    return macros("report").report(**told)
 
 
 def _stored(one: ModelFacts) -> Stored:
@@ -91,32 +93,28 @@ def _stored(one: ModelFacts) -> Stored:
     return one.stored
 
 
-def _stale(stored: Sequence[Stored]) -> str:
+def _stale(stored: Sequence[Stored]) -> Markup:
     names = ", ".join(one.name for one in stored if not one.current)
     said = f"{names}: measured with other weights or another collection than its index has now."
-    return f'<p class="u-notice"><span>{escape(said)}</span></p>' if names else ""
+    return macros("parts").boxed_notice(said) if names else NOTHING
 
 
-def _diagnoses(stored: Sequence[Stored]) -> str:
+def _diagnoses(stored: Sequence[Stored]) -> Markup:
     """Both models side by side on the pictures' task as trained, and what is missing."""
-    columns = ""
+    columns = []
     for one in stored:
         if DIAGNOSED not in diagnosed(one.folder):
-            columns += f'<div><h3>{escape(one.name)}</h3><p class="u-muted">Not diagnosed.</p></div>'
+            columns.append((one.name, NOTHING, NOTHING, ""))
             continue
         found = read_diagnosis(one.folder, *DIAGNOSED)
         known: dict[str, Query] = judged_queries(one.benchmark, *DIAGNOSED)[0]
         points = [point(row, known[row.query_id], "", "") for row in found.queries if row.query_id in known]
-        columns += (
-            f"<div><h3>{escape(one.name)}</h3>{headlines(found)}{plot(points, '')}"
-            f'<p class="u-origin"><code>{escape(found.command)}</code></p></div>'
-        )
-    what = f"{task_name(DIAGNOSED[0])}, {splits.title(DIAGNOSED[1])}"
-    return f'<p class="u-muted">{escape(what)}</p><div class="r-two">{columns}</div>'
+        columns.append((one.name, headlines(found), plot(points, ""), found.command))
+    return macros("report").diagnoses(f"{task_name(DIAGNOSED[0])}, {splits.title(DIAGNOSED[1])}", columns)
 
 
-def _examples(a: Stored, b: Stored, asked: Asked) -> str:
-    collection, pictures, shown = Collection.open(a.benchmark), examples.Pictures(), ""
+def _examples(a: Stored, b: Stored, asked: Asked) -> Markup:
+    collection, pictures, shown = Collection.open(a.benchmark), examples.Pictures(), NOTHING
     for task, split in SHOWN_TASKS:
         if a.row(task, split) is None or b.row(task, split) is None:
             continue
@@ -125,21 +123,17 @@ def _examples(a: Stored, b: Stored, asked: Asked) -> str:
         runs: dict[str, Run] = {one.name: one.run(task, split) for one in (a, b)}
         first, second = runs.items()
         chosen = examples.choose(judged, first, second, asked.count, asked.seed)
-        blocks = "".join(examples.examples(one, judged, runs, collection, pictures) for one in chosen)
-        shown += (
-            f"<details{' open' if not shown else ''}><summary>{escape(task_name(task))}</summary>{blocks}</details>"
-        )
-    return shown or '<p class="u-muted">No stored run of both has such queries.</p>'
+        blocks = Markup("").join(examples.examples(one, judged, runs, collection, pictures) for one in chosen)
+        shown += macros("report").task(task_name(task), blocks, not shown)
+    return shown or macros("parts").muted("No stored run of both has such queries.")
 
 
-def _commands(a: Stored, b: Stored) -> str:
+def _commands(a: Stored, b: Stored) -> list[tuple[str, str, str]]:
+    """What was computed, by which command, and the file it is in."""
     rows = [
         (f"numbers of {one.name}", one.report.get("command", ""), f"{shown_path(one.folder)}/report.json")
         for one in (a, b)
     ]
     rows.append(("differences", f"python -m umr compare {a.name} {b.name}", f"{shown_path(a.folder)}/runs"))
     rows.append(("this file", f"python -m umr report {a.name} {b.name} --out FILE.html", ""))
-    lines = "".join(
-        f"<dt>{escape(what)}</dt><dd><code>{escape(command)}</code> {escape(file)}</dd>" for what, command, file in rows
-    )
-    return f'<dl class="u-source">{lines}</dl>'
+    return rows

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image
 
 from umr import media
@@ -17,8 +18,9 @@ from umr.eval import splits
 from umr.eval.diagnosis import first_relevant, right_first
 from umr.eval.judged import Judged
 from umr.types import Candidate, Content, Hit, Query, Run
+from umr.ui.markup import NOTHING, macros, together
 from umr.ui.queries import task_name, words
-from umr.ui.render import escape, name_of
+from umr.ui.render import name_of
 
 SIDE = 160  # px, longer side of a picture
 SHOWN = 5  # results of each model
@@ -31,16 +33,16 @@ class Pictures:
 
     made: dict[Path, str] = field(default_factory=dict)
 
-    def of(self, content: Content, alt: str) -> str:
+    def of(self, content: Content, alt: str) -> Markup:
         """An img element; "" for words alone, and for a file that cannot be read."""
         source = content.video if content.video is not None else content.image
         if not isinstance(source, (str, Path)):
-            return ""
+            return NOTHING
         path = Path(source)
         if path not in self.made:
             self.made[path] = _uri(path, content.video is not None)
         uri = self.made[path]
-        return f'<img src="{uri}" alt="{escape(alt)}" width="96" height="96">' if uri else ""
+        return macros("report").picture(uri, alt) if uri else NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,45 +84,38 @@ def choose(judged: Judged, a: tuple[str, Run], b: tuple[str, Run], count: int, s
     ]
 
 
-def examples(chosen: Chosen, judged: Judged, runs: dict[str, Run], collection: Collection, pictures: Pictures) -> str:
+def examples(
+    chosen: Chosen, judged: Judged, runs: dict[str, Run], collection: Collection, pictures: Pictures
+) -> Markup:
     """The queries of one heading, the models' first results side by side."""
     known = {query.query_id: query for query in judged.queries}
-    shown = "".join(_example(known[one], judged, runs, collection, pictures) for one in chosen.ids)
-    return f"<section><h3>{escape(chosen.heading)}</h3>{shown}</section>"
+    shown = together(_example(known[one], judged, runs, collection, pictures) for one in chosen.ids)
+    return macros("report").chosen(chosen.heading, shown)
 
 
-def _example(query: Query, judged: Judged, runs: dict[str, Run], collection: Collection, pictures: Pictures) -> str:
+def _example(query: Query, judged: Judged, runs: dict[str, Run], collection: Collection, pictures: Pictures) -> Markup:
     relevant = judged.qrels[query.query_id]
     answer = next((collection[one] for one in sorted(relevant) if one in collection), None)
-    right = "" if answer is None else f'<div class="r-answer"><p>Right answer</p>{_item(answer, pictures, True)}</div>'
-    rows = "".join(
-        f'<div class="r-row"><p><b>{escape(name)}</b> {_place(run.get(query.query_id, ()), relevant)}</p><ol>'
-        + "".join(_hit(hit, relevant, collection, pictures) for hit in run.get(query.query_id, ())[:SHOWN])
-        + "</ol></div>"
-        for name, run in runs.items()
-    )
+    right = NOTHING if answer is None else _item(answer, pictures, True)
+    rows = [
+        (name, _place(hits, relevant), _items(hits[:SHOWN], relevant, collection, pictures))
+        for name, hits in ((name, run.get(query.query_id, ())) for name, run in runs.items())
+    ]
     asked = pictures.of(query.content, "The query's picture")
     where = f"{task_name(judged.task)}, {splits.title(judged.split)}, query {query.query_id}"
-    return (
-        f'<article class="r-example"><header>{asked}<div><h4>“{escape(words(query))}”</h4>'
-        f'<p class="u-muted">{escape(where)}</p></div>{right}</header>{rows}</article>'
-    )
+    return macros("report").example(asked, words(query), where, right, rows)
 
 
-def _hit(hit: Hit, relevant: dict[str, int], collection: Collection, pictures: Pictures) -> str:
-    if hit.candidate_id not in collection:
-        return ""
-    return f"<li>{_item(collection[hit.candidate_id], pictures, hit.candidate_id in relevant)}</li>"
+def _items(hits: Sequence[Hit], relevant: dict[str, int], collection: Collection, pictures: Pictures) -> list[Markup]:
+    return [
+        _item(collection[hit.candidate_id], pictures, hit.candidate_id in relevant)
+        for hit in hits
+        if hit.candidate_id in collection
+    ]
 
 
-def _item(candidate: Candidate, pictures: Pictures, is_right: bool) -> str:
-    mark = " r-right" if is_right else ""
-    said = "<b>right</b> " if is_right else ""
-    name = name_of(candidate)
-    return (
-        f'<figure class="r-item{mark}">{pictures.of(candidate.content, "")}<figcaption>{said}{escape(name[:120])}'
-        "</figcaption></figure>"
-    )
+def _item(candidate: Candidate, pictures: Pictures, is_right: bool) -> Markup:
+    return macros("report").item(pictures.of(candidate.content, ""), name_of(candidate)[:120], is_right)
 
 
 def _place(hits: Sequence[Hit], relevant: dict[str, int]) -> str:

@@ -19,7 +19,8 @@ from umr.types import SEARCH_IN, Query
 from umr.ui import edge, handlers, links
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
-from umr.ui.kinds import picture_file, searched
+from umr.ui.kinds import searched
+from umr.ui.query_clip import clip_of, shown_file
 from umr.ui.reranking import read_switch
 from umr.ui.search import cards, narrow, suggest
 from umr.ui.search import html as search_html
@@ -86,7 +87,7 @@ def _find(
     searcher = searchers.get(encoder)
     asked = decode(replace(query, exclude=tuned.narrowed.excluded(searcher)))
     outcome = searchers.search(encoder, asked, k, tuned.moved, tuned.reranked)
-    turn = _turn(searcher, picture_file(query.content), asked, tuned)
+    turn = _turn(searcher, shown_file(query.content), asked, tuned)
     longer = follow(trail, turn)
     address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k, longer[:-1])
     return _shown(outcome, longer, _asked_of(searchers, turn, encoder, PRECISION), address)
@@ -233,7 +234,7 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
     """
     try:
         picture = handlers.read_picture(image, uploads)
-        if picture is None:
+        if picture is None or clip_of(picture):
             return search_html.no_suggestions()
         searcher, target = searchers.get(encoder), SEARCH_IN.get(search_in, "image")
         check = searchers.check(encoder)  # here, as soon as there is a picture: the search finds the verdict made
@@ -264,7 +265,9 @@ def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: 
     return Turn(
         picture=picture,
         key=asked.content_hash,
-        reference="" if picture is None else links.reference_of(searcher, picture, asked.content_hash),
+        reference=""
+        if picture is None or clip_of(picture)
+        else links.reference_of(searcher, picture, asked.content_hash),
         text=asked.query.content.text or "",
         search_in=searched(asked.query.target_modality),
         arithmetic=tuned.moved,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError, UMRError
 from umr.explain import explain, place_of
 from umr.search import Searcher, decode
@@ -24,15 +26,15 @@ def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
         return ""
 
 
-def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
     """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
     return _said(answered, lambda made: details_html.facts(handlers.candidate_of(searchers, made.model, candidate_id)))
 
 
-def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
     """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
 
-    def told(made: Answered) -> str:
+    def told(made: Answered) -> Markup:
         moved = made.turn.arithmetic
         searcher = searchers.get(made.model)
         found = explain(searcher, _query(searcher, made.turn), str(candidate_id), moved=moved)
@@ -41,10 +43,10 @@ def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) 
     return _said(answered, told)
 
 
-def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+def ranks(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
     """Where every model on offer ranks it for the search on show, as HTML. Models are opened where they are not yet."""
 
-    def told(made: Answered) -> str:
+    def told(made: Answered) -> Markup:
         moved, opened = made.turn.arithmetic, {name: searchers.get(name) for name in searchers.names}
         read = decode(
             handlers.make_query(made.turn.picture, made.turn.text, made.turn.search_in)
@@ -67,8 +69,8 @@ def _narrowed(searcher: Searcher, turn: Turn, query: Query) -> Query:
     return replace(query, exclude=narrow.read(turn.narrowed).excluded(searcher))
 
 
-def _said(answered: Answered | None, tell: Callable[[Answered], str]) -> str:
-    def told() -> str:
+def _said(answered: Answered | None, tell: Callable[[Answered], Markup]) -> Markup:
+    def told() -> Markup:
         if answered is None:
             raise ConfigError("the search that found this is over; search again")
         return tell(answered)

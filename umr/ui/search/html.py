@@ -1,17 +1,20 @@
-"""The Search tab's own HTML: suggestions, the trail of turns, the link. Every supplied text goes through `escape`."""
+"""The Search tab's own HTML: suggestions, the trail of turns, the link. Its tags are in a template."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from umr.query_arithmetic import QueryArithmetic
 from umr.types import Candidate
-from umr.ui.render import copy_link, escape, icon, media_url, name_of
+from umr.ui.markup import NOTHING, macros, together
+from umr.ui.render import copy_link, media_url, name_of
 from umr.ui.reranking import Offer
 from umr.ui.search.history import Trail, Turn
 
 
-def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
+def suggestions(texts: Sequence[str], nearest: Candidate | None) -> Markup:
     """Suggested edits as buttons.
 
     Args:
@@ -21,14 +24,10 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> str:
     if not texts:
         return no_suggestions()
     label = "Try" if nearest is None else f"From the nearest catalogue picture, “{name_of(nearest)}”:"
-    chips = "".join(
-        f'<li><button type="button" class="u-chip" data-chip="{escape(text)}">{escape(text)}</button></li>'
-        for text in texts
-    )
-    return f'<div class="u-chips"><span class="u-muted">{escape(label)}</span><ul>{chips}</ul></div>'
+    return macros("search").suggestions(label, texts)
 
 
-def no_suggestions(unlike: bool = False) -> str:
+def no_suggestions(unlike: bool = False) -> Markup:
     """What stands in the suggestions' place, so that nothing jumps when they come.
 
     Args:
@@ -39,26 +38,22 @@ def no_suggestions(unlike: bool = False) -> str:
         if unlike
         else "Choose a picture, and suggested changes appear here."
     )
-    return f'<div class="u-chips"><span class="u-muted">{words}</span></div>'
+    return macros("search").suggestions(words, ())
 
 
-def trail(turns: Trail) -> str:
+def trail(turns: Trail) -> Markup:
     """The turns so far as a breadcrumb, from the second on, and the button that copies the page's link."""
     if not turns:
-        return ""
+        return NOTHING
     last = len(turns) - 1
-    steps = "".join(_step(turn, number, number == last) for number, turn in enumerate(turns)) if last else ""
-    nav = f'<nav class="u-trail" aria-label="Turns of this search"><ol>{steps}</ol></nav>' if steps else "<span></span>"
+    steps = together(_step(turn, number, number == last) for number, turn in enumerate(turns)) if last else NOTHING
     own = bool(turns[-1].key) and not turns[-1].reference
-    return f'<div class="u-trail-row">{nav}{copy_link(own)}</div>'
+    return macros("search").trail(steps, copy_link(own))
 
 
-def scope() -> str:
+def scope() -> Markup:
     """What the bundled models can be expected to know, for a visitor who brings a photograph."""
-    return (
-        '<p class="u-scope">The bundled models learned from one rendered catalogue and know little else: '
-        "with a photograph of your own, expect weak results.</p>"
-    )
+    return macros("search").scope()
 
 
 def rerank_label(offer: Offer | None) -> str:
@@ -97,18 +92,8 @@ def _results(count: int) -> str:
     return f"{count} result" + ("" if count == 1 else "s")
 
 
-def _step(turn: Turn, number: int, current: bool) -> str:
-    picture = (
-        f'<img src="{escape(media_url(turn.picture))}" alt="" width="40" height="40">'
-        if turn.picture
-        else (f'<span class="u-step-words">{icon("text")}</span>')
-    )
-    words = f"“{escape(turn.text)}”" if turn.text else ("say what should change" if current else "the picture alone")
-    mark = ' aria-current="step"' if current else ""
+def _step(turn: Turn, number: int, current: bool) -> Markup:
+    words = f"“{turn.text}”" if turn.text else ("say what should change" if current else "the picture alone")
     told = ", ".join(filter(None, (tuning(turn.arithmetic), "re-ranked" if turn.reranked else "")))
-    moved = f'<span class="u-step-tuned">{escape(told)}</span>' if told else ""
-    return (
-        f'<li><button type="button" class="u-step" data-turn="{number}"{mark}>{picture}'
-        f'<span class="u-step-text"><span class="u-hidden">Turn {number + 1}: </span>{words}{moved}</span>'
-        "</button></li>"
-    )
+    url = media_url(turn.picture) if turn.picture else ""
+    return macros("search").step(number, url, words, told, current)

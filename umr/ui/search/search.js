@@ -244,7 +244,8 @@ Object.assign(umr, {
       const image = document.querySelector('#q-image .image-frame img');
       if (!new URLSearchParams(part).has('picture') || !image) return;
       try {
-        const picture = await (await fetch(image.src)).blob(), name = decodeURIComponent(image.src.split('/').pop());
+        const from = umr.clip.file(image.src);
+        const picture = await (await fetch(from)).blob(), name = decodeURIComponent(from.split('/').pop());
         const last = JSON.parse(sessionStorage.getItem(this.key) || '{}'), id = last.id || crypto.randomUUID();
         await this.ask('readwrite', (store) => store.put({ picture, name, at: Date.now() }, id));
         sessionStorage.setItem(this.key, JSON.stringify({ id, part }));
@@ -302,13 +303,29 @@ addEventListener('popstate', () => {
 // ---- The query's picture: pasted or dropped anywhere, shown whole, enlarged
 
 Object.assign(umr, {
+  // A clip in the picture's place: the bar shows the strip of its frames that the server lays beside it.
+  clip: {
+    strip: '.frames.webp',
+    ending: /\.(mp4|webm|mov|mkv|avi|m4v)$/i,
+    is(src) { return src.endsWith(this.strip) && this.ending.test(this.file(src)); },
+    // The address of the clip that a strip stands for; of a picture its own.
+    // What is seen in the bar is said to those who do not see it.
+    told(image) {
+      if (!this.is(image.src) || image.title) return;
+      image.title = image.alt = 'Frames of your clip, from the first to the last: these are searched with';
+    },
+    file(src) { return src.endsWith(this.strip) ? src.slice(0, -this.strip.length) : src; },
+  },
+
   picture: {
     // The box that takes a picture in the tab on show; null where none does.
     box: () => ['#q-image', '#c-image'].find((box) => document.querySelector(box)?.offsetParent) || null,
     put(box, file) {
       const input = document.querySelector(`${box} input[type=file]`), carried = new DataTransfer();
       if (!input) return;
-      carried.items.add(file);
+      // Gradio's box takes pictures alone, by the type that a file says it has; the server goes by its name.
+      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
+      carried.items.add(clip ? new File([file], file.name, { type: 'image/mp4' }) : file);
       input.files = carried.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     },
@@ -316,16 +333,17 @@ Object.assign(umr, {
     async arrived(box, before = null) {
       for (let waited = 0; waited < 100; waited += 1) {
         const image = document.querySelector(`${box} .image-frame img`);
-        if (image && image.src !== before) return true;
+        if (image && image.src !== before && !umr.clip.ending.test(image.src)) return true;
         await new Promise((done) => { setTimeout(done, 100); });
       }
       return false;
     },
     take(files) {
-      const box = this.box(), file = [...files].find((one) => one.type.startsWith('image/') || /\.hei[cf]$/i.test(one.name));
+      const box = this.box(), file = [...files].find((one) => /^(image|video)\//.test(one.type)
+        || /\.hei[cf]$/i.test(one.name) || umr.clip.ending.test(one.name));
       if (!box || !files.length) return false;
       if (file) this.put(box, file);
-      else umr.say(`${files[0].name || 'That'} is not a picture: choose a JPEG, PNG or WebP file.`);
+      else umr.say(`${files[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
       return true;
     },
   },
@@ -353,6 +371,13 @@ Object.assign(umr, {
     document.body.classList.remove('u-dropping');
     if (carries(event) && !inBox(event)) umr.picture.take(event.dataTransfer.files);
   });
+  // A clip from the file chooser goes the same way.
+  addEventListener('change', (event) => {
+    const box = event.target.closest?.('#q-image, #c-image'), file = event.target.files?.[0];
+    if (!box || !file || file.type.startsWith('image/') || !umr.clip.ending.test(file.name)) return;
+    event.stopImmediatePropagation();
+    umr.picture.put(`#${box.id}`, file);
+  }, true);
   addEventListener('dragover', (event) => {
     document.body.classList.toggle('u-dropping', carries(event) && Boolean(umr.picture.box()));
   });
@@ -563,7 +588,10 @@ Object.assign(umr, {
 });
 
 (() => {
-  const picture = (event) => event.target.closest?.('#q-image .image-frame img');
+  const picture = (event) => {
+    const image = event.target.closest?.('#q-image .image-frame img');
+    return image && !umr.clip.ending.test(image.src) && !umr.clip.is(image.src) ? image : null;  // pictures alone are cut
+  };
   addEventListener('click', (event) => { if (picture(event)) umr.crop.open(picture(event)); });
   addEventListener('keydown', (event) => {
     if (!picture(event) || !['Enter', ' '].includes(event.key)) return;
@@ -572,8 +600,11 @@ Object.assign(umr, {
   });
   // Gradio's picture is no button of its own.
   new MutationObserver(() => {
+    for (const input of document.querySelectorAll(':is(#q-image, #c-image) input[type=file][accept="image/*"]'))
+      input.accept = 'image/*,video/*';
+    for (const image of document.querySelectorAll(':is(#q-image, #c-image) .image-frame img')) umr.clip.told(image);
     const image = document.querySelector('#q-image .image-frame img:not([role])');
-    if (!image) return;
+    if (!image || umr.clip.ending.test(image.src) || umr.clip.is(image.src)) return;
     image.tabIndex = 0;
     image.setAttribute('role', 'button');
     image.setAttribute('aria-label', 'The picture you search with: open it, or choose a part');

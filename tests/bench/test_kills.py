@@ -1,0 +1,127 @@
+"""The command that cuts commands off: it sees what is not equal afterwards, and indexing comes through it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from umr.bench.kills import command, trouble
+from umr.bench.kills.deeds import Deed
+from umr.disk import write_text
+from umr.errors import ConfigError, UMRError
+from umr.lock import claimed
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = [f"{number}.txt" for number in range(6)]
+
+
+def prepare(folder: Path) -> None:
+    (folder / "source").mkdir()
+    for name in NAMES:
+        (folder / "source" / name).write_text(name * 2_000)
+
+
+def result(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text()[:20] for path in sorted((folder / "out").iterdir())}
+
+
+def copied(folder: Path, write) -> int:
+    """Copies the source file by file; says in words what hinders it."""
+    try:
+        with claimed(folder / "out") as claim:
+            for name in NAMES:
+                path = folder / "source" / name
+                if not path.is_file():
+                    raise ConfigError(f"{name} is gone")
+                write(claim.folder / name, path.read_text())
+    except (UMRError, OSError) as error:
+        print(f"umr: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def careful(path: Path, text: str) -> None:
+    for draft in path.parent.glob(".*.part"):  # of one that was killed
+        draft.unlink()
+    write_text(path, text)
+
+
+def careless(path: Path, text: str) -> None:
+    """What is there is taken for whole."""
+    if not path.exists():
+        with path.open("w") as file:
+            file.write(text[:100])
+            file.flush()
+            os.stat(path)
+            (path.parent / "mark").open("w").close()
+            (path.parent / "mark").unlink()
+            file.write(text[100:])
+
+
+def of(write) -> Deed:
+    return Deed(prepare=prepare, run=lambda folder: copied(folder, write), result=result,
+                standing=lambda _: None, source="source")  # fmt: skip
+
+
+def longer(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted((folder / "out").iterdir())}
+
+
+@pytest.mark.parametrize("kind", command.TROUBLES)
+def test_what_is_done_carefully_is_equal_after_every_trouble(monkeypatch, kind):
+    monkeypatch.setattr(command, "DEEDS", {"copy": of(careful)})
+    found, faults = command.try_deed("copy", kind, 8, 0)
+    assert faults == [] and found[command.EQUAL] == 8
+    if kind == "kill":
+        assert found[command.CUT] >= 6
+    if kind == "readonly":
+        assert found[command.WORDS] == 8
+
+
+def test_what_is_left_half_written_is_a_fault(monkeypatch):
+    deed = of(careless)
+    deed = Deed(prepare=deed.prepare, run=deed.run, result=longer, standing=deed.standing, source=None)
+    monkeypatch.setattr(command, "DEEDS", {"copy": deed})
+    found, faults = command.try_deed("copy", "kill", 12, 0)
+    assert found[command.FAULT] and len(faults) == found[command.FAULT]
+    assert "other than without trouble" in faults[0]
+
+
+def test_a_traceback_is_a_fault_and_what_fails_without_trouble_is_not_tried(monkeypatch):
+    def failing(folder: Path) -> int:
+        if (folder / "out").exists():
+            raise ZeroDivisionError
+        return copied(folder, careful)
+
+    monkeypatch.setattr(command, "DEEDS", {"copy": Deed(prepare=prepare, run=failing, result=result,
+                                                        standing=lambda _: None, source=None)})  # fmt: skip
+    _, faults = command.try_deed("copy", "full", 6, 0)
+    assert any("ZeroDivisionError" in fault for fault in faults)
+    bad = Deed(prepare=prepare, run=lambda _: 3, result=result, standing=lambda _: None, source=None)
+    monkeypatch.setattr(command, "DEEDS", {"copy": bad})
+    monkeypatch.setattr(command, "preload", lambda _: None)
+    assert command.main(["--count", "1"]) == 2
+
+
+def test_a_forked_process_counts_its_events_and_a_killed_one_counts_none(tmp_path):
+    def work() -> int:
+        for name in NAMES:
+            (tmp_path / name).open("w").close()
+        return 0
+
+    usual = trouble.forked(work, tmp_path / "log")
+    assert usual.status == 0 and usual.events == len(NAMES)
+    killed = trouble.forked(work, tmp_path / "log", lambda number, *_: os.kill(os.getpid(), 9) if number == 3 else None)
+    assert (killed.status, killed.events) == (-9, 0)
+
+
+def test_indexing_that_is_killed_goes_on_to_an_equal_index():
+    told = subprocess.run(
+        [sys.executable, "-m", "umr.bench", "kills", "--count", "2", "--what", "index"],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 0 and "2 equal afterwards" in told.stdout, told.stdout + told.stderr

@@ -1,0 +1,42 @@
+"""A clip as the query in a real browser: dropped, shown by its frames, searched with, there again after a reload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Served, arrive
+from tests.browser.test_query_picture import CARRY, FRAME
+from umr.shipped import BUNDLED, default_root
+
+CLIP = min((default_root() / "media" / BUNDLED / "files" / "clips").glob("*.mp4"))
+
+
+@pytest.fixture
+def page(visitor: Page, served: Served) -> Page:
+    arrive(visitor, served)
+    return visitor
+
+
+def test_a_dropped_clip_is_searched_with_and_survives_a_reload(page: Page):
+    expect(page.locator("#q-image input[type=file]").first).to_have_attribute("accept", "image/*,video/*")
+    page.evaluate(CARRY, ["drop", "#examples", list(CLIP.read_bytes()), "mine.mp4", "video/mp4"])
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 640)
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card").first).to_be_visible()
+    expect(page.locator("#results")).to_contain_text("no clip in a query")
+    assert "picture=own" in page.url and "mine" not in page.url
+    page.locator(FRAME).click()
+    expect(page.locator("#u-crop")).to_have_count(0)
+    page.reload()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 640)
+    expect(page.locator("#results")).to_contain_text("no clip in a query")
+
+
+def test_a_broken_clip_is_refused_at_once(page: Page, tmp_path: Path):
+    (tmp_path / "broken.mp4").write_bytes(CLIP.read_bytes()[:40])
+    page.set_input_files("#q-image input[type=file]", tmp_path / "broken.mp4")
+    expect(page.locator("#q-refused [role=alert]")).to_contain_text("broken.mp4")
+    expect(page.locator(FRAME)).to_have_count(0)

@@ -1,0 +1,6 @@
+"""Commands that are cut off at random points, then given again: the result must be the same. Not how long they take.
+
+    python -m umr.bench kills [--count 50] [--what index|add|train|pack] [--trouble kill|full|readonly|vanish|two]
+
+umr.bench.kills.deeds says what is done and what must be equal afterwards, trouble what comes in between.
+"""

@@ -1,0 +1,125 @@
+"""An encoder as `mteb` asks for one: `mteb.evaluate(MtebEncoder.open(FOLDER), tasks)`. Not a benchmark of umr's.
+
+mteb is optional: nothing else of umr needs it, and only what it asks of a model's description imports it. What a query
+asks for is read of the task's category, "it2i", so that the encoder's own task sentence for it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from umr.errors import ConfigError
+from umr.types import KIND_BY_LETTERS, Candidate, Content, Query, Target
+
+if TYPE_CHECKING:
+    from umr.types import Encoder
+
+OWNER = "umr"  # mteb names a model OWNER/NAME
+_ASKED = "query"
+
+
+class MtebEncoder:
+    """mteb's EncoderProtocol over any encoder of umr: texts, pictures, and both.
+
+    encoder: what computes.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    @classmethod
+    def open(cls, where: str, dtype: str = "float32") -> MtebEncoder:
+        """The encoder of a shipped name, a folder or hub:owner/name@revision (see umr.encoders.load_encoder)."""
+        from umr.encoders import load_encoder
+        from umr.shipped import find_encoder
+
+        return cls(load_encoder(find_encoder(where), dtype))
+
+    @property
+    def mteb_model_meta(self) -> Any:
+        """How its results are named.
+
+        Raises:
+            ConfigError: mteb is not installed.
+        """
+        try:
+            from mteb.models.model_meta import ModelMeta
+        except ImportError as error:
+            raise ConfigError(f"mteb is not installed ({error}); pip install mteb") from error
+        told = {
+            "name": f"{OWNER}/{self.encoder.name}",
+            "revision": self.encoder.fingerprint,
+            "embed_dim": self.encoder.dim,
+            "max_tokens": self.encoder.max_tokens,
+            "modalities": ["text", "image"],
+        }
+        return ModelMeta.create_empty(overwrites=told)
+
+    def encode(
+        self,
+        inputs: Iterable[Mapping[str, Sequence[Any]]],
+        *,
+        task_metadata: Any,
+        hf_split: str,  # noqa: ARG002
+        hf_subset: str,  # noqa: ARG002
+        prompt_type: Any = None,
+        **options: Any,  # noqa: ARG002
+    ) -> np.ndarray:
+        """Unit rows (N, D) of all batches, in their order.
+
+        Args:
+            inputs: batches {"text": (B,), "image": (B,), "query"?, "instruction"?}, of which either may be left out.
+            task_metadata: of the task, whose category says what is searched.
+            hf_split: as mteb gives it; not read.
+            hf_subset: as mteb gives it; not read.
+            prompt_type: "query", or what else is encoded: candidates.
+            options: as mteb gives them; not read, as umr batches by length.
+
+        Raises:
+            ConfigError: a row has neither text nor picture, or the encoder knows no task sentence for it.
+            MediaError: a content cannot be read.
+        """
+        rows = [row for batch in inputs for row in _rows(batch)]
+        if prompt_type is None or str(getattr(prompt_type, "value", prompt_type)) != _ASKED:
+            found = self.encoder.encode_candidates(
+                Candidate(candidate_id=str(at), content=content) for at, (content, _) in enumerate(rows)
+            )
+        else:
+            target = searched(task_metadata.category)
+            found = self.encoder.encode_queries(
+                Query(query_id=str(at), content=content, instruction=words, target_modality=target)
+                for at, (content, words) in enumerate(rows)
+            )
+        return found.vectors
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Cosines (N, M) of unit rows, as a tensor."""
+        import torch
+
+        return torch.as_tensor(embeddings1) @ torch.as_tensor(embeddings2).T
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Cosines (N,) of equally many unit rows, as a tensor."""
+        import torch
+
+        return (torch.as_tensor(embeddings1) * torch.as_tensor(embeddings2)).sum(-1)
+
+
+def searched(category: str | None) -> Target:
+    """What a task of this category searches: "image" of "it2i"; "all" where it does not say."""
+    kind = KIND_BY_LETTERS.get((category or "").partition("2")[2])
+    return "all" if kind is None else kind.modality
+
+
+def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Content, str]]:
+    """The contents of a batch with their own task sentences; a query's words are taken without mteb's prompt."""
+    words = batch.get("query", batch.get("text"))
+    shown, asked = batch.get("image"), batch.get("instruction")
+    if words is None and shown is None:
+        raise ConfigError(f"a batch has the columns {', '.join(sorted(batch))}; umr reads text and image")
+    for at in range(len(words if words is not None else shown or ())):
+        text, image = None if words is None else words[at] or None, None if shown is None else shown[at]
+        yield Content(text=text, image=image), "" if asked is None else str(asked[at] or "")
