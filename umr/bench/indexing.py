@@ -9,9 +9,7 @@ shrinks it, and encodes batches of 32, as scripts do. Not how good an index is.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +22,10 @@ import numpy as np
 from PIL import Image
 
 from umr import media
+from umr.bench.rows import printed
 from umr.collection import Collection
 from umr.encoders import load_encoder
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError
 from umr.index.build import Form, build_claimed
 from umr.index.index import Index
 from umr.ingest import IMAGES, files_under, read_folder
@@ -128,16 +127,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dtype", default="float32", help="what is computed in (default: float32)")
     parser.add_argument("--runs", type=int, default=3, help="of each way (default: 3)")
     options = parser.parse_args(arguments)
-    try:
+
+    def measured() -> list[dict[str, Any]]:
         encoder = load_encoder(find_encoder(options.encoder), options.dtype)
         with tempfile.TemporaryDirectory() as folder:
             pictures, out = Path(folder, "pictures"), Path(folder, "out")
             pictures.mkdir()
             write_pictures(pictures, options.pictures, options.side)
-            rows = bench_indexing(encoder, pictures, out, options.runs)
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    for row in rows:
-        print(json.dumps(row))
-    return 0
+            return bench_indexing(encoder, pictures, out, options.runs)
+
+    return printed(measured)

@@ -9,9 +9,7 @@ warm page answers (umr.bench.load_test).
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +17,9 @@ from typing import Any
 
 from umr.bench.load_test import connect_plain, processor_s
 from umr.bench.memory import resident_mib
+from umr.bench.rows import printed
 from umr.bench.server import served_page
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError
 
 TEXT = "a red mug"
 SETTLE_S = 3.0  # after the first answer, until the memory is looked at
@@ -83,11 +82,4 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--beside", type=Path, action="append", default=[], help="another checkout, started in turns")
     parser.add_argument("page", nargs="*", help="arguments of app.py, behind --")
     options = parser.parse_args(arguments)
-    try:
-        rows = bench_start(options.runs, [None, *options.beside], options.page)
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    for row in rows:
-        print(json.dumps(row))
-    return 0
+    return printed(lambda: bench_start(options.runs, [None, *options.beside], options.page))

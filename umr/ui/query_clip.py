@@ -21,7 +21,7 @@ from umr.ui.kinds import picture_file
 STRIP = ".frames.webp"
 SHOWN_FRAMES = 8  # on a strip, as many as the bundled encoders read
 COLUMNS, CELL = 4, 160  # frames in a row, px of one
-MAX_BYTES = 20_000_000  # of a clip, as of a clip among a visitor's files
+MAX_BYTES = 20_000_000  # of a clip; also of any one file among a visitor's own (umr.ui.files.uploads)
 
 
 def is_clip(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import runpy
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from umr.bench.fuzz.kinds import write_tiny_encoder
+from umr.disk import file_sha256
 from umr.errors import MismatchError, UMRError
 
 PICTURES = 24  # of a source, so that an index has several shards' worth of files
@@ -145,7 +145,7 @@ def _encoder_stands(folder: Path) -> None:
 
 
 def _hashes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return {name: file_sha256(folder / name) for name in names}
 
 
 def _pack_command(folder: Path) -> int:

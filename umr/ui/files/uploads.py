@@ -21,13 +21,14 @@ from umr.index.index import Index, build_index
 from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
 from umr.search import Searcher
 from umr.types import Candidate, Content, Encoder, Refused
+from umr.ui import query_clip
 from umr.ui.files import archive
 from umr.ui.files.archive import ARCHIVES, Budget
 
 #: All caps of a visitor's collection, in one place; the page states them before anything is dropped.
 MAX_FILES = 500
 MAX_BYTES = 200_000_000  # of all files, unpacked
-MAX_ONE = 20_000_000  # of one file
+MAX_ONE = query_clip.MAX_BYTES  # of one file
 MAX_ARCHIVE = 32_000_000  # of one zip as it is sent
 MAX_ROWS = 2_000  # passages in .jsonl files
 

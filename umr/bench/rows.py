@@ -1,0 +1,22 @@
+"""What a measurement's command prints: its rows, or why there are none. Not the measuring."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from umr.errors import UMRError
+
+
+def printed(measure: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
+    """Print every row of a measurement as JSON. Returns the exit status: 2, with a message, where it cannot be made."""
+    try:
+        rows = measure()
+    except UMRError as error:
+        print(f"umr: {error}", file=sys.stderr)
+        return 2
+    for row in rows:
+        print(json.dumps(row))
+    return 0
