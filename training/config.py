@@ -207,6 +207,8 @@ class RerankConfig(QueryConfig):
             (Gao et al., arXiv 2101.08751, equation 5), beside that of each pair alone.
         frozen_vision: the vision tower stays as it is, so that each picture is seen once in the whole run; pictures
             are then never moved or lightened.
+        prior: the logit of yes starts as what the cosine of the encoder tells (umr.rerank.config.Prior), and what is
+            trained is the rest: before its first step the re-ranker ranks as the encoder does.
     """
 
     negatives: int = 1
@@ -214,6 +216,7 @@ class RerankConfig(QueryConfig):
     attention: Attention = "causal"
     listwise_weight: float = 0.0
     frozen_vision: bool = False
+    prior: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -26,6 +26,7 @@ from training.config import RerankConfig
 from training.draws import generator
 from training.mixture import Mixture, Part, sentences_of
 from training.parallel import Group
+from training.prior import Cosines
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, Row, pieces, train_record
 from training.source_batches import Identities, Pixels, candidate_keys
@@ -35,6 +36,7 @@ from training.sources.spec import FORM, parse
 from training.train import Stage, build_optimizer, run, with_settings
 from training.truth import false_negative_mask
 from umr.commit import git_commit
+from umr.encoders import load_trainable
 from umr.encoders.batch import Batch
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.errors import ConfigError, UMRError
@@ -58,6 +60,7 @@ class PairBatch:
         pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
         paths: where each of them lies.
         labels: (Q * g,) int64, YES or NO.
+        known: (Q * g,) float32, what is added to the logits of yes.
     """
 
     queries: Batch
@@ -65,17 +68,27 @@ class PairBatch:
     pixels: list[np.ndarray]
     paths: list[str]
     labels: Tensor
+    known: Tensor
 
 
 class PairBatches:
     """Makes the pairs of any step from one source: step n depends on (seed, n) and the data alone."""
 
-    def __init__(self, source: Source, reranker: Reranker, config: RerankConfig) -> None:
+    def __init__(
+        self, source: Source, reranker: Reranker, config: RerankConfig, cosines: Cosines | None = None
+    ) -> None:
         """Leave out every negative that is an answer under another name, and the queries that have no other.
+
+        Args:
+            source: mined examples.
+            reranker: whose rows are made.
+            config: of the run.
+            cosines: of the pairs, where the re-ranker has a prior.
 
         Raises:
             ConfigError: no query has a negative.
         """
+        self._cosines = cosines
         self.source, self.config, self.network = source, config, reranker.network
         self.sentences = sentences_of(source, reranker.network)
         self.pixels = Pixels(reranker.network)
@@ -111,10 +124,12 @@ class PairBatches:
         queries: list[Row] = []
         candidates: list[Row] = []
         labels: list[int] = []
+        known: list[float] = []
 
         def candidate(did: str, label: int) -> None:
             candidates.append(made.row(self.source.candidates[did], "", "candidate"))
             labels.append(label)
+            known.append(0.0 if self._cosines is None else self._cosines.known(example, did))
 
         for example in examples:
             ways = self.sentences[example.instruction or example.task]
@@ -123,7 +138,7 @@ class PairBatches:
             for did in self._wrong(example, rng):
                 candidate(did, NO)
         rows = made.collated(queries, "left"), made.collated(candidates)
-        return PairBatch(*rows, made.pixels, made.paths, torch.tensor(labels))
+        return PairBatch(*rows, made.pixels, made.paths, torch.tensor(labels), torch.tensor(known))
 
     def _wrong(self, example: Example, rng: np.random.Generator) -> Iterator[str]:
         """config.negatives candidates that do not answer: mined ones, random_share of them random ones."""
@@ -149,18 +164,24 @@ def wrong_of(example: Example, source: Source, identities: Identities) -> tuple[
     return tuple(did for did, answer in zip(example.negatives, right, strict=True) if not answer)
 
 
-def vision_of(reranker: Reranker) -> nn.Module:
-    """The vision tower of a re-ranker.
+def qwen_of(reranker: Reranker, setting: str) -> QwenVLBackbone:
+    """The backbone of a re-ranker, whose parts a setting needs.
 
     Raises:
-        ConfigError: its backbone is not of the Qwen2-VL class.
+        ConfigError: it is not of the Qwen2-VL class.
     """
     backbone = reranker.network.backbone
     if not isinstance(backbone, QwenVLBackbone):
-        raise ConfigError(
-            f"the vision tower of {reranker.config.network.backbone} is not known; leave out frozen_vision"
-        )
-    return backbone.model.visual
+        raise ConfigError(f"the parts of {reranker.config.network.backbone} are not known; leave out {setting}")
+    return backbone
+
+
+def undecided(reranker: Reranker) -> None:
+    """Embed the answer no as yes is, so that the prior alone tells them apart before the first step."""
+    yes, no = reranker.answer_ids
+    with torch.no_grad():
+        table = qwen_of(reranker, "prior").model.language_model.embed_tokens.weight
+        table[no] = table[yes]
 
 
 class RerankTrainer(Stage):
@@ -168,7 +189,9 @@ class RerankTrainer(Stage):
 
     config: RerankConfig
 
-    def __init__(self, config: RerankConfig, source: Source, reranker: Reranker) -> None:
+    def __init__(
+        self, config: RerankConfig, source: Source, reranker: Reranker, cosines: Cosines | None = None
+    ) -> None:
         self.config, self.reranker = config, reranker.train()
         self.data, self.start = source.fingerprint, weights_fingerprint(reranker)
         self.seconds, self.group = 0.0, Group()
@@ -176,9 +199,9 @@ class RerankTrainer(Stage):
         self.modules = {"reranker": reranker}
         self._kept: Kept[Tensor] = Kept(STATES)
         if config.frozen_vision:
-            vision_of(reranker).requires_grad_(False)
+            qwen_of(reranker, "frozen_vision").model.visual.requires_grad_(False)
         self.optimizer = build_optimizer(config, reranker, nn.Identity())
-        self.builder = PairBatches(source, reranker, config)
+        self.builder = PairBatches(source, reranker, config, cosines)
 
     def logits(self, pairs: PairBatch) -> Tensor:
         """Yes and no of every pair, (Q * g, 2) float32; a picture's vision states are computed once."""
@@ -186,7 +209,8 @@ class RerankTrainer(Stage):
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
             seen = self._seen(pairs) if pairs.pixels else None
             prefix = self.reranker.begin(Rows(pairs.queries, seen))
-            return self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()
+            logits_P2 = self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()
+        return torch.stack([logits_P2[:, YES] + pairs.known.to(device), logits_P2[:, NO]], dim=1)
 
     def _seen(self, pairs: PairBatch) -> Tensor:
         """Vision states (R, H) of the pictures and clips of some pairs, one row per vision token."""
@@ -252,8 +276,13 @@ def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
     reranker = begin_reranker(init, config.name, config.attention)
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(reranker.network.config.instructions)
     config_with = replace(reranker.config, network=replace(reranker.network.config, instructions=kept))
+    cosines = None
+    if config.prior:
+        cosines = Cosines.of(load_trainable(init), source, out.with_name(out.name + ".cosines.safetensors"))
+        config_with = replace(config_with, prior=cosines.prior)
+        undecided(reranker)
     reranker = Reranker(config_with, reranker.network.backbone, reranker.network.tokenizer)
-    trainer = RerankTrainer(config, source, reranker.to("cuda" if torch.cuda.is_available() else "cpu"))
+    trainer = RerankTrainer(config, source, reranker.to("cuda" if torch.cuda.is_available() else "cpu"), cosines)
     log.info("%s: %d of %d examples", config.name, len(trainer.builder.examples), len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     reranker.eval()

@@ -76,6 +76,7 @@ def teach(
         pools: that are searched.
         folder: where the file will lie; media beside or below it are named relative to it.
     """
+    order.check(encoder.fingerprint)
     found = Searchable.of(encoder, source)
     row_of = {did: row for row, did in enumerate(found.ids)}
     cosines: list[dict[int, float]] = [{} for _ in source.examples]
@@ -95,7 +96,8 @@ def teach(
             pools_of[place].setdefault(row, set()).update(pools)
         rows = sorted(cosines[place], key=lambda row: (-cosines[place][row], row))
         candidates = [Candidate(candidate_id=found.ids[row], content=found.contents[row]) for row in rows]
-        yes = order.reranker.scores(queries[place], candidates, seen=seen)
+        known = [cosines[place][row] for row in rows]
+        yes = order.reranker.scores(queries[place], candidates, seen=seen, cosines=known)
         listed = [
             parts_of(found.contents[row], folder)
             | {"cosine": round(cosines[place][row], 6), "yes": round(float(p), 6)}

@@ -63,7 +63,7 @@ def test_a_folder_that_is_none_or_broken_is_refused(folder, reranker, tmp_path):
     for broken, why in (
         ("{", "not readable JSON"),
         (json.dumps(said | {"format": 9}), "not of format 1"),
-        (json.dumps(said | {"more": 1}), "network, yes, no and files are needed"),
+        (json.dumps(said | {"more": 1}), "network, yes, no, prior and files are needed"),
         (json.dumps(said | {"network": said["network"] | {"colour": "red"}}), r"unknown fields.*colour"),
         (json.dumps(said | {"network": said["network"] | {"pooling": "mean"}}), "needs 'last'"),
         (json.dumps(said | {"files": {}}), "lists no files"),

@@ -37,6 +37,7 @@ def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:
     """
     from umr.disk import check_target
     from umr.formats import read_run, write_run
+    from umr.index.manifest import IndexManifest
 
     if options.tune == (options.out is not None):
         raise ConfigError("give either --out FILE, to write the run in its new order, or --tune, to choose the weight")
@@ -52,6 +53,8 @@ def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:
 
         refuse_test(collection, root)
     order = reordering(options)
+    if options.index is not None:
+        order.check(IndexManifest.read(options.index).encoder)
     yes = order.yes(run, judged.queries, collection)
     if options.tune:
         return [_tuned(order, judged, collection, run, yes, options.run)]

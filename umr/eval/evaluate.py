@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 
-from umr.collection import Collection
 from umr.errors import ConfigError, MismatchError
 from umr.eval.judged import Judged, load, reachable, unknown_judgement
 from umr.eval.measures import DEPTH, MEASURES, holm, per_query
@@ -33,7 +32,7 @@ ALPHA = 0.05  # chance of any false "gains" or "loses" among the rows of a compa
 _BATCH = 512  # queries searched at a time
 
 #: A run of some queries to the same in a new order (umr.rerank.order, which needs torch).
-Reorder = Callable[[Run, Sequence[Query], Collection], Run]
+Reorder = Callable[[Run, Sequence[Query], Searcher], Run]
 
 Verdict = Literal["gains", "loses", "no clear difference"]
 
@@ -189,7 +188,7 @@ def measure_pools(
         deep = found["composed"]
         if ranking != PLAIN:
             deep = retrieve(searcher, vectors["composed"], asked, excluded, ranking.depth)
-            deep = deep if ranking.reorder is None else ranking.reorder(deep, asked.queries, searcher.collection)
+            deep = deep if ranking.reorder is None else ranking.reorder(deep, asked.queries, searcher)
             found["composed"] = {query_id: hits[:DEPTH] for query_id, hits in deep.items()}
         row = score(asked, found, weight) | {"unimodal_wins": wins}
         row |= {} if ranking.reorder is None else {"rerank": True}

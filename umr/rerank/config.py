@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,25 @@ ANSWERS = (("Yes", "No"), ("Ġyes", "Ġno"), ("y", "n"))
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What is thought of a pair before it is read: a part of the logit of yes that its cosine gives.
+
+    Attributes:
+        encoder: the fingerprint of the encoder whose cosines these are.
+        scale: logits per unit of cosine.
+        zero: the cosine at which yes and no are equally likely.
+    """
+
+    encoder: str
+    scale: float
+    zero: float
+
+    def logit(self, cosine: float) -> float:
+        """Log odds of yes for a cosine."""
+        return self.scale * (cosine - self.zero)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RerankerConfig:
     """The identity of a re-ranker: two with equal configs (file hashes included) give equal scores.
 
@@ -33,12 +53,14 @@ class RerankerConfig:
             looks at the candidate; with bidirectional attention each of the two looks at itself in both directions.
         yes: the token of the answer that a candidate fits.
         no: the token of the other answer.
+        prior: what the cosine of the encoder that found a candidate adds; None: the pair alone is judged.
         files: {name in the folder: sha256}, set by save.
     """
 
     network: EncoderConfig
     yes: str
     no: str
+    prior: Prior | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,8 +156,21 @@ def read_config(folder: Path) -> RerankerConfig:
         raise ConfigError(f"{path} is not of format {FORMAT}. Save the re-ranker again with this version of umr")
     network = data.get("network")
     known = {one.name for one in fields(EncoderConfig)}
-    if set(data) != {one.name for one in fields(RerankerConfig)} or not isinstance(network, dict):
-        raise ConfigError(f"{path} has the fields {sorted(data)}; network, yes, no and files are needed")
+    if set(data) | {"prior"} != {one.name for one in fields(RerankerConfig)} or not isinstance(network, dict):
+        raise ConfigError(f"{path} has the fields {sorted(data)}; network, yes, no, prior and files are needed")
     if "name" not in network or not set(network) <= known:
         raise ConfigError(f"{path}: its network has unknown fields, or no name: {sorted(set(network) - known)}")
-    return RerankerConfig(network=EncoderConfig(**network), yes=data["yes"], no=data["no"], files=data["files"])
+    answers = {key: data[key] for key in ("yes", "no", "files")}
+    return RerankerConfig(network=EncoderConfig(**network), prior=_prior(data.get("prior"), path), **answers)
+
+
+def _prior(data: Any, path: Path) -> Prior | None:
+    if data is None:
+        return None
+    try:
+        prior = Prior(**data)
+        if not isinstance(prior.encoder, str) or not math.isfinite(prior.scale) or not math.isfinite(prior.zero):
+            raise ValueError(data)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: prior is {data!r}; null, or encoder, scale and zero are needed") from error
+    return prior

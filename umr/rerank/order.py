@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from umr.collection import Collection
 from umr.errors import MismatchError
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
@@ -16,7 +18,7 @@ from umr.rerank.reranker import Reranker
 from umr.rerank.seen import SeenMedia
 from umr.search import MAX_K, DecodedQuery, Outcome, Searcher, decode
 from umr.shipped import find_reranker
-from umr.types import Query, Result, Run
+from umr.types import Candidate, Query, Result, Run
 from umr.verdict import WEAK_FIRST
 
 DEPTH = 50  # hits that are re-ranked (U-MARVEL), where no other number was chosen
@@ -94,28 +96,52 @@ class Reordering:
         known = {query.query_id: query for query in queries}
         found: dict[str, list[float]] = {}
         for number, (query_id, hits) in enumerate(run.items(), 1):
-            first = [hit.candidate_id for hit in hits[: self.depth]]
+            first = {hit.candidate_id: hit.score for hit in hits[: self.depth]}
             lost = next((did for did in first if did not in collection), None)
             if query_id not in known or lost is not None:
                 what = f"query {query_id}" if query_id not in known else f"candidate {lost}"
                 raise MismatchError(f"the run names {what}, which {collection.name} has not; name its own collection")
-            scores = self.reranker.scores(known[query_id], [collection[did] for did in first], seen=self._seen)
+            scores = self._scores(known[query_id], [collection[did] for did in first], list(first.values()))
             found[query_id] = scores.tolist()
             if self.progress is not None:
                 self.progress(number, len(run))
         return found
 
-    def __call__(self, run: Run, queries: Sequence[Query], collection: Collection) -> Run:
-        """The run in its new order (see yes and umr.rerank.fuse.fused)."""
-        return fused(run, self.yes(run, queries, collection), self.weight)
+    def __call__(self, run: Run, queries: Sequence[Query], searcher: Searcher) -> Run:
+        """What a searcher found in its new order (see yes and umr.rerank.fuse.fused).
+
+        Raises:
+            MismatchError: see check and yes.
+        """
+        self.check(searcher.encoder.fingerprint)
+        return fused(run, self.yes(run, queries, searcher.collection), self.weight)
+
+    def check(self, encoder: str) -> None:
+        """Refuse the hits of an encoder whose cosines the re-ranker does not know.
+
+        Args:
+            encoder: the fingerprint of what found them.
+
+        Raises:
+            MismatchError: the re-ranker has a prior, fitted to the cosines of another one.
+        """
+        prior = self.reranker.config.prior
+        if prior is not None and prior.encoder != encoder:
+            raise MismatchError(
+                f"{self.reranker.name} goes on from the cosines of the encoder {prior.encoder[:12]}, and these hits "
+                f"are of {encoder[:12]}: search with the index of its own encoder, or leave the re-ranker out"
+            )
 
     def results(self, query: Query, results: Sequence[Result]) -> list[Result]:
         """What a search found, in its new order; what a cosine was worth (match) says nothing of a fused score."""
         first = results[: self.depth]
-        scores = self.reranker.scores(query, [result.candidate for result in first], seen=self._seen)
+        scores = self._scores(query, [one.candidate for one in first], [one.hit.score for one in first])
         run = fused({query.query_id: [one.hit for one in results]}, {query.query_id: scores.tolist()}, self.weight)
         by_id = {result.hit.candidate_id: result for result in results}
         return [replace(by_id[hit.candidate_id], hit=hit, match=None) for hit in run[query.query_id]]
+
+    def _scores(self, query: Query, candidates: Sequence[Candidate], cosines: Sequence[float]) -> np.ndarray:
+        return self.reranker.scores(query, candidates, seen=self._seen, cosines=cosines)
 
     def search(
         self, searcher: Searcher, query: Query | DecodedQuery, k: int, moved: QueryArithmetic = UNMOVED
@@ -131,9 +157,13 @@ class Reordering:
             query: as Searcher.search takes it.
             k: results.
             moved: as Searcher.search takes it.
+
+        Raises:
+            MismatchError: see check; and what Searcher.search raises.
         """
         if type(k) is not int or not 1 <= k <= MAX_K:
             return searcher.search(query, k, moved)  # refused there
+        self.check(searcher.encoder.fingerprint)
         read = query if isinstance(query, DecodedQuery) else decode(query)
         found = searcher.search(read, min(MAX_K, max(k, self.depth)), moved)
         start = time.perf_counter()

@@ -98,6 +98,12 @@ class Reranker(nn.Module):
         return self.config.fingerprint() if self.config.files else f"unsaved:{self.config.fingerprint()}"
 
     @property
+    def answer_ids(self) -> tuple[int, int]:
+        """The tokens of yes and no."""
+        yes, no = self._answers.tolist()
+        return yes, no
+
+    @property
     def device(self) -> torch.device:
         """Where its weights lie."""
         return self.network.device
@@ -160,7 +166,12 @@ class Reranker(nn.Module):
 
     @torch.inference_mode()
     def scores(
-        self, query: Query, candidates: Sequence[Candidate], batch_size: int = 64, seen: SeenMedia | None = None
+        self,
+        query: Query,
+        candidates: Sequence[Candidate],
+        batch_size: int = 64,
+        seen: SeenMedia | None = None,
+        cosines: Sequence[float] | None = None,
     ) -> np.ndarray:
         """P(yes) of each candidate, (B,) float32; neither their order nor the batches matter.
 
@@ -169,11 +180,14 @@ class Reranker(nn.Module):
             candidates: of any modalities, each with an id of its own.
             batch_size: candidates computed at once; of clips an eighth.
             seen: keeps the vision states of several queries' candidates; None: they are computed anew.
+            cosines: (B,) of query and candidate, by the encoder of the config's prior; read where there is a prior.
 
         Raises:
             MediaError: a content cannot be read; the message names it.
-            ConfigError: batch_size is below 1, or there is no instruction for the query where there are such.
+            ConfigError: batch_size is below 1, there is no instruction for the query where there are such, or there
+                is a prior and no cosine for each candidate.
         """
+        known_B = self._known(candidates, cosines)
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
         found = np.zeros(len(candidates), np.float32)
@@ -188,7 +202,20 @@ class Reranker(nn.Module):
             for places in self.network.batches([candidate.content for candidate in candidates], batch_size):
                 block = {f"candidate {candidates[n].candidate_id}": candidates[n].content for n in places}
                 logits_B2 = self.answers(prefix, self.rows(block, "candidate", seen))
+                logits_B2[:, YES] += known_B[places].to(logits_B2)
                 found[places] = logits_B2.softmax(1)[:, YES].cpu().numpy()
         finally:
             nn.Module.train(self, was_training)
         return found
+
+    def _known(self, candidates: Sequence[Candidate], cosines: Sequence[float] | None) -> Tensor:
+        """What the prior says of each candidate, (B,) float32 logits of yes; zeros without a prior."""
+        prior = self.config.prior
+        if prior is None:
+            return torch.zeros(len(candidates))
+        if cosines is None or len(cosines) != len(candidates):
+            raise ConfigError(
+                f"{self.name} judges a pair by its cosine too, and {len(cosines or ())} of {len(candidates)} were "
+                f"given: those of the encoder {prior.encoder[:12]} are needed"
+            )
+        return torch.tensor([prior.logit(cosine) for cosine in cosines])

@@ -1,0 +1,136 @@
+"""What an encoder's cosine says of a pair, fitted to mined examples, which a re-ranker then betters. Not the training.
+
+A pointwise judge of the cosine alone: log odds of yes = scale * (cosine - zero), by logistic regression over each
+answer and the mined negatives of its query. Starting there is boosting (Friedman 2001, "Greedy function
+approximation"): what follows is fitted to what the cosine gets wrong.
+
+B queries, M candidates, D embedding.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from training.mixture import sentences_of
+from training.recall import numbered, served_queries
+from training.sources.source import Example, Source
+from umr.disk import replacing
+from umr.encoders.base import UnifiedEncoder
+from umr.errors import ConfigError
+from umr.rerank.config import Prior
+
+log = logging.getLogger("training")
+
+ROUNDS = 50  # of Newton's method; it stands still long before
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cosines:
+    """The vectors of all examples and candidates of a source.
+
+    Attributes:
+        query_BD: of the examples, in their order.
+        candidate_MD: of the candidates, in their order.
+        query_rows: what is asked -> row.
+        candidate_rows: id -> row.
+        prior: fitted to them.
+    """
+
+    query_BD: Tensor
+    candidate_MD: Tensor
+    query_rows: dict[tuple[object, ...], int]
+    candidate_rows: dict[str, int]
+    prior: Prior
+
+    @classmethod
+    def of(cls, encoder: UnifiedEncoder, source: Source, kept: Path) -> Cosines:
+        """Embed what is not kept from a run before, and fit the prior.
+
+        Args:
+            encoder: asked as it serves.
+            source: mined examples.
+            kept: the file that keeps the vectors for a run that goes on.
+
+        Raises:
+            ConfigError: no example has a negative, or cosine does not tell answers from them at all.
+        """
+        wanted = {"encoder": encoder.fingerprint, "data": source.fingerprint}
+        vectors = _kept(kept, wanted)
+        if vectors is None:
+            queries = served_queries(source.examples, sentences_of(source, encoder))
+            vectors = {
+                "queries": torch.from_numpy(encoder.encode_queries(queries).vectors),
+                "candidates": torch.from_numpy(
+                    encoder.encode_candidates(numbered([*source.candidates.values()])).vectors
+                ),
+            }
+            with replacing(kept) as path:
+                save_file(vectors, path, wanted)
+        query_rows = {asked(example): row for row, example in enumerate(source.examples)}
+        candidate_rows = {did: row for row, did in enumerate(source.candidates)}
+        query_BD, candidate_MD = vectors["queries"], vectors["candidates"]
+        right: list[float] = []
+        wrong: list[float] = []
+        for example in source.examples:
+            found_D = query_BD[query_rows[asked(example)]]
+            for into, ids in ((right, example.positives), (wrong, example.negatives)):
+                into += (candidate_MD[[candidate_rows[did] for did in ids]] @ found_D).tolist()
+        scale, zero = fitted(right, wrong)
+        log.info("prior: %.2f * (cosine - %.4f)", scale, zero)
+        prior = Prior(encoder=encoder.fingerprint, scale=scale, zero=zero)
+        return cls(query_BD=query_BD, candidate_MD=candidate_MD, query_rows=query_rows,
+                   candidate_rows=candidate_rows, prior=prior)  # fmt: skip
+
+    def known(self, example: Example, did: str) -> float:
+        """The prior's logit of yes for a pair."""
+        cosine = self.query_BD[self.query_rows[asked(example)]] @ self.candidate_MD[self.candidate_rows[did]]
+        return self.prior.logit(float(cosine))
+
+
+def asked(example: Example) -> tuple[object, ...]:
+    """What makes two examples the same query: examples that differ in their answers alone share a vector."""
+    return example.query, example.wanted, example.instruction
+
+
+def fitted(right: list[float], wrong: list[float]) -> tuple[float, float]:
+    """Scale and zero of the logistic regression of yes on the cosine, six digits each.
+
+    Args:
+        right: cosines of answers.
+        wrong: cosines of the others.
+
+    Raises:
+        ConfigError: there are none of one of them, or the answers are not nearer on the whole.
+    """
+    if not right or not wrong:
+        raise ConfigError("a prior needs answers and mined negatives: mine them with python -m training.mine")
+    cosine_N = np.array([*right, *wrong])
+    label_N = np.repeat([1.0, 0.0], [len(right), len(wrong)])
+    middle, spread = cosine_N.mean(), max(float(cosine_N.std()), 1e-9)
+    rows_N2 = np.stack([(cosine_N - middle) / spread, np.ones_like(cosine_N)], axis=1)
+    weights_2 = np.zeros(2)
+    for _ in range(ROUNDS):
+        yes_N = 1 / (1 + np.exp(-rows_N2 @ weights_2))
+        slope_22 = rows_N2.T @ (rows_N2 * (yes_N * (1 - yes_N))[:, None]) + 1e-6 * len(cosine_N) * np.eye(2)
+        weights_2 += np.linalg.solve(slope_22, rows_N2.T @ (label_N - yes_N) - 1e-6 * len(cosine_N) * weights_2)
+    scale = float(weights_2[0]) / spread
+    if scale <= 0:
+        raise ConfigError("answers are no nearer than the negatives are: the cosine of this encoder is no prior here")
+    return round(scale, 6), round(float(middle - weights_2[1] / scale), 6)
+
+
+def _kept(path: Path, wanted: dict[str, str]) -> dict[str, Tensor] | None:
+    if not path.is_file():
+        return None
+    with safe_open(path, "pt") as file:
+        if file.metadata() != wanted:
+            return None
+        return {name: file.get_tensor(name) for name in ("queries", "candidates")}
