@@ -37,7 +37,7 @@ class Cosines:
     """The vectors of all examples and candidates of a source.
 
     Attributes:
-        query_BD: of the examples, in their order.
+        query_BD: of what the examples ask, each query once.
         candidate_MD: of the candidates, in their order.
         query_rows: what is asked -> row.
         candidate_rows: id -> row.
@@ -63,9 +63,10 @@ class Cosines:
             ConfigError: no example has a negative, or cosine does not tell answers from them at all.
         """
         wanted = {"encoder": encoder.fingerprint, "data": source.fingerprint}
+        unlike = {asked(example): example for example in source.examples}
         vectors = _kept(kept, wanted)
         if vectors is None:
-            queries = served_queries(source.examples, sentences_of(source, encoder))
+            queries = served_queries(list(unlike.values()), sentences_of(source, encoder))
             vectors = {
                 "queries": torch.from_numpy(encoder.encode_queries(queries).vectors),
                 "candidates": torch.from_numpy(
@@ -74,7 +75,7 @@ class Cosines:
             }
             with replacing(kept) as path:
                 save_file(vectors, path, wanted)
-        query_rows = {asked(example): row for row, example in enumerate(source.examples)}
+        query_rows = {one: row for row, one in enumerate(unlike)}
         candidate_rows = {did: row for row, did in enumerate(source.candidates)}
         query_BD, candidate_MD = vectors["queries"], vectors["candidates"]
         right: list[float] = []

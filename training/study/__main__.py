@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace, out: Path) -> None:
         first = found["rows"][0]["success@1"]
         print(
             f"{number} of {total}: {found['arm']['name']}, seed {found['seed']}: it2i ind {100 * first:.1f}, "
-            f"{found['wall_seconds']} s",
+            f"{sum(found['seconds'].values())} s",
             flush=True,
         )
 

@@ -103,6 +103,11 @@ def composed() -> TrainConfig:
     return replace(recipes.unified(), steps=400, warmup_steps=30, programmes=programmes, motion_weight=0.0)
 
 
+def tempted() -> TrainConfig:
+    """A stage behind the composed one: an encoder that composes goes on where cues tempt, as a pretrained one would."""
+    return replace(composed(), steps=200, warmup_steps=20, muon_rate=5e-3, learning_rate=5e-4)
+
+
 def finetuned() -> TrainConfig:
     """Fourth stage: on files, with or without mined negatives."""
     return replace(recipes.finetune(), steps=200, warmup_steps=20, programmes={"pictures": 1.0})
@@ -114,7 +119,7 @@ FILES = WorldSpec(families=600, clip_families=1, seed=6, size=SIZE, jitter=0.5)
 COPIES = 0.1  # share of the pictures of FILES that stand in the pool twice, and of those cut a little
 TAUGHT = 600  # queries that the teacher makes lists of
 
-STAGES = {"vision": vision, "captions": captions, "composed": composed}
+STAGES = {"vision": vision, "captions": captions, "composed": composed, "tempted": tempted}
 
 BASE = Arm(name="base")
 #: As both papers train: one pair of each family, no heads; the cue in a picture tells the edit, the text the target.
@@ -138,6 +143,11 @@ def _then(name: str, paper: str = "", **second: Any) -> Arm:
 
 def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
     return _composed(name, paper, **_CUES, **changes)
+
+
+def _goes_on(name: str, paper: str = "", **changes: Any) -> Arm:
+    stages = (*BASE.stages, "tempted")
+    return Arm(name=f"{name}, goes on", stages=stages, changes={"tempted": {**_CUES, **changes}}, paper=paper)
 
 
 FACTORS = (
@@ -256,6 +266,19 @@ FACTORS = (
             _mca("both, of candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="candidate"),
             _mca("both, of queries and candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="both"),
             _mca("both, parts stopped", preference_weight=0.1, regularisation_weight=0.3, stop_gradient=True),
+        ),
+    ),
+    Factor(
+        name="tempted",
+        question="The same of an encoder that composes already (base), as the paper's backbones know things already",
+        cues=True,
+        arms=(
+            _goes_on("plain contrast"),
+            BASE,
+            _goes_on("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best"),
+            _goes_on("preference .5", preference_weight=0.5),
+            _goes_on("regularisation 1, gated", regularisation_weight=1.0),
+            _goes_on("both, of candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="candidate"),
         ),
     ),
 )

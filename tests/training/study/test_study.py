@@ -59,9 +59,10 @@ def test_what_is_compared_has_equal_cost_or_pairs(tmp_path):
     assert all(replace(BASE, name=arm.name, changes=arm.changes, paper=arm.paper) == arm for arm in factor("mca").arms)
 
 
-def test_the_cues_of_all_arms_of_mca_are_equal(tmp_path):
+@pytest.mark.parametrize("name", ["mca", "tempted"])
+def test_the_cues_of_all_arms_of_mca_are_equal(tmp_path, name):
     place = Place(out=tmp_path, benchmark=tmp_path)
-    last = [configs(arm, 0, place)[-1] for arm in factor("mca").arms]
+    last = [configs(arm, 0, place)[-1] for arm in factor(name).arms if arm != BASE]
     own = {"preference_weight": 0.0, "regularisation_weight": 0.0, "mixer": "gated", "stop_gradient": False}
     own |= {"mca_side": "query"}
     assert len({json.dumps(replace(config, **own).to_json(), sort_keys=True) for config in last}) == 1
@@ -161,6 +162,15 @@ def test_what_a_cue_is_worth_is_paired_by_query():
 
 def test_a_factor_that_has_not_run_says_so():
     assert section(TWO, {}, GROUPS)[-1] == "Not run."
+
+
+def test_the_command_tells_each_run_as_it_comes(place, monkeypatch, capsys, tmp_path):
+    path = run_arm(tiny("told"), 3, place)
+    monkeypatch.setattr(command, "run_all", lambda *given: iter([path]))
+    assert command.main(["--only", "mca", "--seeds", "3", "--out", str(tmp_path)]) == 0
+    found = json.loads(path.read_text())
+    first, seconds = 100 * found["rows"][0]["success@1"], sum(found["seconds"].values())
+    assert f"1 of 11: told, seed 3: it2i ind {first:.1f}, {seconds} s" in capsys.readouterr().out
 
 
 def test_a_report_is_written_of_what_is_finished_and_refused_of_nothing(place, tmp_path, capsys):
