@@ -103,9 +103,14 @@ def composed() -> TrainConfig:
     return replace(recipes.unified(), steps=400, warmup_steps=30, programmes=programmes, motion_weight=0.0)
 
 
+def longer() -> TrainConfig:
+    """More of the third stage, until composed queries are found better than the sum of their parts."""
+    return replace(composed(), steps=600)
+
+
 def tempted() -> TrainConfig:
-    """A stage behind the composed one: an encoder that composes goes on where cues tempt, as a pretrained one would."""
-    return replace(composed(), steps=200, warmup_steps=20, muon_rate=5e-3, learning_rate=5e-4)
+    """A stage behind it: an encoder that composes goes on where cues tempt, as a pretrained one would."""
+    return replace(composed(), steps=300, warmup_steps=20, muon_rate=5e-3, learning_rate=5e-4)
 
 
 def finetuned() -> TrainConfig:
@@ -119,7 +124,7 @@ FILES = WorldSpec(families=600, clip_families=1, seed=6, size=SIZE, jitter=0.5)
 COPIES = 0.1  # share of the pictures of FILES that stand in the pool twice, and of those cut a little
 TAUGHT = 600  # queries that the teacher makes lists of
 
-STAGES = {"vision": vision, "captions": captions, "composed": composed, "tempted": tempted}
+STAGES = {"vision": vision, "captions": captions, "composed": composed, "longer": longer, "tempted": tempted}
 
 BASE = Arm(name="base")
 #: As both papers train: one pair of each family, no heads; the cue in a picture tells the edit, the text the target.
@@ -145,8 +150,11 @@ def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
     return _composed(name, paper, **_CUES, **changes)
 
 
+_LONGER = Arm(name="longer", stages=(*BASE.stages, "longer"))
+
+
 def _goes_on(name: str, paper: str = "", **changes: Any) -> Arm:
-    stages = (*BASE.stages, "tempted")
+    stages = (*_LONGER.stages, "tempted")
     return Arm(name=f"{name}, goes on", stages=stages, changes={"tempted": {**_CUES, **changes}}, paper=paper)
 
 
@@ -270,11 +278,11 @@ FACTORS = (
     ),
     Factor(
         name="tempted",
-        question="The same of an encoder that composes already (base), as the paper's backbones know things already",
+        question="The same of an encoder that composes already (longer), as the paper's backbones know things already",
         cues=True,
         arms=(
             _goes_on("plain contrast"),
-            BASE,
+            _LONGER,
             _goes_on("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best"),
             _goes_on("preference .5", preference_weight=0.5),
             _goes_on("regularisation 1, gated", regularisation_weight=1.0),
