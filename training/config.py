@@ -83,12 +83,18 @@ class TrainConfig:
     mixer: str = "gated"
     stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
     checkpointing: bool = False  # activations of layers are computed again in the backward pass, not held
+    sharded: bool = False  # weights, gradients and optimizer states in slices on all processes (training/sharded.py)
     bf16: bool = True
     threads: int = 2
     log_every: int = 20
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
+        if self.sharded and self.muon_rate:
+            raise ConfigError(
+                f"sharded is true and muon_rate {self.muon_rate}: Muon needs each matrix whole. Say --set muon_rate=0: "
+                "AdamW then moves all weights, as is usual for large backbones"
+            )
         if not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
             raise ConfigError(f"programmes {self.programmes} need shares of at least 0, one of them above 0")
         if self.batch not in ("families", "random"):

@@ -38,6 +38,8 @@ from training.parallel import Group
 from training.provenance import stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import RECIPES
+from training.sharded import ShardedGroup
+from training.sharded_state import as_saved, clip_gradients, to_load
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import FORM, parse, parse_all
@@ -168,20 +170,17 @@ class Stage:
         for group in self.optimizer.param_groups:
             group["lr"] = share * group["peak"]
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        norm = clip_gradients(parameters, self.config.clip_norm)
         self.optimizer.step()
         return {"loss": float(loss), "gradient": float(norm), "rate": share}
 
     def save_checkpoint(self, folder: Path, step: int) -> None:
-        """Write all that the next step depends on, and which run it belongs to."""
-        save_checkpoint(
-            folder,
-            step,
-            self.modules,
-            self.optimizer,
-            {},
-            {"config": record_config(self.config), "world": self.data, "start": self.start, "seconds": self.seconds},
-        )
+        """Process 0 writes all that the next step depends on, and which run it belongs to."""
+        first = self.group.rank == 0
+        modules, optimizer = as_saved(self.modules, self.optimizer, keep=first)
+        if first:
+            run_of = {"config": record_config(self.config), "world": self.data, "start": self.start}
+            save_checkpoint(folder, step, modules, optimizer, {}, run_of | {"seconds": self.seconds})
 
     def load_checkpoint(self, folder: Path) -> int:
         """Restore the newest checkpoint.
@@ -193,15 +192,15 @@ class Stage:
             ConfigError: it is of a run with other settings.
             MismatchError: it is of a run on other data, or from other weights.
         """
-        restored = load_checkpoint(
-            folder, self.modules, self.optimizer, {}, lambda extra: self._check_run(folder, extra)
-        )
+        modules, optimizer = to_load(self.modules, self.optimizer)
+        restored = load_checkpoint(folder, modules, optimizer, {}, lambda extra: self._check_run(folder, extra))
         self.seconds = restored.extra["seconds"]
         return restored.step
 
     def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
         """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
-        theirs = {"init": None, "stop_after": None}  # where a run may end is no part of what its steps are
+        # where a run may end, and how its steps are computed, is no part of what they are
+        theirs = {"init": None, "stop_after": None, "checkpointing": None, "sharded": None}
         now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
         if now != then:
             changed = sorted(key for key in now | then if now.get(key) != then.get(key))
@@ -228,13 +227,14 @@ class Trainer(Stage):
         self.config, self.encoder = config, encoder.train()
         self.data, self.start = data.fingerprint, weights_fingerprint(encoder)
         self.seconds = 0.0
+        group = group or Group()
+        self.group = ShardedGroup(group, encoder, config.bf16) if config.sharded else group
         self.device = encoder.device
         torch.manual_seed(config.seed)
         codes = CODES if isinstance(data, World) else data.codes
         self.objective = Objective(config, encoder.dim, codes).to(self.device)
         self.modules = {"encoder": self.encoder, "objective": self.objective}
         self.optimizer = build_optimizer(config, encoder, self.objective)
-        self.group = group or Group()
         self.builder: Batches = (
             BatchBuilder(Tokenise.of(encoder), data, config, self.group)
             if isinstance(data, World)
@@ -318,7 +318,7 @@ def run(trainer: Stage, checkpoints: Path) -> float:
                     terms,
                 )
                 sums, count = {}, {}
-            if trainer.group.rank == 0 and (done % config.checkpoint_every == 0 or done == last):
+            if done % config.checkpoint_every == 0 or done == last:
                 trainer.save_checkpoint(checkpoints, done)
     return trainer.seconds
 
@@ -368,13 +368,13 @@ def train(
         held_out: examples that are asked before and after, of data that are not trained on.
 
     Returns:
-        The encoder, as it was saved.
+        The encoder, as it was saved; of a sharded run in other processes than the first, its slices.
 
     Raises:
         ConfigError: the config does not fit itself, the weights to start from, or the data.
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
-    _check_data(config, data)
+    _check_data(config, data, held_out)
     group = group or Group()
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
@@ -387,6 +387,10 @@ def train(
     total = sum(parameter.numel() for parameter in encoder.parameters())
     log.info("%s: %.2f M parameters, %s, %d steps", config.name, total / 1e6, _told(data), config.steps)
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    if isinstance(trainer.group, ShardedGroup):
+        encoder = trainer.group.gathered()
+    if config.sharded and group.rank:
+        return encoder
     merge_adapters(encoder)
     encoder.eval()
     if group.rank:
@@ -426,6 +430,8 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
         add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
     if config.checkpointing:
         hold_no_activations(encoder)
+    if config.sharded:
+        return encoder  # which no GPU need hold as a whole
     return encoder.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -443,8 +449,13 @@ def hold_no_activations(encoder: UnifiedEncoder) -> None:
     encoder.backbone.compute_again()
 
 
-def _check_data(config: TrainConfig, data: World | Mixture) -> None:
-    """Raises ConfigError where the settings do not suit what is trained on."""
+def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None) -> None:
+    """Raises ConfigError where the settings do not suit what is trained on, or what is asked before and after."""
+    if config.sharded and held_out is not None:
+        raise ConfigError(
+            "--held-out is asked by one process, which need not hold a sharded encoder, while the others wait: leave "
+            "it out, and measure the finished encoder (python -m umr evaluate)"
+        )
     if isinstance(data, World) or data.worlds:
         check_programmes(config)
     if isinstance(data, Mixture):
@@ -475,8 +486,12 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
 
 
 def record_config(config: TrainConfig | QueryConfig) -> dict[str, Any]:
-    """The config as a record holds it: plain JSON values, and of the folder to start from its name alone."""
-    return json.loads(json.dumps(config.to_json() | {"init": config.init and Path(config.init).name}))
+    """The config as a record holds it: plain JSON values, and of the folder to start from its name alone.
+
+    That a run is not sharded goes without saying: older records, and names made of settings, do not tell it.
+    """
+    found = config.to_json() | {"init": config.init and Path(config.init).name}
+    return json.loads(json.dumps({name: value for name, value in found.items() if name != "sharded" or value}))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ MAX_HEADER = 32 << 20  # bytes of a weights file's table of contents
 
 #: Settings that say where a run was done, not what was learned.
 _ASIDE = frozenset(
-    {"name", "threads", "checkpoint_every", "log_every", "chunk_families", "checkpointing", "bf16", "init"}
+    {"name", "threads", "checkpoint_every", "log_every", "chunk_families", "checkpointing", "sharded", "bf16", "init"}
 )
 _UNKNOWN: Mapping[str, Any] = {}
 

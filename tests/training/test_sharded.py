@@ -1,0 +1,189 @@
+"""An encoder in slices on two processes: what a step does, checkpoints and the folder are those of one process."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import multiprocessing
+
+from tests.training.test_parallel import free_port
+from training.catalogue.world import load_world
+from training.config import TrainConfig
+from training.lora import is_adapter
+from training.parallel import Group
+from training.sharded import ShardedGroup
+from training.sharded_state import whole_state
+from training.train import Trainer, _encoder_to_train, train
+from umr.encoders import load_encoder
+from umr.errors import ConfigError
+
+BASE = TrainConfig(
+    name="base",
+    programmes={"everything": 1.0},
+    steps=2,
+    warmup_steps=1,
+    families_per_batch=5,
+    regularisation_weight=0.1,
+    attribute_weight=0.1,
+    learning_rate=1e-2,
+    muon_rate=0.0,
+    clip_norm=0.5,
+    checkpoint_every=1,
+    bf16=False,
+    threads=1,
+)
+#: Adapters, families per chunk and gradient checkpointing, each pair of them in every combination. In chunks of two
+#: families there are three for two processes, and one of these has an empty turn.
+WAYS = {
+    f"rank {rank}, {size} a chunk{', computed again' * again}": {
+        "lora_rank": rank,
+        "chunk_families": size,
+        "checkpointing": again,
+    }
+    for rank, size, again in ((0, 0, False), (0, 2, True), (2, 0, True), (2, 2, False))
+}
+GO_ON = ("rank 0, 0 a chunk", "rank 2, 2 a chunk")  # from a checkpoint after the first step
+
+
+def trainer(config: TrainConfig, world, group=None) -> Trainer:
+    made = Trainer(config, world, _encoder_to_train(config, world, config.init), group)
+    made.encoder.backbone.fast = False  # in one process too: the classes' own passes are what runs in slices
+    return made
+
+
+def stepped(made: Trainer, number: int) -> dict:
+    """What a step tells, its clipped gradients, and all weights after it, as whole tensors."""
+    told = made.step(number, made.builder.build(number))
+    named = [(name, value.grad) for name, value in made.encoder.named_parameters() if value.grad is not None]
+    gradients = {name: one.full_tensor() if hasattr(one, "full_tensor") else one for name, one in named}
+    weights = {
+        f"{kind}.{name}": value
+        for kind, module in made.modules.items()
+        for name, value in whole_state(module, keep=True).items()
+    }
+    return {"told": told, "gradients": gradients, "weights": weights}
+
+
+def work(rank: int, port: int, at: str, world_at: str, start: str) -> None:
+    """One of two processes."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    group, world, folder, found = Group.of_environment(), load_world(Path(world_at)), Path(at), {}
+    sharded = replace(BASE, init=start, sharded=True)
+    for way, changes in WAYS.items():
+        made = trainer(replace(sharded, **changes), world, group)
+        found[way] = stepped(made, 0) | {"held": sum(one.to_local().numel() for one in made.encoder.parameters())}
+        if way in GO_ON:
+            made.save_checkpoint(folder / way, 1)
+            found[way]["second"] = stepped(made, 1)
+            for kind in ("", " of one"):
+                again = trainer(replace(sharded, **changes), world, group)
+                assert again.load_checkpoint(folder / f"{way}{kind}") == 1
+                found[way][f"again{kind}"] = stepped(again, 1)
+    found["bf16"] = stepped(trainer(replace(sharded, bf16=True), world, group), 0)
+    torch.save(found, folder / f"{rank}.pt")
+    train(replace(sharded, **WAYS[GO_ON[1]]), world, folder / "encoder", group)
+    group.close()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, small_encoder) -> Path:
+    folder = tmp_path_factory.mktemp("start") / "small"
+    small_encoder().save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory, tiny_world, start) -> dict:
+    """What one process does with the whole batch at once, by rank of the adapters; and where checkpoints lie."""
+    found: dict = {"folder": tmp_path_factory.mktemp("checkpoints")}
+    whole = replace(BASE, init=str(start))
+    for rank in (0, 2):
+        made = trainer(replace(whole, lora_rank=rank), tiny_world)
+        found[rank] = stepped(made, 0) | {"second": stepped(made, 1)}
+    for way in GO_ON:
+        made = trainer(replace(whole, **WAYS[way]), tiny_world)
+        made.step(0, made.builder.build(0))
+        made.save_checkpoint(found["folder"] / f"{way} of one", 1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def two(one, tiny_folder, start) -> list[dict]:
+    """What each of two processes does."""
+    at = one["folder"]
+    multiprocessing.spawn(work, (free_port(), str(at), str(tiny_folder), str(start)), nprocs=2)
+    return [torch.load(at / f"{rank}.pt") for rank in range(2)]
+
+
+def alike(found: dict, wanted: dict) -> None:
+    assert found["told"] == pytest.approx(wanted["told"], rel=1e-4, abs=1e-6)
+    for what, atol in (("gradients", 1e-6), ("weights", 2e-5)):
+        assert found[what].keys() == wanted[what].keys()
+        for name, value in wanted[what].items():
+            torch.testing.assert_close(found[what][name], value, rtol=1e-3, atol=atol, msg=f"{what} {name}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_in_slices_is_that_of_one_process(one, two, way):
+    rank = WAYS[way]["lora_rank"]
+    assert one[rank]["told"]["gradient"] > BASE.clip_norm  # so it is clipped
+    assert any(map(is_adapter, one[rank]["gradients"])) == bool(rank)
+    total = sum(value.numel() for name, value in one[rank]["weights"].items() if name.startswith("encoder"))
+    for found in two:
+        alike(found[way], one[rank])
+        assert 0.4 * total < found[way]["held"] < 0.6 * total
+
+
+@pytest.mark.parametrize("way", GO_ON)
+def test_a_checkpoint_goes_on_in_slices_and_whole(one, two, tiny_world, start, way):
+    """Written in slices or by one process, gone on with in slices or by one process: all the same second step."""
+    wanted = one[WAYS[way]["lora_rank"]]["second"]
+    for found in two:
+        alike(found[way]["second"], wanted)
+        alike(found[way]["again of one"], wanted)
+        for name, value in found[way]["second"]["weights"].items():
+            torch.testing.assert_close(found[way]["again"]["weights"][name], value, rtol=0, atol=0, msg=name)
+    alone = trainer(replace(BASE, init=str(start), **WAYS[way]), tiny_world)
+    assert alone.load_checkpoint(one["folder"] / way) == 1
+    alike(stepped(alone, 1), wanted)
+
+
+def test_in_bfloat16_the_slices_stay_float32_and_the_loss_is_near(one, two):
+    for found in two:
+        assert found["bf16"]["told"]["loss"] == pytest.approx(one[0]["told"]["loss"], rel=2e-2)
+        assert {value.dtype for value in found["bf16"]["gradients"].values()} == {torch.float32}
+
+
+def test_what_a_run_in_slices_saves_is_the_folder_of_one_process(one, two, tiny_world, start, tmp_path):
+    train(replace(BASE, init=str(start), **WAYS[GO_ON[1]]), tiny_world, tmp_path / "encoder")
+    folders = tmp_path / "encoder", one["folder"] / "encoder"
+    assert len({frozenset(path.name for path in folder.iterdir()) for folder in folders}) == 1
+    configs = [json.loads((folder / "encoder.json").read_text()) for folder in folders]
+    assert configs[0].pop("files").keys() == configs[1].pop("files").keys() and configs[0] == configs[1]
+    whole, sliced = (load_encoder(folder, device="cpu").state_dict() for folder in folders)
+    assert whole.keys() == sliced.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(sliced[name], value, rtol=1e-2, atol=1e-4, msg=name)  # files hold bfloat16
+
+
+def test_what_cannot_be_cut_is_refused(start, small_encoder, tiny_world, tmp_path):
+    with pytest.raises(ConfigError, match="muon_rate=0: AdamW then moves all"):
+        replace(BASE, sharded=True, muon_rate=1e-2)
+    with pytest.raises(ConfigError, match="start them by torchrun --nproc-per-node N"):
+        train(replace(BASE, init=str(start), sharded=True), tiny_world, tmp_path / "out")
+    with pytest.raises(ConfigError, match="has no layers that can be cut"):
+        ShardedGroup(Group(0, 2), replaced_backbone(small_encoder()))
+    held_out: object = "never read"
+    with pytest.raises(ConfigError, match="measure the finished encoder"):
+        train(replace(BASE, init=str(start), sharded=True), tiny_world, tmp_path / "out", None, held_out)
+
+
+def replaced_backbone(encoder):
+    encoder.backbone = torch.nn.Linear(2, 2)
+    return encoder

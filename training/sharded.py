@@ -1,0 +1,182 @@
+"""One encoder whose weights, gradients and optimizer states lie in slices on all processes. Not a launcher, no loss.
+
+    torchrun --nproc-per-node 8 -m training.train finetune_7b --init ENCODER --data mbeir:M-BEIR --out DIR
+
+FSDP2 (torch's fully_shard; Zhao et al., arXiv 2304.11277): a layer is whole in a process only while it is computed. It
+goes by modules' calls, so the classes' own forward passes run (transformers' scaled dot product attention) in place of
+the fast ones, and every process must make the same calls in the same order: one with fewer chunks, pictures or roles
+makes empty ones, which move nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+
+from training.batch import Chunk
+from training.grad_cache import Roles, cached_backward, joined
+from training.parallel import Group
+from training.sharded_state import whole_state
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.batch import Batch
+from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.errors import ConfigError
+
+
+class Calls(NamedTuple):
+    """How often a chunk calls the vision tower and the language model."""
+
+    sees: int
+    embeds: int
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Calls:
+        """Those of Trainer.encode: one for stills, one for clips, and one for each part of a role."""
+        sees = sum(media is not None for media in (chunk.stills, chunk.clips))
+        return cls(sees, sum(len(rows.parts) for rows in chunk.roles.values()))
+
+
+class ShardedGroup(Group):
+    """The processes of a run among which one encoder is cut in slices; it cuts the encoder.
+
+    Attributes:
+        blank: the encoder as it was, without weights, to be filled for saving.
+    """
+
+    def __init__(self, group: Group, encoder: UnifiedEncoder, bf16: bool = False) -> None:
+        """Cut the encoder, in place; each process then holds its slice, on its own GPU where there is one.
+
+        Args:
+            group: the processes.
+            encoder: on the CPU, the same in every process.
+            bf16: layers are gathered and computed in bfloat16; slices, sums of gradients and the optimizer's states
+                stay float32. Half of the traffic, and no bfloat16 copy of the whole network as autocast would keep.
+
+        Raises:
+            ConfigError: this process is alone, the encoder is not of the Qwen2-VL class, or this torch cannot.
+        """
+        super().__init__(group.rank, group.size)
+        if group.size == 1:
+            raise ConfigError(
+                "sharded cuts the weights among several processes: start them by torchrun --nproc-per-node N -m "
+                "training.train ..., or leave sharded at false"
+            )
+        if not isinstance(encoder.backbone, QwenVLBackbone):
+            raise ConfigError(
+                f"the backbone {encoder.config.backbone} has no layers that can be cut; leave sharded at false"
+            )
+        if not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+            raise ConfigError(f"sharded needs torch 2.9 or newer, this is {torch.__version__}; leave sharded at false")
+        self.encoder, self.blank = encoder, _without_weights(encoder)
+        _shard(encoder.backbone, group.size, bf16)
+
+    def backward(
+        self,
+        forward: Callable[[Any], Roles],
+        chunks: Sequence[Any],
+        loss: Callable[[Roles], Tensor],
+        cached: bool = False,
+    ) -> Tensor:
+        """As Group.backward; the gradients of the encoder are those of the whole batch afterwards, in slices."""
+        size, rounds = self.size, math.ceil(len(chunks) / self.size)
+        own = [chunks[number] for number in range(self.rank, len(chunks), size)]
+        counts: list[dict[str, int]] = []
+        turns = [chunks[turn * size : (turn + 1) * size] for turn in range(rounds)]
+
+        def aligned(turn: int) -> Roles:
+            shared = turns[turn]
+            calls = [Calls.of(chunk) for chunk in shared]
+            most = Calls(max(one.sees for one in calls), max(one.embeds for one in calls))
+            mine = shared[self.rank] if self.rank < len(shared) else shared[0]
+            rows = self._filled(forward, mine, most)
+            counts.append({role: len(part) for role, part in rows.items()})
+            return rows if self.rank < len(shared) else {role: part[:0] for role, part in rows.items()}
+
+        def over_all(mine: Roles) -> Tensor:
+            value = loss(self._joined(mine, counts[: len(own)], len(chunks)))
+            return value + 0 * torch.stack([rows.sum() for rows in mine.values()]).sum()  # all calls have a backward
+
+        if cached:
+            return cached_backward(aligned, range(rounds), over_all)[0]
+        value = over_all(joined([aligned(turn) for turn in range(rounds)]))
+        value.backward()
+        return value.detach()
+
+    def _filled(self, forward: Callable[[Any], Roles], chunk: Chunk, most: Calls) -> Roles:
+        """The rows of a chunk, with as many calls as the process of this turn that has the most."""
+        mine, encoder = Calls.of(chunk), self.encoder
+        side = encoder.config.image_size
+        empty = [encoder.see(torch.zeros(1, 1, side, side, 3, dtype=torch.uint8)) for _ in range(most.sees - mine.sees)]
+        rows = forward(chunk)
+        nothing = encoder.collate([encoder.tokenise("a", role="candidate")])
+        empty += [encoder.embed(nothing.to(encoder.device), None) for _ in range(most.embeds - mine.embeds)]
+        first, *_ = rows
+        for part in empty:
+            rows[first] = rows[first] + 0 * part.sum()
+        return rows
+
+    def reduce(self, summed: Iterable[nn.Parameter], shared: Iterable[nn.Parameter]) -> None:
+        """As Group.reduce; the gradients of `summed` were added up while they were computed."""
+        del summed
+        super().reduce((), shared)
+
+    def gathered(self) -> UnifiedEncoder:
+        """The whole encoder on the CPU of process 0; in the others the slices. All processes must ask for it."""
+        state = whole_state(self.encoder, self.rank == 0)
+        if self.rank:
+            return self.encoder
+        self.blank.load_state_dict(state, assign=True)
+        return self.blank
+
+
+def _shard(backbone: QwenVLBackbone, size: int, bf16: bool) -> None:
+    """Cut a backbone's weights among `size` processes: every layer apart, the rest together."""
+    numbers = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    policy = numbers if bf16 else MixedPrecisionPolicy()
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    mesh = init_device_mesh(kind, (size,))
+    backbone.fast = False
+    layers: list[nn.Module] = [*backbone.model.visual.blocks, *backbone.model.language_model.layers]
+    for module in (*layers, backbone):
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, mp_policy=policy)
+    for module in backbone.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)  # each process has its chunks' share of a sum
+            module.set_force_sum_reduction_for_comms(enable=True)
+    _whole_while_called(backbone)
+
+
+class _Given:
+    """What hidden_states takes, as one thing in which FSDP finds no tensor; a dataclass it would look into.
+
+    It would hand gradients on at once where there are vision states and later where there are none, and processes would
+    no longer do the same in the same order.
+    """
+
+    def __init__(self, batch: Batch, seen_RH: Tensor | None) -> None:
+        self.batch, self.seen_RH = batch, seen_RH
+
+
+def _whole_while_called(backbone: QwenVLBackbone) -> None:
+    """Let the two methods that an encoder calls gather what they need, as a module's own call does."""
+    states = backbone.hidden_states
+    backbone.hidden_states = lambda given: states(given.batch, given.seen_RH)  # type: ignore
+    for method in ("see", "hidden_states"):
+        register_fsdp_forward_method(backbone, method)
+    sharded: Any = backbone.hidden_states
+    backbone.hidden_states = lambda batch, seen_RH: sharded(_Given(batch, seen_RH))  # type: ignore
+
+
+def _without_weights(encoder: UnifiedEncoder) -> UnifiedEncoder:
+    """A copy whose parameters have shapes alone."""
+    known: dict[int, Any] = {
+        id(one): nn.Parameter(torch.empty_like(one, device="meta"), one.requires_grad) for one in encoder.parameters()
+    }
+    return deepcopy(encoder, known | {id(encoder.tokenizer): encoder.tokenizer})
