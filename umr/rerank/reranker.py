@@ -188,7 +188,17 @@ class Reranker(nn.Module):
             for places in self.network.batches([candidate.content for candidate in candidates], batch_size):
                 block = {f"candidate {candidates[n].candidate_id}": candidates[n].content for n in places}
                 logits_B2 = self.answers(prefix, self.rows(block, "candidate", seen))
-                found[places] = logits_B2.softmax(1)[:, YES].cpu().numpy()
+                found[places] = penalised(logits_B2, self.config.penalty).softmax(1)[:, YES].cpu().numpy()
         finally:
             nn.Module.train(self, was_training)
         return found
+
+
+def penalised(logits_B2: Tensor, penalty: float) -> Tensor:
+    """Logits of answers that stand in the prompt, as `generate` of transformers has them (see RerankerConfig.penalty).
+
+    Args:
+        logits_B2: of yes and no.
+        penalty: 1 for none.
+    """
+    return torch.where(logits_B2 < 0, logits_B2 * penalty, logits_B2 / penalty)
