@@ -50,8 +50,8 @@ LEAST, MOST = 56 * 56, 40 * 28 * 28
 ROWS = 400
 
 
-def chat_tokenizer() -> PreTrainedTokenizerFast:
-    """Of Qwen's kind, without U-MARVEL's three tokens."""
+def chat_tokenizer(words: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+    """Of Qwen's kind, without U-MARVEL's three tokens; each of the words is one token of it."""
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.NFC()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -62,7 +62,9 @@ def chat_tokenizer() -> PreTrainedTokenizerFast:
     )
     bpe.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bpe.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=380, initial_alphabet=alphabet, show_progress=False))
+    bpe.train_from_iterator(
+        [*TEXTS, *words * 9], trainers.BpeTrainer(vocab_size=380, initial_alphabet=alphabet, show_progress=False)
+    )
     bpe.add_special_tokens(list(SPECIAL.own))
     found = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token=SPECIAL.pad, eos_token=SPECIAL.end)
     found.chat_template = CHAT
@@ -86,9 +88,14 @@ def strong(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-def publish(folder: Path, family: str = "qwen2_vl", processor: Qwen2VLImageProcessorPil | None = None) -> Path:
+def publish(
+    folder: Path,
+    family: str = "qwen2_vl",
+    processor: Qwen2VLImageProcessorPil | None = None,
+    words: tuple[str, ...] = (),
+) -> Path:
     """Write a checkpoint of a key of CLASSES in float32, with a preprocessor's settings (None: Qwen2-VL's)."""
-    tokenizer = chat_tokenizer()
+    tokenizer = chat_tokenizer(words)
     torch.manual_seed(0)
     sizes = {"hidden": 48, "layers": 2, "heads": 3, "shared_heads": 1, "inner": 64,
              "vision_width": 32, "vision_layers": 2, "vision_heads": 2}  # fmt: skip

@@ -28,11 +28,11 @@ LEAST, MOST = 64 * 64, 40 * 32 * 32
 CLIP_FPS = 2.0  # of frames given as such, in qwen-vl-utils
 
 
-def publish3(folder: Path, ends: str = "") -> Path:
+def publish3(folder: Path, ends: str = "", words: tuple[str, ...] = ()) -> Path:
     """Write a checkpoint; `ends`: a token that the tokenizer's post-processor puts behind every text."""
     colours = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     processor = Qwen2VLImageProcessorPil(min_pixels=LEAST, max_pixels=MOST, patch_size=16, **colours)
-    publish(folder, "qwen3_vl", processor)
+    publish(folder, "qwen3_vl", processor, words)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer.chat_template = CHAT3
     tokenizer.save_pretrained(folder)

@@ -9,11 +9,13 @@ import pytest
 
 from umr.cli.commands import main
 from umr.encoders.adopt import RECIPES
-from umr.encoders.backbone import BACKBONES
-from umr.errors import MismatchError
-from umr.models.listing import AS_PUBLISHED, BASE, PLAIN, listing, opens, recipe_of
+from umr.encoders.backbone import BACKBONES, backbone_class
+from umr.errors import ConfigError, MismatchError
+from umr.models.listing import AS_PUBLISHED, BASE, PLAIN, RERANKER, listing, opens, recipe_of
 from umr.models.published import PUBLISHED, Published, published
+from umr.models.ready import Wishes, ready
 from umr.models.weights import BYTES, memory, parameters_in
+from umr.rerank.adopt import known_recipes
 from umr.shipped import available
 
 MADE_UP = Published(name="a/b", model_type="qwen2_vl", parameters=1, dim=1, source="nowhere")
@@ -22,7 +24,8 @@ MADE_UP = Published(name="a/b", model_type="qwen2_vl", parameters=1, dim=1, sour
 def test_every_published_row_is_a_fact_in_its_form():
     assert len({one.name for one in PUBLISHED}) == len(PUBLISHED) > 10
     for one in PUBLISHED:
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+", one.name) and one.parameters > one.dim > 0 and one.source
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", one.name) and one.parameters > one.dim and one.source
+        assert (one.dim > 0) != one.reranks
         assert one.revision == "" or re.fullmatch(r"[0-9a-f]{40}", one.revision)
         assert published(one.name) is one
     assert published("nobody/nothing") is None
@@ -41,6 +44,18 @@ def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):
     assert opens(asked) == PLAIN and recipe_of(asked) == "plain"
     monkeypatch.delitem(BACKBONES, asked.model_type)
     assert opens(asked).startswith("no: there is no backbone")
+
+
+def test_a_reranker_opens_where_its_recipe_is_and_is_not_taken_for_an_encoder(monkeypatch):
+    found = [one for one in PUBLISHED if one.reranks]
+    assert {one.asks for one in found} == {"lamra-rank", "qwen3-vl-reranker"} <= known_recipes()
+    assert {opens(one) for one in found} == {RERANKER}
+    row = next(one for one in listing() if one["name"] == "code-kunkun/LamRA-Rank")
+    assert (row["dim"], row["embeds"], row["recipe"]) == (None, [], "lamra-rank")
+    with pytest.raises(ConfigError, match=r"is a re-ranker, not an encoder: `umr adopt hub:code-kunkun/LamRA-Rank@"):
+        ready("hub:code-kunkun/LamRA-Rank", Wishes(), print)
+    monkeypatch.setattr(backbone_class("qwen2_vl"), "rerankers", {})
+    assert opens(published("code-kunkun/LamRA-Rank")) == "no: no re-ranker is asked as 'lamra-rank'"
 
 
 def test_the_command_lists_bundled_and_published_models_in_json_and_as_a_table(capsys):

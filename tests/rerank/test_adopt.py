@@ -103,7 +103,9 @@ def test_the_command_writes_a_rerankers_folder(tmp_path, capsys):
 
 
 def test_what_is_no_reranker_of_this_recipe_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"of Qwen2-VL; recipes of its re-rankers: none, not 'qwen3-vl-reranker'"):
+    with pytest.raises(
+        ConfigError, match=r"of Qwen2-VL; recipes of its re-rankers: lamra-rank, umarvel-rank, not 'qwen3-vl-reranker'"
+    ):
         adopt_reranker(publish(tmp_path / "older"), tmp_path / "out", RECIPE)
     bare = released(tmp_path / "bare", tied=False)
     Qwen3Reference(bare).model.model.save_pretrained(bare)  # without its head

@@ -333,7 +333,8 @@ def _adopt(commands: Commands) -> None:
         metavar="NAME",
         default="plain",
         help="how the checkpoint's own code asks it: umarvel (positions, texts, pixels and marker rows as U-MARVEL's "
-        "evaluation has them), qwen3-vl-embedding, or qwen3-vl-reranker, which writes a re-ranker (default: plain)",
+        "evaluation has them), qwen3-vl-embedding; lamra-rank, umarvel-rank and qwen3-vl-reranker write a re-ranker "
+        "(default: plain)",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
     one.add_argument(

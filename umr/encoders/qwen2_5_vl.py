@@ -6,13 +6,15 @@ frames count as one second a pair, the class's own default: an encoder takes a f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
 
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone, VisionTokens, build_small
+from umr.encoders.qwen_vl_recipes import QWEN2_5
 from umr.encoders.tokenizer import SpecialTokens
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Qwen25VLBackbone(QwenVLBackbone):
     processor: ClassVar[str] = "Qwen2_5_VLProcessor"
     part_classes: ClassVar[tuple[str, str]] = ("Qwen2_5_VLTextConfig", "Qwen2_5_VLVisionConfig")
     has_fast: ClassVar[bool] = False
+    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2_5
 
     @classmethod
     def model_class(cls) -> type[PreTrainedModel]:

@@ -28,6 +28,7 @@ from umr.encoders.qwen_vl_checkpoint import IMAGE_PAD, VIDEO_PAD, adopted, check
 from umr.encoders.qwen_vl_pixels import Colours
 from umr.encoders.qwen_vl_positions import positions_of_slices
 from umr.encoders.qwen_vl_processor import processor_files
+from umr.encoders.qwen_vl_recipes import QWEN3
 from umr.encoders.tokenizer import SpecialTokens
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Qwen3VLBackbone(QwenVLBackbone):
     has_fast: ClassVar[bool] = False
     colours: ClassVar[Colours] = Colours(IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD)
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
-    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = RERANKERS
+    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = {**RERANKERS, **QWEN3}
 
     def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__(model, config, fast)
@@ -98,10 +99,10 @@ class Qwen3VLBackbone(QwenVLBackbone):
         """The settings of an encoder made of a public Qwen3-VL checkpoint (see Backbone.adopted).
 
         A recipe with a template of its own sizes pictures itself, as the release's code does, whatever the preprocessor
-        says; and what the tokenizer appends to every text stands at the end of its template. Two templates that differ
-        are a re-ranker's, of which the second goes on behind the first.
+        says, unless that comes after a first resize; and what the tokenizer appends to every text stands at the end of
+        its template. Two templates that differ are a re-ranker's, of which the second goes on behind the first.
         """
-        if config.query_template == COMPACT_QUERY:
+        if config.query_template == COMPACT_QUERY or config.first_resize:
             return adopted(checkpoint, tokenizer, config, CHAT, cls.colours)
         check(checkpoint, tokenizer)
         before, after = appended(tokenizer, cls.special)

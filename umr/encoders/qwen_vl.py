@@ -27,6 +27,7 @@ from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours, patches
 from umr.encoders.qwen_vl_positions import allowed, allowed_behind, patch_places, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
+from umr.encoders.qwen_vl_recipes import QWEN2
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
 from umr.errors import ConfigError, MismatchError
@@ -135,7 +136,7 @@ class QwenVLBackbone(nn.Module):
     #: Settings of recipes beside those of umr.encoders.adopt.RECIPES, by name.
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     #: Settings of released re-rankers by name of the recipe (umr.rerank.adopt).
-    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2
     media: Mapping[str, MediaSpan]
 
     def __init__(self, model: Qwen2VLModel | LeanModel, config: EncoderConfig, fast: bool = True) -> None:

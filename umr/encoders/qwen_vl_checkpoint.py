@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.config import EncoderConfig
+from umr.encoders.config import COMPACT_QUERY, EncoderConfig
 from umr.encoders.qwen_vl_pixels import Colours
 from umr.errors import ConfigError, MismatchError
 
@@ -32,7 +32,8 @@ def adopted(
 ) -> EncoderConfig:
     """`config` with the checkpoint's length of a vector and U-MARVEL's chat templates (see Backbone.adopted).
 
-    Pictures that keep their shape are seen within the limits of its preprocessor, and within those of `config`.
+    Templates of a recipe's own stay. Pictures that keep their shape are seen within the limits of its preprocessor, and
+    within those of `config`.
 
     Args:
         checkpoint: which is checked.
@@ -42,11 +43,12 @@ def adopted(
         colours: what its tower takes for zero and one.
     """
     check(checkpoint, tokenizer)
-    config = within(checkpoint, config, colours)
+    config = replace(within(checkpoint, config, colours), dim=size_of(checkpoint, "hidden_size"))
+    if config.query_template != COMPACT_QUERY:
+        return config
     joined = config.text_format == "mbeir"  # the space behind the instruction is then a part of the text
     return replace(
         config,
-        dim=size_of(checkpoint, "hidden_size"),
         query_template=chat.replace("{instruction} ", "{instruction}") if joined else chat,
         candidate_template=chat.replace("{instruction} ", ""),
     )

@@ -181,7 +181,11 @@ def sentence(instruction: str) -> str:
 def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:
     """Fill the template of the role; fields without content vanish."""
     template = config.query_template if role == "query" else config.candidate_template
-    words = mbeir_text(text or "", bool(instruction)) if config.text_format == "mbeir" else text or ""
+    words, formatted = text or "", config.text_format == "mbeir"
+    if formatted and config.prompting != "marked":
+        instruction = mbeir_text(instruction)
+    if formatted:
+        words = mbeir_text(words, bool(instruction)) if words.strip() or config.prompting == "marked" else ""
     if config.prompting != "marked":
         instruction = sentence(instruction) if config.prompting == "sentence" else instruction
         instruction = instruction or config.default_instruction

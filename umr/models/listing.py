@@ -17,6 +17,7 @@ BUNDLED, ON_HUB = "bundled", "published"
 NEWEST = "newest"
 #: What a row says of a published model whose backbone is there.
 AS_PUBLISHED, PLAIN, BASE = "yes", "yes, but not asked as its makers do", "yes, not trained for retrieval"
+RERANKER = "yes, as a re-ranker"
 
 
 def listing(root: str | Path | None = None) -> list[dict[str, Any]]:
@@ -42,6 +43,8 @@ def opens(model: Published) -> str:
         return AS_PUBLISHED
     if model.model_type not in BACKBONES:
         return f"no: there is no backbone {model.model_type!r}"
+    if model.reranks:
+        return RERANKER if _reranker_recipe(model) else f"no: no re-ranker is asked as {model.asks!r}"
     if not model.retrieves:
         return BASE
     return AS_PUBLISHED if recipe_of(model) == model.asks else PLAIN
@@ -53,6 +56,11 @@ def recipe_of(model: Published) -> str:
 
     own = getattr(backbone_class(model.model_type), "recipes", {}) if model.model_type in BACKBONES else {}
     return model.asks if model.asks in RECIPES or model.asks in own else "plain"
+
+
+def _reranker_recipe(model: Published) -> bool:
+    """Whether its class has the recipe that its makers' code asks it by (umr.rerank.adopt)."""
+    return model.asks in getattr(backbone_class(model.model_type), "rerankers", {})
 
 
 def _bundled(folder: Path) -> dict[str, Any]:
@@ -81,8 +89,8 @@ def _published(model: Published) -> dict[str, Any]:
         "revision": model.revision or None,
         "pinned": bool(model.revision),
         "licence": model.licence or None,
-        **_sizes(model.parameters, model.dim),
-        "embeds": list(model.embeds),
+        **_sizes(model.parameters, model.dim or None),
+        "embeds": [] if model.reranks else list(model.embeds),
         "composes": model.composes,
         "recipe": model.asks,
         "source": model.source,
@@ -90,7 +98,7 @@ def _published(model: Published) -> dict[str, Any]:
     }
 
 
-def _sizes(parameters: int, dim: int) -> dict[str, Any]:
+def _sizes(parameters: int, dim: int | None) -> dict[str, Any]:
     """Parameters, and what they take in memory by what is computed in: computed, not measured."""
     return {
         "parameters": parameters,
@@ -114,8 +122,8 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "licence": row["licence"] or "?",
         "parameters": f"{row['parameters'] / 1e6:,.0f} M",
         "GB fp32/bf16": " / ".join(f"{size:.2f}" if size < 1 else f"{size:.1f}" for size in sizes),
-        "dim": row["dim"],
-        "embeds": ", ".join(row["embeds"]),
+        "dim": row["dim"] or "-",
+        "embeds": ", ".join(row["embeds"]) or "-",
         "composes": row["composes"],
         "opens": row["opens"],
         "recipe": f"{row['recipe']}: {row['source']}",

@@ -1,4 +1,4 @@
-"""Encoders, and what encoders are made of, that others published: facts as a table. Whether umr opens one is computed.
+"""Encoders, their bases and re-rankers that others published: facts as a table. Whether umr opens one is computed.
 
 A fact that could not be found is left out: no licence is guessed, and a commit is written down only where it was read.
 Sources: `parameters` are those of the class in transformers with the sizes of its config.json, "counted"; or mteb's
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ONE_PASS = "one forward pass"
+PAIRS = "scores pairs of query and candidate"
 UNTRAINED = "one forward pass, not trained for it"
 SUM = "sum of two vectors"
 TEXT, IMAGE, VIDEO = "text", "image", "video"
@@ -25,7 +26,7 @@ class Published:
         name: OWNER/NAME.
         model_type: its class in config.json, which is the name of the backbone that would open it.
         parameters: of the whole checkpoint.
-        dim: numbers in a vector.
+        dim: numbers in a vector; 0 for a re-ranker, which gives none.
         embeds: what it embeds by itself.
         composes: how a picture and a text become one vector.
         asks: the recipe by which its own code asks it: a name that `umr adopt --recipe` may know, "plain" for its class
@@ -35,6 +36,7 @@ class Published:
         revision: the commit that this table is of; "" where none is known: the newest is taken.
         adapter_of: it is a LoRA adapter of this repository, not a whole checkpoint; "" for a whole one.
         retrieves: it was trained to.
+        reranks: it is a re-ranker: `umr adopt --recipe` with what `asks` says, then --rerank.
     """
 
     name: str
@@ -49,10 +51,12 @@ class Published:
     revision: str = ""
     adapter_of: str = ""
     retrieves: bool = True
+    reranks: bool = False
 
 
 _UMARVEL = "github.com/chaxjli/U-MARVEL"
 _EMBEDDING = "arXiv 2601.04720, github.com/QwenLM/Qwen3-VL-Embedding"
+_LAMRA = "arXiv 2412.01720, github.com/Code-kunkun/LamRA"
 _GME = "arXiv 2412.16855, its own code on the Hub"
 _QWEN2, _QWEN25 = "arXiv 2409.12191, its chat template", "arXiv 2502.13923, its chat template"
 _CLIP = "arXiv 2103.00020, its class in transformers"
@@ -133,7 +137,7 @@ PUBLISHED = (
         parameters=8_291_375_616,  # counted: those of its base; 16.6 GB of files
         dim=3584,
         asks="lamra",
-        source="arXiv 2412.01720, github.com/Code-kunkun/LamRA",
+        source=_LAMRA,
         licence="apache-2.0",
         revision="f86e40fba363563866ba8feec831773ec6af84f9",
     ),
@@ -222,6 +226,48 @@ PUBLISHED = (
         source="arXiv 2502.14786, its class in transformers",
         licence="apache-2.0",
         revision="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    ),
+    Published(
+        name="code-kunkun/LamRA-Rank",
+        model_type="qwen2_vl",
+        parameters=8_291_375_616,  # counted: those of its base
+        dim=0,
+        composes=PAIRS,
+        asks="lamra-rank",
+        source=_LAMRA,
+        reranks=True,
+    ),
+    Published(
+        name="code-kunkun/LamRA-Rank-Qwen2.5VL-7b",
+        model_type="qwen2_5_vl",
+        parameters=8_292_166_656,  # counted: those of its base
+        dim=0,
+        composes=PAIRS,
+        asks="lamra-rank",
+        source=f"{_LAMRA}, branch qwen2.5vl",
+        reranks=True,
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-Reranker-2B",
+        model_type="qwen3_vl",
+        parameters=2_127_532_032,  # counted: those of its base
+        dim=0,
+        composes=PAIRS,
+        asks="qwen3-vl-reranker",
+        source=_EMBEDDING,
+        licence="apache-2.0",
+        reranks=True,
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-Reranker-8B",
+        model_type="qwen3_vl",
+        parameters=8_767_123_696,  # counted: those of its base, with the head of the language model
+        dim=0,
+        composes=PAIRS,
+        asks="qwen3-vl-reranker",
+        source=_EMBEDDING,
+        licence="apache-2.0",
+        reranks=True,
     ),
 )
 

@@ -22,7 +22,7 @@ from umr.lock import claimed
 from umr.models.download import Remote, bring, keep, listed, newest, parameters, weight_names
 from umr.models.fit import check_disk, dtype_that_fits, gigabytes
 from umr.models.hub_name import HubName
-from umr.models.listing import BASE, PLAIN, opens, recipe_of
+from umr.models.listing import BASE, PLAIN, RERANKER, opens, recipe_of
 from umr.models.published import published
 from umr.models.weights import BYTES, memory
 from umr.shipped import CONFIG_NAME, cache_root, find_encoder
@@ -146,6 +146,11 @@ def _recipe(name: HubName, wishes: Wishes, say: Say) -> str:
     if row is None:
         return wishes.recipe or "plain"
     words = opens(row)
+    if words == RERANKER:
+        raise ConfigError(
+            f"{name.repository} is a re-ranker, not an encoder: `umr adopt {name.at(name.asked or 'main')} --out DIR "
+            f"--recipe {row.asks}` makes the folder that --rerank takes beside an encoder"
+        )
     if words.startswith("no"):
         raise ConfigError(f"{name.repository} is not opened: {words}; `python -m umr models` lists what is")
     recipe = wishes.recipe or recipe_of(row)

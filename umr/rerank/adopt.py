@@ -5,6 +5,7 @@ What is asked of it, and by which prompt, is a recipe of the backbone of its cla
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from umr.disk import atomic_write
-from umr.encoders.adopt import IMAGE_SIZE, copying, identity, opened
+from umr.encoders.adopt import IMAGE_SIZE, INSTRUCTIONS, copying, identity, opened
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class
 from umr.encoders.checkpoint import INDEX, WEIGHTS, Checkpoint
 from umr.encoders.config import EncoderConfig
@@ -24,7 +25,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.rerank.config import RerankerConfig, write_config
 from umr.rerank.store import ANSWERS, CARD, ROWS, card
 
-HEAD = "lm_head.weight"
+HEAD, GENERATION = "lm_head.weight", "generation_config.json"
 
 
 def known_recipes() -> set[str]:
@@ -62,12 +63,15 @@ def adopt_reranker(
     if not settings:
         legal = ", ".join(sorted(_recipes(kind))) or "none"
         raise ConfigError(f"{source} is of {kind.special.family}; recipes of its re-rankers: {legal}, not {recipe!r}")
-    yes, no = settings.pop("yes"), settings.pop("no")
+    answers = {key: settings.pop(key) for key in ("yes", "no")}
+    penalty = repetition_penalty(checkpoint) if settings.pop("generated", False) else 1.0
+    if not settings.get("default_instruction"):
+        settings["instructions"] = dict(INSTRUCTIONS)
     if max_pixels is not None:
         settings["resize_max_pixels"] = max_pixels
     settings |= identity(checkpoint, name) | {"image_size": IMAGE_SIZE, "max_frames": max_frames}
     network = kind.adopted(checkpoint, tokenizer, EncoderConfig(**settings))
-    config = RerankerConfig(network=network, yes=yes, no=no)
+    config = RerankerConfig(network=network, penalty=penalty, **answers)
     rows_2H = answer_rows(checkpoint, config, tokenizer)
     kind.load(checkpoint.folder, network, torch.bfloat16)  # which shows that the weights are whole
     copy = copying(checkpoint, network, tokenizer)
@@ -85,6 +89,21 @@ def adopt_reranker(
         return sealed
 
     return sealed_folder(Path(out), write, finish)
+
+
+def repetition_penalty(checkpoint: Checkpoint) -> float:
+    """What `generate` does to the logits of both answers, which stand in the prompt; 1 where nothing is asked for.
+
+    Raises:
+        ConfigError: it is no number above 0.
+        MismatchError: the file that says so is damaged.
+    """
+    found = checkpoint.read(GENERATION).get("repetition_penalty") if checkpoint.has(GENERATION) else None
+    if found is not None and (type(found) not in (int, float) or not 0 < found < math.inf):
+        raise ConfigError(
+            f"{GENERATION} of {checkpoint.source} has the repetition_penalty {found!r}; a number above 0 is legal"
+        )
+    return 1.0 if found is None else float(found)
 
 
 def answer_rows(checkpoint: Checkpoint, config: RerankerConfig, tokenizer: Tokenizer) -> torch.Tensor | None:

@@ -54,6 +54,8 @@ class RerankerConfig:
         yes: the token of the answer that a candidate fits.
         no: the token of the other answer.
         prior: what the cosine of the encoder that found a candidate adds; None: the pair alone is judged.
+        penalty: above 1 it shrinks the logits of both answers where they are above 0 and stretches them below, as
+            `generate` of transformers does to tokens that stand in the prompt (repetition_penalty); 1 for none.
         files: {name in the folder: sha256}, set by save.
     """
 
@@ -61,6 +63,7 @@ class RerankerConfig:
     yes: str
     no: str
     prior: Prior | None = None
+    penalty: float = 1.0
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,9 @@ class RerankerConfig:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}; a token is needed")
         if self.yes == self.no:
             raise ConfigError(f"yes and no are both {self.yes!r}; two tokens are needed")
+        if type(self.penalty) not in (int, float) or not 0 < self.penalty < math.inf:
+            raise ConfigError(f"penalty is {self.penalty!r}; a number above 0 is needed, 1 for none")
+        object.__setattr__(self, "penalty", float(self.penalty))  # 1 and 1.0 are one penalty
         if not isinstance(self.files, dict):
             raise ConfigError(f"files must map texts to texts, got {self.files!r}")
 
@@ -110,8 +116,9 @@ class RerankerConfig:
         return self.network.name
 
     def written(self) -> dict[str, Any]:
-        """The fields that reranker.json holds, those of the network as encoder.json has them."""
-        return asdict(self) | {"network": self.network.written()}
+        """The fields that reranker.json holds, those of the network as encoder.json has them; no penalty of 1."""
+        found = asdict(self) | {"network": self.network.written()}
+        return {key: value for key, value in found.items() if key != "penalty" or value != 1}
 
     def canonical(self) -> str:
         """One line of JSON with sorted keys: equal configs give equal bytes."""
@@ -156,12 +163,11 @@ def read_config(folder: Path) -> RerankerConfig:
         raise ConfigError(f"{path} is not of format {FORMAT}. Save the re-ranker again with this version of umr")
     network = data.get("network")
     known = {one.name for one in fields(EncoderConfig)}
-    if set(data) | {"prior"} != {one.name for one in fields(RerankerConfig)} or not isinstance(network, dict):
+    if {*data, "penalty", "prior"} != {one.name for one in fields(RerankerConfig)} or not isinstance(network, dict):
         raise ConfigError(f"{path} has the fields {sorted(data)}; network, yes, no, prior and files are needed")
     if "name" not in network or not set(network) <= known:
         raise ConfigError(f"{path}: its network has unknown fields, or no name: {sorted(set(network) - known)}")
-    answers = {key: data[key] for key in ("yes", "no", "files")}
-    return RerankerConfig(network=EncoderConfig(**network), prior=_prior(data.get("prior"), path), **answers)
+    return RerankerConfig(**data | {"network": EncoderConfig(**network), "prior": _prior(data.get("prior"), path)})
 
 
 def _prior(data: Any, path: Path) -> Prior | None:

@@ -202,6 +202,7 @@ class Reranker(nn.Module):
             for places in self.network.batches([candidate.content for candidate in candidates], batch_size):
                 block = {f"candidate {candidates[n].candidate_id}": candidates[n].content for n in places}
                 logits_B2 = self.answers(prefix, self.rows(block, "candidate", seen))
+                logits_B2 = penalised(logits_B2, self.config.penalty)
                 logits_B2[:, YES] += known_B[places].to(logits_B2)
                 found[places] = logits_B2.softmax(1)[:, YES].cpu().numpy()
         finally:
@@ -219,3 +220,12 @@ class Reranker(nn.Module):
                 f"given: those of the encoder {prior.encoder[:12]} are needed"
             )
         return torch.tensor([prior.logit(cosine) for cosine in cosines])
+
+def penalised(logits_B2: Tensor, penalty: float) -> Tensor:
+    """Logits of answers that stand in the prompt, as `generate` of transformers has them (see RerankerConfig.penalty).
+
+    Args:
+        logits_B2: of yes and no.
+        penalty: 1 for none.
+    """
+    return torch.where(logits_B2 < 0, logits_B2 * penalty, logits_B2 / penalty)
