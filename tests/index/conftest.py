@@ -18,3 +18,14 @@ def qdrant(tmp_path, monkeypatch) -> Any:
     monkeypatch.delenv(qdrant_server.KEY, raising=False)
     monkeypatch.setattr(qdrant_server, "_local", lambda package, folder: client)
     return client
+
+
+@pytest.fixture
+def qdrant_edge(tmp_path, monkeypatch) -> Any:
+    """The engine of a server, in a folder of this process."""
+    for package in ("qdrant_client", "qdrant_edge"):
+        pytest.importorskip(package, reason="needs requirements-edge.txt")
+    monkeypatch.setenv(qdrant_server.URL, f"edge:{tmp_path / 'edge'}")
+    client = qdrant_server.connect()
+    yield client
+    client.close()

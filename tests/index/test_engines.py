@@ -1,5 +1,6 @@
 """One contract over both engines: what a build, a search, a change and an interruption give is the same, whether the
-rows are in a file of FAISS or in a Qdrant collection. A server is played by its client's local mode."""
+rows are in a file of FAISS or in a Qdrant collection. A server is played by its client's mode in memory, and by its own
+engine as a library."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from umr.errors import ConfigError, MismatchError
 from umr.index import renew
 from umr.index.build import Form, build_claimed
 from umr.index.index import Index
-from umr.index.manifest import ENGINES, IndexManifest
+from umr.index.manifest import FAISS, QDRANT, IndexManifest
 from umr.index.rewrite import held
 from umr.index.sources import Record, Source
 from umr.lock import claimed
@@ -45,9 +46,12 @@ class Counting(FakeEncoder):
         return self
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request, qdrant) -> str:
-    return request.param
+@pytest.fixture(params=["faiss", "qdrant", "edge"])
+def engine(request) -> str:
+    if request.param == "faiss":
+        return FAISS
+    request.getfixturevalue("qdrant" if request.param == "qdrant" else "qdrant_edge")
+    return QDRANT
 
 
 def built(engine, encoder, collection, folder, shard=10) -> IndexManifest:
@@ -118,12 +122,9 @@ def test_ties_are_broken_by_id_also_across_the_edge_of_k(engine, encoder, tmp_pa
     assert found(run)["000"] == ["000", "002", "003", "004", "005"]
 
 
-def test_both_engines_give_the_same_order_and_scores_to_the_bit(encoder, collection, tmp_path, qdrant):
-    opened = []
-    for engine in ENGINES:
-        built(engine, encoder, collection, tmp_path / engine)
-        opened.append(Index.open(tmp_path / engine, encoder, collection))
-    one, other = opened
+def test_both_engines_give_the_same_order_and_scores_to_the_bit(index, encoder, collection, tmp_path):
+    built(FAISS, encoder, collection, tmp_path / "faiss")
+    one, other = Index.open(tmp_path / "faiss", encoder, collection), index
     assert (one.vectors(one.ids) == other.vectors(other.ids)).all()
     asked = queries(encoder)
     for pool in (None, collection.pool("image"), frozenset(one.ids[::2])):

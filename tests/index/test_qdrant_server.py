@@ -120,10 +120,12 @@ with claimed(sys.argv[1]) as claim:
 """
 
 
-def test_a_sending_that_is_killed_goes_on_and_sends_only_what_is_not_there(texts, encoder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("mode", ["file", "edge"])
+def test_a_sending_that_is_killed_goes_on_and_sends_only_what_is_not_there(mode, texts, encoder, tmp_path, monkeypatch):
+    pytest.importorskip(f"qdrant_{'client' if mode == 'file' else mode}")
     out = tmp_path / "index"
     command = [sys.executable, "-c", KILLED, str(out), str(tmp_path / "texts"), "3"]
-    monkeypatch.setenv(URL, f"file:{tmp_path / 'other'}")
+    monkeypatch.setenv(URL, f"{mode}:{tmp_path / 'other'}")
     died = subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
     (name,), client = made_by(out), connect()

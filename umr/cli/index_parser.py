@@ -128,7 +128,7 @@ def _engine(one: argparse.ArgumentParser) -> None:
         choices=("faiss", "qdrant"),
         default="faiss",
         help="what holds the vectors: faiss, a file of the index (default), or qdrant, a collection on the server that "
-        "UMR_QDRANT_URL names (http://HOST:6333, its key in UMR_QDRANT_API_KEY; file:DIR to try it without a server)",
+        "UMR_QDRANT_URL names (http://HOST:6333, its key in UMR_QDRANT_API_KEY; file:DIR or edge:DIR without a server)",
     )
     one.add_argument(
         "--factory",

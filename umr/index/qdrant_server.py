@@ -13,14 +13,16 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, reason
 
 URL, KEY = "UMR_QDRANT_URL", "UMR_QDRANT_API_KEY"
-#: An address that starts so is a folder that this process has alone: the client's local mode, for trying out.
-LOCAL = "file:"
-_LEGAL = f"legal: http://HOST:6333, https://HOST:6333, or {LOCAL}DIR to try it without a server"
+#: An address that starts so is a folder that this process has alone: LOCAL is the client's own mode, which compares
+#: every row in Python and reads pickles, for trying out; EDGE the server's engine as a library (umr.index.qdrant_edge).
+LOCAL, EDGE = "file:", "edge:"
+_LEGAL = f"legal: http://HOST:6333, https://HOST:6333, or without a server {LOCAL}DIR or {EDGE}DIR"
 _opened: weakref.WeakValueDictionary[tuple[str, str], Any] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
@@ -41,15 +43,16 @@ def connect(timeout: int = 30) -> Any:
             f"{URL} is not set: give the address of the Qdrant server in it ({_LEGAL}), and its key, if any, in {KEY}; "
             "or build with --engine faiss, which needs no server"
         )
-    if not url.startswith(("http://", "https://", LOCAL)) or "@" in url:
+    if not url.startswith(("http://", "https://", LOCAL, EDGE)) or "@" in url:
         raise ConfigError(f"{URL} is no address of a Qdrant server; {_LEGAL}, and a key stands in {KEY}")
-    folder = os.path.abspath(url.removeprefix(LOCAL)) if url.startswith(LOCAL) else ""
     with _lock:  # a folder can be opened once in a process
-        known = _opened.get((folder or url, key))
+        mode, _, where = url.partition(":")
+        key_of = (f"{mode}:{os.path.abspath(where)}", "") if url.startswith((LOCAL, EDGE)) else (url, key)
+        known = _opened.get(key_of)
         if known is None:
-            known = _local(package, folder) if folder else _remote(package, url, key, timeout)
+            known = _client(package, key_of[0], key, timeout)
+            _opened[key_of] = known
             atexit.register(_close, weakref.ref(known))  # which it cannot do itself once Python is shutting down
-            _opened[folder or url, key] = known
         return known
 
 
@@ -69,7 +72,13 @@ def _close(client: weakref.ReferenceType[Any]) -> None:
         known.close()
 
 
-def _remote(package: Any, url: str, key: str, timeout: int) -> Any:
+def _client(package: Any, url: str, key: str, timeout: int) -> Any:
+    if url.startswith(EDGE):
+        from umr.index.qdrant_edge import EdgeClient  # optional as well
+
+        return EdgeClient(Path(url.removeprefix(EDGE)))
+    if url.startswith(LOCAL):
+        return _local(package, url.removeprefix(LOCAL))
     return package.QdrantClient(url=url, api_key=key or None, timeout=timeout, check_compatibility=False)
 
 

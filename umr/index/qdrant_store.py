@@ -57,8 +57,8 @@ class Sender:
         with told(name):
             if not client.collection_exists(name):
                 client.create_collection(name, metadata=self._says, **self._shape(dim, factory))
-                for field, kind in _indexed(self._models).items():
-                    client.create_payload_index(name, field, kind)
+            for field, kind in _indexed(self._models).items():  # each time, as a process may have died before the last
+                client.create_payload_index(name, field, kind)
         said = metadata(client, name)
         if (said.get("encoder"), said.get("dim")) != (encoder, dim):
             raise MismatchError(
