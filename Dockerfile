@@ -4,8 +4,10 @@ FROM python:3.12-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 
-COPY requirements-cpu.txt ./
-RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu -r requirements-cpu.txt
+# --build-arg WITH=requirements-qdrant.txt: what an index on a Qdrant server needs too
+ARG WITH=requirements-cpu.txt
+COPY requirements-cpu.txt requirements-qdrant.txt ./
+RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu -r requirements-cpu.txt -r ${WITH}
 
 COPY app.py LICENSE ./
 COPY umr ./umr

@@ -10,6 +10,8 @@ from umr.bench import scale
 from umr.bench.synthetic import BLOCK, SyntheticEncoder, SyntheticRows, write_candidates
 from umr.collection import Collection
 from umr.errors import ConfigError
+from umr.index.manifest import QDRANT
+from umr.index.qdrant_server import EDGE, URL
 from umr.types import Candidate, Content
 
 MADE = SyntheticRows(3 * BLOCK + 100, 16)
@@ -78,3 +80,15 @@ def test_what_cannot_be_measured_is_said(here, tmp_path, monkeypatch, capsys):
 def test_a_measurement_that_fails_is_said_with_its_last_words(tmp_path):
     with pytest.raises(ConfigError, match=r"the measurement of .* failed"):
         scale._in_own_process(tmp_path, MADE, 0)
+
+
+def test_qdrants_engine_is_measured_by_the_same_searches_and_its_bytes_are_those_on_the_disk(
+    here, tmp_path, monkeypatch
+):
+    for package in ("qdrant_client", "qdrant_edge"):
+        pytest.importorskip(package, reason="needs requirements-edge.txt")
+    monkeypatch.setenv(URL, f"{EDGE}{tmp_path / 'server'}")
+    (exact,) = scale.bench_scale(MADE, tmp_path, [], queries=5, engine=QDRANT)
+    assert exact["factory"] == "SQfp16" and exact["recall@10"] == 1.0 and exact["p50_ms"] > 0
+    assert exact["disk_mib"] > MADE.count * (16 * 2 + 100) / 2**20  # vectors, and ids and payload beside them
+    assert not list((tmp_path / "server").iterdir())

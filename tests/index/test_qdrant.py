@@ -1,174 +1,322 @@
-"""One contract over both engines: FAISS's rows and Qdrant's give the same results. Then what Qdrant refuses."""
+"""What is peculiar to rows in a Qdrant collection: what it says of itself, what is refused, what stays on the server.
 
-import builtins
+The contract of both engines is in test_engines.py. The client's local mode plays the server; a real one is asked where
+UMR_QDRANT_URL names it."""
+
+from __future__ import annotations
+
+import json
 import os
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from umr.columns import MODALITIES
+from umr.cli.commands import main
+from umr.collection import Collection
+from umr.deploy.own_index import own_index_files
+from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
-from umr.index.index import Index, build_index
-from umr.index.qdrant import KEY, URL, QdrantRows, connect, send
-from umr.types import Embeddings
+from umr.index import renew
+from umr.index.build import Form, build_claimed
+from umr.index.index import Index
+from umr.index.manifest import JOURNAL, QDRANT, IndexManifest
+from umr.index.qdrant import QdrantRows, point_id
+from umr.index.qdrant_server import URL, connect
+from umr.index.qdrant_store import HNSW, QUANTISED, Sender, facts_payload, made_by, open_rows
+from umr.index.rewrite import held
+from umr.index.sources import Record, Source
+from umr.index.stored import check_rows
+from umr.lock import claimed
+from umr.types import Candidate, Content, Embeddings
 
 qdrant_client = pytest.importorskip("qdrant_client", reason="needs qdrant-client>=1.16")
-NAME = "rows"
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = os.environ.get(URL, "")
+
+
+@pytest.fixture(autouse=True)
+def server(qdrant):
+    return qdrant
+
+
+def built(encoder, collection, folder, **form) -> IndexManifest:
+    with claimed(folder) as claim:
+        return build_claimed(claim, encoder, collection, Form(engine=QDRANT, shard=10, **form))
 
 
 @pytest.fixture
-def faiss_index(encoder, collection, tmp_path) -> Index:
-    build_index(encoder, collection, tmp_path / "index")
-    return Index.open(tmp_path / "index", encoder, collection)
+def folder(encoder, collection, tmp_path) -> Path:
+    built(encoder, collection, tmp_path / "My index!")
+    return tmp_path / "My index!"
 
 
-@pytest.fixture
-def client():
-    opened = qdrant_client.QdrantClient(":memory:")
-    yield opened
-    opened.close()
+def names(client) -> set[str]:
+    return {one.name for one in client.get_collections().collections}
 
 
-def sent(client, index, collection, name=NAME) -> int:
-    kinds = [MODALITIES[kind] for kind in collection.kinds]
-    return send(client, name, index.ids, kinds, index.vectors(index.ids), index.manifest.encoder)
+def texts(count: int, word: str = "words") -> Collection:
+    rows = [Candidate(candidate_id=f"{n:03}", content=Content(text=f"{word} {n}")) for n in range(count)]
+    return Collection.taken("texts", rows)
 
 
-def remote(client, index, name=NAME, **other) -> Index:
-    settings = {"encoder": index.manifest.encoder, "dim": index.manifest.dim} | other
-    return Index(index.manifest, QdrantRows(client, name, index.ids, **settings), index.ids, index._probe)
-
-
-@pytest.fixture(params=["faiss", "qdrant"])
-def index(request, faiss_index, collection) -> Index:
-    if request.param == "faiss":
-        return faiss_index
-    client = request.getfixturevalue("client")
-    sent(client, faiss_index, collection)
-    return remote(client, faiss_index)
-
-
-def queries(encoder, count: int = 6) -> Embeddings:
-    vectors = np.random.default_rng(0).standard_normal((count, encoder.dim)).astype(np.float32)
+def queries(encoder) -> Embeddings:
+    vectors = np.random.default_rng(0).standard_normal((3, encoder.dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Embeddings(ids=tuple(f"q{n}" for n in range(count)), vectors=vectors, encoder=encoder.fingerprint)
+    return Embeddings(ids=("a", "b", "c"), vectors=vectors, encoder=encoder.fingerprint)
 
 
-def found(run) -> dict[str, list[str]]:
-    return {query_id: [hit.candidate_id for hit in hits] for query_id, hits in run.items()}
+# What the collection says, and the locks on it
 
 
-def brute_force(index, asked, k, allowed) -> dict[str, list[str]]:
-    kept = [i for i in index.ids if i in allowed]
-    scores = asked.vectors @ index.vectors(kept).T
-    order = [sorted(range(len(kept)), key=lambda n: (-row[n], kept[n]))[:k] for row in scores]
-    return {query_id: [kept[n] for n in best] for query_id, best in zip(asked.ids, order, strict=True)}
+def test_the_manifest_names_the_collection_and_neither_the_server_nor_a_key(folder, encoder, server, tmp_path):
+    manifest = IndexManifest.read(folder)
+    assert (
+        manifest.engine == QDRANT
+        and manifest.rows_at.startswith("umr-my-index-")
+        and "vectors.faiss" not in manifest.files
+    )
+    assert (
+        not (folder / "vectors.faiss").exists()
+        and str(tmp_path / "server") not in (folder / "manifest.json").read_text()
+    )
+    said = server.get_collection(manifest.rows_at).config.metadata
+    assert said == {"encoder": encoder.fingerprint, "dim": 32, "rows": manifest.rows}
 
 
-@pytest.mark.parametrize("k", [1, 7, 1000])
-def test_search_equals_brute_force(index, encoder, k):
-    asked = queries(encoder)
-    assert found(index.search(asked, k)) == brute_force(index, asked, k, set(index.ids))
-
-
-@pytest.mark.parametrize("kind", ["image", "text", "image,text", "video"])
-def test_a_search_of_one_kind_equals_brute_force_over_it(index, encoder, collection, kind):
-    asked, pool = queries(encoder), collection.pool(kind)
-    assert found(index.search(asked, 3, pool)) == brute_force(index, asked, 3, set(pool))
-
-
-def test_a_pool_of_scattered_ids_and_excluded_ones_are_kept_to(index, encoder):
-    asked, pool = queries(encoder), frozenset(index.ids[::3])
-    best = brute_force(index, asked, 1, pool)
-    run = found(index.search(asked, 2, pool, exclude=best))
-    assert all(set(run[q]) <= pool - set(best[q]) and len(run[q]) == 2 for q in asked.ids)
-
-
-def test_vectors_are_those_of_faiss_to_the_bit(client, faiss_index, collection):
-    sent(client, faiss_index, collection)
-    there = remote(client, faiss_index)
-    assert (there.vectors(there.ids) == faiss_index.vectors(faiss_index.ids)).all()
-
-
-def test_an_interrupted_sending_is_refused_and_goes_on(client, faiss_index, collection, monkeypatch):
-    monkeypatch.setattr("umr.index.qdrant._BLOCK", 5)
-    upsert, calls = client.upsert, []
-
-    def dying(*args, **more):
-        calls.append(args)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return upsert(*args, **more)
-
-    monkeypatch.setattr(client, "upsert", dying)
-    with pytest.raises(KeyboardInterrupt):
-        sent(client, faiss_index, collection)
-    with pytest.raises(MismatchError, match="interrupted; send its rows again"):
-        remote(client, faiss_index)
-    assert sent(client, faiss_index, collection) == len(faiss_index) - 10
-    assert len(remote(client, faiss_index)) == len(faiss_index)
-    assert sent(client, faiss_index, collection) == 0
-
-
-def test_another_encoder_is_refused_at_the_opening_the_sending_and_each_search(
-    client, faiss_index, collection, encoder
-):
-    sent(client, faiss_index, collection)
-    opened = remote(client, faiss_index)
+def test_another_encoder_is_refused_at_the_opening_and_at_each_search(folder, encoder, server):
+    opened, manifest = Index.open(folder, encoder), IndexManifest.read(folder)
+    foreign = {"encoder": "0" * 64, "dim": 32, "rows": manifest.rows}
     with pytest.raises(MismatchError, match="open it with its own encoder"):
-        remote(client, faiss_index, encoder="0" * 64)
+        QdrantRows(server, manifest.rows_at, opened.ids, foreign)
     with pytest.raises(MismatchError, match="collection of another name"):
-        send(client, NAME, ("a",), ("text",), np.ones((1, encoder.dim), np.float32), "0" * 64)
-    client.update_collection(NAME, metadata={"encoder": "0" * 64, "dim": encoder.dim, "whole": True})
+        Sender(server, manifest.rows_at, encoder="0" * 64, dim=32)
+    server.update_collection(manifest.rows_at, metadata=foreign)
     with pytest.raises(MismatchError, match="open it with its own encoder"):
         opened.search(queries(encoder), 1)
+    with pytest.raises(MismatchError, match="open it with its own encoder"):
+        Index.open(folder, encoder)
 
 
-def test_another_size_a_missing_collection_and_lost_points_are_refused(client, faiss_index, collection):
-    with pytest.raises(ConfigError, match="has no collection 'rows'"):
-        remote(client, faiss_index)
-    sent(client, faiss_index, collection)
-    with pytest.raises(MismatchError, match="numbers, the encoder makes 3"):
-        remote(client, faiss_index, dim=3)
-    client.delete(NAME, [client.scroll(NAME, limit=1)[0][0].id])
-    with pytest.raises(MismatchError, match="send its rows again"):
-        remote(client, faiss_index)
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"dim": 3}, "has rows of 3 numbers, the encoder makes 32"),
+        ({"rows": ""}, "is not whole: its making was interrupted"),
+        ({"rows": "1" * 64}, "holds the rows of another index"),
+    ],
+)
+def test_other_and_unfinished_rows_are_refused(folder, encoder, server, said, told):
+    manifest = IndexManifest.read(folder)
+    right = server.get_collection(manifest.rows_at).config.metadata
+    server.update_collection(manifest.rows_at, metadata=right | said)
+    with pytest.raises(MismatchError, match=told):
+        Index.open(folder, encoder)
 
 
-def test_a_server_that_is_away_is_told_without_its_key(faiss_index, monkeypatch):
-    monkeypatch.setenv(URL, "http://127.0.0.1:9")
-    monkeypatch.setenv(KEY, "a-secret")
-    with (
-        pytest.warns(UserWarning, match="insecure"),
-        pytest.raises(ConfigError, match="is it up, and are UMR_QDRANT_URL") as told,
+def test_lost_and_changed_points_and_a_collection_that_is_gone_are_refused(folder, encoder, collection, server):
+    manifest, opened = IndexManifest.read(folder), Index.open(folder, encoder)
+    check_rows(folder, manifest)
+    point = server.retrieve(manifest.rows_at, [point_id(collection.ids[0])], with_vectors=True)[0]
+    turned = qdrant_client.models.PointVectors(id=point.id, vector=[-one for one in point.vector])
+    server.update_vectors(manifest.rows_at, [turned])
+    for ask in (
+        lambda: opened.search(queries(encoder), 1000),
+        lambda: opened.vectors(opened.ids),
+        lambda: check_rows(folder, manifest),
     ):
-        remote(connect(timeout=2), faiss_index)
-    assert "a-secret" not in str(told.value)
+        with pytest.raises(MismatchError, match=r"row 0 of umr-my-index-.* is not what was sent there"):
+            ask()
+    server.delete(manifest.rows_at, [point.id])
+    with pytest.raises(MismatchError, match="holds 23 points and the index 24 ids"):
+        Index.open(folder, encoder)
+    with pytest.raises(MismatchError, match="lacks 1 of 24 points"):
+        opened.vectors(opened.ids)
+    server.delete_collection(manifest.rows_at)
+    with pytest.raises(ConfigError, match="has no collection 'umr-my-index-"):
+        Index.open(folder, encoder)
 
 
-def test_without_an_address_or_the_package_the_way_out_is_named(monkeypatch):
-    monkeypatch.delenv(URL, raising=False)
-    with pytest.raises(ConfigError, match=r"UMR_QDRANT_URL is not set.*UMR_QDRANT_API_KEY"):
-        connect()
-    real = builtins.__import__
+def test_an_alias_that_goes_over_to_another_encoders_collection_is_refused(
+    folder, encoder, collection, server, tmp_path
+):
+    models, other = qdrant_client.models, FakeEncoder(dim=32, name="next")
+    later = built(other, collection, tmp_path / "next")
+    manifest = IndexManifest.read(folder)
 
-    def without(name, *args, **more):
-        if name == "qdrant_client":
-            raise ImportError(name)
-        return real(name, *args, **more)
+    def point_to(name: str) -> None:
+        made = models.CreateAlias(collection_name=name, alias_name="products")
+        server.update_collection_aliases([models.CreateAliasOperation(create_alias=made)])
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigError, match="pip install 'qdrant-client"):
-        connect()
+    point_to(manifest.rows_at)
+    says = {"encoder": encoder.fingerprint, "dim": 32, "rows": manifest.rows}
+    rows = QdrantRows(server, "products", collection.ids, says)
+    assert rows.search(queries(encoder).vectors, 2)[1].shape == (3, 2)
+    point_to(later.rows_at)
+    with pytest.raises(MismatchError, match="open it with its own encoder"):
+        rows.search(queries(encoder).vectors, 2)
 
 
-@pytest.mark.skipif(not os.environ.get(URL), reason=f"no Qdrant server at hand: {URL} is not set")
-def test_a_real_server_gives_what_faiss_gives(faiss_index, collection, encoder):
-    server, name = connect(), f"umr-test-{uuid.uuid4().hex}"
+# What other programs may filter by
+
+
+def test_kinds_ids_and_facts_are_filters_of_the_server(encoder, server, tmp_path):
+    scenes = [{"category": "mug", "colour": colour, "count": n} for n, colour in enumerate(("red", "blue", "red"), 1)]
+    scenes[0] |= {"companion": {"category": "lamp", "colour": "grey", "mood": "calm"}, "price": [1, 2], "size": None}
+    rows = [
+        Candidate(candidate_id=f"{n}", content=Content(text=f"mug {n}"), source=json.dumps({"scene": scene}))
+        for n, scene in enumerate(scenes)
+    ]
+    rows.append(Candidate(candidate_id="free", content=Content(text="words"), source="a web page"))
+    name = built(encoder, Collection.taken("mugs", rows), tmp_path / "mugs").rows_at
+
+    def having(key: str, value: object) -> list[str]:
+        match = qdrant_client.models.MatchValue(value=value)
+        condition = qdrant_client.models.FieldCondition(key=key, match=match)
+        found = server.scroll(name, qdrant_client.models.Filter(must=[condition]))[0]
+        return sorted(point.payload["id"] for point in found)
+
+    assert having("facts.colour", "red") == ["0", "2"] and having("facts.count", 2) == ["1"]
+    assert having("facts.companion.colour", "grey") == ["0"] and having("kind", "text") == ["0", "1", "2", "free"]
+    assert having("id", "free") == ["free"]
+    assert facts_payload(rows[0]) == {
+        "category": "mug", "colour": "red", "count": 1, "companion": {"category": "lamp", "colour": "grey"}
+    }  # fmt: skip
+    assert facts_payload(rows[3]) == {}
+
+
+def test_what_no_filter_can_hold_is_no_fact_of_a_point():
+    scene = {"category": "mug", "colour": "\ud800", "finish": ["matte"], "companion": "lamp"}
+    assert facts_payload(Candidate(candidate_id="a", content=Content(text="a"), source=json.dumps(scene))) == {
+        "category": "mug"
+    }
+
+
+@pytest.mark.parametrize(
+    ("factory", "graph", "quantised"), [("SQfp16", 0, False), (HNSW, None, False), (QUANTISED, None, True)]
+)
+def test_the_factory_decides_what_the_server_builds_and_whether_it_compares_every_row(
+    encoder, collection, server, tmp_path, monkeypatch, factory, graph, quantised
+):
+    made, create = [], server.create_collection
+    monkeypatch.setattr(server, "create_collection", lambda *a, **more: made.append(more) or create(*a, **more))
+    manifest = built(encoder, collection, tmp_path / "index", factory=factory)
+    assert manifest.factory == factory and open_rows(manifest, collection.ids).exact == (factory == "SQfp16")
+    assert made[0]["vectors_config"].datatype == "float16" and made[0]["vectors_config"].distance == "Dot"
+    assert (made[0]["hnsw_config"].m if "hnsw_config" in made[0] else None) == graph
+    assert ("quantization_config" in made[0]) == quantised
+    with held(tmp_path / "index") as here:
+        assert renew.remove(here, [collection.ids[0]]).manifest.factory == factory
+
+
+# What stays on the server
+
+
+def of_texts(folder: Path, source: Path) -> Path:
+    found = Source.of(str(source))
+    collection = Collection.taken(found.name, *found.read(folder / "files"))
+    manifest = built(FakeEncoder(dim=32, name="unified"), collection, folder)
+    Record(sources=(Source(kind=found.kind, at=found.at, count=len(collection)),)).write(folder, manifest.fingerprint)
+    return folder
+
+
+def test_each_version_has_a_collection_and_the_one_before_goes_with_the_next_change(server, tmp_path):
+    source = tmp_path / "mine"
+    source.mkdir()
+    for n in range(6):
+        (source / f"{n}.txt").write_text(f"words {n}")
+    index, encoder = of_texts(tmp_path / "index", source), FakeEncoder(dim=32, name="unified")
+    first = IndexManifest.read(index).rows_at
+    (source / "1.txt").write_text("other words")
+    (source / "2.txt").rename(source / "7.txt")
+    with held(index) as here:
+        second = renew.update(here, lambda: encoder).manifest.rows_at
+    assert names(server) == {first, second} == set(made_by(index))
+    left = {point.payload["id"] for point in server.scroll(first, limit=99)[0]}
+    assert left == {"0.txt", "2.txt", "3.txt", "4.txt", "5.txt"}  # 2 has the vector that 7 has now
+    with held(index) as here:
+        assert renew.update(here, lambda: encoder).manifest.rows_at == second
+    assert names(server) == {second} == set(made_by(index))
+    (source / "3.txt").unlink()
+    third = IndexManifest.read(of_texts(index, source)).rows_at  # a build from nothing
+    assert names(server) == {second, third}
+    assert "3.txt" not in {point.payload["id"] for point in server.scroll(second, limit=99)[0]}
+
+
+def test_a_build_with_faiss_over_it_leaves_nothing_of_either(encoder, collection, server, folder):
+    rows_at = IndexManifest.read(folder).rows_at
+    with claimed(folder) as claim:
+        build_claimed(claim, encoder, collection, Form())
+    assert (folder / "vectors.faiss").is_file() and names(server) == {rows_at}
+    with held(folder):
+        assert names(server) == set() and made_by(folder) == []
+    built(encoder, collection, folder)
+    assert not (folder / "vectors.faiss").exists() and len(Index.open(folder, encoder)) == 24
+
+
+def test_a_server_that_is_away_keeps_the_list_of_what_is_still_to_be_removed(
+    folder, encoder, collection, monkeypatch, caplog
+):
+    listed = made_by(folder)
+    monkeypatch.delenv(URL)
+    with claimed(folder) as claim:
+        build_claimed(claim, encoder, texts(3), Form())
+    assert made_by(folder) == listed and "stay on the server for now" in caplog.text
+    (folder / JOURNAL).write_text('{"collections": 3}')
+    with pytest.raises(MismatchError, match=r"qdrant\.json is damaged"):
+        made_by(folder)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--factory", "IVF,SQ8"], "with --engine qdrant legal are SQfp16, HNSW, HNSW,SQ8"),
+        (["--nprobe", "4"], "has no lists"),
+        (["--shard", "1/2"], "--engine is of the whole index: give it to `index join`"),
+    ],
+)
+def test_options_that_do_not_go_with_it_are_refused_before_anything_is_read(
+    options, told, tmp_path, capsys, searcher, benchmark
+):
+    out = tmp_path / "out"
+    words = ["index", str(benchmark), "--encoder", "unified", "--out", str(out), "--engine", "qdrant", *options]
+    assert main(words) == 2 and told in capsys.readouterr().err and not out.exists()
+
+
+def test_lists_cannot_be_looked_into_and_a_space_takes_no_such_index(folder, encoder):
+    with pytest.raises(ConfigError, match="compares every row"):
+        Index.open(folder, encoder).nprobe = 3
+    with pytest.raises(ConfigError, match="--engine faiss"):
+        list(own_index_files(folder, "indexes"))
+
+
+@pytest.mark.parametrize("change", [{"engine": "milvus"}, {"rows_at": ""}, {"engine": "faiss"}])
+def test_a_manifest_whose_engine_and_rows_do_not_fit_is_refused(folder, change):
+    row = json.loads((folder / "manifest.json").read_text()) | change
+    (folder / "manifest.json").write_text(json.dumps(row))
+    with pytest.raises(MismatchError, match="the engine is"):
+        IndexManifest.read(folder)
+
+
+@pytest.mark.skipif(not SERVER.startswith("http"), reason=f"no Qdrant server at hand: {URL} is not set")
+def test_a_real_server_gives_what_faiss_gives(encoder, collection, tmp_path, monkeypatch):
+    monkeypatch.setenv(URL, SERVER)
+    built(encoder, collection, tmp_path / f"test {uuid.uuid4().hex}")
+    (folder,) = tmp_path.glob("test *")
+    with claimed(tmp_path / "faiss") as claim:
+        build_claimed(claim, encoder, collection, Form())
     try:
-        sent(server, faiss_index, collection, name)
-        asked = queries(encoder)
-        assert found(remote(server, faiss_index, name).search(asked, 7)) == found(faiss_index.search(asked, 7))
+        there, here = Index.open(folder, encoder, collection), Index.open(tmp_path / "faiss", encoder, collection)
+        for pool in (None, collection.pool("image"), frozenset(collection.ids[::3])):
+            mine, its = there.search(queries(encoder), 7, pool), here.search(queries(encoder), 7, pool)
+            assert {q: [hit.candidate_id for hit in hits] for q, hits in mine.items()} == {
+                q: [hit.candidate_id for hit in hits] for q, hits in its.items()
+            }
+        check_rows(folder, IndexManifest.read(folder))
     finally:
-        server.delete_collection(name)
+        for name in made_by(folder):
+            connect().delete_collection(name)

@@ -1,6 +1,7 @@
 """What an index costs at a size, and what it finds: opening, memory, milliseconds, recall@10 against the exact search.
 
     python -m umr.bench scale --vectors 1000000 --dim 128 [--factory IVF4096,SQ8 ...] [--nprobe 16 64 256]
+    python -m umr.bench scale --vectors 100000 --engine qdrant      # Qdrant's own engine (requirements-edge.txt)
 
 Rows and queries are made up (umr.bench.synthetic says how); index, collection and searches are real ones, opened in a
 process of its own. Not how good an encoder is.
@@ -29,7 +30,9 @@ from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
 from umr.index.build import Form, build_claimed
 from umr.index.index import Index
-from umr.index.manifest import FACTORY, IndexManifest
+from umr.index.manifest import ENGINES, FACTORY, FAISS, QDRANT, IndexManifest
+from umr.index.qdrant_server import EDGE, URL, connect
+from umr.index.qdrant_store import HNSW, QUANTISED
 from umr.index.stored import open_collection
 from umr.lock import claimed
 from umr.shipped import repository_root
@@ -44,7 +47,12 @@ COLUMNS = ("factory", "nprobe", "build_s", "disk_mib", "open_s", "open_mib", "se
 
 
 def bench_scale(
-    made: SyntheticRows, folder: Path, factories: Sequence[str], nprobes: Sequence[int] = (), queries: int = 200
+    made: SyntheticRows,
+    folder: Path,
+    factories: Sequence[str],
+    nprobes: Sequence[int] = (),
+    queries: int = 200,
+    engine: str = FAISS,
 ) -> list[dict[str, Any]]:
     """Build an index of each factory and measure it.
 
@@ -54,9 +62,11 @@ def bench_scale(
         factories: the exact one is measured first in any case, as what is found is compared with it.
         nprobes: lists that are looked into, each measured; none: the index's own number.
         queries: how many.
+        engine: what holds the rows; for QDRANT the environment names an empty folder, edge:DIR, whose bytes are told.
 
     Returns:
-        For each factory and nprobe a row of COLUMNS. Memory is what the process has beyond what it had before opening:
+        For each factory and nprobe a row of COLUMNS. "disk_mib" is without the log of what is sent. Memory is what the
+        process has beyond what it had before opening:
         "open_mib" after it, "searched_mib" after all searches, with the pages of mapped files that it looked at;
         "of_float32" is the latter's share of N x D x 4 bytes. "p50_ms" is of the clock, and "cpu_ms" the mean of the
         processor alone, which a busy machine changes less; "kind" is a search among the pictures, half of all rows.
@@ -72,11 +82,10 @@ def bench_scale(
     for factory in dict.fromkeys((FACTORY, *factories)):
         start, at = time.perf_counter(), folder / "index"
         with claimed(at) as claim:
-            manifest = build_claimed(
-                claim, SyntheticEncoder(made), collection, Form(shard=_SHARD, factory=factory), encoder_at="none"
-            )
+            form = Form(shard=_SHARD, engine=engine, factory=factory)
+            manifest = build_claimed(claim, SyntheticEncoder(made), collection, form, encoder_at="none")
         built = time.perf_counter() - start
-        disk = sum((at / name).stat().st_size for name in manifest.files) / _MIB
+        disk = (sum((at / name).stat().st_size for name in manifest.files) + _on_server(manifest)) / _MIB
         for nprobe in nprobes if manifest.factory != FACTORY and nprobes else (0,):
             found = _in_own_process(at, made, nprobe)
             runs = found.pop("found")
@@ -91,15 +100,30 @@ def bench_scale(
             row["of_float32"] = row["searched_mib"] * _MIB / (made.count * made.dim * 4)
             rows.append({name: row[name] for name in COLUMNS})
         shutil.rmtree(at)
+        if manifest.rows_at:
+            connect().delete_collection(manifest.rows_at)
     return rows
+
+
+def _on_server(manifest: IndexManifest) -> int:
+    """Bytes of the rows in a folder in the place of a Qdrant server, which the next process may then open."""
+    if not manifest.rows_at:
+        return 0
+    connect().close()
+    place = Path(os.environ[URL].removeprefix(EDGE)) / manifest.rows_at
+    files = (path for path in place.rglob("*") if path.is_file() and path.parent.name != "wal")
+    return sum(512 * path.stat().st_blocks for path in files)  # as they lie there: some are longer than what is in them
 
 
 def measure(at: Path, made: SyntheticRows, nprobe: int) -> dict[str, Any]:
     """Open an index, search it with each query alone, in all kinds and in one, and say what that took."""
     queries, encoder = np.load(at.parent / "queries.npy"), SyntheticEncoder(made)
     singles = [Embeddings(ids=("q",), vectors=row[None], encoder=encoder.fingerprint) for row in queries]
+    manifest = IndexManifest.read(at)
+    if manifest.engine == QDRANT:
+        connect()  # whose package is not what an index costs
     before, start = _resident(), time.perf_counter()
-    index, collection = Index.open(at, encoder), open_collection(at, IndexManifest.read(at))
+    index, collection = Index.open(at, encoder), open_collection(at, manifest)
     index.check_collection(collection)
     opened, after = time.perf_counter() - start, _resident()
     if nprobe:
@@ -162,7 +186,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--vectors", type=int, default=200_000, metavar="N", help="rows (default 200000)")
     parser.add_argument("--dim", type=int, default=128, metavar="D", help="numbers in a row (default 128)")
-    parser.add_argument("--factory", nargs="+", metavar="STRING", help="beside SQfp16 (default: IVF,SQ8 and IVF,PQD/4)")
+    parser.add_argument(
+        "--factory",
+        nargs="+",
+        metavar="STRING",
+        help="beside SQfp16 (default: IVF,SQ8 and IVF,PQD/4; of qdrant: HNSW and HNSW,SQ8)",
+    )
+    parser.add_argument("--engine", choices=ENGINES, default=FAISS, help="what holds the rows (default: faiss)")
     parser.add_argument("--nprobe", nargs="+", type=int, default=[], metavar="N", help="each is measured (default: 1)")
     parser.add_argument("--queries", type=int, default=200, metavar="Q", help="how many (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the rows (default 0)")
@@ -181,9 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.vectors < 1 or options.dim < 8 or options.queries < 1:
             raise ConfigError("at least 1 vector of 8 numbers and 1 query are needed")
-        factories = options.factory or ["IVF,SQ8", *([f"IVF,PQ{options.dim // 4}"] if options.dim % 4 == 0 else [])]
+        of_faiss = ["IVF,SQ8", *([f"IVF,PQ{options.dim // 4}"] if options.dim % 4 == 0 else [])]
+        factories = options.factory or ([HNSW, QUANTISED] if options.engine == QDRANT else of_faiss)
         with tempfile.TemporaryDirectory(prefix="umr-scale-") as folder:
-            rows = bench_scale(made, Path(folder), factories, options.nprobe, options.queries)
+            if options.engine == QDRANT:
+                os.environ[URL] = f"{EDGE}{folder}/server"
+            rows = bench_scale(made, Path(folder), factories, options.nprobe, options.queries, options.engine)
     except UMRError as error:
         print(f"umr.bench.scale: {error}", file=sys.stderr)
         return 2

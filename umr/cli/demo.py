@@ -116,9 +116,9 @@ def _indexed(folder: Path, place: Path, dtype: str) -> Path:
     at = _index_at(folder, place, dtype)
     seen, stamp = at.with_name(f"{at.name}.{_SEEN}"), _stamp(folder)
     if not (at / MANIFEST).is_file():
-        from umr.index.manifest import FACTORY
+        from umr.index.manifest import FACTORY, FAISS
 
-        form = {"shard": None, "factory": FACTORY, "nprobe": 0}
+        form = {"shard": None, "engine": FAISS, "factory": FACTORY, "nprobe": 0}
         index.build(_asked(command="index", source=str(folder), encoder=str(place), out=at, dtype=dtype, **form))
     elif not seen.is_file() or seen.read_text("utf-8") != stamp:
         index.update(_asked(index=at, source=None))

@@ -101,13 +101,15 @@ def join(options: argparse.Namespace) -> None:
 def verify(options: argparse.Namespace) -> None:
     """`index verify`: says that all is as it was built, or what is not."""
     from umr.index.manifest import IndexManifest
-    from umr.index.stored import check_whole, open_collection
+    from umr.index.stored import check_rows, check_whole, open_collection
 
     manifest = IndexManifest.read(options.index)
     check_whole(options.index, manifest, open_collection(options.index, manifest))
+    check_rows(options.index, manifest)
+    there = f", the rows in {manifest.rows_at}" if manifest.rows_at else ""
     print(
-        f"{options.index}: {len(manifest.files)} files and the collection of {manifest.count:,} candidates are those "
-        "that were built",
+        f"{options.index}: {len(manifest.files)} files{there} and the collection of {manifest.count:,} candidates are "
+        "those that were built",
         file=sys.stderr,
     )
 
@@ -126,11 +128,15 @@ DONE: Mapping[str, Callable[[argparse.Namespace], None]] = {
 def _form(options: argparse.Namespace) -> Form:
     """How the index is searched, as far as it can be known before a candidate is read."""
     from umr.index.build import Form
-    from umr.index.manifest import FACTORY
+    from umr.index.engines import check_asked
+    from umr.index.manifest import FACTORY, FAISS
 
-    if options.command == "index" and options.shard and (options.factory, options.nprobe) != (FACTORY, 0):
-        raise ConfigError("--factory is of the whole index: give it to `index join`, and build each part without it")
-    return Form(factory=options.factory, nprobe=options.nprobe)
+    of_whole = (options.engine, options.factory, options.nprobe) != (FAISS, FACTORY, 0)
+    if options.command == "index" and options.shard and of_whole:
+        what = "--factory" if options.engine == FAISS else "--engine"
+        raise ConfigError(f"{what} is of the whole index: give it to `index join`, and build each part without it")
+    check_asked(options.engine, options.factory, options.nprobe)
+    return Form(engine=options.engine, factory=options.factory, nprobe=options.nprobe)
 
 
 def _source(where: str, options: argparse.Namespace) -> Source:

@@ -46,7 +46,7 @@ def add_index(commands: Commands) -> None:
         help="encode the i-th of n parts alone, chosen by a hash of the ids: for n processes or machines, each with an "
         "--out of its own, that `index join` puts together",
     )
-    _factory(one)
+    _engine(one)
     _columns(one)
     dtype(one)
     for add in (_add, _remove, _update, _join, _verify):
@@ -104,7 +104,7 @@ def _join(commands: Commands) -> None:
     )
     one.add_argument("shards", nargs="+", type=Path, metavar="SHARD", help="the parts' folders, in any order")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
-    _factory(one)
+    _engine(one)
 
 
 def _verify(commands: Commands) -> None:
@@ -116,18 +116,27 @@ def _verify(commands: Commands) -> None:
     )
     one.epilog = (
         "A large index is not hashed each time it is opened; a searcher does it in the background. The vectors "
-        "themselves are compared with the encoder's by `info --verify` and whenever a page opens the index."
+        "themselves are compared with the encoder's by `info --verify` and whenever a page opens the index. "
+        "Of an index with --engine qdrant every row is fetched and compared with what was sent."
     )
     _index_folder(one)
 
 
-def _factory(one: argparse.ArgumentParser) -> None:
+def _engine(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--engine",
+        choices=("faiss", "qdrant"),
+        default="faiss",
+        help="what holds the vectors: faiss, a file of the index (default), or qdrant, a collection on the server that "
+        "UMR_QDRANT_URL names (http://HOST:6333, its key in UMR_QDRANT_API_KEY; file:DIR or edge:DIR without a server)",
+    )
     one.add_argument(
         "--factory",
         default="SQfp16",
         metavar="STRING",
         help="how it is searched: SQfp16, every row exactly (default, to about a million); or by lists over compressed "
-        "rows that lead to the exact ones: IVF4096,SQ8, or IVF4096,PQ32 in less memory; IVF,SQ8 chooses their number",
+        "rows that lead to the exact ones: IVF4096,SQ8, or IVF4096,PQ32 in less memory; IVF,SQ8 chooses their number. "
+        "With --engine qdrant: SQfp16, or the server's graph, HNSW or HNSW,SQ8",
     )
     one.add_argument(
         "--nprobe",

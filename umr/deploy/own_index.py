@@ -15,7 +15,7 @@ from umr.collection import CANDIDATES, Collection, fingerprint_of, to_row
 from umr.deploy.files import SpaceFile, files_under
 from umr.encoders.hub import is_hub
 from umr.errors import ConfigError
-from umr.index.manifest import COARSE, FILES, IndexManifest
+from umr.index.manifest import COARSE, FAISS, FILES, IndexManifest
 from umr.shipped import BUNDLED, MANIFEST, REPORTS, encoder_of_index
 from umr.types import Candidate, Content
 
@@ -34,6 +34,11 @@ def own_index_files(folder: Path, where: str) -> Iterator[SpaceFile]:
         MismatchError: its collection changed since it was built.
     """
     manifest = IndexManifest.read(folder)
+    if manifest.engine != FAISS:
+        raise ConfigError(
+            f"the vectors of {folder} are on a Qdrant server, which a Space has none of; build an index with --engine "
+            f"{FAISS} for it"
+        )
     home, media = f"{where}/{manifest.encoder_name}", f"{where}/media/{manifest.encoder_name}"
     collection = Collection.open(folder / manifest.collection_at, manifest.collection_name)
     if collection.fingerprint != manifest.collection:

@@ -10,11 +10,11 @@ from pathlib import Path
 from umr.arrays import write_npy
 from umr.collection import Collection
 from umr.errors import ConfigError
-from umr.index.coarse import Coarse
-from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
+from umr.index.engines import store_asked
+from umr.index.manifest import FACTORY, FAISS, PROBE, IndexManifest, place
 from umr.index.probe import encode_probe
 from umr.index.shards import encoded_shards, keep_plan
-from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
+from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_ids
 from umr.lock import Claim
 from umr.shrunk import Shrunk
 from umr.types import Encoder
@@ -28,7 +28,8 @@ class Form:
 
     Attributes:
         shard: candidates encoded between two saves.
-        factory: how the rows are searched (umr.index.coarse.Coarse.read).
+        engine: what holds the rows, one of umr.index.manifest.ENGINES.
+        factory: how the rows are searched (umr.index.coarse.Coarse.read, umr.index.qdrant_store).
         nprobe: lists that a query looks into, where there are lists; 0: a share of them.
         shrunk: the pictures that were decoded as the collection was read.
     """
@@ -36,6 +37,7 @@ class Form:
     shard: int = SHARD
     factory: str = FACTORY
     nprobe: int = 0
+    engine: str = FAISS
     shrunk: Shrunk | None = None
 
 
@@ -55,10 +57,10 @@ def build_claimed(
     """build_index for a caller that has the folder already, as one that reads the collection for minutes does.
 
     Raises:
-        ConfigError: as of build_index, or the form does not fit the collection.
+        ConfigError: as of build_index, or the form does not fit the collection, or a server does not answer.
     """
     folder, shard = claim.folder, form.shard
-    wanted = Coarse.read(form.factory, len(collection), encoder.dim, form.nprobe)
+    store = store_asked(form.engine, form.factory, form.nprobe, len(collection), encoder.dim)
     saved_at = collection.folder
     if saved_at is None:
         saved_at = Path(os.path.abspath(folder / COLLECTION))
@@ -69,7 +71,8 @@ def build_claimed(
         {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
     )
     vectors = encoded_shards(encoder, collection, draft, shard, form.shrunk)
-    write_files(draft, collection.ids, vectors, encoder.dim, progress, wanted)
+    write_ids(draft, collection.ids)
+    held = store.write(draft, collection, vectors, encoder.fingerprint, encoder.dim, progress)
     write_columns_of(draft, collection)
     write_npy(draft / PROBE, encode_probe(encoder))
     manifest = IndexManifest(
@@ -81,10 +84,10 @@ def build_claimed(
         collection_at=place(saved_at, folder),
         dim=encoder.dim,
         count=len(collection),
-        factory=str(wanted or FACTORY),
         precision=precision,
         licence=collection.licence,
         command=command(),
+        **held,
         **made_now(draft),
     )
     install(folder, draft, manifest)

@@ -33,10 +33,11 @@ class Rows:
     Args:
         rows: (M,) sorted.
         count: rows of the whole index.
+        kind: the modality, where they are all rows of one; "" else.
     """
 
-    def __init__(self, rows: np.ndarray, count: int) -> None:
-        self.rows = rows
+    def __init__(self, rows: np.ndarray, count: int, kind: str = "") -> None:
+        self.rows, self.kind = rows, kind
         first, last = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
         #: (first, behind the last), where no other row lies between them.
         self.span = (first, last) if last - first == len(rows) else None
@@ -62,11 +63,15 @@ class ExactRows(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def dim(self) -> int:
+        """Numbers in a row."""
+
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """The stored rows as float32 (M, D)."""
 
     def search(self, queries: np.ndarray, k: int, within: Rows | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (Q, k) float32, descending, and rows (Q, k) int64, of the k best rows."""
+        """Scores (Q, k) float32, descending, and rows (Q, k) int64, of the k best rows; -1 where fewer are left."""
 
 
 class FlatIndex:
@@ -81,9 +86,9 @@ class FlatIndex:
         self._gpu = None if self._resources is None else self._to_gpu(self._resources, None)
 
     @classmethod
-    def empty(cls, dim: int) -> FlatIndex:
+    def empty(cls, dim: int, on_gpu: bool = True) -> FlatIndex:
         """An index without rows."""
-        return cls(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
+        return cls(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT), on_gpu)
 
     @classmethod
     def read(cls, path: str | Path, mapped: bool = False, on_gpu: bool = True) -> FlatIndex:

@@ -1,7 +1,7 @@
 """An index on disk, bound to the encoder and the collection it was built from. Not search by content (umr.search).
 
 A folder holds vectors.faiss, ids.txt (line i = row i), probe.npy and manifest.json, written last: without it there
-is no index. N rows, D numbers in a row, Q queries.
+is no index. Of rows in a Qdrant collection the manifest has the name. N rows, D numbers in a row, Q queries.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class Index:
         tied = bool((scores_QK[:, 1:] == scores_QK[:, :-1]).any())
         run: Run = {}
         for query_id, scores, rows in zip(embeddings.ids, scores_QK.tolist(), rows_QK.tolist(), strict=True):
-            found = [(self.ids[row], score) for score, row in zip(scores, rows, strict=True)]
+            found = [(self.ids[row], score) for score, row in zip(scores, rows, strict=True) if row >= 0]
             if tied:
                 found.sort(key=lambda pair: (-pair[1], pair[0]))
             if unwanted := excluded.get(query_id):
@@ -258,7 +258,8 @@ class Index:
         if found is None:
             if len(self._pools) >= _MAX_POOLS:
                 self._pools.clear()
-            found = self._pools[key] = Rows(self._rows_of_pool(pool), len(self.ids))
+            kind = key if isinstance(key, str) else ""
+            found = self._pools[key] = Rows(self._rows_of_pool(pool), len(self.ids), kind)
         return found
 
     def _rows_of_pool(self, pool: Group[str]) -> np.ndarray:

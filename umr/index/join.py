@@ -16,12 +16,12 @@ import numpy as np
 from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
 from umr.index.build import PLAIN, Form
-from umr.index.coarse import Coarse
-from umr.index.manifest import FACTORY, PROBE, IndexManifest, place
+from umr.index.engines import store_asked
+from umr.index.manifest import PROBE, IndexManifest, place
 from umr.index.rewrite import Held
 from umr.index.shards import keep_plan
 from umr.index.sources import MEDIA, Part, Record, collection_of
-from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_files
+from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_ids
 from umr.lock import Claim
 from umr.shipped import encoder_of_index
 from umr.types import Candidate, Content
@@ -35,7 +35,7 @@ def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> Ind
     Args:
         claim: the folder that it goes to.
         folders: the parts', in any order.
-        form: its factory and nprobe are those of the whole.
+        form: its engine, factory and nprobe are those of the whole.
 
     Raises:
         ConfigError: the factory does not fit, or a part is missing, given twice or no part; it is named.
@@ -46,7 +46,7 @@ def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> Ind
     if any(one.folder == folder for one in parts):
         raise ConfigError(f"{folder} is one of the parts; join them into another folder")
     candidates, rows = _in_order(parts)
-    wanted = Coarse.read(form.factory, len(candidates), first.manifest.dim, form.nprobe)
+    store = store_asked(form.engine, form.factory, form.nprobe, len(candidates), first.manifest.dim)
     source = first.record.sources[0]
     collection = collection_of(source, [_with_picture_here(one, parts, folder) for one in candidates])
     if collection.folder is None:
@@ -56,7 +56,9 @@ def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> Ind
         raise MismatchError(f"{source.at} changed since its parts were indexed; index every part again")
     made = {"join": [one.manifest.fingerprint for one in parts], "collection": collection.fingerprint}
     draft = keep_plan(folder, made)
-    write_files(draft, collection.ids, _blocks(parts, collection.ids, rows), first.manifest.dim, wanted=wanted)
+    write_ids(draft, collection.ids)
+    blocks = _blocks(parts, collection.ids, rows)
+    held = store.write(draft, collection, blocks, first.manifest.encoder, first.manifest.dim)
     write_columns_of(draft, collection)
     shutil.copyfile(first.folder / first.manifest.files_at / PROBE, draft / PROBE)
     old = first.manifest
@@ -68,9 +70,9 @@ def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> Ind
         collection_at=place(collection.folder or "", folder),
         files_at="",
         count=len(collection),
-        factory=str(wanted or FACTORY),
         licence=collection.licence,
         command=command(),
+        **held,
         **made_now(draft),
     )
     install(folder, draft, manifest)

@@ -18,9 +18,13 @@ FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
 #: Files that only some indexes have: the lists of one with a factory, and the columns of a large collection.
 COARSE = "coarse.faiss"
 OPTIONAL = (COARSE, COLUMNS)
+#: Beside an index whose rows are on a Qdrant server: the collections that it made and that may still be there.
+JOURNAL = "qdrant.json"
 #: Bytes of its files, above which an index is mapped and not hashed at each opening.
 LARGE = 64 << 20
 FORMAT = 1
+#: What holds the rows: VECTORS, or a collection of a Qdrant server (umr.index.qdrant).
+ENGINES = (FAISS, QDRANT) = ("faiss", "qdrant")
 FACTORY = "SQfp16"  # single exact queries are 3.4 times faster than over float32 rows, at equal recall
 
 
@@ -36,8 +40,13 @@ class IndexManifest:
             folder of their own, so that this manifest alone says which version stands.
         precision: what the candidates were encoded in.
         licence: of the collection, where all of it has one.
-        factory: how the rows are searched: FACTORY exactly, another by a coarse index (umr.index.coarse).
+        factory: how the rows are searched: FACTORY exactly, another by a coarse index (umr.index.coarse), or by the
+            server's graph (umr.index.qdrant_store).
         sizes: {name: bytes} of the files of a large index, which is not hashed at each opening; else empty.
+        engine: what holds the rows.
+        rows_at: the server's collection of them; "" for FAISS, whose rows are a file. Where the server is, the
+            environment says: an index that was copied from elsewhere must not say where queries and keys are sent.
+        rows: sha256 over the rows in that collection, in their order and in half precision.
     """
 
     encoder: str
@@ -59,11 +68,19 @@ class IndexManifest:
     format: int = FORMAT
     files_at: str = ""
     sizes: dict[str, int] = field(default_factory=dict)
+    engine: str = FAISS
+    rows_at: str = ""
+    rows: str = ""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Files that this index cannot be opened without."""
+        return tuple(name for name in FILES if name != VECTORS or self.engine == FAISS)
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over encoder, collection and files: equal for indexes that give equal results."""
-        held = [self.encoder, self.collection, sorted(self.files.items())]
+        """sha256 over encoder, collection, files and rows: equal for indexes that give equal results."""
+        held = [self.encoder, self.collection, sorted(self.files.items()), *([self.rows] if self.rows else [])]
         return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -72,7 +89,8 @@ class IndexManifest:
         Raises:
             DiskFullError: nothing more fits; the older one stays.
         """
-        row = {key: value for key, value in asdict(self).items() if value or key not in ("files_at", "sizes")}
+        unsaid = {"files_at": "", "sizes": {}, "engine": FAISS, "rows_at": "", "rows": ""}
+        row = {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
         with atomic_write(folder / MANIFEST) as file:
             file.write(json.dumps(row, indent=2, ensure_ascii=False) + "\n")
 
@@ -96,6 +114,8 @@ class IndexManifest:
             for name, kind in known.items():
                 if type(getattr(manifest, name)).__name__ != kind.partition("[")[0]:
                     raise TypeError(f"{name} is {getattr(manifest, name)!r}")
+            if manifest.engine not in ENGINES or (manifest.engine == QDRANT) != bool(manifest.rows_at):
+                raise ValueError(f"the engine is {manifest.engine!r}, with rows at {manifest.rows_at!r}")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise MismatchError(
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"

@@ -20,12 +20,12 @@ from umr.disk import file_sha256
 from umr.errors import ConfigError
 from umr.formats import write_jsonl
 from umr.index.build import SHARD, check_ids
-from umr.index.coarse import Coarse
+from umr.index.engines import store_again
 from umr.index.index import Index, check_encoder
-from umr.index.manifest import FACTORY, PARTIAL, PROBE, IndexManifest
+from umr.index.manifest import PARTIAL, PROBE, IndexManifest
 from umr.index.shards import encoded_shards, forget_plans, keep_plan
 from umr.index.sources import MEDIA, Record, Source, read_record
-from umr.index.versions import VERSION, clear, commit, made_now, write_columns_of, write_files
+from umr.index.versions import VERSION, clear, commit, made_now, write_columns_of, write_ids
 from umr.ingest import Progress
 from umr.lock import claimed
 from umr.types import Candidate, Encoder, Refused
@@ -199,7 +199,7 @@ def _written(
     """
     folder, old, (kept, fresh) = index.folder, index.manifest, rows
     nprobe = 0 if index.index.coarse is None else index.index.coarse.nprobe
-    wanted = Coarse.again(old.factory, len(collection), nprobe)
+    store = store_again(old, nprobe, len(collection))
     plan = {"encoder": old.encoder, "collection": collection.fingerprint, "precision": old.precision, "shard": SHARD}
     draft = keep_plan(folder, plan | {"from": old.fingerprint, "sources": [asdict(one) for one in record.sources]})
     version, whole = draft.name.replace(f"{PARTIAL}-", VERSION), draft / "whole"
@@ -207,7 +207,8 @@ def _written(
     whole.mkdir()
     write_jsonl(whole / CANDIDATES, (to_row(one, folder / version) for one in collection))
     blocks = _merged(index.index, kept, _encoded(index, fresh, draft, encoder, watch))
-    write_files(whole, collection.ids, blocks, old.dim, wanted=wanted)
+    write_ids(whole, collection.ids)
+    rows_of = store.write(whole, collection, blocks, old.encoder, old.dim)
     write_columns_of(whole, collection, whole)
     shutil.copyfile(folder / old.files_at / PROBE, whole / PROBE)
     whole_of_old = old.licence if all(i in index.collection for i in collection.ids) else ""
@@ -216,13 +217,13 @@ def _written(
         collection=fingerprint_of([(CANDIDATES, file_sha256(whole / CANDIDATES))]),
         collection_at=version,
         files_at=version,
-        factory=str(wanted or FACTORY),
         count=len(collection),
         licence=collection.licence or whole_of_old,
+        **rows_of,
         **made_now(whole),
     )
     record.write(whole, manifest.fingerprint, folder)
-    commit(folder, whole, manifest)
+    commit(folder, whole, manifest, frozenset(index.collection.ids).difference(i for i in kept if i is not None))
     _clear_pictures(folder, record, collection)
     return manifest
 

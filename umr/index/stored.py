@@ -21,8 +21,8 @@ from umr.columns import COLUMNS, mapped_ids
 from umr.disk import file_sha256
 from umr.errors import ConfigError, MismatchError, UMRError, reason
 from umr.index.coarse import CoarseIndex
-from umr.index.flat import FlatIndex
-from umr.index.manifest import COARSE, FACTORY, FILES, IDS, OPTIONAL, PROBE, VECTORS, IndexManifest
+from umr.index.flat import ExactRows, FlatIndex
+from umr.index.manifest import COARSE, FACTORY, IDS, OPTIONAL, PROBE, QDRANT, VECTORS, IndexManifest
 from umr.index.probe import PROBES
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Stored:
         hashed: whether every file was compared with its hash, not with its size alone.
     """
 
-    flat: FlatIndex
+    flat: ExactRows
     coarse: CoarseIndex | None
     ids: Sequence[str]
     probe: np.ndarray
@@ -57,12 +57,11 @@ def read_stored(folder: Path, manifest: IndexManifest, dim: int, whole: bool) ->
         whole: compare every file's hash, however large it is.
 
     Raises:
+        ConfigError: a Qdrant server that holds the rows does not answer.
         MismatchError: a file is not the one that the manifest lists.
     """
     place, large = folder / manifest.files_at, bool(manifest.sizes)
     check_files(folder, manifest, hashed=whole or not large)
-    coarse_too = manifest.factory != FACTORY
-    flat = FlatIndex.read(place / VECTORS, mapped=large, on_gpu=not coarse_too)
     probe = read_npy(place / PROBE)
     if probe.shape != (PROBES, dim) or probe.dtype != np.float32:
         raise MismatchError(
@@ -70,13 +69,41 @@ def read_stored(folder: Path, manifest: IndexManifest, dim: int, whole: bool) ->
             f"Rebuild: {manifest.command}"
         )
     ids = mapped_ids(place / COLUMNS, place / IDS) if COLUMNS in manifest.files else _read_ids(place / IDS)
+    flat, coarse = _rows(place, manifest, ids)
     if not len(ids) == len(flat) == manifest.count or not flat.dim == dim == manifest.dim:
         raise MismatchError(
             f"{folder}: {len(ids)} ids, {len(flat)} rows of {flat.dim} numbers; the manifest says {manifest.count} "
             f"of {manifest.dim}, {manifest.encoder_name} makes {dim}. Rebuild: {manifest.command}"
         )
-    coarse = CoarseIndex.read(place / COARSE, manifest.factory, flat, mapped=large) if coarse_too else None
     return Stored(flat=flat, coarse=coarse, ids=ids, probe=probe, hashed=whole or not large)
+
+
+def _rows(place: Path, manifest: IndexManifest, ids: Sequence[str]) -> tuple[ExactRows, CoarseIndex | None]:
+    """The rows, and the way to them where not all are compared."""
+    if manifest.engine == QDRANT:
+        from umr.index.qdrant_store import open_rows  # what a FAISS index never needs
+
+        return open_rows(manifest, ids), None
+    coarse_too, large = manifest.factory != FACTORY, bool(manifest.sizes)
+    flat = FlatIndex.read(place / VECTORS, mapped=large, on_gpu=not coarse_too)
+    coarse = CoarseIndex.read(place / COARSE, manifest.factory, flat, mapped=large) if coarse_too else None
+    return flat, coarse
+
+
+def check_rows(folder: Path, manifest: IndexManifest) -> None:
+    """Compare every row of a Qdrant collection with what was sent there; nothing is done for rows in files.
+
+    Raises:
+        ConfigError: the server does not answer.
+        MismatchError: rows are missing, or others.
+    """
+    if manifest.engine != QDRANT:
+        return
+    from umr.index.qdrant_store import open_rows
+
+    rows = open_rows(manifest, _read_ids(folder / manifest.files_at / IDS))
+    if rows.digest() != manifest.rows:
+        raise MismatchError(f"the rows of {manifest.rows_at} changed since they were sent. Rebuild: {manifest.command}")
 
 
 def check_files(folder: Path, manifest: IndexManifest, hashed: bool) -> None:
@@ -90,7 +117,7 @@ def check_files(folder: Path, manifest: IndexManifest, hashed: bool) -> None:
     Raises:
         MismatchError: a file is missing or another one; it is named.
     """
-    for name in (*FILES, *(name for name in OPTIONAL if name in manifest.files)):
+    for name in (*manifest.needed, *(name for name in OPTIONAL if name in manifest.files)):
         path = folder / manifest.files_at / name
         if not path.is_file():
             raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")

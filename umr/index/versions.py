@@ -11,7 +11,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ import numpy as np
 from umr.collection import CANDIDATES, Collection
 from umr.columns import COLUMNS, FEWEST
 from umr.disk import atomic_write, file_sha256, put
-from umr.index.coarse import Coarse, CoarseIndex
-from umr.index.flat import FlatIndex
-from umr.index.manifest import COARSE, FILES, IDS, LARGE, OPTIONAL, VECTORS, IndexManifest
+from umr.errors import UMRError
+from umr.index.manifest import FILES, IDS, JOURNAL, LARGE, OPTIONAL, QDRANT, IndexManifest
 from umr.index.sources import SOURCES, read_record
 from umr.shipped import MANIFEST
 
@@ -32,33 +31,8 @@ VERSION = "version-"
 COLLECTION = "collection"  # where a build saves candidates that were in memory alone
 
 
-def write_files(
-    draft: Path,
-    ids: Sequence[str],
-    blocks: Iterable[np.ndarray],
-    dim: int,
-    progress: Callable[[int, int], None] | None = None,
-    wanted: Coarse | None = None,
-) -> None:
-    """Vectors and ids, into `draft`.
-
-    Args:
-        draft: the folder.
-        ids: (N,) of the rows.
-        blocks: their vectors, float32 (M, D) each.
-        dim: D.
-        progress: called with (done, total) after every block.
-        wanted: a coarse index over the vectors; None: none.
-    """
-    flat, done = FlatIndex.empty(dim), 0
-    for vectors in blocks:
-        flat.add(vectors)
-        done += len(vectors)
-        if progress is not None:
-            progress(done, len(ids))
-    flat.write(draft / VECTORS)
-    if wanted is not None:
-        CoarseIndex.made(wanted, flat).write(draft / COARSE)
+def write_ids(draft: Path, ids: Iterable[str]) -> None:
+    """The ids of the rows, in their order, into `draft`."""
     with atomic_write(draft / IDS) as file:
         file.writelines(f"{candidate_id}\n" for candidate_id in ids)
 
@@ -85,7 +59,7 @@ def made_with() -> dict[str, str]:
 
 def made_now(draft: Path) -> dict[str, Any]:
     """The manifest's fields that say of which files, by what and when, for those in `draft`."""
-    names = [*FILES, *(name for name in OPTIONAL if (draft / name).is_file())]
+    names = [name for name in (*FILES, *OPTIONAL) if (draft / name).is_file()]
     sizes = {name: (draft / name).stat().st_size for name in names}
     return {
         "files": {name: file_sha256(draft / name) for name in names},  # as made here, whatever lies in the folder
@@ -96,35 +70,49 @@ def made_now(draft: Path) -> dict[str, Any]:
 
 def install(folder: Path, draft: Path, manifest: IndexManifest) -> None:
     """Put a first build's files, which are in `draft`, into the folder itself; the draft goes."""
+    before, gone = _replaced(folder, draft)
     (folder / MANIFEST).unlink(missing_ok=True)  # from here to the manifest the folder is no index
     for name in manifest.files:
         put(draft / name, folder / name)
     manifest.write(folder)
     shutil.rmtree(draft)
-    clear(folder, manifest)
+    clear(folder, manifest, before, gone)
 
 
-def commit(folder: Path, whole: Path, manifest: IndexManifest) -> None:
+def commit(folder: Path, whole: Path, manifest: IndexManifest, gone: Iterable[str] = ()) -> None:
     """Put a renewal's folder of files in its place and let the manifest say so; before that, nothing has changed.
 
     Args:
         folder: the index's, held by the caller alone.
         whole: every file of the version, in a folder of the draft.
         manifest: with files_at, the name that the folder gets.
+        gone: ids of the old version whose vectors the new one has not.
     """
+    before = IndexManifest.read(folder)
     put(whole, folder / manifest.files_at)
     manifest.write(folder)
     shutil.rmtree(whole.parent)
-    clear(folder, manifest)
+    clear(folder, manifest, before, gone)
 
 
-def clear(folder: Path, manifest: IndexManifest) -> None:
-    """Remove all files of versions that the manifest does not name: what was deleted is gone from the disk too."""
+def clear(folder: Path, manifest: IndexManifest, before: IndexManifest | None = None, gone: Iterable[str] = ()) -> None:
+    """Remove all of versions that the manifest does not name: what was deleted is gone from the disk too.
+
+    Args:
+        folder: the index's, held by the caller alone.
+        manifest: of the version that stands.
+        before: of the version that it replaced just now, which may still be searched; None: of none.
+        gone: ids of that one whose vectors nobody may find any more.
+    """
+    if (folder / JOURNAL).is_file():
+        from umr.index.qdrant_store import retire  # what a FAISS index never needs
+
+        retire(folder, manifest, before, gone)
     for other in folder.glob(f"{VERSION}*"):
         if other.name != manifest.files_at and other.is_dir() and not other.is_symlink():
             shutil.rmtree(other)
     if not manifest.files_at:
-        for name in OPTIONAL:
+        for name in (*FILES, *OPTIONAL):
             if name not in manifest.files:
                 (folder / name).unlink(missing_ok=True)
         return
@@ -136,6 +124,22 @@ def clear(folder: Path, manifest: IndexManifest) -> None:
         (saved / CANDIDATES).unlink(missing_ok=True)
         if not any(saved.iterdir()):
             saved.rmdir()
+
+
+def _replaced(folder: Path, draft: Path) -> tuple[IndexManifest | None, frozenset[str]]:
+    """The manifest that a build from nothing replaces, and the ids that it lists and the draft does not."""
+    try:
+        before = IndexManifest.read(folder)
+    except UMRError:  # there is none, or one that nobody can open
+        return None, frozenset()
+    if before.engine != QDRANT:
+        return before, frozenset()
+    return before, listed_ids(folder / before.files_at) - listed_ids(draft)
+
+
+def listed_ids(folder: Path) -> frozenset[str]:
+    """The ids that a folder of files lists."""
+    return frozenset((folder / IDS).read_text("utf-8").split("\n")[:-1])
 
 
 def command() -> str:
