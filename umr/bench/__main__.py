@@ -9,6 +9,7 @@ from importlib import import_module
 WHAT = {
     "apart": "umr.bench.apart",
     "indexing": "umr.bench.indexing",
+    "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
     "fuzz": "umr.bench.fuzz.command",
