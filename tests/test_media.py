@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from umr import decode_budget, media
 from umr.errors import MediaError
+from umr.pictures import decode
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -377,7 +378,7 @@ def test_strips_give_the_pixels_of_the_whole(mode, monkeypatch):
     values = (np.random.default_rng(0).random((37, 50)) * top).astype(kind)
     scale = 255.0 if mode == "F" else 1 / 257
     expected = np.clip(np.rint(values.astype(np.float64) * scale), 0, 255).astype(np.uint8)
-    monkeypatch.setattr(media, "_STRIP", 200)
+    monkeypatch.setattr(decode, "STRIP", 200)
     found = np.asarray(media.open_image(Image.frombytes(mode, (50, 37), values.tobytes())))
     assert all(np.array_equal(found[..., band], expected) for band in range(3))
 
@@ -387,13 +388,13 @@ def test_strips_over_white_give_the_pixels_of_the_whole(mode, monkeypatch):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 4), dtype=np.uint8)).convert(mode)
     whole = image.convert("RGBA")
     expected = Image.alpha_composite(Image.new("RGBA", whole.size, (255, 255, 255, 255)), whole).convert("RGB")
-    monkeypatch.setattr(media, "_STRIP", 200)
+    monkeypatch.setattr(decode, "STRIP", 200)
     assert np.array_equal(np.asarray(media.open_image(image)), np.asarray(expected))
 
 
 def test_a_hash_by_strips_is_that_of_all_pixels(monkeypatch):
     image = gradient(50, 37)
-    monkeypatch.setattr(media, "_STRIP", 200)
+    monkeypatch.setattr(decode, "STRIP", 200)
     assert media.picture_hash(image) == hashlib.sha256(b"50x37:" + image.tobytes()).hexdigest()
 
 

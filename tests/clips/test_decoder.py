@@ -17,7 +17,9 @@ import av
 import numpy as np
 import pytest
 
-from umr.clips.decoder import ClipDecoder, stoppable
+from umr.apart.worker import Worker
+from umr.apart.workers import stoppable
+from umr.clips.decoder import ClipDecoder
 from umr.clips.limits import ClipLimits, even_places
 from umr.encoders.fake import FakeEncoder
 from umr.errors import MediaError
@@ -32,7 +34,7 @@ FRAMES = np.stack([np.full((48, 64, 3), 20 + 9 * at, np.uint8) for at in range(2
 def decoder():
     decoder = ClipDecoder()
     yield decoder
-    decoder.close()
+    decoder.workers.close()
 
 
 def write_clip(path: Path, codec: str = "h264", frames: np.ndarray = FRAMES) -> Path:
@@ -126,38 +128,38 @@ def test_workers_are_kept_replaced_after_their_clips_and_gone_after_close():
     seen = []
     for _ in range(4):
         decoder.frames(BUNDLED / "00000.mp4", 2)
-        seen.append(decoder.pids())
+        seen.append(decoder.workers.pids())
     assert len(seen[0]) == 1 and seen[1] == [] and len(seen[2]) == 1 and seen[2] != seen[0]
     decoder.frames(BUNDLED / "00000.mp4", 2)
-    (pid,) = decoder.pids()
-    decoder.close()
-    assert decoder.pids() == [] and not Path(f"/proc/{pid}").exists()
+    (pid,) = decoder.workers.pids()
+    decoder.workers.close()
+    assert decoder.workers.pids() == [] and not Path(f"/proc/{pid}").exists()
 
 
 def test_a_worker_killed_between_or_within_clips_costs_nothing(tmp_path):
     decoder = ClipDecoder(workers=1)
     path = repeat_packet(tmp_path / "long.mp4", 320, 240, 1_500, 1_500)
     expected = decoder.frames(path, 4)
-    os.kill(decoder.pids()[0], signal.SIGKILL)
+    os.kill(decoder.workers.pids()[0], signal.SIGKILL)
     assert np.array_equal(decoder.frames(path, 4), expected)
-    killer = threading.Timer(0.05, os.kill, (decoder.pids()[0], signal.SIGKILL))
+    killer = threading.Timer(0.05, os.kill, (decoder.workers.pids()[0], signal.SIGKILL))
     killer.start()
     assert np.array_equal(decoder.frames(path, 4), expected)
-    decoder.close()
+    decoder.workers.close()
 
 
 def test_a_clip_that_ends_every_worker_costs_one_sentence(tmp_path, decoder, monkeypatch):
     """The worker is ended from outside as soon as it is asked, as by a clip that aborts it."""
     ended = []
 
-    def write(worker, data):
+    send = Worker.send
+
+    def aborted(worker, request):
         os.kill(worker.pid, signal.SIGABRT)
         ended.append(worker.pid)
+        send(worker, request)
 
-    from umr.clips import decoder as clip_decoder
-
-    ask = clip_decoder._Worker.ask
-    monkeypatch.setattr(clip_decoder._Worker, "ask", lambda worker, *rest: (write(worker, b""), ask(worker, *rest))[1])
+    monkeypatch.setattr(Worker, "send", aborted)
     with pytest.raises(MediaError, match=r"00000\.mp4 cannot be read: it stops the decoder"):
         decoder.frames(BUNDLED / "00000.mp4", 8)
     assert len(set(ended)) == 2
@@ -166,12 +168,12 @@ def test_a_clip_that_ends_every_worker_costs_one_sentence(tmp_path, decoder, mon
 def test_a_clip_over_the_clock_is_refused_and_the_next_is_read():
     decoder = ClipDecoder(workers=1)
     decoder.frames(BUNDLED / "00000.mp4", 2)
-    (pid,) = decoder.pids()
+    (pid,) = decoder.workers.pids()
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(MediaError, match=r"00000\.mp4 takes more than 0\.3 s to decode"):
         decoder.frames(BUNDLED / "00000.mp4", 2, ClipLimits(wall_s=0.3))
-    assert decoder.frames(BUNDLED / "00000.mp4", 2).shape[0] == 2 and pid not in decoder.pids()
-    decoder.close()
+    assert decoder.frames(BUNDLED / "00000.mp4", 2).shape[0] == 2 and pid not in decoder.workers.pids()
+    decoder.workers.close()
 
 
 def test_a_clip_over_the_time_of_the_processor_is_refused(decoder, tmp_path):
@@ -187,16 +189,16 @@ def test_a_clip_over_the_memory_is_refused_and_the_next_is_read(tmp_path):
     with pytest.raises(MediaError, match=r"wide\.mp4 needs more memory than a clip may use"):
         decoder.frames(path, 8)
     assert decoder.frames(BUNDLED / "00000.mp4", 2).shape[0] == 2
-    decoder.close()
+    decoder.workers.close()
 
 
 def test_a_worker_has_little_that_a_clip_could_use(decoder):
     decoder.frames(BUNDLED / "00000.mp4", 2)
-    limits = Path(f"/proc/{decoder.pids()[0]}/limits").read_text()
+    limits = Path(f"/proc/{decoder.workers.pids()[0]}/limits").read_text()
     found = {line[:26].strip(): line[26:].split()[0] for line in limits.splitlines()}
     assert (found["Max file size"], found["Max open files"], found["Max core file size"]) == ("0", "16", "0")
     assert int(found["Max address space"]) < 2 * 2**30
-    loaded = Path(f"/proc/{decoder.pids()[0]}/maps").read_text()
+    loaded = Path(f"/proc/{decoder.workers.pids()[0]}/maps").read_text()
     assert not [name for name in ("torch", "faiss", "numpy", "gradio") if f"/{name}/" in loaded]
 
 
@@ -204,8 +206,8 @@ def test_keys_and_tokens_of_the_environment_stay_out_of_the_worker(monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "abc")
     decoder = ClipDecoder()
     decoder.frames(BUNDLED / "00000.mp4", 2)
-    assert b"SECRET_TOKEN" not in Path(f"/proc/{decoder.pids()[0]}/environ").read_bytes()
-    decoder.close()
+    assert b"SECRET_TOKEN" not in Path(f"/proc/{decoder.workers.pids()[0]}/environ").read_bytes()
+    decoder.workers.close()
 
 
 def test_frames_larger_or_more_than_the_cap_are_refused(decoder, tmp_path):
@@ -265,7 +267,7 @@ def test_threads_share_a_few_workers(decoder):
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda path: decoder.frames(path, 4), paths))
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
-    assert 1 <= len(decoder.pids()) <= 2
+    assert 1 <= len(decoder.workers.pids()) <= 2
 
 
 def test_reading_stops_within_a_clip(decoder, tmp_path):
@@ -286,7 +288,7 @@ def test_reading_stops_within_a_clip(decoder, tmp_path):
 def test_no_worker_outlives_a_process_that_is_killed(tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from umr.clips.decoder import CLIPS_OF_THIS_PROCESS as clips\n"
-        "clips.frames(Path(sys.argv[1]), 2); print(*clips.pids(), flush=True); time.sleep(600)"
+        "clips.frames(Path(sys.argv[1]), 2); print(*clips.workers.pids(), flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(BUNDLED / "00000.mp4")], cwd=ROOT,
                               stdout=subprocess.PIPE, text=True)  # fmt: skip

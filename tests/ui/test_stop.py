@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -45,6 +46,8 @@ from umr.ui.upload_folder import claim
 print("there", flush=True)
 input()
 """
+#: In the page's own process too, so that a picture that it decoded itself would end it.
+BROKEN_DECODER = str(ROOT / "tests" / "broken_decoder")
 WAIT_S = 300.0  # a limit against hanging, not a speed: other processes may hold the machine
 
 
@@ -88,7 +91,7 @@ def started(index: Path, base: Path) -> Iterator[Server]:
     process = subprocess.Popen(  # on the first free port: one that is looked for here may be another's by then
         [sys.executable, "-c", SERVER, "--index", str(index), "--host", "127.0.0.1"],
         cwd=ROOT,
-        env=os.environ | {VARIABLE: str(base), "PYTHONPATH": str(ROOT)},
+        env=os.environ | {VARIABLE: str(base), "PYTHONPATH": os.pathsep.join((BROKEN_DECODER, str(ROOT)))},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -182,6 +185,24 @@ def test_files_go_when_the_page_is_left_and_another_visitors_stay(server, visito
     other.leave()
     assert until(lambda: "theirs.png" not in server.files)
     assert other.status(theirs) == 403 and visitor.status(mine) == 200
+
+
+def test_a_picture_that_ends_its_decoder_costs_a_sentence_wherever_it_is_sent(server, visitor):
+    query, deadly = visitor.send("query.png", "pink"), Path(server.base.parent, "deadly.png")
+    deadly.write_bytes(deadly.with_name("query.png").read_bytes() + b"UMR-ABORT")
+    (path,) = visitor.http.post("gradio_api/upload", files={"files": ("deadly.png", deadly.read_bytes())}).json()
+    sent = query | {"path": path, "orig_name": "deadly.png"}
+    as_address = f"data:image/png;base64,{base64.b64encode(deadly.read_bytes()).decode()}"
+    told = "cannot be read: it stops the decoder"
+    assert told in json.dumps(visitor.ask("own_add", [sent], FakeEncoder(dim=8).name))
+    ready = json.dumps(visitor.ask("own_add", [sent, query], FakeEncoder(dim=8).name))
+    assert "Ready to search" in ready and told in ready
+    assert told in json.dumps(visitor.ask("own_search", sent, "", "all"))
+    for image in (sent["path"], as_address):
+        assert told in json.dumps(visitor.ask("search", image, "", "images", "fake", 3, False, None))
+    other = visitor.send("other.png", "green")
+    assert "query.png" in json.dumps(visitor.ask("own_search", other, "", "all")) and server.process.poll() is None
+    visitor.ask("own_remove")
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server, visitor):

@@ -7,7 +7,9 @@ from importlib import import_module
 
 #: What is named -> the module whose main() does it, imported where it is asked for.
 WHAT = {
+    "apart": "umr.bench.apart",
     "indexing": "umr.bench.indexing",
+    "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
     "fuzz": "umr.bench.fuzz.command",

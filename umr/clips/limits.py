@@ -1,20 +1,16 @@
-"""What the two sides of reading a clip agree on: its limits, which frames are taken, the form of an answer.
+"""What the two sides of reading a clip agree on: its limits, and which frames are taken.
 
-Not the reading (umr.clips.worker), nor the asking (umr.clips.decoder).
+Not the reading (umr.clips.reader), nor the asking (umr.clips.decoder).
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Literal
 
 from umr.errors import MediaError
 
 Reader = Literal["pyav", "decord"]
-#: An answer: kind, then count, height and width of the RGB frames that follow, or the number of bytes of a sentence.
-HEADER = struct.Struct("<4sIII")
-READY, FRAMES, REFUSED, SPENT = b"redy", b"frms", b"refu", b"spnt"  # SPENT: refused for want of memory, and it ends
 MAX_FRAMES = 36_000  # 20 minutes at 30 frames a second
 MAX_FRAME_PIXELS = 3840 * 2160  # of one frame of a clip
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from umr import media
-from umr.clips.decoder import stoppable
+from umr.apart.workers import stoppable
 from umr.collection import Collection
 from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines

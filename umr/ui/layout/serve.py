@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
+from umr.media import decoding_apart
 from umr.shipped import BUNDLED, default_root
 from umr.ui.examples import read_examples
 from umr.ui.json_log import log_as
@@ -70,7 +71,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         MismatchError: an index is another encoder's.
     """
     media = media_paths(searchers)
-    with _uploads():
+    with _uploads(), decoding_apart() as decoder:
         for number in STOPS:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
                 signal.signal(number, _stop)
@@ -88,6 +89,7 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
             zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
+        decoder.workers.warm()  # now, as all that came before is what people wait for
         print(f"The page is at {address}", flush=True)
         try:
             page.block_thread()

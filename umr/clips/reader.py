@@ -1,7 +1,6 @@
-"""The process that decodes clips: `python -m umr.clips.worker MEMORY_MB`. Not the side that asks (umr.clips.decoder).
+"""What decodes clips within a process of its own (umr.apart.process). Not the side that asks (umr.clips.decoder).
 
-A clip of a stranger may end this process: it has little memory, no file to write, and nothing that anyone else needs.
-It imports neither numpy nor torch. A request is a line of JSON on its standard input, an answer a header and bytes.
+It imports neither numpy nor torch.
 
 PyAV is the reader. decord is kept for who asks for it by name, and is not the first one: it aborts on damaged clips
 (`python -m umr.bench fuzz --only decord` counts them), cannot be told which formats and addresses to leave
@@ -11,33 +10,24 @@ alone, links an FFmpeg of 2020, and needs a pass of its own to see damage. Of so
 from __future__ import annotations
 
 import bisect
-import json
 import os
-import queue
-import signal
-import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 import av
 
-from umr.clips.limits import FRAMES, HEADER, READY, REFUSED, SPENT, ClipLimits, even_places
+from umr.apart.line import FRAMES, Line, Spent
+from umr.clips.limits import ClipLimits, even_places
 from umr.errors import MediaError, reason
-
-if sys.platform != "win32":  # which has no such limits; the clock's is kept by the side that asks
-    import resource
 
 #: Demuxers that read the bytes of one file and nothing else: no playlists, no lists of files, no devices.
 FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "flv", "ogg", "asf",
            "ivf", "apng", "h264", "hevc", "m4v", "mjpeg", "gif_pipe", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe",
            "tiff_pipe")  # fmt: skip
 THREADS = 2  # of a decoder; each takes 8 MB of the address space
-_FILES = 16  # descriptors; a clip needs one
 _BROKEN = (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError, OverflowError)
 
 
@@ -69,30 +59,34 @@ class Packets:
     keys: list[int]
 
 
-def main() -> None:
-    """Answer requests until the other side closes the pipe, or is gone."""
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # what a library prints must not stand between answers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the side that asks hears it, and ends this process
-    confine(int(sys.argv[1]))
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    _send(out, HEADER.pack(READY, 0, 0, 0))
-    while True:
-        _answer(requests.get(), out)
+def prepare() -> None:
+    """Nothing: PyAV is imported with this module."""
 
 
-def confine(memory_mb: int) -> None:
-    """Take from this process what decoding does not need. The limit of memory counts from what it has now."""
-    if sys.platform == "win32":
-        return
-    limits = {"RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": _FILES}
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        limits["RLIMIT_AS"] = pages * resource.getpagesize() + memory_mb * 2**20
-    for name, most in limits.items():
-        resource.setrlimit(getattr(resource, name), (most, most))
+def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG001  # a clip is read from its path
+    """Send the frames of one clip.
+
+    Args:
+        asked: "path" in hexadecimal, "n", "reader" and "limits".
+        data: none.
+        line: where they go.
+
+    Raises:
+        MediaError: there are none; Spent for want of memory.
+    """
+    path, limits = Path(os.fsdecode(bytes.fromhex(asked["path"]))), ClipLimits(**asked["limits"])
+    try:
+        shots = (read_decord if asked["reader"] == "decord" else read)(path, asked["n"], limits)
+    except (MemoryError, av.error.MemoryError, BlockingIOError) as error:  # the last: no room for a thread
+        words = f"{path.name} needs more memory than a clip may use ({limits.memory_mb:,} MB); make it smaller first"
+        raise Spent(words) from error
+    except _BROKEN as error:
+        words = f"{path.name} cannot be read: {reason(error)}; it may be damaged, choose another file"
+        raise MediaError(words) from error
+    first = shots[0]
+    if {(shot.width, shot.height) for shot in shots} != {(first.width, first.height)}:
+        raise MediaError(f"{path.name} has frames of more than one size; save it again in one")
+    line.send(FRAMES, (len(shots), first.height, first.width), *(shot.pixels for shot in shots))
 
 
 def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
@@ -261,63 +255,3 @@ def read_decord(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
     except (decord.DECORDError, RuntimeError) as error:
         raise ValueError(reason(error)) from error
     return [Shot(frame.shape[1], frame.shape[0], frame.tobytes()) for frame in frames]
-
-
-def _answer(request: dict[str, Any], out: BinaryIO) -> None:
-    """Sends the frames, or why there are none."""
-    path, limits = Path(os.fsdecode(bytes.fromhex(request["path"]))), ClipLimits(**request["limits"])
-    _allow_seconds(limits.processor_s)
-    try:
-        shots = (read_decord if request["reader"] == "decord" else read)(path, request["n"], limits)
-        first = shots[0]
-        if {(shot.width, shot.height) for shot in shots} != {(first.width, first.height)}:
-            raise MediaError(f"{path.name} has frames of more than one size; save it again in one")
-    except MediaError as error:
-        _send_words(out, REFUSED, str(error))
-    except (MemoryError, av.error.MemoryError, BlockingIOError):  # the last: no room for a thread
-        _send_words(out, SPENT, f"{path.name} needs more memory than a clip may use ({limits.memory_mb:,} MB); "
-                                "make it smaller first")  # fmt: skip
-        _end()
-    except _BROKEN as error:
-        words = f"{path.name} cannot be read: {reason(error)}; it may be damaged, choose another file"
-        _send_words(out, REFUSED, words)
-    else:
-        _send(out, HEADER.pack(FRAMES, len(shots), first.height, first.width), *(shot.pixels for shot in shots))
-
-
-def _allow_seconds(seconds: float) -> None:
-    """Lets this process use so much of the processor from now; the system ends it after that."""
-    if sys.platform != "win32":
-        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        soft = int(time.process_time() + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
-
-
-def _send_words(out: BinaryIO, kind: bytes, words: str) -> None:
-    data = words.encode("utf-8", "replace")
-    _send(out, HEADER.pack(kind, len(data), 0, 0), data)
-
-
-def _send(out: BinaryIO, *parts: bytes) -> None:
-    try:
-        for part in parts:
-            left = memoryview(part)
-            while left:
-                left = left[out.write(left) :]
-    except BrokenPipeError:
-        _end()
-
-
-def _listen(requests: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Takes requests; ends the process, whatever it decodes, once nobody is there to ask any more."""
-    for line in sys.stdin.buffer:
-        requests.put(json.loads(line))
-    _end()
-
-
-def _end() -> NoReturn:
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Files of strangers decoded in processes of their own, which they cannot leave: how. Not of which formats."""
