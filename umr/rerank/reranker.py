@@ -221,6 +221,7 @@ class Reranker(nn.Module):
             )
         return torch.tensor([prior.logit(cosine) for cosine in cosines])
 
+
 def penalised(logits_B2: Tensor, penalty: float) -> Tensor:
     """Logits of answers that stand in the prompt, as `generate` of transformers has them (see RerankerConfig.penalty).
 
