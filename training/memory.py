@@ -19,10 +19,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from training.losses import info_nce
 from training.train import hold_no_activations
 from umr.encoders import load_trainable
+from umr.encoders.base import UnifiedEncoder
+from umr.encoders.templates import TokenRow
 from umr.errors import ConfigError, UMRError
 from umr.shipped import find_encoder
 
@@ -40,27 +43,49 @@ class Step:
     loss: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Pictures (n, 1, S, S, 3) uint8, the rows that show them, and a caption of each."""
+
+    pixels: Tensor
+    captions: list[TokenRow]
+    shown: list[TokenRow]
+
+
+def step_inputs(encoder: UnifiedEncoder, pictures: int) -> Inputs:
+    """Random pictures of the encoder's size, each with the same caption."""
+    side = encoder.config.image_size
+    return Inputs(
+        pixels=torch.randint(0, 255, (pictures, 1, side, side, 3), dtype=torch.uint8),
+        captions=[encoder.tokenise(WORDS, "", "query")] * pictures,
+        shown=[encoder.tokenise(None, "", "candidate", "image")] * pictures,
+    )
+
+
+def one_step(encoder: UnifiedEncoder, inputs: Inputs) -> float:
+    """Captions <-> pictures: forward, InfoNCE, backward; returns the loss, nats. No weight is moved."""
+    encoder.zero_grad()
+    count = len(inputs.pixels)
+    seen = encoder.see(inputs.pixels).flatten(0, 1)
+    candidates = encoder.embed(encoder.collate(inputs.shown, list(range(count))), seen)
+    queries = encoder.embed(encoder.collate(inputs.captions), None)
+    value = info_nce(queries, candidates, torch.arange(count, device=encoder.device), TEMPERATURE)
+    value.backward()
+    return float(value.detach())
+
+
 def measured(folder: Path, checkpointing: bool, pictures: int, repeat: int) -> Step:
     """Steps over random pictures, each with one caption; in this process, whose peak must not have been reached yet."""
     torch.manual_seed(0)
     encoder = load_trainable(folder, device="cpu").train()
     if checkpointing:
         hold_no_activations(encoder)
-    side = encoder.config.image_size
-    pixels = torch.randint(0, 255, (pictures, 1, side, side, 3), dtype=torch.uint8)
-    captions = [encoder.tokenise(WORDS, "", "query")] * pictures
-    shown = [encoder.tokenise(None, "", "candidate", "image")] * pictures
+    inputs = step_inputs(encoder, pictures)
     before, seconds, loss = _peak(), [], 0.0
     for _ in range(repeat):
-        encoder.zero_grad()
         start = time.perf_counter()
-        candidates = encoder.embed(encoder.collate(shown, list(range(pictures))), encoder.see(pixels).flatten(0, 1))
-        value = info_nce(
-            encoder.embed(encoder.collate(captions), None), candidates, torch.arange(pictures), TEMPERATURE
-        )
-        value.backward()
+        loss = one_step(encoder, inputs)
         seconds.append(time.perf_counter() - start)
-        loss = float(value.detach())
     return Step(checkpointing=checkpointing, mib=_peak() - before, seconds=min(seconds), loss=loss)
 
 

@@ -37,7 +37,7 @@ from training.optimizer import MuonAdamW
 from training.parallel import Group
 from training.provenance import stages, weights_fingerprint
 from training.recall import recall
-from training.recipes import RECIPES
+from training.recipes import LARGE, RECIPES
 from training.sharded import ShardedGroup
 from training.sharded_state import as_saved, clip_gradients, to_load
 from training.sources.readers import load_source
@@ -69,7 +69,7 @@ log = logging.getLogger("training")
 
 Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
-OWN_DATA = "finetune"  # the recipe that trains on a person's own data alone
+OWN_DATA = ("finetune", *LARGE)  # the recipes that train on a person's own data alone
 
 
 def new_encoder(name: str, seed: int, image_size: int = 112, **sizes: int) -> UnifiedEncoder:
@@ -500,10 +500,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
-        config = with_settings(RECIPES[options.recipe](), options.set)
+        config = with_settings((RECIPES | LARGE)[options.recipe](), options.set)
         if options.init:
             config = replace(config, init=options.init)
-        if options.recipe == OWN_DATA and options.out and not any(one.startswith("name=") for one in options.set):
+        if options.recipe in OWN_DATA and options.out and not any(one.startswith("name=") for one in options.set):
             config = replace(config, name=options.out.name)
         _check_options(options, config)
         media = cache_root() / "media"
@@ -524,7 +524,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", choices=sorted(RECIPES))
+    parser.add_argument("recipe", choices=sorted(RECIPES | LARGE))
     parser.add_argument(
         "--world", type=Path, help="made by `python -m training.catalogue world` (default: in the cache)"
     )
@@ -550,10 +550,12 @@ def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
     """Raises ConfigError where the options of a command do not go together."""
     if options.world and options.data:
         raise ConfigError("--world and --data are both given: a world beside other data is --data world:DIR@SHARE")
-    if options.recipe == OWN_DATA and not options.data:
-        raise ConfigError(f"{OWN_DATA} trains on your own data: --data KIND:PATH, such as --data jsonl:mine.jsonl")
-    if options.recipe == OWN_DATA and not config.init:
-        raise ConfigError(f"{OWN_DATA} starts from an encoder: --init FOLDER, or --init with a shipped name")
+    if options.recipe in OWN_DATA and not options.data:
+        raise ConfigError(
+            f"{options.recipe} trains on your own data: --data KIND:PATH, such as --data jsonl:mine.jsonl"
+        )
+    if options.recipe in OWN_DATA and not config.init:
+        raise ConfigError(f"{options.recipe} starts from an encoder: --init FOLDER, or --init with a shipped name")
 
 
 if __name__ == "__main__":
