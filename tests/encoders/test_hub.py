@@ -22,7 +22,7 @@ def test_hub_name_downloads_the_pinned_revision_and_only_data(encoder, tmp_path,
     assert asked == {
         "repo": "some-owner/small.encoder",
         "revision": "0123456789abcdef0123456789abcdef01234567",
-        "patterns": ["*.safetensors", "*.json", "*.jinja"],
+        "patterns": ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"],
     }
 
 

@@ -356,6 +356,7 @@ def adopt(options: argparse.Namespace) -> None:
     from umr.encoders.adopt import adopt as adopted
     from umr.encoders.adopt import adopt_summed
     from umr.encoders.config import EncoderConfig
+    from umr.encoders.dual_config import DualConfig
     from umr.rerank.adopt import adopt_reranker, known_recipes
 
     if options.recipe in known_recipes():
@@ -372,7 +373,8 @@ def adopt(options: argparse.Namespace) -> None:
         config = adopt_summed(options.source, options.out, options.name, options.max_frames, options.text_weight)
     said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures "]
     if not isinstance(config, EncoderConfig):
-        said[0] += f"of {config.image_size} px"
+        own = "as its own processor makes them"
+        said[0] += f"of {config.image_size} px" if isinstance(config, DualConfig) else own
         said.append(f"composition: {config.composition}")
     elif config.resize == "square":
         said[0] += f"of {config.image_size} px"

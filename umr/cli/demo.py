@@ -20,8 +20,7 @@ from umr.errors import ConfigError, printable
 from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
 if TYPE_CHECKING:
-    from umr.encoders.config import EncoderConfig
-    from umr.encoders.dual_config import DualConfig
+    from umr.encoders.dual_config import AnyConfig
     from umr.search import Searcher
     from umr.ui.searchers import Searchers
 
@@ -105,7 +104,7 @@ def _index_at(folder: Path, place: Path, dtype: str) -> Path:
     return cache_root() / "demo" / home / f"{config.name}-{config.fingerprint()[:12]}-{dtype}"
 
 
-def _config(place: Path) -> EncoderConfig | DualConfig:
+def _config(place: Path) -> AnyConfig:
     from umr.encoders.dual_config import read_settings
 
     return read_settings(place)

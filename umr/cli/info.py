@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from umr import shipped
-from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.config import EncoderConfig
+from umr.encoders.dual_config import read_settings
 from umr.errors import UMRError
 from umr.index.manifest import IndexManifest
 from umr.rerank.config import read_config as read_reranker
@@ -44,7 +45,7 @@ def _row(folder: Path, index: Path | None, verify: bool) -> dict[str, Any]:
     try:
         config = read_settings(folder / "encoder")
         row["fingerprint"] = config.fingerprint()
-        row["composition"] = config.composition if isinstance(config, DualConfig) else ONE_NETWORK
+        row["composition"] = ONE_NETWORK if isinstance(config, EncoderConfig) else config.composition
         if index is None:
             return row
         manifest = IndexManifest.read(index)

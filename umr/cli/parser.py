@@ -310,7 +310,8 @@ def _adopt(commands: Commands) -> None:
         commands,
         "adopt",
         "adopt",
-        "make an encoder folder of a public checkpoint: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, CLIP, SigLIP; not trained here",
+        "make an encoder folder of a public checkpoint: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, CLIP, SigLIP, or a "
+        "model of sentence-transformers; not trained here",
     )
     one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")

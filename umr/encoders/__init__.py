@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
     from umr.encoders.base import UnifiedEncoder
     from umr.encoders.dual import DualEncoder
+    from umr.encoders.sentence import SentenceEncoder
 
 DTYPES = ("float32", "bfloat16")
 
 
 def load_encoder(
     where: str | Path, dtype: str = "float32", device: str | torch.device | None = None
-) -> UnifiedEncoder | DualEncoder:
+) -> UnifiedEncoder | DualEncoder | SentenceEncoder:
     """The encoder of a folder or of `hub:owner/name@revision`, in evaluation mode, to compute with.
 
     What goes on from its network, as training does, takes load_trainable: here it may be one that only serves.
@@ -40,7 +41,7 @@ def load_encoder(
 
 def _loaded(
     where: str | Path, dtype: str, device: str | torch.device | None, served: bool
-) -> UnifiedEncoder | DualEncoder:
+) -> UnifiedEncoder | DualEncoder | SentenceEncoder:
     """See load_encoder. served: its network may be one that only computes."""
     from umr.encoders import zero_gpu  # before torch, which it prepares where a GPU is lent by the call
 
@@ -50,6 +51,7 @@ def _loaded(
     from umr.encoders.base import UnifiedEncoder
     from umr.encoders.dual_config import DualConfig, read_settings
     from umr.encoders.hub import fetch, is_hub
+    from umr.encoders.sentence_config import SentenceConfig
     from umr.encoders.store import check_files
     from umr.encoders.tokenizer import load_tokenizer
 
@@ -59,11 +61,15 @@ def _loaded(
     config = read_settings(folder)
     check_files(config, folder)
     computed = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    encoder: UnifiedEncoder | DualEncoder
+    encoder: UnifiedEncoder | DualEncoder | SentenceEncoder
     if isinstance(config, DualConfig):
         from umr.encoders.dual import DualEncoder  # transformers, which most others do without
 
         encoder = DualEncoder.load(folder, config, computed)
+    elif isinstance(config, SentenceConfig):
+        from umr.encoders.sentence import SentenceEncoder  # an optional package
+
+        encoder = SentenceEncoder.load(folder, config, computed)
     else:
         kind = backbone_class(config.backbone)
         backbone = (kind.served if served else kind.load)(folder, config, computed)
@@ -89,6 +95,10 @@ def load_trainable(
     if isinstance(encoder, UnifiedEncoder):
         return encoder
     raise ConfigError(
-        f"{where} is a dual encoder ({encoder.config.composition}), which searches but is not trained here; give an "
-        "encoder with one network"
+        f"{where} is {_other(encoder)} ({encoder.config.composition}), which searches but is not trained here; give "
+        "an encoder with one network of umr's own"
     )
+
+
+def _other(encoder: DualEncoder | SentenceEncoder) -> str:
+    return "a dual encoder" if encoder.config.kind == "dual" else "a model of sentence-transformers"

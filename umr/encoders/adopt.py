@@ -23,9 +23,11 @@ from umr.encoders.base import UnifiedEncoder
 from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
-from umr.encoders.dual_config import DualConfig
+from umr.encoders.dual_config import AnyConfig, DualConfig
 from umr.encoders.duals import dual_families
 from umr.encoders.hub import fetch, is_hub
+from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
+from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
@@ -69,8 +71,8 @@ def adopt(
     max_frames: int = 8,
     max_pixels: int | None = None,
     recipe: str = "plain",
-) -> EncoderConfig | DualConfig:
-    """Write the encoder folder `out` from a transformers checkpoint.
+) -> AnyConfig:
+    """Write the encoder folder `out` from a transformers checkpoint, or a model of sentence-transformers.
 
     Weights are copied file by file, in their own dtype and shards, after one opening that shows that they are whole;
     config.json is told how the encoder attends.
@@ -92,11 +94,19 @@ def adopt(
         ConfigError: there is no checkpoint of a supported class, umr would not compute it rightly, or `out` exists.
         MismatchError: weights are damaged or missing.
     """
+    folder = _folder(source, out)
+    asked = image_size is not None or max_pixels is not None or recipe != "plain"
+    if is_sentences(folder):
+        if asked:
+            raise ConfigError(
+                f"{source} is a model of sentence-transformers: leave out image_size, max_pixels and the recipe"
+            )
+        return _sentences(folder, source, out, name, max_frames, None)
     checkpoint = _checkpoint(source, out)
     if is_dual(checkpoint):
-        if image_size is not None or max_pixels is not None or recipe != "plain":
+        if asked:
             raise ConfigError(f"{source} is a dual encoder: leave out image_size, max_pixels and the recipe")
-        return adopt_summed(source, out, name, max_frames)
+        return adopt_dual(checkpoint, Path(out), *_named(checkpoint, name), max_frames, EVEN)
     kind = _backbone_of(checkpoint)
     tokenizer = _tokenizer(checkpoint, kind)
     wanted = replace(_asked(kind, recipe, image_size, max_pixels), **identity(checkpoint, name), max_frames=max_frames)
@@ -108,8 +118,10 @@ def adopt(
 
 def adopt_summed(
     source: str | Path, out: str | Path, name: str | None = None, max_frames: int = 8, text_weight: float = EVEN
-) -> DualConfig:
+) -> DualConfig | SentenceConfig:
     """Write the encoder folder `out` from a dual encoder's checkpoint, which composes by a weighted sum.
+
+    So does a model of sentence-transformers that does not read picture and text together.
 
     Args:
         source: a folder or hub:owner/name@revision.
@@ -125,14 +137,16 @@ def adopt_summed(
         ConfigError: there is no checkpoint of a dual encoder that umr computes rightly, or `out` exists.
         MismatchError: weights are damaged or missing.
     """
+    folder = _folder(source, out)
+    if is_sentences(folder):
+        return _sentences(folder, source, out, name, max_frames, text_weight)
     checkpoint = _checkpoint(source, out)
     if not is_dual(checkpoint):
         raise ConfigError(
             f"{source} is of the class {checkpoint.model.get('model_type')!r}, which is no dual encoder, so its "
             f"text has no weight; dual encoders are {dual_families()}"
         )
-    own = identity(checkpoint, name)
-    return adopt_dual(checkpoint, Path(out), own["name"], own["revision"], max_frames, text_weight)
+    return adopt_dual(checkpoint, Path(out), *_named(checkpoint, name), max_frames, text_weight)
 
 
 def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbone], Tokenizer]:
@@ -151,25 +165,46 @@ def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbo
     return checkpoint, kind, _tokenizer(checkpoint, kind)
 
 
-def _checkpoint(source: str | Path, out: str | Path) -> Checkpoint:
-    """The checkpoint, if there is room for its folder."""
+def _folder(source: str | Path, out: str | Path) -> Path:
+    """Where the source lies, if there is room for the folder that is made of it."""
     target = Path(out)
     if target.exists() or target.is_symlink():
         raise ConfigError(f"{target} exists; choose another --out, or remove it")
     folder = fetch(source) if is_hub(source) else Path(source)
     if (folder / CONFIG_NAME).is_file():
         raise ConfigError(f"{source} is an encoder folder already; use it as it is")
-    return Checkpoint.open(folder, source, f"{families()}, {dual_families()}")
+    return folder
+
+
+def _checkpoint(source: str | Path, out: str | Path) -> Checkpoint:
+    """The checkpoint, if there is room for its folder."""
+    return Checkpoint.open(own_part(_folder(source, out)), source, f"{families()}, {dual_families()}")
+
+
+def _sentences(
+    folder: Path, source: str | Path, out: str | Path, name: str | None, max_frames: int, text_weight: float | None
+) -> SentenceConfig:
+    """See adopt_sentences."""
+    return adopt_sentences(folder, source, Path(out), *_names(source, folder, name), max_frames, text_weight)
 
 
 def identity(checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
     """Settings that say what it is: name, backbone, revision."""
-    source, own = checkpoint.source, checkpoint.folder.resolve().name
-    return {
-        "name": name or (source.rpartition("@")[0].rpartition("/")[2] if is_hub(source) else own),
-        "backbone": checkpoint.model["model_type"],
-        "revision": source if is_hub(source) else own,
-    }
+    own, revision = _named(checkpoint, name)
+    return {"name": own, "backbone": checkpoint.model["model_type"], "revision": revision}
+
+
+def _named(checkpoint: Checkpoint, name: str | None) -> tuple[str, str]:
+    """Its name and revision."""
+    return _names(checkpoint.source, checkpoint.folder, name)
+
+
+def _names(source: str | Path, folder: Path, name: str | None) -> tuple[str, str]:
+    """What an encoder of this source is called, and where its weights come from."""
+    own = folder.resolve().name
+    if not is_hub(source):
+        return name or own, own
+    return name or source.rpartition("@")[0].rpartition("/")[2], source
 
 
 def copying(checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer) -> Callable[[Path], None]:

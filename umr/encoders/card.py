@@ -18,8 +18,10 @@ from umr.disk import atomic_write
 from umr.encoders.backbone import Backbone, backbone_class
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_card import dual_card
-from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.dual_config import AnyConfig, DualConfig, read_settings
 from umr.encoders.interop import MASKED_FILE, has_processor, masks_instruction, pools_elsewhere
+from umr.encoders.sentence_card import sentence_card
+from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.templates import FIELD
 from umr.errors import ConfigError, UMRError
 from umr.shipped import LICENCE
@@ -34,7 +36,7 @@ _POOLED = {
 _POSITIONS = {"mrope": "{family}'s own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
 
 
-def write_card(config: EncoderConfig | DualConfig, folder: str | Path) -> Path:
+def write_card(config: AnyConfig, folder: str | Path) -> Path:
     """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
 
     Raises:
@@ -48,6 +50,8 @@ def write_card(config: EncoderConfig | DualConfig, folder: str | Path) -> Path:
     with atomic_write(target) as file:
         if isinstance(config, DualConfig):
             file.write(dual_card(config))
+        elif isinstance(config, SentenceConfig):
+            file.write(sentence_card(config))
         else:
             file.write(card(config, trained, masked=(Path(folder) / MASKED_FILE).is_file()))
     return target

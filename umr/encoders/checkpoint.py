@@ -11,6 +11,7 @@ from umr.encoders.tokenizer import TOKENIZER_NAME
 from umr.errors import ConfigError, MismatchError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+CONFIG, MODULES = "config.json", "modules.json"  # of a model of sentence-transformers the second
 
 
 class WeightsMissing(MismatchError):

@@ -14,7 +14,8 @@ from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
 
 FORMAT = 1
-DUAL = "dual"  # kind of an encoder.json that is none of these settings (umr.encoders.dual_config)
+#: Kinds of an encoder.json that is none of these settings (umr.encoders.dual_config, umr.encoders.sentence_config).
+DUAL, SENTENCES = "dual", "sentence-transformers"
 
 Pooling = Literal["mean", "last", "eos"]
 Attention = Literal["bidirectional", "causal"]
@@ -204,6 +205,18 @@ def check_tables(settings: object, keys: Sequence[str]) -> None:
             raise ConfigError(f"{key} must map texts to texts, got {value!r}")
 
 
+def check_weight(weight: object) -> None:
+    """Refuse what is no weight of a text.
+
+    Raises:
+        ConfigError: it is no number from 0 to 1.
+    """
+    if type(weight) not in (int, float) or not 0 <= weight <= 1:  # type: ignore[operator]
+        raise ConfigError(
+            f"the weight of the text is {weight!r}; a number from 0 (the picture alone) to 1 (the text alone) is needed"
+        )
+
+
 class Settings(Protocol):
     """What encoder.json is written from."""
 
@@ -230,6 +243,11 @@ def read_config(folder: str | Path) -> EncoderConfig:
         raise ConfigError(
             f"{folder} is a dual encoder, of a network for texts and one for pictures: it indexes, searches, is "
             "evaluated and pushed, but is not trained or made a re-ranker. Give an encoder with one network"
+        )
+    if data.get("kind") == SENTENCES:
+        raise ConfigError(
+            f"{folder} is a model that sentence-transformers computes: it indexes, searches, is evaluated and pushed, "
+            "but is not trained or made a re-ranker here. Give an encoder that umr computes"
         )
     unknown = sorted(set(data) - {f.name for f in fields(EncoderConfig)})
     if unknown or "name" not in data:

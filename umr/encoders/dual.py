@@ -24,13 +24,13 @@ from transformers import AutoImageProcessor
 from umr import media
 from umr.encoders.dual_config import DualConfig
 from umr.encoders.duals import towers_class
-from umr.encoders.encoding import Encoding
+from umr.encoders.encoding import EMPTY, LEFT_OUT, Encoding, shown_in
 from umr.encoders.resize import check_shape
 from umr.encoders.templates import Role
 from umr.encoders.tokenizer import token_id
 from umr.encoders.towers import Towers, open_tokenizer, plain_text
 from umr.errors import ConfigError, MediaError, MismatchError
-from umr.fusion import weighted_sum
+from umr.fusion import unit_means, weighted_sum
 from umr.types import Content, Query
 
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ class DualEncoder(Encoding):
         batch = DualBatch(rows=len(contents), texts=[], text_rows=[], pixels=None, pixel_rows=[])
         images: list[Image.Image | np.ndarray] = []
         for row, content in enumerate(contents):
-            text, shown = self._text(content), self._images(content)
+            text, shown = self._text(content), shown_in(content, self.config)
             if not text and not shown:
-                raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
+                raise MediaError(EMPTY)
             if text:
                 batch.texts.append(text)
                 batch.text_rows.append(row)
@@ -177,14 +177,6 @@ class DualEncoder(Encoding):
         read = plain_text(words, self.config.lower, self.config.strip_punctuation)
         alone = content.image is None and content.video is None
         return read or (words if alone else "")  # of "?!", which says nothing beside a picture
-
-    def _images(self, content: Content) -> list[Image.Image | np.ndarray]:
-        """The picture, or the frames of the clip."""
-        if content.video is not None:
-            return list(media.sample_frames(content.video, self.config.max_frames))
-        if content.image is not None:
-            return [media.open_image(content.image, max_pixels=self.config.max_pixels)]
-        return []
 
     @torch.inference_mode()
     def vectors(self, batch: DualBatch) -> np.ndarray:
@@ -216,9 +208,7 @@ class DualEncoder(Encoding):
             raise ValueError("no row of this batch shows anything")
         dtype = next(self.towers.parameters()).dtype
         frames_ND = _unit(self.towers.pictures(batch.pixels.to(self.device, dtype)))
-        rows, places = np.unique(batch.pixel_rows, return_inverse=True)
-        total_ND = torch.zeros(len(rows), self.dim).index_add_(0, torch.from_numpy(places), frames_ND)
-        return F.normalize(total_ND, dim=-1).numpy()
+        return unit_means(frames_ND.numpy(), batch.pixel_rows)[1]
 
     def instruction(self, query: Query) -> str:  # noqa: ARG002
         """None is read."""
@@ -230,8 +220,7 @@ class DualEncoder(Encoding):
 
     def notices(self, query: Query) -> tuple[str, ...]:
         """What a person should know about how this query was read: a text that was cut, a task sentence left out."""
-        said = ("This model reads no task sentence: the one that was given was left out.",)
-        return (*super().notices(query), *(said if query.instruction else ()))
+        return (*super().notices(query), *((LEFT_OUT,) if query.instruction else ()))
 
     def dropped_tokens(self, content: Content) -> int:
         """How many tokens of the text are not read, as they lie beyond config.max_tokens."""

@@ -9,8 +9,9 @@ import torch
 
 from umr.disk import copied
 from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.config import check_weight
 from umr.encoders.dual import PREPROCESSORS, DualEncoder, Preprocessor
-from umr.encoders.dual_config import DualConfig, check_weight
+from umr.encoders.dual_config import DualConfig
 from umr.encoders.duals import DUALS, towers_class
 from umr.encoders.hub import is_hub
 from umr.encoders.store import seal

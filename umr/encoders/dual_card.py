@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from umr.encoders.dual_config import DualConfig
 from umr.encoders.duals import towers_class
+from umr.encoders.sentence_config import SentenceConfig
 
 
 def dual_card(config: DualConfig) -> str:
     """The card's text: README.md with the Hub's front matter."""
-    return "\n".join([*_front_matter(config), "", f"# {config.name}", "", _what(config), "",
+    return "\n".join([*front_matter(config), "", f"# {config.name}", "", _what(config), "",
                       "## How it embeds", "", *_embeds(config), "",
-                      "## Use", "", *_use(config), "",
+                      "## Use", "", *used(config), "",
                       "## In other tools", "", _elsewhere(config), "",
                       "## Limits", "", *_limits(), ""])  # fmt: skip
 
 
-def _front_matter(config: DualConfig) -> list[str]:
+def front_matter(config: DualConfig | SentenceConfig) -> list[str]:
+    """The card's first lines, which the Hub reads."""
     repository = config.revision.removeprefix("hub:").partition("@")[0] if config.revision.startswith("hub:") else ""
     return ["---", "library_name: umr", "pipeline_tag: feature-extraction", "license: other",
             "license_name: as-its-source", *([f"base_model: {repository}"] if repository else []),
-            "tags:", "- umr", f"- {config.backbone}", "- multimodal-retrieval", "---"]  # fmt: skip
+            "tags:", "- umr", f"- {config.backbone or config.kind}", "- multimodal-retrieval", "---"]  # fmt: skip
 
 
 def _what(config: DualConfig) -> str:
@@ -56,7 +58,8 @@ def _embeds(config: DualConfig) -> list[str]:
     ]  # fmt: skip
 
 
-def _use(config: DualConfig) -> list[str]:
+def used(config: DualConfig | SentenceConfig) -> list[str]:
+    """How a vector is had, in Python."""
     shape = 'encoder.encode_queries([Query(query_id="1", content=Content(text="a red mug"))]).vectors.shape'
     return ["```python", "from umr import Content, Query, load_encoder", "", 'encoder = load_encoder("FOLDER")',
             f"print({shape})  # (1, {config.dim})", "```"]  # fmt: skip

@@ -16,15 +16,18 @@ from typing import Any, Literal, get_args
 from umr.encoders.config import (
     DUAL,
     FORMAT,
+    SENTENCES,
     EncoderConfig,
     check_choices,
     check_tables,
     check_texts,
     check_truths,
+    check_weight,
     check_whole,
     read_config,
     read_fields,
 )
+from umr.encoders.sentence_config import SentenceConfig
 from umr.errors import ConfigError
 from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
@@ -99,31 +102,25 @@ class DualConfig:
         return replace(self, files=dict(files))
 
 
-def check_weight(weight: object) -> None:
-    """Refuse what is no weight of a text.
-
-    Raises:
-        ConfigError: it is no number from 0 to 1.
-    """
-    if type(weight) not in (int, float) or not 0 <= weight <= 1:  # type: ignore[operator]
-        raise ConfigError(
-            f"the weight of the text is {weight!r}; a number from 0 (the picture alone) to 1 (the text alone) is needed"
-        )
+#: What encoder.json can hold.
+AnyConfig = EncoderConfig | DualConfig | SentenceConfig
 
 
-def read_settings(folder: str | Path) -> EncoderConfig | DualConfig:
+def read_settings(folder: str | Path) -> AnyConfig:
     """Read encoder.json, of whichever kind.
 
     Raises:
         ConfigError: it is absent, not JSON, or has unknown or illegal fields.
     """
     data = read_fields(folder)
-    if data.get("kind") != DUAL:
+    kinds: dict[object, type[DualConfig | SentenceConfig]] = {DUAL: DualConfig, SENTENCES: SentenceConfig}
+    kind = kinds.get(data.get("kind"))
+    if kind is None:
         return read_config(folder)
-    known, path = {one.name: one for one in fields(DualConfig)}, Path(folder) / CONFIG_NAME
+    known, path = {one.name: one for one in fields(kind)}, Path(folder) / CONFIG_NAME
     unknown, absent = sorted(set(data) - set(known)), sorted(set(known) - set(data))
     if unknown:
         raise ConfigError(f"{path}: unknown fields {unknown}")
     if absent:
         raise ConfigError(f"{path}: the field {absent[0]} is missing")
-    return DualConfig(**data)
+    return kind(**data)

@@ -26,7 +26,8 @@ from umr.shipped import HUB, cache_root
 
 #: What the Hub's client raises: its HTTP library's own errors, those of the system, words about names and answers.
 HUB_ERRORS: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
-ALLOWED = ("*.safetensors", "*.json", "*.jinja")
+#: Of models of sentence-transformers also word lists and sentencepiece models.
+ALLOWED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _NAME = re.compile(r"hub:(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
 
 
@@ -36,7 +37,7 @@ def is_hub(where: str | Path) -> TypeGuard[str]:
 
 
 def fetch(where: str) -> Path:
-    """Download `hub:owner/name@revision`: safetensors, json and chat templates only, never code.
+    """Download `hub:owner/name@revision`: safetensors, json, chat templates and tokenizers only, never code.
 
     Returns:
         Its local folder; nobody is asked for one that lies at `kept_at`.

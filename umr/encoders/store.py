@@ -15,14 +15,15 @@ from umr.disk import file_sha256, put
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import EncoderConfig, write_config
-from umr.encoders.dual_config import DualConfig
+from umr.encoders.dual_config import AnyConfig, DualConfig
 from umr.encoders.interop import check_interop, write_interop
+from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import CONFIG_NAME
 
 Sealed = TypeVar("Sealed")
-Config = TypeVar("Config", EncoderConfig, DualConfig)
+Config = TypeVar("Config", EncoderConfig, DualConfig, SentenceConfig)
 
 
 def save_encoder(
@@ -74,7 +75,7 @@ def seal(config: Config, target: Path, write: Callable[[Path], None]) -> Config:
 
     def finish(draft: Path, files: dict[str, str]) -> Config:
         sealed = config.with_files(files)
-        if isinstance(sealed, EncoderConfig):  # a dual encoder keeps its checkpoint's own files
+        if isinstance(sealed, EncoderConfig):  # the others keep their checkpoint's own files
             write_interop(sealed, draft)
         write_card(sealed, draft)
         write_config(sealed, draft)
@@ -115,7 +116,7 @@ def sealed_folder(
     return sealed
 
 
-def check_files(config: EncoderConfig | DualConfig, folder: str | Path) -> None:
+def check_files(config: AnyConfig, folder: str | Path) -> None:
     """Compare every file of an encoder folder with its hash (see check_hashes and check_interop)."""
     check_hashes(config.files, Path(folder), CONFIG_NAME, "encoder")
     check_interop(folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,20 @@ _BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError,
            RuntimeError)  # fmt: skip
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A block in which transformers shows no progress and says nothing but errors."""
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def whole_model(
     kind: type[Model], folder: str | Path, dtype: torch.dtype, key_mapping: Mapping[str, str] | None = None
 ) -> Model:
@@ -36,24 +51,18 @@ def whole_model(
         MismatchError: a file is damaged, or a weight absent or of another shape: transformers itself would fill it at
             random.
     """
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is wrong is said below, and once
     try:
-        # its annotation leaves out the pair that output_loading_info asks for
-        loaded: tuple[Model, dict[str, Any]] = kind.from_pretrained(  # type: ignore[assignment]
-            str(folder), dtype=dtype, local_files_only=True, output_loading_info=True,
-            key_mapping=None if key_mapping is None else dict(key_mapping),
-        )  # fmt: skip
+        with quiet():  # what is wrong is said below, and once
+            # its annotation leaves out the pair that output_loading_info asks for
+            loaded: tuple[Model, dict[str, Any]] = kind.from_pretrained(  # type: ignore[assignment]
+                str(folder), dtype=dtype, local_files_only=True, output_loading_info=True,
+                key_mapping=None if key_mapping is None else dict(key_mapping),
+            )  # fmt: skip
     except _BROKEN as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise MismatchError(
             f"the weights or config.json of {folder} cannot be read ({reason}); copy the folder again"
         ) from error
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     model, report = loaded
     lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
     if lost:

@@ -18,6 +18,7 @@ from umr.encoders.dual_config import DualConfig, read_settings
 from umr.encoders.duals import towers_class
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.interop import MASKED_FILE, masks_instruction, pools_elsewhere, write_interop
+from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import check_files
 from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
@@ -49,6 +50,8 @@ def export(where: str | Path, out: str | Path) -> EncoderConfig:
             f"{towers_class(config.backbone).implementation} opens {where} as it stands, for texts and pictures apart; "
             f"sums come from `python -m umr embed`, and `python -m umr push {where} OWNER/NAME` shares it"
         )
+    if isinstance(config, SentenceConfig):
+        raise ConfigError(f"{config.name} is a model of sentence-transformers, which opens {where} as it stands")
     if not pools_elsewhere(config):
         raise ConfigError(
             f"{config.name} pools by {config.pooling!r} with {config.positions!r} positions in a {config.backbone} "

@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, EvalResult, ModelCard, ModelCard
 
 from umr.encoders.card import CARD_NAME, write_card
 from umr.encoders.config import EncoderConfig
-from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.dual_config import AnyConfig, read_settings
 from umr.encoders.hub import HUB_ERRORS
 from umr.encoders.interop import INTEROP, MASKED_FILE, read_interop
 from umr.encoders.store import check_files
@@ -107,7 +107,7 @@ def push(files: Mapping[str, Path | bytes], name: str, private: bool = False) ->
     return str(made.commit_url)
 
 
-def _card(config: EncoderConfig | DualConfig, folder: Path, reports: str | Path | None) -> str:
+def _card(config: AnyConfig, folder: Path, reports: str | Path | None) -> str:
     """The folder's card, with the results where there are some."""
     path = folder / CARD_NAME
     text = path.read_text("utf-8") if path.is_file() else write_card(config, folder).read_text("utf-8")
@@ -120,7 +120,7 @@ def _card(config: EncoderConfig | DualConfig, folder: Path, reports: str | Path 
     return f"---\n{data.to_yaml()}\n---\n{card.text.rstrip()}\n\n{_table(rows)}\n"
 
 
-def _rows(config: EncoderConfig | DualConfig, folder: Path, reports: str | Path | None) -> Sequence[Row]:
+def _rows(config: AnyConfig, folder: Path, reports: str | Path | None) -> Sequence[Row]:
     """The rows in distribution of the encoder's report; [] where none is named and none of these weights lies near."""
     place = folder.parent / REPORTS if reports is None else Path(reports)
     if reports is None and not (place / REPORT).is_file():

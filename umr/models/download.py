@@ -7,6 +7,7 @@ lies under its own name once it is whole (umr.encoders.hub.kept_at), beside that
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -26,6 +27,7 @@ from umr.shipped import CONFIG_NAME
 
 WEIGHTS = ".safetensors"
 _PART = ".part"
+_MODULE = re.compile(r"\d+_\w+/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,8 @@ def weight_names(remote: Remote) -> list[str]:
     if CONFIG_NAME in remote.sizes:
         return sorted(name for name in read_settings(remote.folder).files if name.endswith(WEIGHTS))
     found = Checkpoint(folder=remote.folder, source=remote.where, model={}).weight_names()
-    return [name for name in found if name.endswith(WEIGHTS)]
+    beside = sorted(name for name in remote.sizes if name.endswith(WEIGHTS) and "/" in name)
+    return [*(name for name in found if name.endswith(WEIGHTS)), *beside]
 
 
 def keep(remote: Remote) -> Path:
@@ -156,8 +159,12 @@ def keep(remote: Remote) -> Path:
 
 
 def _wanted(name: str) -> bool:
-    """Whether umr reads a file: as `fetch`, but no weights in folders, which are other forms of the same."""
-    return any(fnmatch(name, pattern) for pattern in ALLOWED) and not (name.endswith(WEIGHTS) and "/" in name)
+    """Whether umr reads a file: as `fetch`, but no weights in folders, which are other forms of the same.
+
+    Those of a module of sentence-transformers, which has a folder as 2_Dense, are none.
+    """
+    other = name.endswith(WEIGHTS) and "/" in name and not _MODULE.match(name)
+    return any(fnmatch(name, pattern) for pattern in ALLOWED) and not other
 
 
 def _there(path: Path, size: int) -> int:

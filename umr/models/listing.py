@@ -8,8 +8,9 @@ from typing import Any
 from umr import shipped
 from umr.encoders.backbone import BACKBONES, backbone_class
 from umr.encoders.config import EncoderConfig
-from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.dual_config import AnyConfig, DualConfig, read_settings
 from umr.encoders.duals import DUALS
+from umr.encoders.sentence_config import SentenceConfig
 from umr.models.published import ONE_PASS, PUBLISHED, Published
 from umr.models.weights import BYTES, memory, parameters_in
 
@@ -66,6 +67,7 @@ def _reranker_recipe(model: Published) -> bool:
 def _bundled(folder: Path) -> dict[str, Any]:
     config = read_settings(folder)
     known = DUALS if isinstance(config, DualConfig) else BACKBONES
+    opened = isinstance(config, SentenceConfig) or config.backbone in known
     parameters = parameters_in(folder)
     return {
         "name": config.name,
@@ -75,10 +77,10 @@ def _bundled(folder: Path) -> dict[str, Any]:
         "licence": None if config.revision else shipped.LICENCE,
         **_sizes(parameters, config.dim),
         "embeds": ["text", "image", "video"],
-        "composes": config.composition if isinstance(config, DualConfig) else ONE_PASS,
+        "composes": ONE_PASS if isinstance(config, EncoderConfig) else config.composition,
         "recipe": _asked(config),
         "source": "training/README.md" if not config.revision else config.revision,
-        "opens": AS_PUBLISHED if config.backbone in known else f"no: there is no backbone {config.backbone!r}",
+        "opens": AS_PUBLISHED if opened else f"no: there is no backbone {config.backbone!r}",
     }
 
 
@@ -107,7 +109,9 @@ def _sizes(parameters: int, dim: int | None) -> dict[str, Any]:
     }
 
 
-def _asked(config: EncoderConfig | DualConfig) -> str:
+def _asked(config: AnyConfig) -> str:
+    if isinstance(config, SentenceConfig):
+        return "as sentence-transformers does"
     if isinstance(config, DualConfig):
         return "texts and pictures apart, no task sentences"
     return f"its own templates, {len(config.instructions)} task sentences"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umr.encoders.backbone import backbone_class
-from umr.encoders.checkpoint import WeightsMissing
+from umr.encoders.checkpoint import CONFIG, MODULES, WeightsMissing
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import read_settings
 from umr.encoders.hub import is_hub, kept_at
@@ -68,12 +68,12 @@ def ready(spec: str, wishes: Wishes, say: Say) -> Path | None:
 def _of_folder(spec: str, wishes: Wishes) -> Path:
     """An encoder that lies here; a public checkpoint is adopted, once for as long as its files stay what they are."""
     folder = Path(spec)
-    if (folder / CONFIG_NAME).is_file() or not (folder / "config.json").is_file():
+    if (folder / CONFIG_NAME).is_file() or not any((folder / name).is_file() for name in (CONFIG, MODULES)):
         return Path(find_encoder(spec))
     seen = hashlib.sha256(str(folder.resolve()).encode())
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*")):
         told = path.stat()
-        seen.update(f"{path.name} {told.st_size} {told.st_mtime_ns}\n".encode())
+        seen.update(f"{path.relative_to(folder)} {told.st_size} {told.st_mtime_ns}\n".encode())
     recipe = wishes.recipe or "plain"
     return _adopted(spec, _encoder_at(f"{folder.resolve().name}-{seen.hexdigest()[:12]}", recipe), recipe)
 

@@ -29,7 +29,8 @@ def parameters_in(folder: str | Path) -> int:
     Raises:
         MismatchError: there are none, or one is damaged.
     """
-    files = sorted(Path(folder).glob("*.safetensors"))
+    places = "*.safetensors", "[0-9]*_*/*.safetensors"  # the second of modules of sentence-transformers
+    files = sorted(path for place in places for path in Path(folder).glob(place))
     if not files:
         raise MismatchError(f"{Path(folder) / WEIGHTS} is missing; copy the folder again (only safetensors are read)")
     return sum(map(_parameters, files))

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.encoders.card import CARD_NAME, RECORD_NAME
-from umr.encoders.config import EncoderConfig
-from umr.encoders.dual_config import DualConfig, read_settings
+from umr.encoders.dual_config import AnyConfig, read_settings
 from umr.errors import UMRError
 from umr.eval.reports import Stored, read_stored
 from umr.eval.vector_sum import Weights, read_weights, weights_file
@@ -71,7 +70,7 @@ class ModelFacts:
     index: Path
     encoder: Path | None
     manifest: IndexManifest
-    config: EncoderConfig | DualConfig | None
+    config: AnyConfig | None
     parameters: int | None
     megabytes: float | None
     stages: tuple[Stage, ...]

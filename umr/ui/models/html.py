@@ -8,6 +8,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from umr.encoders.dual_config import DualConfig
+from umr.encoders.sentence_config import SentenceConfig
 from umr.eval.pools import LOCAL
 from umr.eval.scores import pool_means
 from umr.shipped import shown_path
@@ -158,6 +159,12 @@ def _what(one: ModelFacts) -> Markup:
             ("networks", f"{config.backbone}: one for texts, one for pictures"),
             ("picture and text", config.composition),
             ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+        ]
+    elif isinstance(config, SentenceConfig):
+        facts += [
+            ("network", f"{config.backbone or 'modules'}, computed by sentence-transformers"),
+            ("picture and text", config.composition),
+            ("reads", f"{config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     elif config is not None:
         square = config.resize == "square"
