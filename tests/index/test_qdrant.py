@@ -255,6 +255,14 @@ def test_a_build_with_faiss_over_it_leaves_nothing_of_either(encoder, collection
     assert not (folder / "vectors.faiss").exists() and len(Index.open(folder, encoder)) == 24
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\xff\n")])
+def test_an_index_that_lost_its_ids_is_built_again(encoder, collection, server, folder, damage):
+    before = IndexManifest.read(folder).rows_at
+    damage(folder / "ids.txt")
+    after = built(encoder, collection, folder).rows_at
+    assert len(Index.open(folder, encoder, collection)) == 24 and names(server) == {before, after}
+
+
 def test_a_server_that_is_away_keeps_the_list_of_what_is_still_to_be_removed(
     folder, encoder, collection, monkeypatch, caplog
 ):

@@ -138,8 +138,9 @@ def _replaced(folder: Path, draft: Path) -> tuple[IndexManifest | None, frozense
 
 
 def listed_ids(folder: Path) -> frozenset[str]:
-    """The ids that a folder of files lists."""
-    return frozenset((folder / IDS).read_text("utf-8").split("\n")[:-1])
+    """The ids that a folder of files lists; none where its list is gone, as that of a damaged index may be."""
+    path = folder / IDS
+    return frozenset(path.read_text("utf-8", "replace").split("\n")[:-1]) if path.is_file() else frozenset()
 
 
 def command() -> str:
