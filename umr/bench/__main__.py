@@ -15,6 +15,7 @@ WHAT = {
     "fuzz": "umr.bench.fuzz.command",
     "kills": "umr.bench.kills.command",
     "space": "umr.bench.space_test",
+    "page-beside": "umr.bench.page_beside",
     "licences": "umr.bench.licences",
 }
 

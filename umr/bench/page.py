@@ -2,6 +2,8 @@
 
     python -m umr bench page [--url URL] [--repeat 30] [--json]
 
+umr.bench.page_beside does the same for two versions in one run.
+
 Times are taken inside the browser. Not the search alone (umr.bench), nor many visitors at once (umr.bench.load_test).
 """
 
@@ -93,16 +95,41 @@ def bench_page(judged: Judged, repeat: int = 30, url: str | None = None) -> list
         ConfigError: a setting is outside its limits, or there is no browser.
         MismatchError: nothing appears.
     """
+    queries = queries_of(judged, repeat)
+    with open_browser() as browser, served_page(url) as (address, _):
+        timed = timed_visits(browser, address, queries)
+    return [judged_row(step, ms) for step, ms in timed.items()]
+
+
+def queries_of(judged: Judged, repeat: int) -> list[tuple[str, str]]:
+    """Pictures and texts to ask with, those of the warm-up first.
+
+    Raises:
+        ConfigError: the repetitions are outside their limits, or no query has both.
+    """
     queries = [(str(q.content.image), q.content.text) for q in judged.queries if q.content.image and q.content.text]
     if not 1 <= repeat <= 1000 or not queries:
         raise ConfigError(
             f"{repeat} repetitions of {len(queries)} queries of picture and text: give 1 to 1000, of a task with both"
         )
-    with open_browser() as browser, served_page(url) as (address, _):
-        searching, inside = _searches(browser, address, list(islice(cycle(queries), repeat + WARM_UP)))
-        comparing = _comparisons(browser, address, list(islice(cycle(queries), repeat + WARM_UP)))
-        opening = [_opening(browser, address) for _ in range(OPENINGS)]  # last: by now the server has loaded its model
-    return [judged_row(step, ms) for step, ms in zip(WANTED, (opening, searching, inside, comparing), strict=True)]
+    return list(islice(cycle(queries), repeat + WARM_UP))
+
+
+def timed_visits(
+    browser: Browser, address: str, queries: Sequence[tuple[str, str]], openings: int = OPENINGS
+) -> dict[str, list[float]]:
+    """Milliseconds of each step of WANTED.
+
+    Args:
+        browser: where the page is opened.
+        address: the page.
+        queries: pictures and texts, those of the warm-up first.
+        openings: how often the page is opened anew, after the searches: by then the server has loaded its model.
+    """
+    searching, inside = _searches(browser, address, queries)
+    comparing = _comparisons(browser, address, queries)
+    opening = [_opening(browser, address) for _ in range(openings)]
+    return dict(zip(WANTED, (opening, searching, inside, comparing), strict=True))
 
 
 def judged_row(step: str, ms: Sequence[float]) -> dict[str, Any]:

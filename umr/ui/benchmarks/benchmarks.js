@@ -12,23 +12,29 @@ Object.assign(window.umr, {
     new MutationObserver(fold).observe(element, { childList: true, subtree: true });
     element.addEventListener('click', (event) => {
       const number = event.target.closest('.u-num[data-drill]');
-      if (number) umr.drilled = number;
+      if (number) umr.makeDrill(number);
       if (event.target.closest('[data-shut]')) umr.shutDrill();
     });
   },
 
-  // The queries that just came, in a row below the number that was pressed.
-  openDrill() {
-    const number = umr.drilled, row = number?.closest('tr'), made = document.querySelector('#bench-drill .u-drill');
-    if (!row || !made) return;
+  // A row below the number that was pressed, of the height that its queries will have.
+  makeDrill(number) {
+    const row = number.closest('tr'), below = document.createElement('tr'), cell = document.createElement('td');
     document.querySelectorAll('.u-drill-row').forEach((one) => one.remove());
-    const below = document.createElement('tr'), cell = document.createElement('td');
+    umr.drilled = number;
     below.className = 'u-drill-row';
     cell.colSpan = row.children.length;
-    cell.append(made.cloneNode(true));
+    cell.append(Object.assign(document.createElement('section'), { className: 'u-drill' }));
     below.append(cell);
     row.after(below);
-    const list = cell.querySelector('.u-drill');
+  },
+
+  // The queries that just came, in that row.
+  openDrill() {
+    const made = document.querySelector('#bench-drill .u-drill'), place = document.querySelector('.u-drill-row .u-drill');
+    if (!place || !made) return;
+    const list = made.cloneNode(true);
+    place.replaceWith(list);
     list.focus({ preventScroll: true });
     const top = list.getBoundingClientRect().top;
     if (top < 0 || top > innerHeight * 0.6) list.scrollIntoView({ block: 'center', behavior: umr.scrolling() });

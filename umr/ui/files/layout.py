@@ -48,7 +48,6 @@ class Bench:
     model: gr.Dropdown
     go: gr.Button
     cancel: gr.Button
-    forget: gr.Button
     status: gr.HTML
     note: gr.HTML
 
@@ -64,6 +63,7 @@ class Bar:
     kind: gr.Radio
     every: gr.Button
     save: gr.Button
+    forget: gr.Button
     extra: gr.HTML
     results: gr.HTML
 
@@ -110,15 +110,14 @@ def _bench(searchers: Searchers) -> Bench:
                 filterable=False,
                 visible=len(searchers.names) > 1,
             )
-            more = gr.Button("Add more files", elem_id="f-more")
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
-            forget = gr.Button("Remove my files", elem_id="f-forget", visible=False)
+            more = gr.Button("Add more files", elem_id="f-more")
     more.click(None, js=scripts.press(MORE), api_visibility="private")
     status, note = (
         gr.HTML(elem_id=f"f-{name}", js_on_load=None, apply_default_css=False) for name in ("status", "note")
     )
-    return Bench(drop, model, go, cancel, forget, status, note)
+    return Bench(drop, model, go, cancel, status, note)
 
 
 def _bar() -> Bar:
@@ -139,9 +138,10 @@ def _bar() -> Bar:
         with gr.Row(elem_id="f-do"):
             every = gr.Button("Ask every model", elem_id="f-every", scale=0, size="sm")
             save = gr.Button("Download as an index", elem_id="f-save", scale=0, size="sm")
+            forget = gr.Button("Remove my files", elem_id="f-forget", scale=0, size="sm")
         extra = gr.HTML(elem_id="f-extra", apply_default_css=False, js_on_load=None)
         results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.PLAYS)
-    return Bar(column, image, text, find, kind, every, save, extra, results)
+    return Bar(column, image, text, find, kind, every, save, forget, extra, results)
 
 
 def _wire_bench(
@@ -158,12 +158,12 @@ def _wire_bench(
         gone = files.remove(own_files, request.session_hash)
         return [*_update(gone), None, None, "", "", "", "", *[None] * len(elsewhere)]
 
-    shown = [bench.status, bench.go, bench.cancel, bench.forget, bar.column]
+    shown = [bench.status, bench.go, bench.cancel, bar.column]
     claim_uploads(bench.drop)
     claim_uploads(bar.image)
     bench.go.click(own_add, [bench.drop, bench.model], shown, **INDEXING, **QUIET)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
-    bench.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)
+    bar.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)
 
 
 def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
@@ -228,6 +228,5 @@ def _update(shown: files.Shown) -> list[Any]:
         shown.html,
         gr.Button(visible=not busy),
         gr.Button(visible=busy),
-        gr.Button(visible=ready),
         gr.Column(visible=ready),
     ]

@@ -105,6 +105,7 @@ Object.assign(umr, {
   moreShown(address) {
     umr.address.tell('search', address);
     umr.travel.shown = umr.travel.part(location.search);
+    umr.room.filled(document.querySelector('#results'));
     document.querySelectorAll('#results [data-details]')[umr.before]?.focus({ preventScroll: true });
   },
 });
@@ -140,6 +141,7 @@ Object.assign(umr, {
     // Shows what an address asks for.
     to(search) {
       this.shown = this.part(search);
+      umr.room.travel(this.shown);
       this.going = true;
       this.wanted = search;
       this.next();
