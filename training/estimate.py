@@ -73,11 +73,9 @@ class Network:
     @classmethod
     def of_shape(cls, sizes: dict[str, int]) -> Network:
         """That of the real class, made without memory for its weights."""
+        rest: dict[str, Any] = {name: size for name, size in sizes.items() if name != "vocabulary"}
         with torch.device("meta"):
-            model = build_small(
-                sizes["vocabulary"], **{key: size for key, size in sizes.items() if key != "vocabulary"}
-            )
-        return cls.of(model)
+            return cls.of(build_small(sizes["vocabulary"], **rest))
 
     @classmethod
     def of(cls, model: Any) -> Network:

@@ -117,6 +117,7 @@ def test_a_world_can_be_a_share_beside_ones_own_data(shapes, start, tiny_folder,
     ("arguments", "said"),
     [
         (["finetune", "--init", "X"], "trains on your own data: --data KIND:PATH"),
+        (["finetune_7b", "--init", "X"], "finetune_7b trains on your own data: --data KIND:PATH"),
         (["finetune", "--data", "jsonl:T"], "starts from an encoder: --init FOLDER"),
         (["finetune", "--data", "jsonl:T", "--init", "nobody"], "there is no encoder 'nobody'; shipped are:"),
         (["finetune", "--data", "jsonl:T", "--init", "X", "--world", "w"], "--world and --data are both given"),

@@ -18,7 +18,7 @@ from training.lora import is_adapter
 from training.parallel import Group
 from training.sharded import ShardedGroup
 from training.sharded_state import whole_state
-from training.train import Trainer, _encoder_to_train, train
+from training.train import Trainer, _encoder_to_train, record_config, train
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
 
@@ -170,6 +170,10 @@ def test_what_a_run_in_slices_saves_is_the_folder_of_one_process(one, two, tiny_
     assert whole.keys() == sliced.keys()
     for name, value in whole.items():
         torch.testing.assert_close(sliced[name], value, rtol=1e-2, atol=1e-4, msg=name)  # files hold bfloat16
+
+
+def test_a_record_tells_slices_alone_so_that_names_made_of_older_records_stay():
+    assert "sharded" not in record_config(BASE) and record_config(replace(BASE, sharded=True))["sharded"] is True
 
 
 def test_what_cannot_be_cut_is_refused(start, small_encoder, tiny_world, tmp_path):

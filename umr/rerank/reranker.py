@@ -195,7 +195,8 @@ class Reranker(nn.Module):
             return found
         seen = seen or SeenMedia(self.network)
         was_training = self.training
-        nn.Module.train(self, False)
+        if was_training:  # it goes through every module: time that a few candidates would feel
+            nn.Module.train(self, False)
         try:
             asked = {f"query {query.query_id}": query.content}
             prefix = self.begin(self.rows(asked, "query", seen, self.network.instruction(query)))
@@ -206,7 +207,8 @@ class Reranker(nn.Module):
                 logits_B2[:, YES] += known_B[places].to(logits_B2)
                 found[places] = logits_B2.softmax(1)[:, YES].cpu().numpy()
         finally:
-            nn.Module.train(self, was_training)
+            if was_training:
+                nn.Module.train(self, True)
         return found
 
     def _known(self, candidates: Sequence[Candidate], cosines: Sequence[float] | None) -> Tensor:
