@@ -77,7 +77,7 @@ def test_every_command_is_one_to_the_grammar(name, monkeypatch):
 def test_there_are_commands_to_check():
     found = [words for shell in scripts().values() for words in commands(shell)]
     indexing = [words for words in found if words[3:4] == ["index"]]
-    assert len(found) >= 16 and sum("--shard" in words for words in indexing) == 2
+    assert len(found) >= 17 and sum("--shard" in words for words in indexing) == 2
     assert sum(words[4] == "join" and words[-1] == "qdrant" for words in indexing) == 2
 
 
