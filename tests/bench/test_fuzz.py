@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import struct
 import time
 import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from umr.bench.fuzz import command, damage, judge, requests, seeds
+import umr
+from umr.bench.fuzz import answers, command, damage, judge, requests, seeds
 from umr.bench.fuzz.kinds import KINDS, Kind
+from umr.bench.fuzz.requests import Asked, Function
 from umr.errors import ConfigError, MismatchError
 from umr.index.coarse import Coarse, CoarseIndex
 from umr.index.flat import FlatIndex
@@ -134,17 +141,106 @@ def test_faults_are_told_kept_and_the_exit_status(monkeypatch, tmp_path, capsys)
     assert kept == judge.damaged(KINDS["png"], "png", 5, 3)[1]
 
 
-def test_an_answer_of_a_page_is_a_fault_without_words_and_a_refusal_with_them(monkeypatch):
-    answers = {
-        "fine": (200, "application/json", b'{"data": []}'),
-        "words": (422, "application/json", b'{"detail": "no list"}'),
-        "told": (500, "application/json", b'{"error": "no picture"}'),
-        "bare": (500, "text/plain", b"Internal Server Error"),
-        "ours": (200, "application/json", requests.OUR_FAULT.encode()),
+FUNCTIONS = [Function(number=7, values=('"red"', "null", "[]")), Function(number=9, values=())]
+
+
+def test_requests_name_every_function_of_the_page_and_other_visitors():
+    found = [requests.made(0, number, FUNCTIONS) for number in range(400)]
+    assert found == [requests.made(0, number, FUNCTIONS) for number in range(400)]
+    assert [requests.made(1, number, FUNCTIONS) for number in range(20)] != found[:20]
+    joined = [one for one in found if one.path == requests.JOIN and one.session == requests.SESSION]
+    asked = {str(json.loads(one.body).get("fn_index")) for one in joined}
+    assert {"7", "9"} <= asked and len(joined) > 100
+    said = b"".join(one.body for one in found)
+    for hostile in (b"\\ud83d", b'"__type__"', b"9" * 30, b"[" * 90, b"victim", b"1e999"):
+        assert hostile in said, hostile
+    assert {one.path.partition("?")[0].split("/")[1] for one in found if "gradio_api" in one.path} >= {
+        "call", "run", "queue", "mcp", "cancel", "reset"
+    }  # fmt: skip
+    assert Asked("POST", requests.JOIN, b"[").session is None
+
+
+def test_the_functions_of_a_page_are_those_with_a_backend_and_what_their_fields_hold():
+    config = {
+        "components": [{"id": 1, "props": {"value": "red"}}, {"id": 2, "props": {}}],
+        "dependencies": [{"id": 5, "inputs": [1, 2], "backend_fn": True}, {"id": 6, "inputs": [], "backend_fn": False}],
     }
-    monkeypatch.setattr(requests, "_asked", lambda address, method, path, body=None: answers[path])
-    found = {path: requests.judged("http://127.0.0.1:1", path, b"")[0] for path in answers}
+    assert requests.functions_of(config) == [Function(number=5, values=('"red"', "null"))]
+
+
+class Page(BaseHTTPRequestHandler):
+    """Answers by the path: what a page may say to a request."""
+
+    said: ClassVar[dict[str, tuple[int, str, bytes]]] = {
+        "/fine": (200, "application/json", b'{"data": []}'),
+        "/words": (422, "application/json", b'{"detail": "no list"}'),
+        "/told": (500, "application/json", b'{"error": "no picture"}'),
+        "/bare": (500, "text/plain", b"Internal Server Error"),
+        "/ours": (200, "application/json", answers.OUR_FAULT.encode()),
+        f"/{requests.JOIN}": (200, "application/json", b'{"event_id": "e"}'),
+    }
+    streams: ClassVar[dict[str, list[dict]]] = {
+        "done": [{"msg": "heartbeat"}, {"success": True, "output": {"data": []}}],
+        "refused": [{"success": False, "output": {"error": "no picture"}}],
+        "wordless": [{"success": False, "output": {"error": None}}],
+        "ours": [{"success": True, "output": {"data": [answers.OUR_FAULT]}}],
+        "dropped": [{"msg": "heartbeat"}],
+    }
+
+    def do_GET(self) -> None:
+        session = self.path.partition("session_hash=")[2]
+        events = [{"msg": "process_completed", "event_id": "e"} | one for one in self.streams[session]]
+        self.answer(200, "text/event-stream", b"".join(b"data: %s\n\n" % json.dumps(one).encode() for one in events))
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.answer(*self.said[self.path])
+
+    def answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def page():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_answer_of_a_page_is_a_fault_without_words_and_a_refusal_with_them(page):
+    found = {
+        path: answers.judged(page, Asked("POST", path, b"{}"))[0] for path in ("fine", "words", "told", "bare", "ours")
+    }
     assert found == {"fine": judge.OPENED, "words": judge.REFUSED, "told": judge.REFUSED, "bare": judge.FAULT,
                      "ours": judge.FAULT}  # fmt: skip
-    monkeypatch.undo()
-    assert requests.judged("http://127.0.0.1:1", "gradio_api/run/search", b"{}")[0] == judge.FAULT  # nobody answers
+    nobody = answers.judged("http://127.0.0.1:1", Asked("POST", "gradio_api/run/search", b"{}"))
+    assert nobody[0] == judge.FAULT and "refused" in nobody[1]
+
+
+def test_an_event_of_the_queue_is_followed_to_its_end_and_a_stream_that_is_dropped_is_a_fault(page):
+    found = {
+        session: answers.judged(page, Asked("POST", requests.JOIN, json.dumps({"session_hash": session}).encode()))
+        for session in Page.streams
+    }
+    assert {session: outcome for session, (outcome, _) in found.items()} == {
+        "done": judge.OPENED, "refused": judge.REFUSED, "wordless": judge.FAULT, "ours": judge.FAULT,
+        "dropped": judge.FAULT,
+    }  # fmt: skip
+    assert found["wordless"][1] == "an error without a word" and "the stream ended" in found["dropped"][1]
+
+
+def test_a_traceback_through_our_code_is_found_in_a_log_and_one_of_gradios_own_refusal_is_not():
+    ours = Path(umr.__file__).parent / "ui" / "handlers.py"
+    head, end = "Traceback (most recent call last):\n", "ValueError: odd\n"
+    gradio, handler = '  File "/gradio/blocks.py", line 1, in call\n', f'  File "{ours}", line 2, in read\n'
+    passing = f'  File "{ours.parent}/layout/api.py", line 3, in filled\n'
+    assert answers.tracebacks(head + gradio + passing + end) == answers.tracebacks("all is well") == []
+    assert answers.tracebacks(head + gradio + end + "a line\n" + head + gradio + handler + end) == ["ValueError: odd"]

@@ -68,7 +68,7 @@ def _strided(found: Sequence[Content], count: int) -> list[Content]:
 def _in_memory(encoder: UnifiedEncoder, content: Content) -> Content:
     if content.image is None:
         return content
-    square = media.letterbox(media.open_image(content.image), encoder.config.image_size)  # type: ignore[arg-type]
+    square = media.letterbox(media.open_image(content.image), encoder.config.image_size)
     return replace(content, image=Image.fromarray(square))
 
 
@@ -116,8 +116,8 @@ def plain_way(folder: Path, dtype: str) -> Way:
             pictures = [one.image for one in batch if one.image is not None]
             seen = dict(processor(pictures, return_tensors="pt")) if pictures else {}
             cells = [int(t * h * w) // processor.merge_size**2 for t, h, w in seen.get("image_grid_thw", [])]
-            texts = tokenizer.apply_chat_template([_message(one) for one in batch], tokenize=False)
             counts = iter(cells)
+            texts = [str(tokenizer.apply_chat_template(_message(one), tokenize=False)) for one in batch]
             texts = [text.replace(pad, pad * next(counts)) if pad in text else text for text in texts]
             rows = tokenizer(texts, padding=True, return_tensors="pt")
             kinds = (rows["input_ids"] == pad_id).int()
@@ -184,7 +184,8 @@ def bench_peers(
     rows = []
     first = next(iter(ways))
     for mix, items in contents.items():
-        cosines, took = _alike(mix, ways, items, least), {name: [] for name in ways}
+        cosines = _alike(mix, ways, items, least)
+        took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for _ in range(runs):
             for name, way in ways.items():
                 wall, cpu = time.perf_counter(), time.process_time()

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ STOP_S = 30.0  # until it must have ended
 
 @contextmanager
 def served_page(
-    url: str | None = None, arguments: Sequence[str] = (), at: Path | None = None
+    url: str | None = None, arguments: Sequence[str] = (), at: Path | None = None, log: Path | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
@@ -31,6 +31,7 @@ def served_page(
         url: a page that runs already; None starts app.py.
         arguments: what app.py is started with beside its address.
         at: the folder of app.py; None: this repository.
+        log: the file where what it says on its standard error goes; None: where this process's goes.
 
     Raises:
         ConfigError: the page is not on this machine.
@@ -42,11 +43,13 @@ def served_page(
         return
     port = free_port()
     address = f"http://{LOOPBACK[0]}:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
-        cwd=at or repository_root(),
-        stdout=subprocess.DEVNULL,
-    )
+    with nullcontext() if log is None else log.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
+            cwd=at or repository_root(),
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
     try:
         _wait(address, process)
         yield address, process

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from umr.bench.fuzz import requests
+from umr.bench.fuzz import answers, requests
 from umr.bench.fuzz.judge import FAULT, OPENED, REFUSED, WORKERS_ENDED, Fault, damaged, fuzz
 from umr.bench.fuzz.kinds import KINDS
 from umr.errors import UMRError, printable
@@ -31,7 +31,7 @@ def say(found: Mapping[str, Counter[str]], faults: Sequence[Fault]) -> None:
             f"{counts[FAULT]:>6,} faults"
         )
         for fault in [one for one in faults if one.kind == label][:_SHOWN]:
-            print(printable(f"    FAULT {label} {fault.number} ({fault.name}): {fault.why}"))
+            print(printable(f"    FAULT {label} {fault.number} ({fault.name[:80]}): {fault.why}"))
     total = sum(counts[one] for counts in found.values() for one in (OPENED, REFUSED, FAULT))
     print(f"{total:,} in all, {len(faults):,} faults", flush=True)
 
@@ -40,11 +40,8 @@ def keep(folder: Path, faults: Sequence[Fault], seed: int) -> None:
     """Writes what was at fault into the folder, named by kind and number."""
     folder.mkdir(parents=True, exist_ok=True)
     for fault in faults:
-        if fault.kind == requests.LABEL:
-            data = requests.made(seed, fault.number)[1]
-        else:
-            data = damaged(KINDS[fault.kind], fault.kind, seed, fault.number)[1]
-        (folder / f"{fault.kind}-{fault.number}-{Path(fault.name).name or 'body'}").write_bytes(data)
+        data = fault.data or damaged(KINDS[fault.kind], fault.kind, seed, fault.number)[1]
+        (folder / f"{fault.kind}-{fault.number}-{Path(fault.name).name[:40] or 'body'}").write_bytes(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if files:
             found, faults = fuzz(files, options.seconds * len(files) / len(labels), options.seed)
         if len(files) < len(labels):
-            found[requests.LABEL], more = requests.fuzz_requests(options.seconds / len(labels), options.seed)
+            found[requests.LABEL], more = answers.fuzz_requests(options.seconds / len(labels), options.seed)
             faults += more
     except UMRError as error:
         print(f"umr.bench fuzz: {error}", file=sys.stderr)

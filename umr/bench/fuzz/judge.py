@@ -46,12 +46,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A thing that was neither opened nor refused, and how it is made again."""
+    """A thing that was neither opened nor refused, and how it is made again.
+
+    Attributes:
+        data: it itself, where what it is made of is not at hand later.
+    """
 
     kind: str
     number: int
     name: str
     why: str
+    data: bytes = b""
 
 
 def damaged(kind: Kind, label: str, seed: int, number: int) -> tuple[str, bytes]:

@@ -1,23 +1,22 @@
-"""Damaged requests to a served page: what is answered to each. Not files (umr.bench.fuzz.kinds)."""
+"""Damaged requests to a page: the public endpoints, MCP, the queue of every private function, and ids of others.
+
+Not what is answered to them (answers), nor files (kinds).
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
 import random
-import time
-from collections import Counter
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from umr.bench.fuzz import damage
-from umr.bench.fuzz.judge import FAULT, OPENED, REFUSED, Fault
-from umr.bench.server import served_page
 
 LABEL = "requests"
-TIMEOUT_S = 60.0
-OUR_FAULT = "Something went wrong on our side"  # what the page says of an unforeseen fault
-_ANSWER = 1 << 22  # bytes of an answer that are read
+SESSION, OTHER = "fuzz", "victim"  # whose requests these are, and another visitor, whom they name at times
+JOIN = "gradio_api/queue/join"
 #: Endpoint -> arguments that it answers.
 SOUND: dict[str, list[Any]] = {
     "search": [None, "a red mug", "images", "unified", 3, False],
@@ -26,71 +25,115 @@ SOUND: dict[str, list[Any]] = {
     "list_models": [],
     "list_collections": [],
 }
-_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+#: Values of a page's fields and of what was pressed, beside those of damage.HOSTILE.
+VALUES = (*damage.HOSTILE, '{"path": "/etc/passwd"}', '{"path": "a\\u0000b", "meta": {"_type": "gradio.FileData"}}',
+          '{"path": "\\ud83d", "meta": {"_type": "gradio.FileData"}}', '{"url": "data:image/png;base64,\\u00e9"}',
+          '{"url": "data:image/png;base64,AAAA"}', '"data:image/png;base64,iVBORw0KGgo="', f'"{OTHER}"',
+          '{"__type__": "update", "value": {"path": "http://example.org/a.png"}}', '{"id": {"__type__": "update"}}',
+          '{"__type__": "generic_update"}', "[" + "0," * 2_000 + "0]", str(2**63), str(-(2**63) - 1), str(10**30),
+          '{"path": "http://example.org/a.png", "meta": {"_type": "gradio.FileData"}}',
+          '"<img src=x>{{value}}"')  # fmt: skip
+_IDS = (OTHER, "../../x", "\ud83d", "\0", "9" * 5_000, "x" * 9_000, "0", "", "\u202e", "{}", "null")
 
 
-def made(seed: int, number: int) -> tuple[str, bytes]:
-    """The number-th request: its path and its body, the same for the same seed."""
-    rng = random.Random(f"{seed} {LABEL} {number}")
-    name = sorted(SOUND)[number % len(SOUND)]
-    sound = SOUND[name] or ["unasked"]
-    way = rng.randrange(5)
-    if way < 2:  # a call whose arguments alone are damaged
-        return f"gradio_api/call/{name}", b'{"data": ' + damage.of_json(json.dumps(sound).encode(), rng) + b"}"
-    if way == 2:
-        body = {"data": sound, "fn_index": rng.randrange(60), "session_hash": "fuzz", "event_data": {"id": "x"}}
-        return "gradio_api/queue/join", damage.of_json(json.dumps(body).encode(), rng)
-    if way == 3:
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {"text": "x"}}}
-        return "gradio_api/mcp/", damage.of_json(json.dumps(body).encode(), rng)
-    return f"gradio_api/run/{name}", damage.of_json(json.dumps({"data": sound}).encode(), rng)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function of the page, public or private.
 
-
-def _asked(address: str, method: str, path: str, body: bytes | None = None) -> tuple[int, str, bytes]:
-    """(status, kind, answer) of one request on a connection of its own."""
-    there = urlsplit(address)
-    connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=TIMEOUT_S)
-    try:
-        connection.request(method, f"/{path}", body, _HEADERS)
-        answer = connection.getresponse()
-        return answer.status, answer.headers.get("content-type", ""), answer.read(_ANSWER)
-    finally:
-        connection.close()
-
-
-def judged(address: str, path: str, body: bytes) -> tuple[str, str]:
-    """(outcome, why) of one request: a fault is no answer, an unforeseen one, or an error without a word."""
-    try:
-        status, kind, said = _asked(address, "POST", path, body)
-        if status == 200 and "/call/" in path:
-            event = json.loads(said)["event_id"]
-            status, kind, said = _asked(address, "GET", f"{path}/{event}")
-            if said.startswith(b"event: error") and b"data: null" in said:
-                return FAULT, "an error without a word"
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
-        return FAULT, f"{type(error).__name__}: {error}"
-    if OUR_FAULT.encode() in said or (status >= 500 and not kind.startswith("application/json")):
-        return FAULT, f"{status} {said[:200]!r}"
-    return (OPENED if status == 200 and b'"error"' not in said and b"event: error" not in said else REFUSED), ""
-
-
-def fuzz_requests(seconds: float, seed: int) -> tuple[Counter[str], list[Fault]]:
-    """Starts the page and sends it damaged requests for so long; the page's own end is a fault, and the last one.
-
-    Raises:
-        MismatchError: the page does not start.
+    Attributes:
+        number: by which the queue knows it.
+        values: what its fields hold when the page is opened, as JSON.
     """
-    found, faults = Counter[str](), []
-    with served_page() as (address, process):
-        until, number = time.monotonic() + seconds, 0
-        while time.monotonic() < until:
-            path, body = made(seed, number)
-            outcome, why = judged(address, path, body)
-            found[outcome] += 1
-            ended = process is not None and process.poll() is not None
-            if outcome == FAULT or ended:
-                faults.append(Fault(kind=LABEL, number=number, name=path, why="the page ended" if ended else why))
-            if ended:
-                break
-            number += 1
-    return found, faults
+
+    number: int
+    values: tuple[str, ...]
+
+
+class Asked(NamedTuple):
+    """A request. body: b"" for none."""
+
+    method: str
+    path: str
+    body: bytes
+
+    @property
+    def session(self) -> str | None:
+        """The session that a request of the queue says it is of; None where that cannot be read."""
+        try:
+            found = json.loads(self.body)["session_hash"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return found if isinstance(found, str) else None
+
+
+def functions_of(config: Mapping[str, Any]) -> list[Function]:
+    """The functions of a page by its own description (the route /config)."""
+    values = {one["id"]: json.dumps(one.get("props", {}).get("value")) for one in config["components"]}
+    return [
+        Function(number=one["id"], values=tuple(values.get(field, "null") for field in one["inputs"]))
+        for one in config["dependencies"]
+        if one.get("backend_fn", True)
+    ]
+
+
+def made(seed: int, number: int, functions: Sequence[Function] = ()) -> Asked:
+    """The number-th request, the same for the same seed and page.
+
+    Args:
+        seed: of the damage.
+        number: which one.
+        functions: of the page; none: only the public endpoints are asked.
+    """
+    rng = random.Random(f"{seed} {LABEL} {number}")
+    if functions and number % 2:
+        return _of_queue(functions[number // 2 % len(functions)], rng)
+    name = sorted(SOUND)[number // 2 % len(SOUND)]
+    sound = SOUND[name] or ["unasked"]
+    way = rng.randrange(6)
+    if way < 2:  # a call whose arguments alone are damaged
+        body = b'{"data": ' + damage.of_json(json.dumps(sound).encode(), rng) + b"}"
+        return Asked("POST", f"gradio_api/call/{name}", body)
+    if way == 2:
+        told = {"data": sound, "fn_index": rng.randrange(60), "session_hash": SESSION, "event_data": {"id": "x"}}
+        return Asked("POST", JOIN, damage.of_json(json.dumps(told).encode(), rng))
+    if way == 3:
+        told = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {"text": "x"}}}
+        return Asked("POST", "gradio_api/mcp/", damage.of_json(json.dumps(told).encode(), rng))
+    if way == 4:
+        return _of_others(name, rng)
+    return Asked("POST", f"gradio_api/run/{name}", damage.of_json(json.dumps({"data": sound}).encode(), rng))
+
+
+def _of_queue(function: Function, rng: random.Random) -> Asked:
+    """A private function's call with hostile values in one place or more: fields, or what was pressed."""
+    values = list(function.values)
+    pressed = json.dumps({"id": "x", "value": "x", "index": 0})
+    for _ in range(rng.choice((1, 1, 2, 9))):
+        place = rng.randrange(len(values) + 1)
+        if place < len(values):
+            values[place] = rng.choice(VALUES)
+        else:
+            pressed = rng.choice((rng.choice(VALUES), f'{{"id": {rng.choice(VALUES)}, "value": {rng.choice(VALUES)}}}'))
+    if rng.random() < 0.1:
+        values = values[:-1] if rng.random() < 0.5 else [*values, "null"]
+    body = (
+        f'{{"data": [{", ".join(values)}], "fn_index": {function.number}, "session_hash": "{SESSION}", '
+        f'"event_data": {pressed}}}'
+    )
+    return Asked("POST", JOIN, body.encode())
+
+
+def _of_others(name: str, rng: random.Random) -> Asked:
+    """Ids of sessions, events and uploads that are another visitor's, or none at all."""
+    one, two = rng.choice(_IDS), rng.choice(_IDS)
+    told = json.dumps({"session_hash": one, "event_id": two, "fn_index": rng.randrange(60)}).encode()
+    address = quote(one, safe="", errors="replace")
+    return rng.choice((
+        Asked("POST", "gradio_api/cancel", told),
+        Asked("POST", "gradio_api/reset", told),
+        Asked("GET", f"gradio_api/call/{name}/{address}", b""),
+        Asked("GET", f"gradio_api/queue/data?session_hash={address}", b""),
+        Asked("GET", f"gradio_api/file={address}", b""),
+        Asked("GET", f"gradio_api/upload_progress?upload_id={address}", b""),
+        Asked("GET", f"?tab=search&model={address}&ref={quote(two, safe='', errors='replace')}", b""),
+    ))  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -59,7 +60,7 @@ TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a f
 TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
 TOO_DEEP = f"a request may have lists and objects {MAX_DEPTH} deep within each other"
 MAX_FUNCTIONS = 10_000  # more than any page has
-NO_JSON = "the request's body is no JSON that can be read: UTF-8, and numbers of at most 4,300 digits"
+NO_JSON = "the request's body is no JSON that can be read: UTF-8, and finite numbers of at most 4,300 digits"
 NO_FUNCTION = "“fn_index” is the number of one of this page's functions"
 NO_SESSION = "“session_hash” is a text without broken characters"
 NO_DATA = "“data” is a list of a function's arguments"
@@ -315,7 +316,7 @@ def _check_json(body: bytes) -> dict[str, Any] | None:
         Refused: it is no JSON that they can read, or names a function, a session or data in a way that they cannot.
     """
     try:
-        asked = json.loads(body.decode("utf-8"))
+        asked = json.loads(body.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # also more digits than Python reads
         raise Refused(400, NO_JSON) from error
     if not isinstance(asked, dict):
@@ -328,6 +329,14 @@ def _check_json(body: bytes) -> dict[str, Any] | None:
     if not isinstance(asked.get("data", []), list):
         raise Refused(400, NO_DATA)
     return asked
+
+
+def _finite(text: str) -> float:
+    """A number of a body; an answer that quotes it could not be written were it infinite, or none."""
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(text)
+    return found
 
 
 def _length(headers: Headers) -> int:

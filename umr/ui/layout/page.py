@@ -27,6 +27,7 @@ from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
+from umr.ui.layout.words import Streams, refuse_in_words
 from umr.ui.limits import Accounts, Limits
 from umr.ui.markup import macros
 from umr.ui.parts import scripts
@@ -130,6 +131,7 @@ def serve(
                 Middleware(Gate, visitors=VISITORS, host=host),
                 *_turns(page, limits),
                 Middleware(Closed),
+                Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
                 Middleware(Health, healthy=healthy, root_path=root),
             ],
         },
@@ -139,4 +141,5 @@ def serve(
     keep_sessions(page, VISITORS)
     drop_who_left(page)
     answer_as_json(page)
+    refuse_in_words(page)
     return address

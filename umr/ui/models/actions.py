@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from markupsafe import Markup
 
@@ -37,6 +38,8 @@ def cards(searchers: Searchers) -> Markup:
     return edge.answered_html("the cards of the models", lambda: html.dialog(known(searchers)))
 
 
-def trained(searchers: Searchers, names: Iterable[str] | None = None) -> Markup:
-    """Whether models were trained equally, as HTML; "" for fewer than two."""
+def trained(searchers: Searchers, names: Any = None) -> Markup:
+    """Whether models were trained equally, as HTML; "" for fewer than two, and for what is no list of names."""
+    if names is not None and not (isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)):
+        return Markup()
     return edge.answered_html("how models were trained", lambda: html.side_by_side(known(searchers, names)))

@@ -1,0 +1,70 @@
+"""What Gradio refuses of a request reaches its sender as a sentence: values, events, functions and streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.ui.test_hostile import answers, ask, is_handlers
+from umr.ui.edge import OUR_FAULT
+from umr.ui.layout.page import build_page, serve
+from umr.ui.layout.words import NO_FUNCTION, NO_STREAM, NO_VALUES
+from umr.ui.searchers import Searchers
+
+FILE = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture
+def page(searcher, benchmark) -> Iterator[Any]:
+    folder = benchmark.parents[1] / "unified" / "catalogue"
+    built = build_page(Searchers({"unified": folder, "other": folder}, "unified", opener=lambda _: searcher), [])
+    serve(built, [benchmark], "127.0.0.1", None)
+    yield built
+    built.close()
+
+
+def test_values_and_events_that_nothing_holds_are_refused_in_words_and_without_a_traceback(page, capfd):
+    functions = [number for number, function in page.fns.items() if function.fn is not None]
+    few = [ask(page, number, "x") for number in functions if page.fns[number].inputs]
+    few = [body | {"data": body["data"][:-1]} for body in few]
+    odd = [ask(page, number, value) for number in functions for value in ({"path": "\ud83d"} | FILE, "\0", [1e300])]
+    pressed = [ask(page, number, None) | {"event_data": {"id": {"path": "\ud83d"} | FILE}} for number in functions]
+    browsers = [number for number, function in page.fns.items() if function.fn is None]
+    alone = [ask(page, number, None) for number in browsers]
+    found = {name: list(answers(page, asked)) for name, asked in
+             {"few": few, "odd": odd, "pressed": pressed, "alone": alone}.items()}  # fmt: skip
+    for outputs in found.values():
+        assert outputs and [one for one in outputs if "error" in one and not one["error"]] == []
+    said = {name: json.dumps(outputs, ensure_ascii=False) for name, outputs in found.items()}
+    assert all(one["error"] == NO_VALUES for one in found["few"] if "umr" not in str(one["error"])) and found["few"]
+    assert NO_VALUES in said["pressed"] and NO_VALUES in said["odd"] and NO_FUNCTION in said["alone"]
+    assert OUR_FAULT not in "".join(said.values())
+    frames = [line for line in capfd.readouterr().err.splitlines() if line.lstrip().startswith("File ")]
+    assert not [line for line in frames if is_handlers(line)]
+
+
+@pytest.mark.parametrize("path", ["queue/data", "queue/data?session_hash=victim", "queue/data?session_hash=%ED%A0%BD",
+                                  "call/search/0", "call/search/%00", "call/v2/search/" + "x" * 3_000])  # fmt: skip
+def test_a_stream_of_nobody_is_refused_before_it_begins(page, path, capfd):
+    answer = httpx.get(f"{page.local_url}gradio_api/{path}", timeout=60)
+    assert (answer.status_code, answer.json()) == (404, {"detail": NO_STREAM})
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_ones_own_streams_are_told_to_their_end(page):
+    with httpx.Client(base_url=page.local_url, timeout=60) as http:
+        event = http.post("gradio_api/call/list_models", json={"data": []}).json()["event_id"]
+        said = http.get(f"gradio_api/call/list_models/{event}").text
+        assert said.startswith("event: complete") and "unified" in said
+        assert http.get(f"gradio_api/call/list_models/{event}").json() == {"detail": NO_STREAM}
+
+
+@pytest.mark.parametrize("body", [b'{"": [1e999]}', b'{"data": [NaN]}', b'{"data": [-Infinity], "x": 1}'])
+def test_numbers_that_no_answer_could_quote_are_refused_in_words(page, body):
+    as_json = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{page.local_url}gradio_api/run/list_models", content=body, headers=as_json, timeout=60)
+    assert answer.status_code == 400 and "finite numbers" in answer.json()["detail"]

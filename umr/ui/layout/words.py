@@ -1,0 +1,88 @@
+"""What Gradio itself refuses is refused in words: values that are none of a field's, and streams of nobody.
+
+Not what the page's handlers refuse, which is theirs. Gradio has no setting for it: an exception that is not its own
+Error reaches a visitor as an error without a word, and a stream of a session that it does not know ends in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs
+
+import gradio as gr
+from gradio.processing_utils import check_all_files_in_cache
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+NO_VALUES = "the request's values are none that this page's fields can hold, or not as many; reload the page"
+NO_FUNCTION = "“fn_index” is the number of something that the browser does alone; the server has nothing to do there"
+NO_STREAM = "there is nothing to tell of this session or event: ask first, and read each answer once"
+#: Routes whose stream tells what became of a session's events, or of one event.
+STREAM = re.compile(r"/gradio_api/(?:queue/data/?$|call/(?:v2/)?[^/]+/(?P<event>.+?)/?$)")
+
+
+class Streams:
+    """Answers 404 in words for a stream of nobody."""
+
+    def __init__(self, app: ASGIApp, waiting: Callable[[], Container[str]]):
+        """Guard an app.
+
+        Args:
+            app: what is behind it.
+            waiting: the sessions, and events of the named endpoints, that something is to be told of.
+        """
+        self.app, self.waiting = app, waiting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers it."""
+        asked = STREAM.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if asked is not None and self._whose(scope, asked["event"]) not in self.waiting():
+            await JSONResponse({"detail": NO_STREAM}, 404)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    @staticmethod
+    def _whose(scope: Scope, event: str | None) -> str:
+        return event or parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+
+
+def refuse_in_words(page: gr.Blocks) -> None:
+    """Has what is no value of a field, too many of them, or no event be refused by a sentence, without a traceback.
+
+    To be called last of what wraps these methods of a page, before it is asked anything.
+    """
+    preprocess, call = page.preprocess_data, page.call_function
+
+    async def read(block_fn: Any, *rest: Any, **named: Any) -> Any:
+        with _told():
+            return await preprocess(block_fn, *rest, **named)
+
+    async def called(block_fn: Any, *rest: Any, **named: Any) -> Any:
+        if getattr(block_fn, "fn", block_fn) is None:  # what only the browser does
+            raise gr.Error(NO_FUNCTION, print_exception=False)
+        for pressed in (*rest, *named.values()):
+            if isinstance(pressed, gr.EventData):
+                with _told():  # as Gradio does itself, where nothing tells what it raises
+                    check_all_files_in_cache(pressed._data)
+        return await call(block_fn, *rest, **named)
+
+    page.preprocess_data = read  # type: ignore[method-assign]  # no setting
+    page.call_function = called  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turns what Gradio, pydantic or the system raise at values that a stranger made up into a sentence."""
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Exception as error:
+        log.info("values that no field holds: %s", type(error).__name__)
+        raise gr.Error(NO_VALUES, print_exception=False) from error
