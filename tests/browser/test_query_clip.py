@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_a_dropped_clip_is_searched_with_and_survives_a_reload(page: Page):
     expect(page.locator("#q-image input[type=file]").first).to_have_attribute("accept", "image/*,video/*")
     page.evaluate(CARRY, ["drop", "#examples", list(CLIP.read_bytes()), "mine.mp4", "video/mp4"])
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 640)
+    expect(page.locator("#suggestions")).to_contain_text("8 frames of the clip are read, evenly spaced")
     page.locator("#q-go").click()
     expect(page.locator("#results .u-card").first).to_be_visible()
     expect(page.locator("#results")).to_contain_text("no clip in a query")
@@ -33,6 +35,14 @@ def test_a_dropped_clip_is_searched_with_and_survives_a_reload(page: Page):
     page.reload()
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 640)
     expect(page.locator("#results")).to_contain_text("no clip in a query")
+
+
+def test_the_details_of_a_clip_say_which_moments_are_read(visitor: Page, served: Served):
+    arrive(visitor, served, query="&text=a+red+mug&in=clips")
+    visitor.locator("#results [data-details]").first.click()
+    expect(visitor.locator("#details .u-frames")).to_have_text(
+        re.compile(r"8 frames are read, at about 0\.0(, \d+\.\d){7} s")
+    )
 
 
 def test_a_broken_clip_is_refused_at_once(page: Page, tmp_path: Path):

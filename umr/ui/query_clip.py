@@ -66,6 +66,15 @@ def strip_of(clip: Path) -> Path:
     return clip.with_name(clip.name + STRIP)
 
 
+def frames_said(count: int) -> str:
+    """Which frames of a clip are read, as a sentence.
+
+    Args:
+        count: frames that the model reads.
+    """
+    return f"{count} frames of the clip are read, evenly spaced from the first to the last."
+
+
 def check_size(clip: Path) -> None:
     """Whether a clip may be a query.
 

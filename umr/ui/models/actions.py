@@ -33,6 +33,12 @@ def known(searchers: Searchers, names: Iterable[str] | None = None) -> list[Mode
     return found
 
 
+def frames_read(searchers: Searchers, name: str) -> int | None:
+    """How many frames of a clip a model reads; None where its settings do not say."""
+    configs = [facts.config for facts in known(searchers, (name,))]
+    return configs[0].max_frames if configs and configs[0] is not None else None
+
+
 def cards(searchers: Searchers) -> Markup:
     """The dialog with the card of every model, as HTML."""
     return edge.answered_html("the cards of the models", lambda: html.dialog(known(searchers)))

@@ -20,6 +20,7 @@ from umr.ui import edge, handlers, links
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
 from umr.ui.kinds import searched
+from umr.ui.models.actions import frames_read
 from umr.ui.query_clip import clip_of, shown_file
 from umr.ui.reranking import read_switch
 from umr.ui.search import cards, narrow, suggest
@@ -235,7 +236,7 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
     try:
         picture = handlers.read_picture(image, uploads)
         if picture is None or clip_of(picture):
-            return search_html.no_suggestions()
+            return search_html.no_suggestions(frames=frames_read(searchers, str(encoder)) if picture else None)
         searcher, target = searchers.get(encoder), SEARCH_IN.get(search_in, "image")
         check = searchers.check(encoder)  # here, as soon as there is a picture: the search finds the verdict made
         if check is not None and check.unlike(picture):

@@ -13,6 +13,7 @@ from umr.explain import explain, place_of
 from umr.search import Searcher, decode
 from umr.types import Query
 from umr.ui import edge, handlers
+from umr.ui.models.actions import frames_read
 from umr.ui.search import details_html, narrow
 from umr.ui.search.history import Answered, Turn
 from umr.ui.searchers import Searchers
@@ -28,7 +29,13 @@ def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
 
 def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
     """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
-    return _said(answered, lambda made: details_html.facts(handlers.candidate_of(searchers, made.model, candidate_id)))
+
+    def told(made: Answered) -> Markup:
+        candidate = handlers.candidate_of(searchers, made.model, candidate_id)
+        is_clip = candidate.content.video is not None
+        return details_html.facts(candidate, frames_read(searchers, made.model) if is_clip else None)
+
+    return _said(answered, told)
 
 
 def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:

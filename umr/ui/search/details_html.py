@@ -12,6 +12,7 @@ from umr.facts import facts_of
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import KIND_OF, Candidate, Hit
 from umr.ui.markup import NOTHING, macros
+from umr.ui.query_clip import frames_said
 from umr.ui.render import badge, media, name_of
 from umr.ui.search.html import tuning
 
@@ -20,13 +21,20 @@ VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture 
 WITHOUT = {"text": "Without the picture", "picture": "Without the words"}
 
 
-def facts(candidate: Candidate) -> Markup:
-    """Large media, title, text and source of a candidate, with the buttons that go on from it."""
+def facts(candidate: Candidate, frames: int | None = None) -> Markup:
+    """Large media, title, text and source of a candidate, with the buttons that go on from it.
+
+    Args:
+        candidate: what is shown.
+        frames: of a clip, how many the model reads.
+    """
     kind = candidate.content.modality
     return macros("details").facts(
         candidate.candidate_id,
         badge(kind),
         media(candidate),
+        frames_said(frames) if frames else "",
+        frames,
         candidate.title or KIND_OF[kind].title,
         candidate.content.text,
         candidate.content.image is not None,

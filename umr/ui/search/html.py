@@ -9,6 +9,7 @@ from markupsafe import Markup
 from umr.query_arithmetic import QueryArithmetic
 from umr.types import Candidate
 from umr.ui.markup import NOTHING, macros, together
+from umr.ui.query_clip import frames_said
 from umr.ui.render import copy_link, media_url, name_of
 from umr.ui.reranking import Offer
 from umr.ui.search.history import Trail, Turn
@@ -27,12 +28,15 @@ def suggestions(texts: Sequence[str], nearest: Candidate | None) -> Markup:
     return macros("search").suggestions(label, texts)
 
 
-def no_suggestions(unlike: bool = False) -> Markup:
+def no_suggestions(unlike: bool = False, frames: int | None = None) -> Markup:
     """What stands in the suggestions' place, so that nothing jumps when they come.
 
     Args:
         unlike: why there are none.
+        frames: of a clip, how many are read.
     """
+    if frames is not None:
+        return macros("search").suggestions(frames_said(frames), ())
     words = (
         "No suggestions for this picture: it is unlike what this model was trained on."
         if unlike

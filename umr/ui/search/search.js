@@ -88,6 +88,7 @@ Object.assign(umr, {
     // After the sheet has its contents: where it stands, and the focus stays on the button that was pressed.
     shown(panel) {
       const { all, here } = this.places();
+      umr.clip.timed(panel);
       panel.querySelector('.u-place').textContent = here < 0 ? '' : `${here + 1} of ${all.length}`;
       for (const button of panel.querySelectorAll('[data-step]'))
         button.disabled = here < 0 || !all[here + Number(button.dataset.step)];
@@ -315,6 +316,16 @@ Object.assign(umr, {
     told(image) {
       if (!this.is(image.src) || image.title) return;
       image.title = image.alt = 'Frames of your clip, from the first to the last: these are searched with';
+    },
+    // The sheet's clip: which moments are read, as soon as its length is known.
+    timed(panel) {
+      const said = panel.querySelector('.u-frames'), video = panel.querySelector('.u-details-media video');
+      const count = Number(said?.dataset.frames), tell = () => {
+        const times = [...Array(count).keys()].map((at) => (at * video.duration / Math.max(1, count - 1)).toFixed(1));
+        said.textContent = `${count} frames are read, at about ${times.join(', ')} s.`;
+      };
+      if (!count || !video) return;
+      if (Number.isFinite(video.duration)) tell(); else video.addEventListener('loadedmetadata', tell, { once: true });
     },
     file(src) { return src.endsWith(this.strip) ? src.slice(0, -this.strip.length) : src; },
   },
