@@ -21,6 +21,7 @@ from typing import Self
 
 from umr.bench.fuzz.kinds import KINDS, Kind
 from umr.errors import UMRError
+from umr.media import decoding_apart
 
 OPENED, REFUSED, FAULT = "opened", "refused", "FAULT"
 WORKERS_ENDED = "ended a decoding worker"  # of those refused: a process apart is there for that
@@ -87,10 +88,13 @@ def _peak_mib() -> float:
 
 
 def serve(connection: Connection, kinds: Mapping[str, Kind], seed: int) -> None:
-    """What the process apart does: answers (label, number) with a verdict and its highest memory, until it is left."""
+    """What the process apart does: answers (label, number) with a verdict and its highest memory, until it is left.
+
+    Pictures are decoded as a served page has them decoded, by workers.
+    """
     logging.disable(logging.ERROR)  # what is refused is told here
     connection.send(None)
-    with suppress(EOFError, OSError):  # whoever asked is gone
+    with suppress(EOFError, OSError), decoding_apart():  # the first: whoever asked is gone
         while True:
             label, number = connection.recv()
             name, data = damaged(kinds[label], label, seed, number)

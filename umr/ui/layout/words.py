@@ -73,7 +73,7 @@ def refuse_in_words(page: gr.Blocks) -> None:
         return await call(block_fn, *rest, **named)
 
     page.preprocess_data = read  # type: ignore[method-assign]  # no setting
-    page.call_function = called  # type: ignore[method-assign, assignment]
+    page.call_function = called  # type: ignore[method-assign]
 
 
 @contextmanager
