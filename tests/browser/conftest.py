@@ -24,6 +24,10 @@ SLOW = 120_000  # ms; a machine may be busy with other things, and the first com
 expect.set_options(timeout=SLOW)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--moving", action="store_true", help="visitors of the page who did not ask for reduced motion")
+
+
 @dataclass(frozen=True)
 class Served:
     """The running page. start_s: seconds from process start to its first answer.  cache: where it keeps votes."""
@@ -105,9 +109,10 @@ def settle(page: Page) -> None:
 
 @pytest.fixture(params=list(SIZES))
 def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """An empty page on a desktop, in light, and on a phone, in the dark."""
+    """An empty page on a desktop, in light, and on a phone, in the dark; things move only with --moving."""
     name = f"{Path(request.node.fspath).stem.removeprefix('test_')}_{request.node.name}"
-    with visit(browser, request.param, request.param == "phone", name) as page:
+    motion = request.config.getoption("--moving", False)
+    with visit(browser, request.param, request.param == "phone", name, motion) as page:
         yield page
 
 
