@@ -24,7 +24,7 @@ NO_VALUES = "the request's values are none that this page's fields can hold, or 
 NO_FUNCTION = "“fn_index” is the number of something that the browser does alone; the server has nothing to do there"
 NO_STREAM = "there is nothing to tell of this session or event: ask first, and read each answer once"
 #: Routes whose stream tells what became of a session's events, or of one event.
-STREAM = re.compile(r"/gradio_api/(?:queue/data/?$|call/(?:v2/)?[^/]+/(?P<event>.+?)/?$)")
+STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(?P<event>.+?))/?$")
 
 
 class Streams:
