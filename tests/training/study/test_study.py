@@ -13,7 +13,7 @@ from training.sources.spec import parse
 from training.study import __main__ as command
 from training.study import plan, runs
 from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, RERANKER, SEEDS, Arm, Factor, SecondHalf, arms, factor
-from training.study.report import CUES, Runs, compared, cue_gaps, section, write_report
+from training.study.report import CUES, Runs, compared, conditions, cue_gaps, section, write_report
 from training.study.runs import Place, configs, read_results, run_arm, start
 from training.study.second_half import files_of_world
 from umr.encoders import load_encoder
@@ -127,7 +127,7 @@ def test_what_runs_begin_with_alike_is_trained_once(place, monkeypatch):
 
 
 def hits_of(arm: str, seed: int, **sets: str) -> dict:
-    row = {"vector_sum_success@1": 0.25}
+    row = {"vector_sum_success@1": 0.25, "composed_over_sum": 0.1, "ci95_composed_over_sum": [0.02, 0.18]}
     hits = {name: sets["ind"] for heading in CUES.values() for name in heading}
     hits |= {name: sets["ind"] for name in (f"it2i {split} local" for split in OUTSIDE)} | {"it2i ind global": "0000"}
     hits |= {"t2i ind local": "1111", "i2t ind local": "1111"}
@@ -160,8 +160,25 @@ def test_what_a_cue_is_worth_is_paired_by_query():
     assert line.startswith("| a | +50.0 (") and "| +75.0 (" in line
 
 
+def test_what_a_claim_presupposes_is_said_of_the_plain_model():
+    results = [hits_of("a", seed, ind="1000") for seed in (0, 1)]
+    for result in results:
+        result["hits"] |= {"it2i shortcut-kept local": "1111", "it2i shortcut-broken local": "0000"}
+    first, second = conditions(TWO.arms[0], {"a": Runs(results=tuple(results))}, GROUPS)
+    assert "composes better than it adds: met." in first and "+10.0 points" in first and "in 2 of 2 runs" in first
+    assert "learned the cue: met. Kept above broken is +100.0" in second
+    results[1]["rows"][0] |= {"ci95_composed_over_sum": None}
+    results[1]["hits"]["it2i shortcut-kept local"] = results[0]["hits"]["it2i shortcut-kept local"] = "0000"
+    first, second = conditions(TWO.arms[0], {"a": Runs(results=tuple(results))}, GROUPS)
+    assert "not met" in first and "in 1 of 2 runs" in first and "not met" in second
+
+
 def test_a_factor_that_has_not_run_says_so():
     assert section(TWO, {}, GROUPS)[-1] == "Not run."
+    alone = section(
+        replace(TWO, arms=(BASE, *TWO.arms)), {"base": Runs(results=(hits_of("base", 0, ind="0"),))}, GROUPS
+    )
+    assert alone[-1] == "Not run, but for *base*, which other factors have too."
 
 
 def test_the_command_tells_each_run_as_it_comes(place, monkeypatch, capsys, tmp_path):
