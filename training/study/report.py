@@ -209,7 +209,8 @@ def _head(results: Sequence[Result]) -> list[str]:
         "",
         f"Written by `python -m training.study --report` from {len(results)} runs (`python -m training.study`, commit "
         f"{commits}). Every run trains a small Qwen2-VL from random weights ({sizes}) on a rendered world of "
-        f"{WORLD.families:,} families at {SIZE} px, in stages of so many steps: {steps} (the first three, where nothing "
-        "else is said), and asks the test splits of the bundled benchmark. Nothing was chosen on them. Values are "
-        "success@1 in percent, the mean over seeds with the lowest and the highest; seconds are of training on one core.",
+        f"{WORLD.families:,} families at {SIZE} px, in stages of so many steps: {steps} (the first three, where "
+        "nothing else is said), and asks the test splits of the bundled benchmark. Nothing was chosen on them. Values "
+        "are success@1 in percent, the mean over seeds with the lowest and the highest; seconds are of training on "
+        "one core.",
     ]
