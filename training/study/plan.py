@@ -213,7 +213,8 @@ FACTORS = (
     ),
     Factor(
         name="families",
-        question="Families as hard negatives, attribute heads, candidates of other kinds",
+        question="Families as hard negatives (48 whole ones a step; *random pairs, no heads* has one pair from each of "
+        "96, as every plain arm below), attribute heads, candidates of other kinds",
         arms=(
             BASE,
             _composed("random pairs", batch="random", families_per_batch=144),

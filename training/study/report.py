@@ -115,7 +115,7 @@ def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Seque
     lines += markdown(head, [[arm.name, *_row(runs[arm.name], columns)] for arm in known])
     missing = [arm.name for arm in factor.arms if arm.name not in runs]
     if missing:
-        lines += ["", f"Not run: {', '.join(missing)}."]
+        lines += ["", f"Not run: {'; '.join(missing)}."]
     if known[0] != factor.arms[0] or len(known) == 1:
         return lines
     lines += ["", f"Against *{known[0].name}*, points (95 %, paired), p after Holm's correction:", ""]
