@@ -24,7 +24,7 @@ NO_VALUES = "the request's values are none that this page's fields can hold, or 
 NO_FUNCTION = "“fn_index” is the number of something that the browser does alone; the server has nothing to do there"
 NO_STREAM = "there is nothing to tell of this session or event: ask first, and read each answer once"
 #: Routes whose stream tells what became of a session's events, or of one event.
-STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(?P<event>.+?))/?$")
+STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(.+?))/?$")
 
 
 class Streams:
@@ -42,7 +42,7 @@ class Streams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it."""
         asked = STREAM.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
-        if asked is not None and self._whose(scope, asked["event"]) not in self.waiting():
+        if asked is not None and self._whose(scope, asked[1]) not in self.waiting():
             await JSONResponse({"detail": NO_STREAM}, 404)(scope, receive, send)
             return
         await self.app(scope, receive, send)
