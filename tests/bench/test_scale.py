@@ -74,7 +74,10 @@ def test_what_cannot_be_measured_is_said(here, tmp_path, monkeypatch, capsys):
     with pytest.raises(ConfigError, match="IVF99,SQ8 needs at least 39"):
         scale.bench_scale(MADE, tmp_path, ["IVF99,SQ8"], queries=2)
     monkeypatch.setattr("sys.argv", ["umr.bench", "speed"])
-    assert command.main() == 2 and "name what is to be measured: apart, indexing, peers, start, scale" in capsys.readouterr().err
+    assert (
+        command.main() == 2
+        and "name what is to be measured: apart, indexing, peers, start, scale" in capsys.readouterr().err
+    )
 
 
 def test_a_measurement_that_fails_is_said_with_its_last_words(tmp_path):
