@@ -9,7 +9,6 @@ the largest resident set of the process beyond what it held before the step; gra
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from training.losses import info_nce
 from training.train import hold_no_activations
+from umr.bench.memory import peak_mib
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import TokenRow
@@ -81,17 +81,12 @@ def measured(folder: Path, checkpointing: bool, pictures: int, repeat: int) -> S
     if checkpointing:
         hold_no_activations(encoder)
     inputs = step_inputs(encoder, pictures)
-    before, seconds, loss = _peak(), [], 0.0
+    before, seconds, loss = peak_mib(), [], 0.0
     for _ in range(repeat):
         start = time.perf_counter()
         loss = one_step(encoder, inputs)
         seconds.append(time.perf_counter() - start)
-    return Step(checkpointing=checkpointing, mib=_peak() - before, seconds=min(seconds), loss=loss)
-
-
-def _peak() -> float:
-    """The largest resident set of this process so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Step(checkpointing=checkpointing, mib=peak_mib() - before, seconds=min(seconds), loss=loss)
 
 
 def both(folder: Path, pictures: int, repeat: int) -> list[Step]:

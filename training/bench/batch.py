@@ -6,13 +6,13 @@ nothing before.
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 from typing import Any
 
 from training import recipes
 from training.bench.steps import Asked
+from umr.bench.memory import peak_mib
 from umr.errors import ConfigError
 
 
@@ -34,21 +34,16 @@ def batch(asked: Asked, size: int, chunk: int) -> list[dict[str, Any]]:
         )
     changes: dict[str, Any] = {"programmes": {"captions": 1.0}, "batch": "random", "chunk_families": chunk}
     trainer = replace(asked, families=size).trainer(replace(recipes.captions(), **changes))
-    before, built = _peak(), trainer.builder.build(0)
+    before, built = peak_mib(), trainer.builder.build(0)
     start = time.perf_counter()
     told = trainer.step(0, built)
     return [
         {
             "pairs": sum(len(contrast.positive) for contrast in built.contrasts),
             "chunks": len(built.chunks),
-            "peak_gib": round(_peak(), 2),
-            "before_the_step_gib": round(before, 2),
+            "peak_gib": round(peak_mib() / 2**10, 2),
+            "before_the_step_gib": round(before / 2**10, 2),
             "seconds": round(time.perf_counter() - start, 1),
             "loss": round(told["loss"], 4),
         }
     ]
-
-
-def _peak() -> float:
-    """The largest resident set of this process so far, GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -24,6 +23,7 @@ from training.reproduce import made_world
 from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
 from training.study.second_half import Continued, files_of_world, second_half, steps_of
 from training.train import new_encoder, record_config, train
+from umr.bench.memory import peak_mib
 from umr.collection import Collection
 from umr.commit import git_commit
 from umr.disk import atomic_write
@@ -157,7 +157,7 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
         "seed": seed,
         "steps": steps,
         "seconds": {name: json.loads((at / RECORD_NAME).read_text("utf-8"))["seconds"] for name, at in made.items()},
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory_mb": int(peak_mib()),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "threads": place.threads,
         "commit": git_commit(),

@@ -14,6 +14,7 @@ import io
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from PIL import Image
 
 from umr import media
 from umr.bench.rows import printed
+from umr.bench.turns import in_turns
 from umr.errors import ConfigError, MismatchError
 from umr.pictures.decoder import PictureDecoder
 from umr.ui.layout.heap import share_heaps
@@ -75,18 +77,13 @@ def _row(decoder: PictureDecoder, form: str, width: int, height: int, runs: int)
     if ways["here"]().tobytes() != ways["apart"]().tobytes():
         raise MismatchError(f"decoded apart, a {form} of {width} x {height} px has other pixels than decoded here")
     (pid,) = decoder.workers.pids()
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(runs):
-        for name, way in ways.items():
-            wall, cpu = time.perf_counter(), _cpu_s(pid)
-            way()
-            took[name].append((time.perf_counter() - wall, _cpu_s(pid) - cpu))
+    took = in_turns(ways, runs, partial(_cpu_s, pid))
     row: dict[str, Any] = {"picture": f"{form} {width} x {height}", "bytes": len(data)}
-    least = {name: 1000 * min(wall for wall, _ in pairs) for name, pairs in took.items()}
+    least = {name: 1000 * min(one.s for one in spent) for name, spent in took.items()}
     row |= {f"{name}_ms": round(least[name], 2) for name in ways}
     row["more_ms"] = round(least["apart"] - least["here"], 2)
-    row |= {f"{name}_p50_ms": round(1000 * statistics.median(wall for wall, _ in took[name]), 2) for name in ways}
-    return row | {f"{name}_cpu_ms": round(1000 * min(cpu for _, cpu in took[name]), 2) for name in ways}
+    row |= {f"{name}_p50_ms": round(1000 * statistics.median(one.s for one in took[name]), 2) for name in ways}
+    return row | {f"{name}_cpu_ms": round(1000 * min(one.cpu_s for one in took[name]), 2) for name in ways}
 
 
 def _cpu_s(pid: int) -> float:

@@ -9,11 +9,10 @@ shrinks it, and encodes batches of 32, as scripts do. Not how good an index is.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from PIL import Image
 
 from umr import media
 from umr.bench.rows import printed
+from umr.bench.turns import Spent, medians, timed
 from umr.collection import Collection
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
@@ -76,24 +76,20 @@ def bench_indexing(encoder: Encoder, pictures: Path, out: Path, runs: int) -> li
         "umr index": lambda to: _indexed(encoder, pictures, to),
         "plain loop": lambda _: _plain(encoder, files),
     }
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    took: dict[str, list[Spent]] = {name: [] for name in ways}
     for run in range(runs):
-        made = {}
+        made: dict[str, np.ndarray] = {}
         for name, way in ways.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            made[name] = way(out / str(run))
-            took[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+            spent, made[name] = timed(partial(way, out / str(run)))
+            took[name].append(spent)
         least = float((made["umr index"] * made["plain loop"]).sum(1).min())
         if least < APART:
             raise ConfigError(f"the plain loop gives other vectors (cosine {least:.4f}); the bench is of no use then")
     rows = []
-    for name, pairs in took.items():
-        wall, cpu = (statistics.median(pair[at] for pair in pairs) for at in (0, 1))
-        row = {"way": name, "pictures": len(files), "s": round(wall, 2), "cpu_s": round(cpu, 2)}
-        beside = list(zip(pairs, took["umr index"], strict=True))
-        times = {key: round(statistics.median(pair[at] / own[at] for pair, own in beside), 2)
-                 for at, key in enumerate(("s", "cpu_s"))}  # fmt: skip
-        rows.append(row | {"per_second": round(len(files) / wall, 1), "times": times})
+    for name, all_runs in took.items():
+        middle, times = medians(all_runs, took["umr index"])
+        row = {"way": name, "pictures": len(files)} | {key: round(s, 2) for key, s in middle._asdict().items()}
+        rows.append(row | {"per_second": round(len(files) / middle.s, 1), "times": times})
     return rows
 
 

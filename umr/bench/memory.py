@@ -1,9 +1,18 @@
-"""How much memory a process has, as Linux says. Not what it is for."""
+"""How much memory a process has, as the system says. Not what it is for."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+if sys.platform != "win32":  # which does not say
+    import resource
+
+
+def peak_mib() -> float:
+    """The largest resident memory of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def resident_mib(pid: int) -> float:

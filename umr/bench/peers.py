@@ -10,10 +10,9 @@ and not how fast files are decoded and indexed (`python -m umr.bench indexing`).
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch.nn import functional as F
 
 from umr import media
 from umr.bench.rows import printed
+from umr.bench.turns import in_turns, medians
 from umr.collection import Collection
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
@@ -185,19 +185,13 @@ def bench_peers(
     first = next(iter(ways))
     for mix, items in contents.items():
         cosines = _alike(mix, ways, items, least)
-        took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-        for _ in range(runs):
-            for name, way in ways.items():
-                wall, cpu = time.perf_counter(), time.process_time()
-                way(items)
-                took[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-        for name, pairs in took.items():
-            wall, cpu = (statistics.median(pair[at] for pair in pairs) for at in (0, 1))
-            beside = list(zip(pairs, took[first], strict=True))
-            times = {key: round(statistics.median(pair[at] / own[at] for pair, own in beside), 2)
-                     for at, key in enumerate(("s", "cpu_s"))}  # fmt: skip
-            row = {"mix": mix, "way": name, "items": len(items), "s": round(wall, 3), "cpu_s": round(cpu, 3)}
-            rows.append(row | {"per_second": round(len(items) / wall, 1), "cosine": cosines[name], "times": times})
+        took = in_turns({name: partial(way, items) for name, way in ways.items()}, runs)
+        for name, spent in took.items():
+            middle, times = medians(spent, took[first])
+            row = {"mix": mix, "way": name, "items": len(items)} | {
+                key: round(s, 3) for key, s in middle._asdict().items()
+            }
+            rows.append(row | {"per_second": round(len(items) / middle.s, 1), "cosine": cosines[name], "times": times})
     return rows
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import random
-import resource
 import shutil
-import sys
 import tempfile
 import time
 import traceback
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from umr.bench.fuzz.kinds import KINDS, Kind
+from umr.bench.memory import peak_mib
 from umr.errors import UMRError
 from umr.media import decoding_apart
 
@@ -83,10 +82,6 @@ def judged(kind: Kind, name: str, data: bytes) -> Verdict:
     return Verdict(outcome=OPENED)
 
 
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def serve(connection: Connection, kinds: Mapping[str, Kind], seed: int) -> None:
     """What the process apart does: answers (label, number) with a verdict and its highest memory, until it is left.
 
@@ -98,7 +93,7 @@ def serve(connection: Connection, kinds: Mapping[str, Kind], seed: int) -> None:
         while True:
             label, number = connection.recv()
             name, data = damaged(kinds[label], label, seed, number)
-            connection.send((name, judged(kinds[label], name, data), _peak_mib()))
+            connection.send((name, judged(kinds[label], name, data), peak_mib()))
 
 
 class Apart:
