@@ -102,7 +102,7 @@ def adopt(
                 f"{source} is a model of sentence-transformers: leave out image_size, max_pixels and the recipe"
             )
         return _sentences(folder, source, out, name, max_frames, None)
-    checkpoint = _checkpoint(source, out)
+    checkpoint = _checkpoint(folder, source)
     if is_dual(checkpoint):
         if asked:
             raise ConfigError(f"{source} is a dual encoder: leave out image_size, max_pixels and the recipe")
@@ -140,7 +140,7 @@ def adopt_summed(
     folder = _folder(source, out)
     if is_sentences(folder):
         return _sentences(folder, source, out, name, max_frames, text_weight)
-    checkpoint = _checkpoint(source, out)
+    checkpoint = _checkpoint(folder, source)
     if not is_dual(checkpoint):
         raise ConfigError(
             f"{source} is of the class {checkpoint.model.get('model_type')!r}, which is no dual encoder, so its "
@@ -160,7 +160,7 @@ def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbo
         ConfigError: `out` exists, or there is no checkpoint of a supported class.
         MismatchError: it is damaged.
     """
-    checkpoint = _checkpoint(source, out)
+    checkpoint = _checkpoint(_folder(source, out), source)
     kind = _backbone_of(checkpoint)
     return checkpoint, kind, _tokenizer(checkpoint, kind)
 
@@ -176,9 +176,9 @@ def _folder(source: str | Path, out: str | Path) -> Path:
     return folder
 
 
-def _checkpoint(source: str | Path, out: str | Path) -> Checkpoint:
-    """The checkpoint, if there is room for its folder."""
-    return Checkpoint.open(own_part(_folder(source, out)), source, f"{families()}, {dual_families()}")
+def _checkpoint(folder: Path, source: str | Path) -> Checkpoint:
+    """What of the source's folder umr computes by itself."""
+    return Checkpoint.open(own_part(folder), source, f"{families()}, {dual_families()}")
 
 
 def _sentences(

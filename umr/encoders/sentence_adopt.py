@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,8 +46,7 @@ def own_part(folder: Path) -> Path:
     """
     if (folder / CONFIG).is_file() or not (folder / MODULES).is_file():
         return folder
-    first = _first(folder)
-    return first if _model_type(first) in (*DUALS, *BACKBONES) else folder
+    return folder if is_sentences(folder) else _first(folder)
 
 
 def is_sentences(folder: Path) -> bool:
@@ -81,17 +81,16 @@ def adopt_sentences(
     """
     package()
     _check_modules(folder, source)
-    model_type, first = _model_type(_first(folder)), _first(folder)
+    first = _first(folder)
     Checkpoint(folder=first, source=source, model={}).weight_files()
     _check_pickles(folder)
-    _check_whole(folder)
-    model = open_model(folder, torch.float32)
+    model = _whole_model(folder)
     check_kinds(model, source)
     joint = bool(model.supports(BOTH))
     if joint and text_weight is not None:
         raise ConfigError(f"{source} reads picture and text together, so its text has no weight; leave out the weight")
     config = SentenceConfig(
-        name=name, backbone=model_type, revision=revision, dim=model.get_embedding_dimension(), joint=joint,
+        name=name, backbone=_model_type(first), revision=revision, dim=model.get_embedding_dimension(), joint=joint,
         text_weight=EVEN if text_weight is None else text_weight, reads_instruction=bool(model.supports("message")),
         max_tokens=min(model.max_seq_length or MOST_TOKENS, MOST_TOKENS), max_frames=max_frames,
     )  # fmt: skip
@@ -159,8 +158,8 @@ def _check_pickles(folder: Path) -> None:
             raise MismatchError(f"{path} has no safetensors beside it; only these are read. Save the model anew")
 
 
-def _check_whole(folder: Path) -> None:
-    """Raise MismatchError for weights that the package would fill at random: those that differ when opened again."""
+def _whole_model(folder: Path) -> Any:
+    """The model, or MismatchError for weights that the package would fill at random: they differ when opened again."""
     state, sums = torch.get_rng_state(), list[dict[str, float]]()
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -170,6 +169,7 @@ def _check_whole(folder: Path) -> None:
     lost = sorted(name for name, value in sums[0].items() if value != sums[1][name] and value == value)
     if lost:
         raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
+    return model
 
 
 def _compute_once(encoder: SentenceEncoder, source: str | Path) -> None:
