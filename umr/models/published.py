@@ -36,14 +36,13 @@ class Published:
         revision: the commit that this table is of; "" where none is known: the newest is taken.
         adapter_of: it is a LoRA adapter of this repository, not a whole checkpoint; "" for a whole one.
         retrieves: it was trained to.
-        reranks: it is a re-ranker: `umr adopt --recipe` with what `asks` says, then --rerank.
     """
 
     name: str
     model_type: str
     parameters: int
-    dim: int
     source: str
+    dim: int = 0
     embeds: tuple[str, ...] = _ALL
     composes: str = ONE_PASS
     asks: str = "plain"
@@ -51,7 +50,11 @@ class Published:
     revision: str = ""
     adapter_of: str = ""
     retrieves: bool = True
-    reranks: bool = False
+
+    @property
+    def reranks(self) -> bool:
+        """It is a re-ranker: `umr adopt --recipe` with what `asks` says, then --rerank."""
+        return self.composes == PAIRS
 
 
 _UMARVEL = "github.com/chaxjli/U-MARVEL"
@@ -231,43 +234,35 @@ PUBLISHED = (
         name="code-kunkun/LamRA-Rank",
         model_type="qwen2_vl",
         parameters=8_291_375_616,  # counted: those of its base
-        dim=0,
         composes=PAIRS,
         asks="lamra-rank",
         source=_LAMRA,
-        reranks=True,
     ),
     Published(
         name="code-kunkun/LamRA-Rank-Qwen2.5VL-7b",
         model_type="qwen2_5_vl",
         parameters=8_292_166_656,  # counted: those of its base
-        dim=0,
         composes=PAIRS,
         asks="lamra-rank",
         source=f"{_LAMRA}, branch qwen2.5vl",
-        reranks=True,
     ),
     Published(
         name="Qwen/Qwen3-VL-Reranker-2B",
         model_type="qwen3_vl",
         parameters=2_127_532_032,  # counted: those of its base
-        dim=0,
         composes=PAIRS,
         asks="qwen3-vl-reranker",
         source=_EMBEDDING,
         licence="apache-2.0",
-        reranks=True,
     ),
     Published(
         name="Qwen/Qwen3-VL-Reranker-8B",
         model_type="qwen3_vl",
         parameters=8_767_123_696,  # counted: those of its base, with the head of the language model
-        dim=0,
         composes=PAIRS,
         asks="qwen3-vl-reranker",
         source=_EMBEDDING,
         licence="apache-2.0",
-        reranks=True,
     ),
 )
 
