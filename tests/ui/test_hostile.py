@@ -22,9 +22,7 @@ from gradio import Error, Image
 import umr
 from umr.ui.edge import OUR_FAULT
 from umr.ui.layout.outside import REFUSED
-from umr.ui.layout.page import build_page, serve
 from umr.ui.render import media_url
-from umr.ui.searchers import Searchers
 
 SECRET = "/etc/passwd"
 #: Each stands once in the place of every input, and of what was pressed.
@@ -56,15 +54,6 @@ def is_handlers(frame: str) -> bool:
 
 
 AT_ONCE = 30  # requests that wait together, fewer than the page's queue takes
-
-
-@pytest.fixture
-def page(searcher, benchmark) -> Iterator[Any]:
-    folder = benchmark.parents[1] / "unified" / "catalogue"
-    built = build_page(Searchers({"unified": folder, "other": folder}, "unified", opener=lambda _: searcher), [])
-    serve(built, [benchmark], "127.0.0.1", None)
-    yield built
-    built.close()
 
 
 def ask(page: Any, number: int, value: Any) -> dict[str, Any]:

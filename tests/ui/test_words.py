@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.ui.test_hostile import answers, ask, is_handlers
 from umr.ui.edge import OUR_FAULT
-from umr.ui.layout.page import build_page, serve
 from umr.ui.layout.words import NO_FUNCTION, NO_STREAM, NO_VALUES
-from umr.ui.searchers import Searchers
 
 FILE = {"meta": {"_type": "gradio.FileData"}}
-
-
-@pytest.fixture
-def page(searcher, benchmark) -> Iterator[Any]:
-    folder = benchmark.parents[1] / "unified" / "catalogue"
-    built = build_page(Searchers({"unified": folder, "other": folder}, "unified", opener=lambda _: searcher), [])
-    serve(built, [benchmark], "127.0.0.1", None)
-    yield built
-    built.close()
 
 
 def test_values_and_events_that_nothing_holds_are_refused_in_words_and_without_a_traceback(page, capfd):
