@@ -47,7 +47,7 @@ def test_the_finding_is_on_top_and_a_phone_shows_one_table_first(tab: Page):
     expect(opened).to_have_count(1)
     expect(tab.locator("#bench-pair details.u-table").first).to_be_visible()  # the rest has come
     expect(tab.locator("#bench-pair details.u-table[open]")).to_have_count(0)
-    assert tab.evaluate("document.documentElement.scrollHeight") < 7800
+    assert tab.evaluate("document.documentElement.scrollHeight") < 7500
 
 
 def test_numbers_and_a_report_are_downloaded(tab: Page, tmp_path: Path):
