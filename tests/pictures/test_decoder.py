@@ -247,6 +247,22 @@ def test_a_worker_starts_with_little(decoder):
     assert not [name for maps in found for name in ("torch", "faiss", "gradio", "/av/") if f"/{name}/" in maps]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads its memory from /proc")
+def test_a_worker_gives_the_memory_of_a_large_picture_back():
+    decoder = PictureDecoder(workers=1)
+    decoder.picture(saved(Image.new("I;16", (7000, 7000), 1000), "PNG"), MAX_PIXELS, "a.png")  # 98 and 196 MB of pixels
+    (pid,), until = decoder.workers.pids(), time.monotonic() + WAIT_S
+
+    def held_mib() -> float:
+        (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("RssAnon")]
+        return int(line.split()[1]) / 1024
+
+    while held_mib() > 96 and time.monotonic() < until:  # it answers before it has let go of the last rows
+        time.sleep(0.05)
+    assert held_mib() <= 96  # with the 32 MiB that it keeps at hand
+    decoder.workers.close()
+
+
 #: Tries what decoding never needs, in a process that was confined; prints what could be done.
 TRIES = """
 import os, socket, subprocess, sys, threading

@@ -27,9 +27,10 @@ _MOST_BYTES = 2**31  # of the pixels of one message
 _AHEAD = 4  # messages with pixels that are read before somebody takes the first of them
 #: Of the environment, what Python and its libraries need to start; no keys and tokens.
 _KEPT = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
-#: Threads and heaps take their share of the address space; of freed memory, 32 MiB are at hand for the next file.
+#: Threads and heaps take their share of the address space. Of freed memory 32 MiB are at hand for the next file, but
+#: not the 16 MiB that Pillow asks for at a time: those of a large picture would stay in the heap for good.
 _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2",
-           "MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**25)}  # fmt: skip
+           "MALLOC_MMAP_THRESHOLD_": str(2**23), "MALLOC_TRIM_THRESHOLD_": str(2**25)}  # fmt: skip
 
 
 class Message(NamedTuple):
