@@ -86,6 +86,23 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     )
 
 
+def test_of_two_comparisons_asked_at_once_the_later_one_stays_and_takes_the_vote(page: Page, served: Served):
+    votes = served.cache / FILE
+    random_query(page)
+    before = len(votes.read_text("utf-8").splitlines()) if votes.is_file() else 0
+    page.locator("#c-blind input").check()  # compares what is shown, without names
+    page.locator("#c-random").click()
+    expect(page.locator("#compare [data-battle]")).to_be_visible()
+    expect(page.locator("#compare .pending, #c-random.pending")).to_have_count(0)
+    asked = page.locator("#c-text textarea").input_value()
+    expect(page.locator("#compare .u-compared")).to_contain_text(asked)
+    page.wait_for_timeout(1500)  # in which the earlier one's answer would come
+    expect(page.locator("#compare .u-compared")).to_contain_text(asked)
+    page.locator("[data-vote=bad]").click()
+    expect(page.locator("#compare .u-voted")).to_contain_text("both")
+    assert len(votes.read_text("utf-8").splitlines()) == before + 1
+
+
 def test_after_a_vote_enter_begins_the_next_battle_and_the_votes_are_saved(page: Page, served: Served, tmp_path: Path):
     page.locator("#c-blind input").check()
     random_query(page)

@@ -30,6 +30,9 @@ def test_a_dropped_clip_is_searched_with_and_survives_a_reload(page: Page):
     expect(page.locator("#results .u-card").first).to_be_visible()
     expect(page.locator("#results")).to_contain_text("no clip in a query")
     assert "picture=own" in page.url and "mine" not in page.url
+    said = page.locator("#trail .u-copy-link .u-muted")
+    expect(said).to_contain_text("Your own picture stays here")
+    assert said.bounding_box()["height"] < 50  # two lines at the most, also on a phone
     page.locator(FRAME).click()
     expect(page.locator("#u-crop")).to_have_count(0)
     page.reload()

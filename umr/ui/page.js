@@ -126,7 +126,7 @@ window.umr = {
         button.closest('.u-compare').dataset.shown = show;
         button.parentElement.querySelectorAll('button').forEach(
           (other) => other.setAttribute('aria-pressed', other === button));
-      } else if (vote) trigger('select', { id: vote });
+      } else if (vote) trigger('select', { id: `${vote} ${button.closest('[data-battle]').dataset.battle}` });
       else trigger('submit', { id: button.dataset.export });
     });
   },

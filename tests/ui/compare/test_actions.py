@@ -292,11 +292,23 @@ def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path)
     assert kept.labels == ("A", "B") and "data-vote" in page
     assert "unified" not in page and "other" not in page and "encode" not in page
     assert "unified" not in as_json(kept)
-    shown, revealed = vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, "a")
+    shown, revealed = vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, f"a {kept.battle}")
     assert f"You preferred {kept.models[0]} to {kept.models[1]}." in shown
     assert revealed.labels == kept.models and "data-vote" not in shown
     with pytest.raises(ConfigError, match="nothing to vote on"):
-        vote_page(VoteBox(tmp_path / "votes.jsonl"), revealed, "a")
+        vote_page(VoteBox(tmp_path / "votes.jsonl"), revealed, f"a {kept.battle}")
+
+
+def test_a_vote_on_columns_that_stand_there_no_more_is_refused_and_not_counted(searchers, tmp_path):
+    box = VoteBox(tmp_path / "votes.jsonl")
+    first, then = (shown_page(searchers, Path("nowhere"), blind=True)[:2] for _ in range(2))
+    assert f'data-battle="{first[1].battle}"' in first[0] and first[1].battle != then[1].battle
+    with pytest.raises(ConfigError, match="Other columns have come"):
+        vote_page(box, then[1], f"a {first[1].battle}")
+    with pytest.raises(ConfigError, match="Other columns have come"):
+        vote_page(box, then[1], "a")
+    assert not box.lines()
+    assert shown_page(searchers, Path("nowhere"))[1].battle == ""
 
 
 def test_the_blind_order_says_nothing_about_the_models(searchers):

@@ -143,7 +143,7 @@ def test_after_a_vote_the_next_battle_is_one_press_away_and_votes_can_be_saved(s
     question = Question(uploads=Path("nowhere"), text="red", k=3)
     page, kept, _ = compare.compare_page(searchers, question, ["unified", "other"], True, "")
     assert "data-next" not in page and "Preferred" not in page
-    voted, _ = compare.vote_page(box, kept, "a")
+    voted, _ = compare.vote_page(box, kept, f"a {kept.battle}")
     assert "data-next" in voted and "data-vote" not in voted and "Preferred to another" in voted
     saved = compare.export_file(None, "votes", box)
     assert saved["name"] == "votes.jsonl"
@@ -157,5 +157,5 @@ def test_a_space_says_that_its_votes_are_lost(searchers, tmp_path, monkeypatch):
     for space in ("", "owner/name"):
         monkeypatch.setenv("SPACE_ID", space)
         _, kept, _ = compare.compare_page(searchers, question, ["unified", "other"], True, "")
-        said.append(compare.vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, "tie")[0])
+        said.append(compare.vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, f"tie {kept.battle}")[0])
     assert "would be lost" in said[0] and "are lost whenever it restarts" in said[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ def _compare(searchers: Searchers, question: Question, encoders: Any, blind: boo
     found = compare(searchers, picture, question.text, question.search_in, names, question.k, asked)
     searcher = searchers.get(split(chosen[0])[0])
     reference = links.reference_of(searcher, picture, content_hash(picture)) if isinstance(picture, Path) else ""
-    found = replace(found, blind=blind, own=picture is not None and not (reference or found.asked))
+    battle = secrets.token_hex(8) if blind else ""
+    found = replace(found, blind=blind, battle=battle, own=picture is not None and not (reference or found.asked))
     collection = links.collection_of(searchers, split(chosen[0])[0])
     link = CompareLink(text=found.text, search_in=question.search_in, models=chosen, blind=blind, asked=found.asked)
     return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
@@ -67,13 +69,21 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
 
     A comparison takes one vote.
 
+    Args:
+        box: where votes are kept.
+        found: the comparison that came last.
+        vote: one of CHOICES and the battle that the columns name: "a 0123456789abcdef".
+
     Raises:
         UMRError: what is asked cannot be given, in words.
     """
     if found is None or not found.blind:
         raise ConfigError("There is nothing to vote on. Compare blind first.")
+    vote, _, battle = str(vote).partition(" ")
     if vote not in CHOICES:
         raise ConfigError(f"there is no vote {vote!r}; there are: {', '.join(CHOICES)}")
+    if battle != found.battle:
+        raise ConfigError("Other columns have come since. Vote on those that stand there now.")
     first, second = found.models
     box.add(found.asked, first, second, vote)
     found = replace(found, blind=False)

@@ -40,6 +40,7 @@ class Comparison:
         outcomes: model -> at least min(100, pool) ranks, in the order of the columns.
         shown: ranks on show.
         blind: the names are hidden.
+        battle: of a blind one, what a vote on it names, so that none is counted for the one that came after it.
         own: the picture is a visitor's, so that no link can hold it.
         prints: column -> fingerprint of its encoder.
         collection: what is searched, by name.
@@ -54,6 +55,7 @@ class Comparison:
     outcomes: dict[str, Outcome]
     shown: int
     blind: bool = False
+    battle: str = ""
     own: bool = False
     answers: tuple[Candidate, ...] = ()
     prints: Mapping[str, str] = field(default_factory=dict)

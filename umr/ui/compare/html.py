@@ -30,7 +30,13 @@ def comparison(found: Comparison, vote: str = "", tally: Markup = NOTHING) -> Ma
         vote: what was just voted.
         tally: the count so far.
     """
-    bar = macros("compare").vote_bar(VOTES) if found.blind else macros("compare").next_bar() if vote else NOTHING
+    bar = (
+        macros("compare").vote_bar(VOTES, found.battle)
+        if found.blind
+        else macros("compare").next_bar()
+        if vote
+        else NOTHING
+    )
     return macros("compare").comparison(
         columns=len(found.models),
         ranks=max(len(found.results(model)) for model in found.models),

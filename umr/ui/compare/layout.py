@@ -214,9 +214,14 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
     moved = [bar.kind.input, bar.models.input, bar.blind.input, bar.of.input, bar.parts.input]
     changed = gr.on(moved, again, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
     taken = [
-        begin(partial(_chance, searchers, differ), bar.drawing, bar.query, **PRIVATE, **COMPARING).success(
-            find, bar.inputs, view.outputs, **PRIVATE, **COMPARING
-        )
+        begin(
+            partial(_chance, searchers, differ),
+            bar.drawing,
+            bar.query,
+            cancels=[asked, changed],  # whose answer would come in the place of this one's
+            **PRIVATE,
+            **COMPARING,
+        ).success(find, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
         for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
     ]
     for done in (asked, changed, *taken):
