@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.deploy.hub import standing_in
+from tests.encoders import dual_public
 from tests.encoders.sentence_public import chat
 from tests.models.shelf import Reading, Shelf, contents
 from tests.models.test_walk import point
 from umr.encoders import load_encoder
+from umr.encoders.adopt import adopt
 from umr.errors import ConfigError
 from umr.models.ready import Wishes, ready
 from umr.types import Candidate, Content
@@ -52,8 +56,29 @@ def test_it_is_downloaded_adopted_and_there_at_the_next_start(shelf, files, tmp_
     assert ready(NAME, Wishes(), said.append) == place and len(shelf.asked) == asked
 
 
+def adopted(source: Path, tmp_path: Path) -> Path:
+    adopt(source / "0_CLIPModel", tmp_path / "direct")
+    return tmp_path / "direct"
+
+
 def test_without_the_package_no_weights_are_downloaded(shelf, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(ConfigError, match=r"pip install 'umr\[sentence-transformers\]'"):
         ready(NAME, Wishes(), print)
     assert not any(path.endswith(".safetensors") for path, _ in shelf.asked)
+
+
+def test_a_network_in_the_folder_of_its_module_is_downloaded_and_is_that_network(shelf, tmp_path):
+    """sentence-transformers/clip-ViT-B-32 and its like: nothing but modules.json lies in the first folder."""
+    source = tmp_path / "clip"
+    dual_public.write(source / "0_CLIPModel", dual_public.CLIP)
+    rows = [{"idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}]
+    (source / "modules.json").write_text(json.dumps(rows))
+    shelf.shelve("me/clip-in-a-module", contents(source))
+    said: list[str] = []
+    place = ready("hub:me/clip-in-a-module", Wishes(), said.append)
+    assert place is not None and "0.0 M parameters" not in " ".join(said)
+    encoder, direct = (load_encoder(one, device="cpu") for one in (place, adopted(source, tmp_path)))
+    asked = [Candidate(candidate_id="1", content=Content(text="a mug"))]
+    ours, theirs = (one.encode_candidates(asked).vectors for one in (encoder, direct))
+    assert encoder.config.backbone == "clip" and np.array_equal(ours, theirs)

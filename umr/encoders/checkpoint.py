@@ -117,6 +117,37 @@ class Checkpoint:
         return names
 
 
+def modules(folder: Path) -> list[dict[str, str]]:
+    """What modules.json of a model of sentence-transformers lists.
+
+    Raises:
+        MismatchError: it is damaged.
+    """
+    path = folder / MODULES
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise MismatchError(f"{path} is not readable JSON ({error}); copy the folder again") from error
+    whole = isinstance(found, list) and found
+    if not whole or not all(
+        isinstance(one, dict) and {str} == {type(one.get(k)) for k in ("path", "type")} for one in found
+    ):
+        raise MismatchError(f"{path} lists no modules with a path and a type; copy the folder again")
+    for one in found:
+        if Path(one["path"]).is_absolute() or ".." in Path(one["path"]).parts:
+            raise MismatchError(f"{path} names {one['path']}, which lies elsewhere; do not trust it")
+    return list(found)
+
+
+def first_module(folder: Path) -> Path:
+    """Where the network lies: of a model of sentence-transformers its first module's folder, else the folder itself.
+
+    Raises:
+        MismatchError: modules.json is damaged.
+    """
+    return folder / modules(folder)[0]["path"] if (folder / MODULES).is_file() else folder
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a checkpoint.
 

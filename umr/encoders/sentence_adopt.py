@@ -7,7 +7,6 @@ model's own).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 
 from umr.disk import copied
 from umr.encoders.backbone import BACKBONES
-from umr.encoders.checkpoint import CONFIG, MODULES, Checkpoint, read_json
+from umr.encoders.checkpoint import CONFIG, MODULES, Checkpoint, first_module, modules, read_json
 from umr.encoders.duals import DUALS
 from umr.encoders.hub import is_hub
 from umr.encoders.sentence import BOTH, SentenceEncoder, check_kinds, open_model, package
@@ -46,7 +45,7 @@ def own_part(folder: Path) -> Path:
     """
     if (folder / CONFIG).is_file() or not (folder / MODULES).is_file():
         return folder
-    return folder if is_sentences(folder) else _first(folder)
+    return folder if is_sentences(folder) else first_module(folder)
 
 
 def is_sentences(folder: Path) -> bool:
@@ -55,7 +54,7 @@ def is_sentences(folder: Path) -> bool:
     Raises:
         MismatchError: its settings are damaged.
     """
-    return (folder / MODULES).is_file() and _model_type(_first(folder)) not in (*DUALS, *BACKBONES)
+    return (folder / MODULES).is_file() and _model_type(first_module(folder)) not in (*DUALS, *BACKBONES)
 
 
 def adopt_sentences(
@@ -81,7 +80,7 @@ def adopt_sentences(
     """
     package()
     _check_modules(folder, source)
-    first = _first(folder)
+    first = first_module(folder)
     Checkpoint(folder=first, source=source, model={}).weight_files()
     _check_pickles(folder)
     model = _whole_model(folder)
@@ -105,32 +104,6 @@ def adopt_sentences(
     return seal(config, target, write)
 
 
-def _modules(folder: Path) -> list[dict[str, str]]:
-    """What modules.json lists.
-
-    Raises:
-        MismatchError: it is damaged.
-    """
-    path = folder / MODULES
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise MismatchError(f"{path} is not readable JSON ({error}); copy the folder again") from error
-    whole = isinstance(found, list) and found
-    if not whole or not all(
-        isinstance(one, dict) and {str} == {type(one.get(k)) for k in ("path", "type")} for one in found
-    ):
-        raise MismatchError(f"{path} lists no modules with a path and a type; copy the folder again")
-    for one in found:
-        if Path(one["path"]).is_absolute() or ".." in Path(one["path"]).parts:
-            raise MismatchError(f"{path} names {one['path']}, which lies elsewhere; do not trust it")
-    return list(found)
-
-
-def _first(folder: Path) -> Path:
-    return folder / _modules(folder)[0]["path"]
-
-
 def _model_type(folder: Path) -> str:
     """The class of the network, as config.json of its folder names it; "" where none does."""
     found = read_json(folder / CONFIG).get("model_type") if (folder / CONFIG).is_file() else ""
@@ -139,8 +112,8 @@ def _model_type(folder: Path) -> str:
 
 def _check_modules(folder: Path, source: str | Path) -> None:
     """Raise ConfigError for a model that needs code of its own: none is run."""
-    foreign = sorted(one["type"] for one in _modules(folder) if not one["type"].startswith("sentence_transformers."))
-    settings = _first(folder) / CONFIG
+    foreign = sorted(one["type"] for one in modules(folder) if not one["type"].startswith("sentence_transformers."))
+    settings = first_module(folder) / CONFIG
     if not foreign and settings.is_file() and read_json(settings).get("auto_map"):
         foreign = [f"the auto_map of {CONFIG}"]
     if foreign:

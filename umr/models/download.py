@@ -18,10 +18,10 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from umr.disk import file_sha256, put, told_when_full
-from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.checkpoint import Checkpoint, first_module
 from umr.encoders.dual_config import read_settings
 from umr.encoders.hub import ALLOWED, kept_at, told
-from umr.errors import ConfigError, MismatchError
+from umr.errors import ConfigError, MismatchError, reason
 from umr.models.hub_name import HubName
 from umr.shipped import CONFIG_NAME
 
@@ -93,23 +93,26 @@ def listed(name: HubName, commit: str) -> Remote:
     return Remote(name=name, commit=commit, sizes={one.rfilename: one.size or 0 for one in wanted}, hashes=hashes)
 
 
-def parameters(remote: Remote) -> int:
-    """How many numbers its weights hold, of which only the heads are read.
+def parameters(remote: Remote, names: Iterable[str]) -> int:
+    """How many numbers these weights hold, of which only the heads are read.
 
     Raises:
         ConfigError: the Hub cannot be reached, or refuses.
-        MismatchError: it has no safetensors.
+        MismatchError: one of them is no safetensors.
     """
-    from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
+    from huggingface_hub.errors import SafetensorsParsingError
 
-    try:
-        with told(remote.where):
-            found = huggingface_hub.HfApi().get_safetensors_metadata(remote.name.repository, revision=remote.commit)
-    except (NotASafetensorsRepoError, SafetensorsParsingError) as error:
-        raise MismatchError(
-            f"{remote.where} has no model.safetensors, nor shards with an index, that can be read; only safetensors are"
-        ) from error
-    return sum(found.parameter_count.values())
+    count, api = 0, huggingface_hub.HfApi()
+    for name in names:
+        try:
+            with told(remote.where):
+                found = api.parse_safetensors_file_metadata(remote.name.repository, name, revision=remote.commit)
+        except SafetensorsParsingError as error:
+            raise MismatchError(
+                f"{name} of {remote.where} cannot be read as safetensors ({reason(error)}); only these are"
+            ) from error
+        count += sum(found.parameter_count.values())
+    return count
 
 
 def bring(remote: Remote, names: Iterable[str]) -> Path:
@@ -141,9 +144,11 @@ def weight_names(remote: Remote) -> list[str]:
     """
     if CONFIG_NAME in remote.sizes:
         return sorted(name for name in read_settings(remote.folder).files if name.endswith(WEIGHTS))
-    found = Checkpoint(folder=remote.folder, source=remote.where, model={}).weight_names()
+    first = first_module(remote.folder)
+    found = Checkpoint(folder=first, source=remote.where, model={}).weight_names()
+    own = [(first / name).relative_to(remote.folder).as_posix() for name in found if name.endswith(WEIGHTS)]
     beside = sorted(name for name in remote.sizes if name.endswith(WEIGHTS) and "/" in name)
-    return [*(name for name in found if name.endswith(WEIGHTS)), *beside]
+    return list(dict.fromkeys([*own, *beside]))
 
 
 def keep(remote: Remote) -> Path:

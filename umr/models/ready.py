@@ -106,7 +106,7 @@ def _brought(spec: str, remote: Remote, recipe: str, wishes: Wishes, say: Say) -
     _check_settings(remote, recipe)
     names = weight_names(remote)
     bring(remote, [name for name in names if name not in remote.sizes])  # refuses: they are not there
-    count, needed = parameters(remote), remote.missing(names)
+    count, needed = parameters(remote, names), remote.missing(names)
     sizes = ", ".join(f"{gigabytes(memory(count, dtype))} in {dtype}" for dtype in BYTES)
     say(f"{spec}: {count / 1e6:,.1f} M parameters, weights of {sizes} in memory; {gigabytes(needed)} are to be "
         f"downloaded to {remote.folder.parent}")  # fmt: skip
