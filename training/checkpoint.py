@@ -5,7 +5,7 @@
                           /module.<name>.safetensors, optimizer.safetensors, random.safetensors
 
 Each checkpoint is written under a temporary name, synced and renamed, so a process killed at any moment leaves the
-previous one in force. One process writes to a folder at a time.
+previous one in force. One process writes to a folder at a time, which holds its lock (training.train.run).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 
 from training import checkpoint_state as flat
 from training.checkpoint_state import Generators
-from umr.disk import atomic_write, file_sha256, put
+from umr.disk import atomic_write, clear_drafts, file_sha256, put, told_when_full
 from umr.errors import ConfigError, MismatchError
 
 FORMAT = 1
@@ -62,6 +62,7 @@ def save_checkpoint(
     Raises:
         ConfigError: step is negative, a name is no plain file name, extra is not JSON, or the optimizer holds a
             parameter or a value that would be lost.
+        DiskFullError: nothing more fits; the checkpoint before stays in force.
     """
     folder = Path(folder)
     if step < 0:
@@ -84,7 +85,8 @@ def save_checkpoint(
     previous = _read_latest(folder)
     name = _free_name(folder, step)
     temporary = folder / f".{name}.writing"
-    _write(temporary, modules, {"optimizer": optimizer_tensors, "random": random_tensors}, state)
+    with told_when_full(folder / name):
+        _write(temporary, modules, {"optimizer": optimizer_tensors, "random": random_tensors}, state)
     put(temporary, folder / name)
     with atomic_write(folder / "latest") as file:
         file.write(f"{name}\n")
@@ -146,6 +148,13 @@ def load_checkpoint(
 def has_checkpoint(folder: str | Path) -> bool:
     """Whether load_checkpoint would find something there."""
     return _read_latest(Path(folder)) is not None
+
+
+def clear_left(folder: str | Path) -> None:
+    """Remove what a process that died was writing; for whoever has the folder alone."""
+    clear_drafts(Path(folder))
+    for half in Path(folder).glob(".step-*.writing"):
+        shutil.rmtree(half)
 
 
 def _write(

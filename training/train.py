@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from types import UnionType
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from training.batch import Chunk, LengthSorted, TrainBatch
-from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
 from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
 from training.grow import deepen_vision
@@ -63,6 +64,7 @@ from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError
+from umr.lock import claimed
 from umr.shipped import cache_root, find_encoder
 
 log = logging.getLogger("training")
@@ -286,7 +288,20 @@ class Trainer(Stage):
 
 
 def run(trainer: Stage, checkpoints: Path) -> float:
-    """All steps, from the newest checkpoint where there is one; returns the seconds spent on them by every process."""
+    """All steps, from the newest checkpoint where there is one; returns the seconds spent on them by every process.
+
+    Raises:
+        ConfigError: another run writes these checkpoints, or they are of other settings.
+        MismatchError: they are of other data, or of other weights to start from.
+    """
+    with claimed(checkpoints) if trainer.group.rank == 0 else nullcontext():
+        if trainer.group.rank == 0:
+            clear_left(checkpoints)
+        return _steps(trainer, checkpoints)
+
+
+def _steps(trainer: Stage, checkpoints: Path) -> float:
+    """The steps of `run`, by a process whose group has the checkpoints' folder for itself."""
     config, last = trainer.config, trainer.config.stop_after or trainer.config.steps
     first = trainer.load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else 0
     if first:

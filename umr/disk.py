@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -195,14 +196,24 @@ def told_when_full(target: str | Path) -> Iterator[None]:
     """A block that writes `target`.
 
     Raises:
-        DiskFullError: in place of the system's OSError that nothing more fits, naming the target and the way out.
+        DiskFullError: in place of the error that nothing more fits, the system's or that of a library which passes it
+            on as words; it names the target and the way out.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:
+        number = _number(error)
+        if number not in _FULL:
             raise
         raise DiskFullError(
-            f"{target} cannot be written: {_FULL[error.errno]} ({error.strerror}). Make room, or choose another place, "
+            f"{target} cannot be written: {_FULL[number]} ({os.strerror(number)}). Make room, or choose another place, "
             "and run the same command again; what is finished is kept"
         ) from error
+
+
+def _number(error: Exception) -> int:
+    """The system's number of an error, 0 where it has none; safetensors tells it as words, "(os error 28)"."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else 0

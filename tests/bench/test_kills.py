@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from umr.bench.fuzz.kinds import write_tiny_encoder
 from umr.bench.kills import command, trouble
-from umr.bench.kills.deeds import Deed
+from umr.bench.kills.deeds import DEEDS, Deed
 from umr.disk import write_text
 from umr.errors import ConfigError, UMRError
 from umr.lock import claimed
@@ -125,3 +126,29 @@ def test_indexing_that_is_killed_goes_on_to_an_equal_index():
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert told.returncode == 0 and "2 equal afterwards" in told.stdout, told.stdout + told.stderr
+
+
+def test_training_that_is_killed_goes_on_to_equal_weights_and_leaves_nothing_behind():
+    told = subprocess.run(
+        [sys.executable, "-m", "umr.bench", "kills", "--count", "3", "--what", "world"],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 0 and "3 equal afterwards" in told.stdout, told.stdout + told.stderr
+
+
+def test_what_is_left_beside_the_encoder_counts(tmp_path):
+    write_tiny_encoder(tmp_path / "out")
+    before = DEEDS["world"].result(tmp_path)
+    (tmp_path / "out.checkpoints").mkdir()
+    (tmp_path / "out.checkpoints" / ".latest.1.part").touch()
+    after = DEEDS["world"].result(tmp_path)
+    assert {name for name in after if after[name] != before[name]} == {"names", "hidden"}
+    assert after["hidden"] == ".latest.1.part"
+
+
+def test_a_kill_after_work_was_kept_is_told_apart(monkeypatch):
+    deed = Deed(prepare=prepare, run=of(careful).run, result=result, standing=lambda _: None, source=None,
+                kept=f"out/{NAMES[3]}")  # fmt: skip
+    monkeypatch.setattr(command, "DEEDS", {"copy": deed})
+    found, faults = command.try_deed("copy", "kill", 12, 0)
+    assert faults == [] and found[command.CUT_LATER] >= 3 and found[command.CUT] >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -15,9 +16,9 @@ import torch
 from torch import nn
 
 from training import checkpoint
-from training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from umr import disk
-from umr.errors import ConfigError, MismatchError
+from umr.errors import ConfigError, DiskFullError, MismatchError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -124,6 +125,33 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
     }
 
 
+def test_what_a_dead_process_was_writing_is_cleared_and_the_checkpoints_stay(tmp_path):
+    experiment = Experiment()
+    experiment.save(tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    (tmp_path / ".latest.123.part").touch()
+    (tmp_path / ".step-00000009.writing" / "deep").mkdir(parents=True)
+    clear_left(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names == ["latest", "step-00000000"]
+
+
+def test_a_full_disk_is_told_in_words_and_leaves_the_checkpoint_in_force(tmp_path):
+    experiment = Experiment()
+    experiment.save(tmp_path)
+    experiment.train(1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(DiskFullError, match=r"step-00000001 cannot be written: .*run the same command again"):
+            experiment.save(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    experiment.load(tmp_path)
+    assert experiment.step == 0
+
+
 def test_a_step_saved_again_never_touches_the_checkpoint_in_force(tmp_path):
     run = Experiment()
     run.train(1)
@@ -172,7 +200,7 @@ TRAIN_FOREVER = """
 import sys
 from pathlib import Path
 from tests.training.test_checkpoint import Experiment
-from training.checkpoint import has_checkpoint
+from training.checkpoint import clear_left, has_checkpoint
 run, folder = Experiment(), Path(sys.argv[1])
 if has_checkpoint(folder):
     run.load(folder)

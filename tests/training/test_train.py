@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.training.conftest import SIZE, SMALL
+from training.checkpoint import has_checkpoint
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.objective import Objective
@@ -23,6 +24,7 @@ from training.train import Trainer, build_optimizer, main, run, schedule, train,
 from training.world_source.source import CODES, BatchBuilder
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
+from umr.lock import claimed
 
 DEBUG = TrainConfig(
     name="debug",
@@ -208,6 +210,16 @@ def test_run_continues_from_its_checkpoint_folder(tiny_world, small_encoder, tmp
     run(again, tmp_path / "c")  # nothing left to do: the finished weights are restored
     for a, b in zip(first.encoder.state_dict().values(), again.encoder.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_checkpoints_that_another_run_writes_are_refused_and_a_dead_ones_drafts_go(tiny_world, small_encoder, tmp_path):
+    config = replace(DEBUG, steps=1)
+    (tmp_path / ".step-00000001.writing").mkdir()
+    with claimed(tmp_path), pytest.raises(ConfigError, match="is being written by process"):
+        run(Trainer(config, tiny_world, small_encoder()), tmp_path)
+    assert not has_checkpoint(tmp_path)
+    run(Trainer(config, tiny_world, small_encoder()), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step-00000001"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

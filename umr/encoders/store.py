@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from tokenizers import Tokenizer
 
-from umr.disk import file_sha256, put
+from umr.disk import file_sha256
 from umr.encoders.backbone import Backbone
 from umr.encoders.card import write_card
 from umr.encoders.config import EncoderConfig, write_config
@@ -21,6 +18,7 @@ from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import CONFIG_NAME
+from umr.whole import replacing_folder
 
 Sealed = TypeVar("Sealed")
 Config = TypeVar("Config", EncoderConfig, DualConfig, SentenceConfig)
@@ -93,26 +91,18 @@ def sealed_folder(
         target: the folder; one that is there is replaced.
         write: puts files into the folder that it is given.
         finish: adds what names them, given the sha256 of each by its name; what it returns is returned.
+
+    Raises:
+        ConfigError: another process is writing it.
+        DiskFullError: nothing more fits.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with replacing_folder(target) as draft:
         write(draft)
         files = {path.relative_to(draft).as_posix(): file_sha256(path) for path in sorted(draft.rglob("*"))
                  if path.is_file()}  # fmt: skip
         sealed = finish(draft, files)
-        draft.chmod(0o755)  # mkdtemp and safetensors write for the owner alone; an encoder is shared
-        for path in draft.rglob("*"):
+        for path in draft.rglob("*"):  # safetensors writes for the owner alone; an encoder is shared
             path.chmod(0o755 if path.is_dir() else 0o644)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-            os.replace(target, old)
-            put(draft, target)
-            shutil.rmtree(old)
-        else:
-            put(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return sealed
 
 

@@ -8,10 +8,9 @@ trust_remote_code=True there. In umr it is the same encoder.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
-from umr.disk import put, write_text
+from umr.disk import write_text
 from umr.encoders.card import write_card
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import DualConfig, read_settings
@@ -22,6 +21,7 @@ from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import check_files
 from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
+from umr.whole import replacing_folder
 
 
 def export(where: str | Path, out: str | Path) -> EncoderConfig:
@@ -58,9 +58,7 @@ def export(where: str | Path, out: str | Path) -> EncoderConfig:
             "network, for which sentence-transformers has no modules; legal: mean or last, mrope, qwen2_vl. "
             "Embed with `python -m umr embed`"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with replacing_folder(target) as draft:
         for name in (*config.files, CONFIG_NAME):
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, draft / name)
@@ -68,8 +66,4 @@ def export(where: str | Path, out: str | Path) -> EncoderConfig:
             write_text(draft / MASKED_FILE, Path(__file__).with_name(MASKED_FILE).read_text("utf-8"))
         write_interop(config, draft)
         write_card(config, draft)
-        draft.chmod(0o755)  # mkdtemp makes a folder for its owner alone
-        put(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return config

@@ -219,8 +219,13 @@ def _tiny_encoder() -> Path:
     return write_tiny_encoder(Path(tempfile.mkdtemp(prefix="umr-fuzz-encoder-")) / "tiny")
 
 
-def write_tiny_encoder(folder: Path) -> Path:
-    """Saves a real encoder, whose small network has random weights, the same every time. Returns its folder."""
+def write_tiny_encoder(folder: Path, frames: int = 4) -> Path:
+    """Saves a real encoder, whose small network has random weights, the same every time. Returns its folder.
+
+    Args:
+        folder: where to.
+        frames: that it reads of a clip.
+    """
     import torch
 
     from umr.encoders.base import UnifiedEncoder
@@ -229,6 +234,7 @@ def write_tiny_encoder(folder: Path) -> Path:
 
     torch.manual_seed(0)
     config, sizes = QwenVLBackbone.tiny()
+    config = replace(config, max_frames=frames)
     tokenizer = plain_tokenizer(train_tokenizer(["a small teal mug on marble"] * 8, SPECIAL, 320), SPECIAL)
     backbone = QwenVLBackbone.for_tokenizer(config, tokenizer, **sizes)
     UnifiedEncoder(config, backbone, tokenizer).eval().save(folder)

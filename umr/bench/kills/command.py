@@ -24,6 +24,7 @@ from umr.errors import MismatchError, UMRError, printable
 COUNT = 50
 TROUBLES = ("kill", "full", "readonly", "vanish", "two")
 WHOLE, CUT, WORDS = "came through", "killed", "refused in words"  # what became of the command in trouble
+CUT_LATER = "killed with work kept"
 EQUAL, REFUSED, FAULT = "equal afterwards", "refused afterwards in words", "FAULT"
 
 
@@ -107,7 +108,10 @@ class Trial:
         for one in both:
             if one.status not in (0, -9) and not one.refused:
                 return FAULT, f"it ended with {one.status}: {one.said[-500:]}"
-        return (CUT if ended.status == -9 else WORDS if ended.refused else WHOLE), ""
+        if ended.status == -9:
+            kept = self.deed.kept and (self.work / self.deed.kept).exists()
+            return (CUT_LATER if kept else CUT), ""
+        return (WORDS if ended.refused else WHOLE), ""
 
     def _hook(self, kind: str, rng: random.Random) -> Hook | None:
         out, source = self.work / "out", self.work / (self.deed.source or "")

@@ -19,6 +19,7 @@ from umr.errors import MismatchError, UMRError
 
 PICTURES = 24  # of a source, so that an index has several shards' worth of files
 _STEPS = 6
+_LATEST = "out.checkpoints/latest"
 _MODULES = ("umr.cli.commands", "umr.cli.index", "umr.encoders.base", "umr.encoders.qwen_vl", "umr.encoders.tokenizer",
             "umr.encoders.store", "umr.index.index", "umr.index.renew")  # fmt: skip
 
@@ -33,6 +34,7 @@ class Deed:
         result: what must be equal afterwards, by file.
         standing: raises a UMRError where what is there, after it was cut off, could be taken for whole and is not.
         source: files of it may vanish; None where there are none.
+        kept: a file in the folder that is there once some of the work is kept; "" where nobody looks for one.
     """
 
     prepare: Callable[[Path], None]
@@ -40,6 +42,7 @@ class Deed:
     result: Callable[[Path], dict[str, str]]
     standing: Callable[[Path], Mapping[str, str] | None]
     source: str | None
+    kept: str = ""
 
 
 def command(module: str, *arguments: str) -> int:
@@ -54,7 +57,7 @@ def command(module: str, *arguments: str) -> int:
 
 def preload(what: Sequence[str]) -> None:
     """Import what the commands use, and compute nothing: whoever is forked from here has it already."""
-    for name in (*_MODULES, *(["training.train", "training.recall"] if "train" in what else [])):
+    for name in (*_MODULES, *(["training.train", "training.recall"] if {"train", "world"} & {*what} else [])):
         import_module(name)
 
 
@@ -116,10 +119,25 @@ def _prepare_train(folder: Path) -> None:
 
 
 def _train_command(folder: Path) -> int:
+    return _trained(folder, "finetune", "--data", f"jsonl:{folder / 'rows.jsonl'}")
+
+
+def _prepare_world(folder: Path) -> None:
+    said = json.loads((write_tiny_encoder(folder / "encoder", frames=8) / "encoder.json").read_text("utf-8"))
+    families = ["--families", "6", "--clip-families", "3", "--size", str(said["image_size"]), "--workers", "1"]
+    if command("training.catalogue", "world", *families, "--out", str(folder / "catalogue")):
+        raise MismatchError(f"{folder} has no world")
+
+
+def _world_command(folder: Path) -> int:
+    """The recipe that trains the bundled encoders, with all its programmes."""
+    return _trained(folder, "unified", "--world", str(folder / "catalogue"))
+
+
+def _trained(folder: Path, recipe: str, *data: str) -> int:
     settings = [f"steps={_STEPS}", "checkpoint_every=2", "threads=1", "bf16=false", "families_per_batch=4",
                 "log_every=50"]  # fmt: skip
-    data, out = f"jsonl:{folder / 'rows.jsonl'}", str(folder / "out")
-    return command("training.train", "finetune", "--data", data, "--init", str(folder / "encoder"), "--out", out,
+    return command("training.train", recipe, *data, "--init", str(folder / "encoder"), "--out", str(folder / "out"),
                    "--set", *settings)  # fmt: skip
 
 
@@ -134,6 +152,7 @@ def _train_result(folder: Path) -> dict[str, str]:
         _hashes(folder / "out", wanted)
         | {"encoder": json.dumps(said)}
         | {"names": " ".join(sorted(path.name for path in folder.iterdir()))}
+        | {"hidden": " ".join(sorted(path.name for path in folder.rglob(".*")))}
     )
 
 
@@ -186,7 +205,20 @@ DEEDS: Mapping[str, Deed] = {
     ),
     "add": Deed(prepare=_prepare_add, run=_add_command, result=_index_result, standing=_index_result, source="more"),
     "train": Deed(
-        prepare=_prepare_train, run=_train_command, result=_train_result, standing=_encoder_stands, source="source"
+        prepare=_prepare_train,
+        run=_train_command,
+        result=_train_result,
+        standing=_encoder_stands,
+        source="source",
+        kept=_LATEST,
+    ),
+    "world": Deed(
+        prepare=_prepare_world,
+        run=_world_command,
+        result=_train_result,
+        standing=_encoder_stands,
+        source=None,
+        kept=_LATEST,
     ),
     "pack": Deed(prepare=_prepare_pack, run=_pack_command, result=_pack_result, standing=_nothing, source=None),
 }
