@@ -257,11 +257,13 @@ def to_row(candidate: Candidate, folder: Path | None = None) -> dict[str, Any]:
     }
     extra = {
         "video_path": _relative(content.video, folder),
+        "start": content.span and content.span[0],
+        "end": content.span and content.span[1],
         "title": candidate.title,
         "content_hash": candidate.content_hash,
         "licence": candidate.licence,
     }
-    return row | {key: value for key, value in extra.items() if value}
+    return row | {key: value for key, value in extra.items() if value not in ("", None)}
 
 
 def count_kinds(folder: str | Path) -> Counter[Modality]:

@@ -122,7 +122,7 @@ def _parts(query: Query) -> list[Query]:
 
 def _without(content: Content, words: list[str], place: int) -> Content:
     rest = " ".join(words[:place] + words[place + 1 :]) or None
-    return Content(text=rest, image=content.image, video=content.video)
+    return replace(content, text=rest)
 
 
 def _hit(found: list[Hit], candidate_id: str) -> Hit:

@@ -13,7 +13,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,10 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
     """
     modality, did = _modality(row.get("modality"), place), _did(row, place)
     content = _content(modality, row.get("txt"), row.get("img_path"), row.get("video_path"), folder, place)
+    try:
+        content = replace(content, span=span_of(row))
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
     return Candidate(
         candidate_id=did,
         content=content,
@@ -242,6 +246,20 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
         licence=_text(row, "licence", place),
         content_hash=_text(row, "content_hash", place),
     )
+
+
+def span_of(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The part of a clip that a row's "start" and "end" tell, in seconds; None where it tells neither.
+
+    Raises:
+        ConfigError: one of them alone is there, or no number.
+    """
+    start, end = row.get("start"), row.get("end")
+    if start is None and end is None:
+        return None
+    if any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in (start, end)):
+        raise ConfigError(f"start is {start!r} and end {end!r}; seconds of a clip are needed for both")
+    return float(start or 0), float(end or 0)
 
 
 def facts_of(source: str) -> dict[str, Any]:

@@ -9,16 +9,17 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr import media
 from umr.ahead import in_order
-from umr.disk import replacing, special
+from umr.disk import special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
-from umr.formats import parse_object, read_lines
-from umr.packed import KEY, is_packed, open_packed
+from umr.formats import parse_object, read_lines, span_of
+from umr.moments import cut, fragment
+from umr.packed import KEY, container, open_dataset, stored
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
@@ -30,6 +31,8 @@ IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".
 TEXTS = frozenset((".txt", ".md"))
 CLIPS = frozenset((".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"))
 CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken
+MOST_PARTS = 10_000  # of one clip
+_NOTHING = "there is nothing in it: no text, picture or clip"
 
 Progress = Callable[[int, int], None]
 Taken = tuple[list[Candidate], list[Refused]]
@@ -73,7 +76,7 @@ def walked(name: str) -> tuple[tuple[bool, str], ...]:
 
 
 def read_rows(path: str | Path, progress: Progress | None = None, reading: Reading | None = None) -> Taken:
-    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl.
+    """Rows {"id"?, "text"?, "image"?, "video"?, "title"?} of a jsonl; "start" and "end" say which seconds of a clip.
 
     Paths are relative to its folder; ids default to row-<line>. "file_name" in place of "image" is the word of a folder
     of pictures with captions (metadata.jsonl of `datasets`).
@@ -113,7 +116,7 @@ class _Entry:
 
     name: str
     place: int
-    make: Callable[[], Candidate] | None
+    make: Callable[[], list[Candidate]] | None
 
 
 def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Progress | None) -> Taken:
@@ -125,9 +128,9 @@ def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Pr
         try:
             if isinstance(found, Exception):
                 raise found
-            if found is not None:
-                _claim(found.candidate_id, seen)
-                candidates.append(found)
+            for one in found:
+                _claim(one.candidate_id, seen)
+                candidates.append(one)
                 reading.took(entry.place)
         except DiskFullError:  # it is of every entry that follows
             raise
@@ -138,30 +141,35 @@ def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Pr
     return candidates, refused
 
 
-def _made(entry: _Entry) -> tuple[_Entry, Candidate | Exception | None]:
-    """What an entry gave: a candidate, why there is none, or nothing where it is not of this part."""
+def _made(entry: _Entry) -> tuple[_Entry, list[Candidate] | Exception]:
+    """What an entry gave: its candidates, why there is none, or nothing where it is not of this part."""
     try:
-        return entry, None if entry.make is None else entry.make()
+        return entry, [] if entry.make is None else entry.make()
     except (UMRError, OSError) as error:
         return entry, error
 
 
-def _refuse(error: UMRError) -> Candidate:
+def _refuse(error: UMRError) -> list[Candidate]:
     raise error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Names of a dataset's columns; without image and text, columns of those names are taken where they exist."""
+    """Names of a dataset's columns; without image, video and text, columns of those names are taken where they exist.
+
+    Where pictures stand beside clips, as their first frames do, the clips are meant.
+    """
 
     image: str | None = None
+    video: str | None = None
     text: str | None = None
     title: str | None = None
     id: str | None = None
 
     def named(self) -> list[str]:
         """Those that are asked for."""
-        return [column for column in (self.image, self.text, self.title, self.id) if column is not None]
+        columns = (self.image, self.video, self.text, self.title, self.id)
+        return [column for column in columns if column is not None]
 
 
 def read_dataset(
@@ -176,8 +184,8 @@ def read_dataset(
 
     Args:
         source: the folder or the name.
-        media_folder: pictures inside the dataset are written there under their hash; those that are files stay where
-            they are.
+        media_folder: pictures and clips inside the dataset are written there under their hash; those that are files
+            stay where they are.
         columns: what is read.
         split: which part of the dataset.
         progress: called with (done, total) after every row.
@@ -191,7 +199,7 @@ def read_dataset(
     reading = reading or Reading()
     writing = threading.Lock()  # equal pictures are one file
 
-    def made(row: dict[str, Any], default: str) -> Candidate:
+    def made(row: dict[str, Any], default: str) -> list[Candidate]:
         with writing:
             fields = _fields(row, columns, Path(media_folder))
         return _from_row(fields, default, Path(media_folder), reading)
@@ -206,62 +214,37 @@ def read_dataset(
 
 
 def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[str, Any]:
-    """A dataset's row as one of a jsonl; its picture is written to the folder."""
-    value = row[columns.image] if columns.image else None
+    """A dataset's row as one of a jsonl; picture or clip are written to the folder, words of a clip are its title."""
+    image, video, text, title, name = (
+        row[column] if column else None
+        for column in (columns.image, columns.video, columns.text, columns.title, columns.id)
+    )
     return {
-        "id": str(row[columns.id]) if columns.id else None,
-        "text": row[columns.text] if columns.text else None,
-        "image": None if value is None else stored_picture(value, media_folder),
-        "title": row[columns.title] if columns.title else None,
+        "id": None if name is None else str(name),
+        "text": text if video is None else None,
+        "image": None if image is None else stored_picture(image, media_folder),
+        "video": None if video is None else stored_clip(video, media_folder),
+        "title": text if title is None and video is not None else title,
     }
 
 
 def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.Dataset, Columns]:
     """The columns of a dataset that are read, with pictures as the files' own bytes, and their names."""
     data = open_dataset(source, split)
-    if columns.image is None and columns.text is None:
-        there = {name: name for name in ("image", "text") if name in data.column_names}
-        columns = replace(columns, image=there.get("image"), text=there.get("text"))
+    if columns.image is None and columns.text is None and columns.video is None:
+        there = {name: name for name in ("image", "video", "text") if name in data.column_names}
+        if "video" in there:
+            there.pop("image", None)
+        columns = replace(columns, **there)
     if columns.id is None and KEY in data.column_names:
         columns = replace(columns, id=KEY)
     missing = [column for column in columns.named() if column not in data.column_names]
-    if missing or not (columns.image or columns.text):
+    if missing or not (columns.image or columns.text or columns.video):
         raise ConfigError(
             f"{source} has the columns {', '.join(data.column_names)}; "
-            f"{', '.join(missing) or 'an image or text column'} is asked for: name the right ones"
+            f"{', '.join(missing) or 'an image, video or text column'} is asked for: name the right ones"
         )
     return data.select_columns(columns.named()), columns
-
-
-def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
-    """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name.
-
-    Pictures stay the files' own bytes.
-
-    Raises:
-        ConfigError: it cannot be read as a dataset, or has no such split.
-    """
-    import datasets  # heavy, and only this reader needs it
-
-    try:
-        if Path(source).is_dir():
-            data = datasets.load_from_disk(str(source))
-        elif is_packed(source):
-            data = open_packed(source)
-        else:
-            data = datasets.load_dataset(str(source), split=split)
-        if isinstance(data, datasets.DatasetDict):
-            data = data[split]
-    except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:  # of names, files and splits
-        words = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
-        raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
-    as_bytes = datasets.Image(decode=False)  # not re-encoded pixels
-    for column, feature in data.features.items():
-        if isinstance(feature, datasets.Image):
-            data = data.cast_column(column, as_bytes)
-        elif isinstance(getattr(feature, "feature", None), datasets.Image):  # a list of pictures
-            data = data.cast_column(column, type(feature)(as_bytes))
-    return data
 
 
 def resolve(path: str, folder: Path) -> Path:
@@ -290,7 +273,7 @@ def _is_index(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and any(folder.rglob("vectors.faiss"))
 
 
-def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Candidate:
+def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> list[Candidate]:
     if any(part.startswith(".") for part in name.split("/")):
         raise MediaError("hidden files and folders are passed over; rename it")
     real = Path(os.path.realpath(path))  # which a loop of links does not break
@@ -301,11 +284,11 @@ def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Candida
         raise MediaError(f"{what}, not a file; it is not opened")
     kind = path.suffix.lower()
     if kind in TEXTS:
-        return _candidate(name, path.stem, reading, text=_read_text(path))
+        return [_candidate(name, path.stem, reading, Content(text=_read_text(path)))]
     if kind in IMAGES:
-        return _candidate(name, path.stem, reading, image=path)
+        return [_candidate(name, path.stem, reading, Content(image=path))]
     if kind in CLIPS:
-        return _candidate(name, path.stem, reading, video=path)
+        return _parts(name, path.stem, reading, Content(video=path))
     raise MediaError(f"{kind or 'a file without ending'} is no picture, text (.txt, .md) or clip that is read")
 
 
@@ -315,12 +298,14 @@ def _row_id(row: Mapping[str, Any], default: str) -> str:
     return str(value) if isinstance(value, (str, int)) and str(value).strip() else default
 
 
-def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> Candidate:
+def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> list[Candidate]:
     if "file_name" in row and "image" not in row:
         row = {"image" if key == "file_name" else key: value for key, value in row.items()}
-    unknown = set(row) - {"id", "text", "image", "video", "title"}
+    unknown = set(row) - {"id", "text", "image", "video", "title", "start", "end"}
     if unknown:
-        raise ConfigError(f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title")
+        raise ConfigError(
+            f"unknown fields {', '.join(sorted(unknown))}; known: id, text, image, video, title, start, end"
+        )
     parts: dict[str, str | None] = {}
     for key in ("id", "text", "image", "video", "title"):
         value = row.get(key)
@@ -329,34 +314,50 @@ def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Readi
         parts[key] = str(value) if value is not None and str(value).strip() else None
     image, video = (resolve(named, folder) if named else None for named in (parts["image"], parts["video"]))
     name, title = parts["id"] or default_id, parts["title"] or ""
-    return _candidate(name, title, reading, text=parts["text"], image=image, video=video)
+    if parts["text"] is None and image is None and video is None:
+        raise MediaError(_NOTHING)
+    content = Content(text=parts["text"], image=image, video=video, span=span_of(row))
+    return _parts(name, title, reading, content)
+
+
+def _parts(candidate_id: str, title: str, reading: Reading, content: Content) -> list[Candidate]:
+    """One candidate; several of a clip that is longer than clips may be here, each by its moments."""
+    whole = content.video is None or content.span is not None or not reading.segment_s
+    spans = [] if whole else cut(media.clip_seconds(content.video), reading.segment_s)  # type: ignore[arg-type]
+    if len(spans) > MOST_PARTS:
+        raise MediaError(
+            f"it would be {len(spans):,} parts; at most {MOST_PARTS:,} are made of a clip: cut longer ones"
+        )
+    hashed = cache(media.content_hash)  # a clip is hashed once, not once for each of its parts
+    return [
+        _candidate(candidate_id + fragment(one), title, reading, replace(content, span=one or content.span), hashed)
+        for one in spans or (None,)
+    ]
 
 
 def _candidate(
     candidate_id: str,
     title: str,
     reading: Reading,
-    *,
-    text: str | None = None,
-    image: Path | None = None,
-    video: Path | None = None,
+    content: Content,
+    hashed: Callable[[Path], str] = media.content_hash,
 ) -> Candidate:
     """Checked by reading it: a picture whole, some frames of a clip, the limits of a text."""
     if not candidate_id.isprintable():
         raise MediaError("its name holds characters that cannot be printed; rename it")
-    text = None if text is None else media.clean_text(text) or None
-    if text is None and image is None and video is None:
-        raise MediaError("there is nothing in it: no text, picture or clip")
-    content = Content(text=text, image=image, video=video)
+    text = None if content.text is None else media.clean_text(content.text) or None
+    if text is None and content.image is None and content.video is None:
+        raise MediaError(_NOTHING)
+    content = replace(content, text=text)
     return Candidate(
         candidate_id=candidate_id,
         content=content,
         title=title,
-        content_hash=_checked_hash(candidate_id, content, reading),
+        content_hash=_checked_hash(candidate_id, content, reading, hashed),
     )
 
 
-def _checked_hash(candidate_id: str, content: Content, reading: Reading) -> str:
+def _checked_hash(candidate_id: str, content: Content, reading: Reading, hashed: Callable[[Path], str]) -> str:
     """The hash of a picture's or clip's bytes, after it was decoded unless that was done to these very bytes before."""
     file = content.image if content.image is not None else content.video
     if not isinstance(file, Path):
@@ -370,11 +371,11 @@ def _checked_hash(candidate_id: str, content: Content, reading: Reading) -> str:
                 reading.shrunk.keep(found, image)
         return found
     if candidate_id in reading.known and file.is_file():
-        found = media.content_hash(file)
+        found = hashed(file)
         if reading.has_read(candidate_id, content, found):
             return found
-    media.sample_frames(file, CHECKED_FRAMES)
-    return media.content_hash(file)
+    media.sample_frames(file, CHECKED_FRAMES, content.span)
+    return hashed(file)
 
 
 def _read_text(path: Path) -> str:
@@ -401,16 +402,9 @@ def stored_picture(value: dict[str, Any] | str, folder: Path) -> str:
         MediaError: the picture has neither bytes nor a path.
         DiskFullError: it could not be written.
     """
-    if isinstance(value, str):
-        return value
-    data, path = value.get("bytes"), value.get("path")
-    if data is None and not path:
-        raise MediaError("its picture has neither bytes nor a path")
-    if data is None:
-        return str(Path(str(path)).absolute())
-    kind = Path(path).suffix.lower() if path and Path(path).suffix.lower() in IMAGES else ".img"
-    target = folder.absolute() / f"{media.content_hash(data)}{kind}"
-    if not target.is_file():
-        with replacing(target) as draft:
-            draft.write_bytes(data)
-    return str(target)
+    return stored(value, folder, "picture", lambda _, kind: kind if kind in IMAGES else ".img")
+
+
+def stored_clip(value: dict[str, Any] | str, folder: Path) -> str:
+    """As stored_picture, of a clip."""
+    return stored(value, folder, "clip", lambda data, kind: kind if kind in CLIPS else container(data))

@@ -16,6 +16,7 @@ from umr.clips.limits import even_places
 from umr.decode_budget import PICTURES
 from umr.disk import file_sha256, replacing
 from umr.errors import MediaError
+from umr.moments import Span
 from umr.pictures.decode import MAX_PIXELS, decoded, reading, strips
 from umr.pictures.decoder import PictureDecoder
 
@@ -103,7 +104,7 @@ def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
     return np.array(image, dtype=np.uint8)
 
 
-def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
+def sample_frames(source: str | Path | np.ndarray, n: int, span: Span | None = None) -> np.ndarray:
     """N frames evenly spaced from the first to the last, uint8 (n, H, W, 3); short clips repeat frames.
 
     A file is decoded in a process of its own (umr.clips.decoder), which a stranger's file may end without harm; within
@@ -112,17 +113,29 @@ def sample_frames(source: str | Path | np.ndarray, n: int) -> np.ndarray:
     Args:
         source: a path, or uint8 frames (F, H, W, 3).
         n: how many.
+        span: of a file only what lies between these two moments, in seconds; None: all of it.
 
     Returns:
         The frames; those of a file larger than full HD come smaller.
 
     Raises:
-        MediaError: it cannot be read, has no frames, or too many or too large ones.
+        MediaError: it cannot be read, has no frames, or too many or too large ones; frames in memory have no moments.
     """
     if isinstance(source, np.ndarray):
+        if span is not None:
+            raise MediaError("frames in memory have no moments, so no part of them can be told; give the clip's file")
         frames = _checked(source, 4, "a clip", "(F, H, W, 3)")
         return frames[even_places(len(frames), n, "the clip")]
-    return CLIPS_OF_THIS_PROCESS.frames(existing(source), n)
+    return CLIPS_OF_THIS_PROCESS.frames(existing(source), n, span=span)
+
+
+def clip_seconds(source: str | Path) -> float:
+    """How long a clip is shown, from its first frame to the end of its last one.
+
+    Raises:
+        MediaError: it cannot be read, or its frames have no times.
+    """
+    return CLIPS_OF_THIS_PROCESS.seconds(existing(source))
 
 
 def thumbnail(image: Image.Image | np.ndarray, size: int) -> bytes:

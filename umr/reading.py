@@ -21,6 +21,7 @@ class Reading:
         known: by id, candidates as they were read before: a file with the very bytes listed there is not decoded again.
         part: (i, n): only entries of the i-th of n parts, by a hash of their ids, which no other entry changes.
         shrunk: keeps what an encoder needs of the pictures that are decoded; None: nothing is kept.
+        segment_s: longer clips are cut into parts of so many seconds (umr.moments.cut); 0: they stay whole.
         places: of the candidates taken: 0 for the source's first entry.
         total: entries that the source lists, of all parts.
     """
@@ -28,6 +29,7 @@ class Reading:
     known: Mapping[str, Candidate] = field(default_factory=dict)
     part: tuple[int, int] = (1, 1)
     shrunk: Shrunk | None = None
+    segment_s: float = 0.0
     places: list[int] = field(default_factory=list)
     total: int = 0
     _listed: Any = field(default_factory=hashlib.sha256)
@@ -50,8 +52,9 @@ class Reading:
         return str(self._listed.hexdigest())
 
     def has_read(self, candidate_id: str, content: Content, content_hash: str) -> bool:
-        """Whether a file of these bytes was read as this candidate before, as a picture or as a clip as now."""
+        """Whether a file of these bytes was read as this candidate before, as a picture or as this part of a clip."""
         before = self.known.get(candidate_id)
         if before is None or before.content_hash != content_hash:
             return False
-        return (before.content.image is None) == (content.image is None)
+        same_kind = (before.content.image is None) == (content.image is None)
+        return same_kind and before.content.span == content.span

@@ -15,6 +15,7 @@ from umr.facts import FactTable, Wanted, nothing_fits, wanted_by_edit, wanted_by
 from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.index.stored import open_collection
+from umr.moments import told
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
 from umr.types import Content, Embeddings, Encoder, Match, Query, Result
@@ -74,7 +75,7 @@ def decode(query: Query, picture_name: str | None = None) -> DecodedQuery:
     if text is None and content.image is None and content.video is None:
         raise ConfigError("there is nothing to search for: give a picture or a clip, a text, or both")
     image = None if content.image is None else media.open_image(content.image, name=picture_name)
-    ready = replace(query, content=Content(text=text, image=image, video=content.video))
+    ready = replace(query, content=replace(content, text=text, image=image))
     key = _content_hash(content)
     return DecodedQuery(query=ready, content_hash=key, ms=1000 * (time.perf_counter() - start))
 
@@ -248,10 +249,13 @@ def of_unlike_picture(outcome: Outcome, said: tuple[str, ...]) -> Outcome:
 
 
 def result_row(result: Result) -> dict[str, Any]:
-    """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text, match."""
+    """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text, match.
+
+    Of a part of a clip also its start and end, in seconds, and its moments in words.
+    """
     content, hit = result.candidate.content, result.hit
     file = content.image if content.image is not None else content.video
-    return {
+    row = {
         "rank": hit.rank,
         "score": round(hit.score, 6),
         "id": hit.candidate_id,
@@ -260,3 +264,6 @@ def result_row(result: Result) -> dict[str, Any]:
         "text": content.text or result.candidate.title,
         "match": None if result.match is None else result.match.word,
     }
+    if content.span is None:
+        return row
+    return row | {"start": content.span[0], "end": content.span[1], "moments": told(content.span)}

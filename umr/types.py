@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
@@ -62,20 +63,24 @@ class Content:
         text: words.
         image: a path, a PIL picture or a uint8 array (H, W, 3).
         video: a path or uint8 frames (F, H, W, 3).
+        span: the part of the clip that is meant, in seconds from its first frame (umr.moments); None: all of it.
 
     Raises:
-        ConfigError: there is no part at all, or picture and clip together.
+        ConfigError: there is no part at all, picture and clip together, or a span that a clip's file cannot have.
     """
 
     text: str | None = None
     image: str | Path | Image | np.ndarray | None = None
     video: str | Path | np.ndarray | None = None
+    span: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.text is None and self.image is None and self.video is None:
             raise ConfigError("content is empty: give a text, a picture or a clip")
         if self.image is not None and self.video is not None:
             raise ConfigError("content has both a picture and a clip: give one of them")
+        if self.span is not None and (self.video is None or not 0 <= self.span[0] < self.span[1] < math.inf):
+            raise ConfigError(f"{self.span} is no part of a clip: give one, and seconds of which the second is later")
 
     @property
     def modality(self) -> Modality | Literal["video,text"]:

@@ -29,7 +29,7 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
         ConfigError: another process is writing this target, or the disk has no locks.
         DiskFullError: nothing more fits; what was there stays.
     """
-    target = Path(os.path.abspath(target))
+    target = Path(os.path.realpath(target))  # a link stays one
     beside = target.with_name(f".{target.name}.draft")
     try:
         with claimed(beside) as claim, told_when_full(target):

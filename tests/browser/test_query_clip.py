@@ -48,6 +48,31 @@ def test_the_details_of_a_clip_say_which_moments_are_read(visitor: Page, served:
     )
 
 
+def test_a_part_of_a_clip_is_played_from_its_start_and_its_moments_are_told(visitor: Page, served: Served):
+    arrive(visitor, served, query="&text=a+red+mug&in=clips")
+    card = visitor.locator("#results .u-card-video").first
+    card.locator("video").evaluate("(video) => { video.src += '#t=0.3,0.6'; video.load(); }")
+    card.hover()
+    expect(card.locator("video")).to_have_js_property("paused", False)
+    visitor.wait_for_function(
+        "() => ((v) => v.paused && v.currentTime > .3)(document.querySelector('#results .u-card-video video'))"
+    )
+    ended, length = card.locator("video").evaluate("(video) => [video.currentTime, video.duration]")
+    assert 0.55 <= ended < length - 0.3  # a browser stops a little late
+    again = card.locator("video").evaluate("(video) => { umr.playClip(video); return video.currentTime; }")
+    assert abs(again - 0.3) < 0.05
+    card.locator("[data-details]").first.click()
+    shown = visitor.locator("#details .u-details-media video")
+    shown.evaluate("(video) => { video.src += '#t=40,50'; umr.clip.timed(document.querySelector('#details')); }")
+    expect(visitor.locator("#details .u-frames")).to_have_text(
+        re.compile(r"8 frames are read, at about 40\.0, 41\.4, ")
+    )
+    shown.evaluate(
+        "(v) => { v.src = v.src.replace('40,50', '600,607'); umr.clip.timed(document.querySelector('#details')); }"
+    )
+    expect(visitor.locator("#details .u-frames")).to_have_text(re.compile(r"at about 10:00\.0, 10:01\.0, .*10:07\.0\."))
+
+
 def test_a_broken_clip_is_refused_at_once(page: Page, tmp_path: Path):
     (tmp_path / "broken.mp4").write_bytes(CLIP.read_bytes()[:40])
     page.set_input_files("#q-image input[type=file]", tmp_path / "broken.mp4")

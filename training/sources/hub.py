@@ -10,7 +10,8 @@ from typing import Any
 from training.sources.jsonl import Triplets
 from training.sources.source import Example, Raw
 from umr.errors import ConfigError
-from umr.ingest import open_dataset, stored_picture
+from umr.ingest import stored_picture
+from umr.packed import open_dataset
 
 #: Field of a triplet -> the column that holds it, unless an option names another.
 COLUMNS = ("image", "text", "target", "negatives", "instruction")

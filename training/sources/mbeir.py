@@ -12,6 +12,7 @@ from umr import media
 from umr.errors import ConfigError
 from umr.eval.benchmarks.instructions import INSTRUCTIONS, read_instructions
 from umr.formats import BenchmarkQuery, candidate_from_row, parse_object, query_from_row, read_lines
+from umr.moments import told
 from umr.types import KIND_OF, Content, Target
 
 #: Where training rows may lie: one file for each data set, else all of them in one.
@@ -94,6 +95,8 @@ def _example(asked: BenchmarkQuery, wanted: Target, positives: tuple[str, ...], 
 
 
 def _cleaned(content: Content) -> Content:
-    """The content with its words as an encoder reads them."""
+    """The content with its words as an encoder reads them. Raises ConfigError for a part of a clip."""
+    if content.span is not None:
+        raise ConfigError(f"{told(content.span)} is a part of a clip, and training reads whole ones: cut the file")
     text = None if content.text is None else media.clean_text(content.text) or None
     return Content(text=text, image=content.image, video=content.video)

@@ -89,7 +89,8 @@ def search(options: argparse.Namespace) -> None:
     outcome = of_unlike_picture(outcome, _of_picture(folder, searcher, query))
     _say(outcome.notices)
     rows = [result_row(result) for result in outcome.results]
-    _print(rows, options.json, ("rank", "score", "match", "id", "modality", "media", "text"))
+    moments = ("moments",) if any("moments" in row for row in rows) else ()
+    _print(rows, options.json, ("rank", "score", "match", "id", "modality", "media", *moments, "text"))
 
 
 def _reordering(options: argparse.Namespace) -> Reordering | None:

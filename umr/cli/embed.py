@@ -81,7 +81,7 @@ def _row(row: Mapping[str, Any], row_id: str, folder: Path) -> Query | Candidate
     text = media.clean_text(row["text"]) or None if row.get("text") else None
     given = {key: row[key] for key in ("image", "video") if row.get(key)}
     files = {key: media.existing(resolve(path, folder), name=path) for key, path in given.items()}
-    content = Content(text=text, **files)
+    content = Content(text=text, image=files.get("image"), video=files.get("video"))
     if row["role"] == "query":
         return Query(query_id=row_id, content=content, instruction=media.clean_text(row.get("instruction") or ""))
     if row.get("instruction"):

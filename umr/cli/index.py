@@ -14,6 +14,7 @@ from umr.cli.progress import Progress
 from umr.collection import Collection
 from umr.errors import ConfigError, printable
 from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
+from umr.moments import check_length
 from umr.reading import Reading
 
 if TYPE_CHECKING:
@@ -141,7 +142,16 @@ def _form(options: argparse.Namespace) -> Form:
 
 def _source(where: str, options: argparse.Namespace) -> Source:
     columns = {column: getattr(options, f"{column}_column") for column in COLUMNS}
-    return Source.of(where, columns, options.split)
+    source, length = (
+        Source.of(where, columns, options.split),
+        check_length(getattr(options, "segment_seconds", 0.0)),
+    )  # `update` cuts as before
+    if length and source.kind == "collection":
+        raise ConfigError(
+            f"{where} is a collection, which says by itself what its candidates are: --segment-seconds is for folders, "
+            "files, rows and datasets"
+        )
+    return replace(source, segment_s=length)
 
 
 def _collection(source: Source, options: argparse.Namespace, reading: Reading) -> Collection:

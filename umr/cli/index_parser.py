@@ -48,6 +48,7 @@ def add_index(commands: Commands) -> None:
     )
     _engine(one)
     _columns(one)
+    _segments(one)
     dtype(one)
     for add in (_add, _remove, _update, _join, _verify):
         add(commands)
@@ -63,6 +64,7 @@ def _add(commands: Commands) -> None:
     one.add_argument("what", nargs="+", metavar="FILE|FOLDER|ROWS.jsonl", help=_SOURCE)
     one.add_argument("--prefix", default="", metavar="WORD", help="stands before the ids, where two sources share one")
     _columns(one)
+    _segments(one)
 
 
 def _remove(commands: Commands) -> None:
@@ -152,6 +154,17 @@ def _index_folder(one: argparse.ArgumentParser) -> None:
 
 
 def _columns(one: argparse.ArgumentParser) -> None:
-    for column in ("image", "text", "title", "id"):
+    for column in ("image", "video", "text", "title", "id"):
         one.add_argument(f"--{column}-column", metavar="COLUMN", help=f"column of a dataset that holds the {column}")
     one.add_argument("--split", default="train", help="split of a dataset (default: train)")
+
+
+def _segments(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--segment-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="cut clips that are longer into parts of S seconds, each found by itself with the moments it is from "
+        "(default: clips stay whole)",
+    )

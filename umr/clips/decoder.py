@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from umr.apart.line import FRAMES, Request
+from umr.apart.line import FRAMES, LENGTH, Request
 from umr.apart.worker import Kind
 from umr.apart.workers import Workers
 from umr.clips.limits import ClipLimits, Reader
+from umr.moments import Span
 
 WORKERS = 2
 CLIPS = 500  # that one worker reads
@@ -32,14 +33,17 @@ class ClipDecoder:
         kind = Kind(reader="clips", noun="clip", memory_mb=self.limits.memory_mb, workers=workers, uses=clips)
         self.workers = Workers(kind)
 
-    def frames(self, path: Path, n: int, limits: ClipLimits | None = None, reader: Reader = "pyav") -> np.ndarray:
+    def frames(
+        self, path: Path, n: int, limits: ClipLimits | None = None, reader: Reader = "pyav", span: Span | None = None
+    ) -> np.ndarray:
         """N frames of a clip, evenly spaced from the first to the last, uint8 (n, H, W, 3).
 
         Args:
             path: an existing file.
             n: how many; short clips repeat frames.
             limits: instead of this decoder's own; their memory is what workers were started with.
-            reader: what decodes in the worker.
+            reader: what decodes in the worker; parts of a clip are read by "pyav" alone.
+            span: only what lies between these two moments, in seconds; None: all of it.
 
         Returns:
             Frames of one size; those over max_shown_pixels come smaller.
@@ -48,9 +52,25 @@ class ClipDecoder:
             MediaError: it cannot be read, is over a limit, or ends the worker twice.
         """
         within = limits or self.limits
-        asked = {"path": os.fsencode(path.absolute()).hex(), "n": n, "reader": reader, "limits": asdict(within)}
-        request = Request(asked | {"processor_s": within.processor_s})
+        request = _request(path, within, n=n, reader=reader, span=span)
         return self.workers.ask(request, path.name, within.wall_s, lambda talk: talk.next(FRAMES).data)
+
+    def seconds(self, path: Path) -> float:
+        """How long a clip is shown, to the millisecond; by its packets, without decoding it.
+
+        Raises:
+            MediaError: it cannot be read, its frames have no times, or it ends the worker twice.
+        """
+        request = _request(path, self.limits, n=0, reader="pyav", span=None)
+        return (
+            self.workers.ask(request, path.name, self.limits.wall_s, lambda talk: talk.next(LENGTH).numbers[0]) / 1000
+        )
+
+
+def _request(path: Path, limits: ClipLimits, n: int, reader: Reader, span: Span | None) -> Request:
+    """What a worker is asked for n frames; for none, its length."""
+    asked = {"path": os.fsencode(path.absolute()).hex(), "n": n, "reader": reader, "span": span}
+    return Request(asked | {"limits": asdict(limits), "processor_s": limits.processor_s})
 
 
 #: The one of this process.

@@ -11,33 +11,20 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 
-from umr.apart.line import FRAMES, Line, Spent
+from umr.apart.line import FRAMES, LENGTH, Line, Spent
+from umr.clips.frames import Shot, check_size, opened, shot, shown
 from umr.clips.limits import ClipLimits, even_places
+from umr.clips.parts import read_part, seconds
 from umr.errors import MediaError, reason
 
-#: Demuxers that read the bytes of one file and nothing else: no playlists, no lists of files, no devices.
-FORMATS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "mpegts", "mpeg", "mpegvideo", "flv", "ogg", "asf",
-           "ivf", "apng", "h264", "hevc", "m4v", "mjpeg", "gif_pipe", "png_pipe", "jpeg_pipe", "webp_pipe", "bmp_pipe",
-           "tiff_pipe")  # fmt: skip
-THREADS = 2  # of a decoder; each takes 8 MB of the address space
 _BROKEN = (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError, OverflowError)
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """One frame as RGB bytes, width and height in px."""
-
-    width: int
-    height: int
-    pixels: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +51,10 @@ def prepare() -> None:
 
 
 def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG001  # a clip is read from its path
-    """Send the frames of one clip.
+    """Send the frames of one clip, or of a part of it; where none are asked for, its length.
 
     Args:
-        asked: "path" in hexadecimal, "n", "reader" and "limits".
+        asked: "path" in hexadecimal, "n", "reader", "span" and "limits".
         data: none.
         line: where they go.
 
@@ -76,7 +63,9 @@ def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG
     """
     path, limits = Path(os.fsdecode(bytes.fromhex(asked["path"]))), ClipLimits(**asked["limits"])
     try:
-        shots = (read_decord if asked["reader"] == "decord" else read)(path, asked["n"], limits)
+        if not asked["n"]:
+            return line.send(LENGTH, (seconds(path, limits), 0, 0))
+        shots = _asked(path, asked, limits)
     except (MemoryError, av.error.MemoryError, BlockingIOError) as error:  # the last: no room for a thread
         words = f"{path.name} needs more memory than a clip may use ({limits.memory_mb:,} MB); make it smaller first"
         raise Spent(words) from error
@@ -87,6 +76,13 @@ def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG
     if {(shot.width, shot.height) for shot in shots} != {(first.width, first.height)}:
         raise MediaError(f"{path.name} has frames of more than one size; save it again in one")
     line.send(FRAMES, (len(shots), first.height, first.width), *(shot.pixels for shot in shots))
+
+
+def _asked(path: Path, asked: dict[str, Any], limits: ClipLimits) -> list[Shot]:
+    if asked["span"] is not None:
+        start, end = asked["span"]
+        return read_part(path, asked["n"], (start, end), limits)
+    return (read_decord if asked["reader"] == "decord" else read)(path, asked["n"], limits)
 
 
 def read(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
@@ -113,7 +109,7 @@ def scan(path: Path, limits: ClipLimits) -> Packets:
         MediaError: there are too many, or too large ones.
     """
     count, times, keys = 0, [], []
-    with _opened(path, limits) as (container, stream):
+    with opened(path, limits) as (container, stream):
         size = stream.width, stream.height
         for packet in container.demux(stream):
             if not packet.size or packet.is_discard:
@@ -131,14 +127,14 @@ def scan(path: Path, limits: ClipLimits) -> Packets:
 def _pick(path: Path, wanted: set[int], limits: ClipLimits) -> tuple[dict[int, Shot], int]:
     """The frames at some places, and how many there are: all are decoded, in their order."""
     kept, count, work = {}, 0, 0
-    with _opened(path, limits) as (container, stream):
+    with opened(path, limits) as (container, stream):
         for frame in container.decode(stream):
             work += frame.width * frame.height
             if count >= limits.max_frames or work > 2 * limits.max_decoded_pixels:
                 raise MediaError(f"{path.name} has more frames than it says; cut it first")
-            _check_size(frame.width, frame.height, path.name, limits)
+            check_size(frame.width, frame.height, path.name, limits)
             if count in wanted:
-                kept[count] = _shot(frame, limits)
+                kept[count] = shot(frame, limits)
             count += 1
     return kept, count
 
@@ -160,7 +156,7 @@ def _reach(path: Path, places: Sequence[int], found: Packets, limits: ClipLimits
             "which can only be reached through others; cut it or make it smaller first"
         )
     shots = []
-    with _opened(path, limits) as (container, stream):
+    with opened(path, limits) as (container, stream):
         for key, target in targets:
             container.seek(found.order[key], stream=stream)
             shots.append(_forward(container, stream, found.order[target], target - key, path.name, limits))
@@ -192,54 +188,12 @@ def _forward(container: Any, stream: Any, until: int, ahead: int, name: str, lim
     """The frame of that time, decoding on from where the container stands; a damaged clip may have only a near one."""
     frame = None
     for decoded, frame in enumerate(container.decode(stream)):
-        _check_size(frame.width, frame.height, name, limits)
+        check_size(frame.width, frame.height, name, limits)
         if (frame.pts is not None and frame.pts >= until) or decoded > ahead + 32:  # 32: those before an open key frame
             break
     if frame is None:
         raise MediaError(f"{name} cannot be read: a part of it does not decode; it may be damaged, choose another file")
-    return _shot(frame, limits)
-
-
-@contextmanager
-def _opened(path: Path, limits: ClipLimits) -> Iterator[tuple[Any, Any]]:
-    """Container and video stream of a file. It is read through Python, so that FFmpeg opens nothing by its name."""
-    with path.open("rb") as file:
-        options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
-        with av.open(file, container_options=options, metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise MediaError(f"{path.name} has no pictures in it; choose another clip")
-            stream = container.streams.video[0]
-            if stream.codec_context is None:
-                raise MediaError(f"{path.name} is in a format that cannot be decoded; save it as H.264 (.mp4)")
-            _check_size(stream.width, stream.height, path.name, limits)
-            stream.codec_context.thread_count = THREADS
-            stream.codec_context.options = {"max_pixels": str(2 * limits.max_frame_pixels)}  # it counts padding too
-            yield container, stream
-
-
-def _check_size(width: int, height: int, name: str, limits: ClipLimits) -> None:
-    if width * height > limits.max_frame_pixels:
-        raise MediaError(
-            f"{name} has frames of {width} x {height} px; at most {limits.max_frame_pixels / 1e6:.0f} megapixels are "
-            "read, so make it smaller first"
-        )
-
-
-def _shown(width: int, height: int, limits: ClipLimits) -> tuple[int, int]:
-    """The size in which a frame goes back: its own, unless that is more than anyone looks at."""
-    scale = min(1.0, (limits.max_shown_pixels / max(1, width * height)) ** 0.5)
-    return max(1, int(width * scale)), max(1, int(height * scale))
-
-
-def _shot(frame: Any, limits: ClipLimits) -> Shot:
-    width, height = _shown(frame.width, frame.height, limits)
-    shrunk = {} if (width, height) == (frame.width, frame.height) else {"interpolation": "AREA"}
-    data: bytes | memoryview
-    plane = frame.reformat(width=width, height=height, format="rgb24", **shrunk).planes[0]
-    data, row = memoryview(plane), 3 * width
-    if plane.line_size != row:  # rows end with padding
-        data = b"".join(data[at : at + row] for at in range(0, plane.line_size * height, plane.line_size))
-    return Shot(width, height, bytes(data[: row * height]))
+    return shot(frame, limits)
 
 
 def read_decord(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
@@ -247,7 +201,7 @@ def read_decord(path: Path, n: int, limits: ClipLimits) -> list[Shot]:
     found = scan(path, limits)
     import decord  # heavy, and absent on some platforms
 
-    width, height = _shown(found.width, found.height, limits)
+    width, height = shown(found.width, found.height, limits)
     try:
         reader = decord.VideoReader(str(path), width=width, height=height, num_threads=1)
         places = even_places(len(reader), n, path.name, limits.max_frames)

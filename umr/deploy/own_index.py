@@ -17,7 +17,7 @@ from umr.encoders.hub import is_hub
 from umr.errors import ConfigError
 from umr.index.manifest import COARSE, FAISS, FILES, IndexManifest
 from umr.shipped import BUNDLED, MANIFEST, REPORTS, encoder_of_index
-from umr.types import Candidate, Content
+from umr.types import Candidate
 
 KEPT = (*sorted(FILES), COARSE)  # its columns stay behind: they are of the rows as they lie here
 
@@ -95,7 +95,8 @@ def _moved(collection: Collection, media: str) -> tuple[bytes, list[SpaceFile]]:
 
 
 def _row(candidate: Candidate, parts: dict[str, str | None]) -> str:
-    shown = replace(candidate, content=Content(text=candidate.content.text, **parts))
+    content = replace(candidate.content, image=parts["image"], video=parts["video"])
+    shown = replace(candidate, content=content)
     row = to_row(shown)
     row |= {key: parts[name] for key, name in (("img_path", "image"), ("video_path", "video")) if parts[name]}
     return json.dumps(row, ensure_ascii=False) + "\n"

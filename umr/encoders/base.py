@@ -224,7 +224,7 @@ class UnifiedEncoder(Encoding):
             MediaError: it cannot be read safely.
         """
         if content.video is not None:
-            frames = media.sample_frames(content.video, self.config.max_frames)
+            frames = media.sample_frames(content.video, self.config.max_frames, content.span)
             return np.stack([self._fitted(frame) for frame in frames])
         if content.image is not None:
             return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
@@ -338,11 +338,11 @@ def _cell(config: EncoderConfig, backbone: Backbone) -> int | None:
 
 
 def _media_key(content: Content) -> object:
-    """Equal for contents that show the same array or path; None for all without media."""
+    """Equal for contents that show the same array, file or part of one; None for all without media."""
     source = content.image if content.image is not None else content.video
     if source is None:
         return None
-    return media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source)
+    return media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source), content.span
 
 
 if TYPE_CHECKING:

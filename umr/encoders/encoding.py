@@ -45,7 +45,7 @@ def shown_in(content: Content, config: DualConfig | SentenceConfig) -> list[Imag
         MediaError: it cannot be read safely.
     """
     if content.video is not None:
-        return list(media.sample_frames(content.video, config.max_frames))
+        return list(media.sample_frames(content.video, config.max_frames, content.span))
     if content.image is not None:
         return [media.open_image(content.image, max_pixels=config.max_pixels)]
     return []

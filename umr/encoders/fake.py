@@ -92,7 +92,7 @@ class FakeEncoder:
             image = media.open_image(content.image)
             keys.append(f"image:{media.picture_hash(image)}")
         if content.video is not None:
-            frames = media.sample_frames(content.video, self.config.max_frames)
+            frames = media.sample_frames(content.video, self.config.max_frames, content.span)
             keys.append(f"video:{hashlib.sha256(frames.tobytes()).hexdigest()}")
         if not keys:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")

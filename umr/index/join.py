@@ -24,7 +24,7 @@ from umr.index.sources import MEDIA, Part, Record, collection_of
 from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_ids
 from umr.lock import Claim
 from umr.shipped import encoder_of_index
-from umr.types import Candidate, Content
+from umr.types import Candidate
 
 _BLOCK = 65_536  # rows copied at a time
 
@@ -48,7 +48,7 @@ def join(claim: Claim, folders: Sequence[str | Path], form: Form = PLAIN) -> Ind
     candidates, rows = _in_order(parts)
     store = store_asked(form.engine, form.factory, form.nprobe, len(candidates), first.manifest.dim)
     source = first.record.sources[0]
-    collection = collection_of(source, [_with_picture_here(one, parts, folder) for one in candidates])
+    collection = collection_of(source, [_with_file_here(one, parts, folder) for one in candidates])
     if collection.folder is None:
         collection.name = first.collection.name
         collection = collection.save(folder / COLLECTION)
@@ -126,7 +126,8 @@ def _check_fit(first: Held, one: Held) -> None:
             )
     if not first.record.sources[0].same(one.record.sources[0]):
         raise MismatchError(
-            f"{first.folder} and {one.folder} were read in different ways (columns or split); index one of them again"
+            f"{first.folder} and {one.folder} were read in different ways (columns, split, parts of clips); index one "
+            "of them again"
         )
 
 
@@ -154,13 +155,15 @@ def _blocks(parts: Sequence[Held], ids: Sequence[str], rows: Sequence[int]) -> I
         yield vectors
 
 
-def _with_picture_here(candidate: Candidate, parts: Sequence[Held], folder: Path) -> Candidate:
-    """The candidate; with its picture copied to `folder` if it lies beside a part, where a dataset's are written."""
-    image = candidate.content.image
-    if not isinstance(image, Path) or not any(image.is_relative_to(one.folder / MEDIA) for one in parts):
+def _with_file_here(candidate: Candidate, parts: Sequence[Held], folder: Path) -> Candidate:
+    """The candidate; with its file copied to `folder` if it lies beside a part, where a dataset's are written."""
+    content = candidate.content
+    file = content.image if content.image is not None else content.video
+    if not isinstance(file, Path) or not any(file.is_relative_to(one.folder / MEDIA) for one in parts):
         return candidate
-    target = folder / MEDIA / image.name
+    target = folder / MEDIA / file.name
     if not target.is_file():
         with replacing(target) as draft:
-            shutil.copyfile(image, draft)
-    return replace(candidate, content=Content(text=candidate.content.text, image=target))
+            shutil.copyfile(file, draft)
+    shown = replace(content, image=target) if content.image is not None else replace(content, video=target)
+    return replace(candidate, content=shown)

@@ -70,7 +70,7 @@ def sample_rows(encoder: Encoder, collection: Collection, most: int = MOST_ROWS)
 
 def _is_as_listed(candidate: Candidate) -> bool:
     try:
-        check_unchanged(candidate)
+        check_unchanged([candidate])
         if candidate.content.image is not None:
             media.open_image(candidate.content.image)
     except MediaError as error:

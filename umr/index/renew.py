@@ -42,7 +42,8 @@ def update(index: Held, encoder: Opener, source: Source | None = None, watch: Wa
             raise ConfigError(f"{index.folder} has {len(groups)} sources, so --source does not say which one it is")
         (moved,) = unknown
         known = groups[moved].source
-        groups[moved] = replace(groups[moved], source=replace(source, prefix=known.prefix, removed=known.removed))
+        source = replace(source, prefix=known.prefix, removed=known.removed, segment_s=known.segment_s)
+        groups[moved] = replace(groups[moved], source=source)
     for number, group in enumerate(groups):
         groups[number] = _looked_at(group, index.folder, watch, refused)
     there = {one.candidate_id for group in groups for one in group.candidates}
@@ -69,7 +70,8 @@ def add(index: Held, what: Sequence[Source], encoder: Opener, watch: Watch | Non
         MediaError: a file changes while it is read.
     """
     groups, refused = index.groups(), list[Refused]()
-    for source in what:
+    for given in what:
+        source = _as_indexed(given, groups)
         number = next((n for n, group in enumerate(groups) if group.source.same(source)), None)
         if number is None:
             number = next((n for n, group in enumerate(groups) if _lies_in(source, group.source)), None)
@@ -105,8 +107,7 @@ def _looked_at(group: Group, folder: Path, watch: Watch | None, refused: list[Re
     reading = Reading(known={one.candidate_id: one for one in group.candidates})
     candidates, unfit = group.source.read(folder / MEDIA, watch("reading") if watch else None, reading)
     if group.source.kind == "collection":  # which lists hashes; they must be those of the files
-        for one in candidates:
-            check_unchanged(one)
+        check_unchanged(candidates)
     refused += unfit
     return replace(group, candidates=tuple(candidates))
 
@@ -122,6 +123,25 @@ def _with_files(group: Group, path: Path, watch: Watch | None, refused: list[Ref
     removed = tuple(i for i in source.removed if i not in taken)
     ordered = sorted(known, key=lambda i: walked(i.removeprefix(source.prefix)))
     return Group(source=replace(source, removed=removed), candidates=tuple(known[i] for i in ordered))
+
+
+def _as_indexed(source: Source, groups: Sequence[Group]) -> Source:
+    """The source, with clips cut as they are where it, or the folder that it is in, was indexed.
+
+    Raises:
+        ConfigError: they are to be cut in another way.
+    """
+    place = (source.kind, source.at, source.prefix)
+    for known in (group.source for group in groups):
+        if place != (known.kind, known.at, known.prefix) and not _lies_in(source, known):
+            continue
+        if source.segment_s not in (0, known.segment_s):
+            raise ConfigError(
+                f"{known.at} was indexed with --segment-seconds {known.segment_s:g}, so {source.segment_s:g} would cut "
+                "its clips twice: leave the option out, or build another index"
+            )
+        return replace(source, segment_s=known.segment_s)
+    return source
 
 
 def _lies_in(source: Source, folder: Source) -> bool:

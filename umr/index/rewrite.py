@@ -28,6 +28,7 @@ from umr.index.sources import MEDIA, Record, Source, read_record
 from umr.index.versions import VERSION, clear, commit, made_now, write_columns_of, write_ids
 from umr.ingest import Progress
 from umr.lock import claimed
+from umr.moments import Span
 from umr.types import Candidate, Encoder, Refused
 
 Opener = Callable[[], Encoder]  # called only if something is to be encoded
@@ -162,12 +163,12 @@ def _check_one_each(index: Held, groups: Sequence[Group]) -> None:
         raise ConfigError(f"nothing would be left in {index.folder}; remove the folder if it is not wanted any more")
 
 
-def _key(candidate: Candidate) -> tuple[str, str | None, str] | None:
+def _key(candidate: Candidate) -> tuple[str, str | None, str, Span | None] | None:
     """What decides a vector; None where a row does not state the hash of its file, which may have changed."""
     content = candidate.content
     if content.modality != "text" and not candidate.content_hash:
         return None
-    return content.modality, content.text, candidate.content_hash
+    return content.modality, content.text, candidate.content_hash, content.span
 
 
 def _alike(old: Candidate, new: Candidate) -> bool:
@@ -229,10 +230,10 @@ def _written(
 
 
 def _clear_pictures(folder: Path, record: Record, collection: Collection) -> None:
-    """Remove the pictures of a dataset, which were written beside the index, that no candidate shows any more."""
+    """Remove the files of a dataset, which were written beside the index, that no candidate shows any more."""
     if not any(one.kind == "dataset" for one in record.sources):
         return
-    shown = {str(one.content.image) for one in collection}
+    shown = {str(file) for one in collection for file in (one.content.image, one.content.video)}
     for file in (folder / MEDIA).glob("*"):
         if str(file) not in shown:
             file.unlink()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,18 +98,24 @@ def _read(
     return batch, [] if vectors is not None else list(in_order(shrunk.ready, batch)), vectors
 
 
-def check_unchanged(candidate: Candidate) -> None:
-    """Compare the bytes of a candidate's picture or clip with the hash that its collection lists.
+def check_unchanged(candidates: Iterable[Candidate]) -> None:
+    """Compare the bytes of candidates' pictures or clips with the hashes that their collection lists.
+
+    A file is read once, however many parts of it are candidates.
 
     Raises:
-        MediaError: it is gone, or no longer the one that was listed.
+        MediaError: one is gone, or no longer the one that was listed.
     """
-    content = candidate.content
-    file = content.image if content.image is not None else content.video
-    if not candidate.content_hash or not isinstance(file, (str, Path)):
-        return
-    if media.content_hash(file) != candidate.content_hash:
-        raise changed(candidate, file)
+    found: dict[str, str] = {}
+    for candidate in candidates:
+        content = candidate.content
+        file = content.image if content.image is not None else content.video
+        if not candidate.content_hash or not isinstance(file, (str, Path)):
+            continue
+        if str(file) not in found:
+            found[str(file)] = media.content_hash(file)
+        if found[str(file)] != candidate.content_hash:
+            raise changed(candidate, file)
 
 
 def _kept(path: Path, ids: tuple[str, ...], encoder: Encoder) -> np.ndarray | None:
@@ -132,6 +138,5 @@ def _encoded(encoder: Encoder, ready: list[Candidate], listed: list[Candidate]) 
         raise MismatchError(
             f"{encoder.name} gave vectors of other candidates, or under another fingerprint, than asked"
         )
-    for candidate in listed:  # now, not before: what was encoded has the bytes that a hit will show
-        check_unchanged(candidate)
+    check_unchanged(listed)  # now, not before: what was encoded has the bytes that a hit will show
     return made.vectors

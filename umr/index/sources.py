@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from umr.ingest import Progress
 
 SOURCES = "sources.json"
-MEDIA = "files"  # beside an index: pictures that stood in a dataset
+MEDIA = "files"  # beside an index: pictures and clips that stood in a dataset
 DATASET = "dataset:"
-COLUMNS = ("image", "text", "title", "id")
+COLUMNS = ("image", "video", "text", "title", "id")
 Kind = Literal["unknown", "folder", "file", "jsonl", "collection", "dataset"]
 
 
@@ -41,6 +41,7 @@ class Source:
         prefix: stands before the ids that it gives.
         columns: of a dataset, by what they hold.
         split: of a dataset.
+        segment_s: longer clips of it are cut into parts of so many seconds; 0: they stay whole.
         removed: ids that stay out when it is looked at again.
         count: candidates of it in the index.
     """
@@ -50,6 +51,7 @@ class Source:
     prefix: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     split: str = "train"
+    segment_s: float = 0.0
     removed: tuple[str, ...] = ()
     count: int = 0
 
@@ -95,7 +97,7 @@ class Source:
         """Its candidates as they are now, and what is refused of it; those that were removed too.
 
         Args:
-            media: a folder for the pictures that stand in a dataset.
+            media: a folder for the pictures and clips that stand in a dataset.
             progress: called with (done, total) as it is read.
             reading: which part of it, and what is known of it, under the ids that the index has.
             within: of a folder only this file or folder in it.
@@ -104,6 +106,7 @@ class Source:
             ConfigError: it is gone, or not what it was.
         """
         reading = reading or Reading()
+        reading.segment_s = self.segment_s
         skip = len(self.prefix)
         reading.known = {i[skip:]: one for i, one in reading.known.items() if i.startswith(self.prefix)}
         candidates, refused = self._read(media, progress, reading, within)
@@ -216,7 +219,12 @@ def read_record(folder: Path, manifest: IndexManifest) -> Record:
         if row["index"] != manifest.fingerprint:
             return unknown
         sources = tuple(
-            Source(**one | {"removed": tuple(one["removed"]), "at": _found(one, folder)}) for one in row["sources"]
+            Source(
+                **one
+                | {"removed": tuple(one["removed"]), "at": _found(one, folder)}
+                | {"segment_s": float(one.get("segment_s", 0))}  # older records have none
+            )
+            for one in row["sources"]
         )
         part = None if row["part"] is None else Part(**row["part"] | {"places": tuple(row["part"]["places"])})
         if sum(one.count for one in sources) != manifest.count or any(

@@ -16,6 +16,7 @@ from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import media_kind
 from umr.errors import MediaError
 from umr.kept import Kept
+from umr.moments import fragment
 from umr.types import Content
 
 ROOM = 512 * 2**20  # bytes of states that are kept
@@ -97,9 +98,9 @@ class SeenMedia:
 
 
 def _key(content: Content) -> object:
-    """The path of a file as text; of a picture or clip in memory its place there; None for neither."""
+    """The path of a file, and of which part, as text; of what is in memory its place there; None for neither."""
     kind = media_kind(content)
     if kind is None:
         return None
     source = content.image if kind == "image" else content.video
-    return f"{kind} {source}" if isinstance(source, (str, Path)) else id(source)
+    return f"{kind} {source}{fragment(content.span)}" if isinstance(source, (str, Path)) else id(source)

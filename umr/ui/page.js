@@ -26,10 +26,23 @@ window.umr = {
     });
   },
 
+  // The part of a clip that its address tells (#t=40,50), in seconds; null of a whole one.
+  part(video) {
+    const found = /#t=([\d.]+),([\d.]+)$/.exec(video?.getAttribute('src') || '');
+    return found && found.slice(1).map(Number);
+  },
+
+  // Plays a clip, and of a part of one the part, from its start again once it was shown.
+  playClip(video) {
+    const [start, end] = this.part(video) || [];
+    if (video?.currentTime < start - .1 || video?.currentTime > end - .1) video.currentTime = start;
+    video?.play().catch(() => {});
+  },
+
   // Clips play while the pointer or the focus is on them, one at a time.
   plays(element) {
     const clip = (event) => event.target.closest?.('.u-card-video');
-    const play = (event) => { clip(event)?.querySelector('video')?.play().catch(() => {}); };
+    const play = (event) => { this.playClip(clip(event)?.querySelector('video')); };
     const rest = (event) => {
       const card = clip(event);
       if (card && !card.contains(event.relatedTarget)) card.querySelector('video')?.pause();
@@ -93,7 +106,7 @@ window.umr = {
       const cell = cellOf(event);
       if (!cell) return;
       outline(cell.dataset.id);
-      cell.querySelector('video')?.play().catch(() => {});
+      this.playClip(cell.querySelector('video'));
     };
     const leave = (event) => {
       const cell = cellOf(event);

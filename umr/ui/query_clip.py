@@ -15,6 +15,7 @@ from umr.disk import replacing
 from umr.errors import MediaError
 from umr.ingest import CLIPS
 from umr.media import letterbox, sample_frames
+from umr.moments import Span, told
 from umr.types import Content
 from umr.ui.kinds import picture_file
 
@@ -66,13 +67,15 @@ def strip_of(clip: Path) -> Path:
     return clip.with_name(clip.name + STRIP)
 
 
-def frames_said(count: int) -> str:
+def frames_said(count: int, span: Span | None = None) -> str:
     """Which frames of a clip are read, as a sentence.
 
     Args:
         count: frames that the model reads.
+        span: the part of it that is a result; None: all of it.
     """
-    return f"{count} frames of the clip are read, evenly spaced from the first to the last."
+    where = "the clip" if span is None else f"this part of the clip ({told(span)})"
+    return f"{count} frames of {where} are read, evenly spaced from the first to the last."
 
 
 def check_size(clip: Path) -> None:

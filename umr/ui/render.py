@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from umr.moments import Span, fragment, told
 from umr.types import KIND_OF, Candidate, Match, Result
 from umr.ui.kinds import choice_of, media_file, nouns, picture_file
 from umr.ui.markup import NOTHING, macros, together
@@ -31,9 +32,14 @@ LONG_TEXT = 170  # characters that always fit; a longer passage can be unfolded
 
 
 @lru_cache(maxsize=4096)
-def media_url(path: str | Path) -> str:
-    """Address at which the page's server gives out a file that it may."""
-    return "/gradio_api/file=" + quote(str(path))
+def media_url(path: str | Path, span: Span | None = None) -> str:
+    """Address at which the page's server gives out a file that it may.
+
+    Args:
+        path: the file.
+        span: of a clip the part that a player shows.
+    """
+    return "/gradio_api/file=" + quote(str(path)) + fragment(span)
 
 
 def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> Markup:
@@ -170,7 +176,7 @@ def _found(candidate: Candidate) -> Markup:
     content, file = candidate.content, media_file(candidate.content)
     if file is None:
         return macros("results").found_words((content.text or "")[:90])
-    return image(file, "") if content.video is None else macros("parts").preview(media_url(file))
+    return image(file, "") if content.video is None else macros("parts").preview(media_url(file, content.span))
 
 
 def error(text: str) -> Markup:
@@ -214,7 +220,7 @@ def media(candidate: Candidate, controls: bool = True, side: int = 256) -> Marku
     if file is None:
         return NOTHING
     is_clip = candidate.content.video is not None
-    return macros("parts").media(media_url(file), name_of(candidate), is_clip, controls, side)
+    return macros("parts").media(media_url(file, candidate.content.span), name_of(candidate), is_clip, controls, side)
 
 
 def image(source: str | Path, alt: str) -> Markup:
@@ -229,9 +235,16 @@ def words_of(candidate: Candidate) -> Markup:
 
 
 def name_of(candidate: Candidate) -> str:
-    """What a person calls a candidate: its title, else how its text begins."""
-    kind = KIND_OF[candidate.content.modality].title
-    return candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
+    """What a person calls a candidate: its title, else how its text begins; of a part of a clip with its moments."""
+    kind, span = KIND_OF[candidate.content.modality].title, candidate.content.span
+    name = candidate.title or (candidate.content.text or "")[:120] or f"{kind} {candidate.candidate_id}"
+    return name if span is None else f"{name}, {told(span)}"
+
+
+def moments_of(candidate: Candidate) -> Markup:
+    """From when to when a part of a clip is; "" for all else."""
+    span = candidate.content.span
+    return NOTHING if span is None else macros("parts").moments(told(span))
 
 
 def timing(outcome: Outcome, precision: str, encoder: str) -> Markup:

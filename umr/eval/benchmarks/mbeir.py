@@ -21,7 +21,7 @@ from umr.eval.measures import success
 from umr.eval.pools import GLOBAL
 from umr.formats import candidate_from_row, read_jsonl
 from umr.query_files import QueryFile, query_files
-from umr.types import Candidate, Content, Query
+from umr.types import Candidate, Query
 
 LAYOUT = (
     "M-BEIR's folder holds query/test/mbeir_TASK_test.jsonl, qrels/test/mbeir_TASK_test_qrels.txt, "
@@ -149,9 +149,7 @@ def _part(
 def _query(query: Query, sentences: Mapping[str, tuple[str, ...]], asked: Asked) -> Query:
     """The query with normalised text and its task sentence."""
     text = query.content.text
-    content = Content(
-        text=None if text is None else normalised(text), image=query.content.image, video=query.content.video
-    )
+    content = replace(query.content, text=None if text is None else normalised(text))
     if asked.instruction is not None:
         return replace(query, content=content, instruction=asked.instruction)
     key = f"{query.query_id.partition(':')[0]} {content.modality}->{query.target_modality}"

@@ -109,7 +109,7 @@ def _picture(candidate: Candidate) -> Image.Image | None:
     content = candidate.content
     try:
         if content.video is not None:
-            return Image.fromarray(media.sample_frames(content.video, FRAMES)[FRAMES // 2])
+            return Image.fromarray(media.sample_frames(content.video, FRAMES, content.span)[FRAMES // 2])
         return None if content.image is None else media.open_image(content.image)
     except MediaError:
         return None

@@ -172,14 +172,14 @@ def _cell(found: Comparison, name: str, result: Result) -> Markup:
     candidate, file = result.candidate, media_file(result.candidate.content)
     return macros("compare").cell(
         hit=result.hit,
-        url=escape(media_url(file)) if file is not None else "",
+        url=escape(media_url(file, candidate.content.span)) if file is not None else "",
         name=name_of(candidate),
         is_clip=candidate.content.video is not None,
         is_target=result.hit.candidate_id in found.told,
         kind=KIND_OF[candidate.content.modality].title if found.search_in == "all" else "",
         scored="" if found.blind else _scored(name),
         verdict=NOTHING if found.blind else verdict(result.match),
-        title=candidate.title,
+        title=candidate.title and name_of(candidate),
         text=escape(candidate.content.text or ""),
         elsewhere=_elsewhere(found, name, result.hit.candidate_id),
     )

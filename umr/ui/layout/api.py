@@ -89,6 +89,7 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
             score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
+            A part of a longer clip has its start and end too, in seconds, and its moments in words.
         """
 
         def rows() -> list[Row]:
@@ -121,6 +122,7 @@ def _search_text(searchers: Searchers) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
             score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
+            A part of a longer clip has its start and end too, in seconds, and its moments in words.
         """
         question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
         return shown(handlers.search_rows, searchers, question, encoder, gr.Warning, rerank)

@@ -17,6 +17,7 @@ from umr.errors import MediaError
 from umr.eval import splits
 from umr.eval.diagnosis import first_relevant, right_first
 from umr.eval.judged import Judged
+from umr.moments import Span
 from umr.types import Candidate, Content, Hit, Query, Run
 from umr.ui.markup import NOTHING, macros, together
 from umr.ui.queries import task_name, words
@@ -31,17 +32,17 @@ FRAMES = 8  # a clip is shown by the middle one of them
 class Pictures:
     """Pictures as data URIs, each made once."""
 
-    made: dict[Path, str] = field(default_factory=dict)
+    made: dict[tuple[Path, Span | None], str] = field(default_factory=dict)
 
     def of(self, content: Content, alt: str) -> Markup:
         """An img element; "" for words alone, and for a file that cannot be read."""
         source = content.video if content.video is not None else content.image
         if not isinstance(source, (str, Path)):
             return NOTHING
-        path = Path(source)
-        if path not in self.made:
-            self.made[path] = _uri(path, content.video is not None)
-        uri = self.made[path]
+        key = Path(source), content.span
+        if key not in self.made:
+            self.made[key] = _uri(content)
+        uri = self.made[key]
         return macros("report").picture(uri, alt) if uri else NOTHING
 
 
@@ -127,10 +128,16 @@ def _drawn(chance: random.Random, ids: frozenset[str], count: int) -> tuple[str,
     return tuple(chance.sample(sorted(ids), min(count, len(ids))))
 
 
-def _uri(path: Path, is_clip: bool) -> str:
+def _uri(content: Content) -> str:
     try:
-        picture = Image.fromarray(media.sample_frames(path, FRAMES)[FRAMES // 2]) if is_clip else media.open_image(path)
-        content = media.thumbnail(picture, SIDE)
+        data = media.thumbnail(_picture(content), SIDE)
     except MediaError:
         return ""
-    return f"data:image/webp;base64,{base64.b64encode(content).decode('ascii')}"
+    return f"data:image/webp;base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _picture(content: Content) -> Image.Image:
+    """The picture, or the frame in the middle of the clip."""
+    if content.video is not None:
+        return Image.fromarray(media.sample_frames(content.video, FRAMES, content.span)[FRAMES // 2])
+    return media.open_image(content.image)  # type: ignore[arg-type]  # one of them is there

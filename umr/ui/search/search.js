@@ -321,8 +321,10 @@ Object.assign(umr, {
     timed(panel) {
       const said = panel.querySelector('.u-frames'), video = panel.querySelector('.u-details-media video');
       const count = Number(said?.dataset.frames), tell = () => {
-        const times = [...Array(count).keys()].map((at) => (at * video.duration / Math.max(1, count - 1)).toFixed(1));
-        said.textContent = `${count} frames are read, at about ${times.join(', ')} s.`;
+        const [start, end] = umr.part(video) || [0, video.duration];
+        const clock = (s) => (end < 60 ? s.toFixed(1) : `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, '0')}`);
+        const times = [...Array(count).keys()].map((at) => clock(start + at * (end - start) / Math.max(1, count - 1)));
+        said.textContent = `${count} frames are read, at about ${times.join(', ')}${end < 60 ? ' s' : ''}.`;
       };
       if (!count || !video) return;
       if (Number.isFinite(video.duration)) tell(); else video.addEventListener('loadedmetadata', tell, { once: true });
