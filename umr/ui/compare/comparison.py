@@ -151,7 +151,7 @@ def compare(
 
 
 def _small(content: Content) -> bytes:
-    """A decoded query's picture as the comparison keeps it; of a clip the strip of its frames, where the bar has one."""
+    """A decoded query's picture as a comparison keeps it; of a clip the strip of its frames, where the bar has one."""
     strip = shown_file(content)
     seen = media.open_image(strip) if strip is not None and not is_clip(strip) else content.image
     return media.thumbnail(seen, THUMBNAIL) if isinstance(seen, Image) else b""
