@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import ARTEFACTS, Served, arrive
+from tests.browser.conftest import ARTEFACTS, Served, arrive, visit
 from umr.search import Searcher
+from umr.ui.files import actions
 from umr.ui.layout.page import build_page, serve
 from umr.ui.parts.wiring import COMPARING, SEARCHING
 from umr.ui.searchers import Searchers
@@ -20,7 +21,7 @@ from umr.ui.searchers import Searchers
 
 @dataclass
 class Held:
-    """A page whose searches begin and do not end before `go`. begun: is counted up by each."""
+    """A page whose searches and indexing begin and do not end before `go`. begun: is counted up by each."""
 
     address: str = ""
     go: threading.Event = field(default_factory=threading.Event)
@@ -36,6 +37,13 @@ def held(searcher: Searcher, benchmark, monkeypatch: pytest.MonkeyPatch) -> Iter
         made.go.wait(60)
         return answer(*asked, **named)
 
+    def add(*asked):
+        made.begun.release()
+        made.go.wait(60)
+        yield from added(*asked)
+
+    added = actions.add
+    monkeypatch.setattr(actions, "add", add)
     monkeypatch.setattr(Searcher, "search", staticmethod(search))
     folder = benchmark.parents[1] / "unified" / "catalogue"
     page = build_page(Searchers({"unified": folder, "other": folder}, "unified", opener=lambda _: searcher), [])
@@ -70,3 +78,18 @@ def test_who_waits_is_told_the_place(visitor: Page, held: Held, tmp_path, tab, b
     expect(visitor.locator("#u-queue")).to_be_hidden()
     for job in jobs:
         job.result(timeout=60)
+
+
+def test_who_waits_for_anothers_files_to_be_indexed_is_told_so(visitor: Page, browser: Browser, held: Held, tmp_path):
+    with visit(browser, "desktop", dark=False) as other:
+        for page in (other, visitor):
+            arrive(page, Served(held.address, 0.0, tmp_path), "files")
+            page.locator("#f-go").click()
+            if page is other:
+                assert held.begun.acquire(timeout=60)
+        expect(visitor.locator("#u-queue")).to_have_text("Waiting: you are next")
+        expect(other.locator("#u-queue")).to_be_hidden()
+        held.go.set()
+        for page in (other, visitor):
+            expect(page.locator("#f-status")).to_contain_text("Choose some files first")
+            expect(page.locator("#u-queue")).to_be_hidden()
