@@ -15,10 +15,9 @@ TEXT = "#q-text textarea"
 
 
 @pytest.fixture
-def page(browser: Browser, served: Served) -> Page:
-    with visit(browser, "desktop", dark=False) as opened:
-        arrive(opened, served)
-        yield opened
+def page(visitor: Page, served: Served) -> Page:
+    arrive(visitor, served)
+    return visitor
 
 
 def ask(page: Page, text: str) -> None:

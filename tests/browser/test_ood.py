@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Served, arrive, visit
+from tests.browser.conftest import Served, arrive
 from umr.eval import ood_samples
 from umr.shipped import BUNDLED, default_root
 from umr.ui.searchers import find_searchers
@@ -24,10 +24,9 @@ def test_every_model_on_offer_is_calibrated():
 
 
 @pytest.fixture
-def page(browser: Browser, served: Served) -> Iterator[Page]:
-    with visit(browser, "desktop", dark=False, shot="drift") as opened:
-        arrive(opened, served, "files")
-        yield opened
+def page(visitor: Page, served: Served) -> Page:
+    arrive(visitor, served, "files")
+    return visitor
 
 
 def told(page: Page, files: Sequence[Path]) -> Locator:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Served, arrive, visit
+from tests.browser.conftest import Served, arrive
 from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.bench.server import served_page
 from umr.rerank.store import save_reranker
@@ -21,31 +21,30 @@ def reranked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(address, 0.0, folder)
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_the_switch_reorders_the_first_results_and_stays_in_the_link(browser: Browser, reranked: Served, size: str):
-    with visit(browser, size, dark=size == "phone", shot=f"rerank_{size}") as page:
-        arrive(page, reranked, query="&text=a+red+mug&k=10&model=unified")
-        cards, timing = page.locator("#results .u-card"), page.locator("#results .u-timing")
-        expect(cards).to_have_count(10)
-        before = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
-        expect(timing).not_to_contain_text("rerank")
-        switch = page.get_by_label("Check the first 50 again (re-ranker)")
-        switch.check()
-        expect(timing).to_contain_text("rerank")
-        expect(page.locator("#q-rerank")).to_contain_text("A second, slower network (tiny)")
-        after = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
-        assert len(after) == 10 and after != before
-        page.wait_for_function("new URLSearchParams(location.search).get('rerank') === '1'")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def test_the_switch_reorders_the_first_results_and_stays_in_the_link(visitor: Page, reranked: Served):
+    page = visitor
+    arrive(page, reranked, query="&text=a+red+mug&k=10&model=unified")
+    cards, timing = page.locator("#results .u-card"), page.locator("#results .u-timing")
+    expect(cards).to_have_count(10)
+    before = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
+    expect(timing).not_to_contain_text("rerank")
+    switch = page.get_by_label("Check the first 50 again (re-ranker)")
+    switch.check()
+    expect(timing).to_contain_text("rerank")
+    expect(page.locator("#q-rerank")).to_contain_text("A second, slower network (tiny)")
+    after = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
+    assert len(after) == 10 and after != before
+    page.wait_for_function("new URLSearchParams(location.search).get('rerank') === '1'")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
-        page.reload()
-        expect(timing).to_contain_text("rerank")
-        expect(switch).to_be_checked()
-        assert cards.evaluate_all("all => all.map((card) => card.dataset.id)") == after
+    page.reload()
+    expect(timing).to_contain_text("rerank")
+    expect(switch).to_be_checked()
+    assert cards.evaluate_all("all => all.map((card) => card.dataset.id)") == after
 
-        switch.uncheck()
-        expect(timing).not_to_contain_text("rerank")
-        page.wait_for_function("!new URLSearchParams(location.search).has('rerank')")
-        page.go_back()
-        expect(timing).to_contain_text("rerank")
-        expect(switch).to_be_checked()
+    switch.uncheck()
+    expect(timing).not_to_contain_text("rerank")
+    page.wait_for_function("!new URLSearchParams(location.search).has('rerank')")
+    page.go_back()
+    expect(timing).to_contain_text("rerank")
+    expect(switch).to_be_checked()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,13 @@ CAMERA = """(() => { const canvas = document.createElement('canvas'); canvas.get
 
 
 @pytest.fixture
-def page(browser: Browser) -> Page:
+def page(visitor: Page) -> Page:
+    return visitor
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Page]:
+    """A page whose width the test sets."""
     with visit(browser, "desktop", dark=False) as opened:
         yield opened
 
@@ -85,23 +92,23 @@ CUT = """([inner, outer]) => [...document.querySelectorAll(inner)].filter((part)
 
 
 @pytest.mark.parametrize(("tab", "bar"), [("search", "q"), ("compare", "c")])
-def test_every_kind_is_whole_in_a_window_of_any_width(page: Page, served: Served, tab: str, bar: str):
-    arrive(page, served, tab)
-    expect(page.locator(f"#{bar}-kind label")).to_have_count(5)
+def test_every_kind_is_whole_in_a_window_of_any_width(window: Page, served: Served, tab: str, bar: str):
+    arrive(window, served, tab)
+    expect(window.locator(f"#{bar}-kind label")).to_have_count(5)
     for width in (320, 375, 640, 641, 700, 768, 980, 981, 1000):
-        page.set_viewport_size({"width": width, "height": 900})
-        settle(page)
-        assert page.evaluate(CUT, [f"#{bar}-kind label", f"#{bar}-kind .wrap"]) == [], width
-        assert page.evaluate(CUT, [f"#{bar}-kind .wrap", f"#{bar}-bar"]) == [], width
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+        window.set_viewport_size({"width": width, "height": 900})
+        settle(window)
+        assert window.evaluate(CUT, [f"#{bar}-kind label", f"#{bar}-kind .wrap"]) == [], width
+        assert window.evaluate(CUT, [f"#{bar}-kind .wrap", f"#{bar}-bar"]) == [], width
+        assert window.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
 
 
-def test_scores_are_whole_on_the_smallest_phone(page: Page, served: Served):
-    page.set_viewport_size({"width": 320, "height": 700})
-    page.goto(f"{served.address}/?text=a+red+mug&in=all&k=24")
-    expect(page.locator("#results .u-card")).to_have_count(24)
-    assert page.evaluate(CUT, ["#results .u-score", ".u-body"]) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def test_scores_are_whole_on_the_smallest_phone(window: Page, served: Served):
+    window.set_viewport_size({"width": 320, "height": 700})
+    window.goto(f"{served.address}/?text=a+red+mug&in=all&k=24")
+    expect(window.locator("#results .u-card")).to_have_count(24)
+    assert window.evaluate(CUT, ["#results .u-score", ".u-body"]) == []
+    assert window.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def luminance(colour: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from umr.errors import MediaError
-from umr.shipped import repository_root
+from umr.shipped import BUNDLED, default_root, repository_root
 from umr.types import SEARCH_IN
 from umr.ui.api import given_picture
 from umr.ui.layout.api import SearchIn
@@ -95,6 +95,18 @@ def test_the_encoders_of_a_comparison_are_taken_by_their_old_name_too(client):
         assert [(row["name"], row["results"]) for row in answer["models"]] == [
             (row["name"], row["results"]) for row in by_name["models"]
         ]
+
+
+def test_a_clip_is_compared_on_as_it_is_searched_with(client):
+    clip = min((default_root() / "media" / BUNDLED / "files" / "clips").glob("*.mp4"))
+    asked = {"search_in": "all", "k": 5}
+    found = client.predict(clip=handle_file(clip), **asked, api_name="/search")
+    both = client.predict(image=handle_file(clip), encoders=["other", "unified"], **asked, api_name="/compare")
+    assert [row["rank"] for row in found] == [1, 2, 3, 4, 5]
+    for model in both["models"]:
+        assert model["results"] == found
+    with pytest.raises(Exception, match="both a picture and a clip"):
+        client.predict(image=handle_file(clip), clip=handle_file(clip), **asked, api_name="/search")
 
 
 def test_both_names_at_once_and_a_request_that_is_too_short_are_refused(client):

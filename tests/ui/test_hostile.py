@@ -296,6 +296,7 @@ def test_a_route_that_would_fetch_an_address_is_closed(page, looked_up, route, a
         ("GET", "gradio_api/deep_link"),
         ("POST", "gradio_api/component_server"),
         ("POST", "gradio_api/process_recording"),
+        ("GET", "pwa_icon/100000"),
     ],
 )
 def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from umr.errors import ConfigError, MediaError
 from umr.shipped import BUNDLED, default_root
 from umr.ui import api, query_clip
+from umr.ui.compare.comparison import compare
 from umr.ui.handlers import make_query
 from umr.ui.parts.taken import taken
 from umr.ui.query_clip import CELL, clip_of, filmstrip, shown_file, strip_of
@@ -65,3 +67,10 @@ def test_the_endpoint_takes_a_clip_or_a_picture(clip):
     ):
         with pytest.raises(error, match=word):
             api.one_of(image, given)
+
+
+def test_a_comparison_on_a_clip_shows_its_frames(clip, searchers):
+    found = compare(searchers, filmstrip(clip), "", "clips", ["unified", "other"], 2)
+    assert Image.open(io.BytesIO(found.picture)).size == (320, 160)
+    strip_of(clip).unlink()
+    assert compare(searchers, clip, "", "clips", ["unified", "other"], 2).picture == b""

@@ -73,7 +73,9 @@ window.umr = {
   panel(element) {
     const close = () => { if (umr.closePanel()) umr.sheet.closed(); };
     element.addEventListener('click', (event) => { if (event.target.closest('[data-close], [data-pick]')) close(); });
-    document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
+    document.addEventListener('keydown', (event) => {  // a dialog above it is what Escape closes first
+      if (event.key === 'Escape' && !document.querySelector('dialog[open]')) close();
+    });
   },
 
   // Closes it; whether it was open.

@@ -260,7 +260,7 @@ def timing(outcome: Outcome, precision: str, encoder: str) -> Markup:
         for step in ("decode", "encode", "search", "rerank")
         if step in outcome.ms
     ]
-    return macros("parts").timing(precision, " · ".join([*(steps or [precision]), encoder]))
+    return macros("parts").timing(precision, " · ".join(steps or [precision]), encoder)
 
 
 def css_of(kind: str) -> str:

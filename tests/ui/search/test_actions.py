@@ -444,7 +444,7 @@ def test_details_tell_the_source_and_every_part_of_the_explanation(searchers, up
         "rank 1",
     ):
         assert words in reasons
-    assert ">unified</th><td>" in details.ranks(searchers, answered, "100:3")
+    assert ">unified</button></th><td>" in details.ranks(searchers, answered, "100:3")
 
 
 def test_details_of_a_fine_tuned_search_say_what_is_with_it_and_what_is_not(searchers, uploads, upload):

@@ -347,7 +347,8 @@ def _number(one: Stored, row: Row, column: str) -> Markup:
     if variant != "composed":
         return macros("benchmarks").plain(value, title)
     title += "\nPress for its queries"
-    said = f" {one.name}, {task} {split}{', all kinds' if pool != LOCAL else ''}: show its queries"
+    where = f"{task_name(task)}, {splits.title(split)}{', all kinds' if pool != LOCAL else ''}"
+    said = f" {one.name}, {where}: show its queries"
     return macros("benchmarks").number(drill_key(one.name, task, split, pool, 0), title, value, said)
 
 

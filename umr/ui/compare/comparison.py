@@ -14,11 +14,12 @@ from umr import media
 from umr.errors import ConfigError, MismatchError
 from umr.eval import measures
 from umr.search import DecodedQuery, Outcome, Searcher, decode, result_row
-from umr.types import Candidate, Query, Result
+from umr.types import Candidate, Content, Query, Result
 from umr.ui.compare.columns import RERANK, answer, check, split
 from umr.ui.handlers import Question, make_query, read_count
 from umr.ui.kinds import picture_file, searched
 from umr.ui.queries import judged_queries
+from umr.ui.query_clip import is_clip, shown_file
 from umr.ui.searchers import Searchers
 
 FEWEST, MOST = 2, 4  # models beside each other
@@ -33,7 +34,7 @@ class Comparison:
     """What two to four models answered to one query.
 
     Attributes:
-        picture: the query's picture as small WebP bytes, b"" without one.
+        picture: the query's picture, or the frames of its clip, as small WebP bytes, b"" without one.
         asked: "task split query-id" of a benchmark query, "" for a visitor's own.
         targets: its known right answers, best grade first.
         answers: the same as candidates, as many as the head of the comparison shows.
@@ -131,15 +132,13 @@ def compare(
     opened = {name: searchers.get(split(name)[0]) for name in names}
     _check_collections(opened)
     ready, targets = _judged(searchers, read, asked)
-    seen = ready.query.content.image if isinstance(ready.query.content.image, Image) else None
     shared = replace(ready, ms=0.0)  # read once for all: no model's own time
     outcomes = {name: answer(searchers, name, shared, max(DEPTH, count)) for name in names}
     first = opened[names[0]].collection
-    small = b"" if seen is None else media.thumbnail(seen, THUMBNAIL)
     return Comparison(
         text=ready.query.content.text or "",
         search_in=search_in,
-        picture=small,
+        picture=_small(ready.query.content),
         targets=targets,
         asked=asked if targets else "",
         outcomes=outcomes,
@@ -149,6 +148,13 @@ def compare(
         collection=first.name,
         reranker=searchers.reranker.told() if any(split(name)[1] == RERANK for name in names) else {},
     )
+
+
+def _small(content: Content) -> bytes:
+    """A decoded query's picture as a comparison keeps it; of a clip the strip of its frames, where the bar has one."""
+    strip = shown_file(content)
+    seen = media.open_image(strip) if strip is not None and not is_clip(strip) else content.image
+    return media.thumbnail(seen, THUMBNAIL) if isinstance(seen, Image) else b""
 
 
 def compare_rows(searchers: Searchers, question: Question, encoders: Any, asked: Any = "") -> dict[str, Any]:

@@ -161,7 +161,8 @@ def _wire_bench(
     shown = [bench.status, bench.go, bench.cancel, bar.column]
     claim_uploads(bench.drop)
     claim_uploads(bar.image)
-    bench.go.click(own_add, [bench.drop, bench.model], shown, **INDEXING, **QUIET)
+    inputs = [bench.drop, bench.model]
+    bench.go.click(own_add, inputs, shown, show_progress_on=bench.status, **INDEXING, **PRIVATE)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
     bar.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)
 

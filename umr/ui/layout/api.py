@@ -144,6 +144,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
 
         Args:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
+                The media of a clip, or an uploaded clip of at most 20 MB, is taken here too and read as /search reads
+                its clip; the notices say where a model was trained with none.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
             encoders: names of two to four encoders, or of one's parts: NAME+picture, NAME+text, NAME+sum (of both
@@ -163,7 +165,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         def found() -> Row:
             chosen = api.renamed("encoders", encoders, "models", models)
             names = searchers.names[:MOST] if chosen is None else chosen
-            return compare_rows(searchers, _question(page, image, text, search_in, k), names, benchmark_query)
+            question = _question(page, image, text, search_in, k)
+            return compare_rows(searchers, question, names, benchmark_query)
 
         return shown(found)
 

@@ -32,6 +32,7 @@ ROUTES = tuple(
         ("page", r"/?"),
         (HEALTH, r"/healthz/?"),
         (METRICS, r"/metrics/?"),
+        ("/card.png", r"/card\.png"),
         ("config", r"/(config|info|theme\.css|manifest\.json|gradio_api/(info|config|startup-events|app_id).*)"),
         ("static", r"/(assets|static|svelte|favicon).*"),
         ("upload", r"/gradio_api/upload.*"),

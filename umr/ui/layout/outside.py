@@ -22,10 +22,11 @@ from umr.ui import api
 
 #: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the
 #: host that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write
-#: what a visitor typed or sent to the disk, to stay there (deep_link, component_server). The page needs none.
+#: what a visitor typed or sent to the disk, to stay there (deep_link, component_server), or that make a picture as
+#: large as is asked (pwa_icon/SIZE). The page needs none.
 CLOSED = re.compile(
     r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
-    r"|/log(?:in|out)/?$",
+    r"|/log(?:in|out)/?$|/pwa_icon/.",
     re.IGNORECASE,
 )
 REFUSED = "this page fetches nothing from other machines, and sends nobody to them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.monitor import Health, Monitor, watch
 from umr.ui.layout.outside import Closed, fetch_nothing
 from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
+from umr.ui.layout.preview import ICON, Card, own_preview
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
@@ -91,6 +92,7 @@ def serve(
     port: int | None = None,
     healthy: Callable[[], bool] = lambda: True,
     limits: Limits | None = None,
+    examples: Sequence[Example] = (),
 ) -> str:
     """Starts serving the page; page.block_thread() waits, page.close() ends it.
 
@@ -101,12 +103,14 @@ def serve(
         port: None leaves it to GRADIO_SERVER_PORT.
         healthy: what /healthz says.
         limits: what one visitor may ask; None: as much as the server bears.
+        examples: what other sites may show of a link to the page.
 
     Returns:
         The page's address.
     """
     root = os.environ.get(ROOT_PATH, "")
     host = host or os.environ.get(HOST) or DEFAULT_HOST
+    own_preview()
     page.queue(default_concurrency_limit=4, max_size=64, status_update_rate=TOLD_S)
     _, address, _ = page.launch(
         server_name=host,
@@ -116,6 +120,7 @@ def serve(
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         footer_links=[],
         run_history=False,
+        favicon_path=ICON,
         share=False,
         ssr_mode=False,
         max_file_size="32mb",
@@ -132,6 +137,7 @@ def serve(
                 *_turns(page, limits),
                 Middleware(Closed),
                 Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
+                Middleware(Card, examples=examples, root_path=root),
                 Middleware(Health, healthy=healthy, root_path=root),
             ],
         },

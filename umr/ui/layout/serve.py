@@ -83,9 +83,10 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
 
         raise_descriptor_limit()
         try:
-            page = build_page(searchers, read_examples(examples), limits)
+            shown = read_examples(examples)
+            page = build_page(searchers, shown, limits)
             give_out_renewed(searchers, page)
-            address = serve(page, media, host, port, searchers.healthy, limits)
+            address = serve(page, media, host, port, searchers.healthy, limits, shown)
             zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error
