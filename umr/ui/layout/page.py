@@ -85,6 +85,26 @@ def _wire_carry(built: list[Built]) -> None:
         wire_carry(search.carry, search.query, compare.query, compare.run, "compare")
 
 
+def _middleware(
+    page: gr.Blocks,
+    host: str,
+    root: str,
+    healthy: Callable[[], bool],
+    limits: Limits | None,
+    examples: Sequence[Example],
+) -> list[Middleware]:
+    """What a request passes on its way to Gradio, the outermost first; arguments as of `serve`."""
+    return [
+        Middleware(Monitor, root_path=root),
+        Middleware(Gate, visitors=VISITORS, host=host),
+        *_turns(page, limits),
+        Middleware(Closed),
+        Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
+        Middleware(Card, examples=examples, root_path=root),
+        Middleware(Health, healthy=healthy, root_path=root),
+    ]
+
+
 def serve(
     page: gr.Blocks,
     media: list[Path],
@@ -131,15 +151,7 @@ def serve(
         enable_monitoring=False,
         app_kwargs={
             "lifespan": sweeping(VISITORS),
-            "middleware": [
-                Middleware(Monitor, root_path=root),
-                Middleware(Gate, visitors=VISITORS, host=host),
-                *_turns(page, limits),
-                Middleware(Closed),
-                Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
-                Middleware(Card, examples=examples, root_path=root),
-                Middleware(Health, healthy=healthy, root_path=root),
-            ],
+            "middleware": _middleware(page, host, root, healthy, limits, examples),
         },
         _frontend=False,
     )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s

@@ -18,11 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from umr.ui.card import card
 from umr.ui.examples import Example
 from umr.ui.layout.monitor import prefix, route_of
-from umr.ui.markup import TEMPLATES
+from umr.ui.markup import TEMPLATES, macros
 
 CARD = "/card.png"
 ICON = TEMPLATES[0] / "icon.svg"
-PREVIEW = TEMPLATES[0] / "preview.html"
 PAGE = "frontend/index.html"  # Gradio's
 THEIRS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 KEPT_S = 86_400  # that a site may keep the card
@@ -46,7 +45,7 @@ class Card:
 
 
 class _Own(BaseLoader):
-    """Gradio's templates; in the page's, PREVIEW in the place of what it says of Gradio."""
+    """Gradio's templates; the page's says what this page is in the place of what it says of Gradio."""
 
     def __init__(self, theirs: BaseLoader):
         self.theirs = theirs
@@ -58,7 +57,8 @@ class _Own(BaseLoader):
 
 def own_head(source: str) -> str:
     """Gradio's page with this page's own description, picture and icon."""
-    return THEIRS.sub("", source).replace("</head>", PREVIEW.read_text("utf-8") + "</head>", 1)
+    ours = iter((macros("page").preview(),))
+    return THEIRS.sub(lambda _: next(ours, ""), source)
 
 
 def own_preview() -> None:

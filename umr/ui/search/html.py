@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from umr.query_arithmetic import QueryArithmetic
+from umr.query_arithmetic import FORMULA, QueryArithmetic
 from umr.types import Candidate
 from umr.ui.markup import NOTHING, macros, together
 from umr.ui.query_clip import frames_said
@@ -58,6 +58,11 @@ def trail(turns: Trail) -> Markup:
 def scope() -> Markup:
     """What the bundled models can be expected to know, for a visitor who brings a photograph."""
     return macros("search").scope()
+
+
+def arithmetic() -> Markup:
+    """What stands below the sliders of Fine-tune: what they do, and its formula."""
+    return macros("search").arithmetic(FORMULA)
 
 
 def rerank_label(offer: Offer | None) -> str:

@@ -11,7 +11,6 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from umr.query_arithmetic import FORMULA
 from umr.ui import handlers, render
 from umr.ui.examples import Example
 from umr.ui.links import MAX_ADDRESS
@@ -23,12 +22,6 @@ from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
-
-ARITHMETIC = f"""<p class="u-formula">Balance, “less of” and “not this one” are vector arithmetic
-<strong>outside the training</strong>, an experiment: <code>{FORMULA}</code>, where c is the model's own composition,
-p the picture alone, t the words alone, n what there should be less of (words, and results that were marked “Not this
-one”), b the balance, and unit() brings the length back to 1. At b = 0 and without n nothing is changed. The cut leaves
-out results below that share of the best score.</p>"""
 
 
 @dataclass(frozen=True)
@@ -192,7 +185,7 @@ def _tuning() -> _Tuning:
             )
             balance = gr.Slider(-1, 1, 0, step=0.1, label="Balance: picture (−1) to words (1)", elem_id="q-balance")
             less = gr.Textbox(label="Less of", placeholder="for example: glass", elem_id="q-less", max_lines=1)
-        gr.HTML(ARITHMETIC, js_on_load=None, apply_default_css=False)
+        gr.HTML(search_html.arithmetic(), js_on_load=None, apply_default_css=False)
     return _Tuning(count, balance, less, cut, gr.Textbox("", visible=False, label="left out of the results"))
 
 
