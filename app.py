@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _found(options: argparse.Namespace) -> Searchers | None:
+    if options.folder is None and options.segment_seconds:
+        raise ConfigError("--segment-seconds cuts the clips of a --folder; give it, or cut with `umr index`")
     if options.folder is not None and options.index is None:
         return searchers(options)
     if options.folder is not None or len(options.encoder or [""]) > 1:

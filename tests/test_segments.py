@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import app
 from tests.clips.test_decoder import write_clip
 from tests.conftest import _load_fake
 from umr import ingest, media
@@ -23,6 +24,7 @@ from umr.index.manifest import IndexManifest
 from umr.index.sources import Source
 from umr.reading import Reading
 from umr.types import Candidate, Content
+from umr.ui.searchers import Searchers
 
 RATE = 12  # of write_clip
 PARTS = ["film.mp4#t=0,2", "film.mp4#t=2,4", "film.mp4#t=4,6"]
@@ -257,3 +259,25 @@ def test_a_clip_that_is_broken_is_refused_by_name(mine):
     assert [one.source for one in refused] == ["film.mp4"] and len(found) == 2
     with pytest.raises(MediaError, match="frames in memory have no moments"):
         media.sample_frames(np.zeros((3, 4, 4, 3), np.uint8), 2, (0.0, 1.0))
+
+
+def test_a_folder_of_the_page_is_cut_and_another_length_is_another_index(mine, tmp_path, monkeypatch, capsys):
+    made: list[Searchers] = []
+    monkeypatch.setattr("umr.ui.layout.serve.run", lambda searchers, *_: made.append(searchers))
+    monkeypatch.setattr("umr.models.weights.parameters_in", lambda _: 1)
+    monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
+    start = ["--folder", str(mine), "--encoder", str(tmp_path / "enc")]
+    assert main(["demo", *start, "--segment-seconds", "2"]) == 0
+    assert app.main([*start, "--segment-seconds", "2"]) == 0
+    assert f"the index of {mine} by enc is there" in capsys.readouterr().err
+    assert main(["demo", *start]) == 0 and main(["demo", *start, "--segment-seconds", "3"]) == 0
+    found = [{one.candidate_id for one in searchers.get("enc").collection} for searchers in made]
+    beside = {"short.mp4", "words.txt"}
+    assert found[0] == found[1] == {*PARTS, *beside} and found[2] == {"film.mp4", *beside}
+    assert found[3] == {"film.mp4#t=0,3", "film.mp4#t=3,6", *beside}
+
+
+@pytest.mark.parametrize("words", [["--folder", "{}", "--segment-seconds", "0.1"], ["--segment-seconds", "2"]])
+def test_a_length_that_cuts_nothing_is_refused_before_the_page_opens(words, mine, capsys):
+    assert app.main([one.format(mine) for one in words]) == 2
+    assert "0.1 s cannot be cut" in (said := capsys.readouterr().err) or "--segment-seconds cuts the clips" in said

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import os
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from umr.cli import index
 from umr.disk import write_text
 from umr.errors import ConfigError, printable
+from umr.moments import check_length
 from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
 if TYPE_CHECKING:
@@ -27,11 +29,19 @@ if TYPE_CHECKING:
 _SEEN = "seen.txt"
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A folder of one's own, and the length in seconds of the parts that its long clips are cut into, 0 for none."""
+
+    path: Path
+    segment_s: float = 0.0
+
+
 def searchers(options: argparse.Namespace) -> Searchers | None:
     """What the page searches: the folder, by each encoder.
 
     Args:
-        options: encoder, folder, recipe, dtype, check, dry_run, batch and reranker.
+        options: encoder, folder, segment_seconds, recipe, dtype, check, dry_run, batch and reranker.
 
     Returns:
         The searchers; None after a dry run.
@@ -43,7 +53,7 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
     from umr.ui.reranking import find_page_reranker
     from umr.ui.searchers import Searchers
 
-    folder = _folder(options.folder)
+    folder = Own(_folder(options.folder), check_length(options.segment_seconds))
     places = _places(options)
     if options.dry_run:
         return None
@@ -85,7 +95,7 @@ def _names(places: list[Path]) -> list[str]:
     return names
 
 
-def _dtype(asked: str | None, folder: Path, places: list[Path]) -> str:
+def _dtype(asked: str | None, folder: Own, places: list[Path]) -> str:
     """What all encoders are computed in: as asked, as they were before, or as fits the memory together."""
     from umr.models.fit import dtype_that_fits, gigabytes
     from umr.models.weights import BYTES, memory, parameters_in
@@ -98,9 +108,10 @@ def _dtype(asked: str | None, folder: Path, places: list[Path]) -> str:
     return dtype
 
 
-def _index_at(folder: Path, place: Path, dtype: str) -> Path:
+def _index_at(folder: Own, place: Path, dtype: str) -> Path:
     config = _config(place)
-    home = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    home = f"{folder.path.name}-{hashlib.sha256(str(folder.path).encode()).hexdigest()[:12]}"
+    home += f"-{folder.segment_s:g}s" if folder.segment_s else ""
     return cache_root() / "demo" / home / f"{config.name}-{config.fingerprint()[:12]}-{dtype}"
 
 
@@ -110,19 +121,19 @@ def _config(place: Path) -> AnyConfig:
     return read_settings(place)
 
 
-def _indexed(folder: Path, place: Path, dtype: str) -> Path:
+def _indexed(folder: Own, place: Path, dtype: str) -> Path:
     """The index of the folder by an encoder: as it is, brought up to date, or built."""
     at = _index_at(folder, place, dtype)
-    seen, stamp = at.with_name(f"{at.name}.{_SEEN}"), _stamp(folder)
+    seen, stamp = at.with_name(f"{at.name}.{_SEEN}"), _stamp(folder.path)
     if not (at / MANIFEST).is_file():
         from umr.index.manifest import FACTORY, FAISS
 
-        form = {"shard": None, "engine": FAISS, "factory": FACTORY, "nprobe": 0}
-        index.build(_asked(command="index", source=str(folder), encoder=str(place), out=at, dtype=dtype, **form))
+        form = {"shard": None, "engine": FAISS, "factory": FACTORY, "nprobe": 0, "segment_seconds": folder.segment_s}
+        index.build(_asked(command="index", source=str(folder.path), encoder=str(place), out=at, dtype=dtype, **form))
     elif not seen.is_file() or seen.read_text("utf-8") != stamp:
         index.update(_asked(index=at, source=None))
     else:
-        _say(f"the index of {folder} by {_config(place).name} is there")
+        _say(f"the index of {folder.path} by {_config(place).name} is there")
     write_text(seen, stamp)
     return at
 

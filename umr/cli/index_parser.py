@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umr.cli.options import ENCODER, command, dtype
+from umr.cli.options import ENCODER, command, dtype, segments
 
 if TYPE_CHECKING:
     from umr.cli.options import Commands
@@ -48,7 +48,7 @@ def add_index(commands: Commands) -> None:
     )
     _engine(one)
     _columns(one)
-    _segments(one)
+    segments(one)
     dtype(one)
     for add in (_add, _remove, _update, _join, _verify):
         add(commands)
@@ -64,7 +64,7 @@ def _add(commands: Commands) -> None:
     one.add_argument("what", nargs="+", metavar="FILE|FOLDER|ROWS.jsonl", help=_SOURCE)
     one.add_argument("--prefix", default="", metavar="WORD", help="stands before the ids, where two sources share one")
     _columns(one)
-    _segments(one)
+    segments(one)
 
 
 def _remove(commands: Commands) -> None:
@@ -157,14 +157,3 @@ def _columns(one: argparse.ArgumentParser) -> None:
     for column in ("image", "video", "text", "title", "id"):
         one.add_argument(f"--{column}-column", metavar="COLUMN", help=f"column of a dataset that holds the {column}")
     one.add_argument("--split", default="train", help="split of a dataset (default: train)")
-
-
-def _segments(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--segment-seconds",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="cut clips that are longer into parts of S seconds, each found by itself with the moments it is from "
-        "(default: clips stay whole)",
-    )

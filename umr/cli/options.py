@@ -42,6 +42,7 @@ def serving(one: argparse.ArgumentParser) -> None:
 def own_folder(one: argparse.ArgumentParser) -> None:
     """The options of a folder of one's own with models of one's choice."""
     one.add_argument("--folder", metavar="DIR", help="pictures, texts and clips to search, indexed on the first start")
+    segments(one)
     one.add_argument(
         "--recipe", metavar="NAME", help="how a public checkpoint is asked, as `umr adopt --recipe` (default: as known)"
     )
@@ -51,4 +52,16 @@ def own_folder(one: argparse.ArgumentParser) -> None:
     one.add_argument("--check", action="store_true", help="ask the Hub whether a revision moved; the pinned one stays")
     one.add_argument(
         "--dry-run", action="store_true", help="say what would be downloaded and needed; download settings alone"
+    )
+
+
+def segments(one: argparse.ArgumentParser) -> None:
+    """The option that cuts long clips."""
+    one.add_argument(
+        "--segment-seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="cut clips that are longer into parts of S seconds, each found by itself with the moments it is from "
+        "(default: clips stay whole)",
     )
