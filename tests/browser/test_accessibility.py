@@ -59,6 +59,11 @@ def indexed(page: Page, folder: Path) -> None:
     expect(page.locator("#f-results .u-card").first).to_be_visible()
 
 
+def toured(page: Page, folder: Path) -> None:
+    page.locator("[data-tour=begin]").click()
+    expect(page.locator("#u-tour [data-tour=next]")).to_be_focused()
+
+
 def untouched(page: Page, folder: Path) -> None:
     expect(page.locator("#tab-search-button")).to_be_visible()
 
@@ -70,6 +75,7 @@ FILLED: dict[str, Callable[[Page, Path], None]] = {
     "benchmarks": measured,
     "files": indexed,
     "search&text=red&k=0": untouched,
+    "search&text=red": toured,
 }
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive, settle, visit
-from umr.shipped import BUNDLED, default_root
+from umr.shipped import BUNDLED, available, default_root
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_details_every_model_and_the_download(page: Page, given: list[Path], tmp
     page.locator("#f-results [data-details]").first.click()
     expect(page.locator("#f-extra .u-own-details")).to_contain_text("as you asked")
     page.locator("#f-every").click()
-    expect(page.locator("#f-extra .u-own-model")).to_have_count(page.locator("#c-models input").count())
+    expect(page.locator("#f-extra .u-own-model")).to_have_count(len(available()))
     expect(page.locator("#f-extra .u-own-model").last.locator("li")).to_have_count(4)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=ARTEFACTS / f"own-models-{page.viewport_size['width']}.png", full_page=True)
@@ -123,6 +123,28 @@ def test_details_every_model_and_the_download(page: Page, given: list[Path], tmp
         names = set(opened.namelist())
     assert {"my-index/READ.txt", "my-index/index/manifest.json", "my-index/collection/candidates.jsonl"} <= names
     assert sum(name.startswith("my-index/files/") for name in names) == 4
+
+
+def test_an_entry_of_ones_own_is_searched_looked_at_and_found_by_every_model(page: Page, tmp_path: Path):
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "teal.png")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "A teal square, made by hand.", "title": "Teal", "image": "teal.png"}\n')
+    index(page, [tmp_path / "teal.png", rows])
+    expect(page.locator("#f-status")).to_contain_text("1 picture, 1 entry")
+    page.locator("#f-kind label").filter(has_text="Entries").click()
+    page.locator("#f-text textarea").fill("a teal thing")
+    page.locator("#f-find").click()
+    card = page.locator("#f-results .u-card")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("made by hand")
+    expect(card.locator("img")).to_have_js_property("naturalWidth", 64)
+    card.locator("[data-details]").first.click()
+    expect(page.locator("#f-extra .u-own-details")).to_contain_text("made by hand")
+    page.locator("#f-every").click()
+    models = page.locator("#f-extra .u-own-model")
+    expect(models).to_have_count(len(available()))
+    for model in models.all():
+        expect(model.get_by_role("img", name="Teal")).to_have_count(1)
 
 
 def test_another_model_than_the_index_has_is_said(page: Page, given: list[Path]):
