@@ -106,8 +106,8 @@ def pair(a: Stored, b: Stored, rows: Sequence[Row], trained: Markup = NOTHING) -
         f"{b.name} gains on {count['gains']}, loses on {count['loses']}, and shows no clear difference on "
         f"{count['no clear difference']} of {len(rows)} rows. Difference in how often the first result is right, "
         "over the same queries, with its paired 95 % bootstrap interval over families of scenes. A gain or a loss "
-        f"has p below {evaluate.ALPHA:g} (models exchanged in whole families at random) after Holm's correction over the "
-        f"{len(rows)} rows; an interval that leaves out 0 is not enough."
+        f"has p below {evaluate.ALPHA:g} (models exchanged in whole families at random) after Holm's correction over "
+        f"the {len(rows)} rows; an interval that leaves out 0 is not enough."
     )
     names = [(name_button(one.name), False) for one in (a, b)]
     heads = macros("benchmarks").heads(
