@@ -37,7 +37,7 @@ from umr.commit import git_commit
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, in_words
 from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
@@ -197,8 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = with_settings(DistillConfig(name=options.out.name, init=options.init), options.set)
         train(config, read_lists(options.teacher), options.out)
-    except UMRError as error:
-        print(f"training: {error}", file=sys.stderr)
+    except (UMRError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -37,7 +37,7 @@ from umr.commit import git_commit
 from umr.disk import atomic_write, check_target, file_sha256
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, in_words
 from umr.formats import write_jsonl
 from umr.shipped import cache_root, find_encoder
 from umr.types import KIND_OF, Content
@@ -290,8 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         mined = mine(encoder, source, settings)
         record = write(out, encoder, source, settings, mined)
-    except UMRError as error:
-        print(f"training: {error}", file=sys.stderr)
+    except (UMRError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     for name in ("queries", "candidates", "mined", "short"):
         print(f"{name}: {mined.counts[name]}")

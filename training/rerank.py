@@ -39,7 +39,7 @@ from umr.commit import git_commit
 from umr.encoders import load_trainable
 from umr.encoders.batch import Batch
 from umr.encoders.qwen_vl import QwenVLBackbone
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, in_words
 from umr.kept import Kept
 from umr.rerank.reranker import NO, YES, Reranker, Rows
 from umr.rerank.store import RECORD, begin_reranker, save_reranker
@@ -305,8 +305,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = with_settings(RerankConfig(name=options.out.name, init=options.init), options.set)
         train(config, load_source(parse(options.data), cache_root() / "media"), options.out)
-    except UMRError as error:
-        print(f"training: {error}", file=sys.stderr)
+    except (UMRError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -30,7 +30,7 @@ from training.truth import CONTENT
 from umr.disk import check_target
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, in_words
 from umr.formats import parse_object, read_lines, write_jsonl
 from umr.rerank.fuse import fused_score
 from umr.rerank.order import DEPTH, Reordering
@@ -175,8 +175,8 @@ def main(arguments: list[str] | None = None) -> int:
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         rows = list(teach(encoder, order, source, POOLS[options.pool], options.out.absolute().parent))
         write_jsonl(options.out, rows)
-    except UMRError as error:
-        print(f"training: {error}", file=sys.stderr)
+    except (UMRError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     print(f"queries: {len(rows)}")
     print(f"candidates: {sum(len(row['candidates']) for row in rows)}")

@@ -63,7 +63,7 @@ from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
-from umr.errors import ConfigError, MismatchError, UMRError
+from umr.errors import ConfigError, MismatchError, UMRError, in_words
 from umr.lock import claimed
 from umr.shipped import cache_root, find_encoder
 
@@ -531,8 +531,8 @@ def main(arguments: list[str] | None = None) -> int:
         group = Group.of_environment()
         train(config, data, options.out or cache_root() / "encoders" / config.name, group, held_out)
         group.close()
-    except (UMRError, ValueError) as error:
-        print(f"training: {error}", file=sys.stderr)
+    except (UMRError, ValueError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -37,3 +37,10 @@ def reason(error: Exception) -> str:
     if isinstance(error, UMRError):
         return str(error)
     return str(getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__)
+
+
+def in_words(error: Exception) -> str:
+    """What a command says of an error and its end: ours as it is, the system's with the file it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return str(error)

@@ -132,6 +132,13 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(shapes, start, tmp_path
     assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_place_that_cannot_be_written_is_said_with_its_name(shapes, start, tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    assert command(tmp_path / "file" / "out", start, f"jsonl:{shapes / 'train.jsonl'}", settings=["steps=1"]) == 2
+    said = capsys.readouterr().err
+    assert f"training: {tmp_path / 'file' / 'out'}.checkpoints: Not a directory" in said and "Traceback" not in said
+
+
 def test_training_imports_neither_page_nor_index_nor_datasets():
     """A machine that only trains needs none of them."""
     code = "import sys, training.train; print(*({'gradio', 'faiss', 'decord', 'datasets'} & set(sys.modules)))"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
-from umr.errors import ConfigError, UMRError, printable
+from umr.errors import ConfigError, UMRError, in_words, printable
 
 if TYPE_CHECKING:
     from umr.eval.evaluate import Judged, Ranking
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nobody left to tell
         return 0
     except OSError as error:
-        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return _fail(in_words(error))
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     return 0

@@ -114,13 +114,13 @@ class Trial:
         return (WORDS if ended.refused else WHOLE), ""
 
     def _hook(self, kind: str, rng: random.Random) -> Hook | None:
-        out, source = self.work / "out", self.work / (self.deed.source or "")
+        source = self.work / (self.deed.source or "")
         if kind == "kill":
             return trouble.killed(rng, self.usual)
         if kind == "full":
-            return trouble.without_room(rng, self.usual, out)
+            return trouble.without_room(rng, self.usual, self.work)
         if kind == "readonly":
-            return trouble.read_only(out)
+            return trouble.read_only(self.work)
         return trouble.vanishing(rng, self.usual, source) if kind == "vanish" and self.deed.source else None
 
 

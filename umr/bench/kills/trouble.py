@@ -81,6 +81,7 @@ def start(work: Callable[[], int], log: Path, hook: Hook | None = None) -> int:
         return pid
     status = 70
     try:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that may not become larger is an error to be told
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
@@ -145,7 +146,6 @@ def without_room(rng: random.Random, usual: Ended, out: Path) -> Hook:
 
     def hook(number: int, name: str, arguments: tuple[Any, ...]) -> None:
         if number == at and size:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         elif number >= at and not size and _writes(name, arguments, out, makes=True):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
@@ -154,7 +154,7 @@ def without_room(rng: random.Random, usual: Ended, out: Path) -> Hook:
 
 
 def read_only(out: Path) -> Hook:
-    """A hook under which nothing under `out`, nor it itself, can be changed."""
+    """A hook under which nothing under `out`, the place of results and of drafts beside them, can be changed."""
 
     def hook(_: int, name: str, arguments: tuple[Any, ...]) -> None:
         if _writes(name, arguments, out, makes=False):
