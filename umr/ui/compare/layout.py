@@ -22,6 +22,7 @@ from umr.ui.handlers import Question
 from umr.ui.models import actions as models_told
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
+from umr.ui.parts.newest import Newest
 from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.queries import task_name
 from umr.ui.searchers import Searchers
@@ -210,18 +211,15 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
     def again(*values: Any) -> Any:
         return find(*values) if values[0] or values[1] else [gr.skip()] * 3
 
-    asked = gr.on([bar.go.click, bar.text.submit], find, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
+    newest = Newest()  # of two questions of a page, whichever is answered first, the later one's answer stays
+    ask, change = _last(newest, find), _last(newest, again)
+    asked = gr.on([bar.go.click, bar.text.submit], ask, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
     moved = [bar.kind.input, bar.models.input, bar.blind.input, bar.of.input, bar.parts.input]
-    changed = gr.on(moved, again, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
+    changed = gr.on(moved, change, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
     taken = [
-        begin(
-            partial(_chance, searchers, differ),
-            bar.drawing,
-            bar.query,
-            cancels=[asked, changed],  # whose answer would come in the place of this one's
-            **PRIVATE,
-            **COMPARING,
-        ).success(find, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
+        begin(_chance(searchers, newest, differ), bar.drawing, bar.query, **PRIVATE, **COMPARING).success(
+            ask, bar.inputs, view.outputs, **PRIVATE, **COMPARING
+        )
         for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
     ]
     for done in (asked, changed, *taken):
@@ -229,10 +227,27 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
     return again
 
 
-def _chance(searchers: Searchers, differ: bool, *values: Any) -> Any:
-    models, of, parts, task, split, winner = values
-    wanted = drawn.Filter(task=task, split=split, winner=winner, differ=differ)
-    return shown(compare.random_query, searchers, None, chosen(models, of, parts), wanted)
+def _last(newest: Newest, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a handler whose answer is left out where the page has asked something else since."""
+
+    def handler(request: gr.Request, *values: Any) -> Any:
+        number = newest.asked(request.session_hash)
+        found = function(*values)
+        return found if newest.is_last(request.session_hash, number) else [gr.skip()] * 3
+
+    return handler
+
+
+def _chance(searchers: Searchers, newest: Newest, differ: bool) -> Callable[..., Any]:
+    """A handler that draws a query, in the place of what was asked before."""
+
+    def handler(request: gr.Request, *values: Any) -> Any:
+        newest.asked(request.session_hash)
+        models, of, parts, task, split, winner = values
+        wanted = drawn.Filter(task=task, split=split, winner=winner, differ=differ)
+        return shown(compare.random_query, searchers, None, chosen(models, of, parts), wanted)
+
+    return handler
 
 
 def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
