@@ -82,7 +82,7 @@ class StepPixels:
         frames = self._pixels(content)
         if frames is None:
             return None
-        key = str(content.image if content.image is not None else content.video)
+        key = str(content.media)
         if key not in self.numbers:
             self.numbers[key] = len(self.frames)
             self.frames.append(self._moved(frames))

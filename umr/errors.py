@@ -41,6 +41,4 @@ def reason(error: Exception) -> str:
 
 def in_words(error: Exception) -> str:
     """What a command says of an error and its end: ours as it is, the system's with the file it is about."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}"
-    return str(error)
+    return f"{error.filename or 'a file'}: {error.strerror or error}" if isinstance(error, OSError) else str(error)

@@ -19,7 +19,7 @@ from umr.disk import special
 from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines, span_of
 from umr.moments import cut, fragment
-from umr.packed import KEY, container, open_dataset, stored
+from umr.packed import ENDINGS, KEY, container, open_dataset, stored
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.types import Candidate, Content, Refused
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif", *media.HEIC))
 TEXTS = frozenset((".txt", ".md"))
-CLIPS = frozenset((".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"))
+CLIPS = frozenset(f".{ending}" for ending in ENDINGS["video"])
 CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken
 MOST_PARTS = 10_000  # of one clip
 _NOTHING = "there is nothing in it: no text, picture or clip"
@@ -359,7 +359,7 @@ def _candidate(
 
 def _checked_hash(candidate_id: str, content: Content, reading: Reading, hashed: Callable[[Path], str]) -> str:
     """The hash of a picture's or clip's bytes, after it was decoded unless that was done to these very bytes before."""
-    file = content.image if content.image is not None else content.video
+    file = content.media
     if not isinstance(file, Path):
         return ""
     if content.image is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from umr import media
 from umr.disk import replacing
 from umr.errors import ConfigError, MediaError
 
@@ -112,7 +112,7 @@ def stored(value: dict[str, Any] | str, folder: Path, what: str, ending: Callabl
     if data is None:
         return str(Path(str(path)).absolute())
     kind = ending(data, Path(path or "").suffix.lower())
-    target = folder.absolute() / f"{hashlib.sha256(data).hexdigest()}{kind}"
+    target = folder.absolute() / f"{media.content_hash(data)}{kind}"
     if not target.is_file():
         with replacing(target) as draft:
             draft.write_bytes(data)

@@ -254,7 +254,7 @@ def result_row(result: Result) -> dict[str, Any]:
     Of a part of a clip also its start and end, in seconds, and its moments in words.
     """
     content, hit = result.candidate.content, result.hit
-    file = content.image if content.image is not None else content.video
+    file = content.media
     row = {
         "rank": hit.rank,
         "score": round(hit.score, 6),

@@ -83,6 +83,11 @@ class Content:
             raise ConfigError(f"{self.span} is no part of a clip: give one, and seconds of which the second is later")
 
     @property
+    def media(self) -> str | Path | Image | np.ndarray | None:
+        """What is shown, picture or clip; None for words alone."""
+        return self.image if self.image is not None else self.video
+
+    @property
     def modality(self) -> Modality | Literal["video,text"]:
         """M-BEIR's word for the parts that are present."""
         if self.video is not None:

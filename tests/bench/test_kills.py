@@ -120,20 +120,13 @@ def test_a_forked_process_counts_its_events_and_a_killed_one_counts_none(tmp_pat
     assert (killed.status, killed.events) == (-9, 0)
 
 
-def test_indexing_that_is_killed_goes_on_to_an_equal_index():
+@pytest.mark.parametrize(("what", "count"), [("index", 2), ("world", 3)])
+def test_what_is_killed_goes_on_to_an_equal_result_and_leaves_nothing_behind(what: str, count: int):
     told = subprocess.run(
-        [sys.executable, "-m", "umr.bench", "kills", "--count", "2", "--what", "index"],
+        [sys.executable, "-m", "umr.bench", "kills", "--count", str(count), "--what", what],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
     )  # fmt: skip
-    assert told.returncode == 0 and "2 equal afterwards" in told.stdout, told.stdout + told.stderr
-
-
-def test_training_that_is_killed_goes_on_to_equal_weights_and_leaves_nothing_behind():
-    told = subprocess.run(
-        [sys.executable, "-m", "umr.bench", "kills", "--count", "3", "--what", "world"],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert told.returncode == 0 and "3 equal afterwards" in told.stdout, told.stdout + told.stderr
+    assert told.returncode == 0 and f"{count} equal afterwards" in told.stdout, told.stdout + told.stderr
 
 
 def test_what_is_left_beside_the_encoder_counts(tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.browser.conftest import Served, arrive, open_drawer
+from tests.browser.conftest import Served, arrive
+from tests.browser.test_accessibility import FILLED
 
 #: Of tasks, precision, measures and colloquial failures; commands and paths, which are to be copied, are code.
 FOREIGN = re.compile(
@@ -24,45 +25,10 @@ SEEN = """() => { const shown = document.querySelector('.gradio-container').inne
   return code.reduce((text, one) => text.replaceAll(one, ' '), shown); }"""
 
 
-def searched(page: Page) -> None:
-    page.locator(".u-example").first.click()
-    expect(page.locator("#results .u-card")).to_have_count(24)
-    open_drawer(page)
-    page.locator("#results [data-details]").nth(1).click()
-    expect(page.locator("#details-ranks tbody tr").first).to_be_attached()
-
-
-def compared(page: Page) -> None:
-    page.locator("#c-random").click()
-    expect(page.locator("#compare .u-recall").first).to_be_attached()
-
-
-def diagnosed(page: Page) -> None:
-    expect(page.locator("#diagnose .u-scatter")).to_be_visible()
-
-
-def measured(page: Page) -> None:
-    page.locator("#benchmarks .u-num").first.click()
-    expect(page.locator(".u-drill-row .u-query").first).to_be_visible()
-
-
-def waited(page: Page) -> None:
-    expect(page.locator("#f-go")).to_be_visible()
-
-
-FILLED: dict[str, Callable[[Page], None]] = {
-    "search": searched,
-    "compare": compared,
-    "diagnose": diagnosed,
-    "benchmarks": measured,
-    "files": waited,
-}
-
-
-@pytest.mark.parametrize("tab", list(FILLED))
-def test_nothing_on_show_asks_for_the_fields_terms(visitor: Page, served: Served, tab: str):
+@pytest.mark.parametrize("tab", ["search", "compare", "diagnose", "benchmarks", "files"])
+def test_nothing_on_show_asks_for_the_fields_terms(visitor: Page, served: Served, tmp_path: Path, tab: str):
     arrive(visitor, served, tab)
-    FILLED[tab](visitor)
+    FILLED[tab](visitor, tmp_path)
     shown = NAMED.sub("", visitor.evaluate(SEEN))
     assert len(shown) > 500
     found = [shown[max(0, one.start() - 60) : one.end() + 40] for one in FOREIGN.finditer(shown)]

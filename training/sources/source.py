@@ -192,7 +192,7 @@ def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Sourc
 
 def _file(content: Content) -> str | None:
     """The path of what is seen in the content."""
-    seen = content.image if content.image is not None else content.video
+    seen = content.media
     return None if seen is None else str(seen)
 
 

@@ -142,10 +142,8 @@ def _form(options: argparse.Namespace) -> Form:
 
 def _source(where: str, options: argparse.Namespace) -> Source:
     columns = {column: getattr(options, f"{column}_column") for column in COLUMNS}
-    source, length = (
-        Source.of(where, columns, options.split),
-        check_length(getattr(options, "segment_seconds", 0.0)),
-    )  # `update` cuts as before
+    source = Source.of(where, columns, options.split)
+    length = check_length(getattr(options, "segment_seconds", 0.0))  # `update` has none, and cuts as before
     if length and source.kind == "collection":
         raise ConfigError(
             f"{where} is a collection, which says by itself what its candidates are: --segment-seconds is for folders, "

@@ -339,7 +339,7 @@ def _cell(config: EncoderConfig, backbone: Backbone) -> int | None:
 
 def _media_key(content: Content) -> object:
     """Equal for contents that show the same array, file or part of one; None for all without media."""
-    source = content.image if content.image is not None else content.video
+    source = content.media
     if source is None:
         return None
     return media_kind(content), str(source) if isinstance(source, (str, Path)) else id(source), content.span

@@ -158,7 +158,7 @@ def _blocks(parts: Sequence[Held], ids: Sequence[str], rows: Sequence[int]) -> I
 def _with_file_here(candidate: Candidate, parts: Sequence[Held], folder: Path) -> Candidate:
     """The candidate; with its file copied to `folder` if it lies beside a part, where a dataset's are written."""
     content = candidate.content
-    file = content.image if content.image is not None else content.video
+    file = content.media
     if not isinstance(file, Path) or not any(file.is_relative_to(one.folder / MEDIA) for one in parts):
         return candidate
     target = folder / MEDIA / file.name

@@ -159,7 +159,7 @@ def _without(group: Group, unwanted: frozenset[str]) -> Group:
 
 def _path(source: Source, candidate: Candidate) -> str:
     """The file that a candidate was read from; "" for a row without one."""
-    file = candidate.content.image if candidate.content.image is not None else candidate.content.video
+    file = candidate.content.media
     if isinstance(file, (str, Path)):
         return str(file)
     if source.kind == "folder":

@@ -109,7 +109,7 @@ def check_unchanged(candidates: Iterable[Candidate]) -> None:
     found: dict[str, str] = {}
     for candidate in candidates:
         content = candidate.content
-        file = content.image if content.image is not None else content.video
+        file = content.media
         if not candidate.content_hash or not isinstance(file, (str, Path)):
             continue
         if str(file) not in found:

@@ -30,13 +30,6 @@ def comparison(found: Comparison, vote: str = "", tally: Markup = NOTHING) -> Ma
         vote: what was just voted.
         tally: the count so far.
     """
-    bar = (
-        macros("compare").vote_bar(VOTES, found.battle)
-        if found.blind
-        else macros("compare").next_bar()
-        if vote
-        else NOTHING
-    )
     return macros("compare").comparison(
         columns=len(found.models),
         ranks=max(len(found.results(model)) for model in found.models),
@@ -47,9 +40,16 @@ def comparison(found: Comparison, vote: str = "", tally: Markup = NOTHING) -> Ma
         voted=_voted(found, vote),
         labels=[title(label) for label in found.labels],
         body=together(_column(found, number) for number in range(len(found.models))),
-        bar=bar,
+        bar=_bar(found, vote),
         tally=tally,
     )
+
+
+def _bar(found: Comparison, vote: str) -> Markup:
+    """The votes of a blind comparison; after one the way to the next."""
+    if found.blind:
+        return macros("compare").vote_bar(VOTES, found.battle)
+    return macros("compare").next_bar() if vote else NOTHING
 
 
 def _head(found: Comparison) -> Markup:

@@ -21,7 +21,7 @@ from umr.ui.visitors import Visitors
 
 log = logging.getLogger(__name__)
 
-HEALTH, METRICS = "/healthz", "/metrics"
+HEALTH, METRICS, CARD = "/healthz", "/metrics", "/card.png"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 OTHER = "other"
@@ -32,7 +32,7 @@ ROUTES = tuple(
         ("page", r"/?"),
         (HEALTH, r"/healthz/?"),
         (METRICS, r"/metrics/?"),
-        ("/card.png", r"/card\.png"),
+        (CARD, re.escape(CARD)),
         ("config", r"/(config|info|theme\.css|manifest\.json|gradio_api/(info|config|startup-events|app_id).*)"),
         ("static", r"/(assets|static|svelte|favicon).*"),
         ("upload", r"/gradio_api/upload.*"),

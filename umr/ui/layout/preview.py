@@ -17,10 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from umr.ui.card import card
 from umr.ui.examples import Example
-from umr.ui.layout.monitor import prefix, route_of
+from umr.ui.layout.monitor import CARD, prefix, route_of
 from umr.ui.markup import TEMPLATES, macros
 
-CARD = "/card.png"
 ICON = TEMPLATES[0] / "icon.svg"
 PAGE = "frontend/index.html"  # Gradio's
 THEIRS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>')
