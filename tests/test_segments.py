@@ -261,6 +261,23 @@ def test_a_clip_that_is_broken_is_refused_by_name(mine):
         media.sample_frames(np.zeros((3, 4, 4, 3), np.uint8), 2, (0.0, 1.0))
 
 
+def test_the_parts_of_a_damaged_clip_that_can_be_read_are_taken(mine, tmp_path, capsys):
+    data = (mine / "film.mp4").read_bytes()
+    begin, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    kept = begin + (end - begin) * 7 // 10
+    (mine / "film.mp4").write_bytes(data[:kept] + bytes(end - kept) + data[end:])
+    found, refused = ingest.read_folder(mine, reading=Reading(segment_s=2.0))
+    assert [one.candidate_id for one in found] == [PARTS[0], "short.mp4", "words.txt"]
+    assert [one.source for one in refused] == PARTS[1:]
+    assert index(mine, tmp_path / "out") == 0
+    assert set(candidates(tmp_path / "out")) == {PARTS[0], "short.mp4", "words.txt"}
+    said = capsys.readouterr()
+    assert all(part in said.out + said.err for part in PARTS[1:])
+    (mine / "film.mp4").write_bytes(data)
+    assert main(["index", "update", str(tmp_path / "out")]) == 0
+    assert set(candidates(tmp_path / "out")) == {*PARTS, "short.mp4", "words.txt"}
+
+
 def test_a_folder_of_the_page_is_cut_and_another_length_is_another_index(mine, tmp_path, monkeypatch, capsys):
     made: list[Searchers] = []
     monkeypatch.setattr("umr.ui.layout.serve.run", lambda searchers, *_: made.append(searchers))

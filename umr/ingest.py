@@ -36,6 +36,7 @@ _NOTHING = "there is nothing in it: no text, picture or clip"
 
 Progress = Callable[[int, int], None]
 Taken = tuple[list[Candidate], list[Refused]]
+Made = list[Candidate | Refused]  # of one entry
 
 
 def read_folder(
@@ -116,7 +117,7 @@ class _Entry:
 
     name: str
     place: int
-    make: Callable[[], list[Candidate]] | None
+    make: Callable[[], Made] | None
 
 
 def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Progress | None) -> Taken:
@@ -129,6 +130,9 @@ def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Pr
             if isinstance(found, Exception):
                 raise found
             for one in found:
+                if isinstance(one, Refused):
+                    refused.append(one)
+                    continue
                 _claim(one.candidate_id, seen)
                 candidates.append(one)
                 reading.took(entry.place)
@@ -141,7 +145,7 @@ def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Pr
     return candidates, refused
 
 
-def _made(entry: _Entry) -> tuple[_Entry, list[Candidate] | Exception]:
+def _made(entry: _Entry) -> tuple[_Entry, Made | Exception]:
     """What an entry gave: its candidates, why there is none, or nothing where it is not of this part."""
     try:
         return entry, [] if entry.make is None else entry.make()
@@ -149,7 +153,7 @@ def _made(entry: _Entry) -> tuple[_Entry, list[Candidate] | Exception]:
         return entry, error
 
 
-def _refuse(error: UMRError) -> list[Candidate]:
+def _refuse(error: UMRError) -> Made:
     raise error
 
 
@@ -199,7 +203,7 @@ def read_dataset(
     reading = reading or Reading()
     writing = threading.Lock()  # equal pictures are one file
 
-    def made(row: dict[str, Any], default: str) -> list[Candidate]:
+    def made(row: dict[str, Any], default: str) -> Made:
         with writing:
             fields = _fields(row, columns, Path(media_folder))
         return _from_row(fields, default, Path(media_folder), reading)
@@ -273,7 +277,7 @@ def _is_index(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and any(folder.rglob("vectors.faiss"))
 
 
-def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> list[Candidate]:
+def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Made:
     if any(part.startswith(".") for part in name.split("/")):
         raise MediaError("hidden files and folders are passed over; rename it")
     real = Path(os.path.realpath(path))  # which a loop of links does not break
@@ -298,7 +302,7 @@ def _row_id(row: Mapping[str, Any], default: str) -> str:
     return str(value) if isinstance(value, (str, int)) and str(value).strip() else default
 
 
-def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> list[Candidate]:
+def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Reading) -> Made:
     if "file_name" in row and "image" not in row:
         row = {"image" if key == "file_name" else key: value for key, value in row.items()}
     unknown = set(row) - {"id", "text", "image", "video", "title", "start", "end"}
@@ -320,19 +324,35 @@ def _from_row(row: dict[str, Any], default_id: str, folder: Path, reading: Readi
     return _parts(name, title, reading, content)
 
 
-def _parts(candidate_id: str, title: str, reading: Reading, content: Content) -> list[Candidate]:
-    """One candidate; several of a clip that is longer than clips may be here, each by its moments."""
+def _parts(candidate_id: str, title: str, reading: Reading, content: Content) -> Made:
+    """One candidate; several of a clip that is longer than clips may be here, each by its moments.
+
+    Parts that cannot be read are refused by their moments, and the others taken.
+
+    Raises:
+        MediaError: nothing of it can be read.
+    """
     whole = content.video is None or content.span is not None or not reading.segment_s
     spans = [] if whole else cut(media.clip_seconds(content.video), reading.segment_s)  # type: ignore[arg-type]
+    if not spans:
+        return [_candidate(candidate_id, title, reading, content)]
     if len(spans) > MOST_PARTS:
         raise MediaError(
             f"it would be {len(spans):,} parts; at most {MOST_PARTS:,} are made of a clip: cut longer ones"
         )
     hashed = cache(media.content_hash)  # a clip is hashed once, not once for each of its parts
-    return [
-        _candidate(candidate_id + fragment(one), title, reading, replace(content, span=one or content.span), hashed)
-        for one in spans or (None,)
-    ]
+    made: Made = []
+    errors = []
+    for one in spans:
+        name = candidate_id + fragment(one)
+        try:
+            made.append(_candidate(name, title, reading, replace(content, span=one), hashed))
+        except MediaError as error:
+            errors.append(error)
+            made.append(Refused(name, reason(error)))
+    if len(errors) == len(spans):
+        raise errors[0]
+    return made
 
 
 def _candidate(
