@@ -23,7 +23,7 @@ from umr.ui.searchers import Searchers
 SearchIn = Literal["images", "passages", "entries", "clips", "all"]
 Row = dict[str, Any]
 #: Endpoint -> how many arguments at its end a plain request may leave out: old names of others, and what came later.
-OPTIONAL = {"compare": 2, "search": 2, "search_text": 1}
+OPTIONAL = {"compare": 1, "search": 2, "search_text": 1}
 
 
 def build_api(searchers: Searchers, page: gr.Blocks) -> None:
@@ -75,7 +75,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         """Finds images, passages, entries or clips by a picture or a clip, a text, or both together.
 
         Args:
-            image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
+            image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text. A
+                clip is taken here too.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
             encoder: the name of the encoder; list_models names them.
@@ -131,7 +132,7 @@ def _search_text(searchers: Searchers) -> Any:
 
 
 def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
-    def compare(  # noqa: PLR0913  # what clients may say: a name that is used cannot go
+    def compare(
         image: str | None = None,
         text: str = "",
         search_in: SearchIn = "images",
@@ -139,12 +140,13 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         k: int = 10,
         benchmark_query: str = "",
         models: list[str] | None = None,
-        clip: str | None = None,
     ) -> Row:
         """Asks two to four encoders the same question and shows how far their answers agree.
 
         Args:
             image: the picture to search with: a data URI, the media of a result, or an uploaded file; needs no text.
+                The media of a clip, or an uploaded clip of at most 20 MB, is taken here too and read as /search reads
+                its clip; the notices say where a model was trained with none.
             text: what to find, or what should be different from the picture.
             search_in: what to find.
             encoders: names of two to four encoders, or of one's parts: NAME+picture, NAME+text, NAME+sum (of both
@@ -153,8 +155,6 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             k: how many results of each, 1 to 100.
             benchmark_query: a query of the benchmark, as "task split query-id"; needs no image and no text.
             models: the old name of encoders.
-            clip: a clip in place of the picture, read as /search reads its clip; the notices say where a model was
-                trained with none.
 
         Returns:
             models with the results (as of search), the notices (that the text was cut, that picture or words are
@@ -166,7 +166,7 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
         def found() -> Row:
             chosen = api.renamed("encoders", encoders, "models", models)
             names = searchers.names[:MOST] if chosen is None else chosen
-            question = _question(page, api.one_of(image, clip), text, search_in, k)
+            question = _question(page, image, text, search_in, k)
             return compare_rows(searchers, question, names, benchmark_query)
 
         return shown(found)

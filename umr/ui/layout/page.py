@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from umr.ui.examples import Example
 from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
+from umr.ui.layout.assets import Assets
 from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.leaving import drop_who_left
@@ -102,6 +103,7 @@ def _middleware(
         Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
         Middleware(Card, examples=examples, root_path=root),
         Middleware(Health, healthy=healthy, root_path=root),
+        Middleware(Assets, root_path=root),
     ]
 
 
