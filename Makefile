@@ -10,6 +10,7 @@ REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null)$(wildcard /proc/
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := .venv/.installed-$(basename $(REQUIREMENTS))
 PY := .venv/bin/python
+AT_ONCE := --numprocesses 2 --dist loadfile
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
 env: $(STAMP)
@@ -32,12 +33,13 @@ $(STAMP): $(REQUIREMENTS)
 demo: env
 	$(PY) app.py
 
-# Rules first, then model-free tests; then the ones that need the bundled encoder and a browser.
+# Rules first, then model-free tests; then the ones that need the bundled encoder and a browser. In two processes each,
+# as many tests wait: for a process that starts, for a slow line.
 test: env-dev lint
 	@command -v chromium >/dev/null || { $(ROOT) apt-get update -qq && \
 		$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
-	$(PY) -m pytest -q --ignore=tests/browser --ignore=tests/golden
-	$(PY) -m pytest -q tests/browser $(wildcard tests/golden)
+	$(PY) -m pytest -q $(AT_ONCE) --ignore=tests/browser --ignore=tests/golden
+	$(PY) -m pytest -q $(AT_ONCE) tests/browser $(wildcard tests/golden)
 
 # Branch coverage of the model-free tests, without the processes that they start. The last line has the total.
 coverage: env-dev

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,15 @@ SEARCHES = tuple(
     for searched in ("text", "image", "image,text", "video", "all")
 )
 COLOURS = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "grey")
+
+
+def pytest_configure() -> None:
+    """Of several processes that test at once (pytest -n) each serves its pages on ports of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None:
+        from gradio import http_server
+
+        http_server.INITIAL_PORT_VALUE += http_server.TRY_NUM_PORTS * int(worker.removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")

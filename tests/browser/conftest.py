@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -22,10 +23,19 @@ ARTEFACTS = ROOT / "test-artifacts"
 SIZES = {"desktop": (1440, 1000), "phone": (375, 812)}
 SLOW = 120_000  # ms; a machine may be busy with other things, and the first comparison opens every model
 expect.set_options(timeout=SLOW)
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--moving", action="store_true", help="visitors of the page who did not ask for reduced motion")
+    parser.addoption("--shots", action="store_true", help="a picture of every visit's end, not of failed ones alone")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,8 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def visit(browser: Browser, size: str, dark: bool, shot: str | None = None, motion: bool = False) -> Iterator[Page]:
-    """A visitor's empty page. shot: what a screenshot of its end is kept as.  motion: things may move."""
+def visit(browser: Browser, size: str, dark: bool, motion: bool = False) -> Iterator[Page]:
+    """A visitor's empty page. motion: things may move."""
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -76,8 +86,6 @@ def visit(browser: Browser, size: str, dark: bool, shot: str | None = None, moti
     opened = context.new_page()
     try:
         yield opened
-        if shot:
-            opened.screenshot(path=ARTEFACTS / f"{shot}.png")
     finally:
         context.close()
 
@@ -110,10 +118,12 @@ def settle(page: Page) -> None:
 @pytest.fixture(params=list(SIZES))
 def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """An empty page on a desktop, in light, and on a phone, in the dark; things move only with --moving."""
-    name = f"{Path(request.node.fspath).stem.removeprefix('test_')}_{request.node.name}"
-    motion = request.config.getoption("--moving", False)
-    with visit(browser, request.param, request.param == "phone", name, motion) as page:
+    given = request.config.getoption
+    with visit(browser, request.param, request.param == "phone", given("--moving", False)) as page:
         yield page
+        if request.node.stash.get(FAILED, False) or given("--shots", False):
+            name = f"{Path(request.node.fspath).stem.removeprefix('test_')}_{request.node.name}"
+            page.screenshot(path=ARTEFACTS / f"{name}.png")
 
 
 @pytest.fixture(scope="session")

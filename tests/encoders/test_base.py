@@ -158,6 +158,12 @@ def test_encoding_leaves_no_gradients_and_keeps_the_mode(encoder):
     assert encoder.embed(encoder.collate([encoder.tokenise("a mug")])).requires_grad
 
 
+def test_an_encoder_that_serves_is_not_walked_through_for_its_mode(encoder, monkeypatch):
+    encoder.eval()
+    monkeypatch.setattr(torch.nn.Module, "train", lambda self, mode=True: pytest.fail(f"mode {mode}"))
+    assert len(encoder.encode_queries([Query(query_id="a", content=Content(text="a mug"))])) == 1
+
+
 @pytest.mark.parametrize("words", [None, "red"])
 def test_a_clip_is_embedded_as_a_query(encoder, clips, words):
     queries = [Query(query_id="a", content=Content(video=clips[0], text=words))]

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from umr import media
+from umr.bench import profiled
 from umr.encoders.micro_batch import MicroBatcher
 from umr.eval.evaluate import load
 from umr.types import Candidate, Content
@@ -159,3 +160,15 @@ def test_an_action_is_not_visible_in_one_frame(shipped, actions):
 def test_a_text_longer_than_the_limit_is_cut_and_said(shipped, thirty_two):
     long = replace(thirty_two[0], content=Content(text="red mug " * 300))
     assert shipped.encoder.notices(long) and len(shipped.search(long, 3).results) == 3
+
+
+def test_the_bundled_encoder_is_profiled(capsys):
+    assert profiled.main(["--items", "4", "--first", "3"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 4 * 4 and {row["work"] for row in rows} == {
+        "100 composed queries, one by one",
+        "4 candidates, catalogue",
+        "4 candidates, texts of 2 to 150 tokens",
+        "4 candidates, pictures",
+    }
+    assert all(rows[at]["function"] == "torch._C._nn.linear" for at in (0, 8, 12))

@@ -102,7 +102,8 @@ def start(tmp_path_factory, small_encoder) -> Path:
 def one(tmp_path_factory, tiny_world, start) -> dict:
     """What one process does with the whole batch at once, by rank of the adapters; and where checkpoints lie."""
     found: dict = {"folder": tmp_path_factory.mktemp("checkpoints")}
-    whole = replace(BASE, init=str(start))
+    whole, threads = replace(BASE, init=str(start)), torch.get_num_threads()
+    torch.set_num_threads(BASE.threads)  # as the two have, so that it adds in their order
     for rank in (0, 2):
         made = trainer(replace(whole, lora_rank=rank), tiny_world)
         found[rank] = stepped(made, 0) | {"second": stepped(made, 1)}
@@ -110,6 +111,7 @@ def one(tmp_path_factory, tiny_world, start) -> dict:
         made = trainer(replace(whole, **WAYS[way]), tiny_world)
         made.step(0, made.builder.build(0))
         made.save_checkpoint(found["folder"] / f"{way} of one", 1)
+    torch.set_num_threads(threads)
     return found
 
 
@@ -121,12 +123,28 @@ def two(one, tiny_folder, start) -> list[dict]:
     return [torch.load(at / f"{rank}.pt") for rank in range(2)]
 
 
-def alike(found: dict, wanted: dict) -> None:
+def alike(found: dict, wanted: dict, before: dict | None = None) -> None:
+    """Equal but for the order of sums. before: the step before, as wanted.
+
+    Adam divides a gradient by its own size and 1e-8, so that the last bits of one that is as small make any step of it:
+    single weights of which a gradient was below 1e-7 are left out, their gradients are not.
+    """
     assert found["told"] == pytest.approx(wanted["told"], rel=1e-4, abs=1e-6)
-    for what, atol in (("gradients", 1e-6), ("weights", 2e-5)):
-        assert found[what].keys() == wanted[what].keys()
-        for name, value in wanted[what].items():
-            torch.testing.assert_close(found[what][name], value, rtol=1e-3, atol=atol, msg=f"{what} {name}")
+    assert [found[what].keys() for what in ("gradients", "weights")] == [
+        wanted["gradients"].keys(),
+        wanted["weights"].keys(),
+    ]
+    for name, value in wanted["gradients"].items():
+        torch.testing.assert_close(found["gradients"][name], value, rtol=1e-3, atol=1e-6, msg=f"gradients {name}")
+    for name, value in wanted["weights"].items():
+        told = torch.ones(value.shape, dtype=torch.bool)
+        for step in (wanted, before or wanted):
+            size = step["gradients"].get(name.removeprefix("encoder."), torch.zeros(())).abs()
+            told &= (size > 1e-7) | (size == 0)
+        assert told.float().mean() > 0.6, name  # the bias of keys, a third of qkv, has no gradient but rounding
+        torch.testing.assert_close(
+            found["weights"][name][told], value[told], rtol=1e-3, atol=2e-5, msg=f"weights {name}"
+        )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -143,15 +161,16 @@ def test_a_step_in_slices_is_that_of_one_process(one, two, way):
 @pytest.mark.parametrize("way", GO_ON)
 def test_a_checkpoint_goes_on_in_slices_and_whole(one, two, tiny_world, start, way):
     """Written in slices or by one process, gone on with in slices or by one process: all the same second step."""
-    wanted = one[WAYS[way]["lora_rank"]]["second"]
+    before = one[WAYS[way]["lora_rank"]]
+    wanted = before["second"]
     for found in two:
-        alike(found[way]["second"], wanted)
-        alike(found[way]["again of one"], wanted)
+        alike(found[way]["second"], wanted, before)
+        alike(found[way]["again of one"], wanted, before)
         for name, value in found[way]["second"]["weights"].items():
             torch.testing.assert_close(found[way]["again"]["weights"][name], value, rtol=0, atol=0, msg=name)
     alone = trainer(replace(BASE, init=str(start), **WAYS[way]), tiny_world)
     assert alone.load_checkpoint(one["folder"] / way) == 1
-    alike(stepped(alone, 1), wanted)
+    alike(stepped(alone, 1), wanted, before)
 
 
 def test_in_bfloat16_the_slices_stay_float32_and_the_loss_is_near(one, two):

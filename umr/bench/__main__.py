@@ -10,6 +10,7 @@ WHAT = {
     "apart": "umr.bench.apart",
     "indexing": "umr.bench.indexing",
     "peers": "umr.bench.peers",
+    "profile": "umr.bench.profiled",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
     "fuzz": "umr.bench.fuzz.command",

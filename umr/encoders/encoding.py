@@ -176,7 +176,8 @@ class Encoding(nn.Module, ABC):
             raise ConfigError(f"batch_size is {batch_size}; at least 1 is needed")
         vectors = np.zeros((len(rows.ids), self.dim), np.float32)
         was_training = self.training
-        self.eval()
+        if was_training:  # else as it is: to set every module again takes longer than a short text
+            self.eval()
         try:
             for places in self.batches(rows.contents, batch_size):
                 try:
@@ -185,7 +186,8 @@ class Encoding(nn.Module, ABC):
                     raise self._named(error, rows, places) from error
                 vectors[places] = zero_gpu.lent(self, batch)
         finally:
-            super().train(was_training)
+            if was_training:
+                super().train()
         return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
 
     def _prepared(self, rows: _Rows, places: Sequence[int]) -> Any:
