@@ -1,8 +1,10 @@
 """Fast forward passes over the weights of transformers' Qwen2-VL modules, equal to the classes' own. No network itself.
 
 Why: the stock vision tower attends picture by picture in a Python loop, and fused attention is slow in a CPU's backward
-pass. Here pictures of one size go as one batch, query, key and value go as one product, and attention is two
-matrix products with a softmax in the compute dtype. tests/encoders/test_qwen_vl_attention.py holds both sides together.
+pass. Here pictures of one size go as one batch, query, key and value go as one product, and attention is two matrix
+products with a softmax in the compute dtype. In inference mode attention is fused, and what nobody needs again is
+written over: new memory costs more than the arithmetic. Training's passes without gradients stay as those with them.
+tests/encoders/test_qwen_vl_attention.py holds both sides together.
 
 N media items, F frames, P patches of one frame (merge-block order), K numbers of a patch, E vision width, h heads,
 d head width, B rows, T tokens, H hidden; Q begun rows of P tokens (umr.encoders.prefix).
@@ -29,13 +31,13 @@ if TYPE_CHECKING:  # umr.encoders.qwen_vl_lean has modules that serve in their p
         Qwen2VLTextModel,
         Qwen2VLVisionBlock,
     )
-
 _LONG = 2048**2  # weights of a head beyond which they are not held: a picture of 3,000 px has 500 times as many
 
 
 def attend(q_BhTd: Tensor, k_BhTd: Tensor, v_BhTd: Tensor, scale: float, bias: Tensor | None = None) -> Tensor:
     """softmax(q k^T * scale + bias) v, all in the dtype of q; (B, h, T, d)."""
-    if q_BhTd.shape[2] * k_BhTd.shape[2] > _LONG and not torch.is_grad_enabled():
+    is_long = q_BhTd.shape[2] * k_BhTd.shape[2] > _LONG and not torch.is_grad_enabled()
+    if is_long or torch.is_inference_mode_enabled():
         return F.scaled_dot_product_attention(q_BhTd, k_BhTd, v_BhTd, bias, scale=scale)
     weights = (q_BhTd * scale) @ k_BhTd.transpose(-1, -2)
     if bias is not None:
@@ -78,7 +80,19 @@ def attend_behind(
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions (RoFormer, equation 34) over the last axis; cos and sin broadcast against x."""
     first, second = x.chunk(2, -1)
-    return x * cos + torch.cat((-second, first), -1) * sin
+    if not torch.is_inference_mode_enabled():
+        return x * cos + torch.cat((-second, first), -1) * sin
+    turned = x * cos
+    for part, other, its_sin, sign in zip(turned.chunk(2, -1), (second, first), sin.chunk(2, -1), (-1, 1), strict=True):
+        part.addcmul_(other, its_sin, value=sign)
+    return turned
+
+
+def _added(x: Tensor, change: Tensor) -> Tensor:
+    """Their sum; in inference mode in the place of the change, which nobody else has."""
+    if torch.is_inference_mode_enabled() and change.dtype == x.dtype:
+        return change.add_(x)
+    return x + change
 
 
 def _each(layers: Iterable[nn.Module], attention: str) -> Iterator[Any]:
@@ -139,9 +153,8 @@ def _vision_block(block: Qwen2VLVisionBlock, x_SPE: Tensor, cos_P1d: Tensor, sin
     qk = rotate(qkv[:, :, :2].flatten(2, 3), cos, sin).view(segments, places, 2, attention.num_heads, -1)
     q, k = (part.transpose(1, 2) for part in qk.unbind(2))
     y = attend(q, k, qkv[:, :, 2].transpose(1, 2), attention.scaling)
-    x = x_SPE + attention.proj(y.transpose(1, 2).reshape(segments, places, width))
-    found: Tensor = x + block.mlp(block.norm2(x))
-    return found
+    x = _added(x_SPE, attention.proj(y.transpose(1, 2).reshape(segments, places, width)))
+    return _added(x, block.mlp(block.norm2(x)))
 
 
 def attention_bias(mask_BT: Tensor, causal: bool) -> Tensor | None:
@@ -209,11 +222,10 @@ def _decoder_layer(
     kept: list[KeysValues] | None = None,
 ) -> Tensor:
     """What a layer of the language model gives, (B, T, H)."""
-    x: Tensor = x_BTH + layer.self_attn.o_proj(_self_attention(layer, x_BTH, bias, cos_sin, past, kept))
+    x = _added(x_BTH, layer.self_attn.o_proj(_self_attention(layer, x_BTH, bias, cos_sin, past, kept)))
     mlp = layer.mlp
     y = _norm(x, layer.post_attention_layernorm)
-    found: Tensor = x + mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y))
-    return found
+    return _added(x, mlp.down_proj(mlp.act_fn(mlp.gate_proj(y)) * mlp.up_proj(y)))
 
 
 def _projected(attention: Qwen2VLAttention, x_BTH: Tensor) -> Tensor:
