@@ -40,10 +40,30 @@ def test_rows_too_long_to_hold_their_weights_have_the_same_states(make, stills, 
     encoder = make(attention=attention)
     rows, index = rows_of(encoder)
     batch = encoder.collate(rows, index)
-    with torch.inference_mode():
+    with torch.no_grad():
         short = encoder.embed(batch, encoder.see(stills))
         monkeypatch.setattr("umr.encoders.qwen_vl_attention._LONG", 0)
         assert torch.allclose(encoder.embed(batch, encoder.see(stills)), short, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", ["stills", "clips"])
+@pytest.mark.parametrize("padding", ["left", "right"])
+@pytest.mark.parametrize("attention", ["bidirectional", "causal"])
+def test_what_serves_equals_what_learns_and_writes_over_nothing_that_is_given(
+    make, frames, padding, attention, request
+):
+    encoder, pixels = make(attention=attention), request.getfixturevalue(frames)
+    rows, index = rows_of(encoder)
+    batch = encoder.collate(rows, index, padding)
+    learns = encoder.embed(batch, encoder.see(pixels)).detach()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    with torch.inference_mode():
+        seen = encoder.see(pixels)
+        kept = seen.clone()
+        serves = encoder.embed(batch, seen)
+        again = encoder.embed(batch, seen)
+    assert torch.allclose(serves, learns, atol=1e-5) and torch.equal(serves, again) and torch.equal(seen, kept)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 def test_unpadded_batch_equals_the_class(encoder):
