@@ -163,6 +163,7 @@ def index(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
+    from umr.cli.benchmark import check_bundled
     from umr.cli.progress import Progress
     from umr.eval.evaluate import evaluate_all
     from umr.eval.pools import BOTH, matching
@@ -173,6 +174,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.benchmark is not None or options.data is not None:
         _evaluate_benchmark(options)
         return
+    check_bundled(options)
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     if options.index and options.store:
