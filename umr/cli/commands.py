@@ -384,8 +384,11 @@ def adopt(options: argparse.Namespace) -> None:
     else:
         said[0] += f"of up to {config.resize_max_pixels} pixels in their own shape"
     if isinstance(config, EncoderConfig) and options.recipe == "plain":
-        command = f"python -m training.train unified --init {options.out}"
-        said.append(f"not trained for retrieval yet: `{command}` fine-tunes it")
+        square = config.resize == "square"
+        recipe = "unified" if square else "finetune --data KIND:PATH"
+        command = f"`python -m training.train {recipe} --init {options.out}` fine-tunes it"
+        worlds = "" if square else " on data of yours; for a rendered world adopt it with --image-size of that world"
+        said.append(f"not trained for retrieval yet: {command}{worlds}")
     _say(said)
 
 
