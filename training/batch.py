@@ -88,13 +88,15 @@ class Chunk:
     """What is encoded together. In the flattened vision states the stills come first.
 
     Attributes:
-        stills: (n, 1, S, S, 3) uint8, None where there are none.
-        clips: (m, F, S, S, 3) uint8, None where there are none.
+        stills: (n, 1, H, W, 3) uint8, None where there are none.
+        clips: (m, F, H, W, 3) uint8, None where there are none.
+        mixed: uint8 (F, H, W, 3) each, stills and clips of several sizes, in place of both.
     """
 
     stills: np.ndarray | None
     clips: np.ndarray | None
     roles: dict[str, LengthSorted]
+    mixed: tuple[np.ndarray, ...] = ()
 
     def to(self, device: torch.device) -> Chunk:
         """The same chunk with its tensors on a device.

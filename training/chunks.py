@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from training.batch import Chunk, LengthSorted
 from training.subwords import SubwordDropout
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
-from umr.encoders.templates import MediaKind, Role, TokenRow
+from umr.encoders.templates import TokenRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +21,22 @@ class Tokenise:
     """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
 
     Attributes:
-        row: words, instruction, role and kind of media -> the tokens of a row.
+        row: words, instruction, role, kind of media and its grid -> the tokens of a row.
         collate: rows, and which item of the media each shows -> a padded batch.
-        media_tokens: how many tokens a picture ("image") and a clip ("video") have.
+        grid: frames of a picture or clip -> (t, h, w) of its vision tokens.
         subwords: cuts some words of a row into smaller pieces.
     """
 
-    row: Callable[[str | None, str, Role, MediaKind | None], TokenRow]
+    row: Callable[..., TokenRow]
     collate: Callable[..., Batch]
-    media_tokens: Mapping[str, int]
+    grid: Callable[[np.ndarray], tuple[int, int, int]]
     subwords: SubwordDropout
 
     @classmethod
     def of(cls, encoder: UnifiedEncoder) -> Tokenise:
         """As this encoder does it."""
-        counts = {kind: span.count for kind, span in encoder.backbone.media.items()}
         subwords = SubwordDropout(encoder.tokenizer)
-        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, media_tokens=counts, subwords=subwords)
+        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, grid=encoder.grid, subwords=subwords)
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ class EncodedRows:
 
 @dataclass(frozen=True, eq=False)
 class Medium:
-    """A picture (one frame) or a clip of a step: the chunk that it is seen in, and its frames (F, S, S, 3) uint8."""
+    """A picture (one frame) or a clip of a step: the chunk that it is seen in, and its frames (F, H, W, 3) uint8."""
 
     chunk: int
     frames: np.ndarray
@@ -93,14 +93,16 @@ def _chunk(number: int, tokenise: Tokenise, media: Sequence[Medium], roles: Mapp
     stills = [m for m in own if len(media[m].frames) == 1]
     clips = [m for m in own if len(media[m].frames) > 1]
     place = {m: n for n, m in enumerate(stills + clips)}
-    pixels = [np.stack([media[m].frames for m in group]) if group else None for group in (stills, clips)]
-    counts = tokenise.media_tokens
-    tokens = [counts["image"]] * len(stills) + [counts["video"]] * len(clips)
+    frames = [media[m].frames for m in place]
+    tokens = [math.prod(tokenise.grid(one)) for one in frames]
     found = {}
     for name, rows in roles.items():
         mine = [n for n, chunk in enumerate(rows.chunk) if chunk == number]
         if mine:
             found[name] = _collated(rows, mine, place, tokens, tokenise)
+    if len({one.shape[1:] for one in frames}) > 1:
+        return Chunk(stills=None, clips=None, roles=found, mixed=tuple(frames))
+    pixels = [np.stack(group) if group else None for group in (frames[: len(stills)], frames[len(stills) :])]
     return Chunk(stills=pixels[0], clips=pixels[1], roles=found)
 
 

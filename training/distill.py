@@ -50,7 +50,7 @@ class ListBatch:
     Attributes:
         queries: Q rows.
         candidates: M rows; one that several lists have is encoded once.
-        pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
+        pixels: every picture and clip that the rows show, uint8 (F, H, W, 3).
         columns_QU: which candidate is listed, int64; 0 fills up short lists.
         scores_QU: the teacher's, float32.
         present_PQU: for each pool, which of the listed candidates were found in it; bool.

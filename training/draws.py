@@ -14,27 +14,27 @@ def generator(seed: int, step: int, purpose: str = "") -> np.random.Generator:
 
 
 def jittered(
-    frames_FSS3: np.ndarray, rng: np.random.Generator, shift: int, light: float, tint: float = 0.0
+    frames_FHW3: np.ndarray, rng: np.random.Generator, shift: int, light: float, tint: float = 0.0
 ) -> np.ndarray:
     """The same frames, moved and in other light: nuisance, so that the description stays true.
 
     Args:
-        frames_FSS3: (F, S, S, 3) uint8; all frames of a clip move together.
+        frames_FHW3: (F, H, W, 3) uint8; all frames of a clip move together.
         rng: decides how far.
         shift: px, at most, down and right or up and left; edges are repeated.
         light: the share by which they are lightened or darkened, at most.
         tint: the share by which each colour channel is on its own, at most; the middle tones move by as much.
 
     Returns:
-        (F, S, S, 3) uint8.
+        (F, H, W, 3) uint8.
     """
     if not shift and not light and not tint:
-        return frames_FSS3
-    side = frames_FSS3.shape[1]
+        return frames_FHW3
+    height, width = frames_FHW3.shape[1:3]
     down, right = rng.integers(-shift, shift + 1, 2)
-    rows = np.clip(np.arange(side) + down, 0, side - 1)
-    columns = np.clip(np.arange(side) + right, 0, side - 1)
-    moved = frames_FSS3[:, rows[:, None], columns[None, :]]
+    rows = np.clip(np.arange(height) + down, 0, height - 1)
+    columns = np.clip(np.arange(width) + right, 0, width - 1)
+    moved = frames_FHW3[:, rows[:, None], columns[None, :]]
     gain = 1 + rng.uniform(-light, light)
     if not tint:
         return _levels(gain * np.arange(256.0))[moved]

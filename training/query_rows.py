@@ -6,6 +6,7 @@ The rows of one piece of a step show the same pictures and clips, each of which 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class QueryRows:
 
     @property
     def pixels(self) -> list[np.ndarray]:
-        """Every picture and clip that the rows show, uint8 (F, S, S, 3), by number."""
+        """Every picture and clip that the rows show, uint8 (F, H, W, 3), by number."""
         return self._seen.frames
 
     @property
@@ -52,11 +53,12 @@ class QueryRows:
     def row(self, content: Content, instruction: str, role: Role) -> Row:
         """A row; its picture is prepared and moved a little, once."""
         number = self._seen.number(content)
-        return self._network.tokenise(content.text, instruction, role, media_kind(content)), number
+        grid = None if number is None else self._network.grid(self.pixels[number])
+        return self._network.tokenise(content.text, instruction, role, media_kind(content), grid), number
 
     def collated(self, rows: Sequence[Row], padding: Padding = "right") -> Batch:
         """Padded rows."""
-        counts = [self._network.backbone.media["image" if len(one) == 1 else "video"].count for one in self.pixels]
+        counts = [math.prod(self._network.grid(one)) for one in self.pixels]
         tokens, items = zip(*rows, strict=True)
         return self._network.collate(tokens, items, padding, counts)
 

@@ -57,7 +57,7 @@ class PairBatch:
     Attributes:
         queries: Q rows, padded at the left.
         candidates: Q * g rows, those of a query one after the other.
-        pixels: every picture and clip that the rows show, uint8 (F, S, S, 3).
+        pixels: every picture and clip that the rows show, uint8 (F, H, W, 3).
         paths: where each of them lies.
         labels: (Q * g,) int64, YES or NO.
         known: (Q * g,) float32, what is added to the logits of yes.

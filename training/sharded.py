@@ -38,8 +38,9 @@ class Calls(NamedTuple):
 
     @classmethod
     def of(cls, chunk: Chunk) -> Calls:
-        """Those of Trainer.encode: one for stills, one for clips, and one for each part of a role."""
+        """Those of Trainer.encode: one for stills, one for clips, or one a size; and one for each part of a role."""
         sees = sum(media is not None for media in (chunk.stills, chunk.clips))
+        sees += len({media.shape for media in chunk.mixed})
         return cls(sees, sum(len(rows.parts) for rows in chunk.roles.values()))
 
 

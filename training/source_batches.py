@@ -43,7 +43,7 @@ class Pixels:
         self._kept: Kept[np.ndarray] = Kept(room)
 
     def __call__(self, content: Content) -> np.ndarray | None:
-        """(F, S, S, 3) uint8, None without a picture or clip.
+        """(F, H, W, 3) uint8, None without a picture or clip.
 
         Raises:
             MediaError: the file cannot be read any more.
@@ -64,7 +64,7 @@ class StepPixels:
     """The pictures and clips of one step, each prepared and moved a little once.
 
     Attributes:
-        frames: uint8 (F, S, S, 3) of each, by number.
+        frames: uint8 (F, H, W, 3) of each, by number.
         numbers: of each, by path.
     """
 
@@ -210,7 +210,7 @@ class _Draft:
         ways = batches.sentences[example.instruction or example.task]
         instruction = ways[int(rng.integers(len(ways)))]
         medium = self._seen(content)
-        tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content))
+        tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content), self._grid(medium))
         if batches.config.subword_dropout and content.text:
             tokens = batches.tokenise.subwords(tokens, batches.config.subword_dropout, self.cuts)
         self.queries.append(tokens, medium, self._chunk_of(medium))
@@ -229,7 +229,8 @@ class _Draft:
         """The column of a candidate, which is encoded once."""
         if identity not in self.columns:
             medium = self._seen(content)
-            tokens = self.batches.tokenise.row(content.text, "", "candidate", media_kind(content))
+            kind, grid = media_kind(content), self._grid(medium)
+            tokens = self.batches.tokenise.row(content.text, "", "candidate", kind, grid)
             self.columns[identity] = self.candidates.append(tokens, medium, self._chunk_of(medium))
             self.identities.append(identity)
             self.contents.append(content)
@@ -241,6 +242,9 @@ class _Draft:
         if number == len(self.media):
             self.media.append(Medium(self.chunk, self.seen.frames[number]))
         return number
+
+    def _grid(self, medium: int | None) -> tuple[int, int, int] | None:
+        return None if medium is None else self.batches.tokenise.grid(self.media[medium].frames)
 
     def _chunk_of(self, medium: int | None) -> int:
         return self.chunk if medium is None else self.media[medium].chunk

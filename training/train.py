@@ -248,6 +248,8 @@ class Trainer(Stage):
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
             states = [self.encoder.see(media) for media in (chunk.stills, chunk.clips) if media is not None]
             seen = torch.cat([part.flatten(0, 1) for part in states]) if states else None
+            if chunk.mixed:
+                seen = self.encoder.see_all(chunk.mixed)
             outputs = {role: self._embed(rows, seen) for role, rows in chunk.roles.items()}
         if self.config.vision_weight and chunk.stills is not None:
             outputs["vision"] = nn.functional.normalize(states[0].float().mean(1), dim=1)

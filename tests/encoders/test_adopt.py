@@ -127,6 +127,15 @@ def test_the_command_writes_the_folder_and_says_that_it_is_untrained(written, tm
     assert "not trained for retrieval yet" in (out / "README.md").read_text()
 
 
+def test_one_that_keeps_the_shape_of_pictures_is_told_what_it_can_be_trained_on(written, tmp_path, capsys):
+    out = tmp_path / "shapes"
+    assert main(["adopt", str(written[0]), "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert f"`python -m training.train finetune --data KIND:PATH --init {out}` fine-tunes it on data of yours" in said
+    assert "for a rendered world adopt it with --image-size" in said
+    assert "training.train finetune --data KIND:PATH --init DIR" in (out / "README.md").read_text()
+
+
 def test_a_checkpoint_that_is_no_encoder_is_led_to_the_command(checkpoint):
     with pytest.raises(ConfigError, match="python -m umr adopt SOURCE --out DIR"):
         load_encoder(checkpoint)

@@ -153,7 +153,8 @@ class Draft:
             instruction, side = choices[int(rng.integers(len(choices)))], "query"
         rows.rows.append(row)
         rows.kinds.append(kind or "text" if kind is None or row.words is None else "image,text")
-        tokens = self.tokenise.row(row.words, instruction, side, kind)
+        grid = None if media is None else self.tokenise.grid(self.media[media].frames)
+        tokens = self.tokenise.row(row.words, instruction, side, kind, grid)
         if self.config.subword_dropout and side == "query" and row.words:
             tokens = self.tokenise.subwords(tokens, self.config.subword_dropout, self._subword_rng)
         return rows.append(tokens, media, self.chunk if media is None else self.media[media].chunk)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr.errors import ConfigError
-from umr.eval.benchmarks.registry import reader_of
+from umr.eval.benchmarks.registry import check_options, reader_of
 from umr.eval.pools import LOCAL
 
 if TYPE_CHECKING:
@@ -36,8 +36,22 @@ def check(options: argparse.Namespace) -> None:
             f"--pool is {options.pool}; of the published benchmarks mbeir alone has two, local and global: name one, "
             "or leave it out"
         )
+    check_options(options.benchmark, [one for one in ("task", "sentence") if getattr(options, one) is not None])
+    if options.sentence is not None and options.instruction is not None:
+        raise ConfigError("--instruction is asked in place of the table's sentences: leave out it, or --sentence")
     if not options.data.is_dir():
         raise ConfigError(f"{options.data} is not a folder; give the one that holds the benchmark")
+
+
+def check_bundled(options: argparse.Namespace) -> None:
+    """Refuse what the bundled benchmark has not.
+
+    Raises:
+        ConfigError: an option is of published benchmarks alone.
+    """
+    given = [f"--{name}" for name in ("work", "instruction", "sentence") if getattr(options, name) is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: of published benchmarks alone; give --benchmark NAME, or leave it out")
 
 
 def evaluated(
@@ -74,7 +88,7 @@ def _evaluated(
             task=options.task,
             pool=options.pool or LOCAL,
             instruction=options.instruction,
-            sentence=options.sentence,
+            sentence=1 if options.sentence is None else options.sentence,
             depth=options.depth,
         )
     )
@@ -97,9 +111,8 @@ def _command(options: argparse.Namespace) -> str:
     """What makes the rows again; paths are those of the person who asked."""
     words = ["python", "-m", "umr", "evaluate", "--benchmark", options.benchmark, "--data", str(options.data)]
     words += ["--encoder", options.encoder]
-    for name in ("split", "task", "pool", "instruction", "depth"):
+    for name in ("split", "task", "pool", "instruction", "sentence", "depth"):
         value = getattr(options, name)
         words += [] if value is None else [f"--{name}", str(value)]
-    words += [] if options.sentence == 1 else ["--sentence", str(options.sentence)]
     words += [] if options.dtype == "float32" else ["--dtype", options.dtype]
     return shlex.join(words)

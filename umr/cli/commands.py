@@ -163,6 +163,7 @@ def index(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`: rows of the report, with --runs also the run files; with --tune-vector-sum the weights instead."""
+    from umr.cli.benchmark import check_bundled
     from umr.cli.progress import Progress
     from umr.eval.evaluate import evaluate_all
     from umr.eval.pools import BOTH, matching
@@ -173,6 +174,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.benchmark is not None or options.data is not None:
         _evaluate_benchmark(options)
         return
+    check_bundled(options)
     if options.runs and options.store:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     if options.index and options.store:
@@ -382,8 +384,11 @@ def adopt(options: argparse.Namespace) -> None:
     else:
         said[0] += f"of up to {config.resize_max_pixels} pixels in their own shape"
     if isinstance(config, EncoderConfig) and options.recipe == "plain":
-        command = f"python -m training.train unified --init {options.out}"
-        said.append(f"not trained for retrieval yet: `{command}` fine-tunes it")
+        square = config.resize == "square"
+        recipe = "unified" if square else "finetune --data KIND:PATH"
+        command = f"`python -m training.train {recipe} --init {options.out}` fine-tunes it"
+        worlds = "" if square else " on data of yours; for a rendered world adopt it with --image-size of that world"
+        said.append(f"not trained for retrieval yet: {command}{worlds}")
     _say(said)
 
 

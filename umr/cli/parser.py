@@ -152,7 +152,6 @@ def _benchmark(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--sentence",
         type=int,
-        default=1,
         metavar="N",
         help="with --benchmark mbeir: which sentence of its table is asked (default: 1)",
     )

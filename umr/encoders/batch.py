@@ -23,7 +23,7 @@ class Batch:
         grids_B3: (B, 3): (t, h, w) of a row's vision tokens.
         seen_at: (R,): places of the vision tokens in the flattened (B * T).
         seen_rows: (R,): their rows in the flattened seen states, in which items follow each other as in `media`.
-        media: unique items, uint8 (F, S, S, 3) each (empty when the caller gives seen states to embed).
+        media: unique items, uint8 (F, H, W, 3) each (empty when the caller gives seen states to embed).
     """
 
     input_ids_BT: Tensor

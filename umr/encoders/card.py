@@ -140,7 +140,8 @@ def _embeds(config: EncoderConfig) -> list[str]:
 
 def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[str]:
     if not trained:
-        return [f"By nobody here: `python -m training.train unified --init DIR` would fine-tune {config.name}."]
+        recipe = "unified" if config.resize == "square" else "finetune --data KIND:PATH"
+        return [f"By nobody here: `python -m training.train {recipe} --init DIR` would fine-tune {config.name}."]
     settings = trained.get("config", {})
     steps = ", ".join(f"{name} {share:g}" for name, share in sorted(settings.get("programmes", {}).items()))
     losses = [f"{key.removesuffix('_weight')} {settings[key]:g}" for key in sorted(settings)

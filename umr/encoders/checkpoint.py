@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,97 @@ from umr.encoders.tokenizer import TOKENIZER_NAME
 from umr.errors import ConfigError, MismatchError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+AGAIN = "copy the checkpoint again"
+SHOWN = 60  # characters of a wrong value in a message
 CONFIG, MODULES = "config.json", "modules.json"  # of a model of sentence-transformers the second
 
 
 class WeightsMissing(MismatchError):
     """All but the weights is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of an object in a checkpoint's JSON, each read as what it must be; others cannot be computed with.
+
+    Attributes:
+        of: whose they are, for messages: "config.json of NAME".
+        values: by name; null stands for a field that is not there.
+    """
+
+    of: str
+    values: Mapping[str, Any]
+
+    def part(self, key: str) -> Fields:
+        """The fields of an object inside it; none where it is not there.
+
+        Raises:
+            MismatchError: it is no object.
+        """
+        found = self.values.get(key)
+        if not isinstance(found, dict | None):
+            raise self._wrong(key, "an object is needed")
+        return Fields(f"{key} in {self.of}", found or {})
+
+    def whole(self, key: str, usual: int) -> int:
+        """A whole number of at least 1; `usual` where it is not there, as old files leave out what is usual.
+
+        Raises:
+            MismatchError: it is another value.
+        """
+        found = self.values.get(key)
+        if found is None:
+            return usual
+        if type(found) is not int or found < 1:
+            raise self._wrong(key, "a whole number of at least 1 is needed")
+        return found
+
+    def count(self, *keys: str) -> int | None:
+        """The first of some fields that is there and not 0, as a whole number; None where none is.
+
+        Raises:
+            MismatchError: it is no number, or below 0.
+        """
+        for key in keys:
+            found = self.values.get(key)
+            if found is not None and (type(found) not in (int, float) or not 0 <= found < math.inf):
+                raise self._wrong(key, "a number of at least 0 is needed")
+            if found:
+                return int(found)
+        return None
+
+    def colours(self, key: str) -> tuple[float, ...] | None:
+        """A number for each colour, or one for all three; None where it is not there.
+
+        Raises:
+            MismatchError: it is another value.
+        """
+        found = self.values.get(key)
+        if found is None:
+            return None
+        three = found if isinstance(found, list) else [found] * 3
+        if len(three) != 3 or any(type(one) not in (int, float) for one in three):
+            raise self._wrong(key, "a list of three numbers is needed, one for each colour")
+        return tuple(map(float, three))
+
+    def names(self, key: str) -> dict[str, str]:
+        """An object whose values are words.
+
+        Raises:
+            MismatchError: it is not there, or another value.
+        """
+        found = self.values.get(key)
+        if not isinstance(found, dict):
+            raise self._wrong(key, "an object is needed")
+        for name, value in found.items():
+            if not isinstance(value, str) or not value:
+                raise MismatchError(f"{self.of} has {value!r} for {name} of {key}; a name is needed: {AGAIN}")
+        return found
+
+    def _wrong(self, key: str, needed: str) -> MismatchError:
+        shown = repr(self.values.get(key))
+        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+        return MismatchError(f"{self.of} has the {key} {shown}; {needed}: {AGAIN}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +146,15 @@ class Checkpoint:
             )
         return cls(folder=folder, source=source, model=read_json(folder / "config.json"))
 
+    @property
+    def settings(self) -> Fields:
+        """The fields of its config.json."""
+        return Fields(f"config.json of {self.source}", self.model)
+
+    def fields(self, name: str) -> Fields:
+        """Those of another file (see `read`)."""
+        return Fields(f"{name} of {self.source}", self.read(name))
+
     def check_tokenizer(self) -> None:
         """Look whether it has the tokenizer's one file.
 
@@ -89,13 +186,10 @@ class Checkpoint:
         """Names of the safetensors, with their index first where there are shards; they may be missing.
 
         Raises:
-            MismatchError: the index names one elsewhere.
+            MismatchError: the index is damaged, or names one elsewhere.
         """
-        if self.has(INDEX):
-            shards = self.read(INDEX).get("weight_map")
-            names = [INDEX, *sorted(set(shards.values()))] if isinstance(shards, dict) else [INDEX]
-        else:
-            names = [WEIGHTS]
+        shards = self.fields(INDEX).names("weight_map") if self.has(INDEX) else {}
+        names = [INDEX, *sorted(set(shards.values()))] if self.has(INDEX) else [WEIGHTS]
         for name in names:
             if Path(name).name != name:
                 raise MismatchError(f"{self.folder / INDEX} names {name}, which lies elsewhere; do not trust it")
@@ -106,7 +200,7 @@ class Checkpoint:
 
         Raises:
             WeightsMissing: one is.
-            MismatchError: the index names one elsewhere.
+            MismatchError: the index is damaged, or names one elsewhere.
         """
         names = self.weight_names()
         for name in names:

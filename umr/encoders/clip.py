@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import CLIPModel, PreTrainedModel
 
 from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer, size_in
+from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer
 
 
 class ClipTowers(Towers):
@@ -26,7 +26,7 @@ class ClipTowers(Towers):
         frame(tokenizer, named_token(settings, "bos_token", "<|startoftext|>"), end)
         return Reading(
             tokenizer=tokenizer,
-            max_tokens=size_in(checkpoint, "text_config", "max_position_embeddings", 77),
+            max_tokens=checkpoint.settings.part("text_config").whole("max_position_embeddings", 77),
             padding="longest",
             pad_token=named_token(settings, "pad_token", end),
         )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from umr.disk import copied
-from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.checkpoint import AGAIN, Checkpoint
 from umr.encoders.config import check_weight
 from umr.encoders.dual import PREPROCESSORS, DualEncoder, Preprocessor
 from umr.encoders.dual_config import DualConfig
@@ -16,8 +16,8 @@ from umr.encoders.duals import DUALS, towers_class
 from umr.encoders.hub import is_hub
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import save_tokenizer
-from umr.encoders.towers import TOKENIZER_SETTINGS, size_in
-from umr.errors import ConfigError
+from umr.encoders.towers import TOKENIZER_SETTINGS
+from umr.errors import ConfigError, MismatchError, reason
 from umr.types import Candidate, Content
 
 OPENED = (40, 60)  # px of the picture that is embedded to see that the weights are whole
@@ -52,11 +52,11 @@ def adopt_dual(
     check_weight(text_weight)
     if checkpoint.model.get("quantization_config"):
         raise ConfigError(f"{checkpoint.source} is quantised; take the checkpoint in bfloat16, float16 or float32")
+    size = _check_fields(checkpoint)
     kind = towers_class(checkpoint.model["model_type"])
     reading, weights = kind.reading(checkpoint), checkpoint.weight_files()
     if not any(map(checkpoint.has, PREPROCESSORS)):
         checkpoint.read(PREPROCESSORS[-1])  # says that it is missing
-    size = size_in(checkpoint, "vision_config", "image_size", 224)
     towers, preprocessor = kind.load(checkpoint.folder, torch.bfloat16), Preprocessor(checkpoint.folder, size)
     config = DualConfig(
         name=name, backbone=checkpoint.model["model_type"], revision=revision, text_weight=text_weight, dim=towers.dim,
@@ -65,9 +65,7 @@ def adopt_dual(
     )  # fmt: skip
     encoder = DualEncoder(config, towers, reading.tokenizer, preprocessor).eval()
     _check_tokens(checkpoint, encoder)
-    grey = np.full((*OPENED, 3), 127, np.uint8)
-    for content in (Content(text="a red mug"), Content(image=grey)):
-        encoder.encode_candidates([Candidate(candidate_id="opened", content=content)])
+    _open_once(checkpoint, encoder)
 
     def write(draft: Path) -> None:
         for file in (*weights, "config.json", *filter(checkpoint.has, (*PREPROCESSORS, *TOKENIZER_SETTINGS))):
@@ -75,6 +73,37 @@ def adopt_dual(
         save_tokenizer(reading.tokenizer, draft)
 
     return seal(config, target, write)
+
+
+def _check_fields(checkpoint: Checkpoint) -> int:
+    """The side of the square that the network sees, px, once the settings are such as it can be made of.
+
+    Raises:
+        MismatchError: a field is damaged.
+    """
+    text, vision = (checkpoint.settings.part(name) for name in ("text_config", "vision_config"))
+    for part in (text, vision):
+        part.whole("num_attention_heads", 1)
+    vision.whole("patch_size", 1)
+    for name in filter(checkpoint.has, PREPROCESSORS):
+        pixels = checkpoint.fields(name)
+        for fields in (pixels, pixels.part("image_processor")):
+            for key in ("image_mean", "image_std"):
+                fields.colours(key)
+    return vision.whole("image_size", 224)
+
+
+def _open_once(checkpoint: Checkpoint, encoder: DualEncoder) -> None:
+    """Embed a text and a picture, or raise MismatchError where settings or weights give no vector."""
+    grey = np.full((*OPENED, 3), 127, np.uint8)
+    for content in (Content(text="a red mug"), Content(image=grey)):
+        try:
+            encoder.encode_candidates([Candidate(candidate_id="opened", content=content)])
+        except (ValueError, TypeError) as error:  # of the image processor, which checks few of its settings before
+            names = " and ".join(filter(checkpoint.has, PREPROCESSORS))
+            raise MismatchError(
+                f"{names} of {checkpoint.source} cannot prepare a picture ({reason(error)}); {AGAIN}"
+            ) from error
 
 
 def _check_tokens(checkpoint: Checkpoint, encoder: DualEncoder) -> None:

@@ -110,23 +110,24 @@ def _check_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
 def within(checkpoint: Checkpoint, config: EncoderConfig, colours: Colours) -> EncoderConfig:
     """`config` with pictures of a size that the preprocessor allows, which does what umr does to pixels."""
     source, whole = checkpoint.source, "processor_config.json"
-    found = checkpoint.read(whole).get("image_processor") if checkpoint.has(whole) else None
-    found = found or checkpoint.read("preprocessor_config.json")
-    vision = checkpoint.model.get("vision_config") or {}
-    expected = {
-        "image_mean": list(colours.mean),
-        "image_std": list(colours.std),
-        "patch_size": vision.get("patch_size", vision.get("spatial_patch_size", 14)),
-        "merge_size": vision.get("spatial_merge_size", 2),
-        "temporal_patch_size": vision.get("temporal_patch_size", 2),
+    found = checkpoint.fields(whole).part("image_processor") if checkpoint.has(whole) else None
+    if found is None or not found.values:
+        found = checkpoint.fields("preprocessor_config.json")
+    vision = checkpoint.settings.part("vision_config")
+    sizes = {
+        "patch_size": vision.whole("patch_size", vision.whole("spatial_patch_size", 14)),
+        "merge_size": vision.whole("spatial_merge_size", 2),
+        "temporal_patch_size": vision.whole("temporal_patch_size", 2),
     }
-    for key, value in expected.items():
-        given = found.get(key, value)
-        if np.shape(given) != np.shape(value) or not np.allclose(given, value, atol=1e-6):
-            raise ConfigError(f"the preprocessor of {source} has {key} {found[key]}; umr computes with {value}")
-    size = found.get("size") or {}
-    low = found.get("min_pixels") or size.get("min_pixels") or size.get("shortest_edge") or 0
-    high = found.get("max_pixels") or size.get("max_pixels") or size.get("longest_edge") or config.image_size**2
+    given: dict[str, tuple[Any, Any]] = {key: (found.whole(key, size), size) for key, size in sizes.items()}
+    for key, colour in (("image_mean", colours.mean), ("image_std", colours.std)):
+        given[key] = found.colours(key) or colour, colour
+    for key, (its, ours) in given.items():
+        if not np.allclose(its, ours, atol=1e-6):
+            raise ConfigError(f"the preprocessor of {source} has {key} {found.values[key]}; umr computes with {ours}")
+    size = found.part("size")
+    low = found.count("min_pixels") or size.count("min_pixels", "shortest_edge") or 0
+    high = found.count("max_pixels") or size.count("max_pixels", "longest_edge") or config.image_size**2
     if config.resize == "dynamic":
         least, most = max(low, config.resize_min_pixels), min(high, config.resize_max_pixels)
         if least > most:

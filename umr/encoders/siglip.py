@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, SiglipModel
 
 from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer, size_in
+from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer
 
 _PIECES = "Unigram"  # SigLIP's kind of tokenizer; SigLIP 2 has Gemma's, byte pairs
 
@@ -33,7 +33,7 @@ class SiglipTowers(Towers):
         frame(tokenizer, None, end)
         return Reading(
             tokenizer=tokenizer,
-            max_tokens=size_in(checkpoint, "text_config", "max_position_embeddings", 64),
+            max_tokens=checkpoint.settings.part("text_config").whole("max_position_embeddings", 64),
             padding="full",
             pad_token=named_token(settings, "pad_token", "</s>" if first else "<pad>"),
             lower=not first or settings.get("do_lower_case") is not False,

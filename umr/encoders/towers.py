@@ -166,15 +166,3 @@ def frame(tokenizer: Tokenizer, begin: str | None, end: str) -> None:
         pair=None,
         special_tokens=[(one, token_id(tokenizer, one)) for one in named],
     )
-
-
-def size_in(checkpoint: Checkpoint, part: str, key: str, usual: int) -> int:
-    """A size in config.json, `usual` where it does not stand there, as old files leave out what is usual.
-
-    Raises:
-        MismatchError: it is no whole number.
-    """
-    found = (checkpoint.model.get(part) or {}).get(key, usual)
-    if type(found) is not int or found < 1:
-        raise MismatchError(f"config.json of {checkpoint.source} has the {key} {found!r}; copy the checkpoint again")
-    return found

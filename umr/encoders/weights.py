@@ -19,7 +19,7 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 
 #: What transformers raises on a damaged config.json or cut weights.
 _BROKEN = (SafetensorError, StrictDataclassError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError,
-           RuntimeError)  # fmt: skip
+           RuntimeError, ArithmeticError)  # fmt: skip
 
 
 @contextmanager

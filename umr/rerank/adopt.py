@@ -114,7 +114,7 @@ def answer_rows(checkpoint: Checkpoint, config: RerankerConfig, tokenizer: Token
         MismatchError: there is no head where there must be one.
     """
     ids = [token_id(tokenizer, word) for word in (config.yes, config.no)]
-    shards = checkpoint.read(INDEX).get("weight_map", {}) if checkpoint.has(INDEX) else {}
+    shards = checkpoint.fields(INDEX).names("weight_map") if checkpoint.has(INDEX) else {}
     path = checkpoint.folder / shards.get(HEAD, WEIGHTS)
     try:
         if path.is_file():

@@ -143,6 +143,27 @@ def test_cirr_test1_writes_the_two_files_of_its_server(run, tmp_path):
         assert listed == [one for one in whole[str(row["pairid"])] if one in row["img_set"]["members"]][:3]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: rows + rows[3:4], "cap.rc2.val.json: entry 13: the pairid 103 stands twice in the file"),
+        (lambda rows: [], "cap.rc2.val.json is an empty list; copy the file of the benchmark's makers again"),
+        (
+            lambda rows: [rows[0] | {"img_set": {"members": [rows[0]["reference"]]}}, *rows[1:]],
+            "cap.rc2.val.json: entry 1: img_set.members has the reference alone",
+        ),
+        (
+            lambda rows: [{k: v for k, v in rows[0].items() if k != "target_hard"}, *rows[1:]],
+            "1 of 12 entries have no target_hard",
+        ),
+    ],
+)
+def test_cirr_says_what_is_wrong_with_its_captions(run, tmp_path, change, said):
+    _, rows = cirr(tmp_path / "data")
+    put(tmp_path / "data/captions/cap.rc2.val.json", change(rows))
+    assert said in run("cirr")
+
+
 # FashionIQ
 
 
@@ -209,6 +230,8 @@ def test_circo_is_average_precision_over_the_reachable_places(run, fake, tmp_pat
     sent = json.loads((tmp_path / "runs/enc/circo.test.submission.json").read_text())
     assert list(sent) == [str(i) for i in range(N)]
     assert sent["3"] == np.argsort(-all_QM[3]).tolist()
+    put(data / "annotations/val.json", [*rows, rows[5]])
+    assert "val.json: entry 13: the id 5 stands twice in the file" in run("circo")
     files[4].unlink()
     assert "1 of 12 files of candidates are missing" in run("circo")
 
@@ -371,6 +394,23 @@ def test_mmeb_is_precision_at_one_over_each_querys_candidates(run, fake, tmp_pat
     assert "row 1" not in run("mmeb") and "the picture CIRR/3.jpg is in none of" in run("mmeb")
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tgt_img_path": 5}, "tgt_img_path is 5; a list with one text for each candidate is needed"),
+        ({"tgt_img_path": [5, 6]}, "tgt_img_path has 5; a text is needed"),
+        ({"tgt_text": "answer"}, "tgt_text is 'answer'; a list with one text for each candidate is needed"),
+        ({"qry_img_path": 5}, "qry_img_path has 5; a text is needed"),
+        ({"qry_text": 5}, "qry_text has 5; a text is needed"),
+    ],
+)
+def test_a_column_of_mmeb_that_holds_something_else_is_named(run, tmp_path, change, said):
+    row = {"qry_text": "Who?", "qry_img_path": "", "tgt_text": ["answer", "none"], "tgt_img_path": ["", ""]} | change
+    (tmp_path / "data/WebQA").mkdir(parents=True)
+    parquet.write_table(pa.Table.from_pylist([row]), tmp_path / "data/WebQA/test-00000-of-00001.parquet")
+    assert f"WebQA/test-00000-of-00001.parquet: row 1: {said}" in run("mmeb")
+
+
 # M-BEIR
 
 
@@ -481,6 +521,12 @@ def test_texts_are_put_as_in_uniirs_code():
         ("circo", ("--pool", "global"), "mbeir alone has two"),
         ("circo", ("--store",), "takes no --store"),
         ("circo", ("--depth", "0"), "the depth is 0"),
+        ("cirr", ("--task", "zzz"), "cirr has no --task; it takes --split, --instruction, --depth\n"),
+        ("circo", ("--task", "val"), "circo has no --task; it takes --split, --instruction, --depth\n"),
+        ("cirr", ("--sentence", "7"), "cirr has no --sentence; it takes --split, --instruction, --depth\n"),
+        ("mmeb", ("--sentence", "1"), "mmeb has no --sentence; it takes --split, --instruction, --depth, --task\n"),
+        ("mbeir", ("--sentence", "0"), "the sentence is 0; sentences of the table are counted from 1"),
+        ("mbeir", ("--sentence", "2", "--instruction", "Find it."), "in place of the table's sentences"),
     ],
 )
 def test_what_is_missing_or_does_not_go_together_is_said(run, tmp_path, name, more, message):
@@ -492,3 +538,5 @@ def test_a_benchmark_needs_its_folder(run, capsys):
     assert "is not a folder" in run("cirr")
     assert main(["evaluate", "--benchmark", "cirr"]) == 2
     assert "belong together" in capsys.readouterr().err
+    assert main(["evaluate", "--sentence", "7", "--instruction", "Find it."]) == 2
+    assert "--instruction, --sentence: of published benchmarks alone" in capsys.readouterr().err

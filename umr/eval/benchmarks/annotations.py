@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,15 @@ def read_json(path: Path, kind: type) -> Any:
 
 
 def entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """(place, entry) of a JSON list; the place counts entries from 1."""
-    for number, entry in enumerate(read_json(path, list), 1):
+    """(place, entry) of a JSON list; the place counts entries from 1.
+
+    Raises:
+        ConfigError: it cannot be read, or has no entry.
+    """
+    listed = read_json(path, list)
+    if not listed:
+        raise ConfigError(f"{path} is an empty list; copy the file of the benchmark's makers again")
+    for number, entry in enumerate(listed, 1):
         yield f"{path.name}: entry {number}", entry
 
 
@@ -92,6 +99,17 @@ def all_or_none_answered(answered: int, total: int, key: str, path: Path) -> Non
     """
     if 0 < answered < total:
         raise ConfigError(f"{path}: {total - answered} of {total} entries have no {key}")
+
+
+def stands_once(name: str, key: str, known: Container[str]) -> str:
+    """The name of an entry, by which its answers are kept.
+
+    Raises:
+        ConfigError: an entry before it has the same one.
+    """
+    if name in known:
+        raise ConfigError(f"the {key} {name} stands twice in the file; each query needs one of its own")
+    return name
 
 
 @contextmanager

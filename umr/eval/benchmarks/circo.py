@@ -20,6 +20,7 @@ from umr.eval.benchmarks.annotations import (
     number,
     placed,
     read_json,
+    stands_once,
     words,
 )
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part
@@ -47,10 +48,12 @@ def read(asked: Asked) -> Benchmark:
     files = _files(asked.data)
     queries: list[Query] = []
     qrels: Qrels = {}
+    known: set[str] = set()
     for place, entry in entries(annotations):
         with placed(place):
             reference = _known(number(entry, "reference_img_id"), files)
-            query_id = str(number(entry, "id"))
+            query_id = stands_once(str(number(entry, "id")), "id", known)
+            known.add(query_id)
             queries.append(
                 Query(
                     query_id=query_id,

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, MediaError
-from umr.eval.benchmarks.annotations import all_or_none_answered, all_there, entries, number, placed, read_json, words
+from umr.eval.benchmarks.annotations import (
+    all_or_none_answered,
+    all_there,
+    entries,
+    number,
+    placed,
+    read_json,
+    stands_once,
+    words,
+)
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, success_columns
 from umr.eval.benchmarks.registry import split_of
 from umr.types import Candidate, Content, Qrels, Query, Run
@@ -46,6 +55,7 @@ def read(asked: Asked) -> Benchmark:
     for place, entry in entries(captions):
         with placed(place):
             query = _query(entry, files, asked.instruction or "")
+            stands_once(query.query_id, "pairid", galleries)
             galleries[query.query_id] = _others(entry, files)
             if "target_hard" in entry:
                 qrels[query.query_id] = {_known(words(entry, "target_hard"), files): 1}
@@ -132,7 +142,10 @@ def _others(entry: Any, files: Mapping[str, Path]) -> tuple[str, ...]:
     members = of_set.get("members") if isinstance(of_set, dict) else None
     if not isinstance(members, list) or not members:
         raise ConfigError(f"img_set.members is {members!r}; a list of pictures is needed")
-    return tuple(_known(str(name), files) for name in members if name != entry["reference"])
+    others = tuple(_known(str(name), files) for name in members if name != entry["reference"])
+    if not others:
+        raise ConfigError("img_set.members has the reference alone; the others of its set are what is searched")
+    return others
 
 
 def _known(name: str, files: Mapping[str, Path]) -> str:

@@ -83,7 +83,8 @@ def _part(subset: str, split: str, asked: Asked, candidates: list[Candidate]) ->
                     content = _content(text, image, pictures)
                     candidates.append(Candidate(candidate_id=known[text, image], content=content))
                 gallery.append(known[text, image])
-            content = _content(_bare(row["qry_text"]), row["qry_img_path"] or "", pictures)
+            asked_with = _text(row["qry_img_path"], "qry_img_path")
+            content = _content(_bare(_text(row["qry_text"], "qry_text")), asked_with, pictures)
             right = _content(*_targets(row)[0], pictures).modality
             queries.append(
                 Query(
@@ -144,13 +145,28 @@ def _rows(files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _targets(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(text, picture's path) of each candidate; a column that is empty stands for none of it."""
-    texts, images = row["tgt_text"] or [], row["tgt_img_path"] or []
+    texts, images = (_listed(row, column) for column in ("tgt_text", "tgt_img_path"))
     count = max(len(texts), len(images))
     if not count or {len(texts), len(images)} - {0, count}:
         raise ConfigError(f"tgt_text has {len(texts)} and tgt_img_path {len(images)} entries; as many are needed")
     before = _bare(row.get("tgt_inst"))
     said = [" ".join(filter(None, (before, _bare(text)))) for text in texts or [""] * count]
-    return list(zip(said, (image or "" for image in images or [""] * count), strict=True))
+    return list(zip(said, images or [""] * count, strict=True))
+
+
+def _listed(row: Mapping[str, Any], column: str) -> list[str]:
+    """The texts of a list, "" where one is null; none where there is no list."""
+    found = row[column]
+    if found is not None and not isinstance(found, list):
+        raise ConfigError(f"{column} is {found!r}; a list with one text for each candidate is needed")
+    return [_text(one, column) for one in found or []]
+
+
+def _text(value: Any, column: str) -> str:
+    """A text, "" for null."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigError(f"{column} has {value!r}; a text is needed")
+    return value or ""
 
 
 def _bare(text: Any) -> str:
