@@ -471,11 +471,14 @@ def bench_page(options: argparse.Namespace) -> None:
 
 def deploy_space(options: argparse.Namespace) -> None:
     """`deploy space`: every file with its bytes, then the Space's address, which is not there after a dry run."""
+    from umr.deploy.files import check_folder
     from umr.deploy.hardware import hardware
     from umr.deploy.space import plan_space
     from umr.deploy.upload import spaces_folder, upload
 
     space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, options.reranker)
+    folder = options.out or spaces_folder(space.name)
+    check_folder(folder)
     rows = [{"bytes": file.size, "path": file.path} for file in space.files]
     if options.dry_run or options.json:
         _print(rows, options.json, ("bytes", "path"))
@@ -483,7 +486,6 @@ def deploy_space(options: argparse.Namespace) -> None:
     if options.dry_run:
         _say([f"{space.name}: {total}; nothing was sent"])
         return
-    folder = options.out or spaces_folder(space.name)
     _say([f"{space.name}: {total}; built in {folder}"])
     address = upload(space, folder, private=True if options.private else None)
     _say([f"{space.name} is at {address}"])
