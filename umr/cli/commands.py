@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
+from umr.cli.progress import say
 from umr.errors import ConfigError, UMRError, in_words, printable
 
 if TYPE_CHECKING:
@@ -391,9 +392,11 @@ def export(options: argparse.Namespace) -> None:
     """`export`: writes the folder; says how it is opened."""
     from umr.encoders.interop import MASKED_FILE
     from umr.export.modules import export as exported
-    from umr.shipped import find_encoder
+    from umr.models.ready import found
+    from umr.whole import check_absent
 
-    config = exported(find_encoder(options.encoder), options.out)
+    check_absent(options.out)
+    config = exported(found(options.encoder, None, say)[0], options.out)
     trust = ", trust_remote_code=True" if (options.out / MASKED_FILE).is_file() else ""
     opened = f'SentenceTransformer("{options.out}"{trust})'
     _say([f"{config.name} in {options.out}: vectors of {config.dim} numbers, opened with `{opened}`"])
@@ -401,14 +404,16 @@ def export(options: argparse.Namespace) -> None:
 
 def push(options: argparse.Namespace) -> None:
     """`push`: the files with their sizes; without --dry-run they are uploaded first."""
-    from umr.export.push import contents, repository, size
+    from umr.encoders.hub import repository
+    from umr.export.push import contents, size
     from umr.export.push import push as pushed
-    from umr.shipped import HUB, find_encoder
+    from umr.models.ready import found
+    from umr.shipped import HUB
 
-    name, place = repository(options.repository), find_encoder(options.encoder)
-    if place.startswith(HUB):
-        raise ConfigError(f"{place} lies on the Hub already; give a shipped name or an encoder folder")
-    files = contents(place, options.reports)
+    name = repository(options.repository)
+    if options.encoder.startswith(HUB):
+        raise ConfigError(f"{options.encoder} lies on the Hub already; give a shipped name or an encoder folder")
+    files = contents(found(options.encoder, None, say)[0], options.reports)
     if not options.dry_run:
         _say([f"uploaded: {pushed(files, name, options.private)}"])
     _print([{"file": path, "bytes": size(file)} for path, file in files.items()], options.json, ("file", "bytes"))
@@ -531,7 +536,7 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[s
 
 def _say(notices: Iterable[str]) -> None:
     for notice in notices:
-        print(f"umr: {printable(notice)}", file=sys.stderr)
+        say(notice)
 
 
 def _cell(value: Any) -> str:
