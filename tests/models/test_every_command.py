@@ -19,6 +19,7 @@ from tests.eval.benchmarks.test_benchmarks import cirr
 from tests.models.shelf import Reading, Shelf, contents
 from tests.models.test_walk import point
 from umr.cli.commands import main
+from umr.encoders.dual_config import read_settings
 from umr.index.manifest import IndexManifest
 from umr.models import fit
 from umr.models.published import published
@@ -161,6 +162,17 @@ def test_what_searches_a_bundled_index_names_the_command_that_builds_another(she
             said = capsys.readouterr().err
             assert f"media/catalogue --encoder {word} --out DIR`, or name its folder with --index" in said
     assert shelf.asked == []
+
+
+def test_adopt_takes_a_name_without_a_revision_by_the_commit_that_demo_took(shelf, tmp_path, monkeypatch, capsys):
+    assert ready("hub:me/tiny-SigLIP", Wishes(), print) is not None
+    shelf.shelve("me/tiny-SigLIP", {"README.md": b"another commit"})
+    point(monkeypatch, NOBODY)
+    assert main(["adopt", "hub:me/tiny-SigLIP", "--out", str(tmp_path / "here")]) == 0
+    commit = read_settings(tmp_path / "here").revision.rpartition("@")[2]
+    assert commit in capsys.readouterr().err and "config.json" in shelf.commits_of["me/tiny-SigLIP", commit]
+    assert main(["adopt", "hub:me/other", "--out", str(tmp_path / "other")]) == 2
+    assert "check the name and the connection" in capsys.readouterr().err
 
 
 # A folder: nothing is opened or copied before there is room for it

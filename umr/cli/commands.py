@@ -359,20 +359,24 @@ def adopt(options: argparse.Namespace) -> None:
     from umr.encoders.adopt import adopt_summed
     from umr.encoders.config import EncoderConfig
     from umr.encoders.dual_config import DualConfig
+    from umr.models.ready import at_commit
     from umr.rerank.adopt import adopt_reranker, known_recipes
+    from umr.whole import check_absent
 
+    check_absent(options.out)
+    source = at_commit(options.source, say)
     if options.recipe in known_recipes():
         sizes = {"max_frames": options.max_frames, "max_pixels": options.max_pixels}
-        made = adopt_reranker(options.source, options.out, options.recipe, options.name, **sizes)
+        made = adopt_reranker(source, options.out, options.recipe, options.name, **sizes)
         _say([f"{made.name} in {options.out}: a re-ranker, used by --rerank {options.out}"])
         return
     sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
     if options.text_weight is None:
-        config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
+        config = adopted(source, options.out, options.name, recipe=options.recipe, **sizes)
     elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
         raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")
     else:
-        config = adopt_summed(options.source, options.out, options.name, options.max_frames, options.text_weight)
+        config = adopt_summed(source, options.out, options.name, options.max_frames, options.text_weight)
     said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures "]
     if not isinstance(config, EncoderConfig):
         own = "as its own processor makes them"

@@ -316,7 +316,9 @@ def _adopt(commands: Commands) -> None:
         "make an encoder folder of a public checkpoint: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, CLIP, SigLIP, or a "
         "model of sentence-transformers; not trained here",
     )
-    one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
+    one.add_argument(
+        "source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:OWNER/NAME[@REVISION]"
+    )
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
     one.add_argument("--name", help="what the encoder is called (default: the checkpoint's name)")
     one.add_argument(

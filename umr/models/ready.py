@@ -94,6 +94,24 @@ def found(spec: str, dtype: str | None, say: Say) -> tuple[Path, str]:
     return place, name.at(_commit(name))
 
 
+def at_commit(source: str, say: Say) -> str:
+    """What `umr adopt` is told, a name without a revision by the commit that it stands for here; else as it is.
+
+    Args:
+        source: a folder, or hub:OWNER/NAME[@REVISION].
+        say: told what is found out.
+
+    Raises:
+        ConfigError: it is no such name, or the Hub cannot be asked for the newest commit.
+    """
+    name = HubName.read(source) if is_hub(source) else None
+    if name is None or name.asked:
+        return source
+    commit = _commit(name) or _newest(source, name, say)
+    say(f"{source} is taken at commit {commit}")
+    return name.at(commit)
+
+
 def _of_folder(spec: str, wishes: Wishes, say: Say) -> Path | None:
     """An encoder that lies here; a public checkpoint is adopted, once for as long as its files stay what they are."""
     folder = Path(spec)
@@ -163,9 +181,7 @@ def _of_hub(spec: str, wishes: Wishes, say: Say) -> Path | None:
             _say_moved(name, commit, say)
         return place
     if not commit:
-        commit = newest(name)
-        name.pin(commit)
-        say(f"{spec} is commit {commit} today; it stays at that one from now on")
+        commit = _newest(spec, name, say)
     else:
         say(f"{spec} is taken at commit {commit}")
         _say_moved(name, commit, say)
@@ -264,6 +280,14 @@ def _say_moved(name: HubName, commit: str, say: Say) -> None:
     if now != commit:
         say(f"{name.repository} moved: {name.asked or 'the newest'} is commit {now} now; {commit} is kept. "
             f"To take the other: --encoder {name.at(now)}")  # fmt: skip
+
+
+def _newest(spec: str, name: HubName, say: Say) -> str:
+    """The commit that it stands for on the Hub now, written down."""
+    commit = newest(name)
+    name.pin(commit)
+    say(f"{spec} is commit {commit} today; it stays at that one from now on")
+    return commit
 
 
 def _there(name: HubName, commit: str, recipe: str) -> Path | None:
