@@ -248,8 +248,8 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        near = f", {NEAR[found]}" if isinstance(found, str) and found in NEAR else ""
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}{near}; supported: {legal}, {dual_families()}")
+        near = f". This is {NEAR[found]}" if isinstance(found, str) and found in NEAR else ""
+        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}{near}")
     return backbone_class(found)
 
 
