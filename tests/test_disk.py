@@ -12,7 +12,7 @@ import pytest
 
 from umr import disk
 from umr.arrays import write_npy
-from umr.disk import atomic_write
+from umr.disk import atomic_write, copied, room_for_copy
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, DiskFullError
 from umr.index.index import build_index
@@ -75,6 +75,26 @@ def test_every_file_of_an_index_is_flushed_before_its_manifest_is_named(collecti
     assert set(files) == {"vectors.faiss", "ids.txt", "probe.npy", "manifest.json"} and unsynced(operations) == []
     named = [inode for what, inode in operations if what == "replace" and inode in files.values()]
     assert named[-1] == files["manifest.json"] and set(named) == set(files.values())
+
+
+def test_a_copy_shares_blocks_where_the_disk_can_that_and_costs_no_room_there(tmp_path, monkeypatch):
+    """The system's call is stood in for: this disk may have no such copies."""
+    (tmp_path / "old").write_bytes(b"weights")
+    assert room_for_copy(tmp_path / "old", tmp_path / "not" / "there", shared=True) == 0
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    def clone(target: int, _: int, source: int) -> None:
+        os.write(target, os.read(source, 100))
+
+    for call, room in ((refuse, 7), (clone, 0)):
+        monkeypatch.setattr("fcntl.ioctl", call)
+        assert room_for_copy(tmp_path / "old", tmp_path / "not" / "there") == room
+        copied(tmp_path / "old", tmp_path / f"new {room}")
+        assert (tmp_path / f"new {room}").read_bytes() == b"weights"
+        assert not (tmp_path / f"new {room}").samefile(tmp_path / "old")
+    assert {path.name for path in tmp_path.iterdir()} == {"old", "new 7", "new 0"}
 
 
 # What a file must not replace, and a disk that is full

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ _FULL = {
     errno.EDQUOT: "your quota on this disk is used up",
     errno.EFBIG: "a file may not become that large here",
 }
+_FICLONE = 0x40049409  # of Linux: btrfs, XFS and others copy so
 _SPECIAL = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -139,12 +141,45 @@ def copied(source: Path, target: Path, shared: bool = False) -> None:
         source: what a link leads to, where it is one.
         target: not there yet.
         shared: nobody changes the source in place, so that both may be one file on the disk, where it has hard links.
+            Else they are two that share what neither changes, where the disk can that.
     """
     if shared:
         with suppress(OSError):  # another disk, or one without hard links
             os.link(os.path.realpath(source), target)
             return
-    shutil.copyfile(source, target)
+    with target.open("wb") as file:
+        whole = _cloned(source, file)
+    if not whole:
+        shutil.copyfile(source, target)
+
+
+def room_for_copy(source: Path, folder: Path, shared: bool = False) -> int:
+    """Bytes that `copied` of a file into a folder, which may not be there yet, takes of the disk; leaves nothing there.
+
+    Args:
+        source: the file.
+        folder: where to.
+        shared: as of `copied`.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    size = source.stat().st_size
+    if shared and source.stat().st_dev == there.stat().st_dev:
+        return 0
+    with suppress(OSError), tempfile.TemporaryFile(dir=there) as file:  # it may not be written to: the copy says it
+        return 0 if _cloned(source, file) else size
+    return size
+
+
+def _cloned(source: Path, target: IO[bytes]) -> bool:
+    """Whether an empty file was made one that shares the blocks of another until one of both is changed."""
+    try:
+        import fcntl
+
+        with source.open("rb") as file:
+            fcntl.ioctl(target.fileno(), _FICLONE, file.fileno())
+    except (ImportError, OSError):  # another system, another disk, or one without such copies
+        return False
+    return True
 
 
 def file_sha256(path: str | Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -67,9 +68,13 @@ def index_folder(encoder: str, root: str | Path | None = None) -> Path:
     root = default_root() if root is None else Path(root)
     names = available(root)
     if encoder not in names:
+        source = ""
+        if encoder.startswith(HUB) or Path(encoder).is_dir():  # which any command that indexes takes
+            media = os.path.relpath(root / "media" / BUNDLED)
+            source = f" {shlex.quote(media)} --encoder {shlex.quote(encoder)} --out DIR"
         raise ConfigError(
             f"there is no index of an encoder {encoder!r}; there are: {', '.join(names) or 'none'}. "
-            "Build one with `python -m umr index`, or name its folder with --index"
+            f"Build one with `python -m umr index{source}`, or name its folder with --index"
         )
     return root / encoder / BUNDLED
 
@@ -85,7 +90,7 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
         ConfigError: there is no such encoder; the shipped ones are named.
     """
     root = default_root() if root is None else Path(root)
-    found = _resolved(name, (root.absolute() / name / "encoder", Path(name).absolute()))
+    found = located(name, root)
     if found is not None:
         return found
     shipped = sorted(path.parents[1].name for path in root.glob(f"*/encoder/{CONFIG_NAME}"))
@@ -93,6 +98,12 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
         f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
         f"A folder that holds {CONFIG_NAME} or hub:owner/name@revision will do too"
     )
+
+
+def located(name: str, root: str | Path | None = None) -> str | None:
+    """As find_encoder; None where there is none."""
+    root = default_root() if root is None else Path(root)
+    return _resolved(name, (root.absolute() / name / "encoder", Path(name).absolute()))
 
 
 def rerankers(root: str | Path | None = None) -> list[str]:

@@ -9,7 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from umr.disk import put, told_when_full
+from umr.errors import ConfigError
 from umr.lock import claimed
+
+
+def check_absent(target: str | Path) -> None:
+    """Look, before any work is done, whether a folder that must not replace another can be made there.
+
+    Raises:
+        ConfigError: something is there.
+    """
+    if os.path.lexists(target):
+        raise ConfigError(f"{target} exists; choose another --out, or remove it")
 
 
 @contextmanager

@@ -142,6 +142,23 @@ def test_what_cannot_be_is_refused_in_one_sentence(words, part, capsys):
         hardware("tpu")
 
 
+@pytest.mark.parametrize("name", ["a..b/c", "a/c--", "a/b--c", "a/b-", "a/b.", "-a/b", "a./b", "a/b.git", "a/b/c"])
+def test_names_that_the_hub_refuses_are_refused_of_a_space_and_of_a_model(name, capsys):
+    for words in (["deploy", "space", "--dry-run", "--", name], ["push", "--dry-run", "--", "unified", name]):
+        assert main(words) == 2
+        out, said = capsys.readouterr()
+        assert out == "" and f"{name!r} is no repository" in said and "no '..' and no '--'" in said
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_anything_is_said_to_be_built(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep me")
+    for more in ([], ["--dry-run"]):
+        assert main(["deploy", "space", "me/search", "--encoder", "mca", "--out", str(tmp_path), *more]) == 2
+        out, said = capsys.readouterr()
+        assert out == "" and "holds something else" in said and said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, picture, monkeypatch):
     """Also from pictures that lie elsewhere: no path of this machine is told, and what is found stays the same."""
     for number, colour in enumerate(("red", "green", "blue")):

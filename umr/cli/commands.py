@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
+from umr.cli.progress import say
 from umr.errors import ConfigError, UMRError, in_words, printable
 
 if TYPE_CHECKING:
@@ -360,20 +361,24 @@ def adopt(options: argparse.Namespace) -> None:
     from umr.encoders.adopt import adopt_summed
     from umr.encoders.config import EncoderConfig
     from umr.encoders.dual_config import DualConfig
+    from umr.models.ready import at_commit
     from umr.rerank.adopt import adopt_reranker, known_recipes
+    from umr.whole import check_absent
 
+    check_absent(options.out)
+    source = at_commit(options.source, say)
     if options.recipe in known_recipes():
         sizes = {"max_frames": options.max_frames, "max_pixels": options.max_pixels}
-        made = adopt_reranker(options.source, options.out, options.recipe, options.name, **sizes)
+        made = adopt_reranker(source, options.out, options.recipe, options.name, **sizes)
         _say([f"{made.name} in {options.out}: a re-ranker, used by --rerank {options.out}"])
         return
     sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
     if options.text_weight is None:
-        config = adopted(options.source, options.out, options.name, recipe=options.recipe, **sizes)
+        config = adopted(source, options.out, options.name, recipe=options.recipe, **sizes)
     elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
         raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")
     else:
-        config = adopt_summed(options.source, options.out, options.name, options.max_frames, options.text_weight)
+        config = adopt_summed(source, options.out, options.name, options.max_frames, options.text_weight)
     said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures "]
     if not isinstance(config, EncoderConfig):
         own = "as its own processor makes them"
@@ -396,9 +401,11 @@ def export(options: argparse.Namespace) -> None:
     """`export`: writes the folder; says how it is opened."""
     from umr.encoders.interop import MASKED_FILE
     from umr.export.modules import export as exported
-    from umr.shipped import find_encoder
+    from umr.models.ready import found
+    from umr.whole import check_absent
 
-    config = exported(find_encoder(options.encoder), options.out)
+    check_absent(options.out)
+    config = exported(found(options.encoder, None, say)[0], options.out)
     trust = ", trust_remote_code=True" if (options.out / MASKED_FILE).is_file() else ""
     opened = f'SentenceTransformer("{options.out}"{trust})'
     _say([f"{config.name} in {options.out}: vectors of {config.dim} numbers, opened with `{opened}`"])
@@ -406,14 +413,16 @@ def export(options: argparse.Namespace) -> None:
 
 def push(options: argparse.Namespace) -> None:
     """`push`: the files with their sizes; without --dry-run they are uploaded first."""
-    from umr.export.push import contents, repository, size
+    from umr.encoders.hub import repository
+    from umr.export.push import contents, size
     from umr.export.push import push as pushed
-    from umr.shipped import HUB, find_encoder
+    from umr.models.ready import found
+    from umr.shipped import HUB
 
-    name, place = repository(options.repository), find_encoder(options.encoder)
-    if place.startswith(HUB):
-        raise ConfigError(f"{place} lies on the Hub already; give a shipped name or an encoder folder")
-    files = contents(place, options.reports)
+    name = repository(options.repository)
+    if options.encoder.startswith(HUB):
+        raise ConfigError(f"{options.encoder} lies on the Hub already; give a shipped name or an encoder folder")
+    files = contents(found(options.encoder, None, say)[0], options.reports)
     if not options.dry_run:
         _say([f"uploaded: {pushed(files, name, options.private)}"])
     _print([{"file": path, "bytes": size(file)} for path, file in files.items()], options.json, ("file", "bytes"))
@@ -476,11 +485,14 @@ def bench_page(options: argparse.Namespace) -> None:
 
 def deploy_space(options: argparse.Namespace) -> None:
     """`deploy space`: every file with its bytes, then the Space's address, which is not there after a dry run."""
+    from umr.deploy.files import check_folder
     from umr.deploy.hardware import hardware
     from umr.deploy.space import plan_space
     from umr.deploy.upload import spaces_folder, upload
 
     space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, options.reranker)
+    folder = options.out or spaces_folder(space.name)
+    check_folder(folder)
     rows = [{"bytes": file.size, "path": file.path} for file in space.files]
     if options.dry_run or options.json:
         _print(rows, options.json, ("bytes", "path"))
@@ -488,7 +500,6 @@ def deploy_space(options: argparse.Namespace) -> None:
     if options.dry_run:
         _say([f"{space.name}: {total}; nothing was sent"])
         return
-    folder = options.out or spaces_folder(space.name)
     _say([f"{space.name}: {total}; built in {folder}"])
     address = upload(space, folder, private=True if options.private else None)
     _say([f"{space.name} is at {address}"])
@@ -534,7 +545,7 @@ def _print(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[s
 
 def _say(notices: Iterable[str]) -> None:
     for notice in notices:
-        print(f"umr: {printable(notice)}", file=sys.stderr)
+        say(notice)
 
 
 def _cell(value: Any) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umr.cli import index
+from umr.cli.progress import say
 from umr.disk import write_text
-from umr.errors import ConfigError, printable
+from umr.errors import ConfigError
 from umr.moments import check_length
 from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
@@ -55,11 +55,13 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
 
     folder = Own(_folder(options.folder), check_length(options.segment_seconds))
     places = _places(options)
+    if options.dry_run and None in places:
+        return None
+    here = [place for place in places if place is not None]
+    names, dtype = _names(here), _dtype(options.dtype, folder, here)
     if options.dry_run:
         return None
-    names = _names(places)
-    dtype = _dtype(options.dtype, folder, places)
-    found = {name: _indexed(folder, place, dtype) for name, place in zip(names, places, strict=True)}
+    found = {name: _indexed(folder, place, dtype) for name, place in zip(names, here, strict=True)}
     opener = partial(_open, batch=options.batch)
     return Searchers(found, names[0], opener, reranker=find_page_reranker(options.reranker))
 
@@ -78,13 +80,13 @@ def _folder(where: str | None) -> Path:
     return Path(os.path.abspath(where))
 
 
-def _places(options: argparse.Namespace) -> list[Path]:
-    """The encoder folders, made ready one after the other."""
+def _places(options: argparse.Namespace) -> list[Path | None]:
+    """The encoder folders, made ready one after the other; None for those that a dry run does not bring."""
     from umr.models.ready import Wishes, ready
 
     wishes = Wishes(recipe=options.recipe, dtype=options.dtype, check=options.check, dry_run=options.dry_run)
     specs = options.encoder or [DEFAULT_ENCODER]
-    return [place for place in [ready(spec, wishes, _say) for spec in specs] if place is not None]
+    return [ready(spec, wishes, say) for spec in specs]
 
 
 def _names(places: list[Path]) -> list[str]:
@@ -97,14 +99,16 @@ def _names(places: list[Path]) -> list[str]:
 
 def _dtype(asked: str | None, folder: Own, places: list[Path]) -> str:
     """What all encoders are computed in: as asked, as they were before, or as fits the memory together."""
-    from umr.models.fit import dtype_that_fits, gigabytes
+    from umr.models.fit import bfloat16_gpu, dtype_that_fits, gigabytes
     from umr.models.weights import BYTES, memory, parameters_in
 
     before = [one for one in BYTES if all((_index_at(folder, place, one) / MANIFEST).is_file() for place in places)]
     count = sum(map(parameters_in, places))
     what = "what is to be searched by" if len(places) > 1 else str(places[0])
     dtype = dtype_that_fits(what, count, asked or next(iter(before), None))
-    _say(f"{count / 1e6:,.1f} M parameters, {gigabytes(memory(count, dtype))} of memory in {dtype}")
+    gpu = "" if asked or before else bfloat16_gpu()
+    usual = f", which {gpu} computes in; --dtype float32 asks for the other" if gpu else ""
+    say(f"{count / 1e6:,.1f} M parameters, {gigabytes(memory(count, dtype))} of memory in {dtype}{usual}")
     return dtype
 
 
@@ -133,7 +137,7 @@ def _indexed(folder: Own, place: Path, dtype: str) -> Path:
     elif not seen.is_file() or seen.read_text("utf-8") != stamp:
         index.update(_asked(index=at, source=None))
     else:
-        _say(f"the index of {folder.path} by {_config(place).name} is there")
+        say(f"the index of {folder.path} by {_config(place).name} is there")
     write_text(seen, stamp)
     return at
 
@@ -156,7 +160,3 @@ def _stamp(folder: Path) -> str:
             f"{path.relative_to(folder)}\0{told.st_size}\0{told.st_mtime_ns}\n".encode(errors="surrogateescape")
         )
     return seen.hexdigest() + "\n"
-
-
-def _say(notice: str) -> None:
-    print(f"umr: {printable(notice)}", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umr.cli.progress import Progress
+from umr.cli.progress import Progress, say
 from umr.collection import Collection
 from umr.errors import ConfigError, printable
 from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
@@ -26,13 +26,13 @@ _NAMED = 20  # ids that are said one by one
 
 
 def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
-    """An encoder by shipped name, folder or Hub name, and the place to find it again."""
-    from umr.shipped import find_encoder
+    """An encoder by bundled name, folder or Hub name, and the place to find it again; says what was found out of it."""
+    from umr.models.ready import found
 
-    place = find_encoder(name)
+    folder, place = found(name, dtype, say)
     from umr.encoders import load_encoder
 
-    return load_encoder(place, dtype=dtype), place
+    return load_encoder(folder, dtype=dtype), place
 
 
 def build(options: argparse.Namespace) -> None:

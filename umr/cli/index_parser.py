@@ -38,7 +38,7 @@ def add_index(commands: Commands) -> None:
         "with its hash. A folder of one of these names is given as ./add."
     )
     one.add_argument("source", metavar="FOLDER|ROWS.jsonl", help=_SOURCE)
-    one.add_argument("--encoder", required=True, metavar="NAME", help=ENCODER)
+    one.add_argument("--encoder", required=True, metavar="SPEC", help=ENCODER)
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the index folder")
     one.add_argument(
         "--shard",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DTYPES = ("float32", "bfloat16")
-ENCODER = "a shipped name, a folder, or hub:owner/name@revision"
+ENCODER = "a bundled name, a folder of an encoder or of a public checkpoint, or hub:OWNER/NAME[@REVISION]"
 
 
 def command(commands: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
@@ -47,7 +47,9 @@ def own_folder(one: argparse.ArgumentParser) -> None:
         "--recipe", metavar="NAME", help="how a public checkpoint is asked, as `umr adopt --recipe` (default: as known)"
     )
     one.add_argument(
-        "--dtype", choices=DTYPES, help="what encoders compute in (default: float32, or bfloat16 where that alone fits)"
+        "--dtype",
+        choices=DTYPES,
+        help="what encoders compute in (default: float32; bfloat16 where that alone fits, and on a GPU that has it)",
     )
     one.add_argument("--check", action="store_true", help="ask the Hub whether a revision moved; the pinned one stays")
     one.add_argument(

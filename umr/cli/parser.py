@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 from umr.cli.index_parser import add_index
+from umr.cli.options import ENCODER, own_folder, serving
 from umr.cli.options import command as _command
 from umr.cli.options import dtype as _dtype
-from umr.cli.options import own_folder, serving
 from umr.eval.benchmarks.registry import BENCHMARKS
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
@@ -68,9 +68,7 @@ def _embed(commands: Commands) -> None:
         metavar="ROWS.jsonl",
         help='{"text"?, "image"?, "video"?, "instruction"?, "role": "query" | "candidate"} per line',
     )
-    one.add_argument(
-        "--encoder", required=True, metavar="NAME", help="a shipped name, a folder, or hub:owner/name@revision"
-    )
+    one.add_argument("--encoder", required=True, metavar="SPEC", help=ENCODER)
     one.add_argument("--out", type=Path, required=True, metavar="V.npy", help="float32 (rows, dim)")
     _dtype(one)
 
@@ -90,7 +88,12 @@ def _evaluate(commands: Commands) -> None:
         "i2i and it2i for any kind: right is all that shows the wanted scene."
     )
     which = one.add_mutually_exclusive_group()
-    which.add_argument("--encoder", default="unified", metavar="NAME", help="default: unified")
+    which.add_argument(
+        "--encoder",
+        default="unified",
+        metavar="SPEC",
+        help=f"a bundled one (default: unified); with --benchmark {ENCODER}",
+    )
     which.add_argument("--index", type=Path, metavar="DIR", help="an index of a collection that has queries of its own")
     _benchmark(one)
     one.add_argument(
@@ -298,7 +301,7 @@ def _demo(commands: Commands) -> None:
         "--encoder",
         action="append",
         metavar="SPEC",
-        help="a bundled name, a folder, or hub:OWNER/NAME[@REVISION]; may be repeated (default: unified)",
+        help=f"{ENCODER}; may be repeated (default: unified)",
     )
     own_folder(one)
     serving(one)
@@ -312,7 +315,9 @@ def _adopt(commands: Commands) -> None:
         "make an encoder folder of a public checkpoint: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, CLIP, SigLIP, or a "
         "model of sentence-transformers; not trained here",
     )
-    one.add_argument("source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:owner/name@revision")
+    one.add_argument(
+        "source", metavar="SOURCE", help="a transformers checkpoint: a folder, or hub:OWNER/NAME[@REVISION]"
+    )
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the encoder folder; it must not exist")
     one.add_argument("--name", help="what the encoder is called (default: the checkpoint's name)")
     one.add_argument(
@@ -355,7 +360,7 @@ def _export(commands: Commands) -> None:
         "The folder that is written here has a pooling module that leaves it out, as umr does: open it with "
         "trust_remote_code=True. The card in the folder says what must be prepared beforehand."
     )
-    one.add_argument("encoder", metavar="ENCODER", help="a shipped name, a folder, or hub:owner/name@revision")
+    one.add_argument("encoder", metavar="ENCODER", help=ENCODER)
     one.add_argument("--to", choices=("sentence-transformers",), required=True, help="whose folder")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder; it must not exist")
 
@@ -367,7 +372,7 @@ def _push(commands: Commands) -> None:
         "push",
         "upload an encoder as a model repository of the Hugging Face Hub: files, card, licence",
     )
-    one.add_argument("encoder", metavar="ENCODER", help="a shipped name or an encoder folder")
+    one.add_argument("encoder", metavar="ENCODER", help="a bundled name, or a folder, also of a public checkpoint")
     one.add_argument("repository", metavar="OWNER/NAME", help="the repository; it is made where it is not there")
     one.add_argument("--dry-run", action="store_true", help="list the files and their sizes, and upload nothing")
     one.add_argument("--private", action="store_true", help="a repository that is made is for its owner alone")

@@ -1,9 +1,11 @@
-"""One line of progress on a terminal or a log: how far, how fast, how long still. Not logging."""
+"""What a command says beside its results, on stderr: how far it is, how fast, how long still; notices. Not logging."""
 
 from __future__ import annotations
 
 import sys
 import time
+
+from umr.errors import printable
 
 
 class Progress:
@@ -36,3 +38,8 @@ class Progress:
             file=sys.stderr,
             flush=True,
         )
+
+
+def say(notice: str) -> None:
+    """One line that a person should know, at once."""
+    print(f"umr: {printable(notice)}", file=sys.stderr, flush=True)

@@ -64,6 +64,16 @@ def files_under(folder: Path, where: str, names: Collection[str] = ()) -> Iterat
                 yield SpaceFile(f"{where}/{path.relative_to(folder).as_posix()}", source=path)
 
 
+def check_folder(folder: Path) -> None:
+    """Look whether a folder can be made to hold a Space's files and no others.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    if folder.exists() and not (folder / _OURS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} holds something else, which would be removed; name a new or an empty folder")
+
+
 def write_folder(files: Sequence[SpaceFile], folder: Path) -> None:
     """Make a folder hold these files and no others; what is right already is left, so that a second call is quick.
 
@@ -71,11 +81,9 @@ def write_folder(files: Sequence[SpaceFile], folder: Path) -> None:
         ConfigError: a file cannot be read, or not be written there, or the folder holds something else.
         DiskFullError: nothing more fits.
     """
-    ours = folder / _OURS
-    if folder.exists() and not ours.is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} holds something else, which would be removed; name a new or an empty folder")
+    check_folder(folder)
     try:
-        write_text(ours, "")
+        write_text(folder / _OURS, "")
         wanted = {file.path for file in files}
         for file in files:
             _write(file, folder / file.path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from umr.deploy.files import SpaceFile, files_under
 from umr.deploy.hardware import Hardware, requirements
 from umr.deploy.own_index import own_index_files
-from umr.encoders.hub import is_hub
+from umr.encoders.hub import is_hub, repository
 from umr.encoders.store import check_hashes
 from umr.errors import ConfigError
 from umr.index.manifest import IndexManifest
@@ -46,7 +46,6 @@ TAGS = ("multimodal-retrieval", "composed-image-retrieval", "image-search", "vid
 THUMBNAIL = "docs/search.webp"
 #: The page's own files at the top of this repository; a Space starts the first.
 TOP = ("app.py", "LICENSE", THUMBNAIL)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _BODY = """
 # {title}
 
@@ -101,10 +100,7 @@ def plan_space(
             encoder's.
         MismatchError: a manifest is not ours, or a file of the re-ranker is missing or changed.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{name!r} is not OWNER/NAME, such as me/search; both parts are letters, digits, '.', '_', '-'"
-        )
+    repository(name)
     chosen = list(encoders) or ([] if indexes else available())
     if not chosen and not indexes:
         raise ConfigError("there is no bundled index to put there; name one of your own with --index DIR")

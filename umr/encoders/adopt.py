@@ -24,8 +24,8 @@ from umr.encoders.checkpoint import Checkpoint
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
-from umr.encoders.duals import dual_families
-from umr.encoders.hub import fetch, is_hub
+from umr.encoders.duals import NEAR, dual_families
+from umr.encoders.hub import fetch, is_hub, never_changed
 from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal
@@ -35,6 +35,7 @@ from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
 from umr.shipped import CONFIG_NAME
 from umr.types import Candidate, Content
+from umr.whole import check_absent
 
 IMAGE_SIZE = 448  # the square nearest to the 300 vision tokens of U-MARVEL's evaluation collators: 256 of 28 px
 OPENED = 56  # px of the picture that is embedded to see that the weights are whole
@@ -167,9 +168,7 @@ def opened(source: str | Path, out: str | Path) -> tuple[Checkpoint, type[Backbo
 
 def _folder(source: str | Path, out: str | Path) -> Path:
     """Where the source lies, if there is room for the folder that is made of it."""
-    target = Path(out)
-    if target.exists() or target.is_symlink():
-        raise ConfigError(f"{target} exists; choose another --out, or remove it")
+    check_absent(out)
     folder = fetch(source) if is_hub(source) else Path(source)
     if (folder / CONFIG_NAME).is_file():
         raise ConfigError(f"{source} is an encoder folder already; use it as it is")
@@ -217,7 +216,8 @@ def copying(checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer)
 
     def write(draft: Path) -> None:
         for file in weights:
-            copied(checkpoint.folder / file, draft / file, shared=is_hub(checkpoint.source))
+            path = checkpoint.folder / file
+            copied(path, draft / file, shared=never_changed(path, checkpoint.source))
         model = _attending(checkpoint.folder, checkpoint.model, config)
         write_text(draft / "config.json", json.dumps(model, indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
@@ -248,7 +248,8 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}")
+        near = f". This is {NEAR[found]}" if isinstance(found, str) and found in NEAR else ""
+        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}{near}")
     return backbone_class(found)
 
 

@@ -16,6 +16,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "copy the checkpoint again"
 SHOWN = 60  # characters of a wrong value in a message
 CONFIG, MODULES = "config.json", "modules.json"  # of a model of sentence-transformers the second
+ADAPTER = "adapter_config.json"
 
 
 class WeightsMissing(MismatchError):
@@ -133,8 +134,8 @@ class Checkpoint:
             ConfigError: there is no config.json, or it is an adapter.
             MismatchError: it is damaged.
         """
-        if (folder / "adapter_config.json").is_file():
-            base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "its base"
+        if (folder / ADAPTER).is_file():
+            base = read_json(folder / ADAPTER).get("base_model_name_or_path") or "its base"
             raise ConfigError(
                 f"{source} is an adapter to {base}, not a whole checkpoint; merge it first: peft's "
                 "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(FOLDER), with the "
@@ -209,6 +210,11 @@ class Checkpoint:
                     f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
                 )
         return names
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether it is somebody's checkpoint, or an adapter to one; not whether umr opens it."""
+    return any((folder / name).is_file() for name in (CONFIG, MODULES, ADAPTER))
 
 
 def modules(folder: Path) -> list[dict[str, str]]:

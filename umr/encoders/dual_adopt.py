@@ -13,7 +13,7 @@ from umr.encoders.config import check_weight
 from umr.encoders.dual import PREPROCESSORS, DualEncoder, Preprocessor
 from umr.encoders.dual_config import DualConfig
 from umr.encoders.duals import DUALS, towers_class
-from umr.encoders.hub import is_hub
+from umr.encoders.hub import never_changed
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import save_tokenizer
 from umr.encoders.towers import TOKENIZER_SETTINGS
@@ -69,7 +69,8 @@ def adopt_dual(
 
     def write(draft: Path) -> None:
         for file in (*weights, "config.json", *filter(checkpoint.has, (*PREPROCESSORS, *TOKENIZER_SETTINGS))):
-            copied(checkpoint.folder / file, draft / file, shared=is_hub(checkpoint.source) and file in weights)
+            path = checkpoint.folder / file
+            copied(path, draft / file, shared=file in weights and never_changed(path, checkpoint.source))
         save_tokenizer(reading.tokenizer, draft)
 
     return seal(config, target, write)

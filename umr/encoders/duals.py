@@ -16,6 +16,12 @@ DUALS = {
     "siglip": "umr.encoders.siglip:SiglipTowers",
 }
 
+#: A class that is not computed -> what it is, and what of its family is.
+NEAR = {
+    "siglip2": "SigLIP 2 with pictures of any shape (NaFlex), of which umr opens the repositories of a fixed size: "
+    "google/siglip2-base-patch16-224, google/siglip2-base-patch16-384 and google/siglip2-so400m-patch14-384"
+}
+
 
 def towers_class(name: str) -> type[Towers]:
     """The class behind a name of DUALS.

@@ -5,6 +5,7 @@ Not the download that goes on where it stopped (umr.models.download): what that 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 
 from umr.errors import ConfigError, reason
 from umr.shipped import HUB, cache_root
@@ -67,6 +69,43 @@ def kept_at(repository: str, commit: str) -> Path:
         commit: 40 hex digits; a branch or tag names no snapshot, and is never there.
     """
     return cache_root() / "hub" / f"{repository}@{commit}".replace("/", "--")
+
+
+def never_changed(path: Path, where: str | Path) -> bool:
+    """Whether nobody changes a file of weights in place, so that an encoder may share it.
+
+    Args:
+        path: the file.
+        where: its checkpoint, as it was named; of a folder, only links into the own store of the Hub's client are such.
+    """
+    real = Path(os.path.realpath(path))
+    stored = path.is_symlink() and real.parent.name == "blobs" and real.parents[1].name.startswith("models--")
+    return is_hub(where) or (stored and os.access(real, os.R_OK) and _own(real))
+
+
+def _own(path: Path) -> bool:
+    """Whether this user may change its rights, as the sealing of a folder does."""
+    return not hasattr(os, "geteuid") or path.stat().st_uid == os.geteuid()
+
+
+def repository(name: str) -> str:
+    """The name, if it is one that the Hub takes for a repository.
+
+    Raises:
+        ConfigError: it is not OWNER/NAME.
+    """
+    try:
+        validate_repo_id(name)
+        owned = name.count("/") == 1
+    except ValueError:
+        owned = False
+    if not owned:
+        raise ConfigError(
+            f"{name!r} is no repository, for it is not OWNER/NAME as the Hub takes it: give OWNER/NAME, such as "
+            "me/search; both are letters, digits, '.', '_' and '-', begin and end with none of '.' and '-', and hold "
+            "no '..' and no '--'"
+        )
+    return name
 
 
 @contextmanager

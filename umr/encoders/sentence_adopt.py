@@ -19,7 +19,7 @@ from umr.disk import copied
 from umr.encoders.backbone import BACKBONES
 from umr.encoders.checkpoint import CONFIG, MODULES, Checkpoint, first_module, modules, read_json
 from umr.encoders.duals import DUALS
-from umr.encoders.hub import is_hub
+from umr.encoders.hub import never_changed
 from umr.encoders.sentence import BOTH, SentenceEncoder, check_kinds, open_model, package
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal
@@ -99,7 +99,7 @@ def adopt_sentences(
         for path in _data(folder):
             place = draft / path.relative_to(folder)
             place.parent.mkdir(parents=True, exist_ok=True)
-            copied(path, place, shared=is_hub(source) and path.suffix == ".safetensors")
+            copied(path, place, shared=path.suffix == ".safetensors" and never_changed(path, source))
 
     return seal(config, target, write)
 

@@ -6,6 +6,7 @@ asks for is read of the task's category, "it2i", so that the encoder's own task 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 OWNER = "umr"  # mteb names a model OWNER/NAME
 _ASKED = "query"
+log = logging.getLogger(__name__)
 
 
 class MtebEncoder:
@@ -32,11 +34,11 @@ class MtebEncoder:
 
     @classmethod
     def open(cls, where: str, dtype: str = "float32") -> MtebEncoder:
-        """The encoder of a shipped name, a folder or hub:owner/name@revision (see umr.encoders.load_encoder)."""
+        """The encoder of a bundled name, a folder or hub:OWNER/NAME[@REVISION] (see umr.models.ready.found)."""
         from umr.encoders import load_encoder
-        from umr.shipped import find_encoder
+        from umr.models.ready import found
 
-        return cls(load_encoder(find_encoder(where), dtype))
+        return cls(load_encoder(found(where, dtype, log.info)[0], dtype))
 
     @property
     def mteb_model_meta(self) -> Any:

@@ -21,7 +21,7 @@ from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import check_files
 from umr.errors import ConfigError
 from umr.shipped import CONFIG_NAME
-from umr.whole import replacing_folder
+from umr.whole import check_absent, replacing_folder
 
 
 def export(where: str | Path, out: str | Path) -> EncoderConfig:
@@ -39,8 +39,7 @@ def export(where: str | Path, out: str | Path) -> EncoderConfig:
         MismatchError: a file of the encoder is missing or changed.
     """
     target = Path(out)
-    if target.exists() or target.is_symlink():
-        raise ConfigError(f"{target} exists; choose another --out, or remove it")
+    check_absent(target)
     folder = fetch(where) if is_hub(where) else Path(where)
     config = read_settings(folder)
     check_files(config, folder)

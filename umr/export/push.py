@@ -6,7 +6,6 @@ that lies beside it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, EvalResult, ModelCard, ModelCard
 from umr.encoders.card import CARD_NAME, write_card
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import AnyConfig, read_settings
-from umr.encoders.hub import HUB_ERRORS
+from umr.encoders.hub import HUB_ERRORS, repository
 from umr.encoders.interop import INTEROP, MASKED_FILE, read_interop
 from umr.encoders.store import check_files
 from umr.errors import ConfigError
@@ -28,8 +27,6 @@ from umr.shipped import CONFIG_NAME, REPORTS, repository_root
 LICENCE_FILE = "LICENSE"
 #: Measures of the card, by their names in report.json.
 MEASURES = ("success@1", "success@5", "success@10", "ndcg@10")
-
-_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 def contents(folder: str | Path, reports: str | Path | None = None) -> dict[str, Path | bytes]:
@@ -69,17 +66,6 @@ def contents(folder: str | Path, reports: str | Path | None = None) -> dict[str,
 def size(content: Path | bytes) -> int:
     """Bytes of a file that `contents` gave."""
     return len(content) if isinstance(content, bytes) else content.stat().st_size
-
-
-def repository(name: str) -> str:
-    """The name, if it is one of a repository.
-
-    Raises:
-        ConfigError: it is not OWNER/NAME.
-    """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no repository: give OWNER/NAME, letters, digits, '.', '_' and '-' alone")
-    return name
 
 
 def push(files: Mapping[str, Path | bytes], name: str, private: bool = False) -> str:

@@ -32,6 +32,14 @@ def free_gpu() -> int | None:
     return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
 
 
+def bfloat16_gpu() -> str:
+    """The name of the GPU that encoders compute on, where it computes in bfloat16 itself; "" without such a one."""
+    import torch
+
+    able = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return str(torch.cuda.get_device_name()) if able else ""
+
+
 def free_disk(folder: Path) -> int:
     """Free bytes of the disk of a folder, which may not be there yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
@@ -43,13 +51,15 @@ def dtype_that_fits(what: str, parameters: int, dtype: str | None = None) -> str
     Args:
         what: they are, for the message.
         parameters: of all models that are open at a time.
-        dtype: what was asked for; None: float32, or bfloat16 where float32 does not fit.
+        dtype: what was asked for; None: bfloat16 on a GPU that computes in it, else float32, or bfloat16 where float32
+            does not fit.
 
     Raises:
         ConfigError: they do not fit; the message has the numbers.
     """
     where = {"memory": free_memory(), "memory of the GPU": free_gpu()}
-    for one in BYTES if dtype is None else (dtype,):
+    usual = ("bfloat16",) if dtype is None and bfloat16_gpu() else tuple(BYTES)
+    for one in usual if dtype is None else (dtype,):
         needed = memory(parameters, one) + BESIDE
         if all(free is None or needed <= free for free in where.values()):
             return one
@@ -65,8 +75,8 @@ def dtype_that_fits(what: str, parameters: int, dtype: str | None = None) -> str
     )
 
 
-def check_disk(what: str, needed: int, folder: Path) -> None:
-    """Look whether so many more bytes fit under a folder.
+def check_disk(what: str, needed: int, folder: Path, done: str = "downloaded") -> None:
+    """Look whether so many more bytes fit under a folder, to which they are downloaded, or what `done` says.
 
     Raises:
         DiskFullError: they do not.
@@ -74,7 +84,7 @@ def check_disk(what: str, needed: int, folder: Path) -> None:
     free = free_disk(folder)
     if needed + SPARE > free:
         raise DiskFullError(
-            f"{what} does not fit: {gigabytes(needed)} are to be downloaded to {folder}, where {gigabytes(free)} are "
+            f"{what} does not fit: {gigabytes(needed)} are to be {done} to {folder}, where {gigabytes(free)} are "
             f"free, of which {gigabytes(SPARE)} stay free. Make room, or name another place with UMR_CACHE"
         )
 

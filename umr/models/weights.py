@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from umr.encoders.checkpoint import WEIGHTS
+from umr.encoders.checkpoint import MODULES, WEIGHTS, Checkpoint, first_module
 from umr.errors import MismatchError
 
 #: Bytes of a number.
@@ -14,6 +14,7 @@ BYTES = {"float32": 4, "bfloat16": 2}
 #: What libraries, page and a batch need beside the weights: a page with this package's small encoder was measured at
 #: 0.6 to 1.2 GB.
 BESIDE = 1_200_000_000
+_OF_MODULES = "[0-9]*_*/*.safetensors"  # of sentence-transformers
 _HEAD = 8  # bytes that say how long the head of a safetensors file is
 _LONGEST = 100_000_000  # bytes of a head: the format's own limit
 
@@ -29,14 +30,31 @@ def parameters_in(folder: str | Path) -> int:
     Raises:
         MismatchError: there are none, or one is damaged.
     """
-    places = "*.safetensors", "[0-9]*_*/*.safetensors"  # the second of modules of sentence-transformers
-    files = sorted(path for place in places for path in Path(folder).glob(place))
+    files = sorted(path for place in ("*.safetensors", _OF_MODULES) for path in Path(folder).glob(place))
     if not files:
         raise MismatchError(f"{Path(folder) / WEIGHTS} is missing; copy the folder again (only safetensors are read)")
-    return sum(map(_parameters, files))
+    return sum(map(parameters_of, files))
 
 
-def _parameters(path: Path) -> int:
+def weights_of(folder: Path) -> list[Path]:
+    """The safetensors that an adoption takes of a public checkpoint; other forms of them lie beside it often.
+
+    Raises:
+        MismatchError: one is missing, or the settings that name them are damaged.
+    """
+    first = first_module(folder)
+    names = Checkpoint(folder=first, source=folder, model={}).weight_files()
+    own = [first / name for name in names if name.endswith(".safetensors")]
+    beside = sorted(folder.glob(_OF_MODULES)) if (folder / MODULES).is_file() else []
+    return list(dict.fromkeys([*own, *beside]))
+
+
+def parameters_of(path: Path) -> int:
+    """How many numbers a file of safetensors holds.
+
+    Raises:
+        MismatchError: it is damaged.
+    """
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(_HEAD), "little")

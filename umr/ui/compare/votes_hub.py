@@ -42,7 +42,7 @@ class VoteRepository:
         Raises:
             ConfigError: the name is none.
         """
-        from umr.export.push import repository  # the Hub's client takes a second to import, and few pages need it
+        from umr.encoders.hub import repository  # the Hub's client takes a second to import, and few pages need it
 
         self.box, self.name, self._endpoint = box, repository(name), endpoint
         self._same: list[str] | None = None  # the box's votes when both last held the same
