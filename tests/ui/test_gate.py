@@ -148,6 +148,48 @@ def test_a_body_that_is_nested_too_deeply_is_refused_before_it_is_parsed(inner, 
         assert ask(app, content=body).status_code == 200
 
 
+KINDS = ("application/json", "application/JSON", "application/vnd.x+JSON", "Application/Json; charset=utf-16",
+         "application/json; charset=utf-8", "text/plain", "multipart/form-data; boundary=x", None)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"fn_index": -1}',
+        b'{"fn_index": 99999999999999999999999}',
+        b'{"data": {"a": 1e999}}',
+        b'{"data": [NaN]}',
+        b'{"session_hash": "\\ud83d"}',
+        b'{"data": "x"}',
+        b'{"data": [' + b"9" * 5_000 + b"]}",
+        b'{"data": ["\xff"]}',
+        '{"fn_index": -1}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"fn_index": -1}',
+    ],
+)
+def test_a_body_is_checked_however_its_kind_is_written(inner, visitors, body, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = ask(Gate(inner, visitors, "127.0.0.1"), content=body, headers=headers)
+    assert answer.status_code == 400 and answer.json()["detail"]
+    sound = ask(Gate(inner, visitors, "127.0.0.1"), content=b'{"fn_index": 1, "data": ["[1e999"]}', headers=headers)
+    assert sound.status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "status"), [("application/JSON", 400), ("text/plain", 200), (None, 200)])
+def test_what_is_no_json_is_refused_where_it_says_it_is_and_is_left_to_gradio_elsewhere(inner, visitors, kind, status):
+    headers = {} if kind is None else {"Content-Type": kind}
+    for body in (b"", b"a=1&b=2", b"{"):
+        assert ask(Gate(inner, visitors, "127.0.0.1"), content=body, headers=headers).status_code == status
+
+
+def test_an_upload_is_bytes_of_any_kind(inner, visitors):
+    for kind in ("multipart/form-data; boundary=x", "application/json"):
+        headers = {"Content-Type": kind}
+        answer = ask(Gate(inner, visitors, "127.0.0.1"), UPLOAD, content=b'\xff{"fn_index": -1}', headers=headers)
+        assert answer.status_code == 200
+
+
 def test_many_large_bodies_at_once_are_refused(inner, visitors, monkeypatch):
     monkeypatch.setattr(gate, "MAX_BODIES", 1_000)
     app = Gate(inner, visitors, "127.0.0.1")

@@ -44,7 +44,7 @@ class Server:
 
     async def asked(self, path: str, body: Any = None, address: str = "10.0.0.7", **headers: str) -> SimpleNamespace:
         sent: list[dict[str, Any]] = []
-        given = {"host": "h", "content-type": "application/json"} | headers
+        given = {"host": "h", "content_type": "application/json"} | headers
         scope = {
             "type": "http",
             "method": "POST",
@@ -111,6 +111,15 @@ def test_over_a_limit_comes_429_with_the_limit_and_the_time(serve, path, body, l
 def test_what_costs_little_is_not_counted(serve, path, body):
     server = serve(Limits(searches=1, calls=1, uploads=1, indexings=1))
     assert [server.ask(path, body).status for _ in range(5)] == [200] * 5
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/JSON", "application/vnd.x+JSON", "Application/Json; charset=utf-8", "text/plain", ""]
+)
+def test_what_is_asked_counts_however_its_kind_is_written(serve, kind):
+    server = serve(Limits(searches=1, calls=1))
+    for path, body in ((JOIN, {"fn_index": 1}), ("/gradio_api/mcp/", {"method": "tools/call"})):
+        assert [server.ask(path, body, content_type=kind).status for _ in range(2)] == [200, 429]
 
 
 def test_a_new_session_is_no_new_visitor(serve):

@@ -111,8 +111,7 @@ class Gate:
             await self._upload(scope, receive, send, address)
         elif scope["method"] in CHANGES:
             async with self._body(receive, headers) as body:
-                if "json" in headers.get("content-type", ""):
-                    scope[ASKED] = _check_json(body)
+                scope[ASKED] = _check_json(body, headers.get("content-type", ""))
                 self._use(body, address)
                 await self.app(scope, _again(body, receive), send)
         else:
@@ -306,8 +305,15 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _check_json(body: bytes) -> dict[str, Any] | None:
+def _check_json(body: bytes, kind: str) -> dict[str, Any] | None:
     """What Gradio and the MCP server take as given of a body, and would end the answer by where it is not so.
+
+    A body that can be read as JSON is checked whatever it is called: which kinds are read is theirs to say.
+
+    Args:
+        body: of a request that is no upload.
+        kind: its Content-Type, "" where none is given. A body of another kind than JSON that nothing reads as JSON is
+            theirs to refuse.
 
     Returns:
         What it asks, None where it is no object.
@@ -317,6 +323,10 @@ def _check_json(body: bytes) -> dict[str, Any] | None:
     """
     try:
         asked = json.loads(body.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        if "json" in kind.lower() or json.detect_encoding(body) != "utf-8":  # UTF-16 and 32, which Python reads too
+            raise Refused(400, NO_JSON) from error
+        return None
     except (ValueError, RecursionError) as error:  # also more digits than Python reads
         raise Refused(400, NO_JSON) from error
     if not isinstance(asked, dict):
