@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from umr.ui.access import Access
 from umr.ui.layout.about import about
 from umr.ui.layout.gate import Gate
 from umr.ui.layout.turns import TURN, Turn, Turns, functions_of, turns_of
@@ -134,6 +136,24 @@ def test_behind_the_proxy_of_a_space_a_visitor_is_who_the_proxy_says(serve):
     assert server.ask(JOIN, body, "10.0.0.1", x_forwarded_for="6.6.6.6, 1.2.3.4").status == 200
     assert server.ask(JOIN, body, "10.0.0.2", x_forwarded_for="7.7.7.7, 1.2.3.4").status == 429
     assert server.ask(JOIN, body, "10.0.0.1", x_forwarded_for="1.2.3.4, 5.6.7.8").status == 200
+
+
+def test_behind_a_proxy_that_the_operator_named_every_visitor_has_limits_of_their_own(serve):
+    server, body = serve(Limits(searches=1)), {"fn_index": 1}
+    server.gate.access = Access(proxies=(ip_network("10.0.0.0/8"), ip_network(HERE)))
+    for visitor in ("1.2.3.4", "5.6.7.8"):
+        for told, proxy, status in ((visitor, "10.0.0.1", 200), (f"9.9.9.9, {visitor}, 10.0.0.2", HERE, 429)):
+            assert server.ask(JOIN, body, proxy, x_forwarded_for=told).status == status
+    assert server.ask(JOIN, body, "8.8.8.8", x_forwarded_for="1.1.1.1").status == 200
+    assert server.ask(JOIN, body, "8.8.8.8", x_forwarded_for="2.2.2.2").status == 429  # no proxy: its own word
+
+
+@pytest.mark.parametrize("told", ["", HERE, "unknown", "::1", "10.0.0.2"])
+def test_who_comes_through_a_proxy_on_this_machine_is_not_this_machine(serve, told):
+    server, body = serve(Limits(searches=1)), {"fn_index": 1}
+    assert [server.ask(JOIN, body, HERE, x_forwarded_for=told).status for _ in range(3)] == [200] * 3
+    server.gate.access = Access(proxies=(ip_network("127.0.0.0/8"), ip_network("10.0.0.2")))
+    assert [server.ask(JOIN, body, HERE, x_forwarded_for=told).status for _ in range(2)] == [200, 429]
 
 
 def test_what_waits_in_the_queue_counts_as_at_once_until_it_is_answered(serve):

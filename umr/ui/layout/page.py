@@ -14,6 +14,7 @@ os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQU
 import gradio as gr
 from starlette.middleware import Middleware
 
+from umr.ui.access import Access
 from umr.ui.examples import Example
 from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
@@ -91,14 +92,14 @@ def _middleware(
     host: str,
     root: str,
     healthy: Callable[[], bool],
-    limits: Limits | None,
+    access: Access,
     examples: Sequence[Example],
 ) -> list[Middleware]:
     """What a request passes on its way to Gradio, the outermost first; arguments as of `serve`."""
     return [
         Middleware(Monitor, root_path=root),
-        Middleware(Gate, visitors=VISITORS, host=host),
-        *_turns(page, limits),
+        Middleware(Gate, visitors=VISITORS, host=host, access=access),
+        *_turns(page, access.limits),
         Middleware(Closed),
         Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
         Middleware(Card, examples=examples, root_path=root),
@@ -113,7 +114,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     healthy: Callable[[], bool] = lambda: True,
-    limits: Limits | None = None,
+    access: Access | None = None,
     examples: Sequence[Example] = (),
 ) -> str:
     """Starts serving the page; page.block_thread() waits, page.close() ends it.
@@ -124,7 +125,7 @@ def serve(
         host: None leaves it to GRADIO_SERVER_NAME.
         port: None leaves it to GRADIO_SERVER_PORT.
         healthy: what /healthz says.
-        limits: what one visitor may ask; None: as much as the server bears.
+        access: who may ask how much; None: what holds where nothing is set.
         examples: what other sites may show of a link to the page.
 
     Returns:
@@ -153,7 +154,7 @@ def serve(
         enable_monitoring=False,
         app_kwargs={
             "lifespan": sweeping(VISITORS),
-            "middleware": _middleware(page, host, root, healthy, limits, examples),
+            "middleware": _middleware(page, host, root, healthy, access or Access(), examples),
         },
         _frontend=False,
     )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s
