@@ -48,6 +48,23 @@ def test_ones_own_streams_are_told_to_their_end(page):
         assert said.startswith("event: complete") and "unified" in said
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("queue/join", b'"\\ud83d"'),
+        ("queue/join", b'{"data": [], "event_id": ["\\ud83d"]}'),
+        ("cancel", b'{"data": ["\\ud83d", "' + b"x" * 100_000 + b'"]}'),
+        ("stream/x", b'{"\\ud83d": 1}'),
+    ],
+)
+def test_a_body_of_another_form_is_refused_by_its_places_and_not_quoted(page, path, body, capfd):
+    as_json = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{page.local_url}gradio_api/{path}", content=body, headers=as_json, timeout=60)
+    assert answer.status_code == 422 and len(answer.content) < 1_000
+    assert all(one["msg"] and one["loc"][0] == "body" for one in answer.json()["detail"])
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("body", [b'{"": [1e999]}', b'{"data": [NaN]}', b'{"data": [-Infinity], "x": 1}'])
 def test_numbers_that_no_answer_could_quote_are_refused_in_words(page, body):
     as_json = {"Content-Type": "application/json"}

@@ -12,6 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it build
 os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
 from umr.ui.access import Access
@@ -30,7 +31,7 @@ from umr.ui.layout.preview import ICON, Card, own_preview
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
-from umr.ui.layout.words import Streams, refuse_in_words
+from umr.ui.layout.words import Streams, refuse_in_words, tell_what_is_wrong
 from umr.ui.limits import Accounts, Limits
 from umr.ui.markup import macros
 from umr.ui.parts import scripts
@@ -154,6 +155,7 @@ def serve(
         enable_monitoring=False,
         app_kwargs={
             "lifespan": sweeping(VISITORS),
+            "exception_handlers": {RequestValidationError: tell_what_is_wrong},
             "middleware": _middleware(page, host, root, healthy, access or Access(), examples),
         },
         _frontend=False,

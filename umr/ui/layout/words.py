@@ -1,4 +1,4 @@
-"""What Gradio itself refuses is refused in words: values that are none of a field's, and streams of nobody.
+"""What Gradio itself refuses is refused in words: values that are none of a field's, bodies, and streams of nobody.
 
 Not what the page's handlers refuse, which is theirs. Gradio has no setting for it: an exception that is not its own
 Error reaches a visitor as an error without a word, and a stream of a session that it does not know ends in silence.
@@ -14,15 +14,20 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio.processing_utils import check_all_files_in_cache
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from umr.errors import printable
 
 log = logging.getLogger(__name__)
 
 NO_VALUES = "the request's values are none that this page's fields can hold, or not as many; reload the page"
 NO_FUNCTION = "“fn_index” is the number of something that the browser does alone; the server has nothing to do there"
 NO_STREAM = "there is nothing to tell of this session or event: ask first, and read each answer once"
+MOST_WRONG = 10  # places of a request that its refusal names
 #: Routes whose stream tells what became of a session's events, or of one event.
 STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(.+?))/?$")
 
@@ -50,6 +55,18 @@ class Streams:
     @staticmethod
     def _whose(scope: Scope, event: str | None) -> str:
         return event or parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+
+
+async def tell_what_is_wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Where a body is not what its route reads: an exception handler of the app.
+
+    In FastAPI's own form, but for what it quotes of the body: that may be large, and may be no text that can be sent.
+    """
+    told = [
+        {"type": one["type"], "loc": [printable(str(part)) for part in one["loc"]], "msg": printable(one["msg"])}
+        for one in error.errors()[:MOST_WRONG]
+    ]
+    return JSONResponse({"detail": told}, 422)
 
 
 def refuse_in_words(page: gr.Blocks) -> None:
