@@ -31,7 +31,7 @@ from umr.ui.layout.preview import ICON, Card, own_preview
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
-from umr.ui.layout.words import Streams, refuse_in_words, tell_what_is_wrong
+from umr.ui.layout.words import Functions, Streams, refuse_in_words, tell_what_is_wrong
 from umr.ui.limits import Accounts, Limits
 from umr.ui.markup import macros
 from umr.ui.parts import scripts
@@ -102,6 +102,7 @@ def _middleware(
         Middleware(Gate, visitors=VISITORS, host=host, access=access),
         *_turns(page, access.limits),
         Middleware(Closed),
+        Middleware(Functions, page=page),
         Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
         Middleware(Card, examples=examples, root_path=root),
         Middleware(Health, healthy=healthy, root_path=root),
