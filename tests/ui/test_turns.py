@@ -156,6 +156,25 @@ def test_who_comes_through_a_proxy_on_this_machine_is_not_this_machine(serve, to
     assert [server.ask(JOIN, body, HERE, x_forwarded_for=told).status for _ in range(2)] == [200, 429]
 
 
+def test_an_mcp_call_counts_once_though_gradio_asks_the_queue_for_it_with_its_headers(serve):
+    tool, answered = {"method": "tools/call"}, []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if "mcp" in scope["path"]:
+            headers = {name.decode().replace("-", "_"): value.decode() for name, value in scope["headers"]}
+            answered.append((await server.asked(JOIN, {"fn_index": 3}, HERE, **headers)).status)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    server = serve(Limits(calls=2), app=app)
+    server.gate.access = Access(proxies=(ip_network("127.0.0.0/8"),))
+    for told in ("1.2.3.4", "5.6.7.8"):
+        named = {"x_forwarded_for": told, "x_umr_ticket": "guessed\xe9"}
+        assert [server.ask("/gradio_api/mcp/", tool, HERE, **named).status for _ in range(3)] == [200, 200, 429]
+        assert server.ask(JOIN, {"fn_index": 3}, HERE, **named).status == 429
+    assert answered == [200] * 4
+
+
 def test_what_waits_in_the_queue_counts_as_at_once_until_it_is_answered(serve):
     server, body = serve(Limits(searches_at_once=2)), {"fn_index": 1}
     server.queued += [Turn("10.0.0.7", "search"), Turn("10.0.0.7", "call"), Turn("10.0.0.8", "search")]
