@@ -151,6 +151,10 @@ def test_requests_name_every_function_of_the_page_and_other_visitors():
     joined = [one for one in found if one.path == requests.JOIN and one.session == requests.SESSION]
     asked = {str(json.loads(one.body).get("fn_index")) for one in joined}
     assert {"7", "9"} <= asked and len(joined) > 100
+    absent = str(requests.ABSENT)
+    assert absent in asked and {f"gradio_api/{way}/{absent}" for way in ("run", "call/v2")} <= {
+        one.path for one in found
+    }
     said = b"".join(one.body for one in found)
     for hostile in (b"\\ud83d", b'"__type__"', b"9" * 30, b"[" * 90, b"victim", b"1e999"):
         assert hostile in said, hostile

@@ -17,6 +17,7 @@ from umr.bench.fuzz import damage
 LABEL = "requests"
 SESSION, OTHER = "fuzz", "victim"  # whose requests these are, and another visitor, whom they name at times
 JOIN = "gradio_api/queue/join"
+ABSENT = 9_999  # the number, and the name, of no function
 #: Endpoint -> arguments that it answers.
 SOUND: dict[str, list[Any]] = {
     "search": [None, "a red mug", "images", "unified", 3, False],
@@ -106,14 +107,16 @@ def _called_json(number: int, functions: Sequence[Function], rng: random.Random)
         body = b'{"data": ' + damage.of_json(json.dumps(sound).encode(), rng) + b"}"
         return Asked("POST", f"gradio_api/call/{name}", body)
     if way == 2:
-        told = {"data": sound, "fn_index": rng.randrange(60), "session_hash": SESSION, "event_data": {"id": "x"}}
+        function = rng.choice((rng.randrange(60), rng.randrange(60), ABSENT))
+        told = {"data": sound, "fn_index": function, "session_hash": SESSION, "event_data": {"id": "x"}}
         return Asked("POST", JOIN, damage.of_json(json.dumps(told).encode(), rng))
     if way == 3:
         told = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {"text": "x"}}}
         return Asked("POST", "gradio_api/mcp/", damage.of_json(json.dumps(told).encode(), rng))
     if way == 4:
         return _of_others(name, rng)
-    return Asked("POST", f"gradio_api/run/{name}", damage.of_json(json.dumps({"data": sound}).encode(), rng))
+    route = rng.choice((f"run/{name}", f"run/{name}", f"run/{ABSENT}", f"call/v2/{ABSENT}"))
+    return Asked("POST", f"gradio_api/{route}", damage.of_json(json.dumps({"data": sound}).encode(), rng))
 
 
 def _of_queue(function: Function, rng: random.Random) -> Asked:
