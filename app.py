@@ -1,7 +1,7 @@
 """The page: search with a picture and a sentence.
 
     python app.py [--index DIR] [--encoder NAME] [--reranker DIR] [--host H] [--port P] [--log text|json] [--batch N]
-                  [--limits NAME=NUMBER,...|off]
+                  [--limits NAME=NUMBER,...|off] [--proxies NETWORK,...] [--hosts NAME,...] [--frames ORIGIN,...]
     python app.py --folder DIR [--encoder NAME|DIR|hub:OWNER/NAME[@REVISION]]...     as `python -m umr demo`
 
 Only starts it: the search is umr.search, what the page does umr.ui.handlers, how it is served umr.ui.layout.

@@ -151,6 +151,10 @@ def test_requests_name_every_function_of_the_page_and_other_visitors():
     joined = [one for one in found if one.path == requests.JOIN and one.session == requests.SESSION]
     asked = {str(json.loads(one.body).get("fn_index")) for one in joined}
     assert {"7", "9"} <= asked and len(joined) > 100
+    absent = str(requests.ABSENT)
+    assert absent in asked and {f"gradio_api/{way}/{absent}" for way in ("run", "call/v2")} <= {
+        one.path for one in found
+    }
     said = b"".join(one.body for one in found)
     for hostile in (b"\\ud83d", b'"__type__"', b"9" * 30, b"[" * 90, b"victim", b"1e999"):
         assert hostile in said, hostile
@@ -158,6 +162,12 @@ def test_requests_name_every_function_of_the_page_and_other_visitors():
         "call", "run", "queue", "mcp", "cancel", "reset"
     }  # fmt: skip
     assert Asked("POST", requests.JOIN, b"[").session is None
+
+
+def test_requests_call_their_bodies_by_every_name_of_json_by_others_and_by_none():
+    found = [requests.made(0, number, FUNCTIONS).kind for number in range(1_000)]
+    assert set(found) == {requests.JSON, *requests.KINDS} and None in requests.KINDS
+    assert found.count(requests.JSON) > 500
 
 
 def test_the_functions_of_a_page_are_those_with_a_backend_and_what_their_fields_hold():
@@ -187,6 +197,8 @@ class Page(BaseHTTPRequestHandler):
         "dropped": [{"msg": "heartbeat"}],
     }
 
+    kinds: ClassVar[list[str | None]] = []
+
     def do_GET(self) -> None:
         session = self.path.partition("session_hash=")[2]
         events = [{"msg": "process_completed", "event_id": "e"} | one for one in self.streams[session]]
@@ -194,6 +206,7 @@ class Page(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.kinds.append(self.headers["Content-Type"])
         self.answer(*self.said[self.path])
 
     def answer(self, status: int, kind: str, body: bytes) -> None:
@@ -223,6 +236,12 @@ def test_an_answer_of_a_page_is_a_fault_without_words_and_a_refusal_with_them(pa
                      "ours": judge.FAULT}  # fmt: skip
     nobody = answers.judged("http://127.0.0.1:1", Asked("POST", "gradio_api/run/search", b"{}"))
     assert nobody[0] == judge.FAULT and "refused" in nobody[1]
+
+
+def test_a_request_is_sent_with_the_kind_that_it_says_it_has(page):
+    for kind in ("application/JSON", None):
+        answers.judged(page, Asked("POST", "fine", b"{}", kind))
+        assert Page.kinds[-1] == kind
 
 
 def test_an_event_of_the_queue_is_followed_to_its_end_and_a_stream_that_is_dropped_is_a_fault(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from umr.ui import visitors as visitors_module
+from umr.ui.access import read_access
 from umr.ui.layout import gate
-from umr.ui.layout.gate import HEADERS, MAX_BODY, MAX_PARTS, NOT_FROM_HERE, Gate, is_loopback
+from umr.ui.layout.gate import HEADERS, MAX_BODY, MAX_PARTS, NOT_FROM_HERE, NOT_THESE_HOSTS, Gate, is_loopback
 from umr.ui.visitors import Visitors
 
 HASH = "ab" * 32
@@ -60,6 +62,11 @@ async def slowly(*parts: bytes, pause_s: float = 0.0) -> AsyncIterator[bytes]:
     for part in parts:
         await asyncio.sleep(pause_s)
         yield part
+
+
+def allowed(**settings: str) -> Any:
+    """What an operator says by options."""
+    return read_access(Namespace(**{"limits": None, "proxies": None, "hosts": None, "frames": None} | settings), {})
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,42 @@ def test_a_server_of_this_machine_alone_is_not_asked_by_a_foreign_name(inner, vi
         assert ask(Gate(inner, visitors, bound), path, host, method).status_code == (200 if passes else 403)
 
 
+@pytest.mark.parametrize(
+    ("host", "passes"),
+    [
+        ("page.example", True),
+        ("Page.Example:8443", True),
+        ("[2001:db8::1]:7860", True),
+        ("localhost:7860", True),
+        ("127.0.0.1:7860", True),
+        ("192.168.0.7:7860", True),  # as it listens
+        ("evil.example", False),
+        ("page.example.evil.example", False),
+        ("sub.page.example", False),
+        ("10.0.0.5:7860", False),
+        ("", False),
+        ("[", False),
+    ],
+)
+def test_a_server_with_names_is_asked_by_them_and_loopback_alone(inner, visitors, host, passes):
+    app = Gate(inner, visitors, "192.168.0.7", allowed(hosts="page.example:443, [2001:db8::1]"))
+    for path, method in (("/", "GET"), ("/healthz", "GET"), ("/gradio_api/mcp/", "POST")):
+        answer = ask(app, path, method=method, headers={"Host": host})
+        assert answer.status_code == (200 if passes else 403)
+        assert passes or NOT_THESE_HOSTS in answer.text
+
+
+def test_a_server_of_this_machine_is_asked_by_the_names_that_a_proxy_passes_on(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1", allowed(hosts="page.example"))
+    names = {"page.example": 200, "localhost": 200, "evil.example": 403}
+    assert {name: ask(app, host=name).status_code for name in names} == names
+
+
+def test_names_and_origins_that_are_none_are_refused_without_a_fault(inner, visitors):
+    for headers in ({"Host": "["}, {"Host": "[a"}, {"Origin": "http://["}, {"Origin": "["}, {"Origin": ""}):
+        assert ask(Gate(inner, visitors, "127.0.0.1"), headers=headers).status_code == 403
+
+
 def test_every_answer_tells_the_browser_what_it_may_do_and_only_the_hub_may_frame_it(inner, visitors):
     app = Gate(inner, visitors, "127.0.0.1")
     for answer in (
@@ -119,6 +162,14 @@ def test_every_answer_tells_the_browser_what_it_may_do_and_only_the_hub_may_fram
         policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
         assert policy["frame-ancestors"] == "'self' https://huggingface.co https://*.hf.space"
         assert "X-Frame-Options" not in answer.headers
+
+
+def test_pages_that_the_operator_names_may_frame_it_too_and_nothing_else_changes(inner, visitors):
+    app = Gate(inner, visitors, "127.0.0.1", allowed(frames="https://example.org, http://localhost:3000"))
+    policy = ask(app, "/", method="GET").headers["Content-Security-Policy"]
+    assert policy == HEADERS["Content-Security-Policy"] + " https://example.org http://localhost:3000"
+    *_, last = policy.split("; ")
+    assert last.startswith("frame-ancestors 'self' ")
 
 
 def test_a_body_is_given_on_whole_up_to_the_limit_and_refused_over_it(inner, visitors):
@@ -146,6 +197,48 @@ def test_a_body_that_is_nested_too_deeply_is_refused_before_it_is_parsed(inner, 
     wide = json.dumps({"data": [{"path": ["x"]}] * 3_000})
     for body in (wide.encode(), b"[" * 100 + b"]" * 100, json.dumps({"data": ["[" * 90] * 1}).encode()):
         assert ask(app, content=body).status_code == 200
+
+
+KINDS = ("application/json", "application/JSON", "application/vnd.x+JSON", "Application/Json; charset=utf-16",
+         "application/json; charset=utf-8", "text/plain", "multipart/form-data; boundary=x", None)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"fn_index": -1}',
+        b'{"fn_index": 99999999999999999999999}',
+        b'{"data": {"a": 1e999}}',
+        b'{"data": [NaN]}',
+        b'{"session_hash": "\\ud83d"}',
+        b'{"data": "x"}',
+        b'{"data": [' + b"9" * 5_000 + b"]}",
+        b'{"data": ["\xff"]}',
+        '{"fn_index": -1}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"fn_index": -1}',
+    ],
+)
+def test_a_body_is_checked_however_its_kind_is_written(inner, visitors, body, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = ask(Gate(inner, visitors, "127.0.0.1"), content=body, headers=headers)
+    assert answer.status_code == 400 and answer.json()["detail"]
+    sound = ask(Gate(inner, visitors, "127.0.0.1"), content=b'{"fn_index": 1, "data": ["[1e999"]}', headers=headers)
+    assert sound.status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "status"), [("application/JSON", 400), ("text/plain", 200), (None, 200)])
+def test_what_is_no_json_is_refused_where_it_says_it_is_and_is_left_to_gradio_elsewhere(inner, visitors, kind, status):
+    headers = {} if kind is None else {"Content-Type": kind}
+    for body in (b"", b"a=1&b=2", b"{"):
+        assert ask(Gate(inner, visitors, "127.0.0.1"), content=body, headers=headers).status_code == status
+
+
+def test_an_upload_is_bytes_of_any_kind(inner, visitors):
+    for kind in ("multipart/form-data; boundary=x", "application/json"):
+        headers = {"Content-Type": kind}
+        answer = ask(Gate(inner, visitors, "127.0.0.1"), UPLOAD, content=b'\xff{"fn_index": -1}', headers=headers)
+        assert answer.status_code == 200
 
 
 def test_many_large_bodies_at_once_are_refused(inner, visitors, monkeypatch):
@@ -209,6 +302,20 @@ def test_the_address_that_a_header_names_counts_in_a_space_alone(visitors, monke
         headers={"X-Forwarded-For": "1.1.1.1, 2.2.2.2"},
     )
     assert visitors.address_of("me") == address
+
+
+def test_the_address_that_a_header_names_counts_behind_a_proxy_that_the_operator_named(inner, visitors):
+    app = Gate(inner, visitors, "0.0.0.0", allowed(proxies="9.9.9.0/24"))
+    lines = [("X-Forwarded-For", "1.1.1.1, 2.2.2.2"), ("X-Forwarded-For", "9.9.9.7")]  # a proxy may add a line
+    ask(app, "/gradio_api/heartbeat/me", method="GET", headers=lines)
+    assert visitors.address_of("me") == "2.2.2.2"
+
+
+def test_the_proxy_of_a_space_may_add_a_line_of_its_own(inner, visitors, monkeypatch):
+    monkeypatch.setattr(gate, "get_space", lambda: "me/umr")
+    lines = [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "2.2.2.2")]
+    ask(Gate(inner, visitors, "0.0.0.0"), "/gradio_api/heartbeat/me", method="GET", headers=lines)
+    assert visitors.address_of("me") == "2.2.2.2"
 
 
 def test_loopback_is_told_from_other_hosts():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from ipaddress import ip_network
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from umr.ui.access import Access
 from umr.ui.layout.about import about
 from umr.ui.layout.gate import Gate
 from umr.ui.layout.turns import TURN, Turn, Turns, functions_of, turns_of
@@ -44,7 +46,7 @@ class Server:
 
     async def asked(self, path: str, body: Any = None, address: str = "10.0.0.7", **headers: str) -> SimpleNamespace:
         sent: list[dict[str, Any]] = []
-        given = {"host": "h", "content-type": "application/json"} | headers
+        given = {"host": "h", "content_type": "application/json"} | headers
         scope = {
             "type": "http",
             "method": "POST",
@@ -113,6 +115,15 @@ def test_what_costs_little_is_not_counted(serve, path, body):
     assert [server.ask(path, body).status for _ in range(5)] == [200] * 5
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/JSON", "application/vnd.x+JSON", "Application/Json; charset=utf-8", "text/plain", ""]
+)
+def test_what_is_asked_counts_however_its_kind_is_written(serve, kind):
+    server = serve(Limits(searches=1, calls=1))
+    for path, body in ((JOIN, {"fn_index": 1}), ("/gradio_api/mcp/", {"method": "tools/call"})):
+        assert [server.ask(path, body, content_type=kind).status for _ in range(2)] == [200, 429]
+
+
 def test_a_new_session_is_no_new_visitor(serve):
     server = serve(Limits(searches=3))
     answers = [server.ask(JOIN, {"fn_index": 1, "session_hash": f"s{number}"}).status for number in range(5)]
@@ -125,6 +136,43 @@ def test_behind_the_proxy_of_a_space_a_visitor_is_who_the_proxy_says(serve):
     assert server.ask(JOIN, body, "10.0.0.1", x_forwarded_for="6.6.6.6, 1.2.3.4").status == 200
     assert server.ask(JOIN, body, "10.0.0.2", x_forwarded_for="7.7.7.7, 1.2.3.4").status == 429
     assert server.ask(JOIN, body, "10.0.0.1", x_forwarded_for="1.2.3.4, 5.6.7.8").status == 200
+
+
+def test_behind_a_proxy_that_the_operator_named_every_visitor_has_limits_of_their_own(serve):
+    server, body = serve(Limits(searches=1)), {"fn_index": 1}
+    server.gate.access = Access(proxies=(ip_network("10.0.0.0/8"), ip_network(HERE)))
+    for visitor in ("1.2.3.4", "5.6.7.8"):
+        for told, proxy, status in ((visitor, "10.0.0.1", 200), (f"9.9.9.9, {visitor}, 10.0.0.2", HERE, 429)):
+            assert server.ask(JOIN, body, proxy, x_forwarded_for=told).status == status
+    assert server.ask(JOIN, body, "8.8.8.8", x_forwarded_for="1.1.1.1").status == 200
+    assert server.ask(JOIN, body, "8.8.8.8", x_forwarded_for="2.2.2.2").status == 429  # no proxy: its own word
+
+
+@pytest.mark.parametrize("told", ["", HERE, "unknown", "::1", "10.0.0.2"])
+def test_who_comes_through_a_proxy_on_this_machine_is_not_this_machine(serve, told):
+    server, body = serve(Limits(searches=1)), {"fn_index": 1}
+    assert [server.ask(JOIN, body, HERE, x_forwarded_for=told).status for _ in range(3)] == [200] * 3
+    server.gate.access = Access(proxies=(ip_network("127.0.0.0/8"), ip_network("10.0.0.2")))
+    assert [server.ask(JOIN, body, HERE, x_forwarded_for=told).status for _ in range(2)] == [200, 429]
+
+
+def test_an_mcp_call_counts_once_though_gradio_asks_the_queue_for_it_with_its_headers(serve):
+    tool, answered = {"method": "tools/call"}, []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if "mcp" in scope["path"]:
+            headers = {name.decode().replace("-", "_"): value.decode() for name, value in scope["headers"]}
+            answered.append((await server.asked(JOIN, {"fn_index": 3}, HERE, **headers)).status)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    server = serve(Limits(calls=2), app=app)
+    server.gate.access = Access(proxies=(ip_network("127.0.0.0/8"),))
+    for told in ("1.2.3.4", "5.6.7.8"):
+        named = {"x_forwarded_for": told, "x_umr_ticket": "guessed\xe9"}
+        assert [server.ask("/gradio_api/mcp/", tool, HERE, **named).status for _ in range(3)] == [200, 200, 429]
+        assert server.ask(JOIN, {"fn_index": 3}, HERE, **named).status == 429
+    assert answered == [200] * 4
 
 
 def test_what_waits_in_the_queue_counts_as_at_once_until_it_is_answered(serve):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import gradio as gr
 import httpx
 import pytest
 
 from tests.ui.test_hostile import answers, ask, is_handlers
 from umr.ui.edge import OUR_FAULT
-from umr.ui.layout.words import NO_FUNCTION, NO_STREAM, NO_VALUES
+from umr.ui.layout.words import NO_FUNCTION, NO_STREAM, NO_SUCH_FUNCTION, NO_VALUES
 
 FILE = {"meta": {"_type": "gradio.FileData"}}
 
@@ -48,8 +49,51 @@ def test_ones_own_streams_are_told_to_their_end(page):
         assert said.startswith("event: complete") and "unified" in said
 
 
+def posted(page: gr.Blocks, path: str, body: bytes) -> httpx.Response:
+    as_json = {"Content-Type": "application/json"}
+    return httpx.post(f"{page.local_url}gradio_api/{path}", content=body, headers=as_json, timeout=60)
+
+
+def test_a_body_of_another_form_is_refused_by_its_places_and_not_quoted(page, capfd):
+    for path, body in (
+        ("queue/join", b'"\\ud83d"'),
+        ("queue/join", b'{"data": [], "event_id": ["\\ud83d"]}'),
+        ("cancel", b'{"data": ["\\ud83d", "' + b"x" * 100_000 + b'"]}'),
+        ("stream/x", b'{"\\ud83d": 1}'),
+    ):
+        answer = posted(page, path, body)
+        assert answer.status_code == 422 and len(answer.content) < 1_000
+        assert all(one["msg"] and one["loc"][0] == "body" for one in answer.json()["detail"])
+    assert "Traceback" not in capfd.readouterr().err
+
+
+#: What is asked, and the status of its answer.
+FUNCTIONS = (
+    ("call/nope", {"data": []}, 404),
+    ("run/nope", {"data": []}, 404),
+    ("run/predict", {"data": []}, 404),
+    ("api/nope/", {"data": [], "session_hash": "me"}, 404),
+    ("call/v2/nope", {}, 404),
+    ("run/list_models", {"data": [], "fn_index": 9_999}, 404),
+    ("queue/join", {"data": [], "fn_index": 9_999, "session_hash": "me"}, 404),
+    ("queue/join", {"data": [], "session_hash": "me"}, 400),
+    ("call/v2/search_text", {"nope\ud83d": 1}, 400),
+    ("call/v2/list_models", {}, 200),
+    ("run/list_models", {"data": []}, 200),
+    ("call/list_models", {"data": [], "fn_index": 9_999}, 200),
+)
+
+
+def test_a_function_that_is_not_there_and_arguments_that_are_not_its_are_refused_in_words(page, capfd):
+    for path, body, status in FUNCTIONS:
+        answer = posted(page, path, json.dumps(body).encode())
+        assert (path, answer.status_code) == (path, status)
+        assert status == 200 or answer.json()["detail"]
+        assert status != 404 or answer.json()["detail"] == NO_SUCH_FUNCTION
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("body", [b'{"": [1e999]}', b'{"data": [NaN]}', b'{"data": [-Infinity], "x": 1}'])
 def test_numbers_that_no_answer_could_quote_are_refused_in_words(page, body):
-    as_json = {"Content-Type": "application/json"}
-    answer = httpx.post(f"{page.local_url}gradio_api/run/list_models", content=body, headers=as_json, timeout=60)
+    answer = posted(page, "run/list_models", body)
     assert answer.status_code == 400 and "finite numbers" in answer.json()["detail"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from umr.ui.access import VARIABLES
 from umr.ui.json_log import FORMATS
-from umr.ui.limits import OFF, VARIABLE
+from umr.ui.limits import OFF
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -36,7 +37,14 @@ def serving(one: argparse.ArgumentParser) -> None:
     one.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
     one.add_argument("--log", choices=FORMATS, default="text", help="json: one object a line, one for each request")
     one.add_argument("--batch", type=int, default=16, help="queries encoded together; 1: each by itself")
-    one.add_argument("--limits", help=f"of one visitor, NAME=NUMBER,... or {OFF} (default: {VARIABLE}, or sane ones)")
+    asked = {
+        "limits": f"of one visitor, NAME=NUMBER,... or {OFF}; else sane ones",
+        "proxies": "addresses and networks whose X-Forwarded-For is believed, parted by commas; else loopback's alone",
+        "hosts": "names that the page is asked by, parted by commas; else any, or loopback's where it listens there",
+        "frames": "origins of pages that may frame this one, as https://example.org, parted by commas; else the Hub's",
+    }
+    for name, text in asked.items():
+        one.add_argument(f"--{name}", help=f"{text} (default: {VARIABLES[name]})")
 
 
 def own_folder(one: argparse.ArgumentParser) -> None:

@@ -19,7 +19,6 @@ from typing import Literal
 from umr.errors import ConfigError, UMRError
 
 Kind = Literal["search", "call", "upload", "index"]
-VARIABLE = "UMR_LIMITS"  # of the environment; the command line's --limits goes before it
 OFF = "off"
 REMEMBERED = 20_000  # visitors with an account; of more, those go who asked longest ago
 

@@ -20,7 +20,7 @@ from umr.bench.server import served_page
 TIMEOUT_S = 90.0
 OUR_FAULT = "Something went wrong on our side"  # what the page says of an unforeseen fault
 _ANSWER = 1 << 22  # bytes of an answer that are read
-_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+_HEADERS = {"Accept": "application/json, text/event-stream"}
 #: Frames of a traceback that are ours around Gradio's own reading and calling: what it refuses passes them.
 _PASSES_ON = (", in filled", ", in called")
 
@@ -30,8 +30,9 @@ def _answer_to(address: str, asked: Asked) -> Iterator[http.client.HTTPResponse]
     """The answer to one request, on a connection of its own."""
     there = urlsplit(address)
     connection = http.client.HTTPConnection(there.hostname or "", there.port, timeout=TIMEOUT_S)
+    headers = _HEADERS if asked.kind is None else _HEADERS | {"Content-Type": asked.kind}
     try:
-        connection.request(asked.method, f"/{asked.path}", asked.body or None, _HEADERS)
+        connection.request(asked.method, f"/{asked.path}", asked.body or None, headers)
         yield connection.getresponse()
     finally:
         connection.close()

@@ -17,6 +17,7 @@ from umr.bench.fuzz import damage
 LABEL = "requests"
 SESSION, OTHER = "fuzz", "victim"  # whose requests these are, and another visitor, whom they name at times
 JOIN = "gradio_api/queue/join"
+ABSENT = 9_999  # the number, and the name, of no function
 #: Endpoint -> arguments that it answers.
 SOUND: dict[str, list[Any]] = {
     "search": [None, "a red mug", "images", "unified", 3, False],
@@ -33,6 +34,12 @@ VALUES = (*damage.HOSTILE, '{"path": "/etc/passwd"}', '{"path": "a\\u0000b", "me
           '{"__type__": "generic_update"}', "[" + "0," * 2_000 + "0]", str(2**63), str(-(2**63) - 1), str(10**30),
           '{"path": "http://example.org/a.png", "meta": {"_type": "gradio.FileData"}}',
           '"<img src=x>{{value}}"')  # fmt: skip
+JSON = "application/json"
+#: Other names of what a body is: all that a server may read as JSON, kinds that it does not read, and none.
+KINDS = ("application/JSON", "Application/Json", "application/json; charset=utf-8", "APPLICATION/JSON;charset=utf-16",
+         "application/vnd.x+JSON", "application/problem+json", " application/json ,text/plain", "text/plain", "json",
+         "multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "\xff/\xe9", "",
+         None)  # fmt: skip
 _IDS = (OTHER, "../../x", "\ud83d", "\0", "9" * 5_000, "x" * 9_000, "0", "", "\u202e", "{}", "null")
 
 
@@ -50,11 +57,12 @@ class Function:
 
 
 class Asked(NamedTuple):
-    """A request. body: b"" for none."""
+    """A request. body: b"" for none. kind: its Content-Type; None: it has none."""
 
     method: str
     path: str
     body: bytes
+    kind: str | None = JSON
 
     @property
     def session(self) -> str | None:
@@ -85,6 +93,11 @@ def made(seed: int, number: int, functions: Sequence[Function] = ()) -> Asked:
         functions: of the page; none: only the public endpoints are asked.
     """
     rng = random.Random(f"{seed} {LABEL} {number}")
+    asked = _called_json(number, functions, rng)
+    return asked._replace(kind=rng.choice(KINDS)) if rng.random() < 0.3 else asked
+
+
+def _called_json(number: int, functions: Sequence[Function], rng: random.Random) -> Asked:
     if functions and number % 2:
         return _of_queue(functions[number // 2 % len(functions)], rng)
     name = sorted(SOUND)[number // 2 % len(SOUND)]
@@ -94,14 +107,16 @@ def made(seed: int, number: int, functions: Sequence[Function] = ()) -> Asked:
         body = b'{"data": ' + damage.of_json(json.dumps(sound).encode(), rng) + b"}"
         return Asked("POST", f"gradio_api/call/{name}", body)
     if way == 2:
-        told = {"data": sound, "fn_index": rng.randrange(60), "session_hash": SESSION, "event_data": {"id": "x"}}
+        function = rng.choice((rng.randrange(60), rng.randrange(60), ABSENT))
+        told = {"data": sound, "fn_index": function, "session_hash": SESSION, "event_data": {"id": "x"}}
         return Asked("POST", JOIN, damage.of_json(json.dumps(told).encode(), rng))
     if way == 3:
         told = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {"text": "x"}}}
         return Asked("POST", "gradio_api/mcp/", damage.of_json(json.dumps(told).encode(), rng))
     if way == 4:
         return _of_others(name, rng)
-    return Asked("POST", f"gradio_api/run/{name}", damage.of_json(json.dumps({"data": sound}).encode(), rng))
+    route = rng.choice((f"run/{name}", f"run/{name}", f"run/{ABSENT}", f"call/v2/{ABSENT}"))
+    return Asked("POST", f"gradio_api/{route}", damage.of_json(json.dumps({"data": sound}).encode(), rng))
 
 
 def _of_queue(function: Function, rng: random.Random) -> Asked:

@@ -7,14 +7,12 @@ for none of this but the size of one uploaded file; a middleware of its app is i
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from gradio.utils import get_space
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.errors import ConfigError
+from umr.ui.access import LOOPBACK, Access, host_of, is_loopback
 from umr.ui.layout.turns import ADDRESS, ASKED, UPLOAD
 from umr.ui.parts.wiring import SURROGATE
 from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
@@ -35,7 +34,6 @@ LISTED = 1 << 20  # bytes in which a request names its uploads; 500 files take a
 TOLD = 1 << 20  # bytes of an upload between two looks at the limits
 STALL_S, BODY_S = 30.0, 300.0  # without a byte, and until a body must have come whole
 SWEEP_S = 5.0
-LOOPBACK = "localhost"
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]{1,100})$")
 SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 #: A folder of Gradio's for one upload: it is named by a hash of the bytes.
@@ -43,7 +41,8 @@ FOLDER = re.compile(rb"[/\\]([0-9a-f]{40,128})[/\\]")
 BRACKETS = re.compile(rb"[\[\]{}]")
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 #: What the page itself needs: Gradio's page has scripts and styles within it, and compiles the page's own listeners.
-#: It may be shown in a frame of itself and of the Hub, which shows a Space in one, and of no other site.
+#: It may be shown in a frame of itself and of the Hub, which shows a Space in one, and of no other site but those that
+#: the operator adds, at the end.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
@@ -54,8 +53,9 @@ HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"
 NOT_FROM_HERE = "this page takes requests from itself and from programs, not from other web pages"
 NOT_THIS_HOST = (
     "this server is for its own machine: ask it as localhost or 127.0.0.1, or start it with --host and the "
-    "address that it is to be reached at"
+    "address that it is to be reached at, or with --hosts and the name that a proxy asks it by"
 )
+NOT_THESE_HOSTS = "this server answers to the names of --hosts (UMR_HOSTS) and to localhost; add this one there"
 TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a file instead"
 TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
 TOO_DEEP = f"a request may have lists and objects {MAX_DEPTH} deep within each other"
@@ -79,9 +79,17 @@ class Refused(Exception):
 class Gate:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, visitors: Visitors, host: str):
-        """host: what the server listens on."""
-        self.app, self.visitors = app, visitors
+    def __init__(self, app: ASGIApp, visitors: Visitors, host: str, access: Access | None = None):
+        """Guard an app.
+
+        Args:
+            app: what is behind it.
+            visitors: whose uploads and pages these are.
+            host: what the server listens on.
+            access: what the operator allows; None: what holds where nothing is set.
+        """
+        self.app, self.visitors, self.access = app, visitors, access or Access()
+        self.headers = HEADERS | {"Content-Security-Policy": " ".join((POLICY, *self.access.frames))}
         self.local = is_loopback(host)
         self.bound = host.strip("[]").lower()
         self.behind_proxy = get_space() is not None
@@ -92,7 +100,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send, headers = _with_headers(send), Headers(scope=scope)
+        send, headers = _with_headers(send, self.headers), Headers(scope=scope)
         try:
             self._check_host(headers)
             _check_origin(scope, headers)
@@ -111,8 +119,7 @@ class Gate:
             await self._upload(scope, receive, send, address)
         elif scope["method"] in CHANGES:
             async with self._body(receive, headers) as body:
-                if "json" in headers.get("content-type", ""):
-                    scope[ASKED] = _check_json(body)
+                scope[ASKED] = _check_json(body, headers.get("content-type", ""))
                 self._use(body, address)
                 await self.app(scope, _again(body, receive), send)
         else:
@@ -124,14 +131,18 @@ class Gate:
         Raises:
             Refused: it must not pass.
         """
-        name = urlsplit(f"//{headers.get('host', LOOPBACK)}").hostname or ""
-        if self.local and name != self.bound and not is_loopback(name):
-            raise Refused(403, NOT_THIS_HOST)
+        if not self.local and not self.access.hosts:
+            return
+        name = host_of(headers.get("host", LOOPBACK))
+        if name not in (self.bound, *self.access.hosts) and not is_loopback(name):
+            raise Refused(403, NOT_THESE_HOSTS if self.access.hosts else NOT_THIS_HOST)
 
     def _address(self, scope: Scope, headers: Headers) -> str:
         """Who asks. In a Space everybody comes through its proxy, which says at the end of this header for whom."""
-        forwarded = headers.get("x-forwarded-for", "") if self.behind_proxy else ""
-        return forwarded.rpartition(",")[2].strip() or (scope.get("client") or ("",))[0]
+        peer, forwarded = (scope.get("client") or ("",))[0], ",".join(headers.getlist("x-forwarded-for"))
+        if self.behind_proxy and not self.access.proxies:
+            return forwarded.rpartition(",")[2].strip() or peer
+        return self.access.visitor(peer, forwarded)
 
     def _use(self, body: bytes, address: str) -> None:
         session = SESSION.search(body)
@@ -251,15 +262,6 @@ def sweeping(visitors: Visitors) -> Callable[[Any], Any]:
     return lifespan
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or number stands for this machine alone."""
-    name = host.strip("[]").lower()
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == LOOPBACK or name.endswith(f".{LOOPBACK}")
-
-
 def _check_origin(scope: Scope, headers: Headers) -> None:
     """A browser says which page a request is from, a program does not.
 
@@ -273,7 +275,8 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
     if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):
         return
     asked = f"{headers.get('host', '')},{headers.get('x-forwarded-host', '')}".lower().split(",")
-    if site is not None or urlsplit((origin or "").lower()).netloc not in {host.strip() for host in asked} - {""}:
+    named = (origin or "").lower().partition("://")[2]
+    if site is not None or named not in {host.strip() for host in asked} - {""}:
         raise Refused(403, NOT_FROM_HERE)
 
 
@@ -284,11 +287,11 @@ def _refusal(scope: Scope, refused: Refused) -> Response:
     return JSONResponse({"detail": str(refused)}, refused.status)
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, told: Mapping[str, str]) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in told.items():
                 headers.setdefault(name, value)
         await send(message)
 
@@ -306,8 +309,15 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _check_json(body: bytes) -> dict[str, Any] | None:
+def _check_json(body: bytes, kind: str) -> dict[str, Any] | None:
     """What Gradio and the MCP server take as given of a body, and would end the answer by where it is not so.
+
+    A body that can be read as JSON is checked whatever it is called: which kinds are read is theirs to say.
+
+    Args:
+        body: of a request that is no upload.
+        kind: its Content-Type, "" where none is given. A body of another kind than JSON that nothing reads as JSON is
+            theirs to refuse.
 
     Returns:
         What it asks, None where it is no object.
@@ -317,6 +327,10 @@ def _check_json(body: bytes) -> dict[str, Any] | None:
     """
     try:
         asked = json.loads(body.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        if "json" in kind.lower() or json.detect_encoding(body) != "utf-8":  # UTF-16 and 32, which Python reads too
+            raise Refused(400, NO_JSON) from error
+        return None
     except (ValueError, RecursionError) as error:  # also more digits than Python reads
         raise Refused(400, NO_JSON) from error
     if not isinstance(asked, dict):

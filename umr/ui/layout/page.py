@@ -12,8 +12,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it build
 os.environ |= {"GRADIO_ANALYTICS_MAX_EVENTS": "1", "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000"}
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware import Middleware
 
+from umr.ui.access import Access
 from umr.ui.examples import Example
 from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
@@ -29,7 +31,7 @@ from umr.ui.layout.preview import ICON, Card, own_preview
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
-from umr.ui.layout.words import Streams, refuse_in_words
+from umr.ui.layout.words import Functions, Streams, refuse_in_words, tell_what_is_wrong
 from umr.ui.limits import Accounts, Limits
 from umr.ui.markup import macros
 from umr.ui.parts import scripts
@@ -91,15 +93,16 @@ def _middleware(
     host: str,
     root: str,
     healthy: Callable[[], bool],
-    limits: Limits | None,
+    access: Access,
     examples: Sequence[Example],
 ) -> list[Middleware]:
     """What a request passes on its way to Gradio, the outermost first; arguments as of `serve`."""
     return [
         Middleware(Monitor, root_path=root),
-        Middleware(Gate, visitors=VISITORS, host=host),
-        *_turns(page, limits),
+        Middleware(Gate, visitors=VISITORS, host=host, access=access),
+        *_turns(page, access.limits),
         Middleware(Closed),
+        Middleware(Functions, page=page),
         Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
         Middleware(Card, examples=examples, root_path=root),
         Middleware(Health, healthy=healthy, root_path=root),
@@ -113,7 +116,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     healthy: Callable[[], bool] = lambda: True,
-    limits: Limits | None = None,
+    access: Access | None = None,
     examples: Sequence[Example] = (),
 ) -> str:
     """Starts serving the page; page.block_thread() waits, page.close() ends it.
@@ -124,7 +127,7 @@ def serve(
         host: None leaves it to GRADIO_SERVER_NAME.
         port: None leaves it to GRADIO_SERVER_PORT.
         healthy: what /healthz says.
-        limits: what one visitor may ask; None: as much as the server bears.
+        access: who may ask how much; None: what holds where nothing is set.
         examples: what other sites may show of a link to the page.
 
     Returns:
@@ -153,7 +156,8 @@ def serve(
         enable_monitoring=False,
         app_kwargs={
             "lifespan": sweeping(VISITORS),
-            "middleware": _middleware(page, host, root, healthy, limits, examples),
+            "exception_handlers": {RequestValidationError: tell_what_is_wrong},
+            "middleware": _middleware(page, host, root, healthy, access or Access(), examples),
         },
         _frontend=False,
     )  # leaves out a request to itself, which a busy machine may not answer within Gradio's 3 s

@@ -8,7 +8,6 @@ Gradio is imported within: it reads the variables of port and folder as it is.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -21,12 +20,12 @@ from umr.encoders import zero_gpu
 from umr.errors import ConfigError, UMRError
 from umr.media import decoding_apart
 from umr.shipped import BUNDLED, default_root
+from umr.ui.access import Access, read_access
 from umr.ui.examples import read_examples
 from umr.ui.json_log import log_as
 from umr.ui.layout.heap import settle, unimportable
 from umr.ui.layout.ports import chosen_port
 from umr.ui.layout.short_lines import shorten_errors
-from umr.ui.limits import VARIABLE, Limits, read_limits
 from umr.ui.searchers import Searchers, media_paths
 from umr.ui.upload_folder import claim, give_up
 
@@ -50,13 +49,13 @@ def start(options: argparse.Namespace, find: Callable[[], Searchers | None]) -> 
     """
     log_as(options.log)
     port = chosen_port(options.host, options.port)
-    limits = read_limits(os.environ.get(VARIABLE) if options.limits is None else options.limits)
+    access = read_access(options)
     searchers = find()
     if searchers is not None:
-        run(searchers, default_root() / "media" / BUNDLED, options.host, port, limits)
+        run(searchers, default_root() / "media" / BUNDLED, options.host, port, access)
 
 
-def run(searchers: Searchers, examples: Path, host: str | None, port: int | None, limits: Limits | None = None) -> None:
+def run(searchers: Searchers, examples: Path, host: str | None, port: int | None, access: Access | None = None) -> None:
     """Serves the page, tells its address on the standard output, and comes back when it was stopped.
 
     Args:
@@ -64,13 +63,13 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         examples: the folder whose pictures the example queries show.
         host: the address to listen on; None: the one of GRADIO_SERVER_NAME, or this machine alone.
         port: None: the first free one.
-        limits: what one visitor may ask; None: as much as the server bears.
+        access: who may ask how much; None: what holds where nothing is set.
 
     Raises:
         ConfigError: there is no folder for what visitors send, or the page cannot be served at that address.
         MismatchError: an index is another encoder's.
     """
-    media = media_paths(searchers)
+    access, media = access or Access(), media_paths(searchers)
     with _uploads(), decoding_apart() as decoder:
         for number in STOPS:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup has it ignored
@@ -84,9 +83,9 @@ def run(searchers: Searchers, examples: Path, host: str | None, port: int | None
         raise_descriptor_limit()
         try:
             shown = read_examples(examples)
-            page = build_page(searchers, shown, limits)
+            page = build_page(searchers, shown, access.limits)
             give_out_renewed(searchers, page)
-            address = serve(page, media, host, port, searchers.healthy, limits, shown)
+            address = serve(page, media, host, port, searchers.healthy, access, shown)
             zero_gpu.lend_from_now()
         except OSError as error:  # no free port among those that Gradio tries, or a host that is not this machine's
             raise ConfigError(f"the page cannot be served: {error}") from error

@@ -6,10 +6,12 @@ Behind the gate, which has found out who asks, and has read what.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gradio import Blocks
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +24,8 @@ UPLOAD = re.compile(r"/gradio_api/upload/?$")
 NAMED = re.compile(r"/gradio_api/(?:call|run|api)/(?!predict/?$)")
 NUMBERED = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/predict)/?$")
 MCP = re.compile(r"/gradio_api/mcp(?:/|$)")
+#: What tells the request that Gradio makes of an MCP call, with all of that one's headers, from one more call.
+TICKET = "x-umr-ticket"
 KINDS: dict[str, Kind] = {
     SEARCHING["concurrency_id"]: "search",
     COMPARING["concurrency_id"]: "search",
@@ -58,6 +62,7 @@ class Turns:
         """
         self.app, self.accounts, self.functions, self.queued = app, accounts, functions, queued
         self._arriving: list[Turn] = []  # not yet in the queue
+        self._ticket = secrets.token_hex(16)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
@@ -66,21 +71,34 @@ class Turns:
         if kind is None or visitor is None:
             await self.app(scope, receive, send)
             return
-        running = {turn for turn in (*self.queued(), *self._arriving) if turn.visitor == visitor and turn.kind == kind}
+        turn = Turn(visitor, kind)
         try:
-            self.accounts.take(visitor, kind, len(running))
+            self._take(turn, Headers(scope=scope).get(TICKET, ""))
         except TooMuch as error:
             await _refusal(error, kind)(scope, receive, send)
             return
-        turn = scope[TURN] = Turn(visitor, kind)
         if MCP.search(scope["path"]):  # which asks the queue by a request of its own
-            await self.app(scope, receive, send)
+            ticket = (TICKET.encode(), self._ticket.encode())
+            await self.app({**scope, "headers": [*scope["headers"], ticket]}, receive, send)
             return
+        scope[TURN] = turn
         self._arriving.append(turn)
         try:
             await self.app(scope, receive, send)
         finally:
             self._arriving.remove(turn)
+
+    def _take(self, turn: Turn, ticket: str) -> None:
+        """Counts a request, unless its ticket says that it was counted.
+
+        Raises:
+            TooMuch: it is one too many.
+        """
+        if ticket.isascii() and secrets.compare_digest(ticket, self._ticket):
+            return
+        alike = (turn.visitor, turn.kind)
+        running = {one for one in (*self.queued(), *self._arriving) if (one.visitor, one.kind) == alike}
+        self.accounts.take(turn.visitor, turn.kind, len(running))
 
     def _kind(self, scope: Scope) -> Kind | None:
         """What a request asks, None for what may be asked as often as one likes."""

@@ -1,4 +1,4 @@
-"""What Gradio itself refuses is refused in words: values that are none of a field's, and streams of nobody.
+"""What Gradio itself refuses is refused in words: values that are none of a field's, bodies, functions and streams.
 
 Not what the page's handlers refuse, which is theirs. Gradio has no setting for it: an exception that is not its own
 Error reaches a visitor as an error without a word, and a stream of a session that it does not know ends in silence.
@@ -14,15 +14,24 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
 from gradio.processing_utils import check_all_files_in_cache
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from umr.errors import printable
+from umr.ui.layout.turns import ASKED
 
 log = logging.getLogger(__name__)
 
 NO_VALUES = "the request's values are none that this page's fields can hold, or not as many; reload the page"
 NO_FUNCTION = "“fn_index” is the number of something that the browser does alone; the server has nothing to do there"
 NO_STREAM = "there is nothing to tell of this session or event: ask first, and read each answer once"
+NO_SUCH_FUNCTION = "this page has no such function; gradio_api/info lists those that are asked by name"
+MOST_WRONG = 10  # places of a request that its refusal names
+#: Routes that ask a function by the name at their end, or by a number that the body gives: JOIN's by that alone.
+ASK = re.compile(r"/gradio_api/(?:(call/v2|call|run|api)/([^/]+)|queue/join)/?$")
 #: Routes whose stream tells what became of a session's events, or of one event.
 STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(.+?))/?$")
 
@@ -50,6 +59,55 @@ class Streams:
     @staticmethod
     def _whose(scope: Scope, event: str | None) -> str:
         return event or parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+
+
+class Functions:
+    """Answers 404 in words where a function is asked that a page lacks, and 400 where named arguments are not its."""
+
+    def __init__(self, app: ASGIApp, page: gr.Blocks):
+        """Guard an app; behind the gate, which has read what is asked.
+
+        Args:
+            app: what is behind it.
+            page: whose functions these are.
+        """
+        self.app, self.numbers = app, frozenset(page.fns)
+        self.names = {function.api_name for function in page.fns.values() if function.api_name}
+        self.public = {one.api_name for one in page.fns.values() if one.api_name and one.api_visibility == "public"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or answers it."""
+        asked = ASK.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if asked is None or scope.get(ASKED) is None:
+            await self.app(scope, receive, send)
+        elif not self._has(asked[1], asked[2], scope[ASKED].get("fn_index")):
+            await JSONResponse({"detail": NO_SUCH_FUNCTION}, 404)(scope, receive, send)
+        elif asked[1] == "call/v2":
+            try:
+                await self.app(scope, receive, send)
+            except (TypeError, ValueError) as error:  # Gradio's word on arguments, which come before the queue
+                await JSONResponse({"detail": printable(str(error))}, 400)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _has(self, way: str | None, name: str | None, number: int | None) -> bool:
+        if way == "call/v2":
+            return name in self.public
+        if number is not None and way != "call":  # of which Gradio reads no number
+            return number in self.numbers
+        return name is None or name in self.names
+
+
+async def tell_what_is_wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Where a body is not what its route reads: an exception handler of the app.
+
+    In FastAPI's own form, but for what it quotes of the body: that may be large, and may be no text that can be sent.
+    """
+    told = [
+        {"type": one["type"], "loc": [printable(str(part)) for part in one["loc"]], "msg": printable(one["msg"])}
+        for one in error.errors()[:MOST_WRONG]
+    ]
+    return JSONResponse({"detail": told}, 422)
 
 
 def refuse_in_words(page: gr.Blocks) -> None:
