@@ -12,6 +12,7 @@ from umr.columns import COLUMNS
 from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import MANIFEST, available
+from umr.types import DTYPES, FLOAT32
 
 PARTIAL = ".partial"
 FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
@@ -38,7 +39,7 @@ class IndexManifest:
         files: {name: sha256}.
         files_at: where those lie, relative to the folder; "" for the folder itself. A renewed index has them in a
             folder of their own, so that this manifest alone says which version stands.
-        precision: what the candidates were encoded in.
+        precision: what the candidates were encoded in, and queries are, one of umr.types.DTYPES.
         licence: of the collection, where all of it has one.
         factory: how the rows are searched: FACTORY exactly, another by a coarse index (umr.index.coarse), or by the
             server's graph (umr.index.qdrant_store).
@@ -59,7 +60,7 @@ class IndexManifest:
     count: int
     metric: str = "cosine"
     factory: str = FACTORY
-    precision: str = "float32"
+    precision: str = FLOAT32
     files: dict[str, str] = field(default_factory=dict)
     built_by: str = ""
     built_at: str = ""
@@ -116,6 +117,8 @@ class IndexManifest:
                     raise TypeError(f"{name} is {getattr(manifest, name)!r}")
             if manifest.engine not in ENGINES or (manifest.engine == QDRANT) != bool(manifest.rows_at):
                 raise ValueError(f"the engine is {manifest.engine!r}, with rows at {manifest.rows_at!r}")
+            if manifest.precision not in DTYPES:
+                raise ValueError(f"the precision is {manifest.precision!r}; legal: {', '.join(DTYPES)}")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise MismatchError(
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"
