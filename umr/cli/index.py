@@ -40,9 +40,13 @@ def build(options: argparse.Namespace) -> None:
     part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
     encoder, place = found_encoder(options.encoder, options.dtype)
     from umr.index.build import build_claimed
+    from umr.index.coarse import check_factory
+    from umr.index.manifest import FAISS
     from umr.lock import claimed
     from umr.shrunk import Shrunk
 
+    if form.engine == FAISS:
+        check_factory(form.factory, form.nprobe, encoder.dim)
     form = replace(form, shrunk=Shrunk(encoder))
     with claimed(options.out) as claim:
         source, reading = _source(options.source, options), Reading(part=part, shrunk=form.shrunk)

@@ -76,7 +76,9 @@ class IndexManifest:
     @property
     def needed(self) -> tuple[str, ...]:
         """Files that this index cannot be opened without."""
-        return tuple(name for name in FILES if name != VECTORS or self.engine == FAISS)
+        if self.engine != FAISS:
+            return tuple(name for name in FILES if name != VECTORS)
+        return FILES if self.factory == FACTORY else (*FILES, COARSE)
 
     @property
     def fingerprint(self) -> str:
