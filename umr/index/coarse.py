@@ -173,7 +173,7 @@ class CoarseIndex:
     def made(cls, wanted: Coarse, flat: FlatIndex) -> CoarseIndex:
         """Train on rows that stand evenly over all of them, and put all into the lists. Equal rows give equal lists."""
         index: Any = faiss.index_factory(flat.dim, str(wanted), faiss.METRIC_INNER_PRODUCT)
-        if isinstance(index, faiss.IndexIVFPQ):
+        if wanted.code != "SQ8":
             index.do_polysemous_training = False  # an order of its centres that no search here uses; most of the time
         if gpu_count():
             index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(flat.dim))

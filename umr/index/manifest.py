@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from umr.columns import COLUMNS
 from umr.disk import atomic_write
@@ -48,6 +49,7 @@ class IndexManifest:
         rows_at: the server's collection of them; "" for FAISS, whose rows are a file. Where the server is, the
             environment says: an index that was copied from elsewhere must not say where queries and keys are sent.
         rows: sha256 over the rows in that collection, in their order and in half precision.
+        parity: what chose the precision, where that was left to a comparison (umr.index.parity); else empty.
     """
 
     encoder: str
@@ -72,6 +74,7 @@ class IndexManifest:
     engine: str = FAISS
     rows_at: str = ""
     rows: str = ""
+    parity: dict[str, Any] = field(default_factory=dict)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ class IndexManifest:
         Raises:
             DiskFullError: nothing more fits; the older one stays.
         """
-        unsaid = {"files_at": "", "sizes": {}, "engine": FAISS, "rows_at": "", "rows": ""}
+        unsaid = {"files_at": "", "sizes": {}, "engine": FAISS, "rows_at": "", "rows": "", "parity": {}}
         row = {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
         with atomic_write(folder / MANIFEST) as file:
             file.write(json.dumps(row, indent=2, ensure_ascii=False) + "\n")
@@ -121,11 +124,23 @@ class IndexManifest:
                 raise ValueError(f"the engine is {manifest.engine!r}, with rows at {manifest.rows_at!r}")
             if manifest.precision not in DTYPES:
                 raise ValueError(f"the precision is {manifest.precision!r}; legal: {', '.join(DTYPES)}")
+            if manifest.parity:
+                check_parity(manifest.parity)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise MismatchError(
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"
             ) from error
         return manifest
+
+
+def check_parity(parity: dict[str, Any]) -> None:
+    """Look whether what chose a precision is told as a manifest tells it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if {name: type(value) for name, value in parity.items()} != {"dtype": str, "cosine": float, "probed": int}:
+        raise ValueError(f"parity is {parity!r}")
 
 
 def _why_unfinished(folder: Path) -> str:
