@@ -87,12 +87,8 @@ def bench_scale(
     rows: list[dict[str, Any]] = []
     exact: list[list[str]] = []
     for factory in asked:
-        _say(f"building {factory} over {made.count:,} vectors of {made.dim} numbers")
-        start, at = time.perf_counter(), folder / "index"
-        with claimed(at) as claim:
-            form = Form(shard=_SHARD, engine=engine, factory=factory)
-            manifest = build_claimed(claim, SyntheticEncoder(made), collection, form, encoder_at="none")
-        built = time.perf_counter() - start
+        at = folder / "index"
+        manifest, built = _built(at, made, collection, Form(shard=_SHARD, engine=engine, factory=factory))
         _say(f"built {manifest.factory} in {built:.1f} s; searching it with {queries} queries")
         disk = (sum((at / name).stat().st_size for name in manifest.files) + _on_server(manifest)) / _MIB
         for nprobe in nprobes if manifest.factory != FACTORY and nprobes else (0,):
@@ -100,12 +96,7 @@ def bench_scale(
             runs = found.pop("found")
             exact = exact or runs
             recall = np.mean([len(set(mine) & set(its)) / K for mine, its in zip(runs, exact, strict=True)])
-            row: dict[str, Any] = {
-                "factory": manifest.factory,
-                "build_s": built,
-                "disk_mib": disk,
-                "recall@10": float(recall),
-            } | found
+            row = found | {"factory": manifest.factory, "build_s": built, "disk_mib": disk, "recall@10": float(recall)}
             row["of_float32"] = row["searched_mib"] * _MIB / (made.count * made.dim * 4)
             rows.append({name: row[name] for name in COLUMNS})
             if shown is not None:
@@ -114,6 +105,15 @@ def bench_scale(
         if manifest.rows_at:
             connect().delete_collection(manifest.rows_at)
     return rows
+
+
+def _built(at: Path, made: SyntheticRows, collection: Collection, form: Form) -> tuple[IndexManifest, float]:
+    """Build an index. Returns its manifest, and the seconds that it took."""
+    _say(f"building {form.factory} over {made.count:,} vectors of {made.dim} numbers")
+    start = time.perf_counter()
+    with claimed(at) as claim:
+        manifest = build_claimed(claim, SyntheticEncoder(made), collection, form, encoder_at="none")
+    return manifest, time.perf_counter() - start
 
 
 def _on_server(manifest: IndexManifest) -> int:
