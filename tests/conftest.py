@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from umr.encoders.config import read_config
 from umr.encoders.fake import FakeEncoder
 from umr.eval.ood import Calibration, Kind, write_calibration
 from umr.index.index import build_index
+from umr.index.manifest import IndexManifest
 from umr.search import Searcher
 from umr.verdict import Limits, Rates, Verdicts, Vocabulary, verdicts_file, write_verdicts
 
@@ -249,6 +250,25 @@ def searcher(
     monkeypatch.setattr("umr.encoders.load_encoder", _load_fake)
     monkeypatch.setattr("umr.shipped.default_root", lambda: root)
     return Searcher.open(root / "unified" / "catalogue")
+
+
+@pytest.fixture
+def dtypes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What fake encoders were asked to compute in, one word for each that is loaded from now on."""
+    asked: list[str] = []
+
+    def load(where: str, dtype: str = "float32", device: str | None = None) -> FakeEncoder:
+        asked.append(dtype)
+        return _load_fake(where, dtype, device)
+
+    monkeypatch.setattr("umr.encoders.load_encoder", load)
+    return asked
+
+
+def built_in(precision: str, folder: Path) -> Path:
+    """The index folder, whose manifest says from now on that it was built in a precision."""
+    replace(IndexManifest.read(folder), precision=precision).write(folder)
+    return folder
 
 
 @dataclass

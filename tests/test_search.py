@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import made_verdicts
+from tests.conftest import built_in, made_verdicts
 from umr import shipped
 from umr.collection import Collection
 from umr.encoders.base import UnifiedEncoder
@@ -169,6 +169,19 @@ def test_a_real_encoder_is_loaded_from_beside_its_index(real):
 def test_half_precision_stays_within_the_tolerance_of_the_probe(real):
     searcher = Searcher.open(real / "mine", dtype="bfloat16")
     assert searcher.index.verify_probe(searcher.encoder) >= 0.99
+
+
+def test_queries_are_encoded_in_the_precision_of_the_index_unless_another_is_asked_for(searcher, benchmark, dtypes):
+    folder = built_in("bfloat16", benchmark.parents[1] / "unified" / "catalogue")
+    for asked in (None, "bfloat16", "float32"):
+        Searcher.open(folder, asked)
+    Searcher.open(built_in("float32", folder))
+    assert dtypes == ["bfloat16", "bfloat16", "float32", "float32"]
+
+
+def test_a_real_index_in_bfloat16_is_searched_in_it(real):
+    encoder = Searcher.open(built_in("bfloat16", real / "mine")).encoder
+    assert {one.dtype for one in encoder.parameters()} == {torch.bfloat16}
 
 
 def test_a_changed_weight_is_refused(real):

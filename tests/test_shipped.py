@@ -24,6 +24,25 @@ def test_the_default_root_is_the_indexes_folder_of_the_repository():
     assert default_root() == Path(shipped.__file__).resolve().parents[1] / "indexes"
 
 
+def test_a_space_keeps_what_it_makes_in_its_storage_where_it_has_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("UMR_CACHE", raising=False)
+    monkeypatch.setattr(shipped, "STORAGE", tmp_path / "data")
+    at_home = Path.home() / ".cache" / "umr"
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("SPACE_ID", "")
+    assert shipped.cache_root() == at_home and shipped.space_storage() is None
+    monkeypatch.setenv("SPACE_ID", "owner/name")
+    assert shipped.cache_root() == tmp_path / "data" / "umr"
+    with monkeypatch.context() as readable_alone:
+        readable_alone.setattr(shipped.os, "access", lambda *_: False)
+        assert shipped.cache_root() == at_home
+    monkeypatch.setenv("UMR_CACHE", str(tmp_path / "mine"))
+    assert shipped.cache_root() == tmp_path / "mine"
+    monkeypatch.delenv("UMR_CACHE")
+    (tmp_path / "data").rmdir()
+    assert shipped.cache_root() == at_home
+
+
 def test_available_lists_finished_indexes_only(root):
     (root / "half" / "catalogue").mkdir(parents=True)
     assert available(root) == available() == ["one"]

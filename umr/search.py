@@ -101,14 +101,14 @@ class Searcher:
         self.encoder, self.index, self.collection, self.verdicts = encoder, index, collection, verdicts
 
     @classmethod
-    def open(cls, folder: str | Path, dtype: str = "float32", encoder: Encoder | None = None) -> Searcher:
+    def open(cls, folder: str | Path, dtype: str | None = None, encoder: Encoder | None = None) -> Searcher:
         """Open an index folder with the encoder and the collection that its manifest names.
 
         The files of a large index are compared with their hashes in the background (umr.index.stored).
 
         Args:
             folder: the index's.
-            dtype: what the encoder computes in, "float32" or "bfloat16".
+            dtype: what the encoder computes in, one of umr.types.DTYPES; None: what the candidates were encoded in.
             encoder: taken, and not loaded again, if it is the one that the manifest names.
 
         Raises:
@@ -118,7 +118,7 @@ class Searcher:
         while True:
             manifest = IndexManifest.read(folder)
             try:
-                return cls._opened(Path(folder), manifest, dtype, encoder)
+                return cls._opened(Path(folder), manifest, dtype or manifest.precision, encoder)
             except (UMRError, OSError):
                 if IndexManifest.read(folder) == manifest:
                     raise  # else another version was put there while this one was read

@@ -22,6 +22,8 @@ REPORTS = "reports"
 HUB = "hub:"
 #: SPDX name of the licence of this repository (LICENSE), and of what it renders and trains.
 LICENCE = "Apache-2.0"
+#: owner/name, which Hugging Face sets in the environment of a Space; and where one has its storage, if it has any.
+SPACE, STORAGE = "SPACE_ID", Path("/data")
 
 
 def repository_root() -> Path:
@@ -35,8 +37,16 @@ def default_root() -> Path:
 
 
 def cache_root() -> Path:
-    """Where worlds, checkpoints, votes and built folders lie: $UMR_CACHE, else ~/.cache/umr."""
-    return Path(os.environ.get("UMR_CACHE") or Path.home() / ".cache" / "umr")
+    """Where worlds, checkpoints, votes and built folders lie: $UMR_CACHE, else a Space's storage, else ~/.cache/umr."""
+    storage = space_storage()
+    kept = Path.home() / ".cache" / "umr" if storage is None else storage / "umr"
+    return Path(os.environ.get("UMR_CACHE") or kept)
+
+
+def space_storage() -> Path | None:
+    """What outlives a restart of the Space that this is; None where it is none, or has no storage to write to."""
+    there = os.environ.get(SPACE) and STORAGE.is_dir() and os.access(STORAGE, os.W_OK)
+    return STORAGE if there else None
 
 
 def shown_path(path: str | Path) -> str:

@@ -45,6 +45,10 @@ class Shrunk:
         self._left, self._lock = room, threading.Lock()
         self._kept: dict[str, np.ndarray] = {}
 
+    def serve(self, encoder: object) -> None:
+        """Go on for the same encoder in another precision, so that the first need not stay in memory."""
+        self._encoder = encoder if isinstance(encoder, Shrinks) else None
+
     def keep(self, content_hash: str, image: Image.Image) -> None:
         """Keep a decoded picture for `ready`, if there is room.
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Modality = Literal["text", "image", "image,text", "video"]
 Target = Literal["text", "image", "image,text", "video", "all"]
 
+#: What an encoder may compute in; the first where nothing else is said.
+DTYPES = (FLOAT32, BFLOAT16) = ("float32", "bfloat16")
+
 
 class Kind(NamedTuple):
     """What a person calls the candidates of one modality.

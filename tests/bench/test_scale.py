@@ -61,6 +61,32 @@ def test_what_it_finds_is_compared_with_the_exact_search(here, tmp_path):
     assert not (tmp_path / "index").exists()
 
 
+def test_each_row_is_shown_when_it_is_measured_and_an_interruption_leaves_it(here, monkeypatch, capsys):
+    measured = scale.measure
+
+    def interrupted(at, made, nprobe):
+        if "SQ8" in scale.IndexManifest.read(at).factory:
+            raise ConfigError("interrupted")
+        return measured(at, made, nprobe)
+
+    monkeypatch.setattr(scale, "_in_own_process", interrupted)
+    words = ["--vectors", "300", "--dim", "8", "--queries", "4", "--factory", "IVF2,SQ8"]
+    assert scale.main(words) == 2
+    out, said = capsys.readouterr()
+    head, row = out.splitlines()
+    assert tuple(head.split()) == scale.COLUMNS and row.split()[:2] == ["SQfp16", "-"] and len(head) == len(row)
+    assert "building IVF2,SQ8 over 300 vectors of 8 numbers" in said and "built SQfp16 in " in said
+    assert scale.main([*words, "--json"]) == 2
+    out, said = capsys.readouterr()
+    assert out == "" and row.split()[0] in said  # stdout holds one whole document or nothing
+
+
+def test_a_factory_that_does_not_fit_is_refused_before_any_is_built(here, tmp_path, capsys):
+    with pytest.raises(ConfigError, match="IVF99,SQ8 needs at least 39"):
+        scale.bench_scale(MADE, tmp_path, ["IVF2,SQ8", "IVF99,SQ8"], queries=2)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_command_measures_in_a_process_of_its_own(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["umr.bench", "scale", "--vectors", "300", "--dim", "8", "--json", "--queries", "4",
                                      "--factory", "SQfp16"])  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 
 import umr
 import umr.cli
-from tests.conftest import calibrate, judge_scores
+from tests.conftest import built_in, calibrate, judge_scores
 from umr.bench import latency as bench
 from umr.cli.commands import main
 from umr.eval.evaluate import load
@@ -124,6 +124,16 @@ def test_control_characters_of_an_index_do_not_reach_the_terminal(searcher, tmp_
     capsys.readouterr()
     assert main(["search", "--index", str(tmp_path / "index"), "--text", "a"]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["search", "--text", "red"], ["evaluate", "--task", "t2t", "--split", "ind"]])
+def test_queries_are_encoded_as_the_index_was_and_another_precision_is_said(searcher, dtypes, capsys, command):
+    built_in("bfloat16", index_folder("unified"))
+    assert main(command) == 0 and main([*command, "--dtype", "bfloat16"]) == 0
+    assert "--dtype" not in capsys.readouterr().err
+    assert main([*command, "--dtype", "float32"]) == 0
+    assert "was built in bfloat16, and --dtype float32 encodes its queries otherwise" in capsys.readouterr().err
+    assert dtypes == ["bfloat16", "bfloat16", "float32"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from tests.conftest import built_in
 from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.cli.commands import main
 from umr.cli.parser import MACHINES
@@ -159,8 +160,8 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_said_t
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, picture, monkeypatch):
-    """Also from pictures that lie elsewhere: no path of this machine is told, and what is found stays the same."""
+def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, picture, dtypes):
+    """Also from pictures that lie elsewhere: no path of this machine is told, and what is found, and how, stays."""
     for number, colour in enumerate(("red", "green", "blue")):
         picture(f"far away/p {number}.png", colour)
     (tmp_path / "far away" / "n.txt").write_text("a green note")
@@ -168,7 +169,7 @@ def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, p
     encoder.save(tmp_path / "encoder")
     index = tmp_path / "deep" / "er" / "index"
     build_index(encoder, Collection.from_folder(tmp_path / "far away"), index, encoder_at=tmp_path / "encoder")
-    monkeypatch.setattr("umr.encoders.load_encoder", lambda *_, **__: FakeEncoder(dim=32, name="mine"))
+    built_in("bfloat16", index)
     query = Query(query_id="q", content=Content(image=tmp_path / "far away" / "p 1.png"))
     there = Searcher.open(index).search(query, 4).results
     files = plan_space("me/mine", hardware("cpu"), indexes=[index]).files
@@ -183,6 +184,7 @@ def test_an_index_of_ones_own_goes_with_its_encoder_and_its_pictures(tmp_path, p
     assert here.index.verify_probe(here.encoder) > 0.99
     assert all(str(tmp_path / "space") in str(one.content.image) for one in here.collection if one.content.image)
     told = (moved / "manifest.json").read_text() + (moved / "../../media/mine/candidates.jsonl").read_text()
+    assert dtypes == ["bfloat16", "bfloat16"]
     assert str(tmp_path) not in told and "deep/er" not in told and IndexManifest.read(moved).count == 4
     (tmp_path / "far away" / "p 2.png").unlink()
     with pytest.raises(ConfigError, match=r"p 2\.png is not there any more"):

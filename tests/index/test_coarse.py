@@ -1,5 +1,6 @@
 """An index by lists: its scores are the exact ones, what it cannot answer the exact rows do, and a renewal keeps it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -130,6 +131,51 @@ def test_what_the_lists_cannot_answer_is_left_to_the_exact_rows(flat, made, monk
 def test_a_factory_that_is_unknown_or_does_not_fit_is_refused_in_words(factory, count, dim, message):
     with pytest.raises(ConfigError, match=message):
         Coarse.read(factory, count, dim)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        *((one, f"the factory {one!r} is not known") for one in ("IVF", "HNSW", "Flat", "", "IVFx,SQ8")),
+        ("IVF0,SQ8", "IVF0,SQ8 has no lists; at least 1 is needed, as in IVF4096,SQ8"),
+        ("IVF16,PQ0", "PQ0 leaves nothing of a row; give the bytes that it keeps, as in IVF4096,PQ32"),
+        ("IVF16,PQ5", "PQ5 does not part 32 numbers evenly; PQ goes with 8, 16, 32"),
+    ],
+)
+def test_a_factory_that_never_fits_is_refused_before_anything_is_read(tmp_path, capsys, monkeypatch, factory, message):
+    encoder, source = FakeEncoder(dim=DIM, name="mine"), tmp_path / "rows.jsonl"
+    monkeypatch.setattr("umr.encoders.load_encoder", lambda *_, **__: encoder)
+    encoder.save(tmp_path / "encoder")
+    source.write_text("no row")
+    build = ["index", str(source), "--encoder", str(tmp_path / "encoder"), "--out", str(tmp_path / "index")]
+    assert main([*build, "--factory", factory]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and not (tmp_path / "index").exists()
+
+
+def test_more_lists_to_look_into_than_there_are_is_refused_before_anything_is_read():
+    with pytest.raises(ConfigError, match="nprobe is 17; it must be from 1 to the number of lists, 16"):
+        coarse_module.check_factory("IVF16,SQ8", 17)
+    coarse_module.check_factory("IVF16,PQ5")  # whose number of stretches the encoder alone decides
+    coarse_module.check_factory("IVF,SQ8", 17, DIM)
+
+
+def test_training_orders_no_centres_for_a_search_that_there_is_not(flat):
+    """FAISS does by itself, for some three seconds of each stretch, though what is found stays the same."""
+    few = FlatIndex.empty(DIM)
+    few.add(flat.vectors(np.arange(400)))
+    assert not CoarseIndex.made(Coarse(lists=4, code="PQ1", nprobe=4), few)._index.do_polysemous_training
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_lists_that_are_missing_are_named_with_the_way_to_build_them(encoder, tmp_path, listed):
+    manifest = built(encoder, texts(320), tmp_path).manifest
+    if not listed:
+        files = {name: sha256 for name, sha256 in manifest.files.items() if name != "coarse.faiss"}
+        replace(manifest, files=files).write(tmp_path)
+    (tmp_path / "coarse.faiss").unlink()
+    with pytest.raises(MismatchError, match=r"coarse\.faiss is missing; copy the index folder again, or rebuild: "):
+        Index.open(tmp_path, encoder)
 
 
 def test_the_number_of_lists_is_chosen_by_the_count_and_that_of_probes_by_the_lists():

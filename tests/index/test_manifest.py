@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.conftest import built_in
 from umr.errors import MismatchError
 from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
@@ -15,6 +16,12 @@ def test_a_manifest_of_any_depth_or_form_is_a_sentence(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(MismatchError, match="is not a manifest of format 1"):
         IndexManifest.read(tmp_path)
+
+
+def test_a_precision_that_no_encoder_computes_in_is_refused(encoder, collection, tmp_path):
+    build_index(encoder, collection, tmp_path)
+    with pytest.raises(MismatchError, match="the precision is 'float16'; legal: float32, bfloat16"):
+        IndexManifest.read(built_in("float16", tmp_path))
 
 
 def test_any_damage_to_a_manifest_is_a_sentence(encoder, collection, tmp_path):

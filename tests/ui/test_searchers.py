@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import pytest
 
+from tests.conftest import built_in
 from umr.encoders.fake import FakeEncoder
 from umr.encoders.micro_batch import MicroBatcher
 from umr.errors import ConfigError, MismatchError, UMRError
@@ -95,6 +96,22 @@ def test_queries_of_one_model_are_encoded_together_unless_that_is_switched_off(s
     assert found[0] == found[1] != []
     with pytest.raises(ConfigError, match="--batch is 0"):
         find_searchers(folder, batch=0)
+
+
+def test_the_page_encodes_queries_in_the_precision_of_each_index(searchers, dtypes):
+    precisions = {"unified": "bfloat16", "other": "float32"}
+    for name, precision in precisions.items():
+        built_in(precision, searchers.folders[name])
+        find_searchers(searchers.folders[name]).get(name)
+    assert dtypes == list(precisions.values())
+
+
+def test_the_next_version_of_an_index_keeps_the_encoder_unless_it_is_of_another_precision(searchers, dtypes):
+    folder = searchers.folders["unified"]
+    old = open_searcher(built_in("bfloat16", folder))
+    assert reopen_searcher(folder, old).encoder is old.encoder
+    assert reopen_searcher(built_in("float32", folder), old).encoder is not old.encoder
+    assert dtypes == ["bfloat16", "float32"]
 
 
 # An index that is renewed while the page runs

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from umr.candidate_rows import Pool
 from umr.collection import Collection
 from umr.errors import ConfigError, UMRError
 from umr.index.build import Form, build_claimed
+from umr.index.engines import store_asked
 from umr.index.index import Index
 from umr.index.manifest import ENGINES, FACTORY, FAISS, QDRANT, IndexManifest
 from umr.index.qdrant_server import EDGE, URL, connect
@@ -41,6 +42,7 @@ from umr.types import Embeddings
 K = 10
 _WARM_UP = 3
 _MIB = 2**20
+_FACTORY, _NUMBER = len("IVF16384,PQ32"), len("1234.567")  # characters of a cell
 _SHARD = 8192  # rows encoded between two saves, as they cost nothing to make
 COLUMNS = ("factory", "nprobe", "build_s", "disk_mib", "open_s", "open_mib", "searched_mib", "of_float32",
            "p50_ms", "cpu_ms", "first_kind_ms", "kind_p50_ms", "kind_cpu_ms", "recall@10")  # fmt: skip
@@ -53,8 +55,9 @@ def bench_scale(
     nprobes: Sequence[int] = (),
     queries: int = 200,
     engine: str = FAISS,
+    shown: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Build an index of each factory and measure it.
+    """Build an index of each factory and measure it; what is being done is told on stderr.
 
     Args:
         made: the rows.
@@ -63,6 +66,7 @@ def bench_scale(
         nprobes: lists that are looked into, each measured; none: the index's own number.
         queries: how many.
         engine: what holds the rows; for QDRANT the environment names an empty folder, edge:DIR, whose bytes are told.
+        shown: called with each row as soon as it is measured.
 
     Returns:
         For each factory and nprobe a row of COLUMNS. "disk_mib" is without the log of what is sent. Memory is what the
@@ -74,35 +78,42 @@ def bench_scale(
     Raises:
         ConfigError: a factory does not fit, or a measurement failed.
     """
+    asked = tuple(dict.fromkeys((FACTORY, *factories)))
+    for factory in asked:
+        store_asked(engine, factory, 0, made.count, made.dim)  # refused before the first is built
     write_candidates(folder / "collection", made.count)
     collection = Collection.open(folder / "collection")
     np.save(folder / "queries.npy", made.queries(queries))
     rows: list[dict[str, Any]] = []
     exact: list[list[str]] = []
-    for factory in dict.fromkeys((FACTORY, *factories)):
-        start, at = time.perf_counter(), folder / "index"
-        with claimed(at) as claim:
-            form = Form(shard=_SHARD, engine=engine, factory=factory)
-            manifest = build_claimed(claim, SyntheticEncoder(made), collection, form, encoder_at="none")
-        built = time.perf_counter() - start
+    for factory in asked:
+        at = folder / "index"
+        manifest, built = _built(at, made, collection, Form(shard=_SHARD, engine=engine, factory=factory))
+        _say(f"built {manifest.factory} in {built:.1f} s; searching it with {queries} queries")
         disk = (sum((at / name).stat().st_size for name in manifest.files) + _on_server(manifest)) / _MIB
         for nprobe in nprobes if manifest.factory != FACTORY and nprobes else (0,):
             found = _in_own_process(at, made, nprobe)
             runs = found.pop("found")
             exact = exact or runs
             recall = np.mean([len(set(mine) & set(its)) / K for mine, its in zip(runs, exact, strict=True)])
-            row: dict[str, Any] = {
-                "factory": manifest.factory,
-                "build_s": built,
-                "disk_mib": disk,
-                "recall@10": float(recall),
-            } | found
+            row = found | {"factory": manifest.factory, "build_s": built, "disk_mib": disk, "recall@10": float(recall)}
             row["of_float32"] = row["searched_mib"] * _MIB / (made.count * made.dim * 4)
             rows.append({name: row[name] for name in COLUMNS})
+            if shown is not None:
+                shown(rows[-1])
         shutil.rmtree(at)
         if manifest.rows_at:
             connect().delete_collection(manifest.rows_at)
     return rows
+
+
+def _built(at: Path, made: SyntheticRows, collection: Collection, form: Form) -> tuple[IndexManifest, float]:
+    """Build an index. Returns its manifest, and the seconds that it took."""
+    _say(f"building {form.factory} over {made.count:,} vectors of {made.dim} numbers")
+    start = time.perf_counter()
+    with claimed(at) as claim:
+        manifest = build_claimed(claim, SyntheticEncoder(made), collection, form, encoder_at="none")
+    return manifest, time.perf_counter() - start
 
 
 def _on_server(manifest: IndexManifest) -> int:
@@ -216,18 +227,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="umr-scale-") as folder:
             if options.engine == QDRANT:
                 os.environ[URL] = f"{EDGE}{folder}/server"
-            rows = bench_scale(made, Path(folder), factories, options.nprobe, options.queries, options.engine)
+            table = sys.stderr if options.json else sys.stdout  # where an interruption leaves what was measured
+            print(_line(COLUMNS), file=table, flush=True)
+            rows = bench_scale(
+                made, Path(folder), factories, options.nprobe, options.queries, options.engine,
+                lambda row: print(_line([_shown(row[name]) for name in COLUMNS]), file=table, flush=True),
+            )  # fmt: skip
     except UMRError as error:
         print(f"umr.bench.scale: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(rows, indent=1) if options.json else _table(rows))
+    if options.json:
+        print(json.dumps(rows, indent=1))
     return 0
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = [COLUMNS, *([_shown(row[name]) for name in COLUMNS] for row in rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(COLUMNS))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+def _say(what: str) -> None:
+    print(f"umr.bench.scale: {what}", file=sys.stderr, flush=True)
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A line of the table, in columns that do not wait for the widest cell of all."""
+    widths = (max(len(name), _FACTORY if name == "factory" else _NUMBER) for name in COLUMNS)
+    return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
 def _shown(value: Any) -> str:

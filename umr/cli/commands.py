@@ -18,6 +18,7 @@ from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
 from umr.cli.progress import say
 from umr.errors import ConfigError, UMRError, in_words, printable
+from umr.types import FLOAT32
 
 if TYPE_CHECKING:
     from umr.eval.evaluate import Judged, Ranking
@@ -76,14 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def search(options: argparse.Namespace) -> None:
     """`search`: a JSON array or a table."""
     query = read_query(options.text, options.image, options.search_in, options.clip)
-    from umr.search import Searcher, of_unlike_picture, result_row
+    from umr.search import of_unlike_picture, result_row
     from umr.shipped import DEFAULT_ENCODER, index_folder
 
     if options.k < 1:
         raise ConfigError(f"--top is {options.k}; at least 1 result must be asked for")
     folder = options.index or index_folder(options.encoder or DEFAULT_ENCODER)
     order = _reordering(options)
-    searcher = Searcher.open(folder, options.dtype)
+    searcher = _searcher(folder, options.dtype)
     if options.nprobe is not None:
         searcher.index.nprobe = options.nprobe
     outcome = searcher.search(query, options.k) if order is None else order.search(searcher, query, options.k)
@@ -215,8 +216,9 @@ def _evaluate_benchmark(options: argparse.Namespace) -> None:
     from umr.cli.benchmark import check, evaluated
 
     check(options)
-    encoder, place = _encoder(options.encoder, options.dtype)
-    rows, columns, notices = evaluated(options, encoder, place)
+    asked = argparse.Namespace(**(vars(options) | {"dtype": options.dtype or FLOAT32}))
+    encoder, place = _encoder(asked.encoder, asked.dtype)
+    rows, columns, notices = evaluated(asked, encoder, place)
     _print(rows, options.json, columns)
     _say(notices)
 
@@ -307,7 +309,7 @@ def drift(options: argparse.Namespace) -> None:
     from umr.eval import ood as measured
     from umr.shipped import index_folder
 
-    searcher, root = _bundled(options.encoder, "float32")
+    searcher, root = _bundled(options.encoder, None)
     made = measured.calibrate(searcher, root, command=f"python -m umr drift --encoder {options.encoder}")
     print(f"written: {measured.write_calibration(made, index_folder(options.encoder))}", file=sys.stderr)
     _print(measured.rows(made), options.json, ("kind", "shown", "n", "over"))
@@ -511,20 +513,34 @@ def _judged(root: Path, task: str) -> Judged:
     return load(root, task, "ind")
 
 
-def _bundled(encoder: str, dtype: str) -> tuple[Searcher, Path]:
-    """The searcher of a shipped encoder and the benchmark's folder."""
-    from umr.search import Searcher
-    from umr.shipped import BUNDLED, default_root, index_folder
-
-    return Searcher.open(index_folder(encoder), dtype), default_root() / "media" / BUNDLED
-
-
-def _opened(index: Path, dtype: str) -> tuple[Searcher, Path]:
-    """The searcher of an index folder and the folder of its collection, which may hold queries."""
+def _searcher(index: Path, dtype: str | None) -> Searcher:
+    """The searcher of an index folder, in its own precision for None; another one that is asked for is said."""
     from umr.index.manifest import IndexManifest
     from umr.search import Searcher
 
-    return Searcher.open(index, dtype), index / IndexManifest.read(index).collection_at
+    built = IndexManifest.read(index).precision
+    if dtype not in (None, built):
+        _say(
+            [
+                f"{index} was built in {built}, and --dtype {dtype} encodes its queries otherwise: scores differ a "
+                f"little; leave --dtype out to have them in {built}"
+            ]
+        )
+    return Searcher.open(index, dtype)
+
+
+def _bundled(encoder: str, dtype: str | None) -> tuple[Searcher, Path]:
+    """The searcher of a shipped encoder and the benchmark's folder."""
+    from umr.shipped import BUNDLED, default_root, index_folder
+
+    return _searcher(index_folder(encoder), dtype), default_root() / "media" / BUNDLED
+
+
+def _opened(index: Path, dtype: str | None) -> tuple[Searcher, Path]:
+    """The searcher of an index folder and the folder of its collection, which may hold queries."""
+    from umr.index.manifest import IndexManifest
+
+    return _searcher(index, dtype), index / IndexManifest.read(index).collection_at
 
 
 def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:

@@ -23,7 +23,6 @@ from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
 if TYPE_CHECKING:
     from umr.encoders.dual_config import AnyConfig
-    from umr.search import Searcher
     from umr.ui.searchers import Searchers
 
 _SEEN = "seen.txt"
@@ -51,7 +50,7 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
         MismatchError: a file is damaged.
     """
     from umr.ui.reranking import find_page_reranker
-    from umr.ui.searchers import Searchers
+    from umr.ui.searchers import Searchers, open_searcher
 
     folder = Own(_folder(options.folder), check_length(options.segment_seconds))
     places = _places(options)
@@ -62,16 +61,8 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
     if options.dry_run:
         return None
     found = {name: _indexed(folder, place, dtype) for name, place in zip(names, here, strict=True)}
-    opener = partial(_open, batch=options.batch)
+    opener = partial(open_searcher, batch=options.batch)
     return Searchers(found, names[0], opener, reranker=find_page_reranker(options.reranker))
-
-
-def _open(folder: Path, batch: int) -> Searcher:
-    """As the page opens an index, computed in what it was built in."""
-    from umr.index.manifest import IndexManifest
-    from umr.ui.searchers import open_searcher
-
-    return open_searcher(folder, batch, IndexManifest.read(folder).precision)
 
 
 def _folder(where: str | None) -> Path:

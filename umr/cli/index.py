@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umr.cli.index_parser import AUTO
 from umr.cli.progress import Progress, say
 from umr.collection import Collection
 from umr.errors import ConfigError, printable
 from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
 from umr.moments import check_length
 from umr.reading import Reading
+from umr.types import BFLOAT16, DTYPES, FLOAT32
 
 if TYPE_CHECKING:
     from umr.index.build import Form
@@ -38,24 +40,50 @@ def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
 def build(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
     part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
-    encoder, place = found_encoder(options.encoder, options.dtype)
+    encoder, place = found_encoder(options.encoder, FLOAT32 if options.dtype == AUTO else options.dtype)
     from umr.index.build import build_claimed
+    from umr.index.coarse import check_factory
+    from umr.index.manifest import FAISS
     from umr.lock import claimed
     from umr.shrunk import Shrunk
 
+    if form.engine == FAISS:
+        check_factory(form.factory, form.nprobe, encoder.dim)
     form = replace(form, shrunk=Shrunk(encoder))
     with claimed(options.out) as claim:
         source, reading = _source(options.source, options), Reading(part=part, shrunk=form.shrunk)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
+        dtype = options.dtype
+        if dtype == AUTO:
+            encoder, form = _chosen(claim.folder, encoder, place, collection, form)
+            dtype = FLOAT32 if form.parity is None else form.parity.dtype
         manifest = build_claimed(
-            claim, encoder, collection, form, encoder_at=place, precision=options.dtype, progress=Progress("indexing")
+            claim, encoder, collection, form, encoder_at=place, precision=dtype, progress=Progress("indexing")
         )
         counted = replace(source, count=len(collection))
         record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
         record.write(claim.folder, manifest.fingerprint)
     _say_cut(encoder, collection)
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
+
+
+def _chosen(folder: Path, encoder: Encoder, place: str, collection: Collection, form: Form) -> tuple[Encoder, Form]:
+    """The encoder in the precision that the candidates speak for, and the form with what chose it, which is said."""
+    from umr.encoders import load_encoder
+    from umr.index.parity import begun, compared, probe
+    from umr.shrunk import Shrunk
+
+    rough = load_encoder(place, dtype=BFLOAT16)
+    shrunk, parity, how = form.shrunk or Shrunk(encoder), begun(folder, encoder.fingerprint), "as this build began"
+    if parity is None:
+        parity, speed = compared(encoder, rough, probe(collection), shrunk)
+        how = f"and bfloat16 is {speed:.2f} times as quick here"
+    print(f"umr: {parity}, {how}", file=sys.stderr)
+    if parity.dtype == BFLOAT16:
+        encoder = rough
+        shrunk.serve(rough)
+    return encoder, replace(form, shrunk=shrunk, parity=parity)
 
 
 def add(options: argparse.Namespace) -> None:
@@ -136,6 +164,11 @@ def _form(options: argparse.Namespace) -> Form:
     if options.command == "index" and options.shard and of_whole:
         what = "--factory" if options.engine == FAISS else "--engine"
         raise ConfigError(f"{what} is of the whole index: give it to `index join`, and build each part without it")
+    if options.command == "index" and options.shard and options.dtype == AUTO:
+        raise ConfigError(
+            "--dtype auto is of the whole source, as parts must be of one precision: build each part with the same "
+            f"--dtype, {' or '.join(DTYPES)}"
+        )
     check_asked(options.engine, options.factory, options.nprobe)
     return Form(engine=options.engine, factory=options.factory, nprobe=options.nprobe)
 

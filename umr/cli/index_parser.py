@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umr.cli.options import ENCODER, command, dtype, segments
+from umr.cli.options import ENCODER, command, segments
+from umr.types import DTYPES, FLOAT32
 
 if TYPE_CHECKING:
     from umr.cli.options import Commands
 
 #: The first words after `index` that are no source.
+AUTO = "auto"  # in the place of a precision: one is chosen (umr.index.parity)
 WORDS = ("add", "remove", "update", "join", "verify")
 _SOURCE = "also a collection folder, a saved dataset, a .parquet or webdataset .tar, or dataset:NAME"
 
@@ -49,7 +51,13 @@ def add_index(commands: Commands) -> None:
     _engine(one)
     _columns(one)
     segments(one)
-    dtype(one)
+    one.add_argument(
+        "--dtype",
+        choices=(*DTYPES, AUTO),
+        default=FLOAT32,
+        help="what is computed in (default: float32); auto: bfloat16 where it is quicker here and 64 of the "
+        "candidates have all but the same vectors in it",
+    )
     for add in (_add, _remove, _update, _join, _verify):
         add(commands)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from umr.types import DTYPES, FLOAT32
 from umr.ui.access import VARIABLES
 from umr.ui.json_log import FORMATS
 from umr.ui.limits import OFF
@@ -12,7 +13,6 @@ from umr.ui.limits import OFF
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-DTYPES = ("float32", "bfloat16")
 ENCODER = "a bundled name, a folder of an encoder or of a public checkpoint, or hub:OWNER/NAME[@REVISION]"
 
 
@@ -24,9 +24,16 @@ def command(commands: Commands, name: str, command: str, text: str) -> argparse.
 
 
 def dtype(one: argparse.ArgumentParser) -> None:
-    """The option --dtype."""
+    """The option --dtype of a command that opens an encoder by itself."""
+    one.add_argument("--dtype", choices=DTYPES, default=FLOAT32, help="what is computed in (default: float32)")
+
+
+def dtype_of_index(one: argparse.ArgumentParser) -> None:
+    """The option --dtype of a command that opens an index, which says what its queries are encoded in."""
     one.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="what the encoder computes in (default: float32)"
+        "--dtype",
+        choices=DTYPES,
+        help="what is computed in (default: what the index was built in, else float32)",
     )
 
 

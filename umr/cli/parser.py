@@ -13,6 +13,7 @@ from umr.cli.index_parser import add_index
 from umr.cli.options import ENCODER, own_folder, serving
 from umr.cli.options import command as _command
 from umr.cli.options import dtype as _dtype
+from umr.cli.options import dtype_of_index as _dtype_of_index
 from umr.eval.benchmarks.registry import BENCHMARKS
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
@@ -57,7 +58,7 @@ def _search(commands: Commands) -> None:
     )
     _with_reranker(one)
     _json(one)
-    _dtype(one)
+    _dtype_of_index(one)
 
 
 def _embed(commands: Commands) -> None:
@@ -128,7 +129,7 @@ def _evaluate(commands: Commands) -> None:
         "--benchmark one more k of R@k (default: its own alone",
     )
     _tasks(one)
-    _dtype(one)
+    _dtype_of_index(one)
 
 
 def _benchmark(one: argparse.ArgumentParser) -> None:
@@ -255,7 +256,7 @@ def _diagnose(commands: Commands) -> None:
     one.add_argument("--split", default="ind", help="default: ind")
     one.add_argument("--out", type=Path, metavar="DIR", help="also write DIR/diagnosis.TASK.SPLIT.json.xz")
     _json(one)
-    _dtype(one)
+    _dtype_of_index(one)
 
 
 def _drift(commands: Commands) -> None:
@@ -395,7 +396,7 @@ def _bench_query(commands: Commands) -> None:
     one.add_argument("--repeat", type=int, default=100, metavar="N", help="queries timed (default: 100)")
     one.add_argument("--vectors", type=int, metavar="N", help="also compare with FAISS over N made-up vectors")
     _json(one)
-    _dtype(one)
+    _dtype_of_index(one)
 
 
 def _bench_rerank(commands: Commands) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr.errors import ConfigError, MismatchError
+from umr.types import FLOAT32
 
 if TYPE_CHECKING:
     from umr.collection import Collection
@@ -23,7 +24,7 @@ def reordering(options: argparse.Namespace) -> Reordering:
     from umr.cli.progress import Progress
     from umr.rerank.order import Reordering
 
-    made = Reordering.open(options.rerank or "", options.dtype, options.weight, options.depth)
+    made = Reordering.open(options.rerank or "", options.dtype or FLOAT32, options.weight, options.depth)
     made.progress = Progress("re-ranking, queries:")
     return made
 

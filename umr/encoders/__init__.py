@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umr.errors import ConfigError
+from umr.types import DTYPES
 
 if TYPE_CHECKING:
     import torch
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from umr.encoders.base import UnifiedEncoder
     from umr.encoders.dual import DualEncoder
     from umr.encoders.sentence import SentenceEncoder
-
-DTYPES = ("float32", "bfloat16")
 
 
 def load_encoder(

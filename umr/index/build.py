@@ -12,6 +12,7 @@ from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.index.engines import store_asked
 from umr.index.manifest import FACTORY, FAISS, PROBE, IndexManifest, place
+from umr.index.parity import Parity
 from umr.index.probe import encode_probe
 from umr.index.shards import encoded_shards, keep_plan
 from umr.index.versions import COLLECTION, command, install, made_now, write_columns_of, write_ids
@@ -32,6 +33,7 @@ class Form:
         factory: how the rows are searched (umr.index.coarse.Coarse.read, umr.index.qdrant_store).
         nprobe: lists that a query looks into, where there are lists; 0: a share of them.
         shrunk: the pictures that were decoded as the collection was read.
+        parity: what chose the precision, where that was left to a comparison.
     """
 
     shard: int = SHARD
@@ -39,6 +41,7 @@ class Form:
     nprobe: int = 0
     engine: str = FAISS
     shrunk: Shrunk | None = None
+    parity: Parity | None = None
 
 
 PLAIN = Form()
@@ -66,10 +69,9 @@ def build_claimed(
         saved_at = Path(os.path.abspath(folder / COLLECTION))
         collection = collection.save(saved_at)
     check_ids(collection.ids)
-    draft = keep_plan(
-        folder,
-        {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision, "shard": shard},
-    )
+    plan = {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision}
+    parity = {} if form.parity is None else form.parity.facts()
+    draft = keep_plan(folder, plan | {"shard": shard} | ({"parity": parity} if parity else {}))
     vectors = encoded_shards(encoder, collection, draft, shard, form.shrunk)
     write_ids(draft, collection.ids)
     held = store.write(draft, collection, vectors, encoder.fingerprint, encoder.dim, progress)
@@ -85,6 +87,7 @@ def build_claimed(
         dim=encoder.dim,
         count=len(collection),
         precision=precision,
+        parity=parity,
         licence=collection.licence,
         command=command(),
         **held,

@@ -69,16 +69,9 @@ class Coarse:
         Raises:
             ConfigError: it is none of these, or does not fit the rows.
         """
-        if factory == FACTORY:
-            if nprobe:
-                raise ConfigError(f"--nprobe is {nprobe}, but {FACTORY} has no lists: give --factory IVF,SQ8 too")
-            return None
-        found = _FORM.fullmatch(factory)
+        found = _known(factory, nprobe)
         if found is None:
-            raise ConfigError(
-                f"the factory {factory!r} is not known; legal: {FACTORY} (exact), IVF4096,SQ8 and IVF4096,PQ32 with "
-                "any such numbers, or IVF,SQ8 to have the number of lists chosen"
-            )
+            return None
         most = count // FEWEST_OF_LIST
         lists = int(found[1]) if found[1] else min(2 ** round(math.log2(4 * math.sqrt(count))), most)
         if not 1 <= lists <= most:
@@ -105,6 +98,48 @@ class Coarse:
             return None
         lists = min(int(found[1] or most), most)
         return cls(lists=lists, code=found[2], nprobe=min(nprobe, lists))
+
+
+def check_factory(factory: str, nprobe: int = 0, dim: int = 0) -> None:
+    """Look whether a factory can be at all, before there are rows.
+
+    Args:
+        factory: as of Coarse.read.
+        nprobe: as of Coarse.read.
+        dim: D; 0 where it is not known yet.
+
+    Raises:
+        ConfigError: it is none, or fits no rows of so many numbers.
+    """
+    found = _known(factory, nprobe)
+    if found is None:
+        return
+    if found[1] and not int(found[1]):
+        raise ConfigError(
+            f"{factory} has no lists; at least 1 is needed, as in IVF4096,{found[2]}, or IVF,{found[2]} to have their "
+            "number chosen"
+        )
+    if found[3] and not int(found[3]):
+        raise ConfigError(f"{found[2]} leaves nothing of a row; give the bytes that it keeps, as in IVF4096,PQ32")
+    if nprobe and found[1]:
+        checked_nprobe(nprobe, int(found[1]))
+    if dim:
+        _check_parts(found[2], found[3], dim)
+
+
+def _known(factory: str, nprobe: int) -> re.Match[str] | None:
+    """The parts of a factory's name; None for the exact rows alone."""
+    if factory == FACTORY:
+        if nprobe:
+            raise ConfigError(f"--nprobe is {nprobe}, but {FACTORY} has no lists: give --factory IVF,SQ8 too")
+        return None
+    found = _FORM.fullmatch(factory)
+    if found is None:
+        raise ConfigError(
+            f"the factory {factory!r} is not known; legal: {FACTORY} (exact), IVF4096,SQ8 and IVF4096,PQ32 with "
+            "any such numbers, or IVF,SQ8 to have the number of lists chosen"
+        )
+    return found
 
 
 def checked_nprobe(nprobe: int, lists: int) -> int:
@@ -138,6 +173,8 @@ class CoarseIndex:
     def made(cls, wanted: Coarse, flat: FlatIndex) -> CoarseIndex:
         """Train on rows that stand evenly over all of them, and put all into the lists. Equal rows give equal lists."""
         index: Any = faiss.index_factory(flat.dim, str(wanted), faiss.METRIC_INNER_PRODUCT)
+        if wanted.code != "SQ8":
+            index.do_polysemous_training = False  # an order of its centres that no search here uses; most of the time
         if gpu_count():
             index.clustering_index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(flat.dim))
         sample = min(len(flat), MOST_OF_LIST * max(wanted.lists, 256))
@@ -227,13 +264,15 @@ class CoarseIndex:
 
 
 def _check_code(code: str, parts: str | None, count: int, dim: int) -> None:
-    if parts is None:
-        return
-    if not int(parts) or dim % int(parts):
+    _check_parts(code, parts, dim)
+    if parts is not None and count < _FEWEST_OF_PQ:
+        raise ConfigError(f"{code} is trained on {_FEWEST_OF_PQ:,} candidates at least; here are {count:,}: use SQ8")
+
+
+def _check_parts(code: str, parts: str | None, dim: int) -> None:
+    if parts is not None and (not int(parts) or dim % int(parts)):
         fits = ", ".join(str(one) for one in range(8, dim + 1) if not dim % one)
         raise ConfigError(f"{code} does not part {dim} numbers evenly; PQ goes with {fits or dim}")
-    if count < _FEWEST_OF_PQ:
-        raise ConfigError(f"{code} is trained on {_FEWEST_OF_PQ:,} candidates at least; here are {count:,}: use SQ8")
 
 
 def _said(index: faiss.Index) -> str:

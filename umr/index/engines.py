@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from umr.index.coarse import Coarse, CoarseIndex
+from umr.index.coarse import Coarse, CoarseIndex, check_factory
 from umr.index.flat import FlatIndex
 from umr.index.manifest import COARSE, FACTORY, FAISS, QDRANT, VECTORS, IndexManifest
 
@@ -103,10 +103,12 @@ def check_asked(engine: str, factory: str, nprobe: int) -> None:
     """Look whether an engine can hold an index at all, before a candidate is read.
 
     Raises:
-        ConfigError: the server does not answer, or is none, or the factory is none of its own.
+        ConfigError: the server does not answer, or is none, or the factory is none of the engine's.
     """
     if engine == QDRANT:
         store_asked(engine, factory, nprobe, 0, 0)
+    else:
+        check_factory(factory, nprobe)
 
 
 def store_again(manifest: IndexManifest, nprobe: int, count: int) -> Store:

@@ -7,11 +7,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from umr.columns import COLUMNS
 from umr.disk import atomic_write
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import MANIFEST, available
+from umr.types import DTYPES, FLOAT32
 
 PARTIAL = ".partial"
 FILES = (VECTORS, IDS, PROBE) = ("vectors.faiss", "ids.txt", "probe.npy")
@@ -38,7 +40,7 @@ class IndexManifest:
         files: {name: sha256}.
         files_at: where those lie, relative to the folder; "" for the folder itself. A renewed index has them in a
             folder of their own, so that this manifest alone says which version stands.
-        precision: what the candidates were encoded in.
+        precision: what the candidates were encoded in, and queries are, one of umr.types.DTYPES.
         licence: of the collection, where all of it has one.
         factory: how the rows are searched: FACTORY exactly, another by a coarse index (umr.index.coarse), or by the
             server's graph (umr.index.qdrant_store).
@@ -47,6 +49,7 @@ class IndexManifest:
         rows_at: the server's collection of them; "" for FAISS, whose rows are a file. Where the server is, the
             environment says: an index that was copied from elsewhere must not say where queries and keys are sent.
         rows: sha256 over the rows in that collection, in their order and in half precision.
+        parity: what chose the precision, where that was left to a comparison (umr.index.parity); else empty.
     """
 
     encoder: str
@@ -59,7 +62,7 @@ class IndexManifest:
     count: int
     metric: str = "cosine"
     factory: str = FACTORY
-    precision: str = "float32"
+    precision: str = FLOAT32
     files: dict[str, str] = field(default_factory=dict)
     built_by: str = ""
     built_at: str = ""
@@ -71,11 +74,14 @@ class IndexManifest:
     engine: str = FAISS
     rows_at: str = ""
     rows: str = ""
+    parity: dict[str, Any] = field(default_factory=dict)
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Files that this index cannot be opened without."""
-        return tuple(name for name in FILES if name != VECTORS or self.engine == FAISS)
+        if self.engine != FAISS:
+            return tuple(name for name in FILES if name != VECTORS)
+        return FILES if self.factory == FACTORY else (*FILES, COARSE)
 
     @property
     def fingerprint(self) -> str:
@@ -89,7 +95,7 @@ class IndexManifest:
         Raises:
             DiskFullError: nothing more fits; the older one stays.
         """
-        unsaid = {"files_at": "", "sizes": {}, "engine": FAISS, "rows_at": "", "rows": ""}
+        unsaid = {"files_at": "", "sizes": {}, "engine": FAISS, "rows_at": "", "rows": "", "parity": {}}
         row = {key: value for key, value in asdict(self).items() if key not in unsaid or value != unsaid[key]}
         with atomic_write(folder / MANIFEST) as file:
             file.write(json.dumps(row, indent=2, ensure_ascii=False) + "\n")
@@ -116,11 +122,25 @@ class IndexManifest:
                     raise TypeError(f"{name} is {getattr(manifest, name)!r}")
             if manifest.engine not in ENGINES or (manifest.engine == QDRANT) != bool(manifest.rows_at):
                 raise ValueError(f"the engine is {manifest.engine!r}, with rows at {manifest.rows_at!r}")
+            if manifest.precision not in DTYPES:
+                raise ValueError(f"the precision is {manifest.precision!r}; legal: {', '.join(DTYPES)}")
+            if manifest.parity:
+                check_parity(manifest.parity)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise MismatchError(
                 f"{path} is not a manifest of format {FORMAT} ({error}); build the index again"
             ) from error
         return manifest
+
+
+def check_parity(parity: dict[str, Any]) -> None:
+    """Look whether what chose a precision is told as a manifest tells it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if {name: type(value) for name, value in parity.items()} != {"dtype": str, "cosine": float, "probed": int}:
+        raise ValueError(f"parity is {parity!r}")
 
 
 def _why_unfinished(folder: Path) -> str:

@@ -117,7 +117,7 @@ def check_files(folder: Path, manifest: IndexManifest, hashed: bool) -> None:
     Raises:
         MismatchError: a file is missing or another one; it is named.
     """
-    for name in (*manifest.needed, *(name for name in OPTIONAL if name in manifest.files)):
+    for name in dict.fromkeys((*manifest.needed, *(name for name in OPTIONAL if name in manifest.files))):
         path = folder / manifest.files_at / name
         if not path.is_file():
             raise MismatchError(f"{path} is missing; copy the index folder again, or rebuild: {manifest.command}")

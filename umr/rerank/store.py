@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from umr.disk import atomic_write
-from umr.encoders import DTYPES
 from umr.encoders.backbone import backbone_class
 from umr.encoders.config import Attention
 from umr.encoders.config import read_config as read_encoder_config
@@ -21,6 +20,7 @@ from umr.errors import ConfigError
 from umr.rerank.config import RerankerConfig, read_config, write_config
 from umr.rerank.reranker import Reranker
 from umr.shipped import LICENCE, RERANKER_CONFIG
+from umr.types import DTYPES
 
 CARD, RECORD = "README.md", "train_config.json"
 ANSWERS = "answers.safetensors"  # what yes and no are scored by, where that is not their embeddings

@@ -23,7 +23,6 @@ from umr.ui.handlers import MAX_RESULTS
 from umr.ui.kinds import picture_file
 from umr.ui.searchers import Searchers
 
-SPACE = "SPACE_ID"  # owner/name, which Hugging Face sets in the environment of a Space
 OWN = "own"  # what stands for a visitor's own picture, which stays where it is
 KEPT = "kept"  # the same, of an address that its owner's own browser opens again, and brings the picture
 MAX_ADDRESS = 8_000  # characters; what servers and messengers carry

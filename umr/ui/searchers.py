@@ -28,8 +28,6 @@ from umr.verdict import Verdicts, find_verdicts
 
 log = logging.getLogger(__name__)
 
-#: What the page encodes queries in.
-PRECISION = "float32"
 #: Fewer files than these are always given out one by one, never as their folder.
 MANY = 100
 
@@ -38,8 +36,8 @@ MANY = 100
 _PLACE = re.compile(r"""(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[^\s/\\"':;,]+[/\\])*(?=[^\s/\\"':;,])""")
 
 
-def open_searcher(folder: Path, batch: int = MOST_ROWS, precision: str = PRECISION) -> Searcher:
-    """The searcher of an index folder, in the page's precision or another, after eight of its rows were encoded again.
+def open_searcher(folder: Path, batch: int = MOST_ROWS) -> Searcher:
+    """The searcher of an index folder, in the precision of its rows, after eight of them were encoded again.
 
     That takes as long as eight searches, once; rows that another encoder made are then a sentence instead of wrong
     results. Queries of visitors who ask at the same time are encoded together.
@@ -47,13 +45,12 @@ def open_searcher(folder: Path, batch: int = MOST_ROWS, precision: str = PRECISI
     Args:
         folder: the index's.
         batch: so many of them at most; 1 encodes each by itself.
-        precision: what queries are encoded in.
 
     Raises:
         ConfigError: the index or its encoder cannot be opened.
         MismatchError: they do not belong together, or to these rows.
     """
-    searcher = _checked(Searcher.open(folder, dtype=precision))
+    searcher = _checked(Searcher.open(folder))
     remember_pictures(searcher.encoder)
     if batch > 1:
         searcher.encoder = MicroBatcher(searcher.encoder, batch)
@@ -69,14 +66,16 @@ def _checked(searcher: Searcher) -> Searcher:
 def reopen_searcher(folder: Path, last: Searcher) -> Searcher:
     """As open_searcher, for the next version of an index that is open: its encoder is not loaded again.
 
+    It is where the version was built in another precision, as queries are encoded in that.
+
     Raises:
         ConfigError: the version cannot be opened.
         MismatchError: it does not hold together, or another encoder made it than the page's name says.
     """
-    name = IndexManifest.read(folder).encoder_name
-    if name != last.index.manifest.encoder_name:
-        raise MismatchError(f"{folder} is now of {name}, and was of {last.index.manifest.encoder_name}: start again")
-    return _checked(Searcher.open(folder, dtype=PRECISION, encoder=last.encoder))
+    now, before = IndexManifest.read(folder), last.index.manifest
+    if now.encoder_name != before.encoder_name:
+        raise MismatchError(f"{folder} is now of {now.encoder_name}, and was of {before.encoder_name}: start again")
+    return _checked(Searcher.open(folder, encoder=last.encoder if now.precision == before.precision else None))
 
 
 class Source(Protocol):

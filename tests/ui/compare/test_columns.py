@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from umr import shipped
 from umr.errors import ConfigError
 from umr.eval import evaluate
 from umr.eval.pools import matching
 from umr.eval.store import store
 from umr.ui.compare import actions as compare
-from umr.ui.compare import drawn
+from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare.columns import chosen, title
 from umr.ui.compare.comparison import compare as compared
@@ -159,3 +160,15 @@ def test_a_space_says_that_its_votes_are_lost(searchers, tmp_path, monkeypatch):
         _, kept, _ = compare.compare_page(searchers, question, ["unified", "other"], True, "")
         said.append(compare.vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, f"tie {kept.battle}")[0])
     assert "would be lost" in said[0] and "are lost whenever it restarts" in said[1]
+
+
+def test_a_space_says_that_votes_in_its_storage_stay(tmp_path, monkeypatch):
+    monkeypatch.delenv("UMR_CACHE", raising=False)
+    monkeypatch.setenv("SPACE_ID", "owner/name")
+    monkeypatch.setattr(shipped, "STORAGE", tmp_path)
+    box = VoteBox()
+    box.add("", "unified", "other", "a")
+    assert box.file == tmp_path / "umr" / "votes.jsonl" and VoteBox().tally() == box.tally()
+    assert compare.how_long_kept(box) == tally_html.STORED
+    monkeypatch.setenv("UMR_CACHE", str(tmp_path.parent / "elsewhere"))
+    assert compare.how_long_kept(VoteBox()) == tally_html.LOST

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.conftest import MARKUP, calibrate, judge_scores, made_verdicts, no_model
+from tests.conftest import MARKUP, built_in, calibrate, judge_scores, made_verdicts, no_model
 from umr import media
 from umr.errors import ConfigError, UMRError
 from umr.eval.familiar import UNLIKE
@@ -62,6 +62,12 @@ def test_a_search_gives_cards_with_actions_and_a_link_to_itself(searchers, uploa
     }
     assert trail == (Turn(text="a red card", search_in="all"),) and "data-copy" in crumbs
     assert answered == Answered(trail[-1], "unified")
+
+
+def test_the_precision_beside_the_results_is_that_of_the_index(searchers, uploads):
+    assert 'class="u-timing" title="float32"' in found(searchers, uploads)[0]
+    built_in("bfloat16", searchers.folders["unified"])
+    assert 'class="u-timing" title="bfloat16"' in found(Searchers(searchers.folders, "unified"), uploads)[0]
 
 
 def test_what_goes_wrong_keeps_the_turns_and_the_address(searchers, uploads):

@@ -12,6 +12,7 @@ from typing import Any
 
 from umr.errors import ConfigError, UMRError
 from umr.media import content_hash
+from umr.shipped import SPACE, space_storage
 from umr.ui import edge, links
 from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
@@ -93,10 +94,13 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
 
 
 def how_long_kept(box: VoteBox) -> str:
-    """How long votes are kept, as a sentence: a Hugging Face Space's disk is emptied when it starts again."""
+    """How long votes are kept, as a sentence: a Space's disk is emptied when it starts again, its storage is not."""
     if box.sent:
         return tally_html.SENT
-    return tally_html.LOST if os.environ.get(links.SPACE) else tally_html.KEPT
+    if not os.environ.get(SPACE):
+        return tally_html.KEPT
+    storage = space_storage()
+    return tally_html.STORED if storage is not None and box.file.is_relative_to(storage) else tally_html.LOST
 
 
 def random_query(

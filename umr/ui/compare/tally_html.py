@@ -14,7 +14,11 @@ from umr.ui.plots import Dot, strip
 
 LOST = "This is a Space: its votes are lost whenever it restarts. Save them before."
 SENT = "They are sent to a dataset repository of the owner of this page, so that they stay when it restarts."
-KEPT = "They lie in a file of this server; on a Space, whose disk is emptied at a restart, they would be lost."
+STORED = "They lie in the storage of this Space, so that they stay when it restarts."
+KEPT = (
+    "They lie in a file of this server; on a Space without storage, whose disk is emptied at a restart, they would be "
+    "lost."
+)
 
 
 def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing], kept: str = KEPT) -> Markup:
@@ -23,7 +27,7 @@ def tally(counts: Mapping[str, Counter[str]], standings: Mapping[str, Standing],
     Args:
         counts: column -> how often it was better, worse, equal, both bad.
         standings: column -> its chance to be preferred, the best first.
-        kept: where the votes lie, and for how long: LOST, SENT or KEPT.
+        kept: where the votes lie, and for how long: LOST, SENT, STORED or KEPT.
     """
     rows = [_row(name, one, counts.get(name, Counter())) for name, one in standings.items()]
     return macros("compare").tally(rows, kept)

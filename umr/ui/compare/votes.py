@@ -28,7 +28,7 @@ MAX_BYTES = 8 << 20  # some 60,000 votes; nobody should fill a disk by voting
 
 
 def votes_file() -> Path:
-    """votes.jsonl under $UMR_CACHE, else under ~/.cache/umr."""
+    """votes.jsonl, where umr.shipped.cache_root says."""
     return cache_root() / FILE
 
 

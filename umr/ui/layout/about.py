@@ -6,8 +6,8 @@ import os
 
 import gradio as gr
 
+from umr.shipped import SPACE
 from umr.ui.limits import Limits, told
-from umr.ui.links import SPACE
 from umr.ui.markup import macros
 from umr.ui.models import actions as models
 from umr.ui.searchers import Searchers

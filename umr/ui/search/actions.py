@@ -29,7 +29,7 @@ from umr.ui.search import link as search_link
 from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
 from umr.ui.search.narrow import EVERYTHING, Narrowing
 from umr.ui.search.totals import total_of
-from umr.ui.searchers import PRECISION, Searchers
+from umr.ui.searchers import Searchers
 
 SHOWN = 24  # results on the page, where nothing else is asked for
 MAX_VISITED = 40  # searches with a picture of the visitor's own that Back finds again
@@ -91,7 +91,7 @@ def _find(
     turn = _turn(searcher, shown_file(query.content), asked, tuned)
     longer = follow(trail, turn)
     address = search_link.write(turn, links.collection_of(searchers, encoder), encoder, k, longer[:-1])
-    return _shown(outcome, longer, _asked_of(searchers, turn, encoder, PRECISION), address)
+    return _shown(outcome, longer, _asked_of(searchers, turn, encoder, searcher.index.manifest.precision), address)
 
 
 def open_example(
