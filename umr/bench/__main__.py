@@ -10,7 +10,6 @@ WHAT = {
     "apart": "umr.bench.apart",
     "indexing": "umr.bench.indexing",
     "peers": "umr.bench.peers",
-    "profile": "umr.bench.profiled",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
     "fuzz": "umr.bench.fuzz.command",
@@ -18,6 +17,7 @@ WHAT = {
     "space": "umr.bench.space_test",
     "page-beside": "umr.bench.page_beside",
     "licences": "umr.bench.licences",
+    "profile": "umr.bench.profiled",
 }
 
 
