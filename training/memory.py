@@ -22,11 +22,11 @@ from torch import Tensor
 
 from training.losses import info_nce
 from training.train import hold_no_activations
-from umr.bench.memory import peak_mib
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import TokenRow
 from umr.errors import ConfigError, UMRError
+from umr.memory import peak_mib
 from umr.shipped import find_encoder
 
 WORDS = "a small red striped mug of glass on a wooden table with a blue vase to the left of it"

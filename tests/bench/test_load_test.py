@@ -7,13 +7,17 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from tests.ui.test_metrics import values
 from umr.bench import load_test
 from umr.bench.load_test import Asked, Tally, alone, failures, report, same, together
 from umr.errors import ConfigError, MismatchError
+from umr.ui.metrics import OBSERVED
 
 MINE, OTHER = (("a", 0.9), ("b", 0.8)), (("c", 0.7), ("d", 0.6))
 
@@ -135,8 +139,10 @@ def test_memory_is_of_the_process_and_its_children():
     holds = "held = b'x' * 100_000_000; print('ready', flush=True); input()"
     before = load_test.resident_mib(os.getpid())
     command = [sys.executable, "-c", holds]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    begin = partial(subprocess.Popen, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with ThreadPoolExecutor(1) as thread, thread.submit(begin).result() as child:  # not by the first thread
         assert child.stdout.readline() == "ready\n"
+        told = values(OBSERVED.text())["umr_workers_resident_memory_bytes"]
         together, alone = load_test.resident_mib(os.getpid()), load_test.resident_mib(child.pid)
         child.communicate("\n")
-    assert before > 10 and alone > 95 and together > before + 90
+    assert before > 10 and alone > 95 and together > before + 90 and told > 95 * 2**20

@@ -12,8 +12,8 @@ from typing import Any
 
 from training import recipes
 from training.bench.steps import Asked
-from umr.bench.memory import peak_mib
 from umr.errors import ConfigError
+from umr.memory import peak_mib
 
 
 def batch(asked: Asked, size: int, chunk: int) -> list[dict[str, Any]]:

@@ -23,7 +23,6 @@ from training.reproduce import made_world
 from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
 from training.study.second_half import Continued, files_of_world, second_half, steps_of
 from training.train import new_encoder, record_config, train
-from umr.bench.memory import peak_mib
 from umr.collection import Collection
 from umr.commit import git_commit
 from umr.disk import atomic_write
@@ -36,6 +35,7 @@ from umr.eval.evaluate import measure_job
 from umr.eval.measures import MEASURES, per_query
 from umr.eval.pools import Job
 from umr.index.index import build_index
+from umr.memory import peak_mib
 from umr.search import Searcher
 from umr.shipped import CONFIG_NAME
 

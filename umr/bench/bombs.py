@@ -21,9 +21,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from umr.bench.memory import resident_mib
 from umr.bench.server import served_page
 from umr.errors import UMRError
+from umr.memory import resident_mib
 
 SIDE = 8000  # px; 64 megapixels, the most that is read
 GREY = 1000  # of 65,535

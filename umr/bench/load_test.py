@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from umr.bench.memory import resident_mib
 from umr.bench.server import served_page
 from umr.errors import ConfigError, MismatchError
 from umr.eval.evaluate import Judged
+from umr.memory import resident_mib
 from umr.shipped import DEFAULT_ENCODER
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from umr.bench.memory import resident_mib
 from umr.bench.synthetic import SyntheticEncoder, SyntheticRows, write_candidates
 from umr.candidate_rows import Pool
 from umr.collection import Collection
@@ -36,6 +35,7 @@ from umr.index.qdrant_server import EDGE, URL, connect
 from umr.index.qdrant_store import HNSW, QUANTISED
 from umr.index.stored import open_collection
 from umr.lock import claimed
+from umr.memory import resident_mib
 from umr.shipped import repository_root
 from umr.types import Embeddings
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from umr.bench.load_test import connect_plain, processor_s
-from umr.bench.memory import resident_mib
 from umr.bench.rows import printed
 from umr.bench.server import served_page
 from umr.errors import ConfigError
+from umr.memory import resident_mib
 
 TEXT = "a red mug"
 SETTLE_S = 3.0  # after the first answer, until the memory is looked at

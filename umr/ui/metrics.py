@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 
+from umr.memory import children, resident_bytes
+
 Labels = tuple[tuple[str, str], ...]
 
 #: Seconds up to which a histogram counts, beside all.
@@ -106,15 +108,6 @@ class _Times:
             yield limit, so_far
 
 
-def resident_bytes() -> float | None:
-    """The memory of this process that is in RAM; None where the system does not say."""
-    try:
-        pages = int(Path("/proc", "self", "statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return float(pages * os.sysconf("SC_PAGE_SIZE"))
-
-
 def open_files() -> float | None:
     """How many files and connections this process has open; None where the system does not say."""
     try:
@@ -140,6 +133,13 @@ def _head(name: str, said: str, kind: str) -> list[str]:
 OBSERVED = Metrics()
 _STARTED = time.time()
 OBSERVED.gauge("process_start_time_seconds", "When this process started, Unix time.", lambda: _STARTED)
-OBSERVED.gauge("process_resident_memory_bytes", "Memory of this process that is in RAM.", resident_bytes)
+OBSERVED.gauge(
+    "process_resident_memory_bytes", "Memory of this process that is in RAM.", lambda: resident_bytes([os.getpid()])
+)
+OBSERVED.gauge(
+    "umr_workers_resident_memory_bytes",
+    "Memory in RAM of the processes that this one has started, which decode files.",
+    lambda: resident_bytes(children(os.getpid())) or 0.0,
+)
 OBSERVED.gauge("process_open_fds", "Files and connections that this process has open.", open_files)
 OBSERVED.gauge("umr_python_threads", "Threads of this process.", lambda: float(threading.active_count()))

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Self
 
 from umr.bench.fuzz.kinds import KINDS, Kind
-from umr.bench.memory import peak_mib
 from umr.errors import UMRError
 from umr.media import decoding_apart
+from umr.memory import peak_mib
 
 OPENED, REFUSED, FAULT = "opened", "refused", "FAULT"
 WORKERS_ENDED = "ended a decoding worker"  # of those refused: a process apart is there for that
