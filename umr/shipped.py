@@ -38,9 +38,10 @@ def default_root() -> Path:
 
 def cache_root() -> Path:
     """Where worlds, checkpoints, votes and built folders lie: $UMR_CACHE, else a Space's storage, else ~/.cache/umr."""
-    storage = space_storage()
-    kept = Path.home() / ".cache" / "umr" if storage is None else storage / "umr"
-    return Path(os.environ.get("UMR_CACHE") or kept)
+    named, storage = os.environ.get("UMR_CACHE"), space_storage()
+    if named:
+        return Path(named)
+    return Path.home() / ".cache" / "umr" if storage is None else storage / "umr"
 
 
 def space_storage() -> Path | None:

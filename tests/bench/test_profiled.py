@@ -11,8 +11,11 @@ from umr.bench import profiled
 from umr.errors import ConfigError
 
 
-def slow() -> None:
-    sum(number * number for number in range(300_000))
+def slow() -> int:
+    total = 0
+    for number in range(300_000):
+        total += number * number
+    return total
 
 
 def quick() -> None:
@@ -23,7 +26,7 @@ def quick() -> None:
 def test_the_dearest_function_comes_first_and_shares_are_of_the_whole():
     rows = profiled.profiled({"both": lambda: (slow(), quick()), "one": quick}, first=2)
     assert [row["work"] for row in rows] == ["both"] * 3 + ["one"] * 3
-    assert rows[0]["function"] == "tests/bench/test_profiled.py:<genexpr>" and rows[0]["calls"] == 300_001
+    assert rows[0]["function"] == "tests/bench/test_profiled.py:slow" and rows[0]["calls"] == 1
     assert rows[0]["share"] >= rows[1]["share"] and rows[2]["function"] == "everything else"
     assert sum(row["share"] for row in rows[:3]) == pytest.approx(100, abs=0.2)
     assert sum(row["calls"] for row in rows[3:]) >= 4  # quick itself, and three times sorted
@@ -34,6 +37,15 @@ def test_the_run_that_warms_up_is_not_counted():
     rows = profiled.profiled({"work": lambda: runs.append(time.time())}, first=9)
     appended = [row["calls"] for row in rows if "append" in row["function"]]
     assert len(runs) == 2 and appended == [1]
+
+
+def test_functions_of_one_name_in_one_file_are_added():
+    def two() -> None:
+        sum(n for n in range(10))
+        sum(n for n in range(20))
+
+    rows = profiled.profiled({"two": two}, first=9)
+    assert [row["calls"] for row in rows if row["function"].endswith("<genexpr>")] == [32]
 
 
 def test_names_say_nothing_of_this_machine():
@@ -59,3 +71,4 @@ def test_a_table_names_each_work_once():
 def test_no_functions_are_refused():
     with pytest.raises(ConfigError, match="0 functions"):
         profiled.profiled({}, 0)
+    assert profiled.main(["--first", "0", "--markdown"]) == 2

@@ -46,16 +46,24 @@ def profiled(works: Mapping[str, Callable[[], Any]], first: int) -> list[dict[st
     Raises:
         ConfigError: first is below 1.
     """
+    check_first(first)
+    return [row for name, work in works.items() for row in _rows(name, work, first)]
+
+
+def check_first(first: int) -> None:
+    """Raises ConfigError where no function would be told."""
     if first < 1:
         raise ConfigError(f"{first} functions: give at least 1")
-    return [row for name, work in works.items() for row in _rows(name, work, first)]
 
 
 def _rows(name: str, work: Callable[[], Any], first: int) -> list[dict[str, Any]]:
     work()
     profile = cProfile.Profile()
     profile.runcall(work)
-    spent = {called(*key): (own, calls) for key, (_, calls, own, *_) in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
+    spent: dict[str, tuple[float, int]] = {}
+    for key, (_, calls, own, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        before = spent.get(called(*key), (0.0, 0))  # of another line: several of a file have one name
+        spent[called(*key)] = before[0] + own, before[1] + calls
     total = sum(own for own, _ in spent.values())
     dearest = sorted(spent.items(), key=lambda one: -one[1][0])
     told = [(function, own, calls) for function, (own, calls) in dearest[:first]]
@@ -113,13 +121,11 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     def measured() -> list[dict[str, Any]]:
+        check_first(options.first)
         torch.set_num_threads(max(1, options.threads))
         encoder = load_encoder(find_encoder(options.encoder), options.dtype, "cpu")
         if not isinstance(encoder, UnifiedEncoder) or encoder.cell is not None:
             raise ConfigError(f"{options.encoder} is no encoder of one network that sees squares; give one that is")
         return profiled(works(encoder, options.items), options.first)
 
-    if not options.markdown:
-        return printed(measured)
-    print(as_markdown(measured()))
-    return 0
+    return printed(measured, as_markdown if options.markdown else None)

@@ -17,8 +17,8 @@ from umr.types import DTYPES, FLOAT32
 if TYPE_CHECKING:
     from umr.cli.options import Commands
 
-#: The first words after `index` that are no source.
 AUTO = "auto"  # in the place of a precision: one is chosen (umr.index.parity)
+#: The first words after `index` that are no source.
 WORDS = ("add", "remove", "update", "join", "verify")
 _SOURCE = "also a collection folder, a saved dataset, a .parquet or webdataset .tar, or dataset:NAME"
 

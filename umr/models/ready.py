@@ -22,7 +22,7 @@ from umr.encoders.backbone import BACKBONES, backbone_class
 from umr.encoders.checkpoint import CONFIG, WeightsMissing, first_module, is_checkpoint, read_json
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import read_settings
-from umr.encoders.hub import ALLOWED, is_hub, kept_at, never_changed
+from umr.encoders.hub import ALLOWED, is_hub, kept_at, never_changed, told
 from umr.errors import ConfigError, UMRError
 from umr.lock import claimed
 from umr.models.download import WEIGHTS, Remote, bring, keep, listed, newest, parameters, weight_names
@@ -136,8 +136,8 @@ def _seen(folder: Path) -> str:
     """A sign of where a folder lies, and of the names, sizes and dates of its files."""
     seen = hashlib.sha256(str(folder.resolve()).encode())
     for path in sorted(folder.rglob("*")):
-        told = path.stat()
-        seen.update(f"{path.relative_to(folder)} {told.st_size} {told.st_mtime_ns}\n".encode())
+        now = path.stat()
+        seen.update(f"{path.relative_to(folder)} {now.st_size} {now.st_mtime_ns}\n".encode())
     return seen.hexdigest()[:12]
 
 
@@ -292,12 +292,14 @@ def _newest(spec: str, name: HubName, say: Say) -> str:
 
 def _there(name: HubName, commit: str, recipe: str) -> Path | None:
     places = kept_at(name.repository, commit), _adopted_at(name, commit, recipe)
-    return next((place for place in places if (place / CONFIG_NAME).is_file()), _of_client(name, commit))
+    place = next((place for place in places if (place / CONFIG_NAME).is_file()), None)
+    return place or _of_client(name, commit)
 
 
 def _of_client(name: HubName, commit: str) -> Path | None:
     """What the Hub's own client keeps of it, where that is a whole encoder."""
-    settings = huggingface_hub.try_to_load_from_cache(name.repository, CONFIG_NAME, revision=commit)
+    with told(name.at(commit)):
+        settings = huggingface_hub.try_to_load_from_cache(name.repository, CONFIG_NAME, revision=commit)
     if not isinstance(settings, str):
         return None
     folder = Path(settings).parent

@@ -6,48 +6,53 @@ of a collection or of a visitor are never kept here.
 
 from __future__ import annotations
 
+import gzip
 import re
 
+import brotli  # Gradio's own
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.ui.layout.monitor import prefix
 
-FOLDER = "/assets/"
+FILES = r"/assets/[\w.-]+"  # one name: a path that leads to the same file by a detour is answered for itself
 HASHED = re.compile(r"-[\w-]{8}\d?\.\w+$")  # Index-Akn07EZk2.js: a name of its own for each content
 FOR_EVER = "public, max-age=31536000, immutable"
-PACKED = ("br", "gzip")  # what Gradio chooses of a request's Accept-Encoding, the first that it names
 ALONE = ("range", "if-none-match", "if-modified-since")  # a request with one of them is answered for itself
-TO_OTHERS = ("access-control-allow-origin", "access-control-allow-credentials")  # of no use to the page itself
+PACKERS = {"br": lambda body: brotli.compress(body, quality=5), "gzip": gzip.compress}  # the first accepted is taken
+WORDS = ("javascript", "css", "json", "svg", "text/")  # of media types that packing makes smaller
+LEAST = 500  # bytes that are packed
 MOST_BYTES = 32 * 2**20  # that are kept; what comes after is given out as it was
+OVERHEAD = 1024  # bytes of an answer beside its body
 
 
 class Assets:
-    """The middleware; the last one before Gradio, so that what holds for every other address holds for these."""
+    """The middleware; the last one before Gradio, so that what holds for every other address holds for these.
+
+    Gradio's own, for other sites and for packing, are outside of it: each answer is a copy, which they may change.
+    """
 
     def __init__(self, app: ASGIApp, root_path: str = "", most: int = MOST_BYTES):
         """most: bytes that are kept."""
-        self.app, self.folders = app, (FOLDER, prefix(root_path) + FOLDER)
-        self.room = most
-        self.kept: dict[tuple[str, str], tuple[Message, Message]] = {}  # the two messages of an answer
+        self.app, self.room = app, most
+        self.files = re.compile(f"(?:{re.escape(prefix(root_path))})?{FILES}", re.ASCII)
+        self.kept: dict[tuple[str, str], tuple[Message, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers from memory, or passes on and keeps the answer."""
-        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(self.folders):
-            await self.app(scope, receive, send)
-            return
+        asked = scope["type"] == "http" and scope["method"] == "GET" and self.files.fullmatch(scope["path"])
         headers = Headers(scope=scope)
-        from_others = "origin" in headers and headers.get("sec-fetch-site") != "same-origin"
-        if from_others or any(name in headers for name in ALONE):
+        if not asked or any(name in headers for name in ALONE):
             await self.app(scope, receive, send)
             return
         accepted = headers.get("accept-encoding", "")
-        key = scope["path"], next((packed for packed in PACKED if packed in accepted), "")
+        key = scope["path"], next((packing for packing in PACKERS if packing in accepted), "")
         if key not in self.kept:
             await self.app(scope, receive, self._keeping(key, send))
             return
-        for message in self.kept[key]:
-            await send(message)
+        start, body = self.kept[key]
+        await send({**start, "headers": list(start["headers"])})
+        await send({"type": "http.response.body", "body": body})
 
     def _keeping(self, key: tuple[str, str], send: Send) -> Send:
         """What sends an answer on, and keeps it once it has been sent whole."""
@@ -60,18 +65,21 @@ class Assets:
                     MutableHeaders(scope=message)["Cache-Control"] = FOR_EVER
                 started.append({**message, "headers": list(message["headers"])})
             body.extend(message.get("body", b""))
+            last = message["type"] == "http.response.body" and not message.get("more_body")
             await send(message)
-            if started and message["type"] == "http.response.body" and not message.get("more_body"):
+            if started and last:
                 self._keep(key, started[0], bytes(body))
 
         return sent
 
     def _keep(self, key: tuple[str, str], start: Message, body: bytes) -> None:
-        if key in self.kept or len(body) > self.room:
-            return
-        self.room -= len(body)
         headers = MutableHeaders(scope=start)
-        for name in TO_OTHERS:
-            del headers[name]
+        packing = key[1]
+        if packing and len(body) >= LEAST and any(word in headers.get("content-type", "") for word in WORDS):
+            body = PACKERS[packing](body)
+            headers["Content-Encoding"] = packing
+            headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))
-        self.kept[key] = start, {"type": "http.response.body", "body": body}
+        if key not in self.kept and len(body) + OVERHEAD <= self.room:
+            self.room -= len(body) + OVERHEAD
+            self.kept[key] = start, body
