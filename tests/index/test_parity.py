@@ -13,8 +13,9 @@ from umr.encoders.fake import FakeEncoder
 from umr.errors import MismatchError
 from umr.index import parity
 from umr.index.manifest import IndexManifest
-from umr.index.parity import Parity, begun, compared, probe
+from umr.index.parity import Parity, begun, compared, digest, probe
 from umr.index.shards import keep_plan
+from umr.ingest import read_rows
 from umr.shrunk import Shrunk
 from umr.types import Embeddings
 
@@ -108,15 +109,18 @@ def test_an_index_is_built_in_the_choice_says_it_and_an_update_keeps_it(auto, tm
 def test_a_build_that_was_interrupted_goes_on_with_the_choice_that_it_began_with(auto, tmp_path, capsys):
     encoder, (command, asked) = FakeEncoder(dim=32, name="unified"), auto
     (tmp_path / "index").mkdir()
-    kept = Parity(dtype="float32", cosine=0.9, probed=20)
-    draft = keep_plan(tmp_path / "index", {"encoder": encoder.fingerprint, "parity": kept.facts()})
-    assert begun(tmp_path / "index", encoder.fingerprint) == kept and begun(tmp_path / "index", "another") is None
+    rows, _ = read_rows(tmp_path / "rows.jsonl")
+    kept = Parity(dtype="float32", cosine=0.9, probed=20, of=digest(rows))
+    plan = {"encoder": encoder.fingerprint, "parity": kept.facts(), "parity_of": kept.of}
+    draft = keep_plan(tmp_path / "index", plan)
+    found = [begun(tmp_path / "index", *of) for of in ((encoder.fingerprint, kept.of), ("e", kept.of))]
+    assert found == [kept, None] and begun(tmp_path / "index", encoder.fingerprint, digest(rows[1:])) is None
     assert main(command) == 0 and "takes float32" in capsys.readouterr().err
-    assert IndexManifest.read(tmp_path / "index").parity == kept.facts() and asked == ["float32", "bfloat16"]
+    assert IndexManifest.read(tmp_path / "index").parity == kept.facts() and asked == ["float32"]
     draft.mkdir()
     for damaged in ("[]", "{", '{"encoder": "e", "parity": [1]}', '{"encoder": "e", "parity": {"dtype": "bfloat16"}}'):
         (draft / "plan.json").write_text(damaged)
-        assert begun(tmp_path / "index", "e") is None
+        assert begun(tmp_path / "index", "e", "") is None
 
 
 def test_parts_are_built_in_a_precision_that_is_named(auto, capsys):

@@ -71,13 +71,14 @@ def build(options: argparse.Namespace) -> None:
 def _chosen(folder: Path, encoder: Encoder, place: str, collection: Collection, form: Form) -> tuple[Encoder, Form]:
     """The encoder in the precision that the candidates speak for, and the form with what chose it, which is said."""
     from umr.encoders import load_encoder
-    from umr.index.parity import begun, compared, probe
+    from umr.index.parity import begun, compared, digest, probe
     from umr.shrunk import Shrunk
 
-    rough = load_encoder(place, dtype=BFLOAT16)
-    shrunk, parity, how = form.shrunk or Shrunk(encoder), begun(folder, encoder.fingerprint), "as this build began"
+    candidates, shrunk, how = probe(collection), form.shrunk or Shrunk(encoder), "as this build began"
+    parity = begun(folder, encoder.fingerprint, digest(candidates))
+    rough = encoder if parity and parity.dtype == FLOAT32 else load_encoder(place, dtype=BFLOAT16)
     if parity is None:
-        parity, speed = compared(encoder, rough, probe(collection), shrunk)
+        parity, speed = compared(encoder, rough, candidates, shrunk)
         how = f"and bfloat16 is {speed:.2f} times as quick here"
     print(f"umr: {parity}, {how}", file=sys.stderr)
     if parity.dtype == BFLOAT16:

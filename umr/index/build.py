@@ -71,7 +71,8 @@ def build_claimed(
     check_ids(collection.ids)
     plan = {"encoder": encoder.fingerprint, "collection": collection.fingerprint, "precision": precision}
     parity = {} if form.parity is None else form.parity.facts()
-    draft = keep_plan(folder, plan | {"shard": shard} | ({"parity": parity} if parity else {}))
+    chosen = {} if form.parity is None else {"parity": parity, "parity_of": form.parity.of}
+    draft = keep_plan(folder, plan | {"shard": shard} | chosen)
     vectors = encoded_shards(encoder, collection, draft, shard, form.shrunk)
     write_ids(draft, collection.ids)
     held = store.write(draft, collection, vectors, encoder.fingerprint, encoder.dim, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,15 +31,17 @@ class Parity:
         dtype: the choice.
         cosine: the lowest between a candidate's vectors in float32 and in bfloat16.
         probed: candidates that were compared.
+        of: `digest` of them; "" where it is not known any more.
     """
 
     dtype: str
     cosine: float
     probed: int
+    of: str = ""
 
     def facts(self) -> dict[str, Any]:
         """As the manifest has it."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "of"}
 
     def __str__(self) -> str:
         """A sentence."""
@@ -57,6 +60,12 @@ def probe(collection: Collection, most: int = MOST) -> list[Candidate]:
         count = min(len(rows), (most - len(found)) // (len(kinds) - number))
         found += rows[np.linspace(0, len(rows) - 1, count).round().astype(int)].tolist()
     return [collection[collection.ids[row]] for row in sorted(found)]
+
+
+def digest(candidates: Sequence[Candidate]) -> str:
+    """The same for the same candidates, by their ids, words and files."""
+    told = [(one.candidate_id, one.title, one.content.text, one.content.span, one.content_hash) for one in candidates]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def compared(exact: Encoder, rough: Encoder, candidates: Sequence[Candidate], shrunk: Shrunk) -> tuple[Parity, float]:
@@ -79,7 +88,7 @@ def compared(exact: Encoder, rough: Encoder, candidates: Sequence[Candidate], sh
     cosine = round(float((vectors[0] * vectors[1]).sum(axis=1).min()), 6)
     speed = seconds[0] / max(seconds[1], 1e-9)
     taken = BFLOAT16 if cosine >= LEAST and speed > 1 else FLOAT32
-    return Parity(dtype=taken, cosine=cosine, probed=len(ready)), speed
+    return Parity(dtype=taken, cosine=cosine, probed=len(ready), of=digest(candidates)), speed
 
 
 def _timed(encoder: Encoder, ready: list[Candidate]) -> tuple[np.ndarray, float]:
@@ -90,19 +99,20 @@ def _timed(encoder: Encoder, ready: list[Candidate]) -> tuple[np.ndarray, float]
     return found, perf_counter() - start
 
 
-def begun(folder: Path, encoder: str) -> Parity | None:
+def begun(folder: Path, encoder: str, of: str) -> Parity | None:
     """The choice that an interrupted build of a folder began with, which goes on with it; None where there is none.
 
     Args:
         folder: the index's, held by the caller alone.
         encoder: fingerprint of what builds it now.
+        of: `digest` of what would be compared now.
     """
     for path in sorted(folder.glob(f"{PARTIAL}-*/plan.json")):
         try:
             plan = json.loads(path.read_bytes())
-            if plan["encoder"] == encoder and plan.get("parity"):
+            if (plan["encoder"], plan["parity_of"]) == (encoder, of):
                 check_parity(plan["parity"])
-                return Parity(**plan["parity"])
+                return Parity(**plan["parity"], of=of)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # damaged: the build removes it
     return None
