@@ -113,7 +113,7 @@ class ShardedGroup(Group):
     def _filled(self, forward: Callable[[Any], Roles], chunk: Chunk, most: Calls) -> Roles:
         """The rows of a chunk, with as many calls as the process of this turn that has the most."""
         mine, encoder = Calls.of(chunk), self.encoder
-        side = encoder.config.image_size
+        side = encoder.cell or encoder.config.image_size  # the smallest that it sees
         empty = [encoder.see(torch.zeros(1, 1, side, side, 3, dtype=torch.uint8)) for _ in range(most.sees - mine.sees)]
         rows = forward(chunk)
         nothing = encoder.collate([encoder.tokenise("a", role="candidate")])

@@ -108,9 +108,10 @@ def test_the_page_encodes_queries_in_the_precision_of_each_index(searchers, dtyp
 
 def test_the_next_version_of_an_index_keeps_the_encoder_unless_it_is_of_another_precision(searchers, dtypes):
     folder = searchers.folders["unified"]
-    old = open_searcher(built_in("bfloat16", folder))
+    old = open_searcher(built_in("bfloat16", folder), batch=5)
     assert reopen_searcher(folder, old).encoder is old.encoder
-    assert reopen_searcher(built_in("float32", folder), old).encoder is not old.encoder
+    new = reopen_searcher(built_in("float32", folder), old).encoder
+    assert new is not old.encoder and isinstance(new, MicroBatcher) and new.most_rows == 5
     assert dtypes == ["bfloat16", "float32"]
 
 

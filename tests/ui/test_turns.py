@@ -175,6 +175,26 @@ def test_an_mcp_call_counts_once_though_gradio_asks_the_queue_for_it_with_its_he
     assert answered == [200] * 4
 
 
+def test_mcp_calls_count_as_at_once_for_whoever_makes_them_whatever_their_headers_say(serve):
+    tool, inside = {"method": "tools/call"}, []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if "mcp" in scope["path"]:
+            headers = {name.decode().replace("-", "_"): value.decode() for name, value in scope["headers"]}
+            await server.asked(JOIN, {"fn_index": 3}, HERE, **headers)
+            if len(inside) == 1:  # while the first waits
+                inside.append((await server.asked("/gradio_api/mcp/", tool, x_forwarded_for="9.9.9.9")).status)
+        else:
+            inside.append(scope[TURN].visitor)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    server = serve(Limits(calls_at_once=1), app=app)
+    assert server.ask("/gradio_api/mcp/", tool, x_forwarded_for="9.9.9.9").status == 200
+    assert inside == ["10.0.0.7", 429]
+    assert server.ask("/gradio_api/mcp/", tool).status == 200 and inside[2:] == ["10.0.0.7"]
+
+
 def test_what_waits_in_the_queue_counts_as_at_once_until_it_is_answered(serve):
     server, body = serve(Limits(searches_at_once=2)), {"fn_index": 1}
     server.queued += [Turn("10.0.0.7", "search"), Turn("10.0.0.7", "call"), Turn("10.0.0.8", "search")]

@@ -20,7 +20,7 @@ from transformers import AutoConfig
 from umr.disk import copied, write_text
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.checkpoint import AGAIN, CONFIG, Checkpoint
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
@@ -30,7 +30,7 @@ from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import load_tokenizer, save_tokenizer
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MismatchError, reason
 from umr.fusion import EVEN
 from umr.media import MAX_PIXELS
 from umr.shipped import CONFIG_NAME
@@ -113,7 +113,7 @@ def adopt(
     wanted = replace(_asked(kind, recipe, image_size, max_pixels), **identity(checkpoint, name), max_frames=max_frames)
     config = kind.adopted(checkpoint, tokenizer, wanted)
     write = copying(checkpoint, config, tokenizer)
-    _open_once(kind, checkpoint.folder, config, tokenizer)
+    _open_once(kind, checkpoint, config, tokenizer)
     return seal(config, Path(out), write)
 
 
@@ -265,8 +265,15 @@ def _attending(folder: Path, model: Mapping[str, Any], config: EncoderConfig) ->
     return {**model, "text_config": {**model["text_config"], "is_causal": config.attention == "causal"}}
 
 
-def _open_once(kind: type[Backbone], folder: Path, config: EncoderConfig, tokenizer: Tokenizer) -> None:
-    """Load the weights and embed a picture with words, or raise MismatchError for weights that give no vector."""
-    encoder = UnifiedEncoder(config, kind.load(folder, config, torch.bfloat16), tokenizer).eval()
+def _open_once(kind: type[Backbone], checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer) -> None:
+    """Load the weights and embed a picture with words, or raise MismatchError where that gives no vector."""
+    encoder = UnifiedEncoder(config, kind.load(checkpoint.folder, config, torch.bfloat16), tokenizer).eval()
     grey = np.full((OPENED, OPENED, 3), 127, np.uint8)
-    encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(text="a red mug", image=grey))])
+    try:
+        encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(text="a red mug", image=grey))])
+    except torch.OutOfMemoryError:
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise MismatchError(
+            f"{CONFIG} of {checkpoint.source} describes a network that gives no vector ({reason(error)}); {AGAIN}"
+        ) from error

@@ -83,7 +83,7 @@ class Fields:
         if found is None:
             return None
         three = found if isinstance(found, list) else [found] * 3
-        if len(three) != 3 or any(type(one) not in (int, float) for one in three):
+        if len(three) != 3 or any(type(one) not in (int, float) or not abs(one) < 1e9 for one in three):
             raise self._wrong(key, "a list of three numbers is needed, one for each colour")
         return tuple(map(float, three))
 

@@ -96,15 +96,20 @@ def _check_fields(checkpoint: Checkpoint) -> int:
 
 def _open_once(checkpoint: Checkpoint, encoder: DualEncoder) -> None:
     """Embed a text and a picture, or raise MismatchError where settings or weights give no vector."""
+    encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(text="a red mug"))])
     grey = np.full((*OPENED, 3), 127, np.uint8)
-    for content in (Content(text="a red mug"), Content(image=grey)):
-        try:
-            encoder.encode_candidates([Candidate(candidate_id="opened", content=content)])
-        except (ValueError, TypeError) as error:  # of the image processor, which checks few of its settings before
-            names = " and ".join(filter(checkpoint.has, PREPROCESSORS))
-            raise MismatchError(
-                f"{names} of {checkpoint.source} cannot prepare a picture ({reason(error)}); {AGAIN}"
-            ) from error
+    try:
+        encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(image=grey))])
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:  # of the image processor, which checks little
+        names = " and ".join(filter(checkpoint.has, PREPROCESSORS))
+        raise MismatchError(
+            f"{names} of {checkpoint.source} cannot prepare a picture ({reason(error)}); {AGAIN}"
+        ) from error
 
 
 def _check_tokens(checkpoint: Checkpoint, encoder: DualEncoder) -> None:

@@ -75,7 +75,9 @@ def reopen_searcher(folder: Path, last: Searcher) -> Searcher:
     now, before = IndexManifest.read(folder), last.index.manifest
     if now.encoder_name != before.encoder_name:
         raise MismatchError(f"{folder} is now of {now.encoder_name}, and was of {before.encoder_name}: start again")
-    return _checked(Searcher.open(folder, encoder=last.encoder if now.precision == before.precision else None))
+    if now.precision == before.precision:
+        return _checked(Searcher.open(folder, encoder=last.encoder))
+    return open_searcher(folder, last.encoder.most_rows if isinstance(last.encoder, MicroBatcher) else 1)
 
 
 class Source(Protocol):

@@ -90,7 +90,9 @@ def _part(subset: str, split: str, asked: Asked, candidates: list[Candidate]) ->
                 Query(
                     query_id=query_id,
                     content=content,
-                    instruction=_bare(row.get("qry_inst")) if asked.instruction is None else asked.instruction,
+                    instruction=_bare(_text(row.get("qry_inst"), "qry_inst"))
+                    if asked.instruction is None
+                    else asked.instruction,
                     target_modality=KIND_OF[right].modality,
                 )
             )
@@ -149,7 +151,7 @@ def _targets(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     count = max(len(texts), len(images))
     if not count or {len(texts), len(images)} - {0, count}:
         raise ConfigError(f"tgt_text has {len(texts)} and tgt_img_path {len(images)} entries; as many are needed")
-    before = _bare(row.get("tgt_inst"))
+    before = _bare(_text(row.get("tgt_inst"), "tgt_inst"))
     said = [" ".join(filter(None, (before, _bare(text)))) for text in texts or [""] * count]
     return list(zip(said, images or [""] * count, strict=True))
 
@@ -169,8 +171,8 @@ def _text(value: Any, column: str) -> str:
     return value or ""
 
 
-def _bare(text: Any) -> str:
-    return "" if text is None else str(text).replace(MARK, "").strip()
+def _bare(text: str) -> str:
+    return text.replace(MARK, "").strip()
 
 
 def _content(text: str, image: str, pictures: _Pictures) -> Content:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gradio import Blocks
@@ -24,7 +25,7 @@ UPLOAD = re.compile(r"/gradio_api/upload/?$")
 NAMED = re.compile(r"/gradio_api/(?:call|run|api)/(?!predict/?$)")
 NUMBERED = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/predict)/?$")
 MCP = re.compile(r"/gradio_api/mcp(?:/|$)")
-#: What tells the request that Gradio makes of an MCP call, with all of that one's headers, from one more call.
+#: What tells whose turn the request is that Gradio makes of an MCP call, with all of that one's headers.
 TICKET = "x-umr-ticket"
 KINDS: dict[str, Kind] = {
     SEARCHING["concurrency_id"]: "search",
@@ -62,40 +63,52 @@ class Turns:
         """
         self.app, self.accounts, self.functions, self.queued = app, accounts, functions, queued
         self._arriving: list[Turn] = []  # not yet in the queue
-        self._ticket = secrets.token_hex(16)
+        self._tickets: dict[str, Turn] = {}  # of those
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
-        kind = self._kind(scope) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        counted = self._tickets.get(Headers(scope=scope).get(TICKET, ""))
+        kind = self._kind(scope)
         visitor = None if kind is None else visitor_of(scope.get(ADDRESS, ""))
-        if kind is None or visitor is None:
+        if counted is not None:
+            scope[TURN] = counted
+        if counted is not None or kind is None or visitor is None:
             await self.app(scope, receive, send)
             return
         turn = Turn(visitor, kind)
         try:
-            self._take(turn, Headers(scope=scope).get(TICKET, ""))
+            self._take(turn)
         except TooMuch as error:
             await _refusal(error, kind)(scope, receive, send)
             return
-        if MCP.search(scope["path"]):  # which asks the queue by a request of its own
-            ticket = (TICKET.encode(), self._ticket.encode())
-            await self.app({**scope, "headers": [*scope["headers"], ticket]}, receive, send)
-            return
-        scope[TURN] = turn
-        self._arriving.append(turn)
-        try:
+        with self._let_through(turn) as ticket:
+            if MCP.search(scope["path"]):  # which asks the queue by a request of its own, with the headers of this one
+                others = [pair for pair in scope["headers"] if pair[0] != TICKET.encode()]
+                scope = {**scope, "headers": [*others, (TICKET.encode(), ticket.encode())]}
+            scope[TURN] = turn
             await self.app(scope, receive, send)
+
+    @contextmanager
+    def _let_through(self, turn: Turn) -> Iterator[str]:
+        """Counts a turn as running until it is answered; its ticket is what requests made for it show."""
+        ticket = secrets.token_hex(16)
+        self._arriving.append(turn)
+        self._tickets[ticket] = turn
+        try:
+            yield ticket
         finally:
+            del self._tickets[ticket]
             self._arriving.remove(turn)
 
-    def _take(self, turn: Turn, ticket: str) -> None:
-        """Counts a request, unless its ticket says that it was counted.
+    def _take(self, turn: Turn) -> None:
+        """Counts a request.
 
         Raises:
             TooMuch: it is one too many.
         """
-        if ticket.isascii() and secrets.compare_digest(ticket, self._ticket):
-            return
         alike = (turn.visitor, turn.kind)
         running = {one for one in (*self.queued(), *self._arriving) if (one.visitor, one.kind) == alike}
         self.accounts.take(turn.visitor, turn.kind, len(running))

@@ -86,6 +86,7 @@ class Functions:
             try:
                 await self.app(scope, receive, send)
             except (TypeError, ValueError) as error:  # Gradio's word on arguments, which come before the queue
+                log.warning("/call/v2/%s was refused: %s", asked[2], type(error).__name__)
                 await JSONResponse({"detail": printable(str(error))}, 400)(scope, receive, send)
         else:
             await self.app(scope, receive, send)
