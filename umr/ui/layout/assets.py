@@ -1,6 +1,6 @@
 """What the page itself is made of, given out from memory: each file is read and packed once, and a browser keeps it.
 
-These are the scripts and styles of Gradio's page, over 70 of each visit. Their names change with what is in them. Files
+These are the scripts and styles of Gradio's page. Their names change with what is in them. Files
 of a collection or of a visitor are never kept here.
 """
 
