@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,10 +39,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @dataclass(frozen=True)
 class Served:
-    """The running page. start_s: seconds from process start to its first answer.  cache: where it keeps votes."""
+    """The running page. cache: where it keeps votes."""
 
     address: str
-    start_s: float
     cache: Path
 
 
@@ -58,11 +56,11 @@ class Known:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    cache, start = tmp_path_factory.mktemp("cache"), time.perf_counter()
+    cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UMR_CACHE", str(cache))
         with served_page() as (address, _):
-            yield Served(address, time.perf_counter() - start, cache)
+            yield Served(address, cache)
 
 
 @pytest.fixture(scope="session")

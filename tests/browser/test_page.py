@@ -25,10 +25,6 @@ def ask(page: Page, known: Known, kind: str = "Images") -> None:
     expect(page.locator("#results .u-card").first).to_be_visible()
 
 
-def test_the_page_is_served_within_15_seconds(served: Served):
-    assert served.start_s <= 15
-
-
 def test_an_uploaded_picture_with_a_text_finds_the_right_image(page: Page, known: Known):
     ask(page, known)
     expect(page.locator("#results .u-card-image")).to_have_count(24)
