@@ -1,7 +1,6 @@
 """Captions, passages and entries: true, complete where they claim it, and the two ways of speaking apart."""
 
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -161,12 +160,3 @@ def test_facts_are_single_sentences_with_the_scenes_values(rng):
         joined = " ".join(text.facts(scene))
         assert scene.colour in joined and scene.size in joined and scene.category in joined
         assert all(sentence.count(".") == 1 and sentence[0].isupper() for sentence in text.facts(scene))
-
-
-def test_texts_are_fast_enough_for_training(rng):
-    drawn = scenes(rng)
-    start = time.perf_counter()
-    for scene in drawn:
-        text.caption(scene, rng, full=True)
-        text.passage(scene, rng)
-    assert (time.perf_counter() - start) / len(drawn) < 600e-6
