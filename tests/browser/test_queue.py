@@ -65,7 +65,7 @@ def test_who_waits_is_told_the_place(visitor: Page, held: Held, tmp_path, tab, b
     jobs = [client.submit(text=f"red {number}", api_name=api) for number in range(most)]
     for _ in jobs:
         assert held.begun.acquire(timeout=60)
-    arrive(visitor, Served(held.address, 0.0, tmp_path), tab)
+    arrive(visitor, Served(held.address, tmp_path), tab)
     visitor.locator(f"#{bar}-text textarea").fill("red")
     visitor.locator(f"#{bar}-go").click()
     place = visitor.get_by_role("status").filter(has_text="Waiting")
@@ -83,7 +83,7 @@ def test_who_waits_is_told_the_place(visitor: Page, held: Held, tmp_path, tab, b
 def test_who_waits_for_anothers_files_to_be_indexed_is_told_so(visitor: Page, browser: Browser, held: Held, tmp_path):
     with visit(browser, "desktop", dark=False) as other:
         for page in (other, visitor):
-            arrive(page, Served(held.address, 0.0, tmp_path), "files")
+            arrive(page, Served(held.address, tmp_path), "files")
             page.locator("#f-go").click()
             if page is other:
                 assert held.begun.acquire(timeout=60)

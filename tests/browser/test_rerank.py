@@ -18,7 +18,7 @@ def reranked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("made") / "tiny"
     save_reranker(tiny_reranker(tiny_tokenizer()), folder)
     with served_page(arguments=["--reranker", str(folder)]) as (address, _):
-        yield Served(address, 0.0, folder)
+        yield Served(address, folder)
 
 
 def test_the_switch_reorders_the_first_results_and_stays_in_the_link(visitor: Page, reranked: Served):
