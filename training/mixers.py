@@ -25,7 +25,7 @@ class Mixer(nn.Module):
         self.dim = dim
 
     def mix(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:
-        """(B, D) before normalisation."""
+        """(B, D) before normalisation; each subclass has its own."""
         raise NotImplementedError
 
     def forward(self, text_BD: Tensor, picture_BD: Tensor) -> Tensor:

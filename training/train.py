@@ -148,7 +148,7 @@ class Stage:
     group: Group
 
     def step(self, number: int, batch: Any) -> dict[str, float]:
-        """Forward, backward and update with batch `number`; returns what is logged."""
+        """Forward, backward and update with batch `number`; returns what is logged. Each subclass has its own."""
         raise NotImplementedError
 
     def update(self, number: int, loss: Tensor) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Shrunk:
             encoder: whose pictures they are; one that does not shrink them gets candidates as they are.
             room: bytes that are kept.
         """
-        self._encoder = encoder if isinstance(encoder, Shrinks) else None
+        self.serve(encoder)
         self._left, self._lock = room, threading.Lock()
         self._kept: dict[str, np.ndarray] = {}
 

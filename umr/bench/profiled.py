@@ -46,14 +46,9 @@ def profiled(works: Mapping[str, Callable[[], Any]], first: int) -> list[dict[st
     Raises:
         ConfigError: first is below 1.
     """
-    check_first(first)
-    return [row for name, work in works.items() for row in _rows(name, work, first)]
-
-
-def check_first(first: int) -> None:
-    """Raises ConfigError where no function would be told."""
     if first < 1:
         raise ConfigError(f"{first} functions: give at least 1")
+    return [row for name, work in works.items() for row in _rows(name, work, first)]
 
 
 def _rows(name: str, work: Callable[[], Any], first: int) -> list[dict[str, Any]]:
@@ -121,7 +116,6 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     def measured() -> list[dict[str, Any]]:
-        check_first(options.first)
         torch.set_num_threads(max(1, options.threads))
         encoder = load_encoder(find_encoder(options.encoder), options.dtype, "cpu")
         if not isinstance(encoder, UnifiedEncoder) or encoder.cell is not None:

@@ -515,10 +515,10 @@ def _judged(root: Path, task: str) -> Judged:
 
 def _searcher(index: Path, dtype: str | None) -> Searcher:
     """The searcher of an index folder, in its own precision for None; another one that is asked for is said."""
-    from umr.index.manifest import IndexManifest
     from umr.search import Searcher
 
-    built = IndexManifest.read(index).precision
+    searcher = Searcher.open(index, dtype)
+    built = searcher.index.manifest.precision
     if dtype not in (None, built):
         _say(
             [
@@ -526,7 +526,7 @@ def _searcher(index: Path, dtype: str | None) -> Searcher:
                 f"little; leave --dtype out to have them in {built}"
             ]
         )
-    return Searcher.open(index, dtype)
+    return searcher
 
 
 def _bundled(encoder: str, dtype: str | None) -> tuple[Searcher, Path]:
@@ -538,9 +538,8 @@ def _bundled(encoder: str, dtype: str | None) -> tuple[Searcher, Path]:
 
 def _opened(index: Path, dtype: str | None) -> tuple[Searcher, Path]:
     """The searcher of an index folder and the folder of its collection, which may hold queries."""
-    from umr.index.manifest import IndexManifest
-
-    return _searcher(index, dtype), index / IndexManifest.read(index).collection_at
+    searcher = _searcher(index, dtype)
+    return searcher, index / searcher.index.manifest.collection_at
 
 
 def _encoder(name: str, dtype: str) -> tuple[Encoder, str]:

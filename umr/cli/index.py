@@ -21,7 +21,9 @@ from umr.types import BFLOAT16, DTYPES, FLOAT32
 
 if TYPE_CHECKING:
     from umr.index.build import Form
+    from umr.index.parity import Parity
     from umr.index.rewrite import Change, Opener
+    from umr.shrunk import Shrunk
     from umr.types import Candidate, Encoder, Refused
 
 _NAMED = 20  # ids that are said one by one
@@ -49,15 +51,15 @@ def build(options: argparse.Namespace) -> None:
 
     if form.engine == FAISS:
         check_factory(form.factory, form.nprobe, encoder.dim)
-    form = replace(form, shrunk=Shrunk(encoder))
+    shrunk, dtype, parity = Shrunk(encoder), options.dtype, None
     with claimed(options.out) as claim:
-        source, reading = _source(options.source, options), Reading(part=part, shrunk=form.shrunk)
+        source, reading = _source(options.source, options), Reading(part=part, shrunk=shrunk)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
-        dtype = options.dtype
         if dtype == AUTO:
-            encoder, form = _chosen(claim.folder, encoder, place, collection, form)
-            dtype = FLOAT32 if form.parity is None else form.parity.dtype
+            encoder, parity = _chosen(claim.folder, encoder, place, collection, shrunk)
+            dtype = parity.dtype
+        form = replace(form, shrunk=shrunk, parity=parity)
         manifest = build_claimed(
             claim, encoder, collection, form, encoder_at=place, precision=dtype, progress=Progress("indexing")
         )
@@ -68,23 +70,24 @@ def build(options: argparse.Namespace) -> None:
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
 
-def _chosen(folder: Path, encoder: Encoder, place: str, collection: Collection, form: Form) -> tuple[Encoder, Form]:
-    """The encoder in the precision that the candidates speak for, and the form with what chose it, which is said."""
+def _chosen(
+    folder: Path, encoder: Encoder, place: str, collection: Collection, shrunk: Shrunk
+) -> tuple[Encoder, Parity]:
+    """The encoder in the precision that the candidates speak for, and what chose it, which is said."""
     from umr.encoders import load_encoder
     from umr.index.parity import begun, compared, digest, probe
-    from umr.shrunk import Shrunk
 
-    candidates, shrunk, how = probe(collection), form.shrunk or Shrunk(encoder), "as this build began"
+    candidates, how = probe(collection), "as this build began"
     parity = begun(folder, encoder.fingerprint, digest(candidates))
     rough = encoder if parity and parity.dtype == FLOAT32 else load_encoder(place, dtype=BFLOAT16)
     if parity is None:
         parity, speed = compared(encoder, rough, candidates, shrunk)
         how = f"and bfloat16 is {speed:.2f} times as quick here"
-    print(f"umr: {parity}, {how}", file=sys.stderr)
+    say(f"{parity}, {how}")
     if parity.dtype == BFLOAT16:
         encoder = rough
         shrunk.serve(rough)
-    return encoder, replace(form, shrunk=shrunk, parity=parity)
+    return encoder, parity
 
 
 def add(options: argparse.Namespace) -> None:

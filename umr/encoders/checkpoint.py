@@ -189,8 +189,9 @@ class Checkpoint:
         Raises:
             MismatchError: the index is damaged, or names one elsewhere.
         """
-        shards = self.fields(INDEX).names("weight_map") if self.has(INDEX) else {}
-        names = [INDEX, *sorted(set(shards.values()))] if self.has(INDEX) else [WEIGHTS]
+        names = [WEIGHTS]
+        if self.has(INDEX):
+            names = [INDEX, *sorted(set(self.fields(INDEX).names("weight_map").values()))]
         for name in names:
             if Path(name).name != name:
                 raise MismatchError(f"{self.folder / INDEX} names {name}, which lies elsewhere; do not trust it")

@@ -100,12 +100,7 @@ def _open_once(checkpoint: Checkpoint, encoder: DualEncoder) -> None:
     grey = np.full((*OPENED, 3), 127, np.uint8)
     try:
         encoder.encode_candidates([Candidate(candidate_id="opened", content=Content(image=grey))])
-    except (
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:  # of the image processor, which checks little
+    except (ValueError, TypeError, ArithmeticError, MemoryError) as error:  # its image processor checks little
         names = " and ".join(filter(checkpoint.has, PREPROCESSORS))
         raise MismatchError(
             f"{names} of {checkpoint.source} cannot prepare a picture ({reason(error)}); {AGAIN}"

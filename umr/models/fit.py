@@ -58,8 +58,8 @@ def dtype_that_fits(what: str, parameters: int, dtype: str | None = None) -> str
         ConfigError: they do not fit; the message has the numbers.
     """
     where = {"memory": free_memory(), "memory of the GPU": free_gpu()}
-    usual = ("bfloat16",) if dtype is None and bfloat16_gpu() else tuple(BYTES)
-    for one in usual if dtype is None else (dtype,):
+    wanted = [dtype] if dtype else ["bfloat16"] if bfloat16_gpu() else list(BYTES)
+    for one in wanted:
         needed = memory(parameters, one) + BESIDE
         if all(free is None or needed <= free for free in where.values()):
             return one

@@ -73,13 +73,13 @@ class Assets:
         return sent
 
     def _keep(self, key: tuple[str, str], start: Message, body: bytes) -> None:
-        headers = MutableHeaders(scope=start)
-        packing = key[1]
+        if key in self.kept or len(body) + OVERHEAD > self.room:
+            return
+        headers, packing = MutableHeaders(scope=start), key[1]
         if packing and len(body) >= LEAST and any(word in headers.get("content-type", "") for word in WORDS):
             body = PACKERS[packing](body)
             headers["Content-Encoding"] = packing
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(body))
-        if key not in self.kept and len(body) + OVERHEAD <= self.room:
-            self.room -= len(body) + OVERHEAD
-            self.kept[key] = start, body
+        self.room -= len(body) + OVERHEAD
+        self.kept[key] = start, body

@@ -71,11 +71,13 @@ class Turns:
             await self.app(scope, receive, send)
             return
         counted = self._tickets.get(Headers(scope=scope).get(TICKET, ""))
-        kind = self._kind(scope)
-        visitor = None if kind is None else visitor_of(scope.get(ADDRESS, ""))
         if counted is not None:
             scope[TURN] = counted
-        if counted is not None or kind is None or visitor is None:
+            await self.app(scope, receive, send)
+            return
+        kind = self._kind(scope)
+        visitor = None if kind is None else visitor_of(scope.get(ADDRESS, ""))
+        if kind is None or visitor is None:
             await self.app(scope, receive, send)
             return
         turn = Turn(visitor, kind)
