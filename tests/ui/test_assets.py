@@ -49,6 +49,16 @@ def test_a_second_visit_is_answered_from_memory_with_the_same_bytes():
     assert second.headers["content-type"] == "text/javascript"
 
 
+def test_what_is_no_request_goes_through():
+    passed = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        passed.append(scope)
+
+    asyncio.run(Assets(behind)({"type": "lifespan"}, None, None))
+    assert passed == [{"type": "lifespan"}]
+
+
 def test_who_changes_an_answer_on_its_way_changes_no_other():
     app = Assets(Gradio())
     plain = ask(app)

@@ -41,8 +41,8 @@ class Assets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers from memory, or passes on and keeps the answer."""
         asked = scope["type"] == "http" and scope["method"] == "GET" and self.files.fullmatch(scope["path"])
-        headers = Headers(scope=scope)
-        if not asked or any(name in headers for name in ALONE):
+        headers = Headers(scope=scope) if asked else None  # a lifespan has none
+        if headers is None or any(name in headers for name in ALONE):
             await self.app(scope, receive, send)
             return
         accepted = headers.get("accept-encoding", "")

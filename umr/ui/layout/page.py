@@ -24,6 +24,7 @@ from umr.ui.layout.connections import limit_connections
 from umr.ui.layout.gate import Gate, sweeping
 from umr.ui.layout.leaving import drop_who_left
 from umr.ui.layout.link import build_notices, head_script, wire_link
+from umr.ui.layout.listening import serve_listening
 from umr.ui.layout.monitor import Health, Monitor, watch
 from umr.ui.layout.outside import Closed, fetch_nothing
 from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
@@ -136,6 +137,7 @@ def serve(
     root = os.environ.get(ROOT_PATH, "")
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     own_preview()
+    serve_listening()
     page.queue(default_concurrency_limit=4, max_size=64, status_update_rate=TOLD_S)
     _, address, _ = page.launch(
         server_name=host,
