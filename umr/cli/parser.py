@@ -339,8 +339,13 @@ def _adopt(commands: Commands) -> None:
         metavar="NAME",
         default="plain",
         help="how the checkpoint's own code asks it: umarvel (positions, texts, pixels and marker rows as U-MARVEL's "
-        "evaluation has them), qwen3-vl-embedding; lamra-rank, umarvel-rank and qwen3-vl-reranker write a re-ranker "
-        "(default: plain)",
+        "evaluation has them; umarvel-alone: attention too, as it computes a row by itself), qwen3-vl-embedding, gme, "
+        "lamra, vlm2vec-v2; lamra-rank, umarvel-rank and qwen3-vl-reranker write a re-ranker (default: plain)",
+    )
+    one.add_argument(
+        "--base",
+        metavar="SOURCE",
+        help="of a LoRA adapter: the checkpoint that it was trained on, which it is merged into",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
     one.add_argument(
