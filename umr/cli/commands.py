@@ -218,8 +218,9 @@ def _evaluate_benchmark(options: argparse.Namespace) -> None:
 
     check(options)
     asked = argparse.Namespace(**(vars(options) | {"dtype": options.dtype or FLOAT32}))
+    order = _reordering(asked)
     encoder, place = _encoder(asked.encoder, asked.dtype)
-    rows, columns, notices = evaluated(asked, encoder, place)
+    rows, columns, notices = evaluated(asked, encoder, place, order)
     _print(rows, options.json, columns)
     _say(notices)
 
@@ -369,9 +370,9 @@ def adopt(options: argparse.Namespace) -> None:
     from umr.whole import check_absent
 
     check_absent(options.out)
-    source = at_commit(options.source, say)
     if options.base is not None and (options.recipe in known_recipes() or options.text_weight is not None):
         raise ConfigError("--base is of adapters to encoders: leave out it, --text-weight or a re-ranker's recipe")
+    source = at_commit(options.source, say)
     if options.recipe in known_recipes():
         sizes = {"max_frames": options.max_frames, "max_pixels": options.max_pixels}
         made = adopt_reranker(source, options.out, options.recipe, options.name, **sizes)
