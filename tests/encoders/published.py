@@ -125,7 +125,10 @@ class Reference:
     """A checkpoint as its own code asks it.
 
     umarvel: its loader (three tokens, one at a time), sequential positions; False: the class's own positions.
+    causal: no token sees one after it, as in U-MARVEL's rows without padding.
     """
+
+    causal = False
 
     def __init__(self, folder: Path, family: str = "qwen2_vl", umarvel: bool = True) -> None:
         self.umarvel, kind = umarvel, CLASSES[family][1]
@@ -182,6 +185,7 @@ class Reference:
             seen = inner.visual(pixels, grid_thw=grid).pooler_output
             embedded = embedded.masked_scatter(shown[..., None], seen)
         mask = torch.ones(1, 1, ids.shape[1], ids.shape[1], dtype=torch.bool)
+        mask = mask.tril() if self.causal else mask
         positions = torch.arange(ids.shape[1]).expand(3, 1, -1)
         if not self.umarvel:
             kind = {"image_grid_thw": grid} if pad == "<|image_pad|>" else {"video_grid_thw": grid}

@@ -25,7 +25,8 @@ def test_config_survives_writing_and_reading(tmp_path):
      {"instructions": {}}, {"query_template": "{media}{text}"}, {"image_size": 140}, {"files": {"a": "0"}},
      {"resize": "dynamic"}, {"resize_max_pixels": 9999}, {"text_format": "mbeir"}, {"marker_rows": "mean"},
      {"prompting": "plain", "mask_instruction": False}, {"default_instruction": "Find it."}, {"vision_depths": "last"},
-     {"first_resize": (28, 1, 9)}],
+     {"first_resize": (28, 1, 9)}, {"query_templates": {"image": "{media}"}},
+     {"candidate_templates": {"image,text": "{text}{media}"}}],
 )  # fmt: skip
 def test_fingerprint_changes_with_what_changes_vectors(change):
     assert replace(CONFIG, **change).fingerprint() != CONFIG.fingerprint()
@@ -40,7 +41,8 @@ def test_fingerprint_is_stable_across_versions_of_this_code():
 def test_settings_younger_than_the_format_stand_in_the_file_only_where_they_are_set(tmp_path):
     write_config(CONFIG, tmp_path)
     younger = {"resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows", "prompting",
-               "default_instruction", "vision_depths", "first_resize"}  # fmt: skip
+               "default_instruction", "vision_depths", "first_resize", "vision_marks", "query_templates",
+               "candidate_templates"}  # fmt: skip
     assert not younger & set(json.loads((tmp_path / "encoder.json").read_text()))
     changed = replace(CONFIG, resize="dynamic", resize_max_pixels=9999, first_resize=(28, 1, 9))
     write_config(changed, tmp_path)
@@ -58,7 +60,9 @@ EXPECTED = "e0333ca824be50404d91a087e837540d5633ba91b2ae993ed5f618c72dffb6d7"
      {"name": " "}, {"normalise": 1}, {"query_template": "{media}"}, {"instructions": {"a": 1}}, {"files": []},
      {"resize": "none"}, {"resize_min_pixels": 10**6}, {"text_format": "csv"}, {"marker_rows": "none"},
      {"prompting": "loud"}, {"default_instruction": None}, {"vision_depths": "first"}, {"first_resize": (28, 9)},
-     {"first_resize": (28, 9, 1)}, {"first_resize": "28"}],
+     {"first_resize": (28, 9, 1)}, {"first_resize": "28"}, {"vision_marks": 1}, {"vision_marks": False},
+     {"query_templates": {"sound": "{media}"}}, {"query_templates": {"image": "{text}"}}, {"query_templates": []},
+     {"candidate_templates": {"image,text": "{media}"}}],
 )  # fmt: skip
 def test_illegal_value_is_refused_by_name(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
@@ -69,6 +73,13 @@ def test_a_prompt_without_marks_cannot_mask_its_instruction():
     with pytest.raises(ConfigError, match="set mask_instruction false"):
         replace(CONFIG, prompting="plain")
     assert replace(CONFIG, prompting="plain", pooling="last").mask_instruction
+
+
+def test_marks_around_media_are_left_out_of_plain_prompts_alone():
+    plain = replace(CONFIG, prompting="plain", mask_instruction=False)
+    assert replace(plain, vision_marks=False).fingerprint() != plain.fingerprint()
+    with pytest.raises(ConfigError, match="vision_marks is false, and prompting 'marked'; with 'plain'"):
+        replace(CONFIG, vision_marks=False)
 
 
 def test_unreadable_encoder_json_is_refused(tmp_path):

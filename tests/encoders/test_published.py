@@ -107,6 +107,17 @@ def test_umarvels_candidates_are_as_its_own_code_has_them(published, umarvel):
     assert least_cosine(umarvel, expected, queries=False) >= 0.9999
 
 
+def test_umarvels_rows_by_themselves_are_causal_as_its_demo_computes_them(published, umarvel, tmp_path):
+    adopt(published, tmp_path / "encoder", max_frames=4, recipe="umarvel-alone")
+    encoder, reference = load_encoder(tmp_path / "encoder", device="cpu"), Reference(published)
+    reference.causal = True
+    head = f"{INSTRUCTION_START}{ASKED}{INSTRUCTION_END}"
+    expected = [reference.vector(formatted(f"{head} {one.text or ''}"), **media(one)) for one in CONTENTS]
+    assert least_cosine(encoder, expected, queries=True) >= 0.9999
+    asked = Query(query_id="q", content=CONTENTS[2], instruction=ASKED)
+    assert float((encoder.encode_queries([asked]).vectors * umarvel.encode_queries([asked]).vectors).sum()) < 0.999
+
+
 def test_candidates_of_a_public_class_are_as_the_class_itself_has_them(published, plain):
     reference = Reference(published, umarvel=False)
     expected = [reference.vector(one.text or "", **media(one)) for one in CONTENTS]
@@ -169,8 +180,8 @@ def test_more_pixels_than_were_asked_for_are_not_seen(published, tmp_path):
         adopt(published, tmp_path / "other", max_pixels=28 * 28)
     with pytest.raises(ConfigError, match="leave out max_pixels"):
         adopt(published, tmp_path / "other", max_pixels=8 * 28 * 28, image_size=112)
-    with pytest.raises(ConfigError, match="recipe is 'lamra'; legal: plain, umarvel"):
-        adopt(published, tmp_path / "other", recipe="lamra")
+    with pytest.raises(ConfigError, match="recipe is 'nobodys'; legal: plain, umarvel"):
+        adopt(published, tmp_path / "other", recipe="nobodys")
 
 
 def test_an_adapter_is_refused_with_the_way_out(tmp_path):

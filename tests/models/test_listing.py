@@ -11,7 +11,7 @@ from umr.cli.commands import main
 from umr.encoders.adopt import RECIPES
 from umr.encoders.backbone import BACKBONES, backbone_class
 from umr.errors import ConfigError, MismatchError
-from umr.models.listing import AS_PUBLISHED, BASE, PLAIN, RERANKER, listing, opens, recipe_of
+from umr.models.listing import AS_PUBLISHED, BASE, PLAIN, RERANKER, listing, opens, recipe_of, shown
 from umr.models.published import PUBLISHED, Published, published
 from umr.models.ready import Wishes, ready
 from umr.models.weights import BYTES, memory, parameters_in
@@ -44,6 +44,24 @@ def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):
     assert opens(asked) == PLAIN and recipe_of(asked) == "plain"
     monkeypatch.delitem(BACKBONES, asked.model_type)
     assert opens(asked).startswith("no: there is no backbone")
+
+
+def test_embedders_of_others_open_as_their_makers_ask_them_and_an_adapter_names_its_command():
+    found = {one.name: opens(one) for one in PUBLISHED if one.asks in ("gme", "lamra", "vlm2vec-v2")}
+    adapter = found.pop("VLM2Vec/VLM2Vec-V2.0")
+    assert len(found) == 3 and set(found.values()) == {AS_PUBLISHED}
+    assert adapter == "no: an adapter, which `umr adopt --base hub:Qwen/Qwen2-VL-2B-Instruct` merges"
+    command = (
+        r"`umr adopt hub:VLM2Vec/VLM2Vec-V2.0@e39ff079\w+ --base hub:Qwen/Qwen2-VL-2B-Instruct --recipe vlm2vec-v2 "
+    )
+    with pytest.raises(ConfigError, match=command):
+        ready("hub:VLM2Vec/VLM2Vec-V2.0", Wishes(), print)
+
+
+def test_a_licence_that_was_not_found_is_said_to_be_not_stated():
+    rows = {row["name"]: shown(row) for row in listing()}
+    assert rows["TencentBAC/U-MARVEL-Qwen2VL-7B-Instruct"]["licence"] == "not stated"
+    assert rows["code-kunkun/LamRA-Ret"]["licence"] == "apache-2.0"
 
 
 def test_a_reranker_opens_where_its_recipe_is_and_is_not_taken_for_an_encoder(monkeypatch):

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr.errors import ConfigError
-from umr.eval.benchmarks.registry import check_options, reader_of
+from umr.eval.benchmarks.registry import EACH, check_options, reader_of
 from umr.eval.pools import LOCAL
 
 if TYPE_CHECKING:
-    from umr.types import Encoder
+    from umr.eval.benchmarks.benchmark import Benchmark
+    from umr.eval.benchmarks.measure import Reordered
+    from umr.rerank.order import Reordering
+    from umr.types import Encoder, Query, Run
 
 NAMED = ("benchmark", "split", "part", "n")  # the columns that every row has
 
@@ -27,10 +30,10 @@ def check(options: argparse.Namespace) -> None:
     """
     if options.benchmark is None or options.data is None:
         raise ConfigError("--benchmark NAME and --data DIR belong together: what is measured, and where it lies")
-    others = ("index", "store", "tune_vector_sum", "rerank", "weight")
+    others = ("index", "store", "tune_vector_sum")
     given = [f"--{name.replace('_', '-')}" for name in others if getattr(options, name) not in (None, False)]
     if given:
-        raise ConfigError(f"--benchmark measures the encoder alone and takes no {', '.join(given)}")
+        raise ConfigError(f"--benchmark measures on data of its own and takes no {', '.join(given)}")
     if options.pool is not None and (options.benchmark != "mbeir" or options.pool not in ("local", "global")):
         raise ConfigError(
             f"--pool is {options.pool}; of the published benchmarks mbeir alone has two, local and global: name one, "
@@ -55,7 +58,7 @@ def check_bundled(options: argparse.Namespace) -> None:
 
 
 def evaluated(
-    options: argparse.Namespace, encoder: Encoder, place: str
+    options: argparse.Namespace, encoder: Encoder, place: str, order: Reordering | None = None
 ) -> tuple[list[dict[str, Any]], tuple[str, ...], list[str]]:
     """Read, index and measure; with --runs write.
 
@@ -63,18 +66,24 @@ def evaluated(
         options: of the command line, as `check` passed them.
         encoder: what is measured.
         place: where it can be loaded from again.
+        order: what re-ranks the first hits of each query; None: they stay as they are found.
 
     Returns:
         Rows, the columns of their table, and what a person should know.
+
+    Raises:
+        MismatchError: the re-ranker goes on from the cosines of another encoder.
     """
+    if order is not None:
+        order.check(encoder.fingerprint)
     if options.work is not None:
-        return _evaluated(options, encoder, place, options.work)
+        return _evaluated(options, encoder, place, order, options.work)
     with tempfile.TemporaryDirectory(prefix="umr-") as folder:
-        return _evaluated(options, encoder, place, Path(folder))
+        return _evaluated(options, encoder, place, order, Path(folder))
 
 
 def _evaluated(
-    options: argparse.Namespace, encoder: Encoder, place: str, work: Path
+    options: argparse.Namespace, encoder: Encoder, place: str, order: Reordering | None, work: Path
 ) -> tuple[list[dict[str, Any]], tuple[str, ...], list[str]]:
     from umr.cli.progress import Progress
     from umr.eval.benchmarks.benchmark import Asked
@@ -88,19 +97,39 @@ def _evaluated(
             task=options.task,
             pool=options.pool or LOCAL,
             instruction=options.instruction,
-            sentence=1 if options.sentence is None else options.sentence,
-            depth=options.depth,
+            sentence={None: 1, EACH: None}.get(options.sentence, options.sentence),
+            depth=options.depth if order is None else None,
         )
     )
     check_measured(benchmark, options.runs is not None)
     index = open_index(encoder, benchmark, work, place, options.dtype, Progress("indexing"))
-    outcome = measure(encoder, benchmark, index, Progress("asking, queries:"))
+    reordered = None if order is None else _reordered(order, encoder, benchmark)
+    outcome = measure(encoder, benchmark, index, Progress("asking, queries:"), reordered)
     notices = list(benchmark.notices)
+    if order is not None:
+        notices.append(
+            f"the first {order.depth} hits of each query are in the order of {order.reranker.name}, P(yes) weighing "
+            f"{order.weight:g}"
+        )
     if options.runs is not None:
-        folder = options.runs / encoder.name
+        folder = options.runs / (encoder.name if order is None else f"{encoder.name}+{order.reranker.name}")
         write_outcome(folder, encoder, benchmark, outcome, _command(options))
         notices.append(f"runs, judgements and what a server takes are in {folder}")
     return outcome.rows, _columns(outcome.rows), notices
+
+
+def _reordered(order: Reordering, encoder: Encoder, benchmark: Benchmark) -> Reordered:
+    """What a re-ranker does to the hits that an encoder finds of a benchmark's candidates."""
+    from umr.collection import Collection
+    from umr.eval.benchmarks.measure import Reordered
+
+    order.progress = None  # told by the queries measured
+    collection = Collection(benchmark.candidates, benchmark.name, "")
+
+    def put(run: Run, queries: Sequence[Query]) -> Run:
+        return order.reordered(run, queries, encoder.fingerprint, collection)
+
+    return Reordered(order=put, depth=order.depth, by=order.told())
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -114,5 +143,7 @@ def _command(options: argparse.Namespace) -> str:
     for name in ("split", "task", "pool", "instruction", "sentence", "depth"):
         value = getattr(options, name)
         words += [] if value is None else [f"--{name}", str(value)]
+    words += [] if options.rerank is None else ["--rerank", *filter(None, [options.rerank])]
+    words += [] if options.weight is None else ["--weight", str(options.weight)]
     words += [] if options.dtype == "float32" else ["--dtype", options.dtype]
     return shlex.join(words)

@@ -21,6 +21,7 @@ from umr.errors import ConfigError, UMRError, in_words, printable
 from umr.types import FLOAT32
 
 if TYPE_CHECKING:
+    from umr.encoders.dual_config import AnyConfig
     from umr.eval.evaluate import Judged, Ranking
     from umr.rerank.order import Reordering
     from umr.search import DecodedQuery, Searcher
@@ -217,8 +218,9 @@ def _evaluate_benchmark(options: argparse.Namespace) -> None:
 
     check(options)
     asked = argparse.Namespace(**(vars(options) | {"dtype": options.dtype or FLOAT32}))
+    order = _reordering(asked)
     encoder, place = _encoder(asked.encoder, asked.dtype)
-    rows, columns, notices = evaluated(asked, encoder, place)
+    rows, columns, notices = evaluated(asked, encoder, place, order)
     _print(rows, options.json, columns)
     _say(notices)
 
@@ -360,7 +362,7 @@ def demo(options: argparse.Namespace) -> None:
 def adopt(options: argparse.Namespace) -> None:
     """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained, or how it composes."""
     from umr.encoders.adopt import adopt as adopted
-    from umr.encoders.adopt import adopt_summed
+    from umr.encoders.adopt import adopt_adapter, adopt_summed
     from umr.encoders.config import EncoderConfig
     from umr.encoders.dual_config import DualConfig
     from umr.models.ready import at_commit
@@ -368,6 +370,8 @@ def adopt(options: argparse.Namespace) -> None:
     from umr.whole import check_absent
 
     check_absent(options.out)
+    if options.base is not None and (options.recipe in known_recipes() or options.text_weight is not None):
+        raise ConfigError("--base is of adapters to encoders: leave out it, --text-weight or a re-ranker's recipe")
     source = at_commit(options.source, say)
     if options.recipe in known_recipes():
         sizes = {"max_frames": options.max_frames, "max_pixels": options.max_pixels}
@@ -375,7 +379,11 @@ def adopt(options: argparse.Namespace) -> None:
         _say([f"{made.name} in {options.out}: a re-ranker, used by --rerank {options.out}"])
         return
     sizes = {"image_size": options.image_size, "max_frames": options.max_frames, "max_pixels": options.max_pixels}
-    if options.text_weight is None:
+    config: AnyConfig
+    if options.base is not None:
+        base = at_commit(options.base, say)
+        config = adopt_adapter(source, base, options.out, options.name, options.recipe, **sizes)
+    elif options.text_weight is None:
         config = adopted(source, options.out, options.name, recipe=options.recipe, **sizes)
     elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
         raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")

@@ -14,7 +14,7 @@ from umr.cli.options import ENCODER, own_folder, serving
 from umr.cli.options import command as _command
 from umr.cli.options import dtype as _dtype
 from umr.cli.options import dtype_of_index as _dtype_of_index
-from umr.eval.benchmarks.registry import BENCHMARKS
+from umr.eval.benchmarks.registry import BENCHMARKS, EACH
 from umr.eval.pools import CHOICES, LOCAL, POOLS
 from umr.types import SEARCH_IN
 
@@ -126,7 +126,7 @@ def _evaluate(commands: Commands) -> None:
     _with_reranker(
         one,
         "hits kept of composed queries, at least 10; with --rerank, re-ranked (default: 10, or as chosen); with "
-        "--benchmark one more k of R@k (default: its own alone",
+        "--benchmark one more k of R@k, and with --rerank the hits that are re-ranked (default: its own alone",
     )
     _tasks(one)
     _dtype_of_index(one)
@@ -155,10 +155,16 @@ def _benchmark(one: argparse.ArgumentParser) -> None:
     )
     one.add_argument(
         "--sentence",
-        type=int,
+        type=sentence_number,
         metavar="N",
-        help="with --benchmark mbeir: which sentence of its table is asked (default: 1)",
+        help=f"with --benchmark mbeir: which sentence of its table is asked (default: 1); {EACH}: each in turn, and "
+        "the mean of their measures, which is what its makers' random draw gives on the average",
     )
+
+
+def sentence_number(text: str) -> int | str:
+    """Which of a table's sentences, or each."""
+    return text if text == EACH else int(text)
 
 
 def _rerank(commands: Commands) -> None:
@@ -339,8 +345,13 @@ def _adopt(commands: Commands) -> None:
         metavar="NAME",
         default="plain",
         help="how the checkpoint's own code asks it: umarvel (positions, texts, pixels and marker rows as U-MARVEL's "
-        "evaluation has them), qwen3-vl-embedding; lamra-rank, umarvel-rank and qwen3-vl-reranker write a re-ranker "
-        "(default: plain)",
+        "evaluation has them; umarvel-alone: attention too, as it computes a row by itself), qwen3-vl-embedding, gme, "
+        "lamra, vlm2vec-v2; lamra-rank, umarvel-rank and qwen3-vl-reranker write a re-ranker (default: plain)",
+    )
+    one.add_argument(
+        "--base",
+        metavar="SOURCE",
+        help="of a LoRA adapter: the checkpoint that it was trained on, which it is merged into",
     )
     one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
     one.add_argument(

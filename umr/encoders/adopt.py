@@ -7,6 +7,7 @@ what `python -m training.train ... --init` is for.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,16 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig
 
 from umr.disk import copied, write_text
+from umr.encoders.adapter import is_adapter, merge
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.checkpoint import AGAIN, CONFIG, Checkpoint
+from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
 from umr.encoders.duals import NEAR, dual_families
 from umr.encoders.hub import fetch, is_hub, never_changed
+from umr.encoders.qwen_vl_recipes import UMARVEL
 from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal
@@ -50,17 +53,9 @@ INSTRUCTIONS = {f"{query}->{target}": f"Find {wanted} that matches {asked}."
 
 
 #: How released checkpoints are asked whose own code does more than their class: settings by name of the recipe.
-RECIPES: dict[str, dict[str, Any]] = {
+RECIPES: dict[str, Mapping[str, Any]] = {
     "plain": {"resize_min_pixels": 1, "resize_max_pixels": MAX_PIXELS},
-    # U-MARVEL's evaluation as published: its collators' pixels, its model's positions, dataset/datasets_mbeir.py's
-    # texts, its loader's marker rows
-    "umarvel": {
-        "resize_min_pixels": 4 * 28 * 28,
-        "resize_max_pixels": 300 * 28 * 28,
-        "positions": "sequential",
-        "text_format": "mbeir",
-        "marker_rows": "mean",
-    },
+    "umarvel": UMARVEL,
 }
 
 
@@ -108,10 +103,61 @@ def adopt(
         if asked:
             raise ConfigError(f"{source} is a dual encoder: leave out image_size, max_pixels and the recipe")
         return adopt_dual(checkpoint, Path(out), *_named(checkpoint, name), max_frames, EVEN)
+    sizes = {"image_size": image_size, "max_pixels": max_pixels, "max_frames": max_frames}
+    return _adopt_one(checkpoint, out, name, recipe, sizes)
+
+
+def adopt_adapter(
+    source: str | Path, base: str | Path, out: str | Path, name: str | None = None, recipe: str = "plain", **sizes: int
+) -> EncoderConfig:
+    """Write the encoder folder `out` from a LoRA adapter, merged into the checkpoint that it was trained on.
+
+    Args:
+        source: the adapter's folder, or hub:owner/name@revision.
+        base: the checkpoint's folder, or hub:owner/name@revision.
+        out: the folder to write, which must not exist.
+        name: what the encoder is called; None: as the adapter.
+        recipe: as of `adopt`.
+        sizes: image_size, max_pixels, max_frames: as of `adopt`.
+
+    Returns:
+        The settings written.
+
+    Raises:
+        ConfigError: this is no adapter that is merged here, `base` no checkpoint of one network, or `out` exists.
+        MismatchError: weights are damaged or missing, or the adapter is of another checkpoint.
+    """
+    folder = _folder(source, out)
+    if not is_adapter(folder):
+        raise ConfigError(f"{source} is no adapter, for it has no {ADAPTER}; leave out the base {base}")
+    whole = Checkpoint.open(fetch(base) if is_hub(base) else Path(base), base, families())
+    beside = next(path for path in Path(out).absolute().parents if path.is_dir())  # on the disk of `out`
+    with tempfile.TemporaryDirectory(prefix=".merged-", dir=beside) as draft:
+        made = Path(draft) / folder.resolve().name
+        made.mkdir()
+        merge(folder, whole, made)
+        checkpoint = Checkpoint(folder=made, source=source, model=whole.model)
+        return _adopt_one(checkpoint, out, name, recipe, {"max_frames": 8, **sizes})
+
+
+def _adopt_one(
+    checkpoint: Checkpoint, out: str | Path, name: str | None, recipe: str, sizes: Mapping[str, int | None]
+) -> EncoderConfig:
+    """See adopt, of a checkpoint of one network.
+
+    Args:
+        checkpoint: whole.
+        out: see adopt.
+        name: see adopt.
+        recipe: see adopt.
+        sizes: image_size, max_pixels and max_frames.
+    """
     kind = _backbone_of(checkpoint)
     tokenizer = _tokenizer(checkpoint, kind)
-    wanted = replace(_asked(kind, recipe, image_size, max_pixels), **identity(checkpoint, name), max_frames=max_frames)
-    config = kind.adopted(checkpoint, tokenizer, wanted)
+    max_pixels = sizes.get("max_pixels")
+    wanted = _asked(kind, recipe, sizes.get("image_size"), max_pixels)
+    wanted = replace(wanted, **identity(checkpoint, name), max_frames=sizes["max_frames"] or 0)
+    config = _limited(kind.adopted(checkpoint, tokenizer, wanted), kind, recipe, max_pixels)
     write = copying(checkpoint, config, tokenizer)
     _open_once(kind, checkpoint, config, tokenizer)
     return seal(config, Path(out), write)
@@ -235,12 +281,24 @@ def _asked(kind: type[Backbone], recipe: str, image_size: int | None, max_pixels
     usual = {"resize": "dynamic", "image_size": IMAGE_SIZE, "max_tokens": MAX_TOKENS, "instructions": INSTRUCTIONS}
     settings: dict[str, Any] = {**usual, **RECIPES.get(recipe, {}), **own.get(recipe, {})}
     one = settings.pop("instruction", None)  # for every task
-    settings["instructions"] = dict(settings["instructions"]) if one is None else dict.fromkeys(INSTRUCTIONS, one)
+    given = INSTRUCTIONS | settings["instructions"]
+    settings["instructions"] = given if one is None else dict.fromkeys(INSTRUCTIONS, one)
     if max_pixels is not None:
         settings["resize_max_pixels"] = max_pixels
+    if settings.pop("limits", None):  # in place of the preprocessor's: see _limited
+        settings |= {"resize_min_pixels": 1, "resize_max_pixels": MAX_PIXELS}
     if image_size is not None:
         settings = {key: value for key, value in settings.items() if "resize" not in key} | {"image_size": image_size}
     return EncoderConfig(name="asked", **settings)
+
+
+def _limited(config: EncoderConfig, kind: type[Backbone], recipe: str, max_pixels: int | None) -> EncoderConfig:
+    """`config` with the recipe's own limits of a picture's pixels, where its code gives the preprocessor some."""
+    own = getattr(kind, "recipes", {}).get(recipe, {}).get("limits")
+    if own is None or config.resize == "square":
+        return config
+    least, most = own
+    return replace(config, resize_min_pixels=least, resize_max_pixels=min(most, max_pixels or most))
 
 
 def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:

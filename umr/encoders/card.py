@@ -105,9 +105,17 @@ def _switches(config: EncoderConfig) -> list[str]:
         "prompting": f"the task is a plain part of the prompt; without one: `{config.default_instruction}`",
         "vision_depths": "of the vision tower's states, the last alone",
         "first_resize": "(cell, least, most pixels) of a resize before the one above",
+        "vision_marks": "no token begins or ends a picture or clip",
     }
     given = config.written()
     return [f"| {key} | `{given[key]}` | {what} |" for key, what in told.items() if key in given]
+
+
+def _templates(config: EncoderConfig) -> list[str]:
+    """Those of what has its own."""
+    tables = {"query": config.query_templates, "candidate": config.candidate_templates}
+    return [f"- of a {role} that shows {shown.replace(',', ' and ')}: `{json.dumps(template)}`"
+            for role, table in tables.items() for shown, template in table.items()]  # fmt: skip
 
 
 def _embeds(config: EncoderConfig) -> list[str]:
@@ -133,6 +141,7 @@ def _embeds(config: EncoderConfig) -> list[str]:
         "",
         f"- query_template: `{json.dumps(config.query_template)}`",
         f"- candidate_template: `{json.dumps(config.candidate_template)}`",
+        *_templates(config),
         "",
         f"Fingerprint: `{config.fingerprint()}` (settings and weights; this card is no part of it).",
     ]
@@ -244,7 +253,7 @@ def _queries_elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
 
 def _has_plain_text(config: EncoderConfig) -> bool:
     """Whether the templates have more than special tokens around their fields."""
-    literals = [*FIELD.split(config.query_template)[::2], *FIELD.split(config.candidate_template)[::2]]
+    literals = [literal for template in config.templates for literal in FIELD.split(template)[::2]]
     return bool(re.sub(r"<[^<>]*>", "", "".join(literals)))
 
 

@@ -137,9 +137,8 @@ class Checkpoint:
         if (folder / ADAPTER).is_file():
             base = read_json(folder / ADAPTER).get("base_model_name_or_path") or "its base"
             raise ConfigError(
-                f"{source} is an adapter to {base}, not a whole checkpoint; merge it first: peft's "
-                "PeftModel.from_pretrained(base, ADAPTER).merge_and_unload().save_pretrained(FOLDER), with the "
-                "tokenizer and preprocessor beside it"
+                f"{source} is an adapter to {base}, not a whole checkpoint; merge it first: `umr adopt {source} --base "
+                "BASE --out DIR` does, BASE being a folder or hub:OWNER/NAME@REVISION"
             )
         if not (folder / "config.json").is_file():
             raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -32,11 +32,16 @@ _CHOICES = {"pooling": Pooling, "attention": Attention, "positions": Positions, 
 _WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames", "resize_min_pixels", "resize_max_pixels")
 #: Left out of encoder.json and of the fingerprint where they are as usual: older files keep their identity.
 _YOUNGER = ("resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows", "prompting",
-            "default_instruction", "vision_depths", "first_resize")  # fmt: skip
+            "default_instruction", "vision_depths", "first_resize", "vision_marks", "query_templates",
+            "candidate_templates")  # fmt: skip
 
 #: Of the encoders that this library trains; as every default below, part of format 1: a file may leave it out.
 COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
 COMPACT_CANDIDATE = "{media}{text}<|im_end|>"
+
+#: What can have a template of its own -> the fields that it must have.
+SHOWN = {"text": ("{text}",), "image": ("{media}",), "image,text": ("{media}", "{text}"), "video": ("{media}",),
+         "video,text": ("{media}", "{text}")}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,10 @@ class EncoderConfig:
             the "last" alone, as U-MARVEL's release.
         first_resize: (cell, min, max): with "dynamic", pictures and frames are first made of multiples of `cell` px
             within these pixels, as a release whose own code does so before its preprocessor; () for none.
+        vision_marks: the tokens that begin and end a picture or clip stand around it; False: its vision tokens alone,
+            as VLM2Vec-V2 writes them.
+        query_templates: {"image": a template} in place of query_template for queries that show so much: a key of SHOWN.
+        candidate_templates: the same of candidates.
     """
 
     name: str
@@ -105,6 +114,9 @@ class EncoderConfig:
     default_instruction: str = ""
     vision_depths: VisionDepths = "all"
     first_resize: tuple[int, ...] = ()
+    vision_marks: bool = True
+    query_templates: dict[str, str] = field(default_factory=dict)
+    candidate_templates: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.first_resize, list):  # as JSON has it
@@ -122,7 +134,7 @@ class EncoderConfig:
                 f"resize_min_pixels is {self.resize_min_pixels}; at most resize_max_pixels, {self.resize_max_pixels}, "
                 "is legal"
             )
-        check_truths(self, ("normalise", "mask_instruction"))
+        check_truths(self, ("normalise", "mask_instruction", "vision_marks"))
 
     def _check_first_resize(self) -> None:
         """Raise ConfigError for a first resize that is none."""
@@ -142,11 +154,30 @@ class EncoderConfig:
             template = getattr(self, key)
             if not isinstance(template, str) or "{text}" not in template or "{media}" not in template:
                 raise ConfigError(f"{key} is {template!r}; it needs the fields {{media}} and {{text}}")
-        check_tables(self, ("instructions", "files"))
+        check_tables(self, ("instructions", "files", "query_templates", "candidate_templates"))
+        self._check_shown()
+
+    def _check_shown(self) -> None:
+        """Raise ConfigError for templates that are of nothing, or lack a field, and for marks that are needed."""
+        for key in ("query_templates", "candidate_templates"):
+            for shown, template in getattr(self, key).items():
+                if shown not in SHOWN:
+                    raise ConfigError(f"{key} has one for {shown!r}; legal: {', '.join(map(repr, SHOWN))}")
+                lost = [one for one in SHOWN[shown] if one not in template]
+                if lost:
+                    raise ConfigError(f"the template for {shown!r} of {key} is {template!r}; it needs {lost[0]}")
+        if not self.vision_marks and self.prompting == "marked":
+            raise ConfigError("vision_marks is false, and prompting 'marked'; with 'plain' or 'sentence' it is legal")
+
+    @property
+    def templates(self) -> list[str]:
+        """All of its templates, the query's and the candidate's first."""
+        others = (*self.query_templates.values(), *self.candidate_templates.values())
+        return [self.query_template, self.candidate_template, *others]
 
     def written(self) -> dict[str, Any]:
         """The fields that encoder.json holds: those younger than format 1 only where they are not the default."""
-        usual = {one.name: one.default for one in fields(self)}
+        usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}
         return {key: value for key, value in asdict(self).items() if key not in _YOUNGER or value != usual[key]}
 
     def canonical(self) -> str:

@@ -31,6 +31,7 @@ class Qwen25VLBackbone(QwenVLBackbone):
     processor: ClassVar[str] = "Qwen2_5_VLProcessor"
     part_classes: ClassVar[tuple[str, str]] = ("Qwen2_5_VLTextConfig", "Qwen2_5_VLVisionConfig")
     has_fast: ClassVar[bool] = False
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2_5
 
     @classmethod

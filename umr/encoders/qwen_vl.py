@@ -27,7 +27,7 @@ from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours, patches
 from umr.encoders.qwen_vl_positions import allowed, allowed_behind, patch_places, positions_of
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
-from umr.encoders.qwen_vl_recipes import QWEN2
+from umr.encoders.qwen_vl_recipes import EMBEDDERS, QWEN2
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
 from umr.errors import ConfigError, MismatchError
@@ -134,7 +134,7 @@ class QwenVLBackbone(nn.Module):
     has_fast: ClassVar[bool] = True
     colours: ClassVar[Colours] = CLIP_COLOURS
     #: Settings of recipes beside those of umr.encoders.adopt.RECIPES, by name.
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = EMBEDDERS
     #: Settings of released re-rankers by name of the recipe (umr.rerank.adopt).
     rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2
     media: Mapping[str, MediaSpan]
@@ -161,9 +161,10 @@ class QwenVLBackbone(nn.Module):
             raise ConfigError(f"image_size is {self.size}; a multiple of {self.patch * self.merge} is needed")
         side = self.size // self.patch // self.merge
         pairs, cell = -(-config.max_frames // self.temporal), (self.temporal, self.patch * self.merge)
+        start, end = (VISION_START, VISION_END) if config.vision_marks else ("", "")
         self.media = {
-            "image": MediaSpan(VISION_START, IMAGE_PAD, VISION_END, (1, side, side), cell),
-            "video": MediaSpan(VISION_START, VIDEO_PAD, VISION_END, (pairs, side, side), cell),
+            "image": MediaSpan(start, IMAGE_PAD, end, (1, side, side), cell),
+            "video": MediaSpan(start, VIDEO_PAD, end, (pairs, side, side), cell),
         }
 
     @classmethod

@@ -84,8 +84,11 @@ def processor_files(
         "video_preprocessor_config.json": _json(video | kind),
         "processor_config.json": _json(kind),
     }
-    # M-BEIR's way with a text is no template's
-    return files if config.text_format == "mbeir" else files | {"chat_template.jinja": chat_template(config, spans)}
+    # M-BEIR's way with a text is no template's, nor are several templates, or none of the marks that a processor finds
+    several = len(config.templates) > 2 or not config.vision_marks
+    if config.text_format == "mbeir" or several:
+        return files
+    return files | {"chat_template.jinja": chat_template(config, spans)}
 
 
 def chat_template(config: EncoderConfig, spans: Mapping[str, str]) -> str:

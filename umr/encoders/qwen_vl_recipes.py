@@ -1,8 +1,14 @@
-"""How the re-rankers of LamRA and U-MARVEL are asked, as their own code does. Not the network, not how it is run.
+"""How released embedders and re-rankers are asked, as their own code does. Not the network, not how it is run.
 
-Both read M-BEIR's pairs alike. Sources: Code-kunkun/LamRA, dataset/datasets_mbeir_eval_rerank.py,
-collators/eval_rerank.py, collators/qwen2_vision_process.py and eval/eval_mbeir_rerank_pointwise.py (commit 7286399;
-branch qwen2.5vl for Qwen2.5-VL); chaxjli/U-MARVEL, the files of the same names and those on _qwen3_vl (commit 2f8afed).
+GME: gme_inference.py and custom_st.py of its repositories. LamRA-Ret: Code-kunkun/LamRA, dataset/datasets_mbeir.py and
+datasets_msrvtt.py, collators/mbeir_eval.py, collators/qwen2_vision_process.py, models/qwen2_vl.py (commit 7286399).
+VLM2Vec-V2: TIGER-AI-Lab/VLM2Vec, src/model/model.py and processor.py, src/model/vlm_backbone/qwen2_vl, and of its
+readers of test data image_t2i_eval.py, image_i2t_eval.py, image_i2i_vg_dataset.py, msrvtt_dataset.py (commit 6e1e1d4).
+
+The re-rankers of LamRA and U-MARVEL read M-BEIR's pairs alike: Code-kunkun/LamRA,
+dataset/datasets_mbeir_eval_rerank.py, collators/eval_rerank.py, collators/qwen2_vision_process.py and
+eval/eval_mbeir_rerank_pointwise.py (commit 7286399; branch qwen2.5vl for Qwen2.5-VL); chaxjli/U-MARVEL, the files of
+the same names and those on _qwen3_vl (commit 2f8afed).
 Their collator hands no clip on to the network, which then reads empty places; here a clip is seen, as its class does.
 """
 
@@ -58,3 +64,110 @@ def pointwise(system: str, spaces: str) -> Mapping[str, Any]:
 QWEN2 = {name: pointwise(SYSTEM, INDENTED) for name in ("lamra-rank", "umarvel-rank")}
 QWEN2_5 = {"lamra-rank": pointwise(SYSTEM, " ")}
 QWEN3 = {"umarvel-rank": pointwise("", INDENTED)}
+
+#: U-MARVEL's evaluation as published: its collators' pixels, its model's positions, dataset/datasets_mbeir.py's texts,
+#: its loader's marker rows.
+UMARVEL: Mapping[str, Any] = {
+    "resize_min_pixels": 4 * 28 * 28,
+    "resize_max_pixels": 300 * 28 * 28,
+    "positions": "sequential",
+    "text_format": "mbeir",
+    "marker_rows": "mean",
+}
+#: A row by itself, as its demo.py and its video evaluation compute it: without padding its mask is none
+#: (models/qwen2_vl_bidirectional_atten.py), for which transformers of its time attends causally.
+UMARVEL_ALONE: Mapping[str, Any] = {**UMARVEL, "attention": "causal"}
+
+#: What every embedder below has: a causal language model, read at its last token, that never computes positions of
+#: its own for pictures (its code gives the language model embeddings, or finds no token that begins a picture).
+_LAST = {
+    "prompting": "plain",
+    "attention": "causal",
+    "pooling": "last",
+    "mask_instruction": False,
+    "positions": "sequential",
+}
+
+#: GME: the task is the system turn, the vector the state of the token that ends the text. A picture is made of cells
+#: first, and then of 256 to 1280 of them, whatever the preprocessor's settings say.
+_GME = (
+    "<|im_start|>system\n{instruction}<|im_end|>\n<|im_start|>user\n{media}{text}<|im_end|>\n"
+    "<|im_start|>assistant\n<|endoftext|>"
+)
+GME = {
+    **_LAST,
+    "query_template": _GME,
+    "candidate_template": _GME,
+    "default_instruction": "You are a helpful assistant.",
+    "instructions": {"text->image": "Find an image that matches the given text."},
+    "max_tokens": 1800,
+    "first_resize": (28, 4 * 28 * 28, 16384 * 28 * 28),
+    "limits": (256 * 28 * 28, 1280 * 28 * 28),
+}
+
+
+def _one_word(shown: str, instruction: str, text: str) -> str:
+    """LamRA-Ret's conversation up to the token before `<emb>`, whose state is the vector; nothing behind it is seen."""
+    return (
+        f"{SYSTEM}<|im_start|>user\n{{media}}{instruction}{text}\nSummarize above {shown} in one word: <|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+
+
+def _one_word_each(instruction: str) -> dict[str, str]:
+    """LamRA-Ret's conversations by what is shown: the task sentence counts as one, of a picture as of words.
+
+    A clip is asked without a task sentence, as its code asks none.
+    """
+    told = " and sentence" if instruction else ""
+    return {
+        "image": _one_word(f"image{told}", instruction, ""),
+        "image,text": _one_word("image and sentence", instruction, "{text}"),
+        "video": _one_word("video", instruction, ""),
+        "video,text": _one_word("video and sentence", instruction, "{text}"),
+    }
+
+
+LAMRA = {
+    **_LAST,
+    "query_template": _one_word("sentence", "{instruction}", "{text}"),
+    "candidate_template": _one_word("sentence", "", "{text}"),
+    "query_templates": _one_word_each("{instruction}"),
+    "candidate_templates": _one_word_each(""),
+    "text_format": "mbeir",
+    "max_tokens": 1024,
+    "resize_min_pixels": 4 * 28 * 28,
+    "resize_max_pixels": 300 * 28 * 28,
+}
+
+#: VLM2Vec-V2: no conversation, no marks around a picture, and the line's ends of MMEB's pictures and captions (clips
+#: have none). Behind a picture MMEB's own sentence is the candidate's text; a picture alone gets the usual one.
+#: Pictures with a side under 28 px, which it makes squares, keep their shape here.
+VLM2VEC = {
+    **_LAST,
+    "query_template": "{media}{instruction} {text}\n",
+    "candidate_template": "{media}{text}",
+    "query_templates": {
+        "image": "{media}\n{instruction}\n",
+        "image,text": "{media}\n{instruction} {text}\n",
+        "video": "{media} {instruction}",
+        "video,text": "{media} {instruction} {text}",
+    },
+    "candidate_templates": {
+        "image": "{media}\nRepresent the given image.\n",
+        "image,text": "{media}\n{text}\n",
+        "video": "{media} Understand the content of the provided video.",
+        "video,text": "{media} {text}",
+    },
+    "default_instruction": "Represent the given video.",
+    "vision_marks": False,
+    "max_tokens": 8192,
+    "limits": (4 * 28 * 28, 1280 * 28 * 28),
+}
+
+EMBEDDERS: Mapping[str, Mapping[str, Any]] = {
+    "umarvel-alone": UMARVEL_ALONE,
+    "gme": GME,
+    "lamra": LAMRA,
+    "vlm2vec-v2": VLM2VEC,
+}

@@ -31,9 +31,9 @@ class MediaSpan:
     """How a backbone writes a picture or clip into a sequence: start, then `count` times pad, then end.
 
     Attributes:
-        start: the token before.
+        start: the token before; "" for none.
         pad: the token in whose place a vision token stands.
-        end: the token after.
+        end: the token after; "" for none.
         grid: (t, h, w) of the vision tokens, t * h * w = count.
         cell: (frames, px) of a side of what becomes one token; None where every item has the grid above.
         stamps: what is written before each of the t slices, which then has start and end of its own; () for one span.
@@ -179,8 +179,7 @@ def sentence(instruction: str) -> str:
 
 
 def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:
-    """Fill the template of the role; fields without content vanish."""
-    template = config.query_template if role == "query" else config.candidate_template
+    """Fill the template of the role, or its own of what is shown; fields without content vanish."""
     words, formatted = text or "", config.text_format == "mbeir"
     if formatted and config.prompting != "marked":
         instruction = mbeir_text(instruction)
@@ -191,11 +190,19 @@ def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None
         instruction = instruction or config.default_instruction
     values = {"media": kind or "", "instruction": instruction, "text": words}
     pieces: list[tuple[str, str]] = []
-    for place, part in enumerate(FIELD.split(template)):
+    for place, part in enumerate(FIELD.split(_template(role, kind, bool(words), config))):
         kind_of_piece, value = ("literal", part) if place % 2 == 0 else (part, values[part])
         if value:
             pieces.append((kind_of_piece, value))
     return Prompt(tuple(pieces))
+
+
+def _template(role: Role, kind: MediaKind | None, worded: bool, config: EncoderConfig) -> str:
+    """Of a role, where there are words or none beside media of this kind."""
+    shown = ",".join(filter(None, (kind, "text" if worded else None)))
+    if role == "query":
+        return config.query_templates.get(shown, config.query_template)
+    return config.candidate_templates.get(shown, config.candidate_template)
 
 
 class Prompter:
@@ -290,7 +297,7 @@ class Prompter:
                 span = self._media[value]
                 for stamp, count in span.runs(grid):
                     yield stamp, _WORDS
-                    yield from ((span.start, 1), (span.pad, count), (span.end, 1))
+                    yield from ((token, n) for token, n in ((span.start, 1), (span.pad, count), (span.end, 1)) if token)
             elif piece == "literal":
                 at = 0
                 for match in self._special.finditer(value):

@@ -16,6 +16,7 @@ from umr.models.weights import BYTES, memory, parameters_in
 
 BUNDLED, ON_HUB = "bundled", "published"
 NEWEST = "newest"
+NOT_STATED = "not stated"
 #: What a row says of a published model whose backbone is there.
 AS_PUBLISHED, PLAIN, BASE = "yes", "yes, but not asked as its makers do", "yes, not trained for retrieval"
 RERANKER = "yes, as a re-ranker"
@@ -39,7 +40,7 @@ def listing(root: str | Path | None = None) -> list[dict[str, Any]]:
 def opens(model: Published) -> str:
     """Whether this version of umr opens it, in words that begin with yes or no: from BACKBONES and the recipes."""
     if model.adapter_of:
-        return f"no: an adapter, to be merged with {model.adapter_of}"
+        return f"no: an adapter, which `umr adopt --base hub:{model.adapter_of}` merges"
     if model.model_type in DUALS:
         return AS_PUBLISHED
     if model.model_type not in BACKBONES:
@@ -123,7 +124,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": row["name"],
         "revision": row["revision"][:12] if row["pinned"] else NEWEST,
-        "licence": row["licence"] or "?",
+        "licence": row["licence"] or NOT_STATED,
         "parameters": f"{row['parameters'] / 1e6:,.0f} M",
         "GB fp32/bf16": " / ".join(f"{size:.2f}" if size < 1 else f"{size:.1f}" for size in sizes),
         "dim": row["dim"] or "-",

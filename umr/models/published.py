@@ -4,6 +4,9 @@ A fact that could not be found is left out: no licence is guessed, and a commit 
 Sources: `parameters` are those of the class in transformers with the sizes of its config.json, "counted"; or mteb's
 ModelMeta (github.com/embeddings-benchmark/mteb). Commits and dims of GME, Qwen3-VL-Embedding, VLM2Vec, CLIP and SigLIP
 are mteb's too. LamRA-Ret: its page on the Hub. Licences are those that the pages on the Hub state.
+
+U-MARVEL's re-ranker is no row: its README names no weights of one. What its scripts train, `umr adopt --recipe
+umarvel-rank` opens.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ class Published:
 _UMARVEL = "github.com/chaxjli/U-MARVEL"
 _EMBEDDING = "arXiv 2601.04720, github.com/QwenLM/Qwen3-VL-Embedding"
 _LAMRA = "arXiv 2412.01720, github.com/Code-kunkun/LamRA"
-_GME = "arXiv 2412.16855, its own code on the Hub"
+_GME = "arXiv 2412.16855, gme_inference.py and custom_st.py of its repository"
 _QWEN2, _QWEN25 = "arXiv 2409.12191, its chat template", "arXiv 2502.13923, its chat template"
 _CLIP = "arXiv 2103.00020, its class in transformers"
 

@@ -250,6 +250,12 @@ def _recipe(name: HubName, wishes: Wishes, say: Say) -> str:
             f"{name.repository} is a re-ranker, not an encoder: `umr adopt {name.at(name.asked or 'main')} --out DIR "
             f"--recipe {row.asks}` makes the folder that --rerank takes beside an encoder"
         )
+    if row.adapter_of:
+        source = name.at(name.asked or row.revision)
+        raise ConfigError(
+            f"{name.repository} is an adapter, not a whole checkpoint: `umr adopt {source} --base hub:{row.adapter_of} "
+            f"--recipe {row.asks} --out DIR` makes the folder that --encoder takes"
+        )
     if words.startswith("no"):
         raise ConfigError(f"{name.repository} is not opened: {words}; `python -m umr models` lists what is")
     recipe = wishes.recipe or recipe_of(row)

@@ -106,6 +106,9 @@ class RerankerConfig:
             prompting="marked",
             default_instruction="",
             first_resize=(),
+            vision_marks=True,
+            query_templates={},
+            candidate_templates={},
         )
         yes, no = next(pair for pair in ANSWERS if all(tokenizer.token_to_id(word) is not None for word in pair))
         return cls(network=network, yes=yes, no=no)

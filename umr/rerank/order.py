@@ -113,8 +113,22 @@ class Reordering:
         Raises:
             MismatchError: see check and yes.
         """
-        self.check(searcher.encoder.fingerprint)
-        return fused(run, self.yes(run, queries, searcher.collection), self.weight)
+        return self.reordered(run, queries, searcher.encoder.fingerprint, searcher.collection)
+
+    def reordered(self, run: Run, queries: Sequence[Query], encoder: str, collection: Collection) -> Run:
+        """What an encoder found in its new order.
+
+        Args:
+            run: hits with cosines.
+            queries: at least those of the run.
+            encoder: fingerprint of what found them.
+            collection: at least the candidates of the run.
+
+        Raises:
+            MismatchError: see check and yes.
+        """
+        self.check(encoder)
+        return fused(run, self.yes(run, queries, collection), self.weight)
 
     def check(self, encoder: str) -> None:
         """Refuse the hits of an encoder whose cosines the re-ranker does not know.

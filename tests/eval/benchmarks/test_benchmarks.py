@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from tests.conftest import _load_fake
+from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.cli.commands import main
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError
@@ -21,7 +23,11 @@ from umr.eval.benchmarks.genecis import cut
 from umr.eval.benchmarks.mbeir import normalised
 from umr.eval.benchmarks.msvd import pickled_captions
 from umr.formats import read_qrels, read_run
-from umr.types import Candidate, Content, Query
+from umr.rerank import load_reranker
+from umr.rerank.config import Prior
+from umr.rerank.reranker import Reranker
+from umr.rerank.store import save_reranker
+from umr.types import Candidate, Content, Embeddings, Query
 
 N = 12  # pictures of a tiny benchmark
 
@@ -477,6 +483,28 @@ def test_mbeir_has_its_pools_depths_and_instructions(run, fake, tmp_path, monkey
     assert asked[-1].instruction == "Say it."
 
 
+def test_mbeir_asked_by_each_sentence_is_the_mean_of_what_each_gives(run, tmp_path, monkeypatch):
+    mbeir(tmp_path / "data")
+    encode = FakeEncoder.encode_queries
+
+    def with_sentence(self: FakeEncoder, queries: list[Query]) -> Embeddings:
+        told = [replace(one, content=replace(one.content, text=f"{one.instruction} {one.content.text}"))
+                for one in queries]  # fmt: skip
+        return encode(self, told)
+
+    monkeypatch.setattr(FakeEncoder, "encode_queries", with_sentence)
+    ones = [run("mbeir", "--sentence", str(number)) for number in (1, 2)]
+    found = run("mbeir", "--sentence", "each", "--runs", str(tmp_path / "runs"))
+    assert "the sentence asked of each task is each in turn, and measures are their means" in run.said
+    assert ones[0] != ones[1] and list(found) == list(ones[0]) == ["fashioniq_task7", "oven_task6", "mean"]
+    for part, row in found.items():
+        numbers = {column for column, value in row.items() if isinstance(value, float)}
+        expected = {column: (ones[0][part][column] + ones[1][part][column]) / 2 for column in numbers}
+        assert {column: row[column] for column in numbers} == pytest.approx(expected) and row["n"] == ones[0][part]["n"]
+    written = sorted(path.name for path in (tmp_path / "runs/enc").glob("mbeir.oven*.run"))
+    assert written == [f"mbeir.oven_task6.local.sentence{number}.run" for number in (1, 2)]
+
+
 def test_mbeir_oven_alone_is_measured_and_refusals_name_what_is_missing(run, tmp_path):
     data = tmp_path / "data"
     mbeir(data)
@@ -502,6 +530,82 @@ def test_texts_are_put_as_in_uniirs_code():
         "",
         "",
     ]
+
+
+# the first hits re-ranked
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory) -> tuple[Reranker, Path]:
+    """A re-ranker of random weights, in a folder of its name."""
+    folder = tmp_path_factory.mktemp("again") / "tiny"
+    save_reranker(tiny_reranker(tiny_tokenizer()), folder)
+    return load_reranker(folder, device="cpu"), folder
+
+
+def test_a_re_ranker_orders_the_first_hits_before_they_are_measured(run, fake, again, tmp_path):
+    reranker, folder = again
+    names, rows = cirr(tmp_path / "data")
+    files = {name: tmp_path / "data/img_raw/dev" / f"{name}.png" for name in names}
+    queries = [Content(text=row["caption"], image=files[row["reference"]]) for row in rows]
+    all_QM = scores(fake, queries, [Content(image=files[name]) for name in names])
+
+    def after(query: Content, order: list[str]) -> list[str]:
+        first = [Candidate(candidate_id=name, content=Content(image=files[name])) for name in order[:4]]
+        yes = reranker.scores(Query(query_id="q", content=query, target_modality="image"), first)
+        return [order[at] for at in np.argsort(-yes)] + order[4:]
+
+    whole, subset, before = [], [], []
+    for row, query, scores_M in zip(rows, queries, all_QM, strict=True):
+        order = [names[i] for i in np.argsort(-scores_M) if names[i] != row["reference"]]
+        before.append(1 + order.index(row["target_hard"]))
+        whole.append(1 + after(query, order).index(row["target_hard"]))
+        members = [name for name in order if name in row["img_set"]["members"]]
+        subset.append(1 + after(query, members).index(row["target_hard"]))
+    more = "--rerank", str(folder), "--depth", "4", "--weight", "1"
+    found = run("cirr", *more, "--runs", str(tmp_path / "runs"))["val"]
+    assert whole != before and found["rerank"] is True and list(found)[-1] == "rerank"
+    columns = {"benchmark", "split", "part", "n", "rerank", *(f"R@{k}" for k in (1, 5, 10, 50))}
+    assert set(found) == columns | {f"Rsubset@{k}" for k in (1, 2, 3)}  # 4 is no k here
+    assert {k: found[f"R@{k}"] for k in (1, 5, 10)} == {k: pytest.approx(share(whole, k)) for k in (1, 5, 10)}
+    assert {k: found[f"Rsubset@{k}"] for k in (1, 2, 3)} == {k: pytest.approx(share(subset, k)) for k in (1, 2, 3)}
+    assert "the first 4 hits of each query are in the order of tiny, P(yes) weighing 1" in run.said
+    report = json.loads((tmp_path / "runs/enc+tiny/cirr.val.json").read_text())
+    assert report["reranked"] == {"reranker": "tiny", "fingerprint": reranker.fingerprint, "weight": 1.0, "depth": 4}
+    assert f"--rerank {folder} --weight 1.0" in report["command"] and "--depth 4" in report["command"]
+    kept = read_run(tmp_path / "runs/enc+tiny/cirr.val.run")["100"]
+    assert [hit.candidate_id for hit in kept][:4] == after(queries[0], [names[i] for i in np.argsort(-all_QM[0]) if i])[
+        :4
+    ]
+
+
+def test_with_no_weight_on_the_re_ranker_all_measures_stay(run, again, tmp_path):
+    """Groups and galleries too: a clip of MSVD is as near as its nearest sentence, one of MMEB's stands there twice."""
+    data = tmp_path / "data"
+    names = [film(data / "YouTubeClips" / f"v{i}_1_5.avi", i).stem for i in range(4)]
+    put(data / "test_list.txt", "".join(f"{name}\n" for name in names))
+    put(
+        data / "AllVideoDescriptions.txt", "".join(f"{name} word {n}\n" for i, name in enumerate(names) for n in (i, 9))
+    )
+    asked = [{"qry_text": f"Who is {i}?", "qry_img_path": "", "tgt_text": [f"answer {i}", "none", "some", "none"],
+              "tgt_img_path": [""] * 4} for i in range(5)]  # fmt: skip
+    (data / "WebQA").mkdir()
+    parquet.write_table(pa.Table.from_pylist(asked), data / "WebQA/test-00000-of-00001.parquet")
+    for name in ("msvd", "mmeb"):
+        plain = run(name)
+        found = run(name, "--rerank", str(again[1]), "--depth", "3", "--weight", "0")
+        assert found == {part: row | {"rerank": True} for part, row in plain.items()} and plain
+
+
+def test_a_re_ranker_of_another_encoders_cosines_and_a_weight_without_one_are_refused(run, again, tmp_path):
+    cirr(tmp_path / "data")
+    reranker = again[0]
+    prior = replace(reranker.config, prior=Prior(encoder="0" * 64, scale=1.0, zero=0.0), files={})
+    save_reranker(Reranker(prior, reranker.network.backbone, tiny_tokenizer()), tmp_path / "prior")
+    assert "goes on from the cosines of the encoder 000000000000" in run("cirr", "--rerank", str(tmp_path / "prior"))
+    assert not [*tmp_path.glob("**/index")]
+    assert "--weight and --depth are of the re-ranker: give --rerank too" in run("cirr", "--weight", "1")
+    assert "there is no re-ranker" in run("cirr", "--rerank", "nothing-here")
 
 
 # what does not go together

@@ -30,7 +30,7 @@ class Asked:
         task: one of its parts; None: all.
         pool: of M-BEIR: what is searched.
         instruction: the task sentence of every query; None: the data's own, where it has some, else the encoder's.
-        sentence: of M-BEIR's table: which of its sentences, from 1.
+        sentence: of M-BEIR's table: which of its sentences, from 1; None: each in turn, and the mean of their measures.
         depth: one more k of R@k, and as many hits in run files; None: the makers' own.
     """
 
@@ -40,13 +40,13 @@ class Asked:
     task: str | None = None
     pool: Pool = LOCAL
     instruction: str | None = None
-    sentence: int = 1
+    sentence: int | None = 1
     depth: int | None = None
 
     def __post_init__(self) -> None:
         if self.depth is not None and self.depth < 1:
             raise ConfigError(f"the depth is {self.depth}; at least 1 hit is needed")
-        if self.sentence < 1:
+        if self.sentence is not None and self.sentence < 1:
             raise ConfigError(f"the sentence is {self.sentence}; sentences of the table are counted from 1")
 
     @property
@@ -71,7 +71,8 @@ class Part:
     """Queries that are searched among the same candidates, or each in its own gallery, and how they are measured.
 
     Attributes:
-        row: the row of the table that its measures stand in; several parts may fill one row.
+        row: the row of the table that its measures stand in; several parts may fill one row, and a column that several
+            of these have is their mean.
         label: of its run file.
         queries: with instruction and target modality; what a query excludes is never found.
         qrels: the right candidates of each (of each query's group, where there are groups); none where only the

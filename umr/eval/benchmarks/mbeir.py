@@ -2,7 +2,8 @@
 
 R@k is the share of queries with a right candidate among the first k; `score` is the number of the paper's tables, R@10
 for FashionIQ and Fashion200K and R@5 for all others, and its mean that over tasks. Texts are normalised as in UniIR's
-code. Of the sentences of a task the code draws one by chance; here it is the first, or another that is asked for.
+code. Of the sentences of a task the code draws one by chance; here it is the first, or another that is asked for, or
+each in turn: the mean of their measures is what a draw gives on the average.
 """
 
 from __future__ import annotations
@@ -56,15 +57,16 @@ def read(asked: Asked) -> Benchmark:
                 "hold; they are left out"
             )
         searched = pool if union is None else None  # of the global pool there is nothing else
-        parts.append(_part(name, judged, searched, sentences, asked))
+        parts += _parts(name, judged, searched, sentences, asked)
     if asked.instruction is None:
-        notices.append(f"the sentence asked of each task is number {asked.sentence} of {INSTRUCTIONS.as_posix()}")
+        which = "each in turn, and measures are their means:" if asked.sentence is None else f"number {asked.sentence}"
+        notices.append(f"the sentence asked of each task is {which} of {INSTRUCTIONS.as_posix()}")
     return Benchmark(
         name="mbeir",
         split=f"{split}-{asked.pool}",
         candidates=list(candidates.values()),
         parts=parts,
-        means={"mean": [part.row for part in parts]},
+        means={"mean": list(dict.fromkeys(part.row for part in parts))},
         notices=tuple(notices),
     )
 
@@ -128,6 +130,20 @@ def _judged(root: Path, found: QueryFile, pool: frozenset[str]) -> tuple[Judged,
     return reachable(judged, pool)
 
 
+def _parts(
+    name: str, judged: Judged, pool: frozenset[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
+) -> list[Part]:
+    """The task as it is asked, or once for each of its sentences: as many as every kind of its queries has."""
+    if asked.sentence is not None or asked.instruction is not None:
+        return [_part(name, judged, pool, sentences, asked)]
+    least = min(len(_sentences(query, sentences)) for query in judged.queries)
+    made = []
+    for number in range(1, least + 1):
+        part = _part(name, judged, pool, sentences, replace(asked, sentence=number))
+        made.append(replace(part, label=f"{part.label}.sentence{number}"))
+    return made
+
+
 def _part(
     name: str, judged: Judged, pool: frozenset[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
 ) -> Part:
@@ -152,10 +168,27 @@ def _query(query: Query, sentences: Mapping[str, tuple[str, ...]], asked: Asked)
     content = replace(query.content, text=None if text is None else normalised(text))
     if asked.instruction is not None:
         return replace(query, content=content, instruction=asked.instruction)
-    key = f"{query.query_id.partition(':')[0]} {content.modality}->{query.target_modality}"
-    found = [one for one in sentences.get(key, ()) if one]
+    found, number = _sentences(query, sentences), asked.sentence or 1
+    if number > len(found):
+        key = _key(query)
+        raise ConfigError(f"--sentence is {number}; {INSTRUCTIONS.as_posix()} has {len(found)} for {key!r}")
+    return replace(query, content=content, instruction=normalised(found[number - 1]))
+
+
+def _sentences(query: Query, sentences: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Those of the table for queries of this kind.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    found = [one for one in sentences.get(_key(query), ()) if one]
     if not found:
-        raise ConfigError(f"{INSTRUCTIONS.as_posix()} has no sentence for {key!r} (data set, query -> candidate)")
-    if asked.sentence > len(found):
-        raise ConfigError(f"--sentence is {asked.sentence}; {INSTRUCTIONS.as_posix()} has {len(found)} for {key!r}")
-    return replace(query, content=content, instruction=normalised(found[asked.sentence - 1]))
+        raise ConfigError(
+            f"{INSTRUCTIONS.as_posix()} has no sentence for {_key(query)!r} (data set, query -> candidate)"
+        )
+    return found
+
+
+def _key(query: Query) -> str:
+    """What the table calls queries of this kind."""
+    return f"{query.query_id.partition(':')[0]} {query.content.modality}->{query.target_modality}"

@@ -24,12 +24,28 @@ from umr.index.index import Index, build_index
 from umr.index.manifest import IndexManifest
 from umr.index.versions import made_with
 from umr.shipped import MANIFEST
-from umr.types import Embeddings, Encoder, Hit, Run
+from umr.types import Embeddings, Encoder, Hit, Query, Run
 
 BATCH = 256  # queries encoded and searched at a time
+SLOW_BATCH = 8  # of those whose hits are re-ranked, which takes seconds for each
 MEDIAN = "MdR"
 Row = dict[str, Any]
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reordered:
+    """In which other order the first hits of each query come.
+
+    Attributes:
+        order: hits and their queries to the same hits in their new order.
+        depth: hits of a query that it looks at.
+        by: what a report says of it.
+    """
+
+    order: Callable[[Run, Sequence[Query]], Run]
+    depth: int
+    by: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +53,17 @@ class Outcome:
     """What measuring gave.
 
     Attributes:
-        rows: {"benchmark", "split", "part", "n"} and the columns of the part, shares from 0 to 1.
+        rows: {"benchmark", "split", "part", "n"} and the columns of the part, shares from 0 to 1; last "rerank", true,
+            where the hits came in another order.
         runs: by the label of their part, to the depth that is kept.
         collection: fingerprint of the candidates.
+        reordered_by: what a report says of what put the hits in another order; None: they stayed as they were found.
     """
 
     rows: list[Row]
     runs: dict[str, Run]
     collection: str
+    reordered_by: Mapping[str, object] | None = None
 
 
 def open_index(
@@ -81,7 +100,13 @@ def open_index(
     return Index.open(folder, encoder, collection)
 
 
-def measure(encoder: Encoder, benchmark: Benchmark, index: Index, progress: Progress | None = None) -> Outcome:
+def measure(
+    encoder: Encoder,
+    benchmark: Benchmark,
+    index: Index,
+    progress: Progress | None = None,
+    reordered: Reordered | None = None,
+) -> Outcome:
     """Encode and search every part's queries.
 
     Args:
@@ -89,19 +114,22 @@ def measure(encoder: Encoder, benchmark: Benchmark, index: Index, progress: Prog
         benchmark: what is asked.
         index: of its candidates.
         progress: called with (done, total) queries.
+        reordered: in which other order the hits are measured; None: as they were found.
 
     Returns:
         A row for each row of its table, means last, and the runs.
     """
     total, done = sum(len(part.queries) for part in benchmark.parts), 0
+    size = BATCH if reordered is None else SLOW_BATCH
     rows: dict[str, Row] = {}
+    measured: dict[str, dict[str, list[float]]] = {}
     runs: dict[str, Run] = {}
     for part in benchmark.parts:
         values: dict[str, list[np.ndarray]] = {}
         run = runs.setdefault(part.label, {})
-        for start in range(0, len(part.queries), BATCH):
-            queries = part.queries[start : start + BATCH]
-            found = _searched(index, encoder.encode_queries(queries), part, {q.query_id: q.exclude for q in queries})
+        for start in range(0, len(part.queries), size):
+            queries = part.queries[start : start + size]
+            found = _searched(index, encoder.encode_queries(queries), part, queries, reordered)
             for column, values_Q in _values(part, found).items():
                 values.setdefault(column, []).append(values_Q)
             run |= {query_id: hits[: part.kept] for query_id, hits in found.items()}
@@ -109,12 +137,19 @@ def measure(encoder: Encoder, benchmark: Benchmark, index: Index, progress: Prog
             if progress is not None:
                 progress(done, total)
         named = {"benchmark": benchmark.name, "split": benchmark.split, "part": part.row, "n": len(part.queries)}
-        row = rows.setdefault(part.row, named)
+        rows.setdefault(part.row, named)
+        columns = measured.setdefault(part.row, {})
         for column, batches in values.items():
             values_Q = np.concatenate(batches)
-            row[column] = float(np.median(values_Q) if column == MEDIAN else values_Q.mean())
+            columns.setdefault(column, []).append(float(np.median(values_Q) if column == MEDIAN else values_Q.mean()))
+    for name, columns in measured.items():
+        rows[name] |= {column: float(np.mean(values)) for column, values in columns.items()}
     made = [row for row in rows.values() if len(row) > 4]  # without judgements there is nothing to print
-    return Outcome(rows=made + _means(benchmark, rows), runs=runs, collection=index.manifest.collection)
+    made += _means(benchmark, rows)
+    by = None if reordered is None else reordered.by
+    if reordered is not None:
+        made = [row | {"rerank": True} for row in made]
+    return Outcome(rows=made, runs=runs, collection=index.manifest.collection, reordered_by=by)
 
 
 def _values(part: Part, found: Run) -> dict[str, np.ndarray]:
@@ -126,18 +161,37 @@ def _values(part: Part, found: Run) -> dict[str, np.ndarray]:
     return {column: per_query(one, qrels, found) for column, one in measures.items()}
 
 
-def _searched(index: Index, embeddings: Embeddings, part: Part, exclude: Mapping[str, Sequence[str]]) -> Run:
+def _searched(
+    index: Index, embeddings: Embeddings, part: Part, queries: Sequence[Query], reordered: Reordered | None
+) -> Run:
+    """The hits of some queries of a part, in the order in which they are measured."""
+    exclude = {query.query_id: query.exclude for query in queries}
     if part.galleries is None:
-        depth = part.kept if part.depth is None else max(part.depth, part.kept)
+        deepest = 0 if reordered is None else reordered.depth
         whole = part.depth is None or part.groups is not None
-        run = index.search(embeddings, len(index) if whole else depth, part.pool, exclude)
-        return run if part.groups is None else _grouped(run, part.groups)
-    run = {}
+        depth = len(index) if whole else max(part.depth or 0, part.kept, deepest)
+        run = index.search(embeddings, depth, part.pool, exclude)
+    else:
+        run = _in_galleries(index, embeddings, part.galleries, exclude)
+    if reordered is not None:
+        run = reordered.order(run, queries)
+    if part.galleries is not None:
+        return {query_id: _repeated(hits, part.galleries[query_id]) for query_id, hits in run.items()}
+    return run if part.groups is None else _grouped(run, part.groups)
+
+
+def _in_galleries(
+    index: Index,
+    embeddings: Embeddings,
+    galleries: Mapping[str, tuple[str, ...]],
+    exclude: Mapping[str, Sequence[str]],
+) -> Run:
+    """Each query among its own candidates, once each."""
+    run: Run = {}
     for place, query_id in enumerate(embeddings.ids):
-        gallery = part.galleries[query_id]
+        gallery = galleries[query_id]
         alone = Embeddings(ids=(query_id,), vectors=embeddings.vectors[place : place + 1], encoder=embeddings.encoder)
         run |= index.search(alone, len(gallery), frozenset(gallery), exclude)
-        run[query_id] = _repeated(run[query_id], gallery)
     return run
 
 
@@ -210,6 +264,7 @@ def write_outcome(folder: Path, encoder: Encoder, benchmark: Benchmark, outcome:
         "collection": outcome.collection,
         **made_with(),
         "command": command,
+        **({} if outcome.reordered_by is None else {"reranked": dict(outcome.reordered_by)}),
         "notices": list(benchmark.notices),
         "rows": outcome.rows,
     }

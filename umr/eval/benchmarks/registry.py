@@ -35,6 +35,8 @@ class Known:
     options: tuple[str, ...] = ()
 
 
+EACH = "each"  # in place of a sentence's number: all of them in turn
+
 #: Options of the command that every benchmark has.
 COMMON = ("split", "instruction", "depth")
 
