@@ -48,12 +48,14 @@ def build(options: argparse.Namespace) -> None:
     from umr.index.manifest import FAISS
     from umr.lock import claimed
     from umr.shrunk import Shrunk
+    from umr.streamed import forget
 
     if form.engine == FAISS:
         check_factory(form.factory, form.nprobe, encoder.dim)
     shrunk, dtype, parity = Shrunk(encoder), options.dtype, None
     with claimed(options.out) as claim:
-        source, reading = _source(options.source, options), Reading(part=part, shrunk=shrunk)
+        source = _source(options.source, options)
+        reading = Reading(part=part, shrunk=shrunk, keep=claim.folder)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
         if dtype == AUTO:
@@ -66,6 +68,7 @@ def build(options: argparse.Namespace) -> None:
         counted = replace(source, count=len(collection))
         record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
         record.write(claim.folder, manifest.fingerprint)
+        forget(claim.folder)
     _say_cut(encoder, collection)
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 

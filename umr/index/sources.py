@@ -17,7 +17,7 @@ from umr.collection import CANDIDATES, POOLS, Collection
 from umr.disk import write_text
 from umr.errors import ConfigError, MismatchError
 from umr.index.manifest import IndexManifest, place
-from umr.packed import is_packed
+from umr.packed import is_packed, is_saved
 from umr.reading import Reading
 from umr.types import Candidate, Refused
 
@@ -63,11 +63,11 @@ class Source:
             ConfigError: there is nothing of this name.
         """
         path = Path(os.path.abspath(where))
-        saved = (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
-        if where.startswith(DATASET) or saved or is_packed(path):
+        if where.startswith(DATASET) or is_saved(path) or is_packed(path):
             named = {key: value for key, value in (columns or {}).items() if value}
             at = where.removeprefix(DATASET)
-            return cls(kind="dataset", at=at if where.startswith(DATASET) else str(path), columns=named, split=split)
+            at = at if where.startswith(DATASET) and not Path(at).is_dir() else os.path.abspath(at)
+            return cls(kind="dataset", at=at, columns=named, split=split)
         if path.is_file():
             return cls(kind="jsonl" if path.suffix.lower() == ".jsonl" else "file", at=str(path))
         if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
