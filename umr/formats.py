@@ -122,10 +122,13 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]], spaced: bool = False) -> None:
     """One JSON object per line, compact or with a space after each comma and colon, as M-BEIR's files are."""
-    separators = (", ", ": ") if spaced else (",", ":")
     with atomic_write(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, separators=separators) + "\n")
+        file.writelines(json_line(row, spaced) for row in rows)
+
+
+def json_line(row: Mapping[str, Any], spaced: bool = False) -> str:
+    """One object as a line of a jsonl, as write_jsonl writes it."""
+    return json.dumps(row, ensure_ascii=False, separators=(", ", ": ") if spaced else (",", ":")) + "\n"
 
 
 def read_qrels(path: str | Path) -> Qrels:

@@ -195,7 +195,12 @@ def _source(where: str, options: argparse.Namespace) -> Source:
 def _collection(source: Source, options: argparse.Namespace, reading: Reading) -> Collection:
     """What `index` was given, or the part of it that was asked for."""
     if source.kind == "collection" and not options.shard:
-        return Collection.open(source.at)
+        from umr.columns import COLUMNS as NAME
+        from umr.index.manifest import IDS
+        from umr.streamed import READ
+
+        kept = options.out / f"{READ}collection"
+        return Collection.streamed(source.at, kept / NAME, kept / IDS)
     taken, refused = source.read(options.out / MEDIA, Progress("reading"), reading)
     if options.shard and not taken and not refused:
         raise ConfigError(f"no candidate of {options.source} is of part {options.shard}; choose fewer parts")

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -131,7 +132,7 @@ class Source:
             return read_dataset(self.at, media, Columns(**self.columns), self.split, progress, reading)
         if self.kind == "collection":
             candidates = []
-            for candidate in Collection.open(self.at):
+            for candidate in Collection.rows(self.at):
                 if reading.wants(candidate.candidate_id):
                     candidates.append(candidate)
                     reading.took()
@@ -246,7 +247,7 @@ def _found(row: Mapping[str, str], folder: Path) -> str:
 def collection_of(source: Source, candidates: Sequence[Candidate], refused: Sequence[Refused] = ()) -> Collection:
     """The collection that was read of a source; a collection's own folder stays where it is if all of it is there."""
     if source.kind == "collection":
-        whole = Collection.open(source.at)
-        if whole.ids == tuple(one.candidate_id for one in candidates):
-            return whole
+        ids = zip_longest(Collection.rows(source.at), candidates)
+        if all(None not in pair and pair[0].candidate_id == pair[1].candidate_id for pair in ids):
+            return Collection.open(source.at)
     return Collection.taken(source.name, candidates, refused)
