@@ -319,6 +319,7 @@ def to_row(candidate: Candidate, folder: Path | None = None) -> dict[str, Any]:
         "video_path": _relative(content.video, folder),
         "start": content.span and content.span[0],
         "end": content.span and content.span[1],
+        "duration": candidate.duration_s,
         "title": candidate.title,
         "content_hash": candidate.content_hash,
         "licence": candidate.licence,

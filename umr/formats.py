@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import math
 import os
 import zlib
 from collections import Counter
@@ -248,6 +249,7 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
         source=_text(row, "src_content", place),
         licence=_text(row, "licence", place),
         content_hash=_text(row, "content_hash", place),
+        duration_s=_seconds(row, "duration", place),
     )
 
 
@@ -360,6 +362,15 @@ def _text(row: Mapping[str, Any], key: str, place: str) -> str:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{place}: {key} is {type(value).__name__}; a text or null is needed")
     return value or ""
+
+
+def _seconds(row: Mapping[str, Any], key: str, place: str) -> float | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ConfigError(f"{place}: {key} is {value!r}; seconds above 0, or null, are needed")
+    return float(value)
 
 
 def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:

@@ -438,12 +438,26 @@ def _candidate(
     if text is None and content.image is None and content.video is None:
         raise MediaError(_NOTHING)
     content = replace(content, text=text)
+    content_hash = _checked_hash(candidate_id, content, reading, hashed)
     return Candidate(
         candidate_id=candidate_id,
         content=content,
         title=title,
-        content_hash=_checked_hash(candidate_id, content, reading, hashed),
+        content_hash=content_hash,
+        duration_s=_duration(candidate_id, content, content_hash, reading),
     )
+
+
+def _duration(candidate_id: str, content: Content, content_hash: str, reading: Reading) -> float | None:
+    """Seconds of a whole clip; None where its frames do not say when they are shown, and of anything else."""
+    if not isinstance(content.video, Path) or content.span is not None:
+        return None
+    if reading.has_read(candidate_id, content, content_hash):
+        return reading.known[candidate_id].duration_s
+    try:
+        return media.clip_seconds(content.video)
+    except MediaError:  # it was read just now, so that this alone is not known of it
+        return None
 
 
 def _checked_hash(candidate_id: str, content: Content, reading: Reading, hashed: Callable[[Path], str]) -> str:
