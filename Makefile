@@ -36,8 +36,10 @@ demo: env
 # Rules first, then model-free tests; then the ones that need the bundled encoder and a browser. In two processes each,
 # as many tests wait: for a process that starts, for a slow line.
 test: env-dev lint
-	@command -v chromium >/dev/null || { $(ROOT) apt-get update -qq && \
-		$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	@command -v chromium-headless-shell >/dev/null || { $(ROOT) timeout 300 apt-get update -qq && \
+		$(ROOT) env DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq --no-install-recommends \
+		$$(apt-cache search --names-only '^chromium-headless-shell$$' | grep -q . && echo chromium-headless-shell \
+		|| echo chromium); } || command -v chromium >/dev/null || { echo "the browser tests need Chromium: install it"; exit 1; }
 	$(PY) -m pytest -q $(AT_ONCE) --ignore=tests/browser --ignore=tests/golden
 	$(PY) -m pytest -q $(AT_ONCE) tests/browser $(wildcard tests/golden)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,60 @@ def test_a_traceback_is_a_fault_and_what_fails_without_trouble_is_not_tried(monk
     monkeypatch.setattr(command, "DEEDS", {"copy": bad})
     monkeypatch.setattr(command, "preload", lambda _: None)
     assert command.main(["--count", "1"]) == 2
+
+
+def by_age(path: Path, text: str) -> None:
+    """What is younger than its source is taken for a copy of it."""
+    source = path.parents[1] / "source" / path.name
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        careful(path, text)
+
+
+def in_time(path: Path, text: str, begin: float = time.time()) -> None:
+    """Trusts a clock that can be set."""
+    careful(path, text)
+    if not -60 < time.time() - begin < 600:
+        raise RuntimeError("it takes too long")
+
+
+@pytest.mark.parametrize(("kind", "write"), [("change", by_age), ("clock", in_time)])
+def test_who_trusts_the_age_of_files_or_the_clock_is_found(monkeypatch, kind, write):
+    deed = of(write)
+    deed = Deed(prepare=prepare, run=deed.run, result=longer, standing=deed.standing, source="source")
+    monkeypatch.setattr(command, "DEEDS", {"copy": deed})
+    found, faults = command.try_deed("copy", kind, 12, 0)
+    assert found[command.FAULT] and found[command.EQUAL] and len(faults) == found[command.FAULT]
+
+
+def test_the_clock_of_one_process_is_set_and_files_of_one_folder_age(tmp_path):
+    work, other, now = tmp_path / "work", tmp_path / "other", time.time()
+    for folder in (work / "in", other / "in"):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+
+    def hours() -> int:
+        trouble.set_clock(7_200)
+        print(round((time.time() - now) / 3_600), round((time.time_ns() / 1e9 - now) / 3_600))
+        return 0
+
+    assert trouble.forked(hours, tmp_path / "log").said == "2 2\n"
+    trouble.age(work, -7_200)
+    ages = [round((time.time() - one.stat().st_mtime) / 3_600) for one in (work, work / "in" / "file", other / "in")]
+    assert ages == [-2, -2, 0]
+
+
+def test_a_full_disk_takes_nothing_from_what_a_command_says(monkeypatch):
+    """A refusal that follows many lines was cut off by the limit on files, and was taken for a crash."""
+
+    def talkative(folder: Path) -> int:
+        for number in range(200):
+            print(f"{number} of 200 files are looked at")
+        return copied(folder, careful)
+
+    deed = Deed(prepare=prepare, run=talkative, result=result, standing=lambda _: None, source=None)
+    monkeypatch.setattr(command, "DEEDS", {"copy": deed})
+    found, faults = command.try_deed("copy", "full", 12, 0)
+    assert faults == [] and found[command.WORDS] >= 3
 
 
 def test_a_forked_process_counts_its_events_and_a_killed_one_counts_none(tmp_path):

@@ -53,9 +53,8 @@ def test_a_part_of_a_clip_is_played_from_its_start_and_its_moments_are_told(visi
     card = visitor.locator("#results .u-card-video").first
     card.locator("video").evaluate("(video) => { video.src += '#t=0.3,0.6'; video.load(); }")
     card.hover()
-    expect(card.locator("video")).to_have_js_property("paused", False)
-    visitor.wait_for_function(
-        "() => ((v) => v.paused && v.currentTime > .3)(document.querySelector('#results .u-card-video video'))"
+    visitor.wait_for_function(  # a third of a second may have been played by now
+        "() => ((v) => v.paused && v.currentTime > .5)(document.querySelector('#results .u-card-video video'))"
     )
     ended, length = card.locator("video").evaluate("(video) => [video.currentTime, video.duration]")
     assert 0.55 <= ended < length - 0.3  # a browser stops a little late

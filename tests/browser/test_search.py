@@ -64,6 +64,21 @@ def test_a_link_reopens_picture_text_kind_and_results(page: Page, browser: Brows
         assert again.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.id)") == shown
 
 
+def test_a_search_that_is_asked_while_another_is_on_its_way_is_made_next(page: Page):
+    page.locator("#q-text textarea").fill("a blue vase")
+    page.evaluate(
+        """() => {
+            const go = document.querySelector('#q-go'), text = document.querySelector('#q-text textarea');
+            go.click();
+            text.value = 'a red lamp';
+            text.dispatchEvent(new Event('input', { bubbles: true }));
+            setTimeout(() => go.click());
+        }"""
+    )
+    expect(page).to_have_url(re.compile(r"text=a\+red\+lamp"))
+    expect(page.locator("#results .u-card")).to_have_count(24)
+
+
 def test_an_uploaded_picture_is_not_in_the_address(page: Page, known: Known, tmp_path):
     own = tmp_path / "own.png"
     Image.open(known.picture).convert("RGB").save(own)  # other bytes, so that nobody knows it

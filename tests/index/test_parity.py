@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from weakref import ReferenceType, ref
 
 import numpy as np
 import pytest
@@ -47,6 +48,17 @@ class Rough(FakeEncoder):
         return Embeddings(ids=made.ids, vectors=vectors.astype(np.float32), encoder=made.encoder)
 
 
+class Shrinking(Rough):
+    """One that sees pictures at a size of its own, and refers to itself."""
+
+    def __init__(self, clock: Clock, row_s: float, cosine: float = 1.0) -> None:
+        super().__init__(clock, row_s, cosine)
+        self.myself = self
+
+    def shrunk(self, image) -> np.ndarray:
+        return np.asarray(image)
+
+
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     made = Clock()
@@ -60,7 +72,8 @@ def clock(monkeypatch) -> Clock:
 )
 def test_bfloat16_is_taken_where_it_is_quicker_and_every_vector_is_near(collection, clock, cosine, row_s, taken):
     exact, rough = Rough(clock, 1.0), Rough(clock, row_s, cosine)
-    found, speed = compared(exact, rough, probe(collection), Shrunk(exact))
+    both = {"float32": exact, "bfloat16": rough}
+    found, speed = compared(both.__getitem__, probe(collection), Shrunk(exact))
     assert (found.dtype, found.probed, speed) == (taken, 24, 1 / row_s)
     assert found.cosine == pytest.approx(cosine, abs=1e-5)
 
@@ -104,6 +117,25 @@ def test_an_index_is_built_in_the_choice_says_it_and_an_update_keeps_it(auto, tm
     again = IndexManifest.read(tmp_path / "index")
     assert asked == ["bfloat16"] and "--dtype auto" not in capsys.readouterr().err
     assert (again.precision, again.parity, again.count) == ("bfloat16", manifest.parity, 21)
+
+
+@pytest.mark.parametrize(
+    ("cosine", "asked"),
+    [(0.9995, ["float32", "bfloat16"]), (0.9, ["float32", "bfloat16", "float32"])],
+)
+def test_one_precision_is_in_memory_at_a_time(auto, clock, monkeypatch, cosine, asked):
+    command, _ = auto
+    made: list[tuple[str, ReferenceType[Shrinking]]] = []
+
+    def load(_: str, dtype: str = "float32", device: str | None = None) -> FakeEncoder:
+        assert [one() for _, one in made] == [None] * len(made)
+        encoder = Shrinking(clock, 1.0) if dtype == "float32" else Shrinking(clock, 0.5, cosine)
+        made.append((dtype, ref(encoder)))
+        return encoder
+
+    monkeypatch.setattr("umr.encoders.load_encoder", load)
+    assert main(command) == 0
+    assert [dtype for dtype, _ in made] == asked
 
 
 def test_a_build_that_was_interrupted_goes_on_with_the_choice_that_it_began_with(auto, tmp_path, capsys):

@@ -204,6 +204,21 @@ def test_a_folder_that_does_not_fit_is_neither_opened_nor_copied(shelf, siglip, 
     assert not (tmp_path / "cache").exists()
 
 
+def test_what_only_copies_a_model_asks_for_no_memory(shelf, siglip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fit, "free_memory", lambda: 1_000_000)
+    write_checkpoint(tmp_path / "tiny-VL", "1GB")
+    shelf.shelve("me/tiny-VL", tmp_path / "tiny-VL")
+    command = ["--to", "sentence-transformers", "--out"]
+    for number, spec in enumerate(("hub:me/tiny-VL", str(tmp_path / "tiny-VL"))):
+        out = tmp_path / f"out-{number}"
+        assert main(["export", spec, *command, str(out)]) == 0, capsys.readouterr().err
+        assert (out / "encoder.json").is_file()
+    assert main(["push", str(siglip), "me/mine", "--dry-run"]) == 0
+    monkeypatch.setattr(fit, "free_disk", lambda _: fit.SPARE)
+    assert main(["export", "hub:me/tiny-SigLIP", *command, str(tmp_path / "none")]) == 2
+    assert "are to be downloaded to" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_other_forms_of_the_weights_are_not_counted(shelf, siglip, tmp_path):
     folder = shutil.copytree(siglip, tmp_path / "twice")
     shutil.copy(folder / "model.safetensors", folder / "model.fp16.safetensors")

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from umr.ui import upload_folder
 from umr.ui.upload_folder import LOCK, PREFIX, VARIABLE, claim, give_up, remove_drafts
 
 #: Another server: it says where its folder is, and waits for its end.
@@ -90,3 +92,61 @@ def test_drafts_go_from_the_own_folder_alone(base):
     remove_drafts(folder, 0)
     assert not (folder / "tmpabc").exists() and (folder / LOCK).exists()
     give_up(folder)
+
+
+class Clocks:
+    """The clock that a person can set, and the one that only goes on."""
+
+    def __init__(self) -> None:
+        self.set_to, self.gone = time.time(), 1_000.0
+
+    def time(self) -> float:
+        return self.set_to
+
+    def monotonic(self) -> float:
+        return self.gone
+
+
+@pytest.fixture
+def clocks(monkeypatch) -> Clocks:
+    made = Clocks()
+    monkeypatch.setattr(upload_folder, "time", made)
+    return made
+
+
+@pytest.mark.parametrize("jump", [-400 * 86_400, 400 * 86_400])
+def test_a_draft_goes_by_how_long_it_is_here_wherever_the_clock_jumps(base, clocks, jump):
+    folder = claim()
+    (folder / "tmpabc").write_text("x")
+    remove_drafts(folder, 600)
+    clocks.set_to += jump
+    clocks.gone += 599
+    remove_drafts(folder, 600)
+    (folder / "tmpdef").write_text("another upload")
+    assert (folder / "tmpabc").exists()  # it is on its way
+    clocks.gone += 2
+    remove_drafts(folder, 600)
+    assert not (folder / "tmpabc").exists() and (folder / "tmpdef").exists()
+    remove_drafts(folder, 0)
+    assert not (folder / "tmpdef").exists()
+    give_up(folder)
+
+
+def test_a_name_that_another_draft_takes_is_as_old_as_that_one(base, clocks):
+    folder = claim()
+    (folder / "tmpabc").write_text("x")
+    remove_drafts(folder, 600)
+    (folder / "another").write_text("y")
+    os.replace(folder / "another", folder / "tmpabc")
+    clocks.gone += 601
+    remove_drafts(folder, 600)
+    assert (folder / "tmpabc").read_text() == "y"
+    give_up(folder)
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(0.0, True), (-2.0, False), (2.0, False)])
+def test_a_folder_that_is_being_made_is_of_about_now(base, clocks, hours, stays):
+    (base / f"{PREFIX}killed-before-its-lock").mkdir()
+    clocks.set_to += hours * 3_600
+    give_up(claim())
+    assert [path.name for path in base.iterdir()] == [f"{PREFIX}killed-before-its-lock"] * stays

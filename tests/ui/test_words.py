@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import gradio as gr
 import httpx
@@ -47,6 +48,17 @@ def test_ones_own_streams_are_told_to_their_end(page):
         event = http.post("gradio_api/call/list_models", json={"data": []}).json()["event_id"]
         said = http.get(f"gradio_api/call/list_models/{event}").text
         assert said.startswith("event: complete") and "unified" in said
+
+
+def test_an_answer_is_told_to_who_names_their_session_too(page):
+    with httpx.Client(base_url=page.local_url, timeout=60) as http:
+        for wait in (False, True):
+            asked = {"data": [], "session_hash": "mine"}
+            event = http.post("gradio_api/call/list_models", json=asked).json()["event_id"]
+            while wait and event in page._queue.event_ids_to_events:  # it is answered, and nobody has read it yet
+                time.sleep(0.01)
+            assert http.get(f"gradio_api/call/list_models/{event}").text.startswith("event: complete")
+        assert http.get(f"gradio_api/call/list_models/{event}").status_code == 404  # it was read
 
 
 def posted(page: gr.Blocks, path: str, body: bytes) -> httpx.Response:

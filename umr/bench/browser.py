@@ -12,7 +12,8 @@ from umr.errors import ConfigError
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: The first one that is there. The shell is the same engine without windows, at half the processor time for a visit.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

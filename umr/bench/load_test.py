@@ -1,8 +1,8 @@
 """Many visitors at once on the served page: does each get their own answer, how long does it take, does memory grow.
 
 Each user is a client of its own, in a thread, asking the named endpoint /search: gradio_client, or plain HTTP, which
-leaves more of a small machine to the server. Not a browser, and only this machine: a page of others is not loaded by
-it.
+leaves more of a small machine to the server. Not a browser, nor visitors who do anything else (umr.bench.crowd), and
+only this machine: a page of others is not loaded by it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def bench_load(
         ConfigError: a setting is outside its limits.
         MismatchError: the page does not answer, or too few queries have answers of their own.
     """
-    _check(users, seconds)
+    check(users, seconds)
     with served_page(url) as (address, process):
         asks = [(connect_plain if plain else connect)(address) for _ in range(users)]
         asked = alone(asks[0], judged, users)
@@ -130,7 +130,7 @@ def bench_beside(
         ConfigError: a setting is outside its limits.
         MismatchError: a page does not answer, or too few queries have answers of their own.
     """
-    _check(users, seconds)
+    check(users, seconds)
     given = ["", *beside]
     with ExitStack() as pages:
         served = [pages.enter_context(served_page(None, shlex.split(words))) for words in given]
@@ -146,7 +146,8 @@ def bench_beside(
     return [row | {"times": _ratio(row["per_second"], rows[-1]["per_second"])} for row in rows]
 
 
-def _check(users: int, seconds: float) -> None:
+def check(users: int, seconds: float) -> None:
+    """Raises ConfigError for settings outside their limits."""
     if not 1 <= users <= 256 or not 0 < seconds <= 3600:
         raise ConfigError(f"{users} users for {seconds:g} s: give 1 to 256 users and up to 3600 s")
 

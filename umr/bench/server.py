@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from umr.errors import ConfigError, MismatchError
 from umr.shipped import repository_root
+from umr.ui.upload_folder import VARIABLE
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_S = 300.0  # until a page that was started must answer
@@ -23,7 +25,11 @@ STOP_S = 30.0  # until it must have ended
 
 @contextmanager
 def served_page(
-    url: str | None = None, arguments: Sequence[str] = (), at: Path | None = None, log: Path | None = None
+    url: str | None = None,
+    arguments: Sequence[str] = (),
+    at: Path | None = None,
+    log: Path | None = None,
+    uploads: Path | None = None,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """The address of a page, and its process where it was started for this; it ends with the context.
 
@@ -32,6 +38,7 @@ def served_page(
         arguments: what app.py is started with beside its address.
         at: the folder of app.py; None: this repository.
         log: the file where what it says on its standard error goes; None: where this process's goes.
+        uploads: the folder where it keeps what visitors send; None: the system's.
 
     Raises:
         ConfigError: the page is not on this machine.
@@ -47,6 +54,7 @@ def served_page(
         process = subprocess.Popen(
             [sys.executable, "app.py", "--host", LOOPBACK[0], "--port", str(port), *arguments],
             cwd=at or repository_root(),
+            env=None if uploads is None else os.environ | {VARIABLE: str(uploads)},
             stdout=subprocess.DEVNULL,
             stderr=said,
         )

@@ -459,15 +459,21 @@ def bench_rerank(options: argparse.Namespace) -> None:
 
 def bench_load(options: argparse.Namespace) -> None:
     """`bench load`: one row, or one for each page; an error, a mix-up or a leak is a failure."""
-    from umr.bench.load_test import bench_beside, failures
+    from umr.bench.crowd import Company, bench_crowd, failures
+    from umr.bench.load_test import bench_beside
     from umr.bench.load_test import bench_load as loaded
     from umr.shipped import BUNDLED, default_root
 
+    company = Company(idle=options.idle, slow=options.slow, leaving=options.leaving, own=options.own)
     if options.beside and options.url:
         raise ConfigError("--beside starts the pages that it compares: leave --url out")
+    if options.beside and any(company.asked.values()):
+        raise ConfigError("--beside compares searches alone: leave --idle, --slow, --leaving and --own out")
     judged = _judged(default_root() / "media" / BUNDLED, options.task)
     if options.beside:
         rows = bench_beside(judged, options.users, options.seconds, options.beside, options.plain)
+    elif any(company.asked.values()):
+        rows = [bench_crowd(judged, options.users, options.seconds, company, options.url)]
     else:
         rows = [loaded(judged, options.users, options.seconds, options.url, options.plain)]
     _print(rows, options.json, tuple(rows[0]))

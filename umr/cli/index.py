@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from umr.errors import ConfigError, printable
 from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
 from umr.moments import check_length
 from umr.reading import Reading
-from umr.types import BFLOAT16, DTYPES, FLOAT32
+from umr.types import DTYPES, FLOAT32
 
 if TYPE_CHECKING:
     from umr.index.build import Form
@@ -39,58 +40,90 @@ def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
     return load_encoder(folder, dtype=dtype), place
 
 
+@dataclass(slots=True)
+class _Opened:
+    """An encoder of which one precision is in memory at a time.
+
+    Attributes:
+        encoder: as it is computed in now.
+        place: where it is found again.
+        dtype: the precision.
+        shrunk: the pictures that were decoded for it.
+    """
+
+    encoder: Encoder
+    place: str
+    dtype: str
+    shrunk: Shrunk
+
+    def turned(self, dtype: str) -> Encoder:
+        """The encoder in a precision; who has it in another one must have let it go."""
+        if dtype != self.dtype:
+            from umr.encoders import load_encoder
+
+            self.shrunk.serve(None)
+            del self.encoder
+            gc.collect()  # what refers to itself is let go only then
+            self.encoder, self.dtype = load_encoder(self.place, dtype=dtype), dtype
+            self.shrunk.serve(self.encoder)
+        return self.encoder
+
+
 def build(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
     part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
-    encoder, place = found_encoder(options.encoder, FLOAT32 if options.dtype == AUTO else options.dtype)
+    opened = _opened(options.encoder, FLOAT32 if options.dtype == AUTO else options.dtype)
     from umr.index.build import build_claimed
     from umr.index.coarse import check_factory
     from umr.index.manifest import FAISS
     from umr.lock import claimed
-    from umr.shrunk import Shrunk
     from umr.streamed import forget
 
     if form.engine == FAISS:
-        check_factory(form.factory, form.nprobe, encoder.dim)
-    shrunk, dtype, parity = Shrunk(encoder), options.dtype, None
+        check_factory(form.factory, form.nprobe, opened.encoder.dim)
     with claimed(options.out) as claim:
         source = _source(options.source, options)
-        reading = Reading(part=part, shrunk=shrunk, keep=claim.folder)
+        reading = Reading(part=part, shrunk=opened.shrunk, keep=claim.folder)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
-        if dtype == AUTO:
-            encoder, parity = _chosen(claim.folder, encoder, place, collection, shrunk)
-            dtype = parity.dtype
-        form = replace(form, shrunk=shrunk, parity=parity)
+        parity = _chosen(claim.folder, opened, collection) if options.dtype == AUTO else None
+        form = replace(form, shrunk=opened.shrunk, parity=parity)
         manifest = build_claimed(
-            claim, encoder, collection, form, encoder_at=place, precision=dtype, progress=Progress("indexing")
+            claim,
+            opened.encoder,
+            collection,
+            form,
+            encoder_at=opened.place,
+            precision=opened.dtype,
+            progress=Progress("indexing"),
         )
         counted = replace(source, count=len(collection))
         record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
         record.write(claim.folder, manifest.fingerprint)
         forget(claim.folder)
-    _say_cut(encoder, collection)
+    _say_cut(opened.encoder, collection)
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
 
-def _chosen(
-    folder: Path, encoder: Encoder, place: str, collection: Collection, shrunk: Shrunk
-) -> tuple[Encoder, Parity]:
-    """The encoder in the precision that the candidates speak for, and what chose it, which is said."""
-    from umr.encoders import load_encoder
+def _opened(name: str, dtype: str) -> _Opened:
+    encoder, place = found_encoder(name, dtype)
+    from umr.shrunk import Shrunk
+
+    return _Opened(encoder=encoder, place=place, dtype=dtype, shrunk=Shrunk(encoder))
+
+
+def _chosen(folder: Path, opened: _Opened, collection: Collection) -> Parity:
+    """What chose the precision that the candidates speak for, which is said; the encoder is turned to it."""
     from umr.index.parity import begun, compared, digest, probe
 
     candidates, how = probe(collection), "as this build began"
-    parity = begun(folder, encoder.fingerprint, digest(candidates))
-    rough = encoder if parity and parity.dtype == FLOAT32 else load_encoder(place, dtype=BFLOAT16)
+    parity = begun(folder, opened.encoder.fingerprint, digest(candidates))
     if parity is None:
-        parity, speed = compared(encoder, rough, candidates, shrunk)
+        parity, speed = compared(opened.turned, candidates, opened.shrunk)
         how = f"and bfloat16 is {speed:.2f} times as quick here"
     say(f"{parity}, {how}")
-    if parity.dtype == BFLOAT16:
-        encoder = rough
-        shrunk.serve(rough)
-    return encoder, parity
+    opened.turned(parity.dtype)
+    return parity
 
 
 def add(options: argparse.Namespace) -> None:

@@ -428,6 +428,15 @@ def _bench_load(commands: Commands) -> None:
     one.add_argument(
         "--plain", action="store_true", help="visitors ask by HTTP alone, which leaves more of the machine to the page"
     )
+    for kind, who in (
+        ("idle", "connections that ask nothing"),
+        ("slow", "visitors whose upload takes 10 s"),
+        ("leaving", "visitors who close the page in the middle of an upload or a search"),
+        ("own", 'visitors who index and search files of their own ("Your files")'),
+    ):
+        one.add_argument(
+            f"--{kind}", type=int, default=0, metavar="N", help=f"beside them {who}; implies --plain (default: 0)"
+        )
     one.add_argument("--task", default="it2i", help="whose queries are asked (default: it2i)")
     _json(one)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -68,12 +68,11 @@ def digest(candidates: Sequence[Candidate]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def compared(exact: Encoder, rough: Encoder, candidates: Sequence[Candidate], shrunk: Shrunk) -> tuple[Parity, float]:
-    """Encode candidates in both precisions.
+def compared(opened: Callable[[str], Encoder], candidates: Sequence[Candidate], shrunk: Shrunk) -> tuple[Parity, float]:
+    """Encode candidates in both precisions, one after the other: neither waits in memory for the other.
 
     Args:
-        exact: the encoder in float32.
-        rough: the same one in bfloat16.
+        opened: gives the encoder in float32, then in bfloat16, when the first is needed no more.
         candidates: of `probe`.
         shrunk: what was decoded already.
 
@@ -84,7 +83,7 @@ def compared(exact: Encoder, rough: Encoder, candidates: Sequence[Candidate], sh
         MediaError: a candidate cannot be read.
     """
     ready = [shrunk.ready(one) for one in candidates]
-    vectors, seconds = zip(*(_timed(encoder, ready) for encoder in (exact, rough)), strict=True)
+    vectors, seconds = zip(*(_timed(opened(dtype), ready) for dtype in (FLOAT32, BFLOAT16)), strict=True)
     cosine = round(float((vectors[0] * vectors[1]).sum(axis=1).min()), 6)
     speed = seconds[0] / max(seconds[1], 1e-9)
     taken = BFLOAT16 if cosine >= LEAST and speed > 1 else FLOAT32

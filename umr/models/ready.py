@@ -45,12 +45,14 @@ class Wishes:
         dtype: what it is to be computed in; None: what fits.
         check: ask the Hub whether a name moved since its commit was written down.
         dry_run: download settings alone, and say what the rest would take.
+        opened: it is to be computed with, so its weights must fit into memory too; else they are only copied.
     """
 
     recipe: str | None = None
     dtype: str | None = None
     check: bool = False
     dry_run: bool = False
+    opened: bool = True
 
 
 def ready(spec: str, wishes: Wishes, say: Say) -> Path | None:
@@ -87,7 +89,7 @@ def found(spec: str, dtype: str | None, say: Say) -> tuple[Path, str]:
         ConfigError: there is none, umr does not open it, or it does not fit.
         MismatchError: a file of it is damaged.
     """
-    place = cast("Path", ready(spec, Wishes(dtype=dtype), say))  # None after a dry run alone
+    place = cast("Path", ready(spec, Wishes(dtype=dtype, opened=dtype is not None), say))  # None after a dry run alone
     if not is_hub(spec) or place.parent == _adoptions():
         return place, str(place)
     name = HubName.read(spec)
@@ -159,7 +161,8 @@ def _check_room(spec: str, folder: Path, out: Path, wishes: Wishes, say: Say) ->
     needed = sum(room_for_copy(path, out.parent, never_changed(path, spec)) for path in weights)
     what = f"{gigabytes(needed)} are to be copied to" if needed else "they are linked, not copied, in"
     say(f"{_size(spec, count)}; {what} {out.parent}")
-    dtype_that_fits(spec, count, wishes.dtype)
+    if wishes.opened:
+        dtype_that_fits(spec, count, wishes.dtype)
     check_disk(spec, needed, out.parent, "copied")
 
 
@@ -200,7 +203,8 @@ def _brought(spec: str, remote: Remote, recipe: str, wishes: Wishes, say: Say) -
     bring(remote, [name for name in names if name not in remote.sizes])  # refuses: they are not there
     count, needed = parameters(remote, names), remote.missing(names)
     say(f"{_size(spec, count)}; {gigabytes(needed)} are to be downloaded to {remote.folder.parent}")
-    dtype_that_fits(spec, count, wishes.dtype)
+    if wishes.opened:
+        dtype_that_fits(spec, count, wishes.dtype)
     check_disk(spec, needed, remote.folder.parent)
     if wishes.dry_run:
         return None

@@ -12,6 +12,7 @@ import atexit
 import logging
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ PREFIX = "umr-page-"
 BEING_MADE_S = 60.0  # the age until which a folder without a lock may be a server's that starts at this moment
 #: The lock of each folder of this process, held until it ends: the system gives it back with the handle.
 _held: dict[Path, int] = {}
+#: Of each of these, its drafts by name and number, and when they were seen first, as time.monotonic() says it.
+_drafts: dict[Path, dict[tuple[Path, int], float]] = {}
 
 
 def claim() -> Path:
@@ -58,18 +61,35 @@ def give_up(folder: Path) -> None:
         log.error("%s cannot be removed whole; remove it by hand", folder)
     if folder in _held:
         os.close(_held.pop(folder))
+        _drafts.pop(folder, None)
 
 
 def remove_drafts(folder: Path, age_s: float) -> None:
     """Removes the files of uploads that broke off, which Gradio leaves as tmp* in the folder itself.
 
     In a folder that is not this process's own nothing is touched: another program's upload may be on its way there.
+
+    Args:
+        folder: where they lie.
+        age_s: seconds since one was seen here first: the times of files are of a clock that can be set.
     """
     if folder not in _held:
         return
+    now, before = time.monotonic(), _drafts.get(folder, {})
+    seen: dict[tuple[Path, int], float] = {}
     for path in folder.glob(f"{tempfile.gettempprefix()}*"):
-        if path.is_file() and time.time() - path.stat().st_ctime >= age_s:
+        try:
+            known = path.stat()
+        except FileNotFoundError:  # it came whole, and was moved to its place
+            continue
+        if not stat.S_ISREG(known.st_mode):
+            continue
+        since = before.get((path, known.st_ino), now)
+        if now - since >= age_s:
             path.unlink(missing_ok=True)
+        else:
+            seen[path, known.st_ino] = since
+    _drafts[folder] = seen
 
 
 def free_bytes(folder: Path) -> int:
@@ -95,7 +115,7 @@ def _is_dead(folder: Path) -> bool:
         OSError: that cannot be seen.
     """
     if not (folder / LOCK).exists():
-        return time.time() - folder.stat().st_mtime > BEING_MADE_S
+        return abs(time.time() - folder.stat().st_mtime) > BEING_MADE_S  # younger than now: the clock was set back
     handle = os.open(folder / LOCK, os.O_RDWR)
     try:
         return _locked(handle)

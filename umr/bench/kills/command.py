@@ -1,7 +1,7 @@
 """`python -m umr.bench kills`: cuts commands off at random, gives them again, and compares. Not how it cuts (trouble).
 
 python -m umr.bench kills --count 50 --what index --what add
-python -m umr.bench kills --trouble full --what pack     also: readonly, vanish, two (writers)
+python -m umr.bench kills --trouble full --what pack     also: readonly, vanish, change, clock, two (writers)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from umr.bench.kills.trouble import Ended, Hook, forked, looked_at
 from umr.errors import MismatchError, UMRError, printable
 
 COUNT = 50
-TROUBLES = ("kill", "full", "readonly", "vanish", "two")
+TROUBLES = ("kill", "full", "readonly", "vanish", "change", "clock", "two")
 WHOLE, CUT, WORDS = "came through", "killed", "refused in words"  # what became of the command in trouble
 CUT_LATER = "killed with work kept"
 EQUAL, REFUSED, FAULT = "equal afterwards", "refused afterwards in words", "FAULT"
@@ -82,7 +82,7 @@ class Trial:
             _, fault = looked_at(self.deed.standing, self.work, self.log) if self._is_there() else ({}, "")
         if fault:
             return first, FAULT, fault
-        if self.deed.source is not None:  # what vanished is there again
+        if self.deed.source is not None:  # what vanished or changed is there as it was
             shutil.copytree(self.prepared / self.deed.source, self.work / self.deed.source, dirs_exist_ok=True)
         again = forked(lambda: self.deed.run(self.work), self.log)
         if again.refused:
@@ -98,13 +98,10 @@ class Trial:
 
     def _in_trouble(self, kind: str, rng: random.Random) -> tuple[str, str]:
         """(what became of the command, why that is a fault)."""
-        beside = trouble.start(lambda: self.deed.run(self.work), self.log.with_name("beside")) if kind == "two" else 0
+        log = self.log.with_name("beside")
+        beside = trouble.start(lambda: self.deed.run(self.work), log) if kind == "two" else None
         ended = forked(lambda: self.deed.run(self.work), self.log, self._hook(kind, rng))
-        both = [ended]
-        if beside:
-            status = trouble.wait(beside)
-            said = self.log.with_name("beside").read_text("utf-8", "replace")
-            both.append(Ended(status=status, said=said, seconds=0.0, events=0))
+        both = [ended, *([] if beside is None else [trouble.wait(beside, log)])]
         for one in both:
             if one.status not in (0, -9) and not one.refused:
                 return FAULT, f"it ended with {one.status}: {one.said[-500:]}"
@@ -114,14 +111,18 @@ class Trial:
         return (WORDS if ended.refused else WHOLE), ""
 
     def _hook(self, kind: str, rng: random.Random) -> Hook | None:
-        source = self.work / (self.deed.source or "")
         if kind == "kill":
             return trouble.killed(rng, self.usual)
         if kind == "full":
             return trouble.without_room(rng, self.usual, self.work)
         if kind == "readonly":
             return trouble.read_only(self.work)
-        return trouble.vanishing(rng, self.usual, source) if kind == "vanish" and self.deed.source else None
+        if kind == "clock":
+            return trouble.jumping(rng, self.usual, self.work)
+        at_files = {"vanish": trouble.vanishing, "change": trouble.changing}
+        if kind not in at_files or self.deed.source is None:
+            return None
+        return at_files[kind](rng, self.usual, self.work / self.deed.source)
 
 
 def try_deed(name: str, kind: str, count: int, seed: int) -> tuple[Counter[str], list[str]]:

@@ -33,7 +33,7 @@ class Deed:
         run: the command, given that folder; what it writes goes to folder/out. Returns its exit status.
         result: what must be equal afterwards, by file.
         standing: raises a UMRError where what is there, after it was cut off, could be taken for whole and is not.
-        source: files of it may vanish; None where there are none.
+        source: files of it may vanish or change; None where there are none.
         kept: a file in the folder that is there once some of the work is kept; "" where nobody looks for one.
     """
 

@@ -18,9 +18,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from umr.errors import UMRError, reason
 
@@ -53,6 +54,23 @@ class Ended:
         return self.status == 2 and "Traceback" not in self.said and bool(self.said.strip())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A process that was forked.
+
+    Attributes:
+        pid: its id.
+        pipe: the end of its outputs, from which a limit on its files takes nothing.
+        counted: the file that it writes its number of events to.
+        begin: when, as time.monotonic() says it.
+    """
+
+    pid: int
+    pipe: int
+    counted: Path
+    begin: float
+
+
 def forked(work: Callable[[], int], log: Path, hook: Hook | None = None) -> Ended:
     """Do the work in a process forked from this one; it is waited for, TIMEOUT_S at most.
 
@@ -61,31 +79,28 @@ def forked(work: Callable[[], int], log: Path, hook: Hook | None = None) -> Ende
         log: what it writes goes there.
         hook: is called with (number, name, arguments) of every one of EVENTS.
     """
-    begin = time.monotonic()
-    pid = start(work, log, hook)
-    status = wait(pid)
-    said = log.read_text("utf-8", "replace")
-    counted = log.with_suffix(".events")
-    events = int(counted.read_text() or 0) if counted.exists() else 0
-    return Ended(status=status, said=said, seconds=time.monotonic() - begin, events=events)
+    return wait(start(work, log, hook), log)
 
 
-def start(work: Callable[[], int], log: Path, hook: Hook | None = None) -> int:
-    """As forked, but not waited for. Returns the process's id."""
+def start(work: Callable[[], int], log: Path, hook: Hook | None = None) -> Started:
+    """As forked, but not waited for."""
     counted = log.with_suffix(".events")
     counted.unlink(missing_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
+    pipe, said = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(said)
+        os.set_blocking(pipe, False)
+        return Started(pid=pid, pipe=pipe, counted=counted, begin=time.monotonic())
     status = 70
     try:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that may not become larger is an error to be told
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        sys.stdout = sys.stderr = os.fdopen(handle, "w", buffering=1)
+        os.close(pipe)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        sys.stdout = sys.stderr = os.fdopen(said, "w", buffering=1)
         status = _counted(work, counted, hook)
     finally:
         os._exit(status)
@@ -113,17 +128,42 @@ def _counted(work: Callable[[], int], counted: Path, hook: Hook | None) -> int:
     return status
 
 
-def wait(pid: int) -> int:
-    """The exit status of a process, minus the signal's number where one ended it; it is killed after TIMEOUT_S."""
-    until = time.monotonic() + TIMEOUT_S
+def wait(started: Started, log: Path) -> Ended:
+    """How a process ended; it is killed after TIMEOUT_S. What it said is in the log then.
+
+    Raises:
+        TimeoutError: it had to be killed.
+    """
+    with log.open("wb") as file:
+        try:
+            status = _status(started, file)
+        finally:
+            _read(started.pipe, file)
+            os.close(started.pipe)  # who is left of its children writes to nobody
+    events = int(started.counted.read_text() or 0) if started.counted.exists() else 0
+    said, seconds = log.read_text("utf-8", "replace"), time.monotonic() - started.begin
+    return Ended(status=status, said=said, seconds=seconds, events=events)
+
+
+def _status(started: Started, log: IO[bytes]) -> int:
+    """The exit status, minus the signal's number where one ended it."""
+    until = started.begin + TIMEOUT_S
     while time.monotonic() < until:
-        ended, status = os.waitpid(pid, os.WNOHANG)
+        _read(started.pipe, log)
+        ended, status = os.waitpid(started.pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    os.kill(started.pid, signal.SIGKILL)
+    os.waitpid(started.pid, 0)
     raise TimeoutError(f"a command did not end in {TIMEOUT_S:.0f} s")
+
+
+def _read(pipe: int, log: IO[bytes]) -> None:
+    """Write to the log what is in the pipe now."""
+    with suppress(BlockingIOError):  # there is nothing more
+        while said := os.read(pipe, 1 << 16):
+            log.write(said)
 
 
 def killed(rng: random.Random, usual: Ended) -> Hook:
@@ -172,6 +212,59 @@ def vanishing(rng: random.Random, usual: Ended, source: Path) -> Hook:
             os.unlink(rng.choice(sorted(source.iterdir())))
 
     return hook
+
+
+def changing(rng: random.Random, usual: Ended, source: Path) -> Hook:
+    """A hook that writes over a file of the source at a random event: with less, with more, or with another's bytes."""
+    at = rng.randint(1, max(1, usual.events))
+
+    def hook(number: int, *_: object) -> None:
+        if number == at:
+            path, other = rng.choices(sorted(source.iterdir()), k=2)
+            data = path.read_bytes()
+            path.write_bytes(rng.choice((b"", data[: len(data) // 2], data + data, other.read_bytes())))
+
+    return hook
+
+
+def jumping(rng: random.Random, usual: Ended, work: Path) -> Hook:
+    """A hook that sets the clock, back or forth, at a random event, as far as a process can do that to itself.
+
+    Half the time what `time` tells jumps, and half the time the files that are there, beside those that are still to
+    be written. `datetime` asks the system's clock, which stays.
+
+    Args:
+        rng: of the moment, and of how far.
+        usual: how the command ends when it is left alone.
+        work: files under it are as much older as the clock is set forth, or younger as it is set back.
+    """
+    at, of_files = rng.randint(1, max(1, usual.events)), rng.random() < 0.5
+    seconds = rng.choice((-1, 1)) * rng.choice((5, 3_600, 400 * 86_400))
+
+    def hook(number: int, *_: object) -> None:
+        if number == at and of_files:
+            age(work, seconds)
+        elif number == at:
+            set_clock(seconds)
+
+    return hook
+
+
+def set_clock(seconds: int) -> None:
+    """Has `time` tell a time that is so much later, in this process."""
+    told, told_ns = time.time, time.time_ns
+    setattr(time, "time", lambda: told() + seconds)  # noqa: B010  # what a type checker takes for a constant
+    setattr(time, "time_ns", lambda: told_ns() + seconds * 10**9)  # noqa: B010
+
+
+def age(work: Path, seconds: int) -> None:
+    """Makes a folder and all in it so much older."""
+    for folder, _, names in os.walk(work):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            with suppress(FileNotFoundError):  # another thread, or another process, removed it
+                known = os.lstat(path)
+                times = known.st_atime_ns - seconds * 10**9, known.st_mtime_ns - seconds * 10**9
+                os.utime(path, ns=times, follow_symlinks=False)
 
 
 def _writes(name: str, arguments: tuple[Any, ...], out: Path, makes: bool) -> bool:

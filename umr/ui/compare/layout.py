@@ -213,7 +213,7 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
 
     newest = Newest()  # of two questions of a page, whichever is answered first, the later one's answer stays
     ask, change = _last(newest, find), _last(newest, again)
-    asked = gr.on([bar.go.click, bar.text.submit], ask, bar.inputs, view.outputs, **PRIVATE, **COMPARING)
+    asked = gr.on([bar.go.click, bar.text.submit], ask, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
     moved = [bar.kind.input, bar.models.input, bar.blind.input, bar.of.input, bar.parts.input]
     changed = gr.on(moved, change, bar.inputs, view.outputs, **PRIVATE, **COMPARING, **LATEST)
     taken = [

@@ -183,9 +183,9 @@ def _wire_search(own_files: VisitorCollections, bar: Bar) -> None:
     def own_nothing() -> str:
         return ""
 
-    gr.on([bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE, **SEARCHING).then(
-        own_nothing, None, bar.extra, **QUIET
-    )
+    gr.on(
+        [bar.find.click, bar.text.submit], own_search, bar.inputs, bar.results, **PRIVATE, **SEARCHING, **LATEST
+    ).then(own_nothing, None, bar.extra, **QUIET)
     bar.kind.input(own_again, bar.inputs, bar.results, **PRIVATE, **SEARCHING, **LATEST)
     bar.results.select(own_pick, None, bar.image, **PRIVATE).success(None, js=scripts.TO_OWN_BAR)
 

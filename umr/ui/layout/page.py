@@ -104,7 +104,7 @@ def _middleware(
         *_turns(page, access.limits),
         Middleware(Closed),
         Middleware(Functions, page=page),
-        Middleware(Streams, waiting=lambda: page._queue.pending_messages_per_session),
+        Middleware(Streams, page=page),
         Middleware(Card, examples=examples, root_path=root),
         Middleware(Health, healthy=healthy, root_path=root),
         Middleware(Assets, root_path=root),

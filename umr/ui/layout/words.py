@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
@@ -39,26 +39,31 @@ STREAM = re.compile(r"/gradio_api/(?:queue/data|call/(?:v2/)?[^/]+/(.+?))/?$")
 class Streams:
     """Answers 404 in words for a stream of nobody."""
 
-    def __init__(self, app: ASGIApp, waiting: Callable[[], Container[str]]):
+    def __init__(self, app: ASGIApp, page: gr.Blocks):
         """Guard an app.
 
         Args:
             app: what is behind it.
-            waiting: the sessions, and events of the named endpoints, that something is to be told of.
+            page: whose streams these are.
         """
-        self.app, self.waiting = app, waiting
+        self.app, self.page = app, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it."""
         asked = STREAM.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
-        if asked is not None and self._whose(scope, asked[1]) not in self.waiting():
+        if asked is not None and self._whose(scope, asked[1]) not in self.page._queue.pending_messages_per_session:
             await JSONResponse({"detail": NO_STREAM}, 404)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    @staticmethod
-    def _whose(scope: Scope, event: str | None) -> str:
-        return event or parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+    def _whose(self, scope: Scope, event: str | None) -> str:
+        """The session that a stream is of; that of an event is the event's own name where it was asked in none."""
+        if event is None:
+            return parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+        told, waits = self.page._queue.pending_event_ids_session, self.page._queue.event_ids_to_events.get(event)
+        if waits is not None:
+            return str(waits.session_hash)
+        return next((session for session, events in list(told.items()) if event in events), event)
 
 
 class Functions:

@@ -33,7 +33,7 @@ SEARCHING: dict[str, Any] = {"concurrency_limit": 32, "concurrency_id": "search"
 COMPARING: dict[str, Any] = {"concurrency_limit": 4, "concurrency_id": "compare"}
 #: Of what takes minutes.
 INDEXING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "own-files"}
-#: Of what follows a choice: one that is made while the last is still worked on is worked on next, not dropped.
+#: Of what follows a choice or a press: one that comes while the last is still worked on is worked on next, not dropped.
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 MAX_PRESSED = 1_000  # characters of an id, a number or a suggestion
 SURROGATE = re.compile("[\ud800-\udfff]")

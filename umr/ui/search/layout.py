@@ -193,7 +193,9 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     find, again = _finders(searchers)
     inputs = [view.trail, *bar.inputs]
     asked = [bar.go.click, bar.text.submit, bar.less.submit]
-    view.after(gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING))
+    view.after(
+        gr.on(asked, find, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING, **LATEST)
+    )
     changed = [
         bar.kind.input,
         bar.model.input,
