@@ -263,18 +263,27 @@ def test_an_unknown_column_is_refused_with_the_known_ones(dataset, tmp_path):
         Collection.from_dataset(dataset, tmp_path / "kept", image="picture")
 
 
-def test_a_dataset_by_name_goes_through_load_dataset(tmp_path, monkeypatch):
+def test_a_dataset_by_name_is_streamed(tmp_path, monkeypatch):
     asked = []
 
-    def load_dataset(name, split):
-        asked.append((name, split))
-        return datasets.Dataset.from_dict({"text": ["a", "b", "a\0"]})
+    class Builder:
+        info = datasets.DatasetInfo()
+        config = datasets.BuilderConfig()
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+        def __init__(self, name: str) -> None:
+            asked.append(name)
+
+        def as_streaming_dataset(self) -> dict[str, datasets.IterableDataset]:
+            rows = datasets.Dataset.from_dict({"text": ["a", "b", "a\0"]})
+            return {"test": rows.to_iterable_dataset()}
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", Builder)
     found = Collection.from_dataset("owner/name", tmp_path, split="test")
-    assert asked == [("owner/name", "test")]
+    assert asked == ["owner/name"]
     assert [candidate.content.text for candidate in found] == ["a", "b"]
     assert [refused.source for refused in found.refused] == ["row 2"]
+    with pytest.raises(ConfigError, match=r"owner/name \(split train\) cannot be read as a dataset"):
+        Collection.from_dataset("owner/name", tmp_path)
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path):

@@ -1,14 +1,23 @@
 """A collection mapped by its columns is the collection that was read, and what changed beneath it is said."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from tests.conftest import _load_fake
+from umr import collection as module
 from umr.arrays import map_arrays, write_arrays
+from umr.bench.synthetic import write_candidates
+from umr.cli.commands import main
 from umr.collection import Collection
+from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MismatchError
+from umr.index.manifest import IndexManifest
+from umr.index.stored import open_collection
 from umr.types import Candidate, Content
 
 ONE_CHECKSUM = ("plumless", "buckeroo")  # the classic pair of words with one CRC-32
@@ -139,11 +148,114 @@ def test_damaged_columns_are_refused(collection, tmp_path, damage):
         Collection.mapped(collection.folder, path, tmp_path / "index" / "ids.txt")
 
 
+def streamed(folder: Path, to: Path) -> Collection:
+    return Collection.streamed(folder, to / "columns", to / "ids.txt")
+
+
+@pytest.fixture
+def large(monkeypatch) -> None:
+    """Every collection is a large one."""
+    monkeypatch.setattr("umr.collection.FEWEST", 1)
+
+
+def test_columns_made_in_one_pass_are_those_of_the_collection_that_was_read(collection, tmp_path, large):
+    found = streamed(collection.folder, tmp_path / "made")
+    assert list(found) == list(collection) and found.ids == collection.ids
+    assert all(found[i] == collection[i] for i in reversed(collection.ids))
+    assert (found.name, found.fingerprint, found.licence) == (collection.name, collection.fingerprint, "")
+    mapped(collection, tmp_path / "index")
+    for name in ("columns", "ids.txt"):
+        assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "index" / name).read_bytes()
+    found.write_columns(tmp_path / "copied")
+    assert (tmp_path / "copied").read_bytes() == (tmp_path / "made" / "columns").read_bytes()
+
+
+def test_columns_are_made_once_and_again_where_a_row_changed_or_they_are_damaged(
+    collection, tmp_path, large, monkeypatch
+):
+    streamed(collection.folder, tmp_path)
+    read = []
+    make = module.read_columns
+    monkeypatch.setattr(module, "read_columns", lambda *given: read.append(1) or make(*given))
+    assert list(streamed(collection.folder, tmp_path)) == list(collection) and read == []
+    file = collection.folder / "cand_pool/local/mbeir_catalogue_image_cand_pool.jsonl"
+    file.write_text(file.read_text().replace("files/images/00.png", "files/images/01.png"))
+    changed = streamed(collection.folder, tmp_path)
+    assert list(changed) == list(Collection.open(collection.folder)) != list(collection) and read == [1]
+    (tmp_path / "columns").write_bytes(b"noise")
+    assert streamed(collection.folder, tmp_path).fingerprint == changed.fingerprint and read == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        (row("a") + "\n" + row("b") + "\n" + row("a"), MismatchError, "c: the id 'a' stands twice"),
+        (row("a") + "\n\n" + '{"did": "b"}', ConfigError, r"candidates\.jsonl:3: modality is None"),
+        (row("a") + "\n{", ConfigError, r"candidates\.jsonl:2: not JSON"),
+        ("\n", ConfigError, "no candidate at all"),
+        (row("a").replace("This", "\udce9"), ConfigError, "is not UTF-8 text"),
+    ],
+    ids=["twice", "blank lines count", "broken", "nothing", "latin"],
+)
+def test_a_broken_collection_is_refused_in_one_pass_too(tmp_path, large, data, error, words):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "candidates.jsonl").write_bytes(data.encode("utf-8", "surrogateescape"))
+    for _ in range(2):
+        with pytest.raises(error, match=words):
+            streamed(tmp_path / "c", tmp_path)
+    assert not (tmp_path / "columns").exists()
+
+
+def test_rows_of_old_line_ends_and_small_collections_are_held(collection, tmp_path, monkeypatch):
+    assert list(streamed(collection.folder, tmp_path)) == list(collection)
+    assert not (tmp_path / "columns").exists() and not (tmp_path / "ids.txt").exists()
+    monkeypatch.setattr("umr.collection.FEWEST", 1)
+    of_rows(tmp_path / "c", (row("a") + "\r" + row("b") + "\n").encode())
+    assert streamed(tmp_path / "c", tmp_path).ids == ("a", "b") and not (tmp_path / "columns").exists()
+
+
+def test_the_command_indexes_a_collection_by_columns_that_are_made_once(benchmark, tmp_path, large, monkeypatch):
+    monkeypatch.setattr("umr.index.versions.FEWEST", 1)
+    monkeypatch.setattr("umr.encoders.load_encoder", _load_fake)
+    FakeEncoder(dim=16, name="enc").save(tmp_path / "enc")
+    index = tmp_path / "index"
+    words = ["index", str(benchmark), "--encoder", str(tmp_path / "enc"), "--out", str(index)]
+
+    def interrupt(_: FakeEncoder) -> np.ndarray:
+        raise ConfigError("stop")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("umr.index.build.encode_probe", interrupt)
+        assert main(words) == 2
+    made = (index / "reading-collection" / "columns.safetensors").read_bytes()
+    monkeypatch.setattr(module, "read_columns", None)
+    assert main(words) == 0
+    assert (index / "columns.safetensors").read_bytes() == made and not list(index.glob("reading-*"))
+    found = open_collection(index, IndexManifest.read(index))
+    assert list(found) == list(Collection.open(benchmark))
+
+
+def test_no_candidate_is_held_while_columns_are_made_and_read(tmp_path, large):
+    count = 4000
+    write_candidates(tmp_path / "c", count)
+    streamed(tmp_path / "c", tmp_path / "warm")
+    tracemalloc.start()
+    found = streamed(tmp_path / "c", tmp_path)
+    assert sum(1 for _ in found) == count
+    mapped_bytes = tracemalloc.get_traced_memory()[1] / count
+    tracemalloc.reset_peak()
+    held = Collection.open(tmp_path / "c")
+    held_bytes = tracemalloc.get_traced_memory()[1] / count
+    tracemalloc.stop()
+    assert len(held) == count and mapped_bytes < 130 < 500 < held_bytes
+
+
 def test_arrays_are_mapped_as_they_were_written_and_cannot_be_changed(tmp_path):
     held = {"a": np.arange(5, dtype=np.uint32), "none": np.zeros(0, np.uint64), "b": np.arange(3, dtype=np.uint8)}
     write_arrays(tmp_path / "x", held, {"of": ["ü"]})
     arrays, said = map_arrays(tmp_path / "x")
     assert said == {"of": ["ü"]} and set(arrays) == set(held)
+    assert all((one == held[name]).all() for name, one in load_file(tmp_path / "x").items())
     assert all(arrays[name].dtype == one.dtype and (arrays[name] == one).all() for name, one in held.items())
     with pytest.raises(ValueError, match="read-only"):
         arrays["a"][0] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from umr.index.index import Index
 from umr.index.manifest import IndexManifest
 from umr.index.sources import Source
 from umr.reading import Reading
-from umr.types import Candidate, Content
+from umr.search import result_row
+from umr.types import Candidate, Content, Hit, Result
 from umr.ui.searchers import Searchers
 
 RATE = 12  # of write_clip
@@ -83,6 +85,37 @@ def test_a_part_survives_its_row(mine, tmp_path):
             candidate_from_row(row | broken, tmp_path, "place")
 
 
+def test_the_length_of_a_whole_clip_survives_its_row_and_older_rows_have_none(mine, tmp_path, monkeypatch):
+    found, _ = ingest.read_folder(mine)
+    lengths = {one.candidate_id: one.duration_s for one in found}
+    assert lengths == {
+        name: media.clip_seconds(mine / name) if name.endswith(".mp4") else None for name in lengths
+    } and set(lengths) == {"film.mp4", "short.mp4", "words.txt"}
+    saved = Collection.taken("mine", found).save(tmp_path / "saved")
+    assert tuple(saved) == tuple(found)
+    row = to_row(found[0], tmp_path)
+    assert row["duration"] == lengths["film.mp4"]
+    older = candidate_from_row({key: value for key, value in row.items() if key != "duration"}, tmp_path, "place")
+    assert older.duration_s is None
+    assert "end" not in result_row(Result(hit=Hit("film.mp4", 0.5, 1), candidate=older))
+    for broken in (0, -1.0, True, "6", float("inf"), float("nan")):
+        with pytest.raises(ConfigError, match=r"place: duration is .*; seconds above 0, or null, are needed"):
+            candidate_from_row(row | {"duration": broken}, tmp_path, "place")
+
+
+def test_what_is_known_of_a_clip_stays_and_one_without_times_has_no_length(mine, monkeypatch):
+    found, _ = ingest.read_folder(mine)
+    known = {one.candidate_id: replace(one, duration_s=None) for one in found}
+    assert ingest.read_folder(mine, reading=Reading(known=known))[0][0].duration_s is None  # as an older index has it
+
+    def timeless(source: Path) -> float:
+        raise MediaError("it does not say when its frames are shown")
+
+    monkeypatch.setattr(media, "clip_seconds", timeless)
+    again, refused = ingest.read_folder(mine)
+    assert refused == [] and [one.duration_s for one in again] == [None] * len(found)
+
+
 def test_each_part_has_the_vector_of_its_own_frames(mine, tmp_path):
     assert index(mine, tmp_path / "out") == 0
     encoder, found = FakeEncoder(dim=16, name="enc"), rows(tmp_path / "out")
@@ -94,7 +127,7 @@ def test_each_part_has_the_vector_of_its_own_frames(mine, tmp_path):
     assert abs(float(found[PARTS[0]] @ found[PARTS[1]])) < 0.9
 
 
-def test_a_search_tells_the_moments_of_a_part_and_of_nothing_else(mine, tmp_path, capsys):
+def test_a_search_tells_the_moments_of_a_part_and_from_where_to_where_a_whole_clip_is(mine, tmp_path, capsys):
     assert index(mine, tmp_path / "out") == 0
     ask = ["search", "--index", str(tmp_path / "out"), "--text", "any", "--in"]
     capsys.readouterr()
@@ -103,7 +136,9 @@ def test_a_search_tells_the_moments_of_a_part_and_of_nothing_else(mine, tmp_path
     assert set(found) == {*PARTS, "short.mp4"}
     part = found[PARTS[1]]
     assert (part["start"], part["end"], part["moments"]) == (2.0, 4.0, "0:02 to 0:04")
-    assert part["media"].endswith("film.mp4") and not {"start", "end", "moments"} & set(found["short.mp4"])
+    whole = found["short.mp4"]
+    assert part["media"].endswith("film.mp4") and "moments" not in whole
+    assert (whole["start"], whole["end"]) == (0.0, media.clip_seconds(mine / "short.mp4"))
     assert main([*ask, "clips"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "moments" in lines[0] and sum("0:02 to 0:04" in line for line in lines) == 1

@@ -75,17 +75,25 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], said: Mappi
 
     Args:
         path: the file.
-        arrays: by name; uint8, uint32 or uint64.
+        arrays: (N,) by name; uint8, uint32 or uint64.
         said: as JSON can hold it.
 
     Raises:
         DiskFullError: nothing more fits.
     """
-    from safetensors.numpy import save
-
-    data = save(dict(arrays), {_SAID: json.dumps(dict(said), ensure_ascii=False)})
+    ordered = sorted(arrays.items(), key=lambda pair: (-pair[1].itemsize, pair[0]))  # so that each is aligned
+    names = {np.dtype(kind): name for name, kind in _TYPES.items()}
+    header: dict[str, Any] = {"__metadata__": {_SAID: json.dumps(dict(said), ensure_ascii=False)}}
+    place = 0
+    for name, array in ordered:
+        offsets = [place, place := place + array.nbytes]
+        header[name] = {"dtype": names[array.dtype], "shape": [len(array)], "data_offsets": offsets}
+    words = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    words += b" " * (-len(words) % 8)
     with replacing(npy_target(path)) as draft, draft.open("wb") as file:
-        file.write(data)
+        file.write(len(words).to_bytes(8, "little") + words)
+        for _, array in ordered:  # each as it lies in memory: a copy of all would be as large again
+            file.write(np.ascontiguousarray(array).data)
 
 
 def map_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

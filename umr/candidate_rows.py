@@ -1,4 +1,4 @@
-"""The candidates of a collection by row: those in memory, and one kind of them as a set. Not those on disk."""
+"""The candidates of a collection by row: those in memory, and some of them as a set. Not those on disk."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class HeldRows:
         self._candidates = tuple(candidates)
         self.ids = tuple(candidate.candidate_id for candidate in self._candidates)
         self.rows = {candidate_id: row for row, candidate_id in enumerate(self.ids)}
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._candidates)
 
     @cached_property
     def kinds(self) -> np.ndarray:
@@ -55,17 +58,17 @@ class HeldRows:
         return {key: frozenset(ids) for key, ids in found.items()}
 
 
-class Pool(AbstractSet[str]):
-    """Ids of the candidates of one kind: a set that need not be made, as the rows are known.
+class RowSet(AbstractSet[str]):
+    """Ids of some candidates of a collection: a set that need not be made, as their rows are known.
 
     Attributes:
-        target: the kind.
+        name: of the set; no other one of the collection has it.
         rows: (M,) int64, ascending: theirs in the collection.
         fingerprint: of the collection.
     """
 
-    def __init__(self, target: Target, rows: np.ndarray, of: HeldRows | MappedRows, fingerprint: str) -> None:
-        self.target, self.rows, self.fingerprint = target, rows, fingerprint
+    def __init__(self, name: str, rows: np.ndarray, of: HeldRows | MappedRows, fingerprint: str) -> None:
+        self.name, self.rows, self.fingerprint = name, rows, fingerprint
         self._of = of
 
     def __len__(self) -> int:
@@ -76,4 +79,23 @@ class Pool(AbstractSet[str]):
 
     def __contains__(self, candidate_id: object) -> bool:
         row = self._of.row(candidate_id) if isinstance(candidate_id, str) else None
-        return row is not None and MODALITIES[self._of.kinds[row]] == self.target
+        return row is not None and self._has(row)
+
+    def _has(self, row: int) -> bool:
+        place = int(np.searchsorted(self.rows, row))
+        return place < len(self.rows) and int(self.rows[place]) == row
+
+
+class Pool(RowSet):
+    """Ids of the candidates of one kind.
+
+    Attributes:
+        target: the kind.
+    """
+
+    def __init__(self, target: Target, rows: np.ndarray, of: HeldRows | MappedRows, fingerprint: str) -> None:
+        super().__init__(target, rows, of, fingerprint)
+        self.target = target
+
+    def _has(self, row: int) -> bool:
+        return MODALITIES[self._of.kinds[row]] == self.target

@@ -8,22 +8,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from umr.candidate_rows import HeldRows, Pool
-from umr.columns import MODALITIES, MappedRows, write_columns
-from umr.disk import file_sha256
+from umr.candidate_rows import HeldRows, Pool, RowSet
+from umr.columns import FEWEST, MODALITIES, MappedRows, read_columns, write_columns
+from umr.disk import file_sha256, replacing
 from umr.errors import ConfigError, MismatchError
 from umr.formats import CANDIDATES, POOLS, candidate_from_row, count_pool, read_benchmark, read_jsonl, write_jsonl
 from umr.types import Candidate, Modality, Refused, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_TWICE = "{name}: the id {id!r} stands twice; every candidate needs its own"
 
 
 class Collection:
@@ -56,7 +60,7 @@ class Collection:
             raise ConfigError(f"{name}: no candidate at all{reasons}. Give pictures, texts (.txt, .md) or clips")
         if len(held.rows) != len(held.ids):
             twice = next(i for row, i in enumerate(held.ids) if held.rows[i] != row)
-            raise MismatchError(f"{name}: the id {twice!r} stands twice; every candidate needs its own")
+            raise MismatchError(_TWICE.format(name=name, id=twice))
         self._set(held, name, fingerprint, folder)
 
     def _set(self, rows: HeldRows | MappedRows, name: str, fingerprint: str, folder: Path | None) -> None:
@@ -68,7 +72,7 @@ class Collection:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[Candidate]:
-        return (self._rows.candidate(row) for row in range(len(self)))
+        return iter(self._rows)
 
     def __getitem__(self, candidate_id: str) -> Candidate:
         """The candidate of an id.
@@ -103,6 +107,15 @@ class Collection:
             self._pools[target] = Pool(target, rows, self._rows, self.fingerprint)
         return self._pools[target]
 
+    def some(self, name: str, rows: np.ndarray) -> RowSet:
+        """Ids of some candidates.
+
+        Args:
+            name: of the set; no kind of candidates is called so, and no other set.
+            rows: (M,) int64, ascending.
+        """
+        return RowSet(name, rows, self._rows, self.fingerprint)
+
     def with_hash(self, content_hash: str) -> frozenset[str]:
         """Ids of the candidates whose picture or clip has these very bytes."""
         return self._rows.with_hash(content_hash) if content_hash else frozenset()
@@ -120,10 +133,7 @@ class Collection:
         """
         if isinstance(self._rows, MappedRows):
             return self._rows.licence
-        licences = {candidate.licence for candidate in self}
-        if licences != {""}:
-            return licences.pop() if len(licences) == 1 else ""
-        return str(read_benchmark(self.folder).get("licence", "")) if self.folder else ""
+        return _licence({candidate.licence for candidate in self}, self.folder)
 
     @classmethod
     def mapped(cls, folder: str | Path, columns: Path, ids: Path, name: str = "") -> Collection:
@@ -144,6 +154,43 @@ class Collection:
         found._set(rows, name or folder.name, rows.fingerprint, folder)
         return found
 
+    @classmethod
+    def streamed(cls, folder: str | Path, columns: Path, ids: Path, name: str = "") -> Collection:
+        """The collection of a folder, of which a large one is not held: its columns are made in one pass, and mapped.
+
+        Where they are there already and are those of the folder's files, they are taken. A small collection is opened.
+
+        Args:
+            folder: the collection's.
+            columns: where they are written.
+            ids: where the ids are written.
+            name: another than the folder's.
+
+        Raises:
+            ConfigError: there is none, or a row of it is broken (file:line).
+            MismatchError: an id stands twice.
+            DiskFullError: nothing more fits.
+        """
+        folder = Path(os.path.abspath(folder))
+        files = _files(folder)
+        fingerprint = _fingerprint(files)
+        if columns.is_file():
+            with suppress(MismatchError):  # of another collection, or cut off: they are made again
+                found = cls.mapped(folder, columns, ids, name)
+                if found.fingerprint == fingerprint:
+                    return found
+        read = read_columns(ids, folder, files)
+        if read is None or len(read[0]) < FEWEST:
+            ids.unlink(missing_ok=True)
+            return cls.open(folder, name)
+        gathered, starts = read
+        twice = gathered.ids(ids).twice()
+        if twice is not None:
+            raise MismatchError(_TWICE.format(name=name or folder.name, id=twice))
+        said = {"fingerprint": fingerprint, "licence": _licence(gathered.licences, folder)}
+        gathered.write(columns, folder, starts, said)
+        return cls.mapped(folder, columns, ids, name)
+
     def write_columns(self, path: Path, folder: Path | None = None) -> bool:
         """Write the columns that `mapped` reads; False where the collection's files do not allow it.
 
@@ -158,9 +205,13 @@ class Collection:
         at = folder or self.folder
         if at is None:
             raise ConfigError(f"{self.name} is in memory; save it first")
+        if folder is None and isinstance(self._rows, MappedRows):
+            with replacing(path) as draft:
+                shutil.copyfile(self._rows.columns, draft)
+            return True
         files = _files(at)
         said = {"fingerprint": self.fingerprint if folder is None else _fingerprint(files), "licence": self.licence}
-        return write_columns(path, self, self.ids, at, files, said)
+        return write_columns(path, self, at, files, said)
 
     def stored_fingerprint(self) -> str:
         """The fingerprint of what lies in the collection's folder now, for a comparison with its own.
@@ -181,8 +232,17 @@ class Collection:
         """
         folder = Path(os.path.abspath(folder))  # without "..", so that paths can be compared and shown
         files = _files(folder)
-        candidates = [candidate_from_row(row, folder, place) for file in files for place, row in read_jsonl(file)]
-        return cls(candidates, name or folder.name, _fingerprint(files), folder)
+        return cls(tuple(_read(files, folder)), name or folder.name, _fingerprint(files), folder)
+
+    @staticmethod
+    def rows(folder: str | Path) -> Iterator[Candidate]:
+        """The candidates of a folder's collection, one after the other, of which none is held.
+
+        Raises:
+            ConfigError: there is none, or a row of it is broken (file:line).
+        """
+        folder = Path(os.path.abspath(folder))
+        return _read(_files(folder), folder)
 
     def save(self, folder: str | Path) -> Collection:
         """Write candidates.jsonl into the folder and open it; media stay where they are.
@@ -259,11 +319,16 @@ def to_row(candidate: Candidate, folder: Path | None = None) -> dict[str, Any]:
         "video_path": _relative(content.video, folder),
         "start": content.span and content.span[0],
         "end": content.span and content.span[1],
+        "duration": candidate.duration_s,
         "title": candidate.title,
         "content_hash": candidate.content_hash,
         "licence": candidate.licence,
     }
     return row | {key: value for key, value in extra.items() if value not in ("", None)}
+
+
+def _read(files: Iterable[Path], folder: Path) -> Iterator[Candidate]:
+    return (candidate_from_row(row, folder, place) for file in files for place, row in read_jsonl(file))
 
 
 def count_kinds(folder: str | Path) -> Counter[Modality]:
@@ -273,6 +338,13 @@ def count_kinds(folder: str | Path) -> Counter[Modality]:
         ConfigError: there is no collection, or a row of it is broken (file:line).
     """
     return sum(map(count_pool, _files(Path(folder))), Counter[Modality]())
+
+
+def _licence(licences: set[str], folder: Path | None) -> str:
+    """The one licence that there is, else the one that the folder's benchmark.json names; "" for neither."""
+    if licences != {""}:
+        return licences.copy().pop() if len(licences) == 1 else ""
+    return str(read_benchmark(folder).get("licence", "")) if folder else ""
 
 
 def _relative(path: Any, folder: Path | None) -> str | None:

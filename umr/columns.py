@@ -12,13 +12,15 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from umr.arrays import map_arrays, map_file, write_arrays
+from umr.disk import atomic_write
 from umr.errors import MismatchError
 from umr.formats import candidate_from_row, parse_object
 from umr.types import Candidate
@@ -51,9 +53,18 @@ class Keys:
     @classmethod
     def of(cls, texts: Iterable[str], rows: np.ndarray) -> Keys:
         """The keys of texts, one for each row."""
-        keys = _checksums(texts, len(rows))
+        return cls.sorted(_checksums(texts, len(rows)), rows)
+
+    @classmethod
+    def sorted(cls, keys: np.ndarray, rows: np.ndarray | None = None) -> Keys:
+        """Checksums in any order.
+
+        Args:
+            keys: (M,) uint32.
+            rows: (M,) of each; None: its place.
+        """
         order = np.argsort(keys, kind="stable")
-        return cls(keys[order], rows[order].astype(np.uint32))
+        return cls(keys[order], (order if rows is None else rows[order]).astype(np.uint32))
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -65,6 +76,24 @@ class Keys:
         key = np.uint32(_checksum(text))
         first, last = (int(np.searchsorted(self._keys, key, side)) for side in ("left", "right"))
         return [int(row) for row in self._rows[first:last]]
+
+    def twice(self, text_of: Callable[[int], str]) -> str | None:
+        """A text that two rows have; None where each has its own. text_of: the text of a row."""
+        keys, rows = self.arrays
+        seen, last = set[str](), -2
+        for place in np.flatnonzero(keys[1:] == keys[:-1]).tolist():
+            if place != last + 1:
+                seen = {text_of(int(rows[place]))}
+            one, last = text_of(int(rows[place + 1])), place
+            if one in seen:
+                return one
+            seen.add(one)
+        return None
+
+    @staticmethod
+    def checksum(text: str) -> int:
+        """What stands for a text."""
+        return _checksum(text)
 
     def guess(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts),) one row for each that may have it; any row where none does."""
@@ -119,6 +148,10 @@ class MappedIds(Sequence[str]):
 
     __hash__ = None  # type: ignore[assignment]  # as a list's: it is compared, not looked up
 
+    def twice(self) -> str | None:
+        """An id that stands twice; None where each stands once."""
+        return self._keys.twice(self.__getitem__)
+
     def row(self, candidate_id: str) -> int | None:
         """The row of an id; None where it is not here."""
         return next((row for row in self._keys.rows(candidate_id) if self[row] == candidate_id), None)
@@ -147,6 +180,7 @@ class MappedRows:
         ids: of the candidates.
         kinds: (N,) uint8, places in MODALITIES.
         fingerprint, licence: the collection's, as they were when the columns were written.
+        columns: the file of the columns.
     """
 
     def __init__(self, columns: Path, ids: Path, folder: Path) -> None:
@@ -161,7 +195,7 @@ class MappedRows:
             MismatchError: a file is missing, or has another size than when the columns were written.
         """
         arrays, said = _read(columns)
-        self.ids = _ids(ids, arrays)
+        self.ids, self.columns = _ids(ids, arrays), columns
         self._starts, self.kinds, self._stating = arrays["starts"], arrays["kinds"], arrays["stating"]
         self._hashes = Keys(arrays["hash_keys"], arrays["hash_rows"])
         if not len(self._starts) == len(self.kinds) == len(self.ids):
@@ -185,6 +219,18 @@ class MappedRows:
         """The row of an id; None where it is not here."""
         return self.ids.row(candidate_id)
 
+    def __iter__(self) -> Iterator[Candidate]:
+        """All of them, read one after the other and not through what is mapped, which would stay in memory.
+
+        Raises:
+            ConfigError, MismatchError: as of `candidate`.
+        """
+        row = 0
+        for name in self._names:
+            for _, line in _lines(name):
+                yield self._checked(row, line, name)
+                row += 1
+
     def candidate(self, row: int) -> Candidate:
         """The candidate of a row, read from its file.
 
@@ -195,9 +241,12 @@ class MappedRows:
         number = int(np.searchsorted(self._firsts, row, "right")) - 1
         start, data = int(self._starts[row]), self._files[number]
         end = data.find(b"\n", start)
-        expected, place = self.ids[row], f"{self._names[number]}, candidate {self.ids[row]}"
-        line = data[start : len(data) if end < 0 else end].decode("utf-8", "replace")
-        found = candidate_from_row(parse_object(line, place), self._folder, place)
+        return self._checked(row, data[start : len(data) if end < 0 else end], self._names[number])
+
+    def _checked(self, row: int, line: bytes, name: Path) -> Candidate:
+        expected = self.ids[row] if row < len(self.ids) else "behind the last one"
+        place = f"{name}, candidate {expected}"
+        found = candidate_from_row(parse_object(line.decode("utf-8", "replace"), place), self._folder, place)
         if found.candidate_id != expected:
             raise MismatchError(
                 f"{place}: {found.candidate_id!r} stands there, so the file changed since the index was built; "
@@ -224,20 +273,77 @@ def mapped_ids(columns: Path, ids: Path) -> MappedIds:
     return _ids(ids, _read(columns)[0])
 
 
+class Gathered:
+    """The columns of candidates that are taken one by one, of which nothing else is held: 26 bytes for each.
+
+    Attributes:
+        id_keys: checksums of the ids, in their order.
+        licences: of the candidates; two at most, which is to say several.
+    """
+
+    def __init__(self) -> None:
+        self.id_keys, self._ends = array("I"), array("Q", [0])
+        self._kinds, self._stating = array("B"), array("I")
+        self._hash_keys, self._hash_rows = array("I"), array("I")
+        self.licences: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.id_keys)
+
+    def take(self, candidate: Candidate) -> None:
+        """The next candidate."""
+        row, data = len(self), candidate.candidate_id.encode("utf-8", "surrogatepass")
+        self._ends.append(self._ends[-1] + len(data) + 1)
+        self.id_keys.append(zlib.crc32(data))
+        self._kinds.append(MODALITIES.index(candidate.content.modality))
+        if candidate.content_hash:
+            self._hash_keys.append(_checksum(candidate.content_hash))
+            self._hash_rows.append(row)
+        if candidate.source.startswith("{"):
+            self._stating.append(row)
+        if len(self.licences) < 2:
+            self.licences.add(candidate.licence)
+
+    def ids(self, path: Path) -> MappedIds:
+        """Their ids, which were written there, one a line."""
+        return MappedIds(path, np.asarray(self._ends, np.uint64)[1:], Keys.sorted(np.asarray(self.id_keys, np.uint32)))
+
+    def write(self, path: Path, folder: Path, starts: Mapping[Path, Sequence[int]], said: Mapping[str, Any]) -> None:
+        """Write the file of the columns.
+
+        Args:
+            path: the file.
+            folder: the collection's.
+            starts: where the rows of each of its files start, in the order of the files.
+            said: its "fingerprint" and "licence".
+        """
+        hashes = Keys.sorted(np.asarray(self._hash_keys, np.uint32), np.asarray(self._hash_rows, np.uint32))
+        id_keys, id_rows = Keys.sorted(np.asarray(self.id_keys, np.uint32)).arrays
+        arrays = {
+            "id_ends": np.asarray(self._ends, np.uint64)[1:],
+            "id_keys": id_keys,
+            "id_rows": id_rows,
+            "starts": np.concatenate([np.asarray(one, np.uint64) for one in starts.values()]),
+            "kinds": np.asarray(self._kinds, np.uint8),
+            "hash_keys": hashes.arrays[0],
+            "hash_rows": hashes.arrays[1],
+            "stating": np.asarray(self._stating, np.uint32),
+        }
+        rows = [
+            {"name": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "rows": len(one)}
+            for file, one in starts.items()
+        ]
+        write_arrays(path, arrays, {"format": _FORMAT, **said, "files": rows})
+
+
 def write_columns(
-    path: Path,
-    candidates: Iterable[Candidate],
-    ids: Sequence[str],
-    folder: Path,
-    files: Sequence[Path],
-    said: dict[str, Any],
+    path: Path, candidates: Iterable[Candidate], folder: Path, files: Sequence[Path], said: Mapping[str, Any]
 ) -> bool:
     """Write the columns of a collection that was just read from its files.
 
     Args:
         path: the file to write.
-        candidates: (N,) in their order.
-        ids: theirs; ids.txt holds one a line.
+        candidates: in their order.
         folder: the collection's.
         files: its own, in their order.
         said: its "fingerprint" and "licence".
@@ -245,35 +351,50 @@ def write_columns(
     Returns:
         Whether they were written: not where the rows cannot be told apart by line feeds alone.
     """
-    starts = [np.fromiter(_starts(file), np.uint64) for file in files]
-    if sum(map(len, starts)) != len(ids):
+    gathered = Gathered()
+    for one in candidates:
+        gathered.take(one)
+    starts = {file: array("Q", (start for start, _ in _lines(file))) for file in files}
+    if sum(map(len, starts.values())) != len(gathered):
         log.warning("%s: its rows are not one a line; the collection is read whole each time", folder)
         return False
-    kinds, hashes, stating = np.empty(len(ids), np.uint8), dict[int, str](), list[int]()
-    for row, one in enumerate(candidates):
-        kinds[row] = MODALITIES.index(one.content.modality)
-        if one.content_hash:
-            hashes[row] = one.content_hash
-        if one.source.startswith("{"):
-            stating.append(row)
-    id_keys, id_rows = Keys.of(ids, np.arange(len(ids))).arrays
-    hash_keys, hash_rows = Keys.of(hashes.values(), np.array(list(hashes), np.uint32)).arrays
-    arrays = {
-        "id_ends": np.cumsum(np.fromiter((len(i.encode("utf-8")) + 1 for i in ids), np.uint64, len(ids))),
-        "id_keys": id_keys,
-        "id_rows": id_rows,
-        "starts": np.concatenate(starts),
-        "kinds": kinds,
-        "hash_keys": hash_keys,
-        "hash_rows": hash_rows,
-        "stating": np.array(stating, np.uint32),
-    }
-    rows = [
-        {"name": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "rows": len(one)}
-        for file, one in zip(files, starts, strict=True)
-    ]
-    write_arrays(path, arrays, {"format": _FORMAT, **said, "files": rows})
+    gathered.write(path, folder, starts, said)
     return True
+
+
+def read_columns(ids: Path, folder: Path, files: Sequence[Path]) -> tuple[Gathered, dict[Path, array[int]]] | None:
+    """The columns of the rows in a collection's files, of which one is held at a time.
+
+    Args:
+        ids: where their ids are written, one a line.
+        folder: the collection's.
+        files: its own, in their order.
+
+    Returns:
+        The columns, and where the rows of each file start; None where rows cannot be told apart by line feeds alone.
+
+    Raises:
+        ConfigError: a row is broken (file:line).
+    """
+    gathered, starts = Gathered(), dict[Path, "array[int]"]()
+    with atomic_write(ids) as listed:
+        for file in files:
+            starts[file] = array("Q")
+            for number, (start, line) in enumerate(_lines(file, blank=True), 1):
+                if not line.strip():
+                    continue
+                try:
+                    text = line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError:
+                    return None
+                if "\r" in text:
+                    return None
+                place = f"{file}:{number}"
+                candidate = candidate_from_row(parse_object(text, place), folder, place)
+                gathered.take(candidate)
+                starts[file].append(start)
+                listed.write(f"{candidate.candidate_id}\n")
+    return gathered, starts
 
 
 def _read(columns: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -287,13 +408,14 @@ def _ids(path: Path, arrays: dict[str, np.ndarray]) -> MappedIds:
     return MappedIds(path, arrays["id_ends"], Keys(arrays["id_keys"], arrays["id_rows"]))
 
 
-def _starts(file: Path) -> Iterator[int]:
-    """Where each line that is not blank starts."""
+def _lines(file: Path, blank: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Where each line starts, and its bytes; with `blank` also of lines that have none."""
     place = 0
     with file.open("rb") as lines:
         for line in lines:
-            if line.strip():
-                yield place + (len(_BOM) if not place and line.startswith(_BOM) else 0)
+            skip = len(_BOM) if not place and line.startswith(_BOM) else 0
+            if blank or line.strip():
+                yield place + skip, line[skip:]
             place += len(line)
 
 

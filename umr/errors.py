@@ -24,6 +24,13 @@ class DiskFullError(ConfigError):
     """
 
 
+class StoppedError(ConfigError):
+    """A source gives no more, as a network does that is gone; started again, the command goes on.
+
+    It is of no single row or file either.
+    """
+
+
 def printable(text: str) -> str:
     r"""The text on one line, with what no terminal should be sent (control and direction characters) as \x1b, \u202e.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import math
 import os
 import zlib
 from collections import Counter
@@ -122,10 +123,13 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]], spaced: bool = False) -> None:
     """One JSON object per line, compact or with a space after each comma and colon, as M-BEIR's files are."""
-    separators = (", ", ": ") if spaced else (",", ":")
     with atomic_write(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, separators=separators) + "\n")
+        file.writelines(json_line(row, spaced) for row in rows)
+
+
+def json_line(row: Mapping[str, Any], spaced: bool = False) -> str:
+    """One object as a line of a jsonl, as write_jsonl writes it."""
+    return json.dumps(row, ensure_ascii=False, separators=(", ", ": ") if spaced else (",", ":")) + "\n"
 
 
 def read_qrels(path: str | Path) -> Qrels:
@@ -245,6 +249,7 @@ def candidate_from_row(row: Mapping[str, Any], folder: Path, place: str) -> Cand
         source=_text(row, "src_content", place),
         licence=_text(row, "licence", place),
         content_hash=_text(row, "content_hash", place),
+        duration_s=_seconds(row, "duration", place),
     )
 
 
@@ -357,6 +362,15 @@ def _text(row: Mapping[str, Any], key: str, place: str) -> str:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{place}: {key} is {type(value).__name__}; a text or null is needed")
     return value or ""
+
+
+def _seconds(row: Mapping[str, Any], key: str, place: str) -> float | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ConfigError(f"{place}: {key} is {value!r}; seconds above 0, or null, are needed")
+    return float(value)
 
 
 def _ids(row: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:

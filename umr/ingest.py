@@ -5,27 +5,26 @@ Nothing is dropped in silence: what cannot be taken is returned with its reason.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from umr import media
 from umr.ahead import in_order
 from umr.disk import special
-from umr.errors import ConfigError, DiskFullError, MediaError, UMRError, reason
+from umr.errors import ConfigError, DiskFullError, MediaError, StoppedError, UMRError, reason
 from umr.formats import parse_object, read_lines, span_of
 from umr.moments import cut, fragment
-from umr.packed import ENDINGS, KEY, container, open_dataset, stored
+from umr.packed import ENDINGS, KEY, container, is_packed, is_saved, open_dataset, stored
 from umr.reading import Reading
 from umr.shipped import MANIFEST
+from umr.streamed import EVERY, READ, Kept, Row, Stream, open_stream
 from umr.types import Candidate, Content, Refused
-
-if TYPE_CHECKING:
-    import datasets
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif", *media.HEIC))
 TEXTS = frozenset((".txt", ".md"))
@@ -136,7 +135,7 @@ def _taken(entries: Iterable[_Entry], total: int, reading: Reading, progress: Pr
                 _claim(one.candidate_id, seen)
                 candidates.append(one)
                 reading.took(entry.place)
-        except DiskFullError:  # it is of every entry that follows
+        except (DiskFullError, StoppedError):  # they are of every entry that follows
             raise
         except (UMRError, OSError) as error:
             refused.append(Refused(entry.name, reason(error)))
@@ -184,29 +183,33 @@ def read_dataset(
     progress: Progress | None = None,
     reading: Reading | None = None,
 ) -> Taken:
-    """A dataset saved by `save_to_disk`, or one that `load_dataset` finds by name (with its own downloads).
+    """A dataset saved by `save_to_disk`, a file of one, or one that `datasets` finds by name, read as it comes.
 
     Args:
-        source: the folder or the name.
+        source: the folder, the file or the name.
         media_folder: pictures and clips inside the dataset are written there under their hash; those that are files
             stay where they are.
         columns: what is read.
         split: which part of the dataset.
-        progress: called with (done, total) after every row.
+        progress: called with (done, total) after every row; a total of 0 is one that is not known.
         reading: which of them, and what is known of them.
 
     Raises:
         ConfigError: it cannot be read as a dataset, or has no such columns.
+        StoppedError: it gives no more rows, or one of its files could not be fetched.
         DiskFullError: a picture could not be written.
     """
-    data, columns = _opened(source, split, columns or Columns())
-    reading = reading or Reading()
-    writing = threading.Lock()  # equal pictures are one file
+    columns, reading, folder = columns or Columns(), reading or Reading(), Path(media_folder)
+    stream = None if is_saved(source) or is_packed(source) else open_stream(str(source), split)
+    if stream is not None:
+        columns = _chosen(source, stream.columns, columns)
+        return _StreamReading(stream.selected(columns.named()), columns, folder, reading).taken(progress)
+    data = open_dataset(source, split)
+    columns = _chosen(source, data.column_names, columns)
+    data = data.select_columns(columns.named())
 
     def made(row: dict[str, Any], default: str) -> Made:
-        with writing:
-            fields = _fields(row, columns, Path(media_folder))
-        return _from_row(fields, default, Path(media_folder), reading)
+        return _from_row(_fields(row, columns, folder), default, folder, reading)
 
     def entries() -> Iterator[_Entry]:
         for number, row in enumerate(data):
@@ -217,10 +220,77 @@ def read_dataset(
     return _taken(entries(), len(data), reading, progress)
 
 
+class _StreamReading:
+    """One reading of a stream: rows that an earlier one kept, then the others as they come, which are kept."""
+
+    def __init__(self, stream: Stream, columns: Columns, folder: Path, reading: Reading) -> None:
+        self._stream, self._columns, self._folder, self._reading = stream, columns, folder, reading
+        of = hashlib.sha256(json.dumps([stream.of, asdict(columns), reading.part]).encode()).hexdigest()
+        self._kept = Kept(reading.keep and reading.keep / f"{READ}{of[:16]}.jsonl", of)
+        self._lines: dict[int, Row] = {}  # of rows that are not in order yet
+        self._states: dict[int, Row] = {}
+
+    def taken(self, progress: Progress | None) -> Taken:
+        """All of it. As read_dataset says."""
+        count = self._kept.count
+
+        def done(number: int, total: int) -> None:
+            nonlocal count
+            count = number
+            if number > self._kept.count:
+                self._kept.add(self._lines.pop(number - 1))
+                if number - 1 in self._states:
+                    self._kept.mark(self._states.pop(number - 1))
+            if progress is not None:
+                progress(number, total if number <= total else 0)
+
+        found = _taken(self._entries(), self._stream.count, self._reading, done)
+        if not self._kept.whole:
+            self._kept.mark(None)
+        if progress is not None and count != self._stream.count:
+            progress(count, count)
+        return found
+
+    def _entries(self) -> Iterator[_Entry]:
+        for number, line in enumerate(self._kept.lines()):
+            yield self._entry(number, line["id"], partial(self._again, number, line))
+        if self._kept.whole:
+            return
+        before, named = self._kept.count, self._columns.id
+        try:
+            for number, row in enumerate(self._stream.rows(before, self._kept.state), before):
+                name = row.get(named) if named else None
+                candidate_id = f"row-{number}" if name is None else str(name)
+                self._lines[number] = {"id": candidate_id}
+                if not (number + 1) % EVERY:
+                    self._states[number] = self._stream.data.state_dict()
+                yield self._entry(number, candidate_id, partial(self._made, number, row))
+        except StoppedError as error:  # told behind the rows before it, which are kept
+            yield _Entry("", 0, partial(_refuse, error))
+
+    def _entry(self, number: int, candidate_id: str, make: Callable[[], Made]) -> _Entry:
+        wanted = self._reading.wants(candidate_id)
+        return _Entry(f"row {number}", self._reading.total - 1, make if wanted else None)
+
+    def _made(self, number: int, row: Row) -> Made:
+        line = self._lines[number]
+        try:
+            line["row"] = _fields(row, self._columns, self._folder)
+        except MediaError as error:
+            line["refused"] = reason(error)
+            raise
+        return self._again(number, line)
+
+    def _again(self, number: int, line: Row) -> Made:
+        if "refused" in line:
+            raise MediaError(line["refused"])
+        return _from_row(line["row"], f"row-{number}", self._folder, self._reading)
+
+
 def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[str, Any]:
     """A dataset's row as one of a jsonl; picture or clip are written to the folder, words of a clip are its title."""
     image, video, text, title, name = (
-        row[column] if column else None
+        row.get(column) if column else None
         for column in (columns.image, columns.video, columns.text, columns.title, columns.id)
     )
     return {
@@ -232,23 +302,22 @@ def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[s
     }
 
 
-def _opened(source: str | Path, split: str, columns: Columns) -> tuple[datasets.Dataset, Columns]:
-    """The columns of a dataset that are read, with pictures as the files' own bytes, and their names."""
-    data = open_dataset(source, split)
+def _chosen(source: str | Path, there: Sequence[str], columns: Columns) -> Columns:
+    """The columns that are read of those that a dataset has."""
     if columns.image is None and columns.text is None and columns.video is None:
-        there = {name: name for name in ("image", "video", "text") if name in data.column_names}
-        if "video" in there:
-            there.pop("image", None)
-        columns = replace(columns, **there)
-    if columns.id is None and KEY in data.column_names:
+        usual = {name: name for name in ("image", "video", "text") if name in there}
+        if "video" in usual:
+            usual.pop("image", None)
+        columns = replace(columns, **usual)
+    if columns.id is None and KEY in there:
         columns = replace(columns, id=KEY)
-    missing = [column for column in columns.named() if column not in data.column_names]
+    missing = [column for column in columns.named() if column not in there]
     if missing or not (columns.image or columns.text or columns.video):
         raise ConfigError(
-            f"{source} has the columns {', '.join(data.column_names)}; "
+            f"{source} has the columns {', '.join(there)}; "
             f"{', '.join(missing) or 'an image, video or text column'} is asked for: name the right ones"
         )
-    return data.select_columns(columns.named()), columns
+    return columns
 
 
 def resolve(path: str, folder: Path) -> Path:
@@ -369,12 +438,26 @@ def _candidate(
     if text is None and content.image is None and content.video is None:
         raise MediaError(_NOTHING)
     content = replace(content, text=text)
+    content_hash = _checked_hash(candidate_id, content, reading, hashed)
     return Candidate(
         candidate_id=candidate_id,
         content=content,
         title=title,
-        content_hash=_checked_hash(candidate_id, content, reading, hashed),
+        content_hash=content_hash,
+        duration_s=_duration(candidate_id, content, content_hash, reading),
     )
+
+
+def _duration(candidate_id: str, content: Content, content_hash: str, reading: Reading) -> float | None:
+    """Seconds of a whole clip; None where its frames do not say when they are shown, and of anything else."""
+    if not isinstance(content.video, Path) or content.span is not None:
+        return None
+    if reading.has_read(candidate_id, content, content_hash):
+        return reading.known[candidate_id].duration_s
+    try:
+        return media.clip_seconds(content.video)
+    except MediaError:  # it was read just now, so that this alone is not known of it
+        return None
 
 
 def _checked_hash(candidate_id: str, content: Content, reading: Reading, hashed: Callable[[Path], str]) -> str:

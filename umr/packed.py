@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from umr import media
 from umr.disk import replacing
-from umr.errors import ConfigError, MediaError
+from umr.errors import ConfigError, MediaError, StoppedError, reason
 
 if TYPE_CHECKING:
     import datasets
 
+    Rows = TypeVar("Rows", datasets.Dataset, datasets.IterableDataset)
+
 #: Ending of a file -> the reader of `datasets` for it, which lies on this machine.
 READERS = {".parquet": "parquet", ".tar": "webdataset"}
+#: What `save_to_disk` leaves in a folder; one of them is there.
+SAVED = ("dataset_info.json", "dataset_dict.json")
+_writing = threading.Lock()  # equal pictures are one file
 KEY = "__key__"  # webdataset's column of what the files of one sample are called
 #: A tar's columns are the endings of its files; the first of these that is there is the one that is meant.
 ENDINGS = {"image": ("jpg", "jpeg", "png", "webp"), "video": ("mp4", "webm", "mov", "mkv", "avi", "m4v"),
@@ -26,6 +32,11 @@ def is_packed(source: str | Path) -> bool:
     """Whether this is a file of one of READERS."""
     path = Path(source)
     return path.suffix.lower() in READERS and path.is_file()
+
+
+def is_saved(source: str | Path) -> bool:
+    """Whether this is a folder of `save_to_disk`."""
+    return any(Path(source, name).is_file() for name in SAVED)
 
 
 def open_packed(source: str | Path) -> datasets.Dataset:
@@ -54,9 +65,9 @@ def open_packed(source: str | Path) -> datasets.Dataset:
 
 
 def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
-    """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name.
+    """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name, downloaded.
 
-    Pictures and clips stay the files' own bytes.
+    Pictures and clips stay the files' own bytes. One found by name is read as it comes by umr.streamed.
 
     Raises:
         ConfigError: it cannot be read as a dataset, or has no such split.
@@ -64,7 +75,7 @@ def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
     import datasets  # heavy, and only this reader needs it
 
     try:
-        if Path(source).is_dir():
+        if is_saved(source):
             data = datasets.load_from_disk(str(source))
         elif is_packed(source):
             data = open_packed(source)
@@ -73,16 +84,28 @@ def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
         if isinstance(data, datasets.DatasetDict):
             data = data[split]
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:  # of names, files and splits
-        words = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
-        raise ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}") from error
-    as_bytes = datasets.Image(decode=False)  # not re-encoded pixels
-    for column, feature in data.features.items():
+        raise unreadable(source, split, error) from error
+    return as_bytes(data)
+
+
+def unreadable(source: str | Path, split: str, error: Exception) -> ConfigError:
+    """What is said of a source that is no dataset, or has no such split."""
+    words = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
+    return ConfigError(f"{source} (split {split}) cannot be read as a dataset: {words}")
+
+
+def as_bytes(data: Rows) -> Rows:
+    """The same rows, with pictures and clips not decoded."""
+    import datasets
+
+    undecoded = datasets.Image(decode=False)  # not re-encoded pixels
+    for column, feature in (data.features or {}).items():
         if isinstance(feature, datasets.Image):
-            data = data.cast_column(column, as_bytes)
+            data = data.cast_column(column, undecoded)
         elif isinstance(feature, datasets.Video):
             data = data.cast_column(column, datasets.Video(decode=False))
         elif isinstance(getattr(feature, "feature", None), datasets.Image):  # a list of pictures
-            data = data.cast_column(column, type(feature)(as_bytes))
+            data = data.cast_column(column, type(feature)(undecoded))
     return data
 
 
@@ -92,7 +115,7 @@ def container(data: bytes) -> str:
 
 
 def stored(value: dict[str, Any] | str, folder: Path, what: str, ending: Callable[[bytes, str], str]) -> str:
-    """Path of a dataset's picture or clip; bytes are written once, named by their hash.
+    """Path of a dataset's picture or clip; bytes are written once, named by their hash. Threads may call it at once.
 
     Args:
         value: its path, or a row with "bytes" and "path".
@@ -101,7 +124,8 @@ def stored(value: dict[str, Any] | str, folder: Path, what: str, ending: Callabl
         ending: of the file, given the bytes and the ending that it has, which may be "".
 
     Raises:
-        MediaError: it has neither bytes nor a path.
+        MediaError: it has neither bytes nor a path, or what its path leads to is not there.
+        StoppedError: it lies elsewhere and could not be fetched.
         DiskFullError: it could not be written.
     """
     if isinstance(value, str):
@@ -109,11 +133,38 @@ def stored(value: dict[str, Any] | str, folder: Path, what: str, ending: Callabl
     data, path = value.get("bytes"), value.get("path")
     if data is None and not path:
         raise MediaError(f"its {what} has neither bytes nor a path")
-    if data is None:
+    if data is None and "://" not in str(path):
         return str(Path(str(path)).absolute())
-    kind = ending(data, Path(path or "").suffix.lower())
+    data = _fetched(str(path)) if data is None else data
+    kind = ending(data, Path(str(path or "").partition("::")[0]).suffix.lower())
     target = folder.absolute() / f"{media.content_hash(data)}{kind}"
-    if not target.is_file():
-        with replacing(target) as draft:
-            draft.write_bytes(data)
+    with _writing:
+        if not target.is_file():
+            with replacing(target) as draft:
+                draft.write_bytes(data)
     return str(target)
+
+
+def _fetched(address: str) -> bytes:
+    """The bytes of a file that a streamed row names: in an archive, on the Hub, or in an archive there.
+
+    Raises:
+        MediaError: it is not there, or too large.
+        StoppedError: it cannot be fetched.
+    """
+    import httpx
+    from datasets.utils.file_utils import xopen
+
+    try:
+        with xopen(address, "rb") as file:
+            data: bytes = file.read(media.MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise MediaError(f"{address} is not there") from error
+    except (OSError, ValueError, KeyError, httpx.HTTPError) as error:
+        raise StoppedError(
+            f"{address} could not be fetched ({reason(error)}): check the connection and run the same command again, "
+            "which goes on near that row"
+        ) from error
+    if len(data) > media.MAX_BYTES:
+        raise MediaError(f"it has over {media.MAX_BYTES / 1e6:,.0f} MB; files that large are indexed from a folder")
+    return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from umr.types import Candidate, Content
@@ -22,6 +23,8 @@ class Reading:
         part: (i, n): only entries of the i-th of n parts, by a hash of their ids, which no other entry changes.
         shrunk: keeps what an encoder needs of the pictures that are decoded; None: nothing is kept.
         segment_s: longer clips are cut into parts of so many seconds (umr.moments.cut); 0: they stay whole.
+        keep: a folder, where rows of a dataset by name are kept as they are read, so that an interrupted reading goes
+            on (umr.streamed.Kept); None: they are not.
         places: of the candidates taken: 0 for the source's first entry.
         total: entries that the source lists, of all parts.
     """
@@ -30,6 +33,7 @@ class Reading:
     part: tuple[int, int] = (1, 1)
     shrunk: Shrunk | None = None
     segment_s: float = 0.0
+    keep: Path | None = None
     places: list[int] = field(default_factory=list)
     total: int = 0
     _listed: Any = field(default_factory=hashlib.sha256)

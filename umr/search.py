@@ -251,7 +251,7 @@ def of_unlike_picture(outcome: Outcome, said: tuple[str, ...]) -> Outcome:
 def result_row(result: Result) -> dict[str, Any]:
     """A result as the command line and the page's endpoint give it: rank, score, id, modality, media, text, match.
 
-    Of a part of a clip also its start and end, in seconds, and its moments in words.
+    Of a clip also its start and end, in seconds, where they are known; of a part of one its moments in words too.
     """
     content, hit = result.candidate.content, result.hit
     file = content.media
@@ -265,5 +265,6 @@ def result_row(result: Result) -> dict[str, Any]:
         "match": None if result.match is None else result.match.word,
     }
     if content.span is None:
-        return row
+        duration = result.candidate.duration_s
+        return row if duration is None else row | {"start": 0.0, "end": duration}
     return row | {"start": content.span[0], "end": content.span[1], "moments": told(content.span)}

@@ -130,6 +130,7 @@ class Candidate:
         source: where it is from.
         licence: of the picture, clip or text.
         content_hash: sha256 of the picture's or clip's bytes ("" for text alone).
+        duration_s: how long a whole clip is shown; None where it is not known, of a part, and of anything else.
     """
 
     candidate_id: str
@@ -138,6 +139,7 @@ class Candidate:
     source: str = ""
     licence: str = ""
     content_hash: str = ""
+    duration_s: float | None = None
 
 
 class Refused(NamedTuple):

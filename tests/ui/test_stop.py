@@ -171,7 +171,7 @@ def visitor(server: Server, request: pytest.FixtureRequest) -> Iterator[Visitor]
 def test_removed_files_are_on_the_disk_no_more_and_their_addresses_answer_nothing(server, visitor):
     own, query = visitor.send("own.png", "green"), visitor.send("query.png", "pink")
     assert visitor.status(own) == visitor.status(query) == 200
-    ready = visitor.ask("own_add", [own], FakeEncoder(dim=8).name)
+    ready = visitor.ask("own_add", [own], FakeEncoder(dim=8).name, False)
     assert "Ready to search" in json.dumps(ready) and len(server.files) > 2
     assert "own.png" in json.dumps(visitor.ask("own_search", query, "", "all"))
     assert "no longer on this server" in json.dumps(visitor.ask("own_remove"))
@@ -194,8 +194,8 @@ def test_a_picture_that_ends_its_decoder_costs_a_sentence_wherever_it_is_sent(se
     sent = query | {"path": path, "orig_name": "deadly.png"}
     as_address = f"data:image/png;base64,{base64.b64encode(deadly.read_bytes()).decode()}"
     told = "cannot be read: it stops the decoder"
-    assert told in json.dumps(visitor.ask("own_add", [sent], FakeEncoder(dim=8).name))
-    ready = json.dumps(visitor.ask("own_add", [sent, query], FakeEncoder(dim=8).name))
+    assert told in json.dumps(visitor.ask("own_add", [sent], FakeEncoder(dim=8).name, False))
+    ready = json.dumps(visitor.ask("own_add", [sent, query], FakeEncoder(dim=8).name, False))
     assert "Ready to search" in ready and told in ready
     assert told in json.dumps(visitor.ask("own_search", sent, "", "all"))
     for image in (sent["path"], as_address):
@@ -237,7 +237,7 @@ def test_what_a_killed_server_left_goes_with_the_next_one_and_a_living_ones_stay
     with started(index, base) as running:
         assert running.files == ["mine.png"] and visitor.status(mine) == 200
         guest = Visitor(running, "guest")
-        guest.ask("own_add", [guest.send("stopped.png", "green")], FakeEncoder(dim=8).name)
+        guest.ask("own_add", [guest.send("stopped.png", "green")], FakeEncoder(dim=8).name, False)
         assert len(running.files) > 3
         running.process.terminate()
         assert running.process.wait(WAIT_S) == 0

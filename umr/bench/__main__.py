@@ -12,6 +12,7 @@ WHAT = {
     "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
+    "collection": "umr.bench.collection",
     "fuzz": "umr.bench.fuzz.command",
     "kills": "umr.bench.kills.command",
     "space": "umr.bench.space_test",

@@ -333,7 +333,7 @@ def _own(visit: Visit) -> str:
     with guest.here():
         names = [f"{visit.mark}-{number}.png" for number in range(OWN_FILES)]
         files = [_value(guest.upload(name, _noise(visit.rng)), name) for name in names]
-        said, _, _, searching = guest.press(functions["own_add"], files, DEFAULT_ENCODER)
+        said, _, _, searching = guest.press(functions["own_add"], files, DEFAULT_ENCODER, False)
         if not searching["visible"]:
             raise _refusal(said)
         found = guest.press(functions["own_search"], None, "a picture", "all")[0]

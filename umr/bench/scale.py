@@ -26,11 +26,12 @@ import numpy as np
 from umr.bench.synthetic import SyntheticEncoder, SyntheticRows, write_candidates
 from umr.candidate_rows import Pool
 from umr.collection import Collection
+from umr.columns import COLUMNS as COLUMNS_FILE
 from umr.errors import ConfigError, UMRError
 from umr.index.build import Form, build_claimed
 from umr.index.engines import store_asked
 from umr.index.index import Index
-from umr.index.manifest import ENGINES, FACTORY, FAISS, QDRANT, IndexManifest
+from umr.index.manifest import ENGINES, FACTORY, FAISS, IDS, QDRANT, IndexManifest
 from umr.index.qdrant_server import EDGE, URL, connect
 from umr.index.qdrant_store import HNSW, QUANTISED
 from umr.index.stored import open_collection
@@ -82,7 +83,7 @@ def bench_scale(
     for factory in asked:
         store_asked(engine, factory, 0, made.count, made.dim)  # refused before the first is built
     write_candidates(folder / "collection", made.count)
-    collection = Collection.open(folder / "collection")
+    collection = Collection.streamed(folder / "collection", folder / "rows" / COLUMNS_FILE, folder / "rows" / IDS)
     np.save(folder / "queries.npy", made.queries(queries))
     rows: list[dict[str, Any]] = []
     exact: list[list[str]] = []

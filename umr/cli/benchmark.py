@@ -124,7 +124,8 @@ def _reordered(order: Reordering, encoder: Encoder, benchmark: Benchmark) -> Reo
     from umr.eval.benchmarks.measure import Reordered
 
     order.progress = None  # told by the queries measured
-    collection = Collection(benchmark.candidates, benchmark.name, "")
+    held = benchmark.candidates
+    collection = held if isinstance(held, Collection) else Collection(held, benchmark.name, "")
 
     def put(run: Run, queries: Sequence[Query]) -> Run:
         return order.reordered(run, queries, encoder.fingerprint, collection)

@@ -77,11 +77,13 @@ def build(options: argparse.Namespace) -> None:
     from umr.index.coarse import check_factory
     from umr.index.manifest import FAISS
     from umr.lock import claimed
+    from umr.streamed import forget
 
     if form.engine == FAISS:
         check_factory(form.factory, form.nprobe, opened.encoder.dim)
     with claimed(options.out) as claim:
-        source, reading = _source(options.source, options), Reading(part=part, shrunk=opened.shrunk)
+        source = _source(options.source, options)
+        reading = Reading(part=part, shrunk=opened.shrunk, keep=claim.folder)
         collection = _collection(source, options, reading)
         _say_refused(collection.refused)
         parity = _chosen(claim.folder, opened, collection) if options.dtype == AUTO else None
@@ -98,6 +100,7 @@ def build(options: argparse.Namespace) -> None:
         counted = replace(source, count=len(collection))
         record = Record(sources=(counted,), part=_part(reading) if options.shard else None)
         record.write(claim.folder, manifest.fingerprint)
+        forget(claim.folder)
     _say_cut(opened.encoder, collection)
     print(f"{manifest.count} indexed, {len(collection.refused)} refused, in {options.out}", file=sys.stderr)
 
@@ -225,7 +228,12 @@ def _source(where: str, options: argparse.Namespace) -> Source:
 def _collection(source: Source, options: argparse.Namespace, reading: Reading) -> Collection:
     """What `index` was given, or the part of it that was asked for."""
     if source.kind == "collection" and not options.shard:
-        return Collection.open(source.at)
+        from umr.columns import COLUMNS as NAME
+        from umr.index.manifest import IDS
+        from umr.streamed import READ
+
+        kept = options.out / f"{READ}collection"
+        return Collection.streamed(source.at, kept / NAME, kept / IDS)
     taken, refused = source.read(options.out / MEDIA, Progress("reading"), reading)
     if options.shard and not taken and not refused:
         raise ConfigError(f"no candidate of {options.source} is of part {options.shard}; choose fewer parts")

@@ -11,6 +11,8 @@ from umr.errors import printable
 class Progress:
     """Callable(done, total) that writes to stderr: in place on a terminal, else a line every ten seconds, and the last.
 
+    A total of 0 is one that is not known.
+
     Args:
         what: is going on; the line begins with it.
     """
@@ -23,18 +25,19 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Say how far it is, where it is time to."""
-        now = time.monotonic()
+        now, last = time.monotonic(), done >= total > 0
         if self._start is None:
             self._start = (now, done)
-        if now - self._shown < (0.2 if self._live else 10.0) and done < total:
+        if now - self._shown < (0.2 if self._live else 10.0) and not last:
             return
         self._shown = now
         seconds, counted = now - self._start[0], done - self._start[1]
         rate = counted / seconds if seconds > 0 and counted else 0.0
-        speed = f" · {rate:,.0f}/s · {(total - done) / rate:,.0f} s left" if rate else ""
+        speed = f" · {rate:,.0f}/s" if rate else ""
+        left = f" · {(total - done) / rate:,.0f} s left" if rate and total else ""
         print(
-            f"{self.what} {done:,} of {total:,}{speed}",
-            end="\r" if self._live and done < total else "\n",
+            f"{self.what} {done:,}{f' of {total:,}' if total else ''}{speed}{left}",
+            end="\r" if self._live and not last else "\n",
             file=sys.stderr,
             flush=True,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from umr.candidate_rows import Pool
+from umr.candidate_rows import Pool, RowSet
 from umr.collection import Collection
 from umr.columns import MappedIds
 from umr.errors import ConfigError, MismatchError
@@ -250,20 +250,20 @@ class Index:
 
     def _within(self, pool: Group[str]) -> Rows:
         key: str | frozenset[str]
-        if isinstance(pool, Pool) and pool.fingerprint == self.manifest.collection:
-            key = pool.target
+        if isinstance(pool, RowSet) and pool.fingerprint == self.manifest.collection:
+            key = pool.name
         else:
             key = pool if isinstance(pool, frozenset) else frozenset(pool)
         found = self._pools.get(key)
         if found is None:
             if len(self._pools) >= _MAX_POOLS:
                 self._pools.clear()
-            kind = key if isinstance(key, str) else ""
+            kind = pool.target if isinstance(key, str) and isinstance(pool, Pool) else ""
             found = self._pools[key] = Rows(self._rows_of_pool(pool), len(self.ids), kind)
         return found
 
     def _rows_of_pool(self, pool: Group[str]) -> np.ndarray:
-        if isinstance(pool, Pool) and pool.fingerprint == self.manifest.collection:
+        if isinstance(pool, RowSet) and pool.fingerprint == self.manifest.collection:
             return pool.rows
         try:
             return np.sort(self._rows_of(pool))

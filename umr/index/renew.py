@@ -104,7 +104,7 @@ def remove(index: Held, what: Sequence[str]) -> Change:
 
 def _looked_at(group: Group, folder: Path, watch: Watch | None, refused: list[Refused]) -> Group:
     """The source's candidates as they are now; files of the same bytes are not decoded again."""
-    reading = Reading(known={one.candidate_id: one for one in group.candidates})
+    reading = Reading(known={one.candidate_id: one for one in group.candidates}, keep=folder)
     candidates, unfit = group.source.read(folder / MEDIA, watch("reading") if watch else None, reading)
     if group.source.kind == "collection":  # which lists hashes; they must be those of the files
         check_unchanged(candidates)

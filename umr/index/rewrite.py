@@ -29,6 +29,7 @@ from umr.index.versions import VERSION, clear, commit, made_now, write_columns_o
 from umr.ingest import Progress
 from umr.lock import claimed
 from umr.moments import Span
+from umr.streamed import READ, forget
 from umr.types import Candidate, Encoder, Refused
 
 Opener = Callable[[], Encoder]  # called only if something is to be encoded
@@ -136,6 +137,7 @@ def renewed(index: Held, groups: Sequence[Group], encoder: Opener, watch: Watch 
     before = Collection.taken(index.collection.name, tuple(index.collection))
     if collection.fingerprint == before.fingerprint and record == index.record:
         forget_plans(index.folder)
+        forget(index.folder)
         return Change(manifest=index.manifest)
     kept = _kept(before, collection)
     fresh = tuple(one for one, old in zip(collection, kept, strict=True) if old is None)
@@ -225,13 +227,17 @@ def _written(
     )
     record.write(whole, manifest.fingerprint, folder)
     commit(folder, whole, manifest, frozenset(index.collection.ids).difference(i for i in kept if i is not None))
+    forget(folder)
     _clear_pictures(folder, record, collection)
     return manifest
 
 
 def _clear_pictures(folder: Path, record: Record, collection: Collection) -> None:
-    """Remove the files of a dataset, which were written beside the index, that no candidate shows any more."""
-    if not any(one.kind == "dataset" for one in record.sources):
+    """Remove the files of a dataset, which were written beside the index, that no candidate shows any more.
+
+    Those that an interrupted reading wrote stay for the next one.
+    """
+    if not any(one.kind == "dataset" for one in record.sources) or any(folder.glob(f"{READ}*.jsonl")):
         return
     shown = {str(file) for one in collection for file in (one.content.image, one.content.video)}
     for file in (folder / MEDIA).glob("*"):

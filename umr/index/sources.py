@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -17,7 +18,7 @@ from umr.collection import CANDIDATES, POOLS, Collection
 from umr.disk import write_text
 from umr.errors import ConfigError, MismatchError
 from umr.index.manifest import IndexManifest, place
-from umr.packed import is_packed
+from umr.packed import is_packed, is_saved
 from umr.reading import Reading
 from umr.types import Candidate, Refused
 
@@ -63,11 +64,11 @@ class Source:
             ConfigError: there is nothing of this name.
         """
         path = Path(os.path.abspath(where))
-        saved = (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
-        if where.startswith(DATASET) or saved or is_packed(path):
+        if where.startswith(DATASET) or is_saved(path) or is_packed(path):
             named = {key: value for key, value in (columns or {}).items() if value}
             at = where.removeprefix(DATASET)
-            return cls(kind="dataset", at=at if where.startswith(DATASET) else str(path), columns=named, split=split)
+            at = at if where.startswith(DATASET) and not Path(at).is_dir() else os.path.abspath(at)
+            return cls(kind="dataset", at=at, columns=named, split=split)
         if path.is_file():
             return cls(kind="jsonl" if path.suffix.lower() == ".jsonl" else "file", at=str(path))
         if (path / CANDIDATES).is_file() or (path / POOLS).is_dir():
@@ -131,7 +132,7 @@ class Source:
             return read_dataset(self.at, media, Columns(**self.columns), self.split, progress, reading)
         if self.kind == "collection":
             candidates = []
-            for candidate in Collection.open(self.at):
+            for candidate in Collection.rows(self.at):
                 if reading.wants(candidate.candidate_id):
                     candidates.append(candidate)
                     reading.took()
@@ -246,7 +247,7 @@ def _found(row: Mapping[str, str], folder: Path) -> str:
 def collection_of(source: Source, candidates: Sequence[Candidate], refused: Sequence[Refused] = ()) -> Collection:
     """The collection that was read of a source; a collection's own folder stays where it is if all of it is there."""
     if source.kind == "collection":
-        whole = Collection.open(source.at)
-        if whole.ids == tuple(one.candidate_id for one in candidates):
-            return whole
+        ids = zip_longest(Collection.rows(source.at), candidates)
+        if all(None not in pair and pair[0].candidate_id == pair[1].candidate_id for pair in ids):
+            return Collection.open(source.at)
     return Collection.taken(source.name, candidates, refused)

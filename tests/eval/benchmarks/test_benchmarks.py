@@ -522,6 +522,22 @@ def test_mbeir_oven_alone_is_measured_and_refusals_name_what_is_missing(run, tmp
     assert "names 5:99, which its pool does not hold" in run("mbeir", "--instruction", "")
 
 
+def test_mbeir_over_mapped_candidates_is_the_same_and_they_are_made_once(run, tmp_path, monkeypatch):
+    mbeir(tmp_path / "data")
+    for pool in ("local", "global"):
+        plain = run("mbeir", "--pool", pool)
+        work = ("--pool", pool, "--work", str(tmp_path / pool))
+        with monkeypatch.context() as patched:
+            for module in ("collection", "index.versions"):
+                patched.setattr(f"umr.{module}.FEWEST", 1)
+            assert run("mbeir", *work) == plain
+            patched.setattr("umr.eval.benchmarks.pooled._Writing", None)
+            patched.setattr("umr.collection.read_columns", None)
+            patched.setattr("umr.eval.benchmarks.measure.build_index", None)
+            assert run("mbeir", *work) == plain
+        assert (tmp_path / pool / "collection/columns.safetensors").is_file()
+
+
 def test_texts_are_put_as_in_uniirs_code():
     assert [normalised(text) for text in (' "a dog" \r', "Is it?", "x.", "", '""')] == [
         "A dog.",

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from tests.conftest import MARKUP
+from tests.test_segments import film
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError
 from umr.eval.ood import Calibration, Kind, write_calibration
@@ -75,6 +76,16 @@ def test_files_are_indexed_with_progress_and_then_searched(own_files, searchers,
     assert 'data-id="blue.png"' in page and 'data-id="red.png"' not in page  # the query's own bytes are left out
     page = found(own_files, uploads, text="red", search_in="images")
     assert "own-files-" in page and 'data-id="red.png"' in page
+
+
+def test_a_tick_cuts_clips_into_parts_and_nothing_else_does(own_files, searchers, uploads, monkeypatch):
+    monkeypatch.setattr(files, "SEGMENT_S", 1.0)
+    given = [{"path": str(film(uploads / "film.mp4", 3)), "orig_name": "film.mp4"}]
+    for cut, count in ((True, "3 clips"), (False, "1 clip"), ("true", "1 clip"), (None, "1 clip"), (9, "1 clip")):
+        shown = list(files.add(own_files, searchers, "me", uploads, given, "unified", cut))
+        assert f"Ready to search: {count}<" in shown[-1].html
+        page = found(own_files, uploads, text="grey", search_in="clips")
+        assert ("#t=1,2" in page) == (cut is True) == ("0:01 to 0:02" in page)
 
 
 def test_a_kind_that_is_not_there_is_said_in_words(own_files, searchers, uploads, given):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_segments import film
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError
 from umr.types import Content, Query
@@ -90,6 +91,30 @@ def test_a_cancelled_work_leaves_nothing(given, tmp_path):
     with pytest.raises(Cancelled):
         index_files(given, tmp_path / "own", FakeEncoder(), report)
     assert not (tmp_path / "own").exists()
+
+
+@pytest.fixture
+def clips(tmp_path) -> list[tuple[str, Path]]:
+    """A clip of five seconds and one of one."""
+    (tmp_path / "in").mkdir()
+    return [(f"{s}.mp4", film(tmp_path / "in" / f"{s}.mp4", s)) for s in (5, 1)]
+
+
+def test_clips_are_cut_where_that_is_asked_for_and_stay_whole_else(clips, tmp_path):
+    whole = index_files(clips, tmp_path / "whole", FakeEncoder(dim=16), silent).searcher.collection
+    assert set(whole.ids) == {"5.mp4", "1.mp4"}
+    cut = index_files(clips, tmp_path / "cut", FakeEncoder(dim=16), silent, 2.0).searcher.collection
+    assert set(cut.ids) == {"5.mp4#t=0,2", "5.mp4#t=2,4", "5.mp4#t=4,5", "1.mp4"}
+
+
+def test_more_parts_than_a_visitor_may_have_are_refused_and_nothing_is_left(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_PARTS", 3)
+    with pytest.raises(
+        ConfigError, match=r"parts of 2 seconds, these files would be over 3\. Give fewer or shorter clips"
+    ):
+        index_files(clips, tmp_path / "own", FakeEncoder(dim=16), silent, 2.0)
+    assert not (tmp_path / "own").exists()
+    assert len(index_files(clips, tmp_path / "own", FakeEncoder(dim=16), silent).searcher.collection) == 2
 
 
 def test_a_name_with_folders_cannot_leave_the_folder(tmp_path, picture):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from umr.collection import Collection
 from umr.errors import ConfigError
 from umr.eval.measures import Measure, success
 from umr.eval.pools import LOCAL, Pool
@@ -93,7 +94,7 @@ class Part:
     measures: Mapping[str, Measure]
     depth: int | None
     kept: int = KEPT
-    pool: frozenset[str] | None = None
+    pool: Set[str] | None = None
     galleries: Mapping[str, tuple[str, ...]] | None = None
     groups: Mapping[str, str] | None = None
     ranks: bool = False
@@ -106,7 +107,7 @@ class Benchmark:
     Attributes:
         name: as in umr.eval.benchmarks.registry.
         split: of its makers.
-        candidates: everything that some query searches.
+        candidates: everything that some query searches; a collection where they are many, which lies on the disk.
         parts: in the order of the table.
         means: row of a mean -> the rows that it is over.
         notices: what a person should know of the data.
@@ -115,7 +116,7 @@ class Benchmark:
 
     name: str
     split: str
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Candidate] | Collection
     parts: Sequence[Part]
     means: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notices: tuple[str, ...] = ()

@@ -9,18 +9,18 @@ each in turn: the mean of their measures is what a draw gives on the average.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
 from umr.errors import ConfigError
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, success_columns
 from umr.eval.benchmarks.instructions import INSTRUCTIONS, read_instructions
+from umr.eval.benchmarks.pooled import pooled
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.judged import Judged, load, reachable, unknown_judgement
 from umr.eval.measures import success
 from umr.eval.pools import GLOBAL
-from umr.formats import candidate_from_row, read_jsonl
 from umr.query_files import QueryFile, query_files
 from umr.types import Candidate, Query
 
@@ -44,19 +44,26 @@ def read(asked: Asked) -> Benchmark:
     split = split_of("mbeir", asked.split)
     files = {_name(found.path): found for found in query_files(asked.data)}
     wanted = asked.parts([*files])
-    candidates: dict[str, Candidate] = {}
-    union = _pool(asked.data, asked.data / UNION, candidates) if asked.pool == GLOBAL else None
+    paths: dict[str, Path] = (
+        {GLOBAL: asked.data / UNION}
+        if asked.pool == GLOBAL
+        else {name: _local(asked.data, name, files[name]) for name in wanted}
+    )
+    for path in paths.values():
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing. {LAYOUT}")
     sentences = read_instructions(_table(asked)) if asked.instruction is None else {}
+    made = pooled("mbeir", asked.data, paths, asked.work / "collection", _as_uniir)
     parts, notices = [], []
     for name in wanted:
-        pool = union or _local(asked.data, name, files[name], candidates)
+        pool = made.pools[GLOBAL if asked.pool == GLOBAL else name]
         judged, out = _judged(asked.data, files[name], pool)
         if out:
             notices.append(
                 f"{name}: {out} judgements name candidates of another data set, which its {asked.pool} pool does not "
                 "hold; they are left out"
             )
-        searched = pool if union is None else None  # of the global pool there is nothing else
+        searched = None if asked.pool == GLOBAL else pool  # of the global pool there is nothing else
         parts += _parts(name, judged, searched, sentences, asked)
     if asked.instruction is None:
         which = "each in turn, and measures are their means:" if asked.sentence is None else f"number {asked.sentence}"
@@ -64,7 +71,7 @@ def read(asked: Asked) -> Benchmark:
     return Benchmark(
         name="mbeir",
         split=f"{split}-{asked.pool}",
-        candidates=list(candidates.values()),
+        candidates=made.collection,
         parts=parts,
         means={"mean": list(dict.fromkeys(part.row for part in parts))},
         notices=tuple(notices),
@@ -96,31 +103,22 @@ def _table(asked: Asked) -> Path:
     return path
 
 
-def _local(root: Path, name: str, found: QueryFile, candidates: dict[str, Candidate]) -> frozenset[str]:
+def _local(root: Path, name: str, found: QueryFile) -> Path:
     path = found.pool
     if path is None:
         raise ConfigError(f"{root / 'cand_pool' / 'local'} has no pool of {name}. {LAYOUT}")
-    return _pool(root, path, candidates)
+    return path
 
 
-def _pool(root: Path, path: Path, candidates: dict[str, Candidate]) -> frozenset[str]:
-    """The ids of a pool, whose candidates are added; one that several pools have must be the same in all."""
-    if not path.is_file():
-        raise ConfigError(f"{path} is missing. {LAYOUT}")
-    ids = set()
-    for place, row in read_jsonl(path):
-        candidate = candidate_from_row(row, root, place)
-        if candidate.content.text is not None:
-            text = normalised(candidate.content.text)
-            candidate = replace(candidate, content=replace(candidate.content, text=text))
-        known = candidates.setdefault(candidate.candidate_id, candidate)
-        if known.content != candidate.content or candidate.candidate_id in ids:
-            raise ConfigError(f"{place}: the did {candidate.candidate_id!r} stands for two candidates")
-        ids.add(candidate.candidate_id)
-    return frozenset(ids)
+def _as_uniir(candidate: Candidate) -> Candidate:
+    """The candidate with its text as UniIR's code puts it."""
+    text = candidate.content.text
+    if text is None:
+        return candidate
+    return replace(candidate, content=replace(candidate.content, text=normalised(text)))
 
 
-def _judged(root: Path, found: QueryFile, pool: frozenset[str]) -> tuple[Judged, int]:
+def _judged(root: Path, found: QueryFile, pool: Set[str]) -> tuple[Judged, int]:
     if not found.qrels.is_file():
         raise ConfigError(f"{found.qrels} is missing. {LAYOUT}")
     judged = load(root, found.task, found.split)
@@ -131,7 +129,7 @@ def _judged(root: Path, found: QueryFile, pool: frozenset[str]) -> tuple[Judged,
 
 
 def _parts(
-    name: str, judged: Judged, pool: frozenset[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
+    name: str, judged: Judged, pool: Set[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
 ) -> list[Part]:
     """The task as it is asked, or once for each of its sentences: as many as every kind of its queries has."""
     if asked.sentence is not None or asked.instruction is not None:
@@ -145,7 +143,7 @@ def _parts(
 
 
 def _part(
-    name: str, judged: Judged, pool: frozenset[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
+    name: str, judged: Judged, pool: Set[str] | None, sentences: Mapping[str, tuple[str, ...]], asked: Asked
 ) -> Part:
     fashion = judged.split.startswith(FASHION)
     depths = FASHION_DEPTHS if fashion else DEPTHS

@@ -90,7 +90,10 @@ def open_index(
         DiskFullError: the disk is full; the next call goes on.
     """
     folder = work / "index"
-    collection = Collection(benchmark.candidates, benchmark.name, "").save(work / "collection")
+    held = benchmark.candidates
+    collection = (
+        held if isinstance(held, Collection) else Collection(held, benchmark.name, "").save(work / "collection")
+    )
     if (folder / MANIFEST).is_file():
         manifest = IndexManifest.read(folder)
         built = (manifest.encoder, manifest.collection, manifest.precision)

@@ -15,7 +15,7 @@ from umr.ui import edge, handlers, render
 from umr.ui.files import answers_html, own_models
 from umr.ui.files import html as files_html
 from umr.ui.files.parcel import pack
-from umr.ui.files.uploads import MAX_FILES, Cancelled, OwnFiles
+from umr.ui.files.uploads import MAX_FILES, SEGMENT_S, Cancelled, OwnFiles
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.markup import macros
 from umr.ui.models import actions as models
@@ -37,13 +37,23 @@ class Shown(NamedTuple):
 
 
 def add(
-    own_files: VisitorCollections, searchers: Searchers, session: str | None, uploads: Path, files: Any, encoder: Any
+    own_files: VisitorCollections,
+    searchers: Searchers,
+    session: str | None,
+    uploads: Path,
+    files: Any,
+    encoder: Any,
+    cut: Any = False,
 ) -> Iterator[Shown]:
-    """Indexes what was dropped; shows the progress, and at the end what became of it, or what went wrong."""
+    """Indexes what was dropped; shows the progress, and at the end what became of it, or what went wrong.
+
+    cut: True, where long clips become parts that are found by themselves.
+    """
+    segment_s = SEGMENT_S if cut is True else 0.0
 
     def steps() -> Generator[Shown, None, None]:
         try:
-            yield from _add(own_files, searchers, _session(session), read_files(files, uploads), encoder)
+            yield from _add(own_files, searchers, _session(session), read_files(files, uploads), encoder, segment_s)
         except Cancelled as done:
             yield _after(own_files, session, render.message("Cancelled", str(done).removeprefix("Cancelled. ")))
 
@@ -51,11 +61,16 @@ def add(
 
 
 def _add(
-    own_files: VisitorCollections, searchers: Searchers, session: str, sources: list[tuple[str, Path]], encoder: Any
+    own_files: VisitorCollections,
+    searchers: Searchers,
+    session: str,
+    sources: list[tuple[str, Path]],
+    encoder: Any,
+    segment_s: float,
 ) -> Iterator[Shown]:
     bundled = searchers.get(encoder)
     yield Shown(files_html.progress("Taking in", 0, len(sources)), "busy")
-    for job in own_files.build(session, sources, bundled.encoder):
+    for job in own_files.build(session, sources, bundled.encoder, segment_s):
         yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
     own = own_files.get(session).own
     yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), own.searcher.encoder.name), "ready")

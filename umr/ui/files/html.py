@@ -16,6 +16,8 @@ from umr.ui.models.html import name_button
 from umr.verdict import percent
 
 SHOWN_REASONS = 100
+CUT = f"Cut clips into parts of {uploads.SEGMENT_S:g} seconds"
+CUT_MEANS = "Each part is found by itself and played from where it begins. Indexing takes longer."
 
 
 def intro() -> Markup:

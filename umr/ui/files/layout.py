@@ -46,6 +46,7 @@ class Bench:
 
     drop: gr.File
     model: gr.Dropdown
+    cut: gr.Checkbox
     go: gr.Button
     cancel: gr.Button
     status: gr.HTML
@@ -113,11 +114,12 @@ def _bench(searchers: Searchers) -> Bench:
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
             more = gr.Button("Add more files", elem_id="f-more")
+    cut = gr.Checkbox(False, label=files_html.CUT, info=files_html.CUT_MEANS, elem_id="f-cut", container=False)
     more.click(None, js=scripts.press(MORE), api_visibility="private")
     status, note = (
         gr.HTML(elem_id=f"f-{name}", js_on_load=None, apply_default_css=False) for name in ("status", "note")
     )
-    return Bench(drop, model, go, cancel, status, note)
+    return Bench(drop, model, cut, go, cancel, status, note)
 
 
 def _bar() -> Bar:
@@ -147,8 +149,8 @@ def _bar() -> Bar:
 def _wire_bench(
     searchers: Searchers, own_files: VisitorCollections, bench: Bench, bar: Bar, elsewhere: Sequence[Component]
 ) -> None:
-    def own_add(given: Any, encoder: Any, request: gr.Request) -> Iterator[list[Any]]:
-        for shown in files.add(own_files, searchers, request.session_hash, UPLOADS, given, encoder):
+    def own_add(given: Any, encoder: Any, cut: Any, request: gr.Request) -> Iterator[list[Any]]:
+        for shown in files.add(own_files, searchers, request.session_hash, UPLOADS, given, encoder, cut):
             yield _update(shown)
 
     def own_stop(request: gr.Request) -> None:
@@ -161,7 +163,7 @@ def _wire_bench(
     shown = [bench.status, bench.go, bench.cancel, bar.column]
     claim_uploads(bench.drop)
     claim_uploads(bar.image)
-    inputs = [bench.drop, bench.model]
+    inputs = [bench.drop, bench.model, bench.cut]
     bench.go.click(own_add, inputs, shown, show_progress_on=bench.status, **INDEXING, **PRIVATE)
     bench.cancel.click(own_stop, None, None, queue=False, **QUIET)
     bar.forget.click(own_remove, None, [*shown, bench.drop, *bar.emptied, bench.note, *elsewhere], **QUIET)

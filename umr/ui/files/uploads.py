@@ -19,6 +19,7 @@ from umr.errors import ConfigError, MediaError, UMRError, reason
 from umr.formats import parse_object, read_lines
 from umr.index.index import Index, build_index
 from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
+from umr.reading import Reading
 from umr.search import Searcher
 from umr.types import Candidate, Content, Encoder, Refused
 from umr.ui import query_clip
@@ -31,6 +32,8 @@ MAX_BYTES = 200_000_000  # of all files, unpacked
 MAX_ONE = query_clip.MAX_BYTES  # of one file
 MAX_ARCHIVE = 32_000_000  # of one zip as it is sent
 MAX_ROWS = 2_000  # passages in .jsonl files
+MAX_PARTS = 2_000  # files and parts of clips, where these are cut
+SEGMENT_S = 10.0  # of a part
 
 ROWS = ".jsonl"
 KINDS = IMAGES | TEXTS | CLIPS | {ROWS}
@@ -56,7 +59,9 @@ class OwnFiles:
     refused: tuple[Refused, ...]
 
 
-def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report) -> OwnFiles:
+def index_files(
+    sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report, segment_s: float = 0.0
+) -> OwnFiles:
     """Takes the files in, reads and indexes them.
 
     report(stage, done, total) may raise Cancelled, and is asked again while a clip is decoded.
@@ -66,9 +71,11 @@ def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Enco
         folder: is made, and holds everything of theirs.
         encoder: what embeds them.
         report: report(stage, done, total) is told the progress.
+        segment_s: longer clips are cut into parts of so many seconds; 0: they stay whole.
 
     Raises:
-        ConfigError: nothing at all can be taken; the folder is removed whenever this raises.
+        ConfigError: nothing at all can be taken, or clips would be too many parts; the folder is removed whenever this
+            raises.
     """
     last: tuple[str, int, int] = ("Taking in", 0, len(sources))
 
@@ -80,7 +87,7 @@ def index_files(sources: Sequence[tuple[str, Path]], folder: Path, encoder: Enco
     try:
         refused = take(sources, folder, told)
         with stoppable(lambda: report(*last)):
-            candidates, unread = read(folder, told)
+            candidates, unread = read(folder, told, segment_s)
             made = Collection(candidates, "Your files", "", None, [*refused, *unread])
             collection = made.save(folder / "collection")  # beside the files, so that both can be moved together
             index = folder / "index"
@@ -113,9 +120,23 @@ def take(sources: Sequence[tuple[str, Path]], folder: Path, report: Report) -> l
     return refused + _show_heic(folder / "files")
 
 
-def read(folder: Path, report: Report) -> tuple[list[Candidate], list[Refused]]:
-    """The candidates of a folder that `take` filled: files by umr.ingest, then the passages of .jsonl files."""
-    candidates, refused = read_folder(folder / "files", lambda *at: report("Reading", *at))
+def read(folder: Path, report: Report, segment_s: float = 0.0) -> tuple[list[Candidate], list[Refused]]:
+    """The candidates of a folder that `take` filled: files by umr.ingest, then the passages of .jsonl files.
+
+    Raises:
+        ConfigError: clips would be too many parts.
+    """
+    reading = Reading(segment_s=segment_s)
+
+    def told(done: int, total: int) -> None:
+        if segment_s and len(reading.places) > MAX_PARTS:
+            raise ConfigError(
+                f"Cut into parts of {segment_s:g} seconds, these files would be over {MAX_PARTS:,}. Give fewer or "
+                "shorter clips, or leave them whole."
+            )
+        report("Reading", done, total)
+
+    candidates, refused = read_folder(folder / "files", told, reading)
     left = MAX_ROWS
     for path in sorted((folder / "rows").rglob(f"*{ROWS}")):
         name = path.relative_to(folder / "rows").as_posix()

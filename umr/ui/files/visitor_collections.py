@@ -98,15 +98,19 @@ class VisitorCollections:
             self._expire(session, self.keep_s)
             return known
 
-    def build(self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder) -> Iterator[Job]:
+    def build(
+        self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder, segment_s: float = 0.0
+    ) -> Iterator[Job]:
         """Index files for a visitor, instead of those that they had; yields the job again and again until it is done.
+
+        Longer clips are cut into parts of segment_s seconds; with 0 they stay whole.
 
         Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once.
         """
         job = self._begin(session)
         folder = self.root / f"{PREFIX}{secrets.token_hex(16)}"
         with ThreadPoolExecutor(1, "own-files") as pool:
-            work = pool.submit(index_files, sources, folder, encoder, job.report)
+            work = pool.submit(index_files, sources, folder, encoder, job.report, segment_s)
             try:
                 while not work.done():
                     yield job

@@ -90,7 +90,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
             score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
-            A part of a longer clip has its start and end too, in seconds, and its moments in words.
+            A clip has its start and end too, in seconds, where its length is known; a part of a longer one also its
+            moments in words.
         """
 
         def rows() -> list[Row]:
@@ -123,7 +124,8 @@ def _search_text(searchers: Searchers) -> Any:
         Returns:
             The results, best first: rank, score, id, modality, media, text and match of each; match says what the
             score is worth, as measured on held-out queries: "strong", "fair" or "weak", null where it was not measured.
-            A part of a longer clip has its start and end too, in seconds, and its moments in words.
+            A clip has its start and end too, in seconds, where its length is known; a part of a longer one also its
+            moments in words.
         """
         question = Question(uploads=UPLOADS, text=text, search_in=search_in, k=k)
         return shown(handlers.search_rows, searchers, question, encoder, gr.Warning, rerank)
