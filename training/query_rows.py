@@ -57,7 +57,7 @@ class QueryRows:
         shift, light = self._config.shift, self._config.light
         if not shift and not light:
             return frames
-        rng = np.random.default_rng([self._moves, crc32(np.ascontiguousarray(frames))])
+        rng = np.random.default_rng([self._moves, crc32(frames.tobytes())])
         return jittered(frames, rng, shift, light)
 
     @property
