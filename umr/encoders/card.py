@@ -231,7 +231,9 @@ def _elsewhere(config: EncoderConfig, masked: bool, pooled: PooledOver | None) -
         *_queries_elsewhere(config, masked, pooled),
         *([f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
            f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size."]
-          if config.resize == "square" else [f"- Of a clip give {config.max_frames} frames, evenly spaced."]),
+          if config.resize == "square" else [
+               f"- Of a clip give {config.max_frames} frames, evenly spaced. A picture that is made larger or smaller "
+               "may differ by one of 255 levels in some pixels, as torchvision rounds otherwise than Pillow."]),
         f"- Words are cut at {config.max_tokens} tokens by umr alone, and special tokens typed in a text are plain "
         "characters to umr alone.",
         *(["- Words beside plain text of the template are tokenised together with it there, and apart by umr."]
