@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from training.mixers import MIXERS
-from umr.encoders.config import Attention
+from umr.encoders.config import Attention, Resize
 from umr.errors import ConfigError
 
 MCASide = Literal["query", "candidate", "both"]
@@ -209,10 +209,13 @@ class RerankConfig(QueryConfig):
         random_share: of them, drawn from all candidates of the kind asked for; the others are mined ones. With mined
             ones alone a small network stays at chance (training/LOG.md).
         attention: "causal" as U-MARVEL's, or "bidirectional" within the query and within the candidate.
+        resize: "square", or "dynamic": pictures at their own size, as an adopted encoder to start from sees them.
         listwise_weight: of a second loss, the cross-entropy of the answer against the wrong candidates of its query
             (Gao et al., arXiv 2101.08751, equation 5), beside that of each pair alone.
         frozen_vision: the vision tower stays as it is, so that each picture is seen once in the whole run; pictures
             are then never moved or lightened.
+        vision_blocks: of a frozen tower, so many of the last blocks are trained after all, and what joins the tower to
+            the language model; each picture is then seen in every step that shows it, and may be moved.
         prior: the logit of yes starts as what the cosine of the encoder tells (umr.rerank.config.Prior), and what is
             trained is the rest: before its first step the re-ranker ranks as the encoder does.
     """
@@ -220,8 +223,10 @@ class RerankConfig(QueryConfig):
     negatives: int = 1
     random_share: float = 0.0
     attention: Attention = "causal"
+    resize: Resize = "square"
     listwise_weight: float = 0.0
     frozen_vision: bool = False
+    vision_blocks: int = 0
     prior: bool = False
 
     def __post_init__(self) -> None:
@@ -232,9 +237,16 @@ class RerankConfig(QueryConfig):
             raise ConfigError(f"random_share is {self.random_share}; a share from 0 to 1 is needed")
         if self.attention not in get_args(Attention):
             raise ConfigError(f"attention is {self.attention!r}; legal: {', '.join(get_args(Attention))}")
+        if self.resize not in get_args(Resize):
+            raise ConfigError(f"resize is {self.resize!r}; legal: {', '.join(get_args(Resize))}")
         if self.listwise_weight < 0:
             raise ConfigError(f"listwise_weight is {self.listwise_weight}; 0 or more is needed")
-        if self.frozen_vision and (self.shift or self.light):
+        if self.vision_blocks < 0 or (self.vision_blocks and not self.frozen_vision):
+            raise ConfigError(
+                f"vision_blocks is {self.vision_blocks}: so many of the last blocks of a frozen tower are trained, at "
+                "least 0. Say --set frozen_vision=true too; without it the whole tower is trained"
+            )
+        if self.frozen_vision and not self.vision_blocks and (self.shift or self.light):
             raise ConfigError(
                 f"frozen_vision sees each picture once, but shift is {self.shift} and light {self.light}: say "
                 "--set frozen_vision=true shift=0 light=0"

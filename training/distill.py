@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -67,13 +68,15 @@ class ListBatch:
 class ListBatches:
     """Makes the lists of any step: step n depends on (seed, n) and the teacher's file alone."""
 
-    def __init__(self, lists: Lists, encoder: UnifiedEncoder, config: DistillConfig) -> None:
+    def __init__(
+        self, lists: Lists, encoder: UnifiedEncoder, config: DistillConfig, group: Group | None = None
+    ) -> None:
         """Take the pools that are asked for.
 
         Raises:
             ConfigError: the teacher searched none of them, or not all.
         """
-        self.lists, self.encoder, self.config = lists, encoder, config
+        self.lists, self.encoder, self.config, self._group = lists, encoder, config, group or Group()
         self.pools, self.examples = POOLS[config.pools], list(lists.source.examples)
         there = {pool for listed in lists.of.values() for one in listed.values() for pool in one.pools}
         if not set(self.pools) <= there:
@@ -84,12 +87,13 @@ class ListBatches:
         self.sentences, self.pixels = sentences_of(lists.source, encoder), Pixels(encoder)
 
     def build(self, step: int) -> list[ListBatch]:
-        """The queries of a step in pieces of config.chunk_queries, on the CPU."""
+        """The queries of a step in pieces of at most config.chunk_queries, on the CPU."""
         rng = generator(self.config.seed, step, f"lists {self.lists.source.fingerprint}")
-        return [self._piece(piece, rng) for piece in pieces(self.examples, self.config, rng)]
+        parts = pieces(self.examples, self.config, rng, self._group)
+        return [self._piece(piece, rng, generator(self.config.seed, step, "moved")) for piece in parts]
 
-    def _piece(self, examples: Sequence[Example], rng: np.random.Generator) -> ListBatch:
-        made = QueryRows(self.encoder, self.pixels, self.config, rng)
+    def _piece(self, examples: Sequence[Example], rng: np.random.Generator, moves: np.random.Generator) -> ListBatch:
+        made = QueryRows(self.encoder, self.pixels, self.config, moves)
         queries, columns = [], dict[str, int]()
         for example in examples:
             ways = self.sentences[example.instruction or example.task]
@@ -120,14 +124,16 @@ class DistillTrainer(Stage):
 
     config: DistillConfig
 
-    def __init__(self, config: DistillConfig, lists: Lists, encoder: UnifiedEncoder) -> None:
+    def __init__(
+        self, config: DistillConfig, lists: Lists, encoder: UnifiedEncoder, group: Group | None = None
+    ) -> None:
         self.config, self.encoder = config, encoder.train()
         self.data, self.start = lists.source.fingerprint, weights_fingerprint(encoder)
-        self.seconds, self.group = 0.0, Group()
+        self.seconds, self.group = 0.0, group or Group()
         torch.manual_seed(config.seed)
         self.modules = {"encoder": encoder}
         self.optimizer = build_optimizer(config, encoder, nn.Identity())
-        self.builder = ListBatches(lists, encoder, config)
+        self.builder = ListBatches(lists, encoder, config, self.group)
 
     def loss(self, piece: ListBatch) -> Tensor:
         """KL(teacher || student), nats: the mean over queries and pools."""
@@ -152,31 +158,41 @@ class DistillTrainer(Stage):
         """
         self.optimizer.zero_grad(set_to_none=True)
         queries, total = sum(len(piece.scores_QU) for piece in batch), torch.zeros(())
-        for piece in batch:
+        for piece in self.group.own(batch):
             loss = self.loss(piece) * (len(piece.scores_QU) / queries)
             loss.backward()
             total += loss.detach().cpu()
-        return self.update(number, total)
+        self.group.reduce(self.encoder.parameters(), ())
+        return self.update(number, self.group.total(total))
 
 
-def train(config: DistillConfig, lists: Lists, out: Path) -> UnifiedEncoder:
+def train(config: DistillConfig, lists: Lists, out: Path, group: Group | None = None) -> UnifiedEncoder:
     """One run; goes on from the checkpoints beside `out`. Returns the student, as it was saved in the folder `out`.
+
+    Args:
+        config: what to do.
+        lists: the teacher's.
+        out: the folder that is written, with its train_config.json.
+        group: the processes that share each step; None: this one alone.
 
     Raises:
         ConfigError: the settings do not suit the lists or the encoder to start from.
         MismatchError: the checkpoints are of other lists, or of other weights to start from.
     """
-    init = find_encoder(config.init)
+    init, group = find_encoder(config.init), group or Group()
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
     encoder, source = load_trainable(init, device="cpu"), lists.source
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
-    trainer = DistillTrainer(config, lists, encoder.to("cuda" if torch.cuda.is_available() else "cpu"))
+    trainer = DistillTrainer(config, lists, encoder.to("cuda" if torch.cuda.is_available() else "cpu"), group)
     log.info("%s: %d queries with their lists", config.name, len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     encoder.eval()
-    made = {"commit": commit, "stages": before, "torch": torch.__version__, "data": [source.record() | {"share": 1.0}]}
+    if group.rank:
+        return encoder
+    made = {"commit": commit, "stages": before, "torch": torch.__version__, "processes": group.size}
+    made["data"] = [source.record() | {"share": 1.0}]
     encoder.save(out, extra={"train_config.json": train_record(config, source, seconds, made)})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
@@ -193,10 +209,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
         config = with_settings(DistillConfig(name=options.out.name, init=options.init), options.set)
-        train(config, read_lists(options.teacher), options.out)
+        lists, group = read_lists(options.teacher), Group.of_environment()
+        train(config, lists, options.out, group)
+        group.close()
     except (UMRError, OSError) as error:
         print(f"training: {in_words(error)}", file=sys.stderr)
         return 2

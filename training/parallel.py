@@ -17,6 +17,7 @@ from torch import Tensor, distributed, nn
 from training.grad_cache import Roles, cached_backward, joined
 
 Chunk = TypeVar("Chunk")
+Made = TypeVar("Made")
 
 
 class Group:
@@ -49,7 +50,7 @@ class Group:
             distributed.destroy_process_group()
 
     def chunk_families(self, count: int, most: int) -> int:
-        """Families per chunk, so that every process gets a chunk of a step.
+        """Families (or queries) per chunk, so that every process gets a chunk of a step.
 
         Args:
             count: families of the step.
@@ -62,6 +63,25 @@ class Group:
             return most
         share = -(-count // self.size)
         return min(most, share) if most else share
+
+    def own(self, parts: Sequence[Chunk]) -> Sequence[Chunk]:
+        """Of the parts of a step whose losses add up, those that this process computes."""
+        return parts[self.rank :: self.size]
+
+    def total(self, values: Tensor) -> Tensor:
+        """Numbers on the CPU, added up over all processes."""
+        if self.size > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def in_turn(self, make: Callable[[], Made]) -> Made:
+        """What `make` gives: in process 0 first, so that the others find what it kept on the disk."""
+        if self.size > 1 and self.rank:
+            distributed.barrier()
+        made = make()
+        if self.size > 1 and not self.rank:
+            distributed.barrier()
+        return made
 
     def backward(
         self,

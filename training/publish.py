@@ -59,6 +59,8 @@ def steps(name: str, root: Path, validation: Path) -> list[Step]:
         "vector sum": ("umr", "evaluate", "--index", str(theirs), "--tune-vector-sum", tuned),
         # only the default encoder was trained to tell kinds apart: the others are asked in the local pool alone
         "evaluate": ("umr", "evaluate", "--encoder", name, "--store", *(() if default else ("--pool", "local"))),
+        "pooling": ("umr", "evaluate", "--encoder", name, "--pooling", str(own / REPORTS / "pooling.json")),
+        "card of pooling": ("umr.encoders.card", encoder),
         "drift": ("umr", "drift", "--encoder", name),
         "verdicts": ("umr.eval.verdicts", "--encoder", name, "--index", str(theirs)),
     }

@@ -9,11 +9,13 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from training.config import QueryConfig
 from training.draws import jittered
+from training.parallel import Group
 from training.source_batches import Pixels, StepPixels
 from training.sources.source import Example, Source
 from training.train import record_config
@@ -25,20 +27,38 @@ from umr.types import Content
 Row = tuple[TokenRow, int | None]  # its tokens, and the number of its picture or clip
 
 
-def pieces(examples: Sequence[Example], config: QueryConfig, rng: np.random.Generator) -> Iterator[list[Example]]:
-    """The queries of a step in pieces of config.chunk_queries."""
+def pieces(
+    examples: Sequence[Example], config: QueryConfig, rng: np.random.Generator, group: Group
+) -> Iterator[list[Example]]:
+    """The queries of a step in pieces of at most config.chunk_queries, at least one for every process of the group."""
     count = min(config.queries_per_batch, len(examples))
     chosen = [examples[int(number)] for number in rng.choice(len(examples), count, replace=False)]
-    size = config.chunk_queries or count
+    size = group.chunk_families(count, config.chunk_queries) or count
     yield from (chosen[start : start + size] for start in range(0, count, size))
 
 
 class QueryRows:
-    """Collects the rows of one piece."""
+    """Collects the rows of one piece. A picture is moved alike in every piece of a step, however many there are."""
 
     def __init__(self, network: UnifiedEncoder, pixels: Pixels, config: QueryConfig, rng: np.random.Generator) -> None:
-        self._network = network
-        self._seen = StepPixels(pixels, lambda frames: jittered(frames, rng, config.shift, config.light))
+        """Begin without rows.
+
+        Args:
+            network: whose rows are made.
+            pixels: what it sees of pictures and clips.
+            config: says how far they are moved.
+            rng: decides how; equal in all pieces of a step.
+        """
+        self._network, self._config = network, config
+        self._moves = int(rng.integers(2**32))
+        self._seen = StepPixels(pixels, self._moved)
+
+    def _moved(self, frames: np.ndarray) -> np.ndarray:
+        shift, light = self._config.shift, self._config.light
+        if not shift and not light:
+            return frames
+        rng = np.random.default_rng([self._moves, crc32(frames.tobytes())])
+        return jittered(frames, rng, shift, light)
 
     @property
     def pixels(self) -> list[np.ndarray]:

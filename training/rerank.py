@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,12 @@ class PairBatches:
     """Makes the pairs of any step from one source: step n depends on (seed, n) and the data alone."""
 
     def __init__(
-        self, source: Source, reranker: Reranker, config: RerankConfig, cosines: Cosines | None = None
+        self,
+        source: Source,
+        reranker: Reranker,
+        config: RerankConfig,
+        cosines: Cosines | None = None,
+        group: Group | None = None,
     ) -> None:
         """Leave out every negative that is an answer under another name, and the queries that have no other.
 
@@ -84,11 +90,12 @@ class PairBatches:
             reranker: whose rows are made.
             config: of the run.
             cosines: of the pairs, where the re-ranker has a prior.
+            group: the processes that share each step.
 
         Raises:
             ConfigError: no query has a negative.
         """
-        self._cosines = cosines
+        self._cosines, self._group = cosines, group or Group()
         self.source, self.config, self.network = source, config, reranker.network
         self.sentences = sentences_of(source, reranker.network)
         self.pixels = Pixels(reranker.network)
@@ -111,16 +118,17 @@ class PairBatches:
             )
 
     def build(self, step: int) -> list[PairBatch]:
-        """The pairs of a step in pieces of config.chunk_queries queries, on the CPU.
+        """The pairs of a step in pieces of at most config.chunk_queries queries, on the CPU.
 
         Raises:
             MediaError: a file that was there at the start cannot be read any more.
         """
         rng = generator(self.config.seed, step, f"pairs {self.source.fingerprint}")
-        return [self._pairs(piece, rng) for piece in pieces(self.examples, self.config, rng)]
+        parts = pieces(self.examples, self.config, rng, self._group)
+        return [self._pairs(piece, rng, generator(self.config.seed, step, "moved")) for piece in parts]
 
-    def _pairs(self, examples: Sequence[Example], rng: np.random.Generator) -> PairBatch:
-        made = QueryRows(self.network, self.pixels, self.config, rng)
+    def _pairs(self, examples: Sequence[Example], rng: np.random.Generator, moves: np.random.Generator) -> PairBatch:
+        made = QueryRows(self.network, self.pixels, self.config, moves)
         queries: list[Row] = []
         candidates: list[Row] = []
         labels: list[int] = []
@@ -176,6 +184,22 @@ def qwen_of(reranker: Reranker, setting: str) -> QwenVLBackbone:
     return backbone
 
 
+def freeze_vision(backbone: QwenVLBackbone, trained: int) -> None:
+    """Keep the vision tower as it is, but for its last `trained` blocks and what joins it to the language model.
+
+    Raises:
+        ConfigError: it has fewer blocks.
+    """
+    tower = backbone.model.visual
+    first = len(tower.blocks) - trained
+    if first < 0:
+        raise ConfigError(f"vision_blocks is {trained}, but the vision tower has {len(tower.blocks)} blocks")
+    tower.requires_grad_(False)
+    if trained:
+        tower.blocks[first:].requires_grad_(True)
+        tower.merger.requires_grad_(True)
+
+
 def undecided(reranker: Reranker) -> None:
     """Embed the answer no as yes is, so that the prior alone tells them apart before the first step."""
     yes, no = reranker.answer_ids
@@ -190,18 +214,23 @@ class RerankTrainer(Stage):
     config: RerankConfig
 
     def __init__(
-        self, config: RerankConfig, source: Source, reranker: Reranker, cosines: Cosines | None = None
+        self,
+        config: RerankConfig,
+        source: Source,
+        reranker: Reranker,
+        cosines: Cosines | None = None,
+        group: Group | None = None,
     ) -> None:
         self.config, self.reranker = config, reranker.train()
         self.data, self.start = source.fingerprint, weights_fingerprint(reranker)
-        self.seconds, self.group = 0.0, Group()
+        self.seconds, self.group = 0.0, group or Group()
         torch.manual_seed(config.seed)
         self.modules = {"reranker": reranker}
         self._kept: Kept[Tensor] = Kept(STATES)
         if config.frozen_vision:
-            qwen_of(reranker, "frozen_vision").model.visual.requires_grad_(False)
+            freeze_vision(qwen_of(reranker, "frozen_vision"), config.vision_blocks)
         self.optimizer = build_optimizer(config, reranker, nn.Identity())
-        self.builder = PairBatches(source, reranker, config, cosines)
+        self.builder = PairBatches(source, reranker, config, cosines, self.group)
 
     def logits(self, pairs: PairBatch) -> Tensor:
         """Yes and no of every pair, (Q * g, 2) float32; a picture's vision states are computed once."""
@@ -215,7 +244,7 @@ class RerankTrainer(Stage):
     def _seen(self, pairs: PairBatch) -> Tensor:
         """Vision states (R, H) of the pictures and clips of some pairs, one row per vision token."""
         network = self.reranker.network
-        if not self.config.frozen_vision:
+        if not self.config.frozen_vision or self.config.vision_blocks:
             return network.see_all(pairs.pixels)
         states = {path: self._kept.get(path) for path in pairs.paths}
         for path, pixels in zip(pairs.paths, pairs.pixels, strict=True):
@@ -244,24 +273,25 @@ class RerankTrainer(Stage):
             UMRError: the loss is not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        pairs = sum(len(part.labels) for part in batch)
-        total, right = torch.zeros(()), 0
-        for part in batch:
+        pairs, found_2 = sum(len(part.labels) for part in batch), torch.zeros(2)
+        for part in self.group.own(batch):
             logits, labels = self.logits(part), part.labels.to(self.reranker.device)
             loss = self.loss(logits, labels) / pairs
             loss.backward()
-            total += loss.detach().cpu()
-            right += int((logits.argmax(1) == labels).sum())
-        return {**self.update(number, total), "right": right / pairs}
+            found_2 += torch.stack([loss.detach(), (logits.argmax(1) == labels).sum().float()]).cpu()
+        self.group.reduce(self.reranker.parameters(), ())
+        total, right = self.group.total(found_2)
+        return {**self.update(number, total), "right": float(right) / pairs}
 
 
-def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
+def train(config: RerankConfig, source: Source, out: Path, group: Group | None = None) -> Reranker:
     """One run; goes on from the checkpoints beside `out`.
 
     Args:
         config: what to do.
         source: mined examples.
         out: the folder that is written, with its train_config.json.
+        group: the processes that share each step; None: this one alone.
 
     Returns:
         The re-ranker, as it was saved.
@@ -270,23 +300,27 @@ def train(config: RerankConfig, source: Source, out: Path) -> Reranker:
         ConfigError: the settings do not suit the data or the encoder to start from.
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
-    init = find_encoder(config.init)
+    init, group = find_encoder(config.init), group or Group()
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)
-    reranker = begin_reranker(init, config.name, config.attention)
+    reranker = begin_reranker(init, config.name, config.attention, config.resize)
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(reranker.network.config.instructions)
     config_with = replace(reranker.config, network=replace(reranker.network.config, instructions=kept))
     cosines = None
     if config.prior:
-        cosines = Cosines.of(load_trainable(init), source, out.with_name(out.name + ".cosines.safetensors"))
+        kept_in = out.with_name(out.name + ".cosines.safetensors")
+        cosines = group.in_turn(lambda: Cosines.of(load_trainable(init), source, kept_in))
         config_with = replace(config_with, prior=cosines.prior)
         undecided(reranker)
     reranker = Reranker(config_with, reranker.network.backbone, reranker.network.tokenizer)
-    trainer = RerankTrainer(config, source, reranker.to("cuda" if torch.cuda.is_available() else "cpu"), cosines)
+    reranker = reranker.to("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = RerankTrainer(config, source, reranker, cosines, group)
     log.info("%s: %d of %d examples", config.name, len(trainer.builder.examples), len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
     reranker.eval()
-    made = {"commit": commit, "stages": before, "torch": torch.__version__}
+    if group.rank:
+        return reranker
+    made = {"commit": commit, "stages": before, "torch": torch.__version__, "processes": group.size}
     save_reranker(reranker, out, {RECORD: train_record(config, source, seconds, made)})
     log.info("saved %s after %.0f s", out, seconds)
     return reranker
@@ -301,10 +335,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
     try:
         config = with_settings(RerankConfig(name=options.out.name, init=options.init), options.set)
-        train(config, load_source(parse(options.data), cache_root() / "media"), options.out)
+        source, group = load_source(parse(options.data), cache_root() / "media"), Group.of_environment()
+        train(config, source, options.out, group)
+        group.close()
     except (UMRError, OSError) as error:
         print(f"training: {in_words(error)}", file=sys.stderr)
         return 2

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from umr.encoders import load_encoder
 from umr.encoders.card import card, main
 from umr.encoders.config import read_config
+from umr.encoders.pooled_over import measured_of
 from umr.shipped import available, default_root
 
 RECORD = {
@@ -105,4 +106,9 @@ def test_the_command_writes_a_card_again_and_refuses_what_is_no_encoder(saved, t
 def test_a_shipped_card_is_what_the_code_writes(name):
     folder = default_root() / name / "encoder"
     record = json.loads((folder / "train_config.json").read_text())
-    assert (folder / "README.md").read_text("utf-8") == card(read_config(folder), record)
+    config = read_config(folder)
+    measured = measured_of(folder, config.fingerprint())
+    assert measured is not None, (
+        f"python -m umr evaluate --encoder {name} --pooling indexes/{name}/reports/pooling.json"
+    )
+    assert (folder / "README.md").read_text("utf-8") == card(config, record, pooled=measured)

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoImageProcessor, AutoModel, AutoProcessor, AutoTokenizer, Qwen2VLProcessor
 
 from tests.encoders.conftest import CHANGE
 from umr.encoders import load_encoder
 from umr.encoders.config import read_config
 from umr.encoders.interop import INTEROP, interop_files, main, read_interop
-from umr.encoders.qwen_vl_pixels import patches
+from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, patches
 from umr.errors import MismatchError
 from umr.shipped import available, default_root
 from umr.types import Candidate, Content, Query
 
+LEVEL = 1.01 / 255 / min(CLIP_COLOURS.std)  # what one of 255 levels makes of a normalised pixel, at most
 TEXTS = ["a small TEAL mug", "Two of them, on marble!", " ÜBER naïve 茶 🫖", "red"]
 
 
@@ -101,6 +102,96 @@ def test_auto_model_gives_our_vectors(saved, encoder, stills):
     theirs = torch.nn.functional.normalize(states.mean(1), dim=-1).numpy()
     ours = encoder.encode_candidates([Candidate(candidate_id="1", content=Content(text="red", image=stills[0, 0]))])
     assert float((theirs * ours.vectors).sum()) > 0.99999
+
+
+class OfStills(Qwen2VLProcessor):
+    """AutoProcessor's class without its part for clips, which nothing asks of a still and torchvision computes."""
+
+    def check_argument_for_proper_class(self, argument_name: str, argument: object) -> type:
+        """Every other part is of the class that it must be of."""
+        if argument_name == "video_processor":
+            return type(argument)
+        return super().check_argument_for_proper_class(argument_name, argument)
+
+
+def processor_of(folder: Path) -> Qwen2VLProcessor:
+    """AutoProcessor's; where torchvision is absent, its class over the parts that the other Auto classes open."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        images = AutoImageProcessor.from_pretrained(folder)
+        return OfStills(images, tokenizer, None, chat_template=tokenizer.chat_template)
+    return AutoProcessor.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def bundled(_quiet) -> tuple[Path, list[np.ndarray]]:
+    """The default encoder, and pictures of its catalogue at the size that it sees."""
+    folder, files = default_root() / "unified" / "encoder", default_root() / "media" / "catalogue" / "files" / "images"
+    encoder = load_encoder(folder, device="cpu")
+    return folder, [encoder.pixels(Content(image=path))[0] for path in sorted(files.iterdir())[:40:20]]
+
+
+@pytest.fixture
+def tiny(saved, stills) -> tuple[Path, list[np.ndarray]]:
+    return saved, [stills[0, 0], stills[1, 0]]
+
+
+@pytest.fixture
+def own_sizes(make, tmp_path, _quiet) -> tuple[Path, list[np.ndarray]]:
+    """A tiny encoder that sees pictures at their own size, and pictures that it makes smaller, larger or leaves."""
+    make(resize="dynamic", resize_min_pixels=56 * 56, resize_max_pixels=40 * 28 * 28).save(tmp_path / "own")
+    rng = np.random.default_rng(0)
+    return tmp_path / "own", [rng.integers(0, 255, (*size, 3), dtype=np.uint8) for size in ((40, 90), (300, 200))]
+
+
+@pytest.mark.parametrize("which", ["bundled", "tiny", "own_sizes"])
+@torch.inference_mode()
+def test_auto_processor_and_auto_model_give_our_tokens_pixels_and_states(which, request):
+    """Texts, pictures and both, as queries and as candidates: alone, and in one padded batch."""
+    folder, (first, second) = request.getfixturevalue(which)
+    encoder, processor = load_encoder(folder, device="cpu"), processor_of(folder)
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    contents = [Content(text="a teal mug"), Content(image=first), Content(image=second, text=" Two of them!")]
+    given = {"padding": True, "return_tensors": "pt", "return_dict": True, "tokenize": True}
+    for role, instruction in (("query", encoder.config.instructions["image,text->image"]), ("candidate", "")):
+        for rows in (*([one] for one in contents), contents):
+            theirs = processor.apply_chat_template([messages(one, instruction) for one in rows], **given)
+            ours = encoder.prepare(rows, [instruction] * len(rows), role, processor.tokenizer.padding_side)
+            real_BT = ours.attention_mask_BT
+            assert torch.equal(theirs["input_ids"], ours.input_ids_BT)
+            assert torch.equal(theirs["attention_mask"].bool(), real_BT)
+            pixels = [patches(torch.from_numpy(one)[None])[0] for one in ours.media]
+            assert ("pixel_values" in theirs) == bool(pixels)
+            if pixels:
+                apart = LEVEL if which == "own_sizes" else 1e-5  # torchvision's bicubic rounds otherwise than Pillow's
+                torch.testing.assert_close(theirs["pixel_values"], torch.cat(pixels), atol=apart, rtol=0)
+                theirs["pixel_values"] = torch.cat(pixels)
+            mine = encoder.backbone.hidden_states(ours, encoder.see_all(ours.media) if pixels else None)
+            states = model(**theirs).last_hidden_state
+            torch.testing.assert_close(states[real_BT], mine[real_BT], atol=1e-4, rtol=1e-3)
+
+
+def messages(content: Content, instruction: str) -> list[dict]:
+    """A content as a chat: words first, which the template puts behind the picture."""
+    parts = [{"type": "text", "text": content.text}] if content.text else []
+    parts += [{"type": "image", "image": Image.fromarray(content.image)}] if content.image is not None else []
+    return [*([system(instruction)] if instruction else []), *user(*parts)]
+
+
+def test_auto_processor_gives_our_clips(saved, encoder, clips):
+    torchvision = pytest.importorskip("torchvision", reason="its processor of clips needs torchvision")
+    assert torchvision.__version__
+    frames = torch.from_numpy(clips[0]).permute(0, 3, 1, 2)
+    parts = [{"type": "video"}, {"type": "text", "text": "red"}]
+    processor = AutoProcessor.from_pretrained(saved)
+    text = processor.apply_chat_template(user(*parts), tokenize=False)
+    theirs = processor(text=[text], videos=[frames], return_tensors="pt")
+    ours = encoder.prepare([Content(video=clips[0], text="red")], [""], "candidate")
+    assert torch.equal(theirs["input_ids"], ours.input_ids_BT)
+    pixels = patches(torch.from_numpy(clips[0])[None])[0]
+    torch.testing.assert_close(theirs["pixel_values_videos"], pixels, atol=1e-5, rtol=0)
 
 
 def test_a_changed_missing_or_foreign_file_is_refused_with_the_way_out(saved):

@@ -1,11 +1,14 @@
 """A world as M-BEIR files: every answer is listed, words are those of training, same files for same seeds."""
 
 import json
+import re
 from collections import Counter, defaultdict
+from itertools import chain
 
 import pytest
 
 from training.catalogue import mbeir_world, typed, world
+from training.catalogue.__main__ import main as catalogue
 from training.catalogue.edit_phrases_unseen import EDIT_WORDS
 from training.catalogue.edits import COMPANION_KINDS, COMPOUND, Edit
 from training.catalogue.mbeir_world import MbeirSpec
@@ -187,6 +190,28 @@ def test_a_world_is_written_as_mbeir_files_with_the_asked_shortcuts(tmp_path):
         assert reference.category in row["query_txt"].lower() or edit.kind in ("category", "two", "three", "negation")
     with pytest.raises(ConfigError, match="share"):
         MbeirSpec(text_shortcut=2.0)
+
+
+def test_fillers_stand_around_the_words_of_queries_and_change_nothing_else(made, written, tmp_path):
+    for name, share in (("all", 1.0), ("half", 0.5)):
+        mbeir_world.write_mbeir(made, tmp_path / name, 5, MbeirSpec(fillers=share))
+    plain, every = queries_of(written), queries_of(tmp_path / "all")
+    asked = 0
+    for name, rows in plain.items():
+        for one, other in zip(rows, every[name], strict=True):
+            assert other | {"query_txt": one["query_txt"]} == one
+            if one["query_txt"]:
+                left = iter(re.findall(r"\w+", other["query_txt"]))
+                assert all(word in left for word in re.findall(r"\w+", one["query_txt"]))
+                assert other["query_txt"] != one["query_txt"]
+                asked += 1
+    half = [row["query_txt"] for rows in queries_of(tmp_path / "half").values() for row in rows]
+    same = sum(one["query_txt"] == other for one, other in zip(chain(*plain.values()), half, strict=True))
+    assert asked > 100 and 0.35 < (same - len(half) + asked) / asked < 0.65
+    with pytest.raises(ConfigError, match=r"fillers is 1\.5"):
+        MbeirSpec(fillers=1.5)
+    command = ["world", "--families", "1", "--out", str(tmp_path / "world"), "--fillers", "0.5"]
+    assert catalogue([*command]) == 2 and not (tmp_path / "world").exists()
 
 
 def test_copies_in_a_training_pool_are_there_and_nothing_links_them(tmp_path):

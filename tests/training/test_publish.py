@@ -23,6 +23,7 @@ def test_calibrations_come_after_the_index_and_examples_after_the_report():
     names = [step.name for step in steps(DEFAULT_ENCODER, Path("indexes"), Path("V"))]
     assert names.index("index") < names.index("vector sum") < names.index("evaluate") < names.index("drift")
     assert names.index("validation index") < names.index("verdicts")
+    assert names.index("index") < names.index("pooling") < names.index("card of pooling")
     assert names[-2:] == ["examples", "golden"]
     assert "examples" not in [step.name for step in steps("mca", Path("indexes"), Path("V"))]
 

@@ -102,6 +102,12 @@ def _asking(one: argparse.ArgumentParser) -> None:
         help="with --mbeir: share of query pictures whose tag foretells the edit",
     )
     one.add_argument(
+        "--fillers",
+        type=float,
+        default=0.0,
+        help="with --mbeir: share of queries with words around theirs that say nothing",
+    )
+    one.add_argument(
         "--tasks", nargs="+", metavar="TASK", help="with --mbeir: what is asked, t2i ... typed (default: everything)"
     )
     one.add_argument(
@@ -165,8 +171,8 @@ def run_world(options: argparse.Namespace) -> None:
             "shortcuts are in the queries, which only --mbeir writes; for training give "
             "`python -m training.train ... --set text_shortcut=0.8 picture_shortcut=0.8`"
         )
-    if (options.tasks or options.queries_per_family is not None) and not options.mbeir:
-        raise ConfigError("--tasks and --queries-per-family choose queries, which only --mbeir writes")
+    if (options.tasks or options.queries_per_family is not None or options.fillers) and not options.mbeir:
+        raise ConfigError("--tasks, --queries-per-family and --fillers are of queries, which only --mbeir writes")
     asked = _mbeir_spec(options)  # before anything is rendered
     spec = world.WorldSpec(
         families=options.families,
@@ -200,6 +206,7 @@ def _mbeir_spec(options: argparse.Namespace) -> Any:
         queries_per_family=options.queries_per_family,
         text_shortcut=options.text_shortcut,
         picture_shortcut=options.picture_shortcut,
+        fillers=options.fillers,
         duplicates=options.duplicates,
         near_duplicates=options.near_duplicates,
     )

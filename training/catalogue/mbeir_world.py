@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from training.catalogue import edit_text, edits, shortcut, text, typed
+from training.catalogue.fillers import with_fillers
 from training.catalogue.lookup import SceneTable
 from training.catalogue.scene import Scene
 from training.catalogue.store import write_clip
@@ -41,6 +42,7 @@ class MbeirSpec:
         queries_per_family: of each task, drawn at random where a family allows more; None: all.
         text_shortcut: share of it2i queries whose text describes the whole target.
         picture_shortcut: share of it2i queries whose picture carries a tag that foretells the edit.
+        fillers: share of the queries with words around theirs that say nothing, half of them invented (fillers.py).
         duplicates: share of the pictures that stand in the pool once more, with the same bytes. Nothing says so: such a
             candidate has no facts, no title, and is in no query's list.
         near_duplicates: the same of pictures cut and lightened a little.
@@ -50,11 +52,12 @@ class MbeirSpec:
     queries_per_family: int | None = None
     text_shortcut: float = 0.0
     picture_shortcut: float = 0.0
+    fillers: float = 0.0
     duplicates: float = 0.0
     near_duplicates: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("text_shortcut", "picture_shortcut", "duplicates", "near_duplicates"):
+        for name in ("text_shortcut", "picture_shortcut", "fillers", "duplicates", "near_duplicates"):
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise ConfigError(f"{name} is {share}; it is a share of the queries or of the pictures, from 0 to 1")
@@ -93,7 +96,9 @@ class _Writer:
 
     def __init__(self, world: World, folder: Path, seed: int, spec: MbeirSpec) -> None:
         self.world, self.folder, self.spec = world, folder, spec
-        self.rng, self._more_rng, self._chosen_rng = (np.random.default_rng([seed, n]) for n in (11, 17, 19))
+        self.rng, self._more_rng, self._chosen_rng, self._filler_rng = (
+            np.random.default_rng([seed, n]) for n in (11, 17, 19, 23)
+        )
         self.plan = Plan(int(world.manifest["seed"]), split=world.manifest["split"])
         self.family = 0  # whose queries are being asked
         #: Modality -> what is shown (of an entry: and said) -> candidates.
@@ -272,6 +277,8 @@ class _Writer:
         self._put(task, "ind", Ask(line, picture, scene, found, [], self.family, edit, facts))
 
     def _put(self, task: str, split: str, ask: Ask) -> None:
+        if ask.text and self.spec.fillers:
+            ask = replace(ask, text=with_fillers(ask.text, self._filler_rng, self.spec.fillers))
         self.plan.queries.setdefault((task, split), []).append(ask)
 
     def _picture(self, item: Item, kind: str, name: str, cue: int | None = None) -> str:

@@ -182,8 +182,8 @@ def evaluate(options: argparse.Namespace) -> None:
         raise ConfigError("--runs and --store write the same runs to two places; give one of them")
     if options.index and options.store:
         raise ConfigError("--store is for the bundled benchmark, which the page shows; give --runs with --index")
-    if options.tune_vector_sum is not None:
-        _tune_vector_sum(options)
+    if options.tune_vector_sum is not None or options.pooling is not None:
+        (_pooling if options.pooling is not None else _tune_vector_sum)(options)
         return
     ranking, reranked = _ranking(options)
     searcher, root = (
@@ -264,6 +264,27 @@ def _tune_vector_sum(options: argparse.Namespace) -> None:
     weights = tune(searcher, root, Progress("choosing weights, tasks:"))
     print(f"written: {write_weights(weights, options.tune_vector_sum)}", file=sys.stderr)
     found = rows(weights)
+    _print(found, options.json, tuple(found[0]))
+
+
+def _pooling(options: argparse.Namespace) -> None:
+    """`evaluate --pooling`: writes what pooling over the instruction costs, and prints it."""
+    from umr.cli.progress import Progress
+    from umr.disk import check_target
+    from umr.encoders.pooled_over import write_pooled
+    from umr.eval.pooling import TASKS, measure, rows
+
+    given = [f"--{name}" for name in ("runs", "split", "pool", "rerank") if getattr(options, name) is not None]
+    given += [f"--{name}" for name in ("store", "tune-vector-sum") if getattr(options, name.replace("-", "_"))]
+    if given:
+        raise ConfigError(f"--pooling asks the ind queries in their local pool, and takes no {', '.join(given)}")
+    check_target(options.pooling)
+    searcher, root = (
+        _opened(options.index, options.dtype) if options.index else _bundled(options.encoder, options.dtype)
+    )
+    measured = measure(searcher, root, (options.task,) if options.task else TASKS, Progress("asking, tasks:"))
+    print(f"written: {write_pooled(measured, options.pooling)}", file=sys.stderr)
+    found = rows(measured)
     _print(found, options.json, tuple(found[0]))
 
 
@@ -415,7 +436,12 @@ def export(options: argparse.Namespace) -> None:
     from umr.whole import check_absent
 
     check_absent(options.out)
-    config = exported(found(options.encoder, None, say)[0], options.out)
+    measured = None
+    if options.index is not None:
+        from umr.eval.pooling import measure
+
+        measured = measure(*_opened(options.index, None))
+    config = exported(found(options.encoder, None, say)[0], options.out, measured)
     trust = ", trust_remote_code=True" if (options.out / MASKED_FILE).is_file() else ""
     opened = f'SentenceTransformer("{options.out}"{trust})'
     _say([f"{config.name} in {options.out}: vectors of {config.dim} numbers, opened with `{opened}`"])

@@ -109,13 +109,7 @@ def _evaluate(commands: Commands) -> None:
         help="write indexes/NAME/reports: report.json, compressed runs and diagnoses, which the page shows; with "
         "--rerank indexes/NAME/reports/reranked",
     )
-    one.add_argument(
-        "--tune-vector-sum",
-        type=Path,
-        metavar="FILE",
-        help="with --index of validation queries: choose the vector sum's weight for each task, write FILE and stop; "
-        "evaluate reads it as reports/vector_sum.json beside the index's folder",
-    )
+    _in_place_of_rows(one)
     one.add_argument(
         "--pool",
         choices=CHOICES,
@@ -130,6 +124,25 @@ def _evaluate(commands: Commands) -> None:
     )
     _tasks(one)
     _dtype_of_index(one)
+
+
+def _in_place_of_rows(one: argparse.ArgumentParser) -> None:
+    """What `evaluate` may write in place of a report."""
+    one.add_argument(
+        "--tune-vector-sum",
+        type=Path,
+        metavar="FILE",
+        help="with --index of validation queries: choose the vector sum's weight for each task, write FILE and stop; "
+        "evaluate reads it as reports/vector_sum.json beside the index's folder",
+    )
+    one.add_argument(
+        "--pooling",
+        type=Path,
+        metavar="FILE",
+        help="ask the ind queries of it2i and t2i (or --task) pooled over their instruction too, as "
+        "sentence-transformers pools them in an encoder's folder as it stands: cosine with umr's vectors, success@1 of "
+        "both; write FILE and stop; a card tells what lies as reports/pooling.json beside the encoder's folder",
+    )
 
 
 def _benchmark(one: argparse.ArgumentParser) -> None:
@@ -370,11 +383,19 @@ def _export(commands: Commands) -> None:
     one.epilog = (
         "sentence-transformers opens every encoder folder as it stands, and pools queries over their instruction too. "
         "The folder that is written here has a pooling module that leaves it out, as umr does: open it with "
-        "trust_remote_code=True. The card in the folder says what must be prepared beforehand."
+        "trust_remote_code=True. The card in the folder says what must be prepared beforehand, and where it was "
+        "measured (`evaluate --pooling`, or --index) what pooling over the instruction costs."
     )
     one.add_argument("encoder", metavar="ENCODER", help=ENCODER)
     one.add_argument("--to", choices=("sentence-transformers",), required=True, help="whose folder")
     one.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder; it must not exist")
+    one.add_argument(
+        "--index",
+        type=Path,
+        metavar="DIR",
+        help="an index by this encoder, such as indexes/NAME/catalogue: ask its collection's queries pooled over their "
+        "instruction too, and say on the card what that costs (default: what `evaluate --pooling` stored)",
+    )
 
 
 def _push(commands: Commands) -> None:

@@ -20,6 +20,7 @@ from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_card import dual_card
 from umr.encoders.dual_config import AnyConfig, DualConfig, read_settings
 from umr.encoders.interop import MASKED_FILE, has_processor, masks_instruction, pools_elsewhere
+from umr.encoders.pooled_over import PooledOver, measured_of, told
 from umr.encoders.sentence_card import sentence_card
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.templates import FIELD
@@ -36,8 +37,13 @@ _POOLED = {
 _POSITIONS = {"mrope": "{family}'s own (t, h, w)", "sequential": "one count for all tokens, as in U-MARVEL's release"}
 
 
-def write_card(config: AnyConfig, folder: str | Path) -> Path:
+def write_card(config: AnyConfig, folder: str | Path, pooled: PooledOver | None = None) -> Path:
     """Write the card of the encoder in `folder`, through a temporary name. Returns its path.
+
+    Args:
+        config: the settings, with the hashes of the files.
+        folder: the encoder's.
+        pooled: what pooling over the instruction costs it, where it was measured.
 
     Raises:
         ConfigError: train_config.json is there and cannot be read, or the backbone is unknown.
@@ -53,23 +59,26 @@ def write_card(config: AnyConfig, folder: str | Path) -> Path:
         elif isinstance(config, SentenceConfig):
             file.write(sentence_card(config))
         else:
-            file.write(card(config, trained, masked=(Path(folder) / MASKED_FILE).is_file()))
+            file.write(card(config, trained, (Path(folder) / MASKED_FILE).is_file(), pooled))
     return target
 
 
-def card(config: EncoderConfig, trained: Mapping[str, Any] | None, masked: bool = False) -> str:
+def card(
+    config: EncoderConfig, trained: Mapping[str, Any] | None, masked: bool = False, pooled: PooledOver | None = None
+) -> str:
     """The card's text.
 
     Args:
         config: the settings, with the hashes of the files.
         trained: what training.train records; None for an encoder that it did not make.
         masked: the folder has a pooling module for sentence-transformers (umr.export.modules).
+        pooled: what pooling over the instruction costs this encoder, where it was measured.
     """
     return "\n".join([*_front_matter(config), "", f"# {config.name}", "", _what(config, trained), "",
                       "## How it embeds", "", *_embeds(config), "",
                       "## How it was trained", "", *_trained(config, trained), "",
                       "## Use", "", *_use(config), "",
-                      "## In other tools", "", *_elsewhere(config, masked), "",
+                      "## In other tools", "", *_elsewhere(config, masked, pooled), "",
                       "## Limits", "", *_limits(config, trained), ""])  # fmt: skip
 
 
@@ -203,7 +212,7 @@ def _use(config: EncoderConfig) -> list[str]:
             f"print({shape})  # (1, {config.dim})", "```"]  # fmt: skip
 
 
-def _elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
+def _elsewhere(config: EncoderConfig, masked: bool, pooled: PooledOver | None) -> list[str]:
     """What transformers and sentence-transformers compute of this folder, and what they must be given for it."""
     if not has_processor(config):
         return ["`AutoTokenizer` of transformers gives this encoder's tokens; its network is umr's own."]
@@ -228,10 +237,12 @@ def _elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
         "```",
         "",
         "- Candidates have the vectors that umr gives them, and carry no prompt.",
-        *_queries_elsewhere(config, masked),
+        *_queries_elsewhere(config, masked, pooled),
         *([f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
            f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size."]
-          if config.resize == "square" else [f"- Of a clip give {config.max_frames} frames, evenly spaced."]),
+          if config.resize == "square" else [
+               f"- Of a clip give {config.max_frames} frames, evenly spaced. A picture that is made larger or smaller "
+               "may differ by one of 255 levels in some pixels, as torchvision rounds otherwise than Pillow."]),
         f"- Words are cut at {config.max_tokens} tokens by umr alone, and special tokens typed in a text are plain "
         "characters to umr alone.",
         *(["- Words beside plain text of the template are tokenised together with it there, and apart by umr."]
@@ -239,16 +250,20 @@ def _elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _queries_elsewhere(config: EncoderConfig, masked: bool) -> list[str]:
+def _queries_elsewhere(config: EncoderConfig, masked: bool, pooled: PooledOver | None) -> list[str]:
     if not masks_instruction(config):
         return ["- So have queries, under the prompt of their task."]
+    measured = [] if pooled is None else ["- Measured, pooled over the instruction beside umr's vectors:"]
+    measured += [] if pooled is None else told(pooled)
     if masked:
         return [
-            "- So have queries, under the prompt of their task: `instruction_pooling.py` leaves the instruction out."
+            "- So have queries, under the prompt of their task: `instruction_pooling.py` leaves the instruction out. "
+            "The encoder's own folder opens without this code, and pools over it.",
+            *measured,
         ]
     return ["- Queries, under the prompt of their task, are pooled over their instruction too, which umr leaves out: "
             "their vectors are near umr's, not equal (the less near, the fewer words), and rank otherwise. `python -m "
-            "umr export --to sentence-transformers` writes a folder in which they are equal."]  # fmt: skip
+            "umr export --to sentence-transformers` writes a folder in which they are equal.", *measured]  # fmt: skip
 
 
 def _has_plain_text(config: EncoderConfig) -> bool:
@@ -274,7 +289,8 @@ def main(folders: Sequence[str]) -> int:
     """Write the card of every encoder folder named. Returns the exit status."""
     try:
         for folder in folders:
-            print(write_card(read_settings(folder), folder))
+            config = read_settings(folder)
+            print(write_card(config, folder, measured_of(folder, config.fingerprint())))
     except UMRError as error:
         print(f"umr: {error}", file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from umr.disk import atomic_write
-from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY, Attention, EncoderConfig
+from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY, Attention, EncoderConfig, Resize
 from umr.encoders.tokenizer import EMBED
 from umr.errors import ConfigError
 from umr.shipped import RERANKER_CONFIG
@@ -82,16 +82,30 @@ class RerankerConfig:
 
     @classmethod
     def of_encoder(
-        cls, encoder: EncoderConfig, tokenizer: Tokenizer, name: str, attention: Attention = "causal"
+        cls,
+        encoder: EncoderConfig,
+        tokenizer: Tokenizer,
+        name: str,
+        attention: Attention = "causal",
+        resize: Resize = "square",
     ) -> RerankerConfig:
-        """A re-ranker that starts from an encoder: its sizes, positions and sentences; no chat, pictures as squares.
+        """A re-ranker that starts from an encoder: its sizes, positions and sentences; no chat.
 
         Args:
             encoder: its settings.
             tokenizer: of the encoder.
             name: what people call the re-ranker.
             attention: "causal" as U-MARVEL's, or "bidirectional" within the query and within the candidate.
+            resize: "square", or "dynamic" where the encoder has it: pictures at the sizes that it sees them in.
+
+        Raises:
+            ConfigError: pictures are to keep their shape, and the encoder sees squares.
         """
+        if resize == "dynamic" and encoder.resize != "dynamic":
+            raise ConfigError(
+                f"resize is 'dynamic', but {encoder.name} sees pictures as squares of {encoder.image_size} px; leave "
+                "resize at square, or start from an encoder that sees them at their own size"
+            )
         network = replace(
             encoder,
             name=name,
@@ -100,12 +114,12 @@ class RerankerConfig:
             query_template=COMPACT_QUERY,
             candidate_template=COMPACT_CANDIDATE + EMBED,
             files={},
-            resize="square",
+            resize=resize,
             text_format="plain",
             marker_rows="checkpoint",
             prompting="marked",
             default_instruction="",
-            first_resize=(),
+            first_resize=encoder.first_resize if resize == "dynamic" else (),
             vision_marks=True,
             query_templates={},
             candidate_templates={},

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from umr.disk import atomic_write
 from umr.encoders.backbone import backbone_class
-from umr.encoders.config import Attention
+from umr.encoders.config import Attention, EncoderConfig, Resize
 from umr.encoders.config import read_config as read_encoder_config
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import check_files, check_hashes, sealed_folder
@@ -27,16 +27,19 @@ ANSWERS = "answers.safetensors"  # what yes and no are scored by, where that is 
 ROWS = "rows"
 
 
-def begin_reranker(encoder: str | Path, name: str, attention: Attention = "causal") -> Reranker:
+def begin_reranker(
+    encoder: str | Path, name: str, attention: Attention = "causal", resize: Resize = "square"
+) -> Reranker:
     """A re-ranker with the weights, tokenizer and sentences of an encoder, on the CPU, in float32; not trained yet.
 
     Args:
         encoder: a folder, or `hub:owner/name@revision`.
         name: what people call the re-ranker.
         attention: see RerankerConfig.of_encoder.
+        resize: see there.
 
     Raises:
-        ConfigError: this is no encoder, or its backbone cannot re-rank.
+        ConfigError: this is no encoder, its backbone cannot re-rank, or it sees squares where they are not wanted.
         MismatchError: one of its files is missing or changed.
     """
     folder = fetch(encoder) if is_hub(encoder) else Path(encoder)
@@ -44,7 +47,7 @@ def begin_reranker(encoder: str | Path, name: str, attention: Attention = "causa
     check_files(started, folder)
     kind = backbone_class(started.backbone)
     tokenizer = load_tokenizer(folder, kind.special)
-    config = RerankerConfig.of_encoder(started, tokenizer, name, attention)
+    config = RerankerConfig.of_encoder(started, tokenizer, name, attention, resize)
     return Reranker(config, kind.load(folder, config.network, torch.float32), tokenizer)
 
 
@@ -127,8 +130,15 @@ def card(config: RerankerConfig, trained: Mapping[str, object] | None) -> str:
         "", "## How it reads", "",
         f"- query: `{json.dumps(network.query_template)}`",
         f"- candidate: `{json.dumps(network.candidate_template)}`",
-        f"- pictures of {network.image_size} px, clips of {network.max_frames} frames, texts of {network.max_tokens} "
+        f"- {_seen(network)}, clips of {network.max_frames} frames, texts of {network.max_tokens} "
         "tokens", "", f"Fingerprint: `{config.fingerprint()}` (settings and weights; this card is no part of it).",
         "", "## How it was trained", "", *told, "", "## Use", "",
         "```bash", "python -m umr rerank RUN --out RUN2 --reranker FOLDER", "```", "",
     ])  # fmt: skip
+
+
+def _seen(network: EncoderConfig) -> str:
+    """How large pictures are, for the card."""
+    if network.resize == "square":
+        return f"pictures of {network.image_size} px"
+    return f"pictures at their own size, of {network.resize_min_pixels} to {network.resize_max_pixels} pixels"
