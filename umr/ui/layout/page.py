@@ -29,6 +29,7 @@ from umr.ui.layout.monitor import Health, Monitor, watch
 from umr.ui.layout.outside import Closed, fetch_nothing
 from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
 from umr.ui.layout.preview import ICON, Card, own_preview
+from umr.ui.layout.room import Room
 from umr.ui.layout.sessions import keep_sessions
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
@@ -101,6 +102,7 @@ def _middleware(
     return [
         Middleware(Monitor, root_path=root),
         Middleware(Gate, visitors=VISITORS, host=host, access=access),
+        Middleware(Room, page=page),
         *_turns(page, access.limits),
         Middleware(Closed),
         Middleware(Functions, page=page),
