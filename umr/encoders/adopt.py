@@ -28,7 +28,7 @@ from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
 from umr.encoders.duals import NEAR, dual_families
 from umr.encoders.hub import fetch, is_hub, never_changed
-from umr.encoders.qwen_vl_recipes import UMARVEL
+from umr.encoders.recipes import UMARVEL
 from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.store import seal

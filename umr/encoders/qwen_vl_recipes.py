@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from umr.encoders.recipes import UMARVEL
 from umr.media import MAX_PIXELS
 
 SYSTEM = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -65,15 +66,6 @@ QWEN2 = {name: pointwise(SYSTEM, INDENTED) for name in ("lamra-rank", "umarvel-r
 QWEN2_5 = {"lamra-rank": pointwise(SYSTEM, " ")}
 QWEN3 = {"umarvel-rank": pointwise("", INDENTED)}
 
-#: U-MARVEL's evaluation as published: its collators' pixels, its model's positions, dataset/datasets_mbeir.py's texts,
-#: its loader's marker rows.
-UMARVEL: Mapping[str, Any] = {
-    "resize_min_pixels": 4 * 28 * 28,
-    "resize_max_pixels": 300 * 28 * 28,
-    "positions": "sequential",
-    "text_format": "mbeir",
-    "marker_rows": "mean",
-}
 #: A row by itself, as its demo.py and its video evaluation compute it: without padding its mask is none
 #: (models/qwen2_vl_bidirectional_atten.py), for which transformers of its time attends causally.
 UMARVEL_ALONE: Mapping[str, Any] = {**UMARVEL, "attention": "causal"}
