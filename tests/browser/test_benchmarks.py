@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Served, arrive
+from tests.browser.conftest import Served, arrive, settle
 
 
 @pytest.fixture
@@ -74,6 +74,8 @@ def test_another_measure_changes_the_tables(tab: Page):
 
 def test_the_address_reopens_the_measure_and_the_pair(tab: Page):
     choose(tab, "b-measure", "Reciprocal rank (MRR)")
+    expect(tab.locator("#benchmarks .u-measure")).to_contain_text("MRR")  # a list opened before would stand elsewhere
+    settle(tab)
     choose(tab, "b-b", "unified")
     expect(tab).to_have_url(re.compile(r"\?b-measure=mrr&b-b=unified&tab=benchmarks$"))
     expect(tab.locator("#bench-pair h2")).to_have_text("unified against contrastive")
