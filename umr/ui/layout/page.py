@@ -41,6 +41,7 @@ from umr.ui.parts.carry import wire_carry
 from umr.ui.parts.wiring import VISITORS, Built, Frame
 from umr.ui.searchers import Searchers
 
+WAITING = 256  # questions of everybody that wait; of one visitor Limits has few. More are refused by Gradio
 TOLD_S = 1.0  # between two times that those who wait are told their place; Gradio: to all, at the end of each event
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
@@ -140,7 +141,7 @@ def serve(
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     own_preview()
     serve_listening()
-    page.queue(default_concurrency_limit=4, max_size=64, status_update_rate=TOLD_S)
+    page.queue(default_concurrency_limit=4, max_size=WAITING, status_update_rate=TOLD_S)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from umr.ui.layout.turns import ASKED, NUMBERED
 from umr.ui.parts.wiring import INDEXING
 
-MOST_WAITING = 16  # a quarter of the queue
+MOST_WAITING = 16  # of all that the queue holds
 WAIT_S = 60
 FULL = (
     "{count} visitors already wait to have their files indexed or asked of every model, one after the other. Send this "
