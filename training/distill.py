@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from training.config import DistillConfig
 from training.draws import generator
 from training.losses import distill_kl
 from training.mixture import Mixture, Part, sentences_of
-from training.parallel import Group
+from training.parallel import Group, log_level
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, pieces, train_record
 from training.source_batches import Pixels
@@ -209,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
+    log.setLevel(log_level())
     try:
         config = with_settings(DistillConfig(name=options.out.name, init=options.init), options.set)
         lists, group = read_lists(options.teacher), Group.of_environment()

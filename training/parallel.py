@@ -7,6 +7,7 @@ the chunks that are its own and hands their embeddings round, so that each query
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -18,6 +19,11 @@ from training.grad_cache import Roles, cached_backward, joined
 
 Chunk = TypeVar("Chunk")
 Made = TypeVar("Made")
+
+
+def log_level() -> int:
+    """Of a process that torchrun started, or of one alone: the first tells what goes on, others what is wrong."""
+    return logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO
 
 
 class Group:

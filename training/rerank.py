@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from torch.nn import functional as F
 from training.config import RerankConfig
 from training.draws import generator
 from training.mixture import Mixture, Part, sentences_of
-from training.parallel import Group
+from training.parallel import Group, log_level
 from training.prior import Cosines
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, Row, pieces, train_record
@@ -335,7 +334,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="change single settings")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
+    log.setLevel(log_level())
     try:
         config = with_settings(RerankConfig(name=options.out.name, init=options.init), options.set)
         source, group = load_source(parse(options.data), cache_root() / "media"), Group.of_environment()

@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ from training.lora import add_adapters, is_adapter, merge_adapters
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
-from training.parallel import Group
+from training.parallel import Group, log_level
 from training.provenance import stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import LARGE, RECIPES
@@ -515,7 +514,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    log.setLevel(logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO)
+    log.setLevel(log_level())
     try:
         config = with_settings((RECIPES | LARGE)[options.recipe](), options.set)
         if options.init:

@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from umr.ui.layout.listening import Listening, listen, serve_listening
+from umr.ui.layout.listening import Listening, serve_listening
+from umr.ui.layout.ports import listen
 
 
 class App:

@@ -22,8 +22,8 @@ def waited(waiting: int) -> Any:
     lines = {INDEXING["concurrency_id"]: SimpleNamespace(queue=[None] * waiting)}
     return SimpleNamespace(
         fns={
-            INDEX: SimpleNamespace(concurrency_id=INDEXING["concurrency_id"]),
-            SEARCH: SimpleNamespace(concurrency_id=SEARCHING["concurrency_id"]),
+            INDEX: SimpleNamespace(concurrency_id=INDEXING["concurrency_id"], api_visibility="private"),
+            SEARCH: SimpleNamespace(concurrency_id=SEARCHING["concurrency_id"], api_visibility="private"),
         },
         _queue=SimpleNamespace(event_queue_per_concurrency_id=lines),
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from umr.bench.load_test import CALL, PATIENCE_S, Answer, K
+from umr.bench.load_test import CALL, PATIENCE_S, Answer, K, read_answer
 from umr.shipped import DEFAULT_ENCODER
 
 _API = "/gradio_api"
@@ -92,10 +92,7 @@ class Guest:
     def answer(self, event: str) -> Answer:
         """Wait for a search's answer. Raises as `upload`."""
         with self._listening(f"{CALL}/{event}") as answered:
-            told, _, data = answered.read().decode().strip().rpartition("\ndata: ")
-        if not told.endswith("event: complete"):
-            raise ValueError(data)
-        return tuple((row["id"], row["score"]) for row in json.loads(data)[0])
+            return read_answer(answered.read().decode())
 
     def go_away(self, event: str, seconds: float) -> None:
         """Wait so long for a search's answer, and close the connection. Raises as `upload`."""

@@ -166,14 +166,23 @@ def connect_plain(address: str) -> Ask:
             connection.request("POST", CALL, body, {"Content-Type": "application/json"})
             told = _read(connection)
             connection.request("GET", f"{CALL}/{json.loads(told)['event_id']}")
-            event, _, data = _read(connection).strip().rpartition("\ndata: ")
+            return read_answer(_read(connection))
         finally:
             connection.close()
-        if not event.endswith("event: complete"):
-            raise ValueError(data)
-        return tuple((row["id"], row["score"]) for row in json.loads(data)[0])
 
     return ask
+
+
+def read_answer(told: str) -> Answer:
+    """The answer in what an event of the endpoint was told.
+
+    Raises:
+        ValueError: it ended otherwise.
+    """
+    event, _, data = told.strip().rpartition("\ndata: ")
+    if not event.endswith("event: complete"):
+        raise ValueError(data)
+    return tuple((row["id"], row["score"]) for row in json.loads(data)[0])
 
 
 def _read(connection: http.client.HTTPConnection) -> str:

@@ -120,12 +120,10 @@ def _evaluated(
 
 def _reordered(order: Reordering, encoder: Encoder, benchmark: Benchmark) -> Reordered:
     """What a re-ranker does to the hits that an encoder finds of a benchmark's candidates."""
-    from umr.collection import Collection
     from umr.eval.benchmarks.measure import Reordered
 
     order.progress = None  # told by the queries measured
-    held = benchmark.candidates
-    collection = held if isinstance(held, Collection) else Collection(held, benchmark.name, "")
+    collection = benchmark.collection
 
     def put(run: Run, queries: Sequence[Query]) -> Run:
         return order.reordered(run, queries, encoder.fingerprint, collection)

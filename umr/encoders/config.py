@@ -175,6 +175,11 @@ class EncoderConfig:
         others = (*self.query_templates.values(), *self.candidate_templates.values())
         return [self.query_template, self.candidate_template, *others]
 
+    @property
+    def usual_prompts(self) -> bool:
+        """Whether each role has one template, and marks stand around a picture or clip."""
+        return self.vision_marks and not self.query_templates and not self.candidate_templates
+
     def written(self) -> dict[str, Any]:
         """The fields that encoder.json holds: those younger than format 1 only where they are not the default."""
         usual = {one.name: {} if one.default is MISSING else one.default for one in fields(self)}

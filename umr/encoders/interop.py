@@ -38,7 +38,7 @@ def has_processor(config: EncoderConfig) -> bool:
 def pools_elsewhere(config: EncoderConfig) -> bool:
     """Whether sentence-transformers' modules compute this encoder's vectors, but for the mask over the instruction."""
     usual = (config.text_format, config.marker_rows, config.vision_depths) == ("plain", "checkpoint", "all")
-    plain = usual and not config.first_resize and config.vision_marks and len(config.templates) == 2
+    plain = usual and not config.first_resize and config.usual_prompts
     return has_processor(config) and config.pooling in _POOLING and config.positions == "mrope" and plain
 
 

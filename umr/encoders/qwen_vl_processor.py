@@ -85,8 +85,7 @@ def processor_files(
         "processor_config.json": _json(kind),
     }
     # M-BEIR's way with a text is no template's, nor are several templates, or none of the marks that a processor finds
-    several = len(config.templates) > 2 or not config.vision_marks
-    if config.text_format == "mbeir" or several:
+    if config.text_format == "mbeir" or not config.usual_prompts:
         return files
     return files | {"chat_template.jinja": chat_template(config, spans)}
 

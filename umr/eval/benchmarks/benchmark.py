@@ -122,6 +122,12 @@ class Benchmark:
     notices: tuple[str, ...] = ()
     submissions: Submissions | None = None
 
+    @property
+    def collection(self) -> Collection:
+        """The candidates as one; without a folder where they are in memory alone."""
+        held = self.candidates
+        return held if isinstance(held, Collection) else Collection(held, self.name, "")
+
 
 def success_columns(depths: Sequence[int], depth: int | None = None, name: str = "R") -> dict[str, Measure]:
     """Column -> success@k, which these benchmarks print as R@k, for their own k and one more."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from umr.collection import Collection
 from umr.disk import atomic_write
 from umr.errors import ConfigError
 from umr.eval.benchmarks.benchmark import Benchmark, Part
@@ -90,10 +89,9 @@ def open_index(
         DiskFullError: the disk is full; the next call goes on.
     """
     folder = work / "index"
-    held = benchmark.candidates
-    collection = (
-        held if isinstance(held, Collection) else Collection(held, benchmark.name, "").save(work / "collection")
-    )
+    collection = benchmark.collection
+    if collection.folder is None:
+        collection = collection.save(work / "collection")
     if (folder / MANIFEST).is_file():
         manifest = IndexManifest.read(folder)
         built = (manifest.encoder, manifest.collection, manifest.precision)

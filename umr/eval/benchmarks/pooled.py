@@ -23,9 +23,10 @@ from umr.columns import COLUMNS, Keys
 from umr.disk import file_sha256, replacing
 from umr.errors import ConfigError, MismatchError
 from umr.formats import CANDIDATES, candidate_from_row, json_line, read_jsonl
+from umr.index.manifest import IDS
 from umr.types import Candidate
 
-IDS, POOLS = "ids.txt", "pools.safetensors"
+POOLS = "pools.safetensors"
 _CONTENT = ("txt", "img_path", "video_path", "modality", "start", "end")  # what two rows of one id must agree on
 
 

@@ -7,14 +7,12 @@ machine, the second beginning fails, unseen, and what is left answers no MCP cli
 
 from __future__ import annotations
 
-import errno
-import socket
 import threading
 import time
 
 from gradio import http_server
 
-NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # of a host with several addresses, those of another family
+from umr.ui.layout.ports import listen
 
 
 class Listening(http_server.Server):
@@ -46,39 +44,3 @@ class Listening(http_server.Server):
 def serve_listening() -> None:
     """Has Gradio start its pages by this server from now on: launch() takes no other one."""
     http_server.Server = Listening  # type: ignore[misc]
-
-
-def listen(host: str, port: int, backlog: int = 2048) -> list[socket.socket]:
-    """Sockets that listen at all of a host's addresses.
-
-    Raises:
-        OSError: at one of them the port is taken, or none is of this machine.
-    """
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    sockets: list[socket.socket] = []
-    away: OSError | None = None
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        try:
-            sockets.append(_listening(socket.socket(family, kind, protocol), address, backlog))
-        except OSError as error:
-            if error.errno not in NOT_HERE:
-                for one in sockets:
-                    one.close()
-                raise
-            away = error
-    if not sockets:
-        raise away or OSError(errno.EADDRNOTAVAIL, f"{host} is no address of this machine")
-    return sockets
-
-
-def _listening(one: socket.socket, address: tuple, backlog: int) -> socket.socket:
-    try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if one.family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(address)
-        one.listen(backlog)  # of two that are bound to it, one
-    except OSError:
-        one.close()
-        raise
-    return one

@@ -6,10 +6,10 @@ Gradio counts all that waits together, whatever it is for, and refuses the next 
 from __future__ import annotations
 
 from gradio import Blocks
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from umr.ui.layout.turns import ASKED, NUMBERED
+from umr.ui.layout.turns import ASKED, NUMBERED, functions_of, refusal
+from umr.ui.limits import TooMuch
 from umr.ui.parts.wiring import INDEXING
 
 MOST_WAITING = 16  # of all that the queue holds
@@ -23,29 +23,27 @@ FULL = (
 class Room:
     """Answers 429 in words, which Gradio's page shows, where too many wait for the same work that takes minutes."""
 
-    def __init__(self, app: ASGIApp, page: Blocks, most: int = MOST_WAITING):
+    def __init__(self, app: ASGIApp, page: Blocks):
         """Guard an app; behind the gate, which has read what is asked.
 
         Args:
             app: what is behind it.
             page: whose queue it is.
-            most: so many may wait.
         """
-        self.app, self.page, self.most = app, page, most
+        self.app, self.page = app, page
+        self.slow = frozenset(number for number, kind in functions_of(page).items() if kind == "index")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it."""
-        if self._takes_minutes(scope) and (count := self._waiting()) >= self.most:
-            told = {"detail": FULL.format(count=count)}
-            await JSONResponse(told, 429, {"Retry-After": str(WAIT_S)})(scope, receive, send)
+        if self._takes_minutes(scope) and (count := self._waiting()) >= MOST_WAITING:
+            await refusal(TooMuch(FULL.format(count=count), WAIT_S), "index")(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
     def _takes_minutes(self, scope: Scope) -> bool:
         if scope["type"] != "http" or scope["method"] != "POST" or not NUMBERED.search(scope["path"]):
             return False
-        function = self.page.fns.get((scope.get(ASKED) or {}).get("fn_index", -1))
-        return function is not None and function.concurrency_id == INDEXING["concurrency_id"]
+        return (scope.get(ASKED) or {}).get("fn_index") in self.slow
 
     def _waiting(self) -> int:
         line = self.page._queue.event_queue_per_concurrency_id.get(INDEXING["concurrency_id"])

@@ -84,7 +84,7 @@ class Turns:
         try:
             self._take(turn)
         except TooMuch as error:
-            await _refusal(error, kind)(scope, receive, send)
+            await refusal(error, kind)(scope, receive, send)
             return
         with self._let_through(turn) as ticket:
             if MCP.search(scope["path"]):  # which asks the queue by a request of its own, with the headers of this one
@@ -146,7 +146,7 @@ def turns_of(page: Blocks) -> Iterator[Turn]:
             yield turn
 
 
-def _refusal(error: TooMuch, kind: Kind) -> Response:
+def refusal(error: TooMuch, kind: Kind) -> Response:
     """In the form that Gradio's page shows: of an upload the text itself."""
     headers = {"Retry-After": str(error.wait_s)}
     if kind == "upload":
