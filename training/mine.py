@@ -216,27 +216,24 @@ def _chosen(
     return tuple(chosen)
 
 
-def rows_of(source: Source, negatives: Sequence[Sequence[str]], folder: Path) -> list[dict[str, Any]]:
-    """The examples as rows that training.sources.jsonl reads, one for each answer; equal ones once.
+def rows_of(source: Source, negatives: Sequence[Sequence[str]], folder: Path) -> Iterator[dict[str, Any]]:
+    """The examples as rows that training.sources.jsonl reads, each with all of its answers.
 
     Args:
         source: whose examples.
         negatives: of each.
         folder: where the file will lie; media beside or below it are named relative to it.
     """
-    found: dict[str, dict[str, Any]] = {}
     for example, wrong in zip(source.examples, negatives, strict=True):
         content = example.query
-        default = str(content.image or content.video or "")
-        more: dict[str, Any] = {"negatives": [parts_of(source.candidates[did], folder) for did in wrong]}
+        answers = [parts_of(source.candidates[did], folder) for did in example.positives]
+        row: dict[str, Any] = parts_of(content, folder) | {"target": answers[0] if len(answers) == 1 else answers}
+        row["negatives"] = [parts_of(source.candidates[did], folder) for did in wrong]
         if example.instruction:
-            more["instruction"] = list(source.instructions[example.instruction])
-        if example.group != default:
-            more["group"] = example.group
-        for did in example.positives:
-            row = parts_of(content, folder) | {"target": parts_of(source.candidates[did], folder)} | more
-            found.setdefault(json.dumps(row, sort_keys=True), row)
-    return list(found.values())
+            row["instruction"] = list(source.instructions[example.instruction])
+        if example.group != str(content.image or content.video or ""):
+            row["group"] = example.group
+        yield row
 
 
 def parts_of(content: Content, folder: Path) -> dict[str, str]:

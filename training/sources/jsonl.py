@@ -1,6 +1,7 @@
 """Triplets of one's own: {"image"?, "text"?, "target", "negatives"?, ...} per line. Pictures lie relative to the file.
 
-`instruction` is one sentence, or the list of its phrasings, of which the first is served with.
+`target` is the right answer, or a list of answers of which each is right. `instruction` is one sentence, or the list of
+its phrasings, of which the first is served with.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from umr import media
 from umr.errors import ConfigError
 from umr.formats import parse_object, read_lines
 from umr.ingest import CLIPS, IMAGES, resolve
-from umr.types import Content
+from umr.types import Content, Target
 
 _ROW = ("image", "video", "text", "target", "negatives", "instruction", "group")
 _CONTENT = ("image", "video", "text")
@@ -55,18 +56,24 @@ class Triplets:
         unknown = sorted(set(row) - set(_ROW))
         if unknown:
             raise ConfigError(f"unknown fields {', '.join(unknown)}; known: {', '.join(_ROW)}")
-        if row.get("target") in (None, "", {}):
+        targets = row.get("target")
+        if targets in (None, "", {}, []):
             raise ConfigError("target is missing: name the picture, clip or text that is the right answer")
         query = self.content({key: row.get(key) for key in _CONTENT}, "the query")
-        found = dict([self.answer(row["target"], "target")])
+        many = isinstance(targets, list)
+        found = dict(
+            self.answer(value, f"target {number}" if many else "target")
+            for number, value in enumerate(targets if many else [targets], 1)
+        )
         positives = tuple(found)
         listed = row.get("negatives") or []
         if not isinstance(listed, list):
             raise ConfigError(f"negatives is {type(listed).__name__}; a list is needed")
         found |= dict(self.answer(value, f"negative {number}") for number, value in enumerate(listed, 1))
-        wanted = found[positives[0]].modality
-        if wanted == "video,text":
+        kinds = {found[did].modality for did in positives}
+        if "video,text" in kinds:
             raise ConfigError("a target is a clip or has words, not both: leave the words out")
+        wanted: Target = "all" if len(kinds) > 1 else kinds.pop()
         group, ways = self.words(row, "group"), self.sentences(row.get("instruction"))
         instruction = "\n".join(ways)
         self.raw.candidates |= found  # after every check: a refused row leaves nothing behind
