@@ -84,7 +84,7 @@ class TrainConfig:
     stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
     checkpointing: bool = False  # activations of layers are computed again in the backward pass, not held
     sharded: bool = False  # weights, gradients and optimizer states in slices on all processes (training/sharded.py)
-    bf16: bool = True
+    bf16: bool = True  # where the device computes in it itself (training/precision.py)
     threads: int = 2
     log_every: int = 20
     checkpoint_every: int = 200
@@ -181,7 +181,7 @@ class QueryConfig:
     warmup_steps: int = 50
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    bf16: bool = True
+    bf16: bool = True  # where the device computes in it itself (training/precision.py)
     threads: int = 2
     log_every: int = 20
     checkpoint_every: int = 200
@@ -273,3 +273,30 @@ class DistillConfig(QueryConfig):
             raise ConfigError(f"pools is {self.pools!r}; legal: both, local")
         if not self.temperature > 0:
             raise ConfigError(f"temperature is {self.temperature}; it divides, so it must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondHalf:
+    """What follows the composed stage of U-MARVEL, on files alone: no facts of scenes say what answers what.
+
+    Attributes:
+        negatives: the stage that learns from hard negatives; the others start from what it makes.
+        reranker: the teacher.
+        student: the last stage.
+        mined: whether negatives are mined; else only other pairs of a batch are negatives.
+        threshold: cosine above which a mined one is presumed to be an answer; None: nothing is.
+        keep: mined negatives of a query, at most.
+        distilled: pools of the teacher's lists ("local" or "both"), "" without a teacher.
+        taught: queries that the teacher makes lists of.
+        weight: of the re-ranker in the teacher's score.
+    """
+
+    negatives: TrainConfig
+    reranker: RerankConfig
+    student: DistillConfig
+    mined: bool = False
+    threshold: float | None = None
+    keep: int = 5
+    distilled: str = ""
+    taught: int = 600
+    weight: float = 0.5

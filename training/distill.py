@@ -27,6 +27,7 @@ from training.draws import generator
 from training.losses import distill_kl
 from training.mixture import Mixture, Part, sentences_of
 from training.parallel import Group, log_level
+from training.precision import autocast
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, pieces, train_record
 from training.source_batches import Pixels
@@ -137,7 +138,7 @@ class DistillTrainer(Stage):
     def loss(self, piece: ListBatch) -> Tensor:
         """KL(teacher || student), nats: the mean over queries and pools."""
         device = self.encoder.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
+        with autocast(device, self.config.bf16):
             seen = self.encoder.see_all(piece.pixels) if piece.pixels else None
             query_QD, candidate_MD = (self.encoder.embed(rows, seen) for rows in (piece.queries, piece.candidates))
         columns_QU = piece.columns_QU.to(device)

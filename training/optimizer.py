@@ -15,14 +15,19 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from training.precision import has_bf16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
 def orthogonalised(matrix_RC: Tensor) -> Tensor:
-    """About U V^T of the matrix's singular value decomposition, by five Newton-Schulz steps in bfloat16; (R, C)."""
+    """About U V^T of the matrix's singular value decomposition, by five Newton-Schulz steps; (R, C).
+
+    In bfloat16, as published, where the device has it, else in float32, which is closer and there far quicker.
+    """
     a, b, c = COEFFICIENTS
-    x = matrix_RC.bfloat16()
+    x = matrix_RC.to(torch.bfloat16 if has_bf16(matrix_RC.device.type) else torch.float32)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     x = x / x.norm().clamp(min=1e-7)

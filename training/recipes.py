@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from training.config import TrainConfig
+from training.config import DistillConfig, RerankConfig, SecondHalf, TrainConfig
 
 TYPED = 0.4  # share of short queries among those that describe a scene
 NOISE = 0.12  # share of their words with a typing error
@@ -217,6 +217,47 @@ def finetune() -> TrainConfig:
         shift=4,
         light=0.05,
         programmes={"pictures": 0.5, "passages": 0.2, "entries": 0.1, "clips": 0.2},
+    )
+
+
+def umarvel() -> SecondHalf:
+    """U-MARVEL's second half, from `contrastive`: filtered hard negatives, re-ranker, distillation; on files alone.
+
+    Its re-ranker goes on from the encoder's cosine, attends in both directions within query and candidate and compares
+    the candidates of a query: as the paper's, small networks learn nothing of mined pairs (training/LOG.md).
+    """
+    return SecondHalf(
+        mined=True,
+        threshold=0.8,
+        keep=3,
+        distilled="both",
+        negatives=replace(
+            finetune(),
+            name="negatives",
+            init="contrastive",
+            steps=650,
+            warmup_steps=30,
+            muon_rate=6e-3,
+            learning_rate=6e-4,
+            temperature=0.039,
+            shift=6,
+            light=0.12,
+        ),
+        reranker=RerankConfig(
+            name="teacher",
+            init="negatives",
+            steps=700,
+            negatives=5,
+            random_share=0.25,
+            attention="bidirectional",
+            listwise_weight=1.0,
+            frozen_vision=True,
+            prior=True,
+            shift=0,
+            light=0.0,
+        ),
+        student=DistillConfig(name="umarvel", init="negatives", steps=250, queries_per_batch=16),
+        taught=3000,
     )
 
 

@@ -1,6 +1,6 @@
 """Remakes a shipped encoder from nothing and sets its numbers beside the stored ones. Not the training (train.py).
 
-python -m training.reproduce unified|contrastive|mca [--quick] [--out DIR]
+python -m training.reproduce unified|umarvel|contrastive|mca [--quick] [--out DIR]
 
 Worlds, stages of training, the index of the bundled benchmark and its evaluation, all from the code alone. What is
 finished is kept, and what was killed goes on, so the command can be given again until it is done. In full it takes
@@ -22,11 +22,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from training.catalogue.mbeir_world import MbeirSpec
 from training.catalogue.world import World, WorldSpec, build_world, load_world
-from training.config import TrainConfig
+from training.config import SecondHalf, TrainConfig
 from training.mixture import Mixture, Part
 from training.provenance import stages as stages_of
-from training.recipes import RECIPES, SMALL
+from training.recipes import RECIPES, SMALL, umarvel
+from training.second_half import Continued, files_of_world, second_half
 from training.train import record_config, train
 from umr.cli.progress import Progress
 from umr.collection import Collection
@@ -67,26 +69,29 @@ class Plan:
 
     Attributes:
         worlds: by their names.
-        stages: in their order; the last is the encoder itself.
+        stages: in their order; the last is the encoder itself where nothing follows.
+        then: what follows them on the files of the world FILES; the encoder is then the student of these.
         task: of the benchmark that is measured, None: every one.
         split: the same.
     """
 
     worlds: Mapping[str, WorldSpec]
     stages: tuple[Stage, ...]
+    then: SecondHalf | None = None
     task: str | None = None
     split: str | None = None
 
     @property
     def name(self) -> str:
         """The encoder's."""
-        return self.stages[-1].name
+        return self.stages[-1].name if self.then is None else self.then.student.name
 
 
 WORLDS = {
     "world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
     "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
     "third": WorldSpec(families=12000, clip_families=1500, seed=4, jitter=0.5),
+    "files": WorldSpec(families=4000, clip_families=250, seed=7, jitter=0.5),
 }
 
 #: The stages of training/README.md, in the order in which they run.
@@ -102,7 +107,10 @@ STAGES = (
     Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="small_captions"),
     Stage(name="mca", recipe="mca", worlds=("world",), init="small_captions"),
 )
-SHIPPED = ("unified", "contrastive", "mca")
+SHIPPED = ("unified", "umarvel", "contrastive", "mca")
+FILES = "files"  # the world that U-MARVEL's second half sees as files
+#: What these say of it: a tenth of the pictures stands in the pool twice, and a tenth cut a little, and nothing says so.
+FILES_SPEC = MbeirSpec(duplicates=0.1, near_duplicates=0.1, fillers=0.1, queries_per_family=2)
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.
 QUICK_WORLDS = {
@@ -140,17 +148,30 @@ def plan(name: str, quick: bool = False) -> Plan:
     if name not in SHIPPED:
         raise ConfigError(f"{name!r} is no shipped encoder; legal: {', '.join(SHIPPED)}")
     known = {stage.name: stage for stage in STAGES}
+    then = umarvel() if name == umarvel().student.name else None
     chain: list[Stage] = []
-    at: str | None = name
+    at: str | None = name if then is None else then.negatives.init
     while at is not None:
         chain.insert(0, known[at])
         at = known[at].init
     if not quick:
-        return Plan(worlds=WORLDS, stages=tuple(chain))
+        return Plan(worlds=WORLDS, stages=tuple(chain), then=then)
     tiny = [
         replace(stage, changes={**stage.changes, **QUICK, **({} if stage.init else QUICK_NETWORK)}) for stage in chain
     ]
-    return Plan(worlds=QUICK_WORLDS, stages=tuple(tiny), task="it2i", split="ind")
+    return Plan(worlds=QUICK_WORLDS, stages=tuple(tiny), then=then and quickened(then), task="it2i", split="ind")
+
+
+def quickened(then: SecondHalf) -> SecondHalf:
+    """The same stages, each a moment long."""
+    cut = {key: QUICK[key] for key in ("steps", "warmup_steps", "bf16", "log_every", "checkpoint_every")}
+    return replace(
+        then,
+        negatives=replace(then.negatives, families_per_batch=QUICK["families_per_batch"], **cut),
+        reranker=replace(then.reranker, queries_per_batch=4, **cut),
+        student=replace(then.student, queries_per_batch=4, **cut),
+        taught=4,
+    )
 
 
 def reproduce(one: Plan, out: Path, benchmark: Path, workers: int = 2) -> list[dict[str, Any]]:
@@ -171,7 +192,12 @@ def reproduce(one: Plan, out: Path, benchmark: Path, workers: int = 2) -> list[d
     for stage in one.stages:
         worlds = [made_world(one.worlds[key], out / "worlds" / key, workers) for key in stage.worlds]
         make_stage(stage, worlds, out / "encoders")
-    return measure(one, out / "encoders" / one.name, out / one.name, benchmark)
+    at = out / "encoders" / one.stages[-1].name
+    if one.then is not None:
+        world = made_world(one.worlds[FILES], out / "worlds" / FILES, workers)
+        files = files_of_world(world, FILES_SPEC, out / "worlds" / FILES / "mbeir")
+        *_, at = second_half(one.then, at, Continued(files=files, folder=out / one.name)).values()
+    return measure(one, at, out / one.name, benchmark)
 
 
 def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:

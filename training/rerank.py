@@ -26,6 +26,7 @@ from training.config import RerankConfig
 from training.draws import generator
 from training.mixture import Mixture, Part, sentences_of
 from training.parallel import Group, log_level
+from training.precision import autocast
 from training.prior import Cosines
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, Row, pieces, train_record
@@ -234,7 +235,7 @@ class RerankTrainer(Stage):
     def logits(self, pairs: PairBatch) -> Tensor:
         """Yes and no of every pair, (Q * g, 2) float32; a picture's vision states are computed once."""
         device = self.reranker.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
+        with autocast(device, self.config.bf16):
             seen = self._seen(pairs) if pairs.pixels else None
             prefix = self.reranker.begin(Rows(pairs.queries, seen))
             logits_P2 = self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()

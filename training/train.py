@@ -35,6 +35,7 @@ from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group, log_level
+from training.precision import autocast
 from training.provenance import stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import LARGE, RECIPES
@@ -244,7 +245,7 @@ class Trainer(Stage):
 
     def encode(self, chunk: Chunk) -> dict[str, Tensor]:
         """Role -> (n, D) unit rows; the vision states of a picture are computed once and shared by all its rows."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+        with autocast(self.device, self.config.bf16):
             states = [self.encoder.see(media) for media in (chunk.stills, chunk.clips) if media is not None]
             seen = torch.cat([part.flatten(0, 1) for part in states]) if states else None
             if chunk.mixed:

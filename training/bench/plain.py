@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.config import TrainConfig
 from training.objective import Objective
+from training.precision import autocast
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.pooling import mean_tokens
 from umr.encoders.qwen_vl import QwenVLBackbone
@@ -76,7 +77,7 @@ class PlainLoop:
         """One step; returns the loss."""
         self.optimizer.zero_grad(set_to_none=True)
         device = self.encoder.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.bf16):
+        with autocast(device, self.config.bf16):
             outputs = {role: self._embedded(rows) for role, rows in prompts.items()}
         loss = self.objective(outputs, batch.to(device))
         loss.backward()

@@ -27,6 +27,7 @@ from training.catalogue.render import render_image
 from training.catalogue.scene import CATEGORIES, LEGAL, MIRRORED_SIDES, SIDES, Scene, random_scene
 from training.catalogue.store import Job, render_many
 from training.catalogue.world import Item, load_world
+from training.precision import autocast
 from umr.disk import replacing
 from umr.errors import ConfigError, UMRError
 
@@ -217,7 +218,7 @@ def _trained(pictures: np.ndarray, labels: dict[str, Tensor], epochs: int, seed:
             mirrored = torch.rand(len(rows), generator=generator) < 0.5
             seen = _batch(pictures[rows.numpy()])
             seen = torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast(torch.device("cpu"), True):
                 scores = judge(seen)
             losses = [
                 _loss(scores[name].float(), _seen_as(name, label[rows], mirrored)) for name, label in labels.items()

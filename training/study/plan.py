@@ -12,7 +12,7 @@ from typing import Any
 
 from training import recipes
 from training.catalogue.world import WorldSpec
-from training.config import DistillConfig, RerankConfig, TrainConfig
+from training.config import DistillConfig, RerankConfig, SecondHalf, TrainConfig
 from umr.errors import ConfigError
 
 SEEDS = (0, 1, 2)
@@ -32,21 +32,6 @@ MEASURED = (
 )
 #: Split of it2i that are asked out of distribution, as one number.
 OUTSIDE = ("phrasing", "typos", "light", "camera", "combination", "binding", "twofold", "clutter")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecondHalf:
-    """What follows the composed stage, on files alone: no facts of scenes say what answers what.
-
-    Attributes:
-        mined: whether negatives are mined; else only other pairs of a batch are negatives.
-        threshold: cosine above which a mined one is presumed to be an answer; None: nothing is.
-        distilled: pools of the teacher's lists ("local" or "both"), "" without a teacher.
-    """
-
-    mined: bool = False
-    threshold: float | None = None
-    distilled: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +103,16 @@ def finetuned() -> TrainConfig:
     return replace(recipes.finetune(), steps=200, warmup_steps=20, programmes={"pictures": 1.0})
 
 
-RERANKER = RerankConfig(name="reranker", init="", steps=400, warmup_steps=30, queries_per_batch=48, negatives=2)
-STUDENT = DistillConfig(name="distilled", init="", steps=150, warmup_steps=10, queries_per_batch=16)
+SECOND_HALF = SecondHalf(
+    negatives=replace(finetuned(), name="negatives"),
+    reranker=RerankConfig(name="reranker", init="", steps=400, warmup_steps=30, queries_per_batch=48, negatives=2),
+    student=DistillConfig(name="distilled", init="", steps=150, warmup_steps=10, queries_per_batch=16),
+    taught=600,
+    weight=0.5,  # nothing is chosen for it
+)
 FILES = WorldSpec(families=600, clip_families=1, seed=6, size=SIZE, jitter=0.5)
 COPIES = 0.1  # share of the pictures of FILES that stand in the pool twice, and of those cut a little
-TAUGHT = 600  # queries that the teacher makes lists of
+ASKED = ("t2i", "t2t", "i2t", "it2i", "it2t", "t2v", "it2v")  # of the files
 
 STAGES = {"vision": vision, "captions": captions, "composed": composed, "longer": longer, "tempted": tempted}
 
@@ -143,7 +133,7 @@ def _composed(name: str, paper: str = "", **changes: Any) -> Arm:
 
 
 def _then(name: str, paper: str = "", **second: Any) -> Arm:
-    return replace(_composed(name, paper, **_PLAIN), then=SecondHalf(**second))
+    return replace(_composed(name, paper, **_PLAIN), then=replace(SECOND_HALF, **second))
 
 
 def _mca(name: str, paper: str = "", **changes: Any) -> Arm:

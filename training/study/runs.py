@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
+from training.catalogue.mbeir_world import MbeirSpec
 from training.catalogue.world import World
 from training.config import TrainConfig
 from training.reproduce import made_world
-from training.study.plan import MEASURED, NETWORK, STAGES, WORLD, Arm
-from training.study.second_half import Continued, files_of_world, second_half, steps_of
+from training.second_half import Continued, files_of_world, second_half, steps_of
+from training.study.plan import ASKED, COPIES, FILES, MEASURED, NETWORK, STAGES, WORLD, Arm
 from training.train import new_encoder, record_config, train
 from umr.collection import Collection
 from umr.commit import git_commit
@@ -100,6 +101,16 @@ def world_of(place: Place, size: int, workers: int = 2) -> World:
     return made_world(wanted, place.world_folder(size), workers)
 
 
+def files_of(place: Place, size: int, workers: int) -> Path:
+    """The folder of M-BEIR files that the second half trains on, its world rendered where it is not finished."""
+    folder = place.world_folder(size)
+    if (folder / "files").is_dir():
+        return folder / "files"
+    wanted = replace(FILES, size=size, families=place.families or FILES.families)
+    spec = MbeirSpec(tasks=ASKED, duplicates=COPIES, near_duplicates=COPIES)
+    return files_of_world(made_world(wanted, folder / "arrays", workers), spec, folder / "files")
+
+
 def chain(arm: Arm, stages: Sequence[TrainConfig], world: World) -> str:
     """The name of what these stages make from random weights; arms and seeds that agree so far have one name."""
     settings = [record_config(replace(config, threads=1)) for config in stages]
@@ -146,8 +157,11 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
         return path
     made, steps = staged(arm, seed, place, len(stages)), {config.name: config.steps for config in stages}
     if arm.then is not None:
-        files = files_of_world(place.world_folder(arm.size), arm.size, place.families, workers=1)
-        more = Continued(files=files, folder=folder, seed=seed, threads=place.threads, steps=place.steps)
+        files = files_of(place, arm.size, workers=1)
+        common = {"seed": seed, "threads": place.threads}
+        if place.steps:
+            common |= {"steps": place.steps, "warmup_steps": 1}
+        more = Continued(files=files, folder=folder, common=common)
         made |= second_half(arm.then, list(made.values())[-1], more)
         steps |= steps_of(arm.then)
     rows, hits = measure(list(made.values())[-1], folder / "index", place.benchmark)
@@ -192,7 +206,7 @@ def run_all(arms: Sequence[Arm], seeds: Sequence[int], place: Place, workers: in
     for size in sorted({arm.size for arm in arms}):
         world_of(place, size, workers)
     for size in sorted({arm.size for arm in arms if arm.then is not None}):
-        files_of_world(place.world_folder(size), size, place.families, workers)
+        files_of(place, size, workers)
     wanted = [(arm, seed) for seed in seeds for arm in arms]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for depth in range(1, max(len(arm.stages) for arm in arms) + 1):

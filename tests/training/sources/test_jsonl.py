@@ -51,6 +51,19 @@ def test_words_ask_for_pictures_and_pictures_for_words_and_entries(tmp_path, pic
     assert len(source.examples[3].negatives) == 2
 
 
+def test_a_list_of_targets_are_all_right_and_of_several_kinds_asks_for_any(tmp_path, picture):
+    first, second = picture("1.png", 1), picture("2.png", 2)
+    source = load(
+        tmp_path / "mine.jsonl",
+        {"text": "two of them", "target": ["1.png", "2.png"], "negatives": ["2.png", "words"]},
+        {"text": "anything", "target": ["1.png", {"text": "a triangle"}]},
+    )
+    pictures, anything = source.examples
+    assert [source.candidates[did].image for did in pictures.positives] == [first, second]
+    assert [source.candidates[did].text for did in pictures.negatives] == ["words"], "an answer is no negative"
+    assert (pictures.task, anything.task, len(anything.positives)) == ("text->image", "text->all", 2)
+
+
 BAD = {
     "not json": "not JSON",
     "[1]": "a JSON object is needed",
@@ -64,6 +77,9 @@ BAD = {
     '{"text": "x", "target": "1.png", "negatives": "1.png"}': "negatives is str; a list",
     '{"text": 5, "target": "1.png"}': "text is int; a text is needed",
     '{"text": "x", "target": 5}': "target is int; a path, a text or an object",
+    '{"text": "x", "target": []}': "target is missing",
+    '{"text": "x", "target": ["1.png", 5]}': "target 2 is int; a path, a text or an object",
+    '{"text": "x", "target": ["1.png", "gone.png"]}': "target 2's image 'gone.png' is not a file that exists",
     '{"text": "x", "target": {"picture": "1.png"}}': "target has unknown fields picture",
     '{"caption": "x", "target": "1.png"}': "unknown fields caption; known: image",
     '{"text": "a\\u0000b", "target": "1.png"}': "NUL",

@@ -12,10 +12,9 @@ from training.sources.readers import load_source
 from training.sources.spec import parse
 from training.study import __main__ as command
 from training.study import plan, runs
-from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, RERANKER, SEEDS, Arm, Factor, SecondHalf, arms, factor
+from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SECOND_HALF, SEEDS, Arm, Factor, arms, factor
 from training.study.report import CUES, Runs, compared, conditions, cue_gaps, section, write_report
-from training.study.runs import Place, configs, read_results, run_arm, start
-from training.study.second_half import files_of_world
+from training.study.runs import Place, configs, files_of, read_results, run_arm, start
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
 
@@ -212,14 +211,14 @@ def test_the_list_names_every_factor_and_counts_the_runs(capsys):
 
 @pytest.mark.parametrize("pools", ["local", "both"])
 def test_the_second_half_mines_ranks_teaches_and_distils(place, pools):
-    arm = tiny("second half", then=SecondHalf(mined=True, threshold=0.99, distilled=pools))
+    arm = tiny("second half", then=replace(SECOND_HALF, mined=True, threshold=0.99, distilled=pools))
     result = json.loads(run_arm(arm, 0, place).read_text())
     assert list(result["seconds"]) == sorted(["captions", "composed", "negatives", "distilled"])
-    assert result["steps"]["reranker"] == RERANKER.steps
+    assert result["steps"]["reranker"] == SECOND_HALF.reranker.steps
 
 
 def test_copies_that_nothing_names_stand_in_the_pool_of_the_second_half(place):
-    files = files_of_world(place.world_folder(28), 28, 20, workers=1)
+    files = files_of(replace(place, families=20), 28, workers=1)
     source = load_source(parse(f"mbeir:{files}"), place.out, whole_pool=True)
     named = {did for example in source.examples for did in example.positives}
     hashes = [source.content_hash(content) for content in source.candidates.values() if content.modality == "image"]
