@@ -235,7 +235,7 @@ def umarvel() -> SecondHalf:
             finetune(),
             name="negatives",
             init="contrastive",
-            steps=650,
+            steps=1000,
             warmup_steps=30,
             muon_rate=6e-3,
             learning_rate=6e-4,
@@ -247,7 +247,8 @@ def umarvel() -> SecondHalf:
             name="teacher",
             init="negatives",
             steps=700,
-            negatives=5,
+            queries_per_batch=48,
+            negatives=3,
             random_share=0.25,
             attention="bidirectional",
             listwise_weight=1.0,
@@ -256,7 +257,7 @@ def umarvel() -> SecondHalf:
             shift=0,
             light=0.0,
         ),
-        student=DistillConfig(name="umarvel", init="negatives", steps=250, queries_per_batch=16),
+        student=DistillConfig(name="umarvel", init="negatives", steps=300, queries_per_batch=8),
         taught=3000,
     )
 

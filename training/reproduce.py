@@ -109,7 +109,7 @@ STAGES = (
 )
 SHIPPED = ("unified", "umarvel", "contrastive", "mca")
 FILES = "files"  # the world that U-MARVEL's second half sees as files
-#: What these say of it: a tenth of the pictures stands in the pool twice, and a tenth cut a little, and nothing says so.
+#: A tenth of its pictures stands in the pool twice, another tenth a second time cut a little, and nothing says so.
 FILES_SPEC = MbeirSpec(duplicates=0.1, near_duplicates=0.1, fillers=0.1, queries_per_family=2)
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.

@@ -1,7 +1,8 @@
 """GME, LamRA-Ret and VLM2Vec-V2 in small, in their own layouts, and what their own code makes of them. None of umr's.
 
 All three give the language model embeddings, or write pictures without the token that begins one, so that their
-positions are one count; each reads one state of a causal network. Prompts are whole strings, as their code writes them.
+positions are one count (but LamRA-Ret's of Qwen2.5-VL); each reads one state of a causal network. Prompts are whole
+strings, as their code writes them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneration, Qwen2VLImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-from tests.encoders.published import MOST, Reference, publish, rename_weights
+from tests.encoders.published import CLASSES, MOST, Reference, publish, rename_weights
 from tests.encoders.test_published import formatted, media
 from umr.types import Content
 
@@ -40,11 +41,12 @@ def publish_gme(folder: Path) -> Path:
     return folder
 
 
-def publish_lamra(folder: Path) -> Path:
+def publish_lamra(folder: Path, family: str = "qwen2_vl") -> Path:
     """A merged checkpoint of a subclass of the generating class."""
-    publish(folder)
+    publish(folder, family)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["Qwen2VLRetForConditionalGeneration"]}))
+    own = config["architectures"][0].replace("VLFor", "VLRetFor")
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": [own]}))
     return folder
 
 
@@ -81,9 +83,10 @@ class LastReference:
 
     pixels = Reference.pixels
 
-    def __init__(self, folder: Path, model: Any = None) -> None:
-        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        found = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32) if model is None else model
+    def __init__(self, folder: Path, model: Any = None, family: str = "qwen2_vl") -> None:
+        """family: of Qwen2.5-VL LamRA-Ret's code leaves positions to the class."""
+        self.tokenizer, self.own_positions = PreTrainedTokenizerFast.from_pretrained(folder), family == "qwen2_5_vl"
+        found = CLASSES[family][1].from_pretrained(folder, dtype=torch.float32) if model is None else model
         self.inner, self.folder = found.eval().model, folder
 
     def gme(self, content: Content, instruction: str | None = None) -> np.ndarray:
@@ -148,6 +151,11 @@ class LastReference:
                 embedded = embedded.masked_scatter(at, seen)
             mask = torch.ones(1, 1, size, size, dtype=torch.bool).tril()
             positions = torch.arange(size).expand(3, 1, -1)
+            if self.own_positions:
+                shown = ids == self.tokenizer.convert_tokens_to_ids(pad)
+                still = pad == "<|image_pad|>"
+                kind = {"image_grid_thw" if still else "video_grid_thw": grid}
+                positions, _ = self.inner.get_rope_index(ids, shown.int() * (1 if still else 2), **kind)
             found = self.inner.language_model(inputs_embeds=embedded, attention_mask=mask, position_ids=positions)
         place = -1 if not before else int((ids[0] == self.tokenizer.convert_tokens_to_ids(before)).nonzero()[0]) - 1
         return F.normalize(found.last_hidden_state[0, place], dim=-1).numpy()

@@ -56,6 +56,18 @@ def test_how_it_was_trained_is_that_of_the_record(saved):
     assert told["time"] == "12 seconds with torch 2.13.0" and told["commit"] == "`abc`"
 
 
+def test_a_student_tells_of_its_teachers_lists_in_place_of_a_contrast(encoder, tmp_path):
+    config = {"name": "one", "init": "before", "steps": 9, "seed": 0, "pools": "both", "queries_per_batch": 8}
+    lists = {"kind": "teacher", "name": "lists.jsonl", "examples": 30, "refused": 0, "share": 1.0, "data": "abc"}
+    record = {"config": config, "data": [lists], "seconds": 3, "torch": "2.13.0"}
+    encoder.save(tmp_path / "one", {"train_config.json": json.dumps(record)})
+    told = facts((tmp_path / "one" / "README.md").read_text())
+    assert told["loss"] == "KL divergence from a teacher's scores, lists of pools: both"
+    assert told["batch"] == "8 queries with their lists" and told["steps"] == "9, seed 0"
+    assert told["data 1"].startswith("`lists.jsonl` (teacher), share 1: 30 examples, 0 rows refused")
+    assert "shares of the steps" not in told and "None" not in "".join(told.values())
+
+
 def test_every_world_of_a_run_stands_on_the_card_with_its_share(encoder, tmp_path):
     worlds = [{"kind": "world", "share": 1.0, "world": {**RECORD["world"], "seed": seed}} for seed in (2, 3)]
     record = {key: value for key, value in RECORD.items() if key != "world"} | {"data": worlds}

@@ -58,8 +58,11 @@ def gme(tmp_path_factory) -> tuple[Path, UnifiedEncoder]:
 
 @pytest.fixture(scope="module")
 def lamra(tmp_path_factory) -> tuple[Path, UnifiedEncoder]:
-    root = tmp_path_factory.mktemp("lamra")
-    return publish_lamra(root / "tiny"), adopted(root / "tiny", root / "encoder", "lamra")
+    return lamra_of("qwen2_vl", tmp_path_factory.mktemp("lamra"))
+
+
+def lamra_of(family: str, root: Path) -> tuple[Path, UnifiedEncoder]:
+    return publish_lamra(root / "tiny", family), adopted(root / "tiny", root / "encoder", "lamra")
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +100,11 @@ def test_fewer_pixels_than_a_recipes_own_are_refused_or_seen(tmp_path, gme):
         adopt(gme[0], tmp_path / "other", max_pixels=784, recipe="gme")
 
 
-def test_lamras_vectors_are_those_of_its_own_code(lamra):
-    source, encoder = lamra
-    reference = LastReference(source)
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+def test_lamras_vectors_are_those_of_its_own_code(lamra, family, tmp_path):
+    source, encoder = lamra if family == "qwen2_vl" else lamra_of(family, tmp_path)
+    reference = LastReference(source, family=family)
+    assert encoder.config.positions == ("mrope" if reference.own_positions else "sequential")
     assert least_cosine(encoder, CONTENTS, [reference.lamra(one) for one in CONTENTS], None) >= 0.9999
     asked = [one for one in CONTENTS if one.video is None or one.text]
     assert least_cosine(encoder, asked, [reference.lamra(one, ASKED) for one in asked], ASKED) >= 0.9999

@@ -49,7 +49,7 @@ def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):
 def test_embedders_of_others_open_as_their_makers_ask_them_and_an_adapter_names_its_command():
     found = {one.name: opens(one) for one in PUBLISHED if one.asks in ("gme", "lamra", "vlm2vec-v2")}
     adapter = found.pop("VLM2Vec/VLM2Vec-V2.0")
-    assert len(found) == 3 and set(found.values()) == {AS_PUBLISHED}
+    assert len(found) == 4 and set(found.values()) == {AS_PUBLISHED}
     assert adapter == "no: an adapter, which `umr adopt --base hub:Qwen/Qwen2-VL-2B-Instruct` merges"
     command = (
         r"`umr adopt hub:VLM2Vec/VLM2Vec-V2.0@e39ff079\w+ --base hub:Qwen/Qwen2-VL-2B-Instruct --recipe vlm2vec-v2 "

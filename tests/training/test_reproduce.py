@@ -34,7 +34,9 @@ def test_every_stage_starts_from_one_before_it_and_sets_only_what_its_recipe_has
 def test_the_last_stage_is_what_the_shipped_encoder_says_of_itself(name):
     """Every setting that its train_config.json holds, but the name of the start and how many threads ran it."""
     shipped = json.loads((default_root() / name / "encoder" / "train_config.json").read_text())["config"]
-    planned = settings(plan(name).stages[-1], Path("encoders")).to_json()
+    then = plan(name).then
+    last = settings(plan(name).stages[-1], Path("encoders")) if then is None else then.student
+    planned = last.to_json()
     same = shipped.keys() - {"init", "threads"}
     assert {key: planned[key] for key in same} == {key: shipped[key] for key in same}
 
@@ -55,13 +57,18 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         assert [(s.name, s.recipe, s.worlds, s.init) for s in full.stages] == [
             (s.name, s.recipe, s.worlds, s.init) for s in quick.stages
         ]
+        assert (full.then is None) == (quick.then is None)
+    umarvel = plan("umarvel")
+    assert [stage.name for stage in umarvel.stages] == ["small_vision", "small_captions", "contrastive"]
+    assert umarvel.then is not None and umarvel.then.negatives.init == umarvel.stages[-1].name
+    assert {umarvel.then.reranker.init, umarvel.then.student.init} == {umarvel.then.negatives.name}
 
 
 def test_an_unknown_name_is_refused_with_the_legal_ones(capsys):
-    with pytest.raises(ConfigError, match="unified, contrastive, mca"):
+    with pytest.raises(ConfigError, match="unified, umarvel, contrastive, mca"):
         plan("unifed")
     assert main(["unifed"]) == 2
-    assert "'unifed' is no shipped encoder; legal: unified, contrastive, mca" in capsys.readouterr().err
+    assert "'unifed' is no shipped encoder; legal: unified, umarvel, contrastive, mca" in capsys.readouterr().err
 
 
 def smaller(one: Plan) -> Plan:

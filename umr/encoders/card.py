@@ -165,12 +165,19 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
     losses = [f"{key.removesuffix('_weight')} {settings[key]:g}" for key in sorted(settings)
               if key.endswith("_weight") and settings[key]]  # fmt: skip
     start = f"`{settings['init']}`" if settings.get("init") else "random weights"
-    rows = {
-        "settings": f"`{settings.get('name')}`, starting from {start}; `training/README.md` lists the stages",
-        "steps": f"{settings.get('steps')}, seed {settings.get('seed')}",
+    contrast = {
         "shares of the steps": steps,
         "losses beside the contrast": ", ".join(losses) or "none",
         "batch": f"{settings.get('families_per_batch')} ({settings.get('batch')})",
+    }
+    taught = {
+        "loss": f"KL divergence from a teacher's scores, lists of pools: {settings.get('pools')}",
+        "batch": f"{settings.get('queries_per_batch')} queries with their lists",
+    }
+    rows = {
+        "settings": f"`{settings.get('name')}`, starting from {start}; `training/README.md` lists the stages",
+        "steps": f"{settings.get('steps')}, seed {settings.get('seed')}",
+        **(taught if "pools" in settings else contrast),
         **(_own_data(trained) if "data" in trained else _rendered(trained.get("world", {}))),
         "time": f"{trained.get('seconds')} seconds with torch {trained.get('torch')}",
     } | ({"commit": f"`{trained['commit']}`"} if trained.get("commit") else {})

@@ -14,7 +14,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
 
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone, VisionTokens, build_small
-from umr.encoders.qwen_vl_recipes import QWEN2_5
+from umr.encoders.qwen_vl_recipes import EMBEDDERS_2_5, QWEN2_5
 from umr.encoders.tokenizer import SpecialTokens
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Qwen25VLBackbone(QwenVLBackbone):
     processor: ClassVar[str] = "Qwen2_5_VLProcessor"
     part_classes: ClassVar[tuple[str, str]] = ("Qwen2_5_VLTextConfig", "Qwen2_5_VLVisionConfig")
     has_fast: ClassVar[bool] = False
-    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = EMBEDDERS_2_5
     rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2_5
 
     @classmethod

@@ -1,7 +1,8 @@
 """How released embedders and re-rankers are asked, as their own code does. Not the network, not how it is run.
 
 GME: gme_inference.py and custom_st.py of its repositories. LamRA-Ret: Code-kunkun/LamRA, dataset/datasets_mbeir.py and
-datasets_msrvtt.py, collators/mbeir_eval.py, collators/qwen2_vision_process.py, models/qwen2_vl.py (commit 7286399).
+datasets_msrvtt.py, collators/mbeir_eval.py, collators/qwen2_vision_process.py, models/qwen2_vl.py (commit 7286399); of
+Qwen2.5-VL the same files of the branch qwen2.5vl and models/qwen2_5_vl.py (commit ef57cd3).
 VLM2Vec-V2: TIGER-AI-Lab/VLM2Vec, src/model/model.py and processor.py, src/model/vlm_backbone/qwen2_vl, and of its
 readers of test data image_t2i_eval.py, image_i2t_eval.py, image_i2i_vg_dataset.py, msrvtt_dataset.py (commit 6e1e1d4).
 
@@ -70,8 +71,8 @@ QWEN3 = {"umarvel-rank": pointwise("", INDENTED)}
 #: (models/qwen2_vl_bidirectional_atten.py), for which transformers of its time attends causally.
 UMARVEL_ALONE: Mapping[str, Any] = {**UMARVEL, "attention": "causal"}
 
-#: What every embedder below has: a causal language model, read at its last token, that never computes positions of
-#: its own for pictures (its code gives the language model embeddings, or finds no token that begins a picture).
+#: What every embedder of Qwen2-VL below has: a causal language model, read at its last token, that never computes
+#: positions of its own for pictures (its code gives the language model embeddings, or finds no token that begins one).
 _LAST = {
     "prompting": "plain",
     "attention": "causal",
@@ -132,6 +133,9 @@ LAMRA = {
     "resize_max_pixels": 300 * 28 * 28,
 }
 
+#: Of its later class the code lets the network count positions by itself, which are then those of the class.
+LAMRA_2_5 = {**LAMRA, "positions": "mrope"}
+
 #: VLM2Vec-V2: no conversation, no marks around a picture, and the line's ends of MMEB's pictures and captions (clips
 #: have none). Behind a picture MMEB's own sentence is the candidate's text; a picture alone gets the usual one.
 #: Pictures with a side under 28 px, which it makes squares, keep their shape here.
@@ -157,6 +161,8 @@ VLM2VEC = {
     "limits": (4 * 28 * 28, 1280 * 28 * 28),
 }
 
+#: By the class of the checkpoint, as the re-rankers above.
+EMBEDDERS_2_5: Mapping[str, Mapping[str, Any]] = {"lamra": LAMRA_2_5}
 EMBEDDERS: Mapping[str, Mapping[str, Any]] = {
     "umarvel-alone": UMARVEL_ALONE,
     "gme": GME,

@@ -148,6 +148,14 @@ PUBLISHED = (
         revision="f86e40fba363563866ba8feec831773ec6af84f9",
     ),
     Published(
+        name="code-kunkun/LamRA-Ret-Qwen2.5VL-7b",
+        model_type="qwen2_5_vl",
+        parameters=8_292_166_656,  # counted: those of its base
+        dim=3584,
+        asks="lamra",
+        source=f"{_LAMRA}, branch qwen2.5vl",
+    ),
+    Published(
         name="Qwen/Qwen2-VL-2B-Instruct",
         model_type="qwen2_vl",
         parameters=2_208_985_600,
