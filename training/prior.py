@@ -1,8 +1,9 @@
 """What an encoder's cosine says of a pair, fitted to mined examples, which a re-ranker then betters. Not the training.
 
-A pointwise judge of the cosine alone: log odds of yes = scale * (cosine - zero), by logistic regression over each
-answer and the mined negatives of its query. Starting there is boosting (Friedman 2001, "Greedy function
-approximation"): what follows is fitted to what the cosine gets wrong.
+A judge of the cosine alone: log odds of yes = scale * (cosine - zero). The scale is fitted within queries, to answers
+against the mined negatives of the same query (Bradley and Terry 1952), since tasks lie at cosines of their own; the
+zero to all of them. Starting there is boosting (Friedman 2001, "Greedy function approximation"): what follows is
+fitted to what the cosine gets wrong.
 
 B queries, M candidates, D embedding.
 """
@@ -10,6 +11,7 @@ B queries, M candidates, D embedding.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +80,13 @@ class Cosines:
         query_rows = {one: row for row, one in enumerate(unlike)}
         candidate_rows = {did: row for row, did in enumerate(source.candidates)}
         query_BD, candidate_MD = vectors["queries"], vectors["candidates"]
-        right: list[float] = []
-        wrong: list[float] = []
-        for example in source.examples:
-            found_D = query_BD[query_rows[asked(example)]]
-            for into, ids in ((right, example.positives), (wrong, example.negatives)):
-                into += (candidate_MD[[candidate_rows[did] for did in ids]] @ found_D).tolist()
+        right, wrong = (
+            [
+                (candidate_MD[[candidate_rows[did] for did in ids]] @ query_BD[query_rows[asked(example)]]).numpy()
+                for example, ids in ((example, getattr(example, kind)) for example in source.examples)
+            ]
+            for kind in ("positives", "negatives")
+        )
         scale, zero = fitted(right, wrong)
         log.info("prior: %.2f * (cosine - %.4f)", scale, zero)
         prior = Prior(encoder=encoder.fingerprint, scale=scale, zero=zero)
@@ -101,31 +104,41 @@ def asked(example: Example) -> tuple[object, ...]:
     return example.query, example.wanted, example.instruction
 
 
-def fitted(right: list[float], wrong: list[float]) -> tuple[float, float]:
-    """Scale and zero of the logistic regression of yes on the cosine, six digits each.
+def fitted(right: Sequence[np.ndarray], wrong: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Scale and zero of the log odds of yes, six digits each.
 
     Args:
-        right: cosines of answers.
-        wrong: cosines of the others.
+        right: cosines of the answers of each query.
+        wrong: of its negatives.
 
     Raises:
-        ConfigError: there are none of one of them, or the answers are not nearer on the whole.
+        ConfigError: no query has both, or its answers are not nearer on the whole.
     """
-    if not right or not wrong:
+    apart_N = np.concatenate([np.subtract.outer(yes, no).ravel() for yes, no in zip(right, wrong, strict=True)] or [[]])
+    if not len(apart_N):
         raise ConfigError("a prior needs answers and mined negatives: mine them with python -m training.mine")
-    cosine_N = np.array([*right, *wrong])
-    label_N = np.repeat([1.0, 0.0], [len(right), len(wrong)])
-    middle, spread = cosine_N.mean(), max(float(cosine_N.std()), 1e-9)
-    rows_N2 = np.stack([(cosine_N - middle) / spread, np.ones_like(cosine_N)], axis=1)
-    weights_2 = np.zeros(2)
-    for _ in range(ROUNDS):
-        yes_N = 1 / (1 + np.exp(-rows_N2 @ weights_2))
-        slope_22 = rows_N2.T @ (rows_N2 * (yes_N * (1 - yes_N))[:, None]) + 1e-6 * len(cosine_N) * np.eye(2)
-        weights_2 += np.linalg.solve(slope_22, rows_N2.T @ (label_N - yes_N) - 1e-6 * len(cosine_N) * weights_2)
-    scale = float(weights_2[0]) / spread
+    unit = max(float(np.abs(apart_N).mean()), 1e-9)
+    scale = _fit(apart_N / unit, np.ones_like(apart_N)) / unit
     if scale <= 0:
         raise ConfigError("answers are no nearer than the negatives are: the cosine of this encoder is no prior here")
-    return round(scale, 6), round(float(middle - weights_2[1] / scale), 6)
+    cosine_N = np.concatenate([*right, *wrong])
+    label_N = np.repeat([1.0, 0.0], [sum(map(len, right)), sum(map(len, wrong))])
+    below = _fit(np.ones_like(cosine_N), label_N, scale * (cosine_N - cosine_N.mean()))
+    return round(float(scale), 6), round(float(cosine_N.mean() - below / scale), 6)
+
+
+def _fit(slope_N: np.ndarray, label_N: np.ndarray, known_N: np.ndarray | float = 0.0) -> float:
+    """The w at which the likelihood of the labels under log odds of w * slope + known is greatest, by Newton's method.
+
+    A penalty of 1e-6 w^2 / 2 on the mean keeps w finite where the labels are told apart altogether.
+    """
+    w = 0.0
+    for _ in range(ROUNDS):
+        odds_N = np.clip(w * slope_N + known_N, -500, 500)
+        yes_N = 1 / (1 + np.exp(-odds_N))
+        curve = (slope_N**2 * yes_N * (1 - yes_N)).mean() + 1e-6
+        w += float(np.clip((slope_N * (label_N - yes_N)).mean() - 1e-6 * w, -4 * curve, 4 * curve)) / curve
+    return w
 
 
 def _kept(path: Path, wanted: dict[str, str]) -> dict[str, Tensor] | None:

@@ -30,25 +30,36 @@ def start(tmp_path_factory, small_encoder):
     return folder
 
 
-def test_the_fit_is_where_the_slopes_of_the_likelihood_are_zero():
+def test_the_fit_is_where_the_slopes_of_both_likelihoods_are_zero():
     rng = np.random.default_rng(0)
-    right, wrong = rng.normal(0.7, 0.1, 40).tolist(), rng.normal(0.5, 0.1, 90).tolist()
+    right, wrong = [rng.normal(0.7, 0.1, 2) for _ in range(40)], [rng.normal(0.5, 0.1, 3) for _ in range(40)]
     scale, zero = fitted(right, wrong)
-    cosine = np.array([*right, *wrong])
-    left = np.repeat([1.0, 0.0], [40, 90]) - 1 / (1 + np.exp(-scale * (cosine - zero)))
-    assert abs(left.mean()) < 1e-4 and abs((left * cosine).mean()) < 1e-4 and scale > 0
-    # of two normal distributions of one width s, log odds are linear: (m1 - m0) / s^2 a unit
-    many = rng.normal(0.7, 0.1, 20_000).tolist(), rng.normal(0.5, 0.1, 20_000).tolist()
+    apart = np.concatenate([np.subtract.outer(yes, no).ravel() for yes, no in zip(right, wrong, strict=True)])
+    assert abs((apart / (1 + np.exp(scale * apart))).mean()) < 1e-4 and scale > 0
+    cosine = np.concatenate([*right, *wrong])
+    left = np.repeat([1.0, 0.0], [80, 120]) - 1 / (1 + np.exp(-scale * (cosine - zero)))
+    assert abs(left.mean()) < 1e-4
+    # of two normal distributions of one width s, log odds are linear, (m1 - m0) / s^2 a unit; of differences too
+    many = [rng.normal(0.7, 0.1, (20_000, 1)), rng.normal(0.5, 0.1, (20_000, 1))]
     scale, zero = fitted(*many)
     assert scale == pytest.approx(20, rel=0.05) and zero == pytest.approx(0.6, abs=0.005)
 
 
+def test_the_scale_is_of_differences_within_a_query_wherever_its_cosines_lie():
+    rng = np.random.default_rng(0)
+    place = rng.normal(0, 0.3, (20_000, 1))  # tasks lie at cosines of their own
+    right, wrong = place + rng.normal(0.1, 0.05, (20_000, 1)), place + rng.normal(0.0, 0.05, (20_000, 4))
+    assert fitted(right, wrong)[0] == pytest.approx(0.1 / 0.05**2, rel=0.05)
+
+
 def test_a_cosine_that_tells_nothing_is_refused_and_one_that_tells_all_stays_finite():
     with pytest.raises(ConfigError, match="no nearer than the negatives"):
-        fitted([0.1, 0.2], [0.3, 0.4])
+        fitted([np.array([0.1, 0.2])], [np.array([0.3, 0.4])])
     with pytest.raises(ConfigError, match=r"python -m training\.mine"):
-        fitted([0.1], [])
-    scale, zero = fitted([0.8, 0.9], [0.1, 0.2])
+        fitted([np.array([0.1])], [np.array([])])
+    with pytest.raises(ConfigError, match=r"python -m training\.mine"):
+        fitted([], [])
+    scale, zero = fitted([np.array([0.8, 0.9])], [np.array([0.1, 0.2])])
     assert 0 < scale < 1000 and 0.2 < zero < 0.8
 
 
