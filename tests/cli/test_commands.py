@@ -3,6 +3,7 @@ search."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -438,6 +439,22 @@ def test_compare_reads_the_runs_of_two_encoders(searcher, tmp_path, capsys):
     ]
     assert main(["compare", "a", "nobody", "--runs", str(tmp_path)]) == 2
     assert "nobody" in error(capsys)
+
+
+def test_compare_judges_runs_by_the_collection_that_was_asked_alone(searcher, benchmark, tmp_path, capsys):
+    assert main(["index", str(benchmark), "--encoder", "unified", "--out", str(tmp_path / "i")]) == 0
+    assert main(["evaluate", "--index", str(tmp_path / "i"), "--runs", str(tmp_path)]) == 0
+    other = tmp_path / "other"
+    shutil.copytree(benchmark, other)
+    pool = next((other / "cand_pool").rglob("*.jsonl"))
+    pool.write_text("".join(pool.read_text().splitlines(keepends=True)[:-1]))  # as of other scenes with the same ids
+    capsys.readouterr()
+    command = ["compare", "unified", "unified", "--runs", str(tmp_path), "--task", "it2i", "--json"]
+    assert main([*command, "--data", str(other)]) == 2
+    assert "holds runs over another collection than" in error(capsys)
+    assert main([*command, "--data", str(benchmark)]) == 0
+    asked = rows(capsys)
+    assert main(command) == 0 and rows(capsys) == asked
 
 
 def test_info_lists_what_is_shipped(searcher, capsys):

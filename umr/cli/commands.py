@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
 from umr.cli.progress import say
-from umr.errors import ConfigError, UMRError, in_words, printable
+from umr.errors import ConfigError, MismatchError, UMRError, in_words, printable
 from umr.types import FLOAT32
 
 if TYPE_CHECKING:
@@ -290,12 +290,18 @@ def _pooling(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """`compare`: B minus A."""
+    from umr.collection import Collection
     from umr.eval.evaluate import compare_runs
-    from umr.eval.reports import reports_folder
+    from umr.eval.reports import read_report, reports_folder
     from umr.shipped import BUNDLED, default_root
 
     a, b = (options.runs / name if options.runs else reports_folder(name) for name in (options.a, options.b))
-    rows = compare_runs(default_root() / "media" / BUNDLED, a, b, options.task, options.split, options.pool)
+    asked = options.data or default_root() / "media" / BUNDLED
+    collection = Collection.open(asked).fingerprint
+    for folder in (a, b):
+        if read_report(folder)["collection"] != collection:
+            raise MismatchError(f"{folder} holds runs over another collection than {asked}: name theirs with --data")
+    rows = compare_runs(asked, a, b, options.task, options.split, options.pool)
     _print(rows, options.json, ("task", "split", "pool", "n", "groups", "a", "b", "difference", "ci95", "p", "p_holm"))
 
 

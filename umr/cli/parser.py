@@ -237,6 +237,9 @@ def _compare(commands: Commands) -> None:
     one.add_argument(
         "--runs", type=Path, metavar="DIR", help="what `evaluate --runs` wrote (default: what --store wrote)"
     )
+    one.add_argument(
+        "--data", type=Path, metavar="DIR", help="the collection with its queries that was asked (default: bundled)"
+    )
     one.add_argument("--pool", choices=POOLS, default=LOCAL, help="the pool that was searched (default: local)")
     _tasks(one)
 
