@@ -300,3 +300,8 @@ class SecondHalf:
     distilled: str = ""
     taught: int = 600
     weight: float = 0.5
+
+    @property
+    def made(self) -> str:
+        """The name of the encoder that comes of it."""
+        return self.student.name if self.distilled else self.negatives.name

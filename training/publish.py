@@ -97,14 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.publish", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="NAME", help="a folder of indexes/ that has an encoder")
     parser.add_argument("--validation", type=Path, required=True, metavar="V", help="queries to tune and calibrate on")
-    parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="new weights of the one NAME")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="DIR", help="weights of the one NAME, new or there already"
+    )
     parser.add_argument("--skip", nargs="*", default=[], metavar="STEP", help="leave out, such as: evaluate")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         root = default_root()
         there = sorted(folder.parent.name for folder in root.glob("*/encoder"))  # with an index yet or not
-        unknown = sorted(set(options.names) - set(there))
+        unknown = sorted(set(options.names) - set(there)) if options.source is None else []  # new ones may come
         if unknown:
             raise ConfigError(f"{', '.join(unknown)}: no shipped encoder; there are {', '.join(there)}")
         if options.source and len(options.names) > 1:

@@ -221,19 +221,19 @@ def finetune() -> TrainConfig:
 
 
 def umarvel() -> SecondHalf:
-    """U-MARVEL's second half, from `contrastive`: filtered hard negatives, re-ranker, distillation; on files alone.
+    """U-MARVEL's stages after `contrastive`: filtered hard negatives, on files alone. Nothing is distilled.
 
-    Its re-ranker goes on from the encoder's cosine, attends in both directions within query and candidate and compares
-    the candidates of a query: as the paper's, small networks learn nothing of mined pairs (training/LOG.md).
+    The re-ranker below goes on from the encoder's cosine, attends in both directions within query and candidate and
+    compares the candidates of a query; after 400 of its steps it was no better than the encoder (training/LOG.md), so
+    that there is nothing to distil. `replace(umarvel(), distilled="both")` runs all stages.
     """
     return SecondHalf(
         mined=True,
         threshold=0.8,
         keep=3,
-        distilled="both",
         negatives=replace(
             finetune(),
-            name="negatives",
+            name="umarvel",
             init="contrastive",
             steps=1000,
             warmup_steps=30,
@@ -245,7 +245,7 @@ def umarvel() -> SecondHalf:
         ),
         reranker=RerankConfig(
             name="teacher",
-            init="negatives",
+            init="umarvel",
             steps=700,
             queries_per_batch=48,
             negatives=3,
@@ -257,7 +257,7 @@ def umarvel() -> SecondHalf:
             shift=0,
             light=0.0,
         ),
-        student=DistillConfig(name="umarvel", init="negatives", steps=300, queries_per_batch=8),
+        student=DistillConfig(name="distilled", init="umarvel", steps=300, queries_per_batch=8),
         taught=3000,
     )
 

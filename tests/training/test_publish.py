@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from training import publish as module
 from training.publish import Step, forget, main, run, steps, take
 from umr.cli.parser import parser
 from umr.errors import ConfigError
@@ -69,6 +70,20 @@ def test_a_folder_without_an_encoder_replaces_nothing(tmp_path):
 def test_what_cannot_be_made_is_said_before_anything_runs(capsys, words, said):
     assert main(words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_weights_of_a_new_name_are_taken_and_everything_beside_them_made(tmp_path, monkeypatch):
+    made, root = tmp_path / "made", tmp_path / "repository" / "indexes"
+    for folder in (made, root):
+        folder.mkdir(parents=True)
+    (made / "encoder.json").write_text("{}")
+    ran: list[Step] = []
+    monkeypatch.setattr(module, "default_root", lambda: root)
+    monkeypatch.setattr(module, "repository_root", lambda: root.parent)
+    monkeypatch.setattr(module, "run", ran.append)
+    assert main(["new", "--validation", "V", "--from", str(made), "--skip", "drift"]) == 0
+    assert (root / "new" / "encoder" / "encoder.json").read_text() == "{}"
+    assert [step.name for step in ran] == [one.name for one in steps("new", root, made) if one.name != "drift"]
 
 
 def test_a_step_that_fails_ends_the_run():

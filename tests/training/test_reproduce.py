@@ -10,7 +10,7 @@ import pytest
 
 from training import reproduce as module
 from training.recipes import RECIPES
-from training.reproduce import SHIPPED, STAGES, WORLDS, Plan, main, plan, reproduce, settings, table
+from training.reproduce import CHAINS, SHIPPED, STAGES, WORLDS, Plan, main, plan, reproduce, settings, table
 from training.train import Trainer, with_settings
 from umr.encoders import load_encoder
 from umr.errors import ConfigError, MismatchError
@@ -34,9 +34,7 @@ def test_every_stage_starts_from_one_before_it_and_sets_only_what_its_recipe_has
 def test_the_last_stage_is_what_the_shipped_encoder_says_of_itself(name):
     """Every setting that its train_config.json holds, but the name of the start and how many threads ran it."""
     shipped = json.loads((default_root() / name / "encoder" / "train_config.json").read_text())["config"]
-    then = plan(name).then
-    last = settings(plan(name).stages[-1], Path("encoders")) if then is None else then.student
-    planned = last.to_json()
+    planned = settings(plan(name).stages[-1], Path("encoders")).to_json()
     same = shipped.keys() - {"init", "threads"}
     assert {key: planned[key] for key in same} == {key: shipped[key] for key in same}
 
@@ -51,7 +49,7 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         "deeper",
         "unified",
     ]
-    for name in SHIPPED:
+    for name in CHAINS:
         full, quick = plan(name), plan(name, quick=True)
         assert full.name == quick.name == name
         assert [(s.name, s.recipe, s.worlds, s.init) for s in full.stages] == [
@@ -65,10 +63,10 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
 
 
 def test_an_unknown_name_is_refused_with_the_legal_ones(capsys):
-    with pytest.raises(ConfigError, match="unified, umarvel, contrastive, mca"):
+    with pytest.raises(ConfigError, match="unified, contrastive, mca, umarvel"):
         plan("unifed")
     assert main(["unifed"]) == 2
-    assert "'unifed' is no shipped encoder; legal: unified, umarvel, contrastive, mca" in capsys.readouterr().err
+    assert "there is no chain that makes 'unifed'; legal: unified, contrastive, mca, umarvel" in capsys.readouterr().err
 
 
 def smaller(one: Plan) -> Plan:
@@ -117,6 +115,25 @@ def test_a_killed_chain_goes_on_and_a_finished_one_is_only_read(tmp_path, benchm
     larger = replace(short, worlds={key: replace(world, families=5) for key, world in short.worlds.items()})
     with pytest.raises(MismatchError, match="a world of families 4, the plan says 5"):
         reproduce(larger, tmp_path / "out", benchmark)
+
+
+@pytest.mark.parametrize(("distilled", "name"), [("", "umarvel"), ("both", "distilled")])
+def test_the_second_half_goes_on_from_the_composed_stage_on_files(tmp_path, benchmark, distilled, name):
+    short = smaller(plan("umarvel", quick=True))
+    then = replace(short.then, distilled=distilled)
+    cut = {stage: replace(getattr(then, stage), threads=1) for stage in ("negatives", "student")}
+    cut["reranker"] = replace(then.reranker, threads=1, prior=False)  # two steps taught the cosine nothing
+    short = replace(short, then=replace(then, **cut))
+    rows = reproduce(short, tmp_path / "out", benchmark, workers=1)
+    assert short.name == name
+    assert [key_of(row) for row in rows] == [("it2i", "ind", "local"), ("it2i", "ind", "global")]
+    made = tmp_path / "out" / name / ("distilled" if distilled else "negatives")
+    assert load_encoder(made).name == name
+    record = json.loads((made / "train_config.json").read_text())
+    before = ["small_vision", "small_captions", "contrastive", *(["umarvel"] if distilled else [])]
+    assert [stage["name"] for stage in record["stages"]] == before
+    assert (tmp_path / "out" / "worlds" / "files" / "mbeir" / "query" / "train").is_dir()
+    assert reproduce(short, tmp_path / "out", benchmark, workers=1) == rows
 
 
 def test_the_table_sets_made_beside_stored_and_says_where_nothing_is_stored():

@@ -70,10 +70,11 @@ class Triplets:
         if not isinstance(listed, list):
             raise ConfigError(f"negatives is {type(listed).__name__}; a list is needed")
         found |= dict(self.answer(value, f"negative {number}") for number, value in enumerate(listed, 1))
-        kinds = {found[did].modality for did in positives}
-        if "video,text" in kinds:
+        kinds = [found[did].modality for did in positives]
+        first = kinds[0]
+        if first == "video,text" or "video,text" in kinds:
             raise ConfigError("a target is a clip or has words, not both: leave the words out")
-        wanted: Target = "all" if len(kinds) > 1 else kinds.pop()
+        wanted: Target = "all" if len(set(kinds)) > 1 else first
         group, ways = self.words(row, "group"), self.sentences(row.get("instruction"))
         instruction = "\n".join(ways)
         self.raw.candidates |= found  # after every check: a refused row leaves nothing behind

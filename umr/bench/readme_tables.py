@@ -23,7 +23,6 @@ from umr.shipped import DEFAULT_ENCODER, index_folder, repository_root
 TASKS = ("it2i", "it2t", "it2it", "it2v", "t2i", "t2t", "t2it", "t2v", "i2i", "i2t")
 SPLIT_TASKS = ("it2i", "it2t", "it2v")
 PAIR = ("contrastive", "mca")
-CONTINUED = ("contrastive", "umarvel")
 _BLOCK = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -101,19 +100,10 @@ def splits() -> list[str]:
 
 def pair() -> list[str]:
     """Every row of `contrastive` against `mca`: success@1, the paired interval of the difference, and p after Holm."""
-    return _against(PAIR, "MCA", compare_stored(*map(_stored, PAIR)))
-
-
-def second_half() -> list[str]:
-    """`contrastive` against `umarvel`, which goes on from it: every task in distribution, and every split of it2i."""
-    rows = compare_stored(*map(_stored, CONTINUED))
-    return _against(CONTINUED, "it", [row for row in rows if row["split"] == IN_DISTRIBUTION or row["task"] == "it2i"])
-
-
-def _against(names: tuple[str, str], what: str, rows: Iterable[Row]) -> list[str]:
-    """success@1 of two encoders, row by row; the last column says whether `what` gains or loses."""
     lines = []
-    for row in sorted(rows, key=lambda row: (TASKS.index(row["task"]), order(row["split"]))):
+    for row in sorted(
+        compare_stored(*map(_stored, PAIR)), key=lambda row: (TASKS.index(row["task"]), order(row["split"]))
+    ):
         low, high = row["ci95"]
         word = verdict(row)
         lines.append(
@@ -128,7 +118,7 @@ def _against(names: tuple[str, str], what: str, rows: Iterable[Row]) -> list[str
                 "" if word == "no clear difference" else word,
             )
         )
-    return markdown(("task", "split", "families", *names, "difference (95 %, paired)", "p (Holm)", what), lines)
+    return markdown(("task", "split", "families", *PAIR, "difference (95 %, paired)", "p (Holm)", "MCA"), lines)
 
 
 def pair_sum() -> list[str]:
@@ -156,7 +146,6 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "splits": splits,
     "pair": pair,
     "pair-sum": pair_sum,
-    "second-half": second_half,
 }
 
 
