@@ -348,6 +348,20 @@ def test_a_visitors_picture_gets_those_of_its_nearest_item_and_the_page_says_so(
     assert "From the nearest catalogue picture, “green card”" in page and "data-chip" in page
 
 
+def test_what_the_next_nearest_pictures_have_is_not_suggested_for_a_visitors_own(searcher, monkeypatch):
+    others = [scene(2, category="box"), scene(3, colour="blue"), scene(4, companion=BOX)]
+    monkeypatch.setattr(suggest, "_neighbours", lambda searcher, item, kind: others)
+    alone = suggest.suggest(searcher, scene(1), "image")
+    assert alone == ["a box instead", "make it blue", "with a blue glass box in front of it"]
+    for alike, left in (
+        ([scene(5, category="box")], alone[1:]),
+        ([scene(5, colour="blue", companion=BOX)], alone[:1]),
+        ([scene(5, category="lamp", colour="green")], alone),
+        ([scene(5, category="box"), scene(6, colour="blue"), scene(7, companion=BOX)], []),
+    ):
+        assert suggest.suggest(searcher, scene(1), "image", alike=alike) == left
+
+
 @pytest.mark.parametrize("image", [None, {"path": "/etc/hostname"}, 3])
 def test_no_picture_no_suggestions(searchers, uploads, image):
     assert search.suggestions(searchers, uploads, image, "images", "unified") == search_html.no_suggestions()

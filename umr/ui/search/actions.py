@@ -15,7 +15,7 @@ from umr.errors import ConfigError, MediaError, UMRError
 from umr.media import content_hash
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, decode
-from umr.types import SEARCH_IN, Query
+from umr.types import SEARCH_IN, Query, Target
 from umr.ui import edge, handlers, links
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
@@ -230,8 +230,8 @@ def take_suggestion(suggestion: Any, text: Any = "") -> str:
 def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any, encoder: Any) -> str:
     """Edits worth trying on the bar's picture, as HTML.
 
-    For a visitor's own picture they are those of its nearest neighbour, and there are none for one that is unlike the
-    training: its nearest neighbour shares no more than a colour with it.
+    For a visitor's own picture they are those of its nearest neighbour which the next ones have not, and there are none
+    for one that is unlike the training: its nearest neighbour shares no more than a colour with it.
     """
     try:
         picture = handlers.read_picture(image, uploads)
@@ -242,9 +242,10 @@ def suggestions(searchers: Searchers, uploads: Path, image: Any, search_in: Any,
         if check is not None and check.unlike(picture):
             return search_html.no_suggestions(unlike=True)
         own = links.catalogue_item(searcher, content_hash(picture)) if isinstance(picture, Path) else None
-        item = own or suggest.nearest_item(searcher, picture)
-        texts = suggest.suggest(searcher, item, "image" if target == "all" else target) if item else []
-        return search_html.suggestions(texts, None if own else item)
+        near = [own] if own else suggest.nearest_items(searcher, picture)
+        wanted: Target = "image" if target == "all" else target
+        texts = suggest.suggest(searcher, near[0], wanted, alike=near[1:]) if near else []
+        return search_html.suggestions(texts, near[0] if near and not own else None)
     except UMRError:  # the search itself says what is wrong with this picture
         return search_html.no_suggestions()
 

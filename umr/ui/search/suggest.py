@@ -1,11 +1,11 @@
 """Edits worth trying on a picture, mined from its neighbours in the collection that differ in one thing.
 
-No model is asked, unless the picture is a visitor's own: then its nearest neighbour is found first.
+No model is asked, unless the picture is a visitor's own: then its nearest neighbours are found first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from umr.types import Candidate, Content, Embeddings, Query, Target
 LIMIT = 6  # suggestions for a picture
 PER_ATTRIBUTE = 2
 NEIGHBOURS = 250  # of the item in the index, the nearest first
+ALIKE = 3  # pictures near to a visitor's own whose facts it may have (tests/golden/test_suggestions.py)
 
 #: Attribute of a source -> how a change of it is asked for. What is not here is asked for as "attribute: value".
 PHRASES: Mapping[str, str] = {
@@ -46,22 +47,33 @@ SIDES: Mapping[str, str] = {
 COMPANION = "companion"
 
 
-def nearest_item(searcher: Searcher, picture: Any) -> Candidate | None:
-    """The collection's image nearest to a visitor's picture."""
+def nearest_items(searcher: Searcher, picture: Any) -> list[Candidate]:
+    """The collection's images nearest to a visitor's picture, ALIKE of them."""
     query = Query(query_id="suggest", content=Content(image=picture), target_modality="image")
-    results = searcher.search(query, 1).results
-    return results[0].candidate if results else None
+    return [result.candidate for result in searcher.search(query, ALIKE).results]
 
 
-def suggest(searcher: Searcher, item: Candidate, target: Target, limit: int = LIMIT) -> list[str]:
+def suggest(
+    searcher: Searcher, item: Candidate, target: Target, limit: int = LIMIT, alike: Sequence[Candidate] = ()
+) -> list[str]:
     """Edits that lead from the item to others of the searched kind, the nearest first, at most two of an attribute.
 
     Where something stands beside the item, and an edit of that leads to another, one such edit is among them.
+
+    Args:
+        searcher: whose collection is looked through.
+        item: the picture, or the one nearest to it.
+        target: what is searched.
+        limit: how many edits at most.
+        alike: others that are nearly as near to a visitor's picture: what they have, it may have already.
     """
+    known = [facts_of(other) for other in alike]
     for kind in dict.fromkeys((target, "image")):
         texts: dict[str, str] = {}  # text -> attribute
         for candidate in _neighbours(searcher, item, kind):
             change = difference(item, candidate)
+            if change and change[0] in (facts := facts_of(candidate)):
+                change = None if any(one.get(change[0]) == facts[change[0]] for one in known) else change
             if change and list(texts.values()).count(change[0]) < PER_ATTRIBUTE:
                 texts.setdefault(change[1], change[0])
         if texts:
