@@ -195,6 +195,15 @@ def test_on_a_phone_picture_and_words_stand_above_the_filters_and_fingers_find_t
             "([x, y]) => document.elementFromPoint(x, y).closest('#q-bar')?.id || ''", [at["x"] + 9, at["y"] + 9]
         )
         assert under == ""
+        page.evaluate("document.querySelector('#q-kind').style.minHeight = '90px'")  # as a script that comes late may
+        page.wait_for_function(
+            "() => { const bar = document.querySelector('#q-bar'), image = bar.querySelector('#q-image'); "
+            "const bottom = (part) => part.getBoundingClientRect().bottom; "
+            "const shown = bottom(bar) - parseFloat(bar.style.getPropertyValue('--u-clipped')); "
+            "const options = document.querySelector('#q-kind').getBoundingClientRect(); "
+            "const wanted = bottom(image) + parseFloat(getComputedStyle(bar).paddingBottom); "
+            "return options.height >= 90 && shown <= options.top && Math.abs(shown - wanted) < 1; }"
+        )
 
 
 def test_the_link_of_a_turn_has_the_turns_before_it(page: Page):

@@ -630,14 +630,18 @@ Object.assign(umr, {
 // ---- On a phone the bar stays on top while results scroll, without its filters
 
 umr.before = 0;  // results before more were asked for
-umr.hidden = (bar) => {
-  const options = bar.querySelector('#q-options');
-  return matchMedia('(max-width: 640px)').matches ? options.offsetHeight + parseFloat(getComputedStyle(bar).rowGap) : 0;
+umr.hidden = (bar) => {  // px at its bottom: all below its picture but the padding
+  if (!matchMedia('(max-width: 640px)').matches) return 0;
+  const bottom = (part) => part.getBoundingClientRect().bottom;
+  return bottom(bar) - bottom(bar.querySelector('#q-image')) - parseFloat(getComputedStyle(bar).paddingBottom);
 };
 
-addEventListener('scroll', () => {
+umr.stick = () => {
   const bar = document.querySelector('#q-bar');
   if (!bar?.offsetParent) return;
+  umr.resized.observe(bar.querySelector('#q-options'));  // which may grow after the last scrolling; one observed twice is observed once
   bar.style.setProperty('--u-clipped', `${umr.hidden(bar)}px`);
   bar.classList.toggle('u-stuck', bar.getBoundingClientRect().top <= parseFloat(getComputedStyle(bar).top) + 1);
-}, { passive: true });
+};
+umr.resized = new ResizeObserver(() => umr.stick());
+addEventListener('scroll', umr.stick, { passive: true });
