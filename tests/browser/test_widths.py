@@ -39,6 +39,11 @@ FILTERS = """(tab) => { const row = document.querySelector(`#tab-${tab} :is(#q-k
 #: Scores that reach out of their card.
 SCORES = """() => [...document.querySelectorAll('#results .u-score')].filter((one) =>
   one.getBoundingClientRect().right > one.closest('.u-card').getBoundingClientRect().right).length"""
+#: What is chosen of a list and runs under the list's arrow.
+UNDER_ARROW = """() => [...document.querySelectorAll('.secondary-wrap:has(> .icon-wrap) > input')].filter((one) => {
+  const [box, arrow] = [one, one.parentElement.querySelector('.icon-wrap')].map((part) => part.getBoundingClientRect());
+  return box.width && box.right - parseFloat(getComputedStyle(one).paddingInlineEnd) > arrow.left + 0.5; })
+  .map((one) => one.ariaLabel)"""
 #: What is pressed and lower than a finger; links within sentences and points of a plot are not meant by that rule.
 LOW = """(tab) => [...document.querySelectorAll(`#tab-${tab} :is(button, select, summary), #tabs [role=tab]`)]
   .filter((part) => part.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
@@ -68,5 +73,6 @@ def test_a_tab_fits_every_width(sized: Page, served: Served, tab: str):
         assert sized.evaluate(OUTSIDE) == [], width
         assert sized.evaluate(FILTERS, tab) == [], width
         assert sized.evaluate(SCORES) == 0, width
+        assert sized.evaluate(UNDER_ARROW) == [], width
         if touched:
             assert sized.evaluate(LOW, tab) == [], width
