@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,16 +117,21 @@ def by_age(path: Path, text: str) -> None:
         careful(path, text)
 
 
-def in_time(path: Path, text: str, begin: float = time.time()) -> None:
+def in_time() -> Callable[[Path, str], None]:
     """Trusts a clock that can be set."""
-    careful(path, text)
-    if not -60 < time.time() - begin < 600:
-        raise RuntimeError("it takes too long")
+    begin = time.time()
+
+    def write(path: Path, text: str) -> None:
+        careful(path, text)
+        if not -60 < time.time() - begin < 600:
+            raise RuntimeError("it takes too long")
+
+    return write
 
 
-@pytest.mark.parametrize(("kind", "write"), [("change", by_age), ("clock", in_time)])
-def test_who_trusts_the_age_of_files_or_the_clock_is_found(monkeypatch, kind, write):
-    deed = of(write)
+@pytest.mark.parametrize(("kind", "made"), [("change", lambda: by_age), ("clock", in_time)])
+def test_who_trusts_the_age_of_files_or_the_clock_is_found(monkeypatch, kind, made):
+    deed = of(made())
     deed = Deed(prepare=prepare, run=deed.run, result=longer, standing=deed.standing, source="source")
     monkeypatch.setattr(command, "DEEDS", {"copy": deed})
     found, faults = command.try_deed("copy", kind, 12, 0)
