@@ -80,13 +80,13 @@ class Cosines:
         query_rows = {one: row for row, one in enumerate(unlike)}
         candidate_rows = {did: row for row, did in enumerate(source.candidates)}
         query_BD, candidate_MD = vectors["queries"], vectors["candidates"]
-        right, wrong = (
-            [
-                (candidate_MD[[candidate_rows[did] for did in ids]] @ query_BD[query_rows[asked(example)]]).numpy()
-                for example, ids in ((example, getattr(example, kind)) for example in source.examples)
-            ]
-            for kind in ("positives", "negatives")
-        )
+
+        def cosines(example: Example, ids: Sequence[str]) -> np.ndarray:
+            found_K = candidate_MD[[candidate_rows[did] for did in ids]] @ query_BD[query_rows[asked(example)]]
+            return found_K.numpy()
+
+        right = [cosines(example, example.positives) for example in source.examples]
+        wrong = [cosines(example, example.negatives) for example in source.examples]
         scale, zero = fitted(right, wrong)
         log.info("prior: %.2f * (cosine - %.4f)", scale, zero)
         prior = Prior(encoder=encoder.fingerprint, scale=scale, zero=zero)

@@ -87,11 +87,12 @@ class Plan:
         return self.stages[-1].name if self.then is None else self.then.made
 
 
+FILES = "files"  # the world that U-MARVEL's second half sees as files
 WORLDS = {
     "world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
     "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
     "third": WorldSpec(families=12000, clip_families=1500, seed=4, jitter=0.5),
-    "files": WorldSpec(families=4000, clip_families=250, seed=7, jitter=0.5),
+    FILES: WorldSpec(families=4000, clip_families=250, seed=7, jitter=0.5),
 }
 
 #: The stages of training/README.md, in the order in which they run.
@@ -109,7 +110,6 @@ STAGES = (
 )
 SHIPPED = ("unified", "contrastive", "mca")
 CHAINS = (*SHIPPED, umarvel().made)
-FILES = "files"  # the world that U-MARVEL's second half sees as files
 #: A tenth of its pictures stands in the pool twice, another tenth a second time cut a little, and nothing says so.
 FILES_SPEC = MbeirSpec(duplicates=0.1, near_duplicates=0.1, fillers=0.1, queries_per_family=2)
 
@@ -149,7 +149,7 @@ def plan(name: str, quick: bool = False) -> Plan:
     if name not in CHAINS:
         raise ConfigError(f"there is no chain that makes {name!r}; legal: {', '.join(CHAINS)}")
     known = {stage.name: stage for stage in STAGES}
-    then = umarvel() if name == umarvel().made else None
+    then = None if name in SHIPPED else umarvel()
     chain: list[Stage] = []
     at: str | None = name if then is None else then.negatives.init
     while at is not None:
@@ -165,11 +165,10 @@ def plan(name: str, quick: bool = False) -> Plan:
 
 def quickened(then: SecondHalf) -> SecondHalf:
     """The same stages, each a moment long."""
-    kept = ("steps", "warmup_steps", "bf16", "log_every", "checkpoint_every")
-    cut: dict[str, Any] = {key: QUICK[key] for key in kept}
+    cut: dict[str, Any] = {key: value for key, value in QUICK.items() if key != "families_per_batch"}
     return replace(
         then,
-        negatives=replace(then.negatives, families_per_batch=6, **cut),
+        negatives=replace(then.negatives, families_per_batch=int(QUICK["families_per_batch"]), **cut),
         reranker=replace(then.reranker, queries_per_batch=4, **cut),
         student=replace(then.student, queries_per_batch=4, **cut),
         taught=4,

@@ -10,29 +10,27 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from training import distill, rerank
 from training.catalogue.mbeir_world import MbeirSpec, write_mbeir
 from training.catalogue.world import World
-from training.config import QueryConfig, SecondHalf
+from training.config import SecondHalf
 from training.mine import MineSettings, mine, write
 from training.mixture import Mixture, Part
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import parse
 from training.teacher import POOLS, read_lists, teach
-from training.train import train
+from training.train import Settings, train
 from umr.disk import draft_of, put
 from umr.encoders import load_trainable
 from umr.formats import write_jsonl
 from umr.rerank import load_reranker
 from umr.rerank.order import Reordering
 from umr.shipped import CONFIG_NAME
-
-Settings = TypeVar("Settings", bound=QueryConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +73,7 @@ def second_half(then: SecondHalf, at: Path, run: Continued) -> dict[str, Path]:
     data = _mined(then, at, pool, run) if then.mined else pool
     stages = {"negatives": run.folder / "negatives"}
     if not (stages["negatives"] / CONFIG_NAME).is_file():
-        config = replace(then.negatives, init=str(at), **run.common)
-        train(config, Mixture(parts=(Part(data=data, share=1.0),)), stages["negatives"])
+        train(_begun(then.negatives, at, run), Mixture(parts=(Part(data=data, share=1.0),)), stages["negatives"])
     if then.distilled:
         stages["distilled"] = _distilled(then, stages["negatives"], (pool, data), run)
     return stages
@@ -94,20 +91,22 @@ def _distilled(then: SecondHalf, at: Path, sources: tuple[Source, Source], run: 
     """The student of the encoder `at` and a re-ranker that starts from it; returns the student's folder."""
     pool, mined = sources
     teacher, lists, student = (run.folder / name for name in ("reranker", "lists.jsonl", "distilled"))
+    config = replace(_begun(then.student, at, run), pools=then.distilled)
     if not (teacher / "reranker.json").is_file():
-        rerank.train(_query_config(then.reranker, at, run), mined, teacher)
+        rerank.train(_begun(then.reranker, at, run), mined, teacher)
     if not lists.is_file():
-        rng = np.random.default_rng(_query_config(then.student, at, run).seed)
+        rng = np.random.default_rng(config.seed)
         chosen = rng.permutation(len(pool.examples))[: then.taught]
         asked = replace(pool, examples=[pool.examples[int(place)] for place in sorted(chosen)])
         order = Reordering(reranker=load_reranker(teacher), weight=then.weight)
         write_jsonl(lists, list(teach(load_trainable(at), order, asked, POOLS[then.distilled], run.folder)))
     if not (student / CONFIG_NAME).is_file():
-        distill.train(replace(_query_config(then.student, at, run), pools=then.distilled), read_lists(lists), student)
+        distill.train(config, read_lists(lists), student)
     return student
 
 
-def _query_config(plain: Settings, at: Path, run: Continued) -> Settings:
+def _begun(plain: Settings, at: Path, run: Continued) -> Settings:
+    """The settings of a stage that starts from the encoder `at`."""
     return replace(plain, init=str(at), **run.common)
 
 

@@ -639,7 +639,10 @@ umr.hidden = (bar) => {  // px at its bottom: all below its picture but the padd
 umr.stick = () => {
   const bar = document.querySelector('#q-bar');
   if (!bar?.offsetParent) return;
-  umr.resized.observe(bar.querySelector('#q-options'));  // which may grow after the last scrolling; one observed twice is observed once
+  if (umr.stuck !== bar) {  // its filters may grow after the last scrolling
+    umr.stuck = bar;
+    umr.resized.observe(bar.querySelector('#q-options'));
+  }
   bar.style.setProperty('--u-clipped', `${umr.hidden(bar)}px`);
   bar.classList.toggle('u-stuck', bar.getBoundingClientRect().top <= parseFloat(getComputedStyle(bar).top) + 1);
 };

@@ -72,13 +72,19 @@ def suggest(
         texts: dict[str, str] = {}  # text -> attribute
         for candidate in _neighbours(searcher, item, kind):
             change = difference(item, candidate)
-            if change and change[0] in (facts := facts_of(candidate)):
-                change = None if any(one.get(change[0]) == facts[change[0]] for one in known) else change
-            if change and list(texts.values()).count(change[0]) < PER_ATTRIBUTE:
+            if not change or _had(known, candidate, change[0]):
+                continue
+            if list(texts.values()).count(change[0]) < PER_ATTRIBUTE:
                 texts.setdefault(change[1], change[0])
         if texts:
             return _chosen(texts, limit, bool(facts_of(item).get(COMPANION)))
     return []
+
+
+def _had(known: Sequence[Mapping[str, Any]], candidate: Candidate, attribute: str) -> bool:
+    """Whether some of these facts are, in an attribute, those of the candidate."""
+    facts = facts_of(candidate) if known else {}
+    return attribute in facts and any(one.get(attribute) == facts[attribute] for one in known)
 
 
 def _chosen(texts: Mapping[str, str], limit: int, accompanied: bool) -> list[str]:
