@@ -57,6 +57,7 @@ class TrainConfig:
     fillers: float = 0.0
     subword_dropout: float = 0.0  # share of the pieces of a query's words that are cut in two
     rare: float = 1.0
+    size_exponent: float = 1.0  # a task of files is drawn by its examples to this power; 0: all tasks equally often
     wrong_kinds: float = 0.0
     graded: float = 0.0
     shift: int = 6  # pictures are moved by up to so many pixels ...
@@ -127,6 +128,10 @@ class TrainConfig:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.size_exponent <= 1:
+            raise ConfigError(
+                f"size_exponent is {self.size_exponent}; from 0 (all tasks equally often) to 1 (all examples) is legal"
+            )
         for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")

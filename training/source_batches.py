@@ -111,7 +111,7 @@ class SourceBatches:
         for example in source.examples:
             tasks.setdefault((example.task, example.instruction), {}).setdefault(example.group, []).append(example)
         self.tasks = [list(groups.values()) for groups in tasks.values()]
-        sizes = np.array([sum(map(len, groups)) for groups in self.tasks], float)
+        sizes = np.array([sum(map(len, groups)) for groups in self.tasks], float) ** config.size_exponent
         self.shares = sizes / sizes.sum()
 
     def build(self, step: int) -> TrainBatch:

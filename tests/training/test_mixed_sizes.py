@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import multiprocessing
 
 from tests.clips.test_decoder import write_clip
 from tests.encoders.public import write_checkpoint
-from tests.training.test_parallel import free_port
+from tests.training.processes import in_two, join
 from training.chunks import EncodedRows, Medium, Tokenise, chunked
 from training.config import DistillConfig, RerankConfig, TrainConfig
 from training.distill import DistillTrainer
@@ -129,16 +127,15 @@ def alike(found: dict, wanted: dict) -> None:
 
 def work(rank: int, ports: tuple[int, int, int], at: str) -> None:
     """One of two processes: a step of every trainer, then both commands, as torchrun starts them."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
-    torch.set_num_threads(1)
+    join(rank, ports[0])
     group, folder = Group.of_environment(), Path(at)
     found = {way: stepped(KINDS[kind](folder, group, **settings)) for way, (kind, settings) in WAYS.items()}
     group.close()
     settings = ["--set", "steps=2", "queries_per_batch=4", "bf16=false", "threads=1"]
-    os.environ["MASTER_PORT"] = str(ports[1])
+    join(rank, ports[1])
     judge = ["--out", str(folder / "judge"), "--data", f"jsonl:{folder / 'mined.jsonl'}", *settings, "resize=dynamic"]
     statuses = [rerank(["--init", str(folder / "adopted"), *judge])]
-    os.environ["MASTER_PORT"] = str(ports[2])
+    join(rank, ports[2])
     student = ["--out", str(folder / "student"), "--teacher", str(folder / "lists.jsonl"), *settings]
     statuses.append(distill(["--init", str(folder / "adopted"), *student]))
     torch.save(found | {"statuses": statuses}, folder / f"{rank}.pt")
@@ -157,7 +154,7 @@ def one(folder) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def two(folder) -> list[dict]:
     """What each of two processes does."""
-    multiprocessing.spawn(work, (tuple(free_port() for _ in range(3)), str(folder)), nprocs=2)
+    in_two(work, str(folder), groups=3)
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

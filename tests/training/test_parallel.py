@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, nn
 
+from tests.training.processes import in_two, join
 from training.losses import info_nce
 from training.parallel import Group
 
@@ -56,10 +55,9 @@ def whole(count: int) -> tuple[Tensor, dict[str, Tensor | None]]:
     return loss.detach(), model.gradients()
 
 
-def work(rank: int, port: int, folder: str, count: int, cached: bool) -> None:
+def work(rank: int, ports: tuple[int], folder: str, count: int, cached: bool) -> None:
     """One of two processes: its loss and gradients go to a file."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
+    join(rank, *ports)
     group, model = Group.of_environment(), Model()
     loss = group.backward(model.embed, chunks(count), model.loss, cached)
     group.reduce(model.encoder.parameters(), [model.temperature])
@@ -67,15 +65,9 @@ def work(rank: int, port: int, folder: str, count: int, cached: bool) -> None:
     group.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize(("count", "cached"), [(4, False), (4, True), (1, False)])
 def test_two_processes_have_the_gradients_of_one(tmp_path, count, cached):
-    multiprocessing.spawn(work, (free_port(), str(tmp_path), count, cached), nprocs=2)
+    in_two(work, str(tmp_path), count, cached)
     loss, gradients = whole(count)
     for rank in range(2):
         its_loss, its_gradients = torch.load(tmp_path / f"{rank}.pt")

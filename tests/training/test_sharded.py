@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import multiprocessing
 
-from tests.training.test_parallel import free_port
+from tests.training.processes import in_two, join
 from training.catalogue.world import load_world
 from training.config import TrainConfig
 from training.lora import is_adapter
@@ -69,10 +67,9 @@ def stepped(made: Trainer, number: int) -> dict:
     return {"told": told, "gradients": gradients, "weights": weights}
 
 
-def work(rank: int, port: int, at: str, world_at: str, start: str) -> None:
+def work(rank: int, ports: tuple[int], at: str, world_at: str, start: str) -> None:
     """One of two processes."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
+    join(rank, *ports)
     group, world, folder, found = Group.of_environment(), load_world(Path(world_at)), Path(at), {}
     sharded = replace(BASE, init=start, sharded=True)
     for way, changes in WAYS.items():
@@ -119,7 +116,7 @@ def one(tmp_path_factory, tiny_world, start) -> dict:
 def two(one, tiny_folder, start) -> list[dict]:
     """What each of two processes does."""
     at = one["folder"]
-    multiprocessing.spawn(work, (free_port(), str(at), str(tiny_folder), str(start)), nprocs=2)
+    in_two(work, str(at), str(tiny_folder), str(start))
     return [torch.load(at / f"{rank}.pt") for rank in range(2)]
 
 

@@ -16,7 +16,7 @@ from training.source_batches import CANDIDATES, NEGATIVES, Pixels, SourceBatches
 from training.sources.readers import load_source
 from training.sources.spec import parse
 from umr import media
-from umr.errors import MediaError
+from umr.errors import ConfigError, MediaError
 from umr.types import Content
 
 CONFIG = TrainConfig(name="test", families_per_batch=40, shift=0, light=0.0)
@@ -93,6 +93,19 @@ def test_each_batch_holds_one_task_and_every_task_has_its_turn(load):
     made = [only(batches.build(step)) for step in range(30)]
     assert {contrast.task for contrast in made} == {"image,text->image", "text->image", "image->text"}
     assert all(contrast.symmetric == ("," not in contrast.task) for contrast in made)
+
+
+@pytest.mark.parametrize(("exponent", "shares"), [(1.0, (0.8, 0.2)), (0.5, (2 / 3, 1 / 3)), (0.0, (0.5, 0.5))])
+def test_a_task_is_drawn_by_a_power_of_its_examples(load, exponent, shares):
+    rows, pictures = triplets(4)
+    rows.append({"text": "a shape", "target": "0.png"})
+    assert load(rows, pictures, replace(CONFIG, size_exponent=exponent)).shares == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("exponent", [-0.1, 1.1])
+def test_an_exponent_that_favours_the_smallest_or_the_largest_beyond_their_size_is_refused(exponent):
+    with pytest.raises(ConfigError, match=f"size_exponent is {exponent}; from 0"):
+        replace(CONFIG, size_exponent=exponent)
 
 
 def test_chunks_hold_the_rows_of_the_whole_batch(load):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,10 @@ from umr.ui.upload_folder import VARIABLE
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_S = 300.0  # until a page that was started must answer
 STOP_S = 30.0  # until it must have ended
+PORTS = range(
+    20_000, 32_768
+)  # below those that Linux gives to connections: between looking and listening none is taken
+TRIED_PORTS = 64
 
 
 @contextmanager
@@ -67,10 +72,16 @@ def served_page(
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK[0], 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens at now, of those that no connection is given by the system.
+
+    Raises:
+        ConfigError: all that were tried are taken.
+    """
+    for port in random.SystemRandom().sample(PORTS, TRIED_PORTS):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK[0], port))
+            return port
+    raise ConfigError(f"{TRIED_PORTS} ports from {PORTS[0]} to {PORTS[-1]} are all taken: give the address of a page")
 
 
 def _check_loopback(url: str) -> None:
