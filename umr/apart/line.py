@@ -3,7 +3,7 @@
 Not who asks (umr.apart.workers), nor what is decoded. It imports neither numpy nor torch, as that process does not.
 
 A request is a line of JSON, and the bytes that it announces. Answers are messages: a header, and what it announces. A
-reader may ask for room before it takes much memory; it goes on when a line of JSON comes back.
+reader may ask for room before it takes much memory, or how much is wanted; it goes on when a line of JSON comes back.
 """
 
 from __future__ import annotations
@@ -26,12 +26,19 @@ LENGTH = b"leng"  # milliseconds that a clip is shown
 REFUSED = b"refu"  # bytes of the sentence that follows
 SPENT = b"spnt"  # as REFUSED, for want of memory: the process ends after it
 ROOM = b"room"  # bytes of memory that the reader is about to take
+MEMBER = b"memb"  # bytes of the name that follows, a file's mode, 1 if it is encrypted; as much as is answered is sent
+PIECE = b"piec"  # bytes of a member that follow
+BROKEN = b"brok"  # as REFUSED, of a member alone: the process goes on
+DONE = b"done"  # nothing more comes of a member, or of all
 SIZE = b"size"  # 1 for a picture in the arena, 0 for one whose rows follow in FRAMES; its height and width
 MOST_NUMBER = 2**32 - 1  # that a header holds
 
-ReaderName = Literal["clips", "pictures"]
+WORDS, DATA = (REFUSED, SPENT, BROKEN), (FRAMES, PIECE)  # what sentences follow, and what much more than words does
+
+ReaderName = Literal["clips", "pictures", "archives"]
 #: What a process is started as -> the module that is its Reader.
-READERS: dict[str, str] = {"clips": "umr.clips.reader", "pictures": "umr.pictures.reader"}
+READERS: dict[str, str] = {"clips": "umr.clips.reader", "pictures": "umr.pictures.reader",
+                           "archives": "umr.archives.reader"}  # fmt: skip
 
 
 class Spent(MediaError):
@@ -108,8 +115,12 @@ class Line:
             MediaError: they may not, which the side that asks says in its own words.
         """
         self.send(ROOM, (min(size, MOST_NUMBER), 0, 0))
-        if not self._requests.get().asked["go"]:
+        if not self.answered():
             raise MediaError("there is no room")
+
+    def answered(self) -> int:
+        """Wait for how much the side that asks allows; 0: nothing."""
+        return int(self._requests.get().asked["go"])
 
     def _listen(self) -> None:
         for text in iter(self._source.readline, b""):

@@ -1,4 +1,4 @@
-"""The process that decodes: `python -m umr.apart.process clips|pictures MEMORY_MB [FILE BYTES]` (of umr.apart.arena).
+"""The process that decodes: `python -m umr.apart.process NAME MEMORY_MB [FILE BYTES]` (READERS; of umr.apart.arena).
 
 A file of a stranger may end this process: it has little memory, no file to write, no network, and nothing that anyone
 else needs. It imports neither numpy nor torch when it starts. Not the side that asks (umr.apart.workers).

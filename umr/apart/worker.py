@@ -17,14 +17,14 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from umr.apart.arena import Arena
-from umr.apart.line import FRAMES, HEADER, READY, REFUSED, SPENT, ReaderName, Request
+from umr.apart.line import DATA, FRAMES, HEADER, MEMBER, PIECE, READY, WORDS, ReaderName, Request
 from umr.errors import MediaError, reason
 
 START_S = 30.0  # until a process answers; it takes a third of a second on an idle machine
 _HEED_S = 0.05  # how often a wait looks whether it was stopped
-_MOST_WORDS = 4096  # bytes of a sentence that are believed
-_MOST_BYTES = 2**31  # of the pixels of one message
-_AHEAD = 4  # messages with pixels that are read before somebody takes the first of them
+#: Bytes that follow a message, at most: what says more is none of ours.
+_MOST = dict.fromkeys(WORDS, 4096) | {FRAMES: 2**31, PIECE: 2**20, MEMBER: 2**19}
+_AHEAD = 4  # messages of DATA that are read before somebody takes the first of them
 #: Of the environment, what Python and its libraries need to start; no keys and tokens.
 _KEPT = ("PATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR")
 #: Threads and heaps take their share of the address space. Of freed memory 32 MiB are at hand for the next file, but
@@ -39,7 +39,7 @@ class Message(NamedTuple):
     Attributes:
         kind: see umr.apart.line.
         numbers: those of its header.
-        data: uint8; the pixels of FRAMES (count, height, width, 3), the bytes of a sentence, else empty.
+        data: uint8; the pixels of FRAMES (count, height, width, 3), the bytes of words, a name or a piece, else empty.
     """
 
     kind: bytes
@@ -149,7 +149,7 @@ class Worker:
                 if time.monotonic() >= until:
                     raise
             else:
-                if message is not None and message.kind == FRAMES:
+                if message is not None and message.kind in DATA:
                     self._ahead.release()
                 return message
 
@@ -177,10 +177,11 @@ class Worker:
                 return self._answers.put(None)
             kind, *numbers = HEADER.unpack(header.tobytes())
             count, height, width = numbers
-            size = count * height * width * 3 if kind == FRAMES else count if kind in (REFUSED, SPENT) else 0
-            if size > (_MOST_BYTES if kind == FRAMES else _MOST_WORDS):
+            most = _MOST.get(kind, 0)
+            size = 0 if not most else count * height * width * 3 if kind == FRAMES else count
+            if size > most:
                 return self._answers.put(None)
-            if kind == FRAMES:
+            if kind in DATA:
                 self._ahead.acquire()
             data = None if self._ended else self._bytes(size)
             if data is None:

@@ -75,8 +75,11 @@ class Talk:
             raise Died(self._worker.end())
         return message
 
-    def go(self, allowed: bool) -> None:
-        """Answer a process that asked for room; the clock begins anew.
+    def go(self, allowed: int) -> None:
+        """Answer a process that asked for room, or how much is wanted; the clock begins anew.
+
+        Args:
+            allowed: bytes, or just whether; 0: nothing.
 
         Raises:
             Died: it is gone.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import stat
 import struct
 import zipfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from umr.archives.reader import CHUNK
 from umr.errors import MediaError
 from umr.ui.files import archive
 from umr.ui.files.archive import Budget, unpack
@@ -94,7 +97,7 @@ def test_many_bombs_use_up_the_total_although_each_is_refused(tmp_path):
     left = budget(total=5 * MB)
     refused = unpack(file, tmp_path / "out", left, KINDS)
     assert len(refused) == 30 and "all files together" in refused[-1].reason
-    assert left.total > -archive.CHUNK and taken(tmp_path / "out") == []
+    assert left.total > -CHUNK and taken(tmp_path / "out") == []
 
 
 def test_members_that_share_the_same_bytes_are_counted_each_time(tmp_path):
@@ -197,5 +200,50 @@ def test_only_the_first_refusals_are_told_one_by_one(tmp_path):
 
 def test_streams_are_copied_whole_up_to_the_limit():
     out = io.BytesIO()
-    archive.copy(io.BytesIO(b"x" * MB), out, budget())
+    archive.copy([b"x" * (MB // 2)] * 2, out, budget())
     assert len(out.getvalue()) == MB
+
+
+def test_nothing_is_unpacked_in_this_process(tmp_path, monkeypatch):
+    file = zipped(tmp_path / "a.zip", ("one.txt", b"1"))
+    monkeypatch.delattr(zipfile.ZipFile, "infolist")
+    assert unpack(file, tmp_path / "out", budget(), KINDS) == [] and taken(tmp_path / "out") == ["one.txt"]
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_member_that_ends_the_process_costs_itself_and_a_second_one_the_rest(tmp_path, monkeypatch, deaths):
+    """The process is ended from outside when it is about to be asked for a member of this name."""
+    plain = archive.safe_path
+
+    def deadly(name: str):
+        if name.startswith("deadly"):
+            for pid in archive.OPENER.workers.pids():
+                os.kill(pid, signal.SIGKILL)
+        return plain(name)
+
+    monkeypatch.setattr(archive, "safe_path", deadly)
+    names = ["one.txt", "deadly1.txt", "two.txt", "deadly2.txt" if deaths == 2 else "three.txt", "four.txt"]
+    file = zipped(tmp_path / "a.zip", *((name, b"1") for name in names))
+    refused = reasons(unpack(file, tmp_path / "out", budget(), KINDS))
+    assert refused.pop("deadly1.txt") == "it stops what unpacks it"
+    assert taken(tmp_path / "out") == sorted(
+        {"one.txt", "two.txt"} | ({"three.txt", "four.txt"} if deaths == 1 else set())
+    )
+    if deaths == 2:
+        assert refused.pop("deadly2.txt") == "it stops what unpacks it"
+        assert "the rest of it is not taken: a.zip cannot be read: it stops the decoder" in refused.pop("a.zip")
+    assert refused == {}
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_within_a_member_is_told_whatever_it_is_packed_with(tmp_path, packing):
+    file = tmp_path / "a.zip"
+    with zipfile.ZipFile(file, "w", packing) as opened:
+        opened.writestr("bad.txt", bytes(range(256)) * 40)
+        opened.writestr("good.txt", b"good")
+    data = bytearray(file.read_bytes())
+    data[60:100] = b"\xff" * 40
+    file.write_bytes(data)
+    refused = reasons(unpack(file, tmp_path / "out", budget(), KINDS))
+    assert list(refused) == ["bad.txt"] and refused["bad.txt"].startswith("it cannot be unpacked: ")
+    assert taken(tmp_path / "out") == ["good.txt"]

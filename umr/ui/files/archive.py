@@ -7,28 +7,23 @@ Sizes that an archive states are never believed; what is not taken is returned w
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from umr.errors import ConfigError, MediaError, UMRError, reason
+from umr.apart.worker import Died
+from umr.archives.opener import ArchiveOpener, Member
+from umr.errors import ConfigError, MediaError, UMRError
 from umr.types import Refused
 
 #: Endings of archives; one inside another is not opened, so that nothing can nest without end.
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar", ".iso", ".cab"))
-CHUNK = 1 << 16
-MAX_DIRECTORY = 4 << 20  # bytes of an archive's table of contents; enough for some 50,000 names
 MAX_REASONS = 200  # refusals told one by one; the others are counted
 MAX_DEPTH = 32  # folders within each other
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError, RuntimeError,
-           ValueError, IndexError)  # fmt: skip
+OPENER = ArchiveOpener()
 
 
 @dataclass(slots=True)
@@ -62,19 +57,23 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
         MediaError: the whole is no zip.
     """
     refused: list[Refused] = []
+    taken = budget.files
+
+    def each(member: Member) -> None:
+        try:
+            _take(member, folder, budget, kinds)
+        except UMRError as error:
+            _refuse(refused, member.name, str(error))
+        except Died:
+            _refuse(refused, member.name, "it stops what unpacks it")
+            raise
+
     try:
-        with archive.open("rb") as raw, zipfile.ZipFile(_Bounded(raw)) as opened:
-            for member in opened.infolist():
-                if member.filename.endswith("/"):  # not is_dir(), which an empty name breaks
-                    continue
-                try:
-                    _take(opened, member, folder, budget, kinds)
-                except UMRError as error:
-                    _refuse(refused, member.filename, str(error))
-                except _BROKEN as error:
-                    _refuse(refused, member.filename, f"it cannot be unpacked: {reason(error)[:200]}")
-    except _BROKEN as error:
-        raise MediaError(f"not a zip that can be read: {reason(error)[:200]}") from error
+        OPENER.visit(archive, each)
+    except MediaError as error:
+        if budget.files == taken:
+            raise
+        _refuse(refused, archive.name, f"the rest of it is not taken: {error}")
     if len(refused) > MAX_REASONS:
         refused[MAX_REASONS:] = [Refused(f"{len(refused) - MAX_REASONS:,} more", "refused as those above")]
     return refused
@@ -98,38 +97,10 @@ def safe_path(name: str) -> PurePosixPath:
     return path
 
 
-class _Bounded(io.RawIOBase):
-    """A file of which no single read is large: a table of contents of any size would be read whole otherwise."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(MAX_DIRECTORY + 1 if size < 0 else min(size, MAX_DIRECTORY + 1))
-        if len(data) > MAX_DIRECTORY:
-            raise zipfile.BadZipFile("its table of contents is too large")
-        return data
-
-
-def _take(
-    opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, budget: Budget, kinds: Collection[str]
-) -> None:
-    path = safe_path(member.orig_filename if "\0" in member.orig_filename else member.filename)
-    mode = member.external_attr >> 16
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise MediaError("a link" if stat.S_ISLNK(mode) else "neither a file nor a folder")
+def _take(member: Member, folder: Path, budget: Budget, kinds: Collection[str]) -> None:
+    path = safe_path(member.name)
+    if stat.S_IFMT(member.mode) not in (0, stat.S_IFREG):
+        raise MediaError("a link" if stat.S_ISLNK(member.mode) else "neither a file nor a folder")
     if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
         raise MediaError("a hidden file of the system that made the archive")
     kind = path.suffix.lower()
@@ -137,7 +108,7 @@ def _take(
         raise MediaError("an archive within an archive; unpack it first")
     if kind not in kinds:
         raise MediaError(wrong_kind(kind))
-    if member.flag_bits & 1:
+    if member.encrypted:
         raise MediaError("it is encrypted; give it without a password")
     budget.check()
     target = folder / path
@@ -146,29 +117,29 @@ def _take(
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(target.name + ".part")
     try:
-        with opened.open(member) as source, draft.open("xb") as out:
-            copy(source, out, budget)
+        with draft.open("xb") as out:
+            copy(member.pieces(min(budget.one, budget.total) + 1), out, budget)
         os.replace(draft, target)
         budget.files -= 1
     finally:
         draft.unlink(missing_ok=True)
 
 
-def copy(source: IO[bytes], out: IO[bytes], budget: Budget) -> None:
-    """Copies a stream, counting what really comes.
+def copy(pieces: Iterable[bytes], out: IO[bytes], budget: Budget) -> None:
+    """Writes what comes, and counts it.
 
     Raises:
         MediaError: over the limit of one file or of all together.
     """
     taken = 0
-    while chunk := source.read(CHUNK):
-        taken += len(chunk)
-        budget.total -= len(chunk)
+    for piece in pieces:
+        taken += len(piece)
+        budget.total -= len(piece)
         if taken > budget.one:
             raise MediaError(f"it is larger than {budget.one / 1e6:.0f} MB, whatever size it states")
         if budget.total < 0:
             raise MediaError("the limit on all files together is reached")
-        out.write(chunk)
+        out.write(piece)
 
 
 def wrong_kind(kind: str) -> str:

@@ -35,6 +35,7 @@ MAX_ROWS = 2_000  # passages in .jsonl files
 MAX_PARTS = 2_000  # files and parts of clips, where these are cut
 SEGMENT_S = 10.0  # of a part
 
+CHUNK = 1 << 16  # bytes that are copied at a time
 ROWS = ".jsonl"
 KINDS = IMAGES | TEXTS | CLIPS | {ROWS}
 SHARD = 16  # candidates encoded between two reports of progress, and so before a cancellation is heard
@@ -234,7 +235,7 @@ def _take_file(name: str, path: Path, folder: Path, budget: Budget) -> None:
     budget.check()
     with path.open("rb") as source, _free(folder / name).open("xb") as out:
         try:
-            archive.copy(source, out, budget)
+            archive.copy(iter(lambda: source.read(CHUNK), b""), out, budget)
         except MediaError:
             Path(out.name).unlink()
             raise
