@@ -67,6 +67,32 @@ def test_everything_else_goes_through(waiting, number, more):
     assert ask(waited(waiting), number, **more).status == 0
 
 
+def test_those_on_their_way_into_the_queue_count_too():
+    """Of several that come at once none is in the queue when the next one is looked at."""
+    answers: list[int] = []
+    everybody_came = asyncio.Event()
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        await everybody_came.wait()
+        await send({"type": "http.response.start", "status": 0, "headers": []})
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answers.append(message["status"])
+
+    async def come() -> None:
+        room = Room(behind, waited(MOST_WAITING - 2))
+        scope = {"type": "http", "method": "POST", "path": JOIN, ASKED: {"fn_index": INDEX}}
+        comers = [asyncio.create_task(room(dict(scope), None, send)) for _ in range(5)]
+        await asyncio.sleep(0)
+        everybody_came.set()
+        await asyncio.gather(*comers)
+        await room(dict(scope), None, send)  # who passed is in the queue, or gone: there is room again
+
+    asyncio.run(come())
+    assert sorted(answers) == [0, 0, 0, 429, 429, 429]
+
+
 def test_a_queue_in_which_nobody_has_waited_has_room():
     fresh = waited(0)
     fresh._queue.event_queue_per_concurrency_id.clear()

@@ -31,6 +31,7 @@ from umr.ui.layout.ports import DEFAULT_HOST, HOST, ROOT_PATH
 from umr.ui.layout.preview import ICON, Card, own_preview
 from umr.ui.layout.room import Room
 from umr.ui.layout.sessions import keep_sessions
+from umr.ui.layout.streams import keep_streams
 from umr.ui.layout.tabs import TABS
 from umr.ui.layout.turns import Turns, functions_of, turns_of
 from umr.ui.layout.words import Functions, Streams, refuse_in_words, tell_what_is_wrong
@@ -142,6 +143,7 @@ def serve(
     own_preview()
     serve_listening()
     page.queue(default_concurrency_limit=4, max_size=WAITING, status_update_rate=TOLD_S)
+    keep_streams(page)
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,

@@ -32,13 +32,20 @@ class Room:
         """
         self.app, self.page = app, page
         self.slow = frozenset(number for number, kind in functions_of(page).items() if kind == "index")
+        self._passing = 0  # that were let through and may not be in the queue yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it."""
-        if self._takes_minutes(scope) and (count := self._waiting()) >= MOST_WAITING:
+        if not self._takes_minutes(scope):
+            await self.app(scope, receive, send)
+        elif (count := self._waiting() + self._passing) >= MOST_WAITING:
             await refusal(TooMuch(FULL.format(count=count), WAIT_S), "index")(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+        else:
+            self._passing += 1
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self._passing -= 1
 
     def _takes_minutes(self, scope: Scope) -> bool:
         if scope["type"] != "http" or scope["method"] != "POST" or not NUMBERED.search(scope["path"]):
