@@ -51,6 +51,7 @@ coverage: env-dev
 lint: env-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/oxlint umr
 	.venv/bin/mypy
 
 # Licences as the packages state them, and known weaknesses of the versions in .venv, where a service that knows them is

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from umr.archives import opener as archives
 from umr.clips.limits import ClipLimits
 from umr.pictures import decoder as pictures
 from umr.shipped import LICENCE
@@ -196,7 +197,9 @@ def test_the_threat_model_names_the_limits_that_the_code_has():
         f"{visitors.LEFT_S:.0f} s after the page is closed",
         f"{ClipLimits().max_frames:,} frames, {ClipLimits().processor_s:.0f} s of computing",
         f"64 megapixels, {pictures.PROCESSOR_S:.0f} s of computing, {pictures.WALL_S:.0f} s in all",
-        f"{pictures.MEMORY_MB} MiB (clips: {ClipLimits().memory_mb >> 10} GiB) of memory",
+        f"{pictures.MEMORY_MB} MiB (clips: {ClipLimits().memory_mb >> 10} GiB, "
+        f"zips: {archives.MEMORY_MB} MiB) of memory",
+        f"whatever it states; {archives.PROCESSOR_S:.0f} s of computing",
         f"{votes.MAX_BYTES >> 20} MiB no more are kept",
         f"{uploads.MAX_ARCHIVE // 1_000_000} MB as it is sent",
     ):

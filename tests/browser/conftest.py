@@ -26,7 +26,8 @@ FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--moving", action="store_true", help="visitors of the page who did not ask for reduced motion")
+    kinds, moving = [*SIZES, "all", "none"], "where things move; other visitors asked for reduced motion"
+    parser.addoption("--motion", choices=kinds, default="desktop", help=moving)
     parser.addoption("--shots", action="store_true", help="a picture of every visit's end, not of failed ones alone")
 
 
@@ -115,9 +116,10 @@ def settle(page: Page) -> None:
 
 @pytest.fixture(params=list(SIZES))
 def visitor(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """An empty page on a desktop, in light, and on a phone, in the dark; things move only with --moving."""
+    """An empty page on a desktop, in light, and on a phone, in the dark; things move where --motion says."""
     given = request.config.getoption
-    with visit(browser, request.param, request.param == "phone", given("--moving", False)) as page:
+    moves = given("--motion", "desktop") in (request.param, "all")
+    with visit(browser, request.param, request.param == "phone", moves) as page:
         yield page
         if request.node.stash.get(FAILED, False) or given("--shots", False):
             name = f"{Path(request.node.fspath).stem.removeprefix('test_')}_{request.node.name}"
