@@ -57,8 +57,7 @@ def steps(name: str, root: Path, validation: Path) -> list[Step]:
         "index": ("umr", "index", str(root / "media" / BUNDLED), "--encoder", encoder, "--out", str(own / BUNDLED)),
         "validation index": ("umr", "index", str(validation), "--encoder", encoder, "--out", str(theirs)),
         "vector sum": ("umr", "evaluate", "--index", str(theirs), "--tune-vector-sum", tuned),
-        # only the default encoder was trained to tell kinds apart: the others are asked in the local pool alone
-        "evaluate": ("umr", "evaluate", "--encoder", name, "--store", *(() if default else ("--pool", "local"))),
+        "evaluate": ("umr", "evaluate", "--encoder", name, "--store"),
         "pooling": ("umr", "evaluate", "--encoder", name, "--pooling", str(own / REPORTS / "pooling.json")),
         "card of pooling": ("umr.encoders.card", encoder),
         "drift": ("umr", "drift", "--encoder", name),

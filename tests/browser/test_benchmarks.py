@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Served, arrive, settle
+from umr.shipped import available
 
 
 @pytest.fixture
@@ -101,3 +102,20 @@ def test_the_difference_of_the_papers_pair_is_shown(tab: Page):
 
 def test_the_page_is_no_wider_than_the_screen(tab: Page):
     assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
+
+
+def test_each_model_has_a_column_of_all_kinds_beside_its_own(tab: Page):
+    table = tab.locator("#benchmarks table:has(td.u-whole)").first
+    heads = [head.strip() for head in table.locator("thead th").all_text_contents()]
+    assert [heads[heads.index(name) + 1] for name in available()] == ["all kinds"] * len(available())
+    numbers = table.locator("tbody td.u-whole b, tbody td.u-whole button").all_text_contents()
+    assert len(numbers) >= 10 * len(available()) and all(0 <= float(one.split()[0]) <= 100 for one in numbers)
+
+
+def test_accuracy_against_the_size_of_the_pool_is_drawn(tab: Page):
+    fold = tab.locator("details.u-table").filter(has_text="As the pool grows")
+    if fold.get_attribute("open") is None:  # on a phone
+        fold.locator("summary").click()
+    expect(fold.locator("svg").first).to_be_visible()
+    expect(fold).to_contain_text("pictures searched")
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

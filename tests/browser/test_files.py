@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive, settle, visit
+from umr.bench.server import served_page
 from umr.shipped import BUNDLED, available, default_root
 
 
@@ -121,8 +122,13 @@ def test_details_every_model_and_the_download(page: Page, given: list[Path], tmp
     waiting.value.save_as(tmp_path / "mine.zip")
     with zipfile.ZipFile(tmp_path / "mine.zip") as opened:
         names = set(opened.namelist())
+        opened.extractall(tmp_path / "home")
     assert {"my-index/READ.txt", "my-index/index/manifest.json", "my-index/collection/candidates.jsonl"} <= names
     assert sum(name.startswith("my-index/files/") for name in names) == 4
+    with served_page(arguments=["--index", str(tmp_path / "home" / "my-index" / "index")]) as (address, _):
+        arrive(page, Served(address, tmp_path), query="&text=a+note&in=all")
+        expect(page.locator("#results .u-card")).to_have_count(4)
+        expect(page.locator("#results")).to_contain_text("A note about <b>lamps</b> {{value}}.")
 
 
 def test_an_entry_of_ones_own_is_searched_looked_at_and_found_by_every_model(page: Page, tmp_path: Path):

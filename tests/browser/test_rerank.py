@@ -48,3 +48,21 @@ def test_the_switch_reorders_the_first_results_and_stays_in_the_link(visitor: Pa
     page.go_back()
     expect(timing).to_contain_text("rerank")
     expect(switch).to_be_checked()
+
+
+def test_a_model_stands_beside_itself_with_the_re_ranker(visitor: Page, reranked: Served):
+    page = visitor
+    arrive(page, reranked, "compare")
+    for model in page.locator("#c-models label").all()[1:]:
+        model.click()
+    page.locator("#c-parts label").filter(has_text="re-ranker").click()
+    page.locator("#c-text textarea").fill("a red mug")
+    page.locator("#c-go").click()
+    columns = page.locator("#compare .u-column")
+    expect(columns).to_have_count(2)
+    expect(columns.nth(1).locator("h3")).to_contain_text("re-ranker")
+    plain, again = (
+        column.locator(".u-cell").evaluate_all("all => all.map((cell) => cell.dataset.id)") for column in columns.all()
+    )
+    assert len(plain) == len(again) and plain != again
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -211,3 +211,40 @@ def test_the_link_of_a_turn_has_the_turns_before_it(page: Page):
     expect(page.locator("[data-turn]")).to_have_count(2)
     expect(page).to_have_url(re.compile("from="))
     assert parse_qs(parse_qs(urlsplit(page.url).query)["from"][0])["text"] == ["a red mug"]
+
+
+def test_results_are_copied(page: Page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    menu = page.locator("#results .u-take > summary")
+    menu.click()
+    page.locator("#results [data-take=copy]").click()
+    expect(menu).to_have_text("Copied")
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    names = page.locator("#results .u-card").evaluate_all("cards => cards.map((card) => card.dataset.name)")
+    for place, (line, name, one) in enumerate(zip(lines, names, ids(page), strict=True), 1):
+        assert line.startswith(f"{place}. {name} ({one}, 0.")
+
+
+def test_each_result_has_a_verdict_in_a_word(page: Page):
+    verdicts = page.locator("#results .u-card .u-match").all_inner_texts()
+    assert len(verdicts) == 24 and {one.split()[0] for one in verdicts} <= {"strong", "fair", "weak"}
+    assert verdicts[0].split()[0] == "strong"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("a steam engine in the snow", "These words are unlike what this model was trained on"),
+        (
+            "a red striped metal mug next to a purple cushion on grass",
+            "Nothing in this collection fits all of it: the first result differs in",
+        ),
+    ],
+)
+def test_what_neither_collection_nor_model_has_is_said_above_the_results(
+    visitor: Page, served: Served, words: str, said: str
+):
+    arrive(visitor, served, query=f"&text={words.replace(' ', '+')}")
+    expect(visitor.locator("#results .u-card")).to_have_count(24)
+    expect(visitor.locator("#results")).to_contain_text(said)
+    assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -17,6 +17,7 @@ WHAT = {
     "kills": "umr.bench.kills.command",
     "space": "umr.bench.space_test",
     "page-beside": "umr.bench.page_beside",
+    "page-pictures": "umr.bench.page_pictures",
     "licences": "umr.bench.licences",
     "profile": "umr.bench.profiled",
 }

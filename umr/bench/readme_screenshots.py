@@ -78,7 +78,8 @@ def _results(page: Page, address: str) -> None:
     page.evaluate(TO_RESULTS)
 
 
-def _compare(page: Page, address: str) -> None:
+def show_comparison(page: Page, address: str) -> None:
+    """Compare the first query of TASK, and wait for its columns."""
     judged = evaluate.load(default_root() / "media" / BUNDLED, *TASK)
     page.goto(f"{address}/{compare_link(judged.queries[0].query_id, *TASK)}")
     page.locator("#compare .u-cell").first.wait_for(timeout=PATIENCE_MS)
@@ -92,7 +93,7 @@ def _diagnose(page: Page, address: str) -> None:
 
 SHOTS = (
     Shot("search.webp", 1280, 960, _search),
-    Shot("compare.webp", 1280, 960, _compare),
+    Shot("compare.webp", 1280, 960, show_comparison),
     Shot("diagnose.webp", 1280, 960, _diagnose),
     Shot("phone.webp", 390, 844, _results, dark=True),
 )
