@@ -152,6 +152,16 @@ def test_after_a_vote_the_next_battle_is_one_press_away_and_votes_can_be_saved(s
     assert row["vote"] == "a" and {row["a"], row["b"]} == {"unified", "other"}
 
 
+def test_names_in_the_tally_open_cards_but_those_of_models_that_are_gone(searchers, tmp_path):
+    box = VoteBox(tmp_path / "votes.jsonl")
+    box.add("", "other+picture", "gone", "a")
+    question = Question(uploads=Path("nowhere"), text="red", k=3)
+    _, kept, _ = compare.compare_page(searchers, question, ["unified", "other"], True, "")
+    tally = compare.vote_page(box, kept, f"tie {kept.battle}", searchers.names)[0].partition("u-tally")[2]
+    assert tally.count('data-model="other"') == 2 and 'data-model="unified"' in tally and "gone" in tally
+    assert 'data-model="gone"' not in tally and ">other, picture only</button>" in tally
+
+
 def test_a_space_says_that_its_votes_are_lost(searchers, tmp_path, monkeypatch):
     question = Question(uploads=Path("nowhere"), text="red", k=3)
     said = []

@@ -63,6 +63,11 @@ def name_button(name: str, words: str = "") -> Markup:
     return macros("parts").model(name, words)
 
 
+def name_buttons(names: Sequence[str]) -> Markup:
+    """What stands beside a choice of models: the name of each, which opens its card."""
+    return macros("parts").models(names)
+
+
 def dialog(models: Sequence[ModelFacts]) -> Markup:
     """Every card, in one dialog of the page that shows one at a time."""
     return macros("models").dialog(DIALOG, [(one.name, card(one, models)) for one in models])
