@@ -22,6 +22,7 @@ from umr.ui.compare.comparison import compare_rows
 from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
 from umr.ui.links import Given
+from umr.ui.queries import judged_queries
 
 PARTS = ["unified", "unified+picture", "unified+text", "unified+sum"]
 
@@ -126,6 +127,25 @@ def test_tasks_and_splits_are_filtered_without_any_run(searchers):
     assert compare.random_query(searchers, chance, (), drawn.Filter(split="phrasing"))[3].startswith("it2i phrasing ")
     with pytest.raises(ConfigError, match="no benchmark queries of this task and split"):
         compare.random_query(searchers, chance, (), drawn.Filter(task="t2t", split="phrasing"))
+
+
+def test_every_task_can_be_drawn_by_who_is_right(searchers, benchmark, monkeypatch):
+    tasks = dict.fromkeys(task for task, _ in drawn.pairs(benchmark))
+    assert {"it2i", "t2t"} <= set(tasks) and next(iter(tasks)).startswith(drawn.COMPOSED)
+    for task in tasks:
+        queries = judged_queries(benchmark, task, "ind")[0]
+        rights(monkeypatch, {"unified": set(queries), "other": set(list(queries)[1:])})
+        assert draws(searchers, task=task, differ=True) == {next(iter(queries))}
+        assert draws(searchers, task=task) <= set(queries)
+
+
+def test_a_split_without_a_task_is_of_picture_and_text_where_it_can_be(benchmark):
+    every = drawn.pairs(benchmark)
+    assert {task[:3] for task, _ in drawn.pairs(benchmark, drawn.Filter())} == {drawn.COMPOSED}
+    assert all(drawn.pairs(benchmark, drawn.Filter(split=split)) for _, split in every)
+    path = benchmark / "query/test/mbeir_catalogue_t2t_ind_test.jsonl"
+    path.rename(path.with_name("mbeir_catalogue_t2t_typed_test.jsonl"))
+    assert drawn.pairs(benchmark, drawn.Filter(split="typed")) == [("t2t", "typed")]
 
 
 def test_what_cannot_be_drawn_is_said_with_the_way_out(searchers, monkeypatch):

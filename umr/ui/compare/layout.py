@@ -185,7 +185,8 @@ def _draw(searchers: Searchers, chance: gr.Button) -> Draw:
     """Which benchmark queries are drawn; hidden where there is no benchmark."""
     benchmark = benchmark_of(searchers)
     found = [] if benchmark is None else drawn.pairs(benchmark)
-    tasks = [("any task", drawn.ANY), *((task_name(task), task) for task in dict.fromkeys(pair[0] for pair in found))]
+    first = "any, picture + text" if any(task.startswith(drawn.COMPOSED) for task, _ in found) else "any task"
+    tasks = [(first, drawn.ANY), *((task_name(task), task) for task in dict.fromkeys(pair[0] for pair in found))]
     known = sorted(dict.fromkeys(pair[1] for pair in found), key=splits.order)
     named = [("any split", drawn.ANY), *((splits.title(name), name) for name in known)]
     winners = [("anybody right first", drawn.ANY), ("all right first", drawn.ALL), ("none right first", drawn.NONE)]
