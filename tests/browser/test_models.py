@@ -71,6 +71,15 @@ def test_unequal_training_is_said_where_models_stand_side_by_side(visitor: Page,
 def test_the_page_says_where_code_papers_and_endpoints_are(visitor: Page, served: Served):
     arrive(visitor, served)
     about = visitor.locator("#about")
+    name = about.locator(".u-model").last
+    name.click()
+    expect(visitor.locator("#u-models .u-model-card:visible h2")).to_have_text(name.inner_text())
+    visitor.keyboard.press("Escape")
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    about.locator("[data-copy-address]").click()
+    expect(about.get_by_role("status")).to_have_text("Copied.")
+    assert visitor.evaluate("navigator.clipboard.readText()") == f"{served.address}/gradio_api/mcp/"
+    assert "mcp" not in visitor.url
     for said in ("2507.14902", "2510.15543", "/search_text", "/gradio_api/mcp/"):
         expect(about).to_contain_text(said)
     assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
