@@ -56,6 +56,11 @@ def test_the_names_of_the_tally_open_their_cards(visitor: Page, served: Served):
     visitor.locator("#c-random").click()
     visitor.locator("[data-vote=tie]").click()
     name = visitor.locator("#compare .u-tally tbody .u-model").first
+    lines = """(one) => { const words = document.createRange(); words.selectNodeContents(one);
+        return words.getClientRects().length; }"""
+    assert name.evaluate(lines) == 1, "a name of one word is broken"
+    visitor.set_viewport_size({"width": 320, "height": 812})
+    assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     name.click()
     expect(visitor.locator("#u-models .u-model-card:visible h2")).to_have_text(name.inner_text())
 

@@ -270,7 +270,8 @@ def took(ms: Mapping[str, float], among: Sequence[str]) -> tuple[str, str]:
     """
     known = [step for step in among if step in ms]
     steps = " · ".join(f"{step} {_ms(ms[step])}" for step in known)
-    return f"answered in {_ms(sum(ms[step] for step in known))}" if known else "", steps
+    again = ", re-ranked" if "rerank" in known else ""
+    return f"answered in {_ms(sum(ms[step] for step in known))}{again}" if known else "", steps
 
 
 def _ms(value: float) -> str:

@@ -175,8 +175,8 @@ def differences(apart: Sequence[str], most: int | None = None) -> str:
         most: how many are named; None: all.
     """
     named = list(dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else OTHER) for key in apart))
-    more = [] if most is None or len(named) <= most else [f"{len(named) - most} more"]
-    return ", ".join([*named[:most], *more])
+    more = "" if most is None or len(named) <= most else f" and {len(named) - most} more"
+    return ", ".join(named[:most]) + more
 
 
 def _weight_of(key: str) -> tuple[int, str]:
