@@ -19,6 +19,7 @@ SEARCH = "search, 24 cards painted"
 
 
 def test_the_servers_share_is_the_sum_of_its_timing_line():
+    assert server_ms("unified · answered in 36 ms") == 36
     assert server_ms("decode 5.0 ms · encode 31 ms · search 0.2 ms · float32 · unified") == pytest.approx(36.2)
     with pytest.raises(MismatchError, match="stored result"):
         server_ms("stored result · unified")

@@ -15,6 +15,7 @@ from tests.browser.conftest import Served, arrive, visit
 from umr.eval import evaluate
 from umr.shipped import BUNDLED, default_root
 from umr.ui.compare.votes import FILE
+from umr.ui.queries import task_name
 
 
 @pytest.fixture
@@ -142,6 +143,25 @@ def test_where_the_models_disagree_some_are_right_first_and_some_are_not(page: P
     expect(page.locator("#compare .u-places li").first).to_be_attached()
     places = page.locator("#compare .u-places span").all_inner_texts()
     assert 0 < sum(place == "found at rank 1" for place in places) < len(places), places
+
+
+def test_queries_of_every_task_of_the_benchmark_are_drawn_with_their_right_answer_at_the_head(page: Page):
+    page.locator("#c-task input").click()
+    offered = [one.strip() for one in page.get_by_role("option").all_inner_texts()]
+    page.get_by_role("option").last.click()
+    pairs = evaluate.all_tasks_and_splits(default_root() / "media" / BUNDLED)
+    assert sorted(offered[1:]) == sorted({task_name(task) for task, _ in pairs}) and len(offered) > 8
+    asked = [one for one in offered[1:] if not one.startswith("picture + text")]
+    for name, button in [*((one, "#c-random") for one in asked), *((one, "#c-differ") for one in asked[::3])]:
+        page.locator("#c-task input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        page.locator(button).click()
+        expect(page.locator("#compare .u-asked")).to_contain_text(name)
+        expect(page.locator("#compare .u-answers .u-answer").first).to_be_visible()
+        expect(page.locator("#compare .u-recall").first).to_be_attached()
+    places = page.locator("#compare .u-places span").all_inner_texts()
+    assert 0 < sum(place == "found at rank 1" for place in places) < len(places), places
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_path: Path):

@@ -7,12 +7,19 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive
 
+#: Tab -> where it offers the choice of a model, or says whose numbers it shows.
+PLACES = {
+    "search": "#scope",
+    "compare": "#c-names",
+    "diagnose": "#diagnose",
+    "benchmarks": "#benchmarks",
+    "files": "#f-names",
+}
 
-@pytest.mark.parametrize(("tab", "place"), [("benchmarks", "#benchmarks"), ("compare", "#c-about")])
+
+@pytest.mark.parametrize(("tab", "place"), PLACES.items())
 def test_a_models_name_opens_its_card_and_escape_closes_it(visitor: Page, served: Served, tab: str, place: str):
     arrive(visitor, served, tab)
-    if tab == "compare":
-        visitor.locator(f"{place} summary").click()
     name = visitor.locator(f"{place} .u-model:visible").first
     name.click()
     card = visitor.locator("#u-models .u-model-card:visible")
@@ -26,6 +33,38 @@ def test_a_models_name_opens_its_card_and_escape_closes_it(visitor: Page, served
     expect(visitor.locator("#u-models")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("tab", "place"), [("search", "#scope"), ("compare", "#c-names"), ("files", "#f-names")])
+def test_every_model_that_can_be_chosen_has_its_name_beside_the_choice(
+    visitor: Page, served: Served, tab: str, place: str
+):
+    arrive(visitor, served, "compare")
+    names = [name.strip() for name in visitor.locator("#c-models label").all_inner_texts()]
+    arrive(visitor, served, tab)
+    buttons = visitor.locator(f"{place} .u-model:visible")
+    expect(buttons).to_have_text(names)
+    if visitor.viewport_size["width"] < 640:
+        sizes = buttons.evaluate_all("all => all.map((one) => one.getBoundingClientRect().toJSON())")
+        assert all(min(size["width"], size["height"]) >= 44 for size in sizes), sizes
+    for width in (visitor.viewport_size["width"], 320):
+        visitor.set_viewport_size({"width": width, "height": 812})
+        assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_names_of_the_tally_open_their_cards(visitor: Page, served: Served):
+    arrive(visitor, served, "compare")
+    visitor.locator("#c-blind input").check()
+    visitor.locator("#c-random").click()
+    visitor.locator("[data-vote=tie]").click()
+    name = visitor.locator("#compare .u-tally tbody .u-model").first
+    lines = """(one) => { const words = document.createRange(); words.selectNodeContents(one);
+        return words.getClientRects().length; }"""
+    assert name.evaluate(lines) == 1, "a name of one word is broken"
+    visitor.set_viewport_size({"width": 320, "height": 812})
+    assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    name.click()
+    expect(visitor.locator("#u-models .u-model-card:visible h2")).to_have_text(name.inner_text())
+
+
 def test_unequal_training_is_said_where_models_stand_side_by_side(visitor: Page, served: Served):
     arrive(visitor, served, "compare")
     expect(visitor.locator("#c-about .u-equal > summary")).to_be_visible()
@@ -37,6 +76,15 @@ def test_unequal_training_is_said_where_models_stand_side_by_side(visitor: Page,
 def test_the_page_says_where_code_papers_and_endpoints_are(visitor: Page, served: Served):
     arrive(visitor, served)
     about = visitor.locator("#about")
+    name = about.locator(".u-model").last
+    name.click()
+    expect(visitor.locator("#u-models .u-model-card:visible h2")).to_have_text(name.inner_text())
+    visitor.keyboard.press("Escape")
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    about.locator("[data-copy-address]").click()
+    expect(about.get_by_role("status")).to_have_text("Copied.")
+    assert visitor.evaluate("navigator.clipboard.readText()") == f"{served.address}/gradio_api/mcp/"
+    assert "mcp" not in visitor.url
     for said in ("2507.14902", "2510.15543", "/search_text", "/gradio_api/mcp/"):
         expect(about).to_contain_text(said)
     assert visitor.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -27,10 +27,10 @@ def test_the_switch_reorders_the_first_results_and_stays_in_the_link(visitor: Pa
     cards, timing = page.locator("#results .u-card"), page.locator("#results .u-timing")
     expect(cards).to_have_count(10)
     before = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
-    expect(timing).not_to_contain_text("rerank")
+    expect(timing).not_to_contain_text("re-ranked")
     switch = page.get_by_label("Check the first 50 again (re-ranker)")
     switch.check()
-    expect(timing).to_contain_text("rerank")
+    expect(timing).to_contain_text("re-ranked")
     expect(page.locator("#q-rerank")).to_contain_text("A second, slower network (tiny)")
     after = cards.evaluate_all("all => all.map((card) => card.dataset.id)")
     assert len(after) == 10 and after != before
@@ -38,15 +38,15 @@ def test_the_switch_reorders_the_first_results_and_stays_in_the_link(visitor: Pa
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
     page.reload()
-    expect(timing).to_contain_text("rerank")
+    expect(timing).to_contain_text("re-ranked")
     expect(switch).to_be_checked()
     assert cards.evaluate_all("all => all.map((card) => card.dataset.id)") == after
 
     switch.uncheck()
-    expect(timing).not_to_contain_text("rerank")
+    expect(timing).not_to_contain_text("re-ranked")
     page.wait_for_function("!new URLSearchParams(location.search).has('rerank')")
     page.go_back()
-    expect(timing).to_contain_text("rerank")
+    expect(timing).to_contain_text("re-ranked")
     expect(switch).to_be_checked()
 
 

@@ -84,7 +84,8 @@ def test_an_open_menu_lies_within_the_narrowest_window(browser: Browser, served:
 
 def test_an_address_that_asks_never_shows_what_would_jump_away(visitor: Page, served: Served):
     visitor.add_init_script(
-        "new MutationObserver(() => { if (document.querySelector('.u-intro h1')?.offsetParent) window.welcomed = 1; })"
+        "new MutationObserver(() => { if (document.querySelector('.u-intro h1')?.offsetHeight > 1) "
+        "window.welcomed = 1; })"
         ".observe(document, { childList: true, subtree: true, attributes: true })"
     )
     arrive(visitor, served, query="&text=a+red+mug")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pytest
 from jinja2 import UndefinedError
@@ -33,6 +34,13 @@ def test_a_joined_text_is_escaped_as_one_that_is_printed_alone():
 def test_what_a_macro_prints_must_be_given():
     with pytest.raises(UndefinedError, match="drawing"):
         macros("parts").refused("no picture")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_word_is_joined_to_what_the_next_line_begins_with(path):
+    """Of two lines the second follows without a space where it begins with a tag: within a sentence one is written."""
+    joined = re.compile(r"[^\s<>{}]\s*\n\s*(?:<(?:a|b|code|em|small|span|strong)\b|\{\{ (?!\" \"))")
+    assert not joined.findall(path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -125,7 +125,9 @@ def test_a_search_with_the_switch_is_in_the_re_rankers_order_and_says_what_it_to
     read = decode(make_query(None, "a red card", "images"))
     own = Reordering.open(str(made)).search(plain.get("unified"), read, 8)
     assert ids(after) == [result.hit.candidate_id for result in own.results] != ids(before)
-    assert "rerank" in after.partition("u-timing")[2].partition("</p>")[0] and "score after the re-ranker" in after
+    timing = after.partition("u-timing")[2].partition("</p>")[0]
+    assert "· rerank " in timing and " ms, re-ranked</span>" in timing
+    assert "score after the re-ranker" in after
     assert "rerank" not in before and 'title="cosine similarity"' in before and "u-match" not in after
 
 

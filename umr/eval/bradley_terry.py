@@ -1,8 +1,12 @@
-"""Who wins in pairs: Bradley and Terry's model with bootstrap intervals, from votes alone. Not where votes lie.
+"""Who wins in pairs: Bradley and Terry's model with intervals, from votes alone. Not where votes lie.
 
 P(i is preferred to j) = s_i / (s_i + s_j) (Bradley and Terry, 1952), fitted by minorisation-maximisation (Hunter,
 2004). A draw counts half for each side. Every pair that met is given PRIOR wins each way, so that a model that won
 every time has a finite strength.
+
+Intervals are of the Bayesian bootstrap (Rubin, 1981): each draw weighs the votes and the prior's wins anew, by a
+Dirichlet distribution. Of one model against another without draws that is exactly the beta distribution of its share
+of wins, with Jeffreys' prior: few votes, or votes that all say the same, never look certain.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ class Standing:
 
     Attributes:
         share: the chance from 0 to 1 that it is preferred to another one of them, drawn at random.
-        interval: the 95 % bootstrap interval of this chance, over votes.
+        interval: the 95 % interval of this chance: of the Bayesian bootstrap over votes.
         battles: in which it stood.
     """
 
@@ -50,9 +54,11 @@ def standings(votes: Iterable[tuple[str, str, float]], draws: int = DRAWS, seed:
     names = sorted({name for a, b, _ in cells for name in (a, b)})
     place = {name: number for number, name in enumerate(names)}
     kinds = [(place[a], place[b], score) for a, b, score in cells]
-    counts_C = np.array(list(cells.values()), float)
-    total = int(counts_C.sum())
-    drawn_BC = np.random.default_rng(seed).multinomial(total, counts_C / total, size=draws)
+    met = sorted({(min(a, b), max(a, b)) for a, b, _ in kinds})
+    kinds += [(a, b, score) for a, b in met for score in (1.0, 0.0)]
+    counts_C = np.array([*cells.values(), *[PRIOR] * (2 * len(met))], float)
+    # gamma variables are Dirichlet weights up to a factor of the draw, which no share depends on
+    drawn_BC = np.random.default_rng(seed).gamma(counts_C, size=(draws, len(counts_C)))
     shares_BM = _shares(_wins(kinds, np.vstack([counts_C, drawn_BC]), len(names)))
     low_M, high_M = np.percentile(shares_BM[1:], ENDS, axis=0)
     battles = Counter[str]()
@@ -66,14 +72,12 @@ def standings(votes: Iterable[tuple[str, str, float]], draws: int = DRAWS, seed:
 
 
 def _wins(kinds: list[tuple[int, int, float]], counts_BC: np.ndarray, models: int) -> np.ndarray:
-    """(B, M, M): wins of the row over the column in each draw, with the prior where the two met at all."""
+    """(B, M, M): wins of the row over the column in each draw."""
     wins_BMM = np.zeros((len(counts_BC), models, models))
-    met_MM = np.zeros((models, models))
     for cell, (a, b, score) in enumerate(kinds):
         wins_BMM[:, a, b] += score * counts_BC[:, cell]
         wins_BMM[:, b, a] += (1 - score) * counts_BC[:, cell]
-        met_MM[a, b] = met_MM[b, a] = PRIOR
-    return wins_BMM + met_MM
+    return wins_BMM
 
 
 def _shares(wins_BMM: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def headlines(found: Diagnosis) -> Markup:
         f"the text ({share(s['text_wins'])}) alone is nearer to the right {target} than both together. {CIRCULAR}"
     )
     index = (
-        f"Shortcut index: of the wrong results among the first ten, {share(s['shortcut_index'])} are what one "
+        f"Of the wrong results among the first ten, {share(s['shortcut_index'])} are what one "
         f"part alone finds: {share(s['shortcut_picture'])} the picture, {share(s['shortcut_text'])} the text. 0 % is "
         "none; 100 % means that the other part is ignored."
     )
@@ -40,18 +40,18 @@ def headlines(found: Diagnosis) -> Markup:
         f"{share(s['success@10'])}."
     )
     one = (
-        f"Text masked: {share(s['masked_text_success@1'])} right first, {share(s['masked_text_success@10'])} in "
-        f"the first ten. Picture masked: {share(s['masked_picture_success@1'])} and "
-        f"{share(s['masked_picture_success@10'])}."
+        f"Asked with the picture only: {share(s['masked_text_success@1'])} right first, "
+        f"{share(s['masked_text_success@10'])} in the first ten. With the text only: "
+        f"{share(s['masked_picture_success@1'])} and {share(s['masked_picture_success@10'])}."
     )
     best = max(s["masked_text_success@1"], s["masked_picture_success@1"])
     cards = (
-        (s["either_wins"], "one part alone is nearer", either),
-        (s["shortcut_index"], "of the mistakes are those of one part", index),
-        (s["success@1"], "right first, with both", both),
-        (best, "right first, with one part", one),
+        (s["either_wins"], "one part alone is nearer", either, "modality preference"),
+        (s["shortcut_index"], "of the mistakes are those of one part", index, "shortcut index"),
+        (s["success@1"], "right first, with both", both, "success@1"),
+        (best, "right first, with one part", one, "success@1 with the text or the picture masked"),
     )
-    return macros("diagnosis").headlines([(share(value), name, text) for value, name, text in cards])
+    return macros("diagnosis").headlines([(share(value), *said) for value, *said in cards])
 
 
 def plot(points: list[Point], caption: str) -> Markup:

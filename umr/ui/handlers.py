@@ -17,7 +17,7 @@ from PIL.Image import Image
 from umr.errors import ConfigError, MediaError
 from umr.facts import facts_of
 from umr.media import clean_text, open_image
-from umr.search import Outcome, decode, result_row
+from umr.search import Outcome, Searcher, decode, result_row
 from umr.types import SEARCH_IN, Candidate, Query
 from umr.ui import edge, render
 from umr.ui.kinds import picture_file
@@ -210,19 +210,25 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> M
     def pictures() -> Markup:
         searcher = searchers.get(encoder)
         wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
-        facts = {name: wanted[name] for name in BROWSED_BY if wanted.get(name)}
-        images = [c for c in searcher.collection if c.content.modality == "image"]
-        if facts:
-            having = searcher.facts.having(facts)
-            images = [c for c in images if c.candidate_id in having]
-        if words := set(wanted.get("words", "").lower().split()) - SMALL_WORDS:
-            images = [c for c in images if all(word in _described(c) for word in words)]
+        images = _kept_to(searcher, wanted)
         pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
         choices = {name: searcher.facts.choices(name) for name in BROWSED_BY}
         return render.browse(images[start::pages], len(images), choices, wanted)  # a stride: each page is a mixture
 
     return edge.answered_html("browsing", pictures)
+
+
+def _kept_to(searcher: Searcher, wanted: Mapping[str, str]) -> list[Candidate]:
+    """The pictures of a collection that have the wanted facts and words."""
+    facts = {name: wanted[name] for name in BROWSED_BY if wanted.get(name)}
+    images = [c for c in searcher.collection if c.content.modality == "image"]
+    if facts:
+        having = searcher.facts.having(facts)
+        images = [c for c in images if c.candidate_id in having]
+    if words := set(wanted.get("words", "").lower().split()) - SMALL_WORDS:
+        images = [c for c in images if all(word in _described(c) for word in words)]
+    return images
 
 
 def _described(candidate: Candidate) -> str:

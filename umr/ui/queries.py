@@ -24,6 +24,11 @@ def task_name(task: str) -> str:
     return f"{_PART.get(asked, asked)} → {'any kind' if kind is None else kind.many}"
 
 
+def task_order(task: str) -> tuple[int, str]:
+    """Sorts tasks: those that are asked with the most parts first."""
+    return -len(task.partition("2")[0]), task
+
+
 @lru_cache(maxsize=64)
 def judged_queries(benchmark: Path, task: str, split: str) -> tuple[dict[str, Query], Qrels]:
     """Query id -> query, and the judgements, of one (task, split).

@@ -208,19 +208,21 @@ def notices(said: Sequence[str]) -> Markup:
     return macros("parts").link_notices(said) if said else NOTHING
 
 
-def media(candidate: Candidate, controls: bool = True, side: int = 256) -> Markup:
+def media(candidate: Candidate, controls: bool = True, side: int = 256, named: bool = False) -> Markup:
     """A candidate's picture or clip in a frame; "" for words alone.
 
     Args:
         candidate: what is shown.
         controls: whether a clip can be played.
         side: of the picture, in px.
+        named: its name stands beside it in words, so that the picture itself need not say it again.
     """
     file = media_file(candidate.content)
     if file is None:
         return NOTHING
     is_clip = candidate.content.video is not None
-    return macros("parts").media(media_url(file, candidate.content.span), name_of(candidate), is_clip, controls, side)
+    name = "" if named and not is_clip else name_of(candidate)
+    return macros("parts").media(media_url(file, candidate.content.span), name, is_clip, controls, side)
 
 
 def image(source: str | Path, alt: str) -> Markup:
@@ -248,19 +250,32 @@ def moments_of(candidate: Candidate) -> Markup:
 
 
 def timing(outcome: Outcome, precision: str, encoder: str) -> Markup:
-    """What a search took and which model answered; in what that computed stands in the tooltip.
+    """What a search took and which model answered; in what that computed, and the steps, stand in tooltips.
 
     Args:
         outcome: with its milliseconds.
         precision: such as float32; "saved" for results that no model was asked for.
         encoder: its name.
     """
-    steps = [
-        f"{step} {outcome.ms[step]:.{0 if outcome.ms[step] >= 10 else 1}f} ms"
-        for step in ("decode", "encode", "search", "rerank")
-        if step in outcome.ms
-    ]
-    return macros("parts").timing(precision, " · ".join(steps or [precision]), encoder)
+    said, steps = took(outcome.ms, ("decode", "encode", "search", "rerank"))
+    return macros("parts").timing(precision, macros("parts").took(said or precision, steps), encoder)
+
+
+def took(ms: Mapping[str, float], among: Sequence[str]) -> tuple[str, str]:
+    """How long an answer took, in words, and its steps by their names; "" where no step is known.
+
+    Args:
+        ms: step -> milliseconds.
+        among: the steps that count.
+    """
+    known = [step for step in among if step in ms]
+    steps = " · ".join(f"{step} {_ms(ms[step])}" for step in known)
+    again = ", re-ranked" if "rerank" in known else ""
+    return f"answered in {_ms(sum(ms[step] for step in known))}{again}" if known else "", steps
+
+
+def _ms(value: float) -> str:
+    return f"{value:.{0 if value >= 10 else 1}f} ms"
 
 
 def css_of(kind: str) -> str:

@@ -243,7 +243,8 @@ def test_columns_rows_targets_and_badges_are_in_the_html():
     page = compare_html.comparison(made({"a": "ABC", "b": "BXC"}, targets=("B",), asked="it2t ind 1:2"))
     assert page.count('class="u-column"') == 2 and page.count('data-id="B"') == 2
     assert page.count("u-is-target") == 2 and page.count("Only here") == 2
-    assert "recall@10 100 %" in page and "<b>Found at rank 2</b>" in page and "encode 41 ms · search 0.5 ms" in page
+    assert "recall@10 100 %" in page and "<b>Found at rank 2</b>" in page
+    assert '<span title="encode 41 ms · search 0.5 ms">answered in 42 ms</span>' in page
     assert "67 %" in page and "not in the first 100 of b" in page
 
 
@@ -290,7 +291,7 @@ def test_markup_in_names_queries_and_results_stays_text():
 def test_blind_columns_have_no_name_anywhere_until_the_vote(searchers, tmp_path):
     page, kept, _ = shown_page(searchers, Path("nowhere"), blind=True)
     assert kept.labels == ("A", "B") and "data-vote" in page
-    assert "unified" not in page and "other" not in page and "encode" not in page
+    assert "unified" not in page and "other" not in page and "encode" not in page and "answered in" not in page
     assert "unified" not in as_json(kept)
     shown, revealed = vote_page(VoteBox(tmp_path / "votes.jsonl"), kept, f"a {kept.battle}")
     assert f"You preferred {kept.models[0]} to {kept.models[1]}." in shown

@@ -22,6 +22,7 @@ from umr.ui.compare.comparison import compare_rows
 from umr.ui.compare.votes import VoteBox
 from umr.ui.handlers import Question
 from umr.ui.links import Given
+from umr.ui.queries import judged_queries
 
 PARTS = ["unified", "unified+picture", "unified+text", "unified+sum"]
 
@@ -128,6 +129,25 @@ def test_tasks_and_splits_are_filtered_without_any_run(searchers):
         compare.random_query(searchers, chance, (), drawn.Filter(task="t2t", split="phrasing"))
 
 
+def test_every_task_can_be_drawn_by_who_is_right(searchers, benchmark, monkeypatch):
+    tasks = dict.fromkeys(task for task, _ in drawn.pairs(benchmark))
+    assert {"it2i", "t2t"} <= set(tasks) and next(iter(tasks)).startswith(drawn.COMPOSED)
+    for task in tasks:
+        queries = judged_queries(benchmark, task, "ind")[0]
+        rights(monkeypatch, {"unified": set(queries), "other": set(list(queries)[1:])})
+        assert draws(searchers, task=task, differ=True) == {next(iter(queries))}
+        assert draws(searchers, task=task) <= set(queries)
+
+
+def test_a_split_without_a_task_is_of_picture_and_text_where_it_can_be(benchmark):
+    every = drawn.pairs(benchmark)
+    assert {task[:3] for task, _ in drawn.pairs(benchmark, drawn.Filter())} == {drawn.COMPOSED}
+    assert all(drawn.pairs(benchmark, drawn.Filter(split=split)) for _, split in every)
+    path = benchmark / "query/test/mbeir_catalogue_t2t_ind_test.jsonl"
+    path.rename(path.with_name("mbeir_catalogue_t2t_typed_test.jsonl"))
+    assert drawn.pairs(benchmark, drawn.Filter(split="typed")) == [("t2t", "typed")]
+
+
 def test_what_cannot_be_drawn_is_said_with_the_way_out(searchers, monkeypatch):
     with pytest.raises(ConfigError, match="evaluate --encoder NAME --store"):
         compare.random_query(searchers, random.Random(1), ["unified", "other"], drawn.Filter(differ=True))
@@ -150,6 +170,16 @@ def test_after_a_vote_the_next_battle_is_one_press_away_and_votes_can_be_saved(s
     assert saved["name"] == "votes.jsonl"
     (row,) = [json.loads(line) for line in box.content().decode().splitlines()]
     assert row["vote"] == "a" and {row["a"], row["b"]} == {"unified", "other"}
+
+
+def test_names_in_the_tally_open_cards_but_those_of_models_that_are_gone(searchers, tmp_path):
+    box = VoteBox(tmp_path / "votes.jsonl")
+    box.add("", "other+picture", "gone", "a")
+    question = Question(uploads=Path("nowhere"), text="red", k=3)
+    _, kept, _ = compare.compare_page(searchers, question, ["unified", "other"], True, "")
+    tally = compare.vote_page(box, kept, f"tie {kept.battle}", searchers.names)[0].partition("u-tally")[2]
+    assert tally.count('data-model="other"') == 2 and 'data-model="unified"' in tally and "gone" in tally
+    assert 'data-model="gone"' not in tally and ">other, picture only</button>" in tally
 
 
 def test_a_space_says_that_its_votes_are_lost(searchers, tmp_path, monkeypatch):

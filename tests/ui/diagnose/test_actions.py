@@ -36,6 +36,11 @@ def test_the_headlines_say_the_stored_numbers(searchers):
     assert "diagnosis.it2i.ind.json.xz" in page and "python -m umr diagnose --encoder unified --task it2i" in page
 
 
+def test_a_diagnosis_stands_below_its_models_name_which_opens_its_card(searchers):
+    page = diagnose.show(searchers, "unified", "it2i ind")
+    assert page.count('data-model="unified"') == 1 and re.search(r"<h2><button[^>]*>unified</button></h2>", page)
+
+
 def test_every_query_is_a_point_that_leads_to_its_comparison(searchers):
     page = diagnose.show(searchers, "unified", "it2i ind")
     assert page.count('class="u-point') == 6 and page.count('class="u-query"') == 6

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
+from dataclasses import fields
 
 import pytest
 
 from tests.conftest import MARKUP
+from training.config import TrainConfig
 from umr.encoders.card import RECORD_NAME
 from umr.ui.models import actions as models
+from umr.ui.models import facts as facts_read
 from umr.ui.models import html
 from umr.ui.models.facts import is_fair, read_facts, settings_apart
 
@@ -92,6 +96,23 @@ def test_unequal_training_is_said_with_what_differs(searchers, record, config, m
     assert key in settings_apart(facts(searchers, "unified"), facts(searchers, "other"))
     page = models.trained(searchers)
     assert "were not trained equally" in page and html.WORDS[key] in page and "no verdict on methods" in page
+
+
+def test_every_setting_that_can_differ_is_said_in_words():
+    settings = [field.name for field in fields(TrainConfig) if field.name not in facts_read._ASIDE]
+    said = html.differences(settings)
+    assert "_" not in said and html.OTHER not in said and len(said.split(", ")) < len(settings) / 2
+    assert html.differences(["of_another_version"]) == html.OTHER
+
+
+def test_a_card_says_settings_and_runs_in_words_and_names_them_in_its_tooltips(searchers, record):
+    record("unified", {"mca_side": "query", "typed": 0.4, "subword_dropout": 0.05}, stages=[{"name": "small_vision"}])
+    record("other")
+    for page in (models.cards(searchers), models.trained(searchers)):
+        shown = re.sub(r"<code>.*?</code>|<[^>]+>", " ", page)
+        assert "the losses" in shown and "how queries are worded" in shown and "small vision" in shown
+        assert not re.search(r"mca_side|typed|subword|small_vision", shown)
+        assert "mca_side, " in page and "subword_dropout, " in page
 
 
 def test_a_model_without_a_record_is_not_called_equally_trained(searchers, record):

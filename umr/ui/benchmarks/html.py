@@ -27,7 +27,7 @@ from umr.ui.finding import composing_adds, finding
 from umr.ui.markup import NOTHING, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.plots import Dot, strip
-from umr.ui.queries import task_name
+from umr.ui.queries import task_name, task_order
 
 #: Column of a report -> what a person calls it.
 MEASURE = {
@@ -401,4 +401,4 @@ def _percent(value: float) -> str:
 
 def _order(key: tuple[str, str]) -> tuple[int, str, tuple[int, str]]:
     task, split = key
-    return -len(task.partition("2")[0]), task, splits.order(split)
+    return *task_order(task), splits.order(split)

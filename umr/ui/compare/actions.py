@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import secrets
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def _compare(searchers: Searchers, question: Question, encoders: Any, blind: boo
     return compare_html.comparison(found), found, compare_link.write(link, collection, reference, found.own)
 
 
-def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, Comparison | None]:
+def vote_page(
+    box: VoteBox, found: Comparison | None, vote: Any, known: Collection[str] = ()
+) -> tuple[str, Comparison | None]:
     """The comparison with its names, after the vote was kept.
 
     A comparison takes one vote.
@@ -74,6 +77,7 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
         box: where votes are kept.
         found: the comparison that came last.
         vote: one of CHOICES and the battle that the columns name: "a 0123456789abcdef".
+        known: the models on offer, which have cards.
 
     Raises:
         UMRError: what is asked cannot be given, in words.
@@ -89,7 +93,7 @@ def vote_page(box: VoteBox, found: Comparison | None, vote: Any) -> tuple[str, C
     box.add(found.asked, first, second, vote)
     found = replace(found, blind=False)
     return compare_html.comparison(
-        found, vote, tally_html.tally(box.tally(), box.standings(), how_long_kept(box))
+        found, vote, tally_html.tally(box.tally(), box.standings(), how_long_kept(box), known)
     ), found
 
 

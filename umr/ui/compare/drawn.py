@@ -16,7 +16,7 @@ from umr.eval.judged import load
 from umr.eval.reports import RERANKED, beside, find_run
 from umr.formats import read_run
 from umr.ui.compare.columns import RERANK, split, title
-from umr.ui.queries import judged_queries
+from umr.ui.queries import judged_queries, task_order
 from umr.ui.searchers import Searchers
 
 ANY, ALL, NONE, ONLY = "", "all", "none", "only:"
@@ -46,10 +46,18 @@ class Filter:
         return self.differ or self.winner != ANY
 
 
-def pairs(benchmark: Path) -> list[Pair]:
-    """(task, split) of the benchmark, composed ones alone where there are such."""
-    found = evaluate.all_tasks_and_splits(benchmark)
-    return [pair for pair in found if pair[0].startswith(COMPOSED)] or found
+def pairs(benchmark: Path, wanted: Filter | None = None) -> list[Pair]:
+    """(task, split) of the benchmark, in the order of the Benchmarks tab's tasks.
+
+    Args:
+        benchmark: its folder.
+        wanted: which; None: all. Where it names no task, composed ones alone if there are such.
+    """
+    every = sorted(evaluate.all_tasks_and_splits(benchmark), key=lambda pair: (task_order(pair[0]), pair[1]))
+    if wanted is None:
+        return every
+    found = [pair for pair in every if wanted.task in (ANY, pair[0]) and wanted.split in (ANY, pair[1])]
+    return found if wanted.task != ANY else [pair for pair in found if pair[0].startswith(COMPOSED)] or found
 
 
 def draw(searchers: Searchers, benchmark: Path, columns: Sequence[str], wanted: Filter, chance: random.Random) -> str:
@@ -58,8 +66,7 @@ def draw(searchers: Searchers, benchmark: Path, columns: Sequence[str], wanted: 
     Raises:
         ConfigError: none is like that.
     """
-    there = evaluate.all_tasks_and_splits(benchmark) if wanted.task != ANY else pairs(benchmark)
-    found = [pair for pair in there if wanted.task in (ANY, pair[0]) and wanted.split in (ANY, pair[1])]
+    found = pairs(benchmark, wanted)
     chance.shuffle(found)
     for task, split_name in found:
         ids = (

@@ -15,7 +15,7 @@ from umr.ui.kinds import media_file
 from umr.ui.markup import NOTHING, escape, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.queries import task_name
-from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, name_of, verdict
+from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, name_of, took, verdict
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 
 SIDE = 96  # px of a picture
@@ -95,7 +95,10 @@ def _answers(found: Comparison) -> Markup:
     """The right answers themselves, whether a model found them or not; nothing before a blind vote."""
     if not found.told or not found.answers:
         return NOTHING
-    items = [(media(one, False, SIDE), one.title, one.content.text, name_of(one)) for one in found.answers]
+    items = [
+        (media(one, False, SIDE, named=bool(one.title)), one.title, one.content.text, name_of(one))
+        for one in found.answers
+    ]
     places = [(title(label), _place(found, name)) for label, name in zip(found.labels, found.models, strict=True)]
     heading = "The right answer" if len(found.told) == 1 else "Right answers"
     return macros("compare").answers(heading, items, len(found.told) - len(found.answers), places)
@@ -150,8 +153,7 @@ def _voted(found: Comparison, vote: str) -> str:
 def _column(found: Comparison, number: int) -> Markup:
     name, label, ms = found.models[number], found.labels[number], found.outcomes[found.models[number]].ms
     cells = together(_cell(found, name, result) for result in found.results(name))
-    again = f" · rerank {ms['rerank']:.0f} ms" if "rerank" in ms else ""
-    times = "" if found.blind else f"encode {ms['encode']:.0f} ms · search {ms['search']:.1f} ms{again}"
+    times = NOTHING if found.blind else macros("parts").took(*took(ms, ("encode", "search", "rerank")))
     heading = label if found.blind else name_button(split(name)[0], title(name))
     return macros("compare").column(number, title(label), heading, _recall(found, name), times, cells)
 

@@ -20,6 +20,7 @@ from umr.ui.compare.votes import VoteBox
 from umr.ui.compare.votes_hub import votes_kept
 from umr.ui.handlers import Question
 from umr.ui.models import actions as models_told
+from umr.ui.models.html import name_buttons
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.newest import Newest
@@ -116,7 +117,7 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
     ask = _wire_queries(searchers, bar, view)
     box = VoteBox()
     votes_kept(box)
-    _wire_result(box, view, file)
+    _wire_result(searchers, box, view, file)
     run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
     return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs], query=bar.query)
 
@@ -144,6 +145,8 @@ def _bar(searchers: Searchers) -> Bar:
             container=False,
             scale=0,
         )
+        names = name_buttons(searchers.names)
+        gr.HTML(names, elem_id="c-names", apply_default_css=False, js_on_load=None)
         blind = gr.Checkbox(
             False, label="Blind: two of them, nameless until I vote", elem_id="c-blind", container=False, scale=0
         )
@@ -182,7 +185,8 @@ def _draw(searchers: Searchers, chance: gr.Button) -> Draw:
     """Which benchmark queries are drawn; hidden where there is no benchmark."""
     benchmark = benchmark_of(searchers)
     found = [] if benchmark is None else drawn.pairs(benchmark)
-    tasks = [("any task", drawn.ANY), *((task_name(task), task) for task in dict.fromkeys(pair[0] for pair in found))]
+    first = "any, picture + text" if any(task.startswith(drawn.COMPOSED) for task, _ in found) else "any task"
+    tasks = [(first, drawn.ANY), *((task_name(task), task) for task in dict.fromkeys(pair[0] for pair in found))]
     known = sorted(dict.fromkeys(pair[1] for pair in found), key=splits.order)
     named = [("any split", drawn.ANY), *((splits.title(name), name) for name in known)]
     winners = [("anybody right first", drawn.ANY), ("all right first", drawn.ALL), ("none right first", drawn.NONE)]
@@ -250,9 +254,14 @@ def _chance(searchers: Searchers, newest: Newest, differ: bool) -> Callable[...,
     return handler
 
 
-def _wire_result(box: VoteBox, view: View, file: gr.JSON) -> None:
+def _wire_result(searchers: Searchers, box: VoteBox, view: View, file: gr.JSON) -> None:
     export = partial(compare.export_file, box=box)
-    view.shown.select(_with_event(partial(compare.vote_page, box)), view.kept, [view.shown, view.kept], **PRIVATE)
+    view.shown.select(
+        _with_event(partial(compare.vote_page, box, known=searchers.names)),
+        view.kept,
+        [view.shown, view.kept],
+        **PRIVATE,
+    )
     exported = view.shown.submit(_with_event(export), view.kept, file, show_progress="hidden", **PRIVATE)
     exported.success(None, file, None, js=scripts.SAVE, api_visibility="private")
 

@@ -55,7 +55,7 @@ def show(searchers: Searchers, encoder: Any, which: Any, against: Any = ALONE) -
 
     def told() -> Markup:
         if against in (ALONE, encoder):
-            return _show(searchers, encoder, which)
+            return diagnose_html.alone(_show(searchers, encoder, which), encoder)
         trained = models.trained(searchers, (encoder, against))
         sides = [(name, _show(searchers, name, which)) for name in (encoder, against)]
         return trained + diagnose_html.side_by_side(sides)

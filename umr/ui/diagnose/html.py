@@ -32,6 +32,16 @@ def diagnosis(found: Diagnosis, known: Mapping[str, Query], file: str, current: 
     return macros("diagnosis").diagnosis(current, headlines(found), shown, _worst(found, known), found, file)
 
 
+def alone(page: Markup, name: str) -> Markup:
+    """One diagnosis below its model's name.
+
+    Args:
+        page: the diagnosis as HTML.
+        name: the model's.
+    """
+    return macros("diagnosis").alone(name_button(name), page)
+
+
 def side_by_side(sides: Sequence[tuple[str, Markup]]) -> Markup:
     """Two diagnoses beside each other.
 

@@ -14,6 +14,7 @@ from umr.ui.files import html as files_html
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
 from umr.ui.kinds import choice_of
+from umr.ui.models.html import name_buttons
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import picture_box
 from umr.ui.parts.taken import told_below
@@ -111,6 +112,8 @@ def _bench(searchers: Searchers) -> Bench:
                 filterable=False,
                 visible=len(searchers.names) > 1,
             )
+            names = name_buttons(searchers.names)
+            gr.HTML(names, elem_id="f-names", apply_default_css=False, js_on_load=None)
             go = gr.Button("Index these files", elem_id="f-go", variant="primary")
             cancel = gr.Button("Cancel", elem_id="f-cancel", visible=False)
             more = gr.Button("Add more files", elem_id="f-more")

@@ -66,7 +66,7 @@ def build_page(searchers: Searchers, examples: list[Example], limits: Limits | N
                 tab.select(None, js=scripts.show(row.name))
                 frame.pictures.extend(built[-1].pictures)
         build_models(searchers)
-        gr.HTML(about(limits), elem_id="about", js_on_load=None, apply_default_css=False)
+        gr.HTML(about(limits, searchers.names), elem_id="about", js_on_load=None, apply_default_css=False)
         _wire_carry(built)
         wire_link(searchers, page, tabs, notices, built)
     watch(page, searchers, VISITORS)

@@ -32,18 +32,43 @@ WORDS: Mapping[str, str] = {
     "learning_rate": "learning rate",
     "muon_rate": "learning rate",
     "final_learning_rate": "learning rate",
-    "warmup_steps": "warm-up",
-    "seed": "seed",
+    "warmup_steps": "learning rate",
+    "weight_decay": "learning rate",
+    "clip_norm": "learning rate",
+    "seed": "random numbers",
     "programmes": "mixture of tasks",
+    "size_exponent": "mixture of tasks",
     "picture_shortcut": "planted shortcuts",
     "text_shortcut": "planted shortcuts",
-    "temperature": "first temperature",
+    "mca_side": "the losses",
+    "stop_gradient": "the losses",
+    "mixer": "the losses",
+    "temperature": "how sharply right and wrong are told apart",
+    "learn_temperature": "how sharply right and wrong are told apart",
+    "typed": "how queries are worded",
+    "noise": "how queries are worded",
+    "fillers": "how queries are worded",
+    "subword_dropout": "how queries are worded",
+    "graded": "what counts as right",
+    "wrong_kinds": "which wrong answers are shown",
+    "rare": "how often rare scenes are seen",
+    "shift": "how pictures are varied",
+    "light": "how pictures are varied",
+    "tint": "how pictures are varied",
+    "mirror": "how pictures are varied",
+    "backwards": "how pictures are varied",
+    "image_size": "size of the network",
+    "network": "size of the network",
+    "vision_layers": "size of the network",
+    "lora_rank": "which weights are trained",
+    "lora_alpha": "which weights are trained",
 }
+OTHER = "other settings"  # that have no words of their own: of records that another version wrote
 #: Rows of the table of models side by side: what, and how it is read of one.
 _TABLE: tuple[tuple[str, Callable[[ModelFacts], str]], ...] = (
     ("size", lambda one: size(one)),
-    ("started from", lambda one: one.start or NOBODY_KNOWS),
-    ("stages", lambda one: " → ".join(stage.name for stage in one.stages) or NOBODY_KNOWS),
+    ("started from", lambda one: spaced(one.start) or NOBODY_KNOWS),
+    ("stages", lambda one: " → ".join(spaced(stage.name) for stage in one.stages) or NOBODY_KNOWS),
     ("steps of the last stage", lambda one: _last(one, lambda stage: _number(stage.steps))),
     ("batch", lambda one: _last(one, _batch)),
     ("losses beside the contrast", lambda one: _last(one, losses)),
@@ -61,6 +86,11 @@ def name_button(name: str, words: str = "") -> Markup:
         words: what is shown in its place.
     """
     return macros("parts").model(name, words)
+
+
+def name_buttons(names: Sequence[str]) -> Markup:
+    """What stands beside a choice of models: the name of each, which opens its card."""
+    return macros("parts").models(names)
 
 
 def dialog(models: Sequence[ModelFacts]) -> Markup:
@@ -94,7 +124,8 @@ def side_by_side(models: Sequence[ModelFacts]) -> Markup:
         return NOTHING
     unequal = [pair for pair in pairs if pair[2] and not is_fair(pair[2])]
     bold, said = _unequal(models, unequal) if unequal else _equal(pairs)
-    return macros("models").side_by_side(bool(unequal), bold, said, table(models))
+    terms = ", ".join(sorted({key for _, _, keys in pairs for key in keys}))
+    return macros("models").side_by_side(bool(unequal), bold, said, terms, table(models))
 
 
 def table(models: Sequence[ModelFacts]) -> Markup:
@@ -112,6 +143,11 @@ def size(one: ModelFacts) -> str:
         return NOBODY_KNOWS
     count = f"{one.parameters / 1e6:.1f} M" if one.parameters >= 1e6 else f"{one.parameters:,}"
     return f"{count} parameters, {one.megabytes or 0:.1f} MB"
+
+
+def spaced(name: str) -> str:
+    """The name of a run, as a person writes it."""
+    return name.replace("_", " ")
 
 
 def duration(seconds: float | None) -> str:
@@ -138,9 +174,9 @@ def differences(apart: Sequence[str], most: int | None = None) -> str:
         apart: as umr.ui.models.facts.settings_apart gives them.
         most: how many are named; None: all.
     """
-    named = list(dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else key) for key in apart))
-    more = [] if most is None or len(named) <= most else [f"{len(named) - most} more"]
-    return ", ".join([*named[:most], *more])
+    named = list(dict.fromkeys(WORDS.get(key, "the losses" if key.endswith("_weight") else OTHER) for key in apart))
+    more = "" if most is None or len(named) <= most else f" and {len(named) - most} more"
+    return ", ".join(named[:most]) + more
 
 
 def _weight_of(key: str) -> tuple[int, str]:
@@ -170,7 +206,7 @@ def _what(one: ModelFacts) -> Markup:
         square = config.resize == "square"
         seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels"
         facts += [
-            ("network", f"{config.backbone}, {config.attention} attention, {config.pooling} pooling"),
+            ("network", f"{spaced(config.backbone)}, {config.attention} attention, {config.pooling} pooling"),
             ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     facts.append(("a vector has", f"{one.manifest.dim} numbers"))
@@ -188,7 +224,7 @@ def _training(one: ModelFacts) -> Markup:
         ("losses beside the contrast", losses(one.stages[-1])),
         ("planted shortcuts", _shortcuts(one.stages[-1])),
     ]
-    return macros("models").training([(stage.name, _stage(stage)) for stage in one.stages], facts)
+    return macros("models").training([(spaced(stage.name), _stage(stage), "") for stage in one.stages], facts)
 
 
 def _stage(stage: Stage) -> str:
@@ -197,7 +233,8 @@ def _stage(stage: Stage) -> str:
     return f"{_number(stage.steps)} steps, {duration(stage.seconds)}, seed {stage.config.get('seed')}, {_batch(stage)}"
 
 
-def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> list[tuple[str, str]]:
+def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> list[tuple[str, str, str]]:
+    """(other, what is said, the settings by their own names)."""
     rows = []
     for other in others:
         if other.name == one.name:
@@ -208,8 +245,9 @@ def _comparable(one: ModelFacts, others: Sequence[ModelFacts]) -> list[tuple[str
         elif not apart:
             said = "no setting of their training differs."
         else:
-            said = f"not trained equally ({differences(apart)}): a difference is no verdict on methods."
-        rows.append((other.name, said))
+            named = differences(sorted(apart, key=_weight_of))
+            said = f"not trained equally ({named}): a difference is no verdict on methods."
+        rows.append((other.name, said, ", ".join(apart)))
     return rows
 
 

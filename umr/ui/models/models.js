@@ -8,7 +8,24 @@
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
   };
+  // About: a link whose whole address is copied, as it is for other programs to call, not to be read here.
+  const copy = async (link) => {
+    const said = link.parentElement.querySelector('[role=status]');
+    const address = new URL(link.getAttribute('href'), location.origin + location.pathname.replace(/\/?$/, '/')).href;
+    try {
+      await navigator.clipboard.writeText(address);
+      said.textContent = 'Copied.';
+    } catch {
+      said.textContent = address;
+    }
+  };
   document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('[data-copy-address]');
+    if (link) {
+      event.preventDefault();
+      copy(link);
+      return;
+    }
     const name = event.target.closest?.('[data-model]');
     if (name) {
       event.preventDefault();

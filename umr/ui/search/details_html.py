@@ -104,7 +104,7 @@ def _rows(candidate: Candidate) -> list[tuple[str, str]]:
     extra = (
         ("licence", candidate.licence),
         ("id", candidate.candidate_id),
-        ("content hash", candidate.content_hash[:16]),
+        ("fingerprint", candidate.content_hash[:16]),
     )
     return rows + [(key, value) for key, value in extra if value]
 

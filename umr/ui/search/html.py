@@ -9,6 +9,7 @@ from markupsafe import Markup
 from umr.query_arithmetic import FORMULA, QueryArithmetic
 from umr.types import Candidate
 from umr.ui.markup import NOTHING, macros, together
+from umr.ui.models.html import name_buttons
 from umr.ui.query_clip import frames_said
 from umr.ui.render import copy_link, media_url, name_of
 from umr.ui.reranking import Offer
@@ -55,9 +56,13 @@ def trail(turns: Trail) -> Markup:
     return macros("search").trail(steps, copy_link(own))
 
 
-def scope() -> Markup:
-    """What the bundled models can be expected to know, for a visitor who brings a photograph."""
-    return macros("search").scope()
+def scope(names: Sequence[str] = ()) -> Markup:
+    """What the bundled models can be expected to know, for a visitor who brings a photograph.
+
+    Args:
+        names: of the models on offer, whose cards are opened from here.
+    """
+    return macros("search").scope(name_buttons(names))
 
 
 def arithmetic() -> Markup:

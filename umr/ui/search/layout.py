@@ -102,7 +102,7 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     """Fills the tab that is being built, and wires it."""
     searchers, examples = frame.searchers, frame.examples
     query = _bar(searchers)
-    gr.HTML(search_html.scope(), elem_id="scope", js_on_load=None, apply_default_css=False)
+    gr.HTML(search_html.scope(searchers.names), elem_id="scope", js_on_load=None, apply_default_css=False)
     chips = gr.HTML(
         search_html.no_suggestions(), elem_id="suggestions", apply_default_css=False, js_on_load=scripts.PRESSED
     )
