@@ -96,7 +96,7 @@ def test_back_finds_a_search_with_an_own_picture_and_everything_else_by_its_addr
     assert search.travel(searchers, visited, "")[-2:] == ((), False)
 
 
-def test_a_search_whose_own_picture_is_gone_says_so_unless_its_owner_s_browser_brings_it(searchers, tmp_path):
+def test_a_search_whose_own_picture_is_gone_says_so_unless_its_owners_browser_brings_it(searchers, tmp_path):  # noqa: F811
     address = "?text=in+blue&picture=own"
     gone = (Turn(picture=tmp_path / "gone.png", key="a", text="in blue"),)
     for visited in ({}, search.remember({}, address, gone)):

@@ -561,12 +561,16 @@ Object.assign(umr, {
       document.body.append(dialog);
       return dialog;
     },
-    // Opens the picture of the bar; of one that was cut already, what it was cut from.
-    open(image) {
-      this.dialog ||= this.make();
+    // Opens the picture of the bar; of one that was cut already, what it was cut from. Once it is read, so that the
+    // dialog has its size from the start.
+    async open(image) {
       if (this.whole?.cut !== image.src) this.whole = { src: image.src, cut: '', region: { x: 0, y: 0, w: 1, h: 1 } };
+      const { src } = this.whole;
+      await Object.assign(new Image(), { src }).decode().catch(() => {});
+      if (this.whole.src !== src || this.dialog?.open) return;
+      this.dialog ||= this.make();
       this.region = { ...this.whole.region };
-      this.dialog.querySelector('img').src = this.whole.src;
+      this.dialog.querySelector('img').src = src;
       this.draw();
       this.dialog.showModal();
       this.dialog.querySelector('.u-crop-region').focus();
