@@ -371,14 +371,21 @@ Object.assign(umr, {
   },
 
   picture: {
+    heic: /\.hei[cf]$/i,
     // The box that takes a picture in the tab on show; null where none does.
-    box: () => ['#q-image', '#c-image'].find((box) => document.querySelector(box)?.offsetParent) || null,
-    put(box, file) {
+    boxes: ['#q-image', '#c-image', '#f-image', '#f-drop'],
+    box() { return this.boxes.find((box) => document.querySelector(box)?.offsetParent) || null; },
+    // The file as Gradio's box takes it: pictures alone, by the type that a file says it has, which a browser may not
+    // know of a HEIC. The server goes by its name.
+    typed(file) {
+      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
+      if (file.type.startsWith('image/') || !(clip || this.heic.test(file.name))) return file;
+      return new File([file], file.name, { type: clip ? 'image/mp4' : 'image/heic' });
+    },
+    put(box, ...files) {
       const input = document.querySelector(`${box} input[type=file]`), carried = new DataTransfer();
       if (!input) return;
-      // Gradio's box takes pictures alone, by the type that a file says it has; the server goes by its name.
-      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
-      carried.items.add(clip ? new File([file], file.name, { type: 'image/mp4' }) : file);
+      for (const file of files) carried.items.add(box === '#f-drop' ? file : this.typed(file));
       input.files = carried.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     },
@@ -396,20 +403,32 @@ Object.assign(umr, {
       }
       return false;
     },
+    // What was pasted or dropped, in the tab on show; of a tab without a box it is Search's. Your files take everything,
+    // and one picture is what they are searched with, where there are any.
     take(files) {
-      const box = this.box(), file = [...files].find((one) => /^(image|video)\//.test(one.type)
-        || /\.hei[cf]$/i.test(one.name) || umr.clip.ending.test(one.name));
-      if (!box || !files.length) return false;
-      if (file) this.put(box, file);
-      else umr.say(`${files[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
+      const given = [...files], box = this.box(), file = given.find((one) => /^(image|video)\//.test(one.type)
+        || this.heic.test(one.name) || umr.clip.ending.test(one.name));
+      if (!given.length) return false;
+      if (!box) this.toSearch(given);
+      else if (box === '#f-drop' || (box === '#f-image' && (!file || given.length > 1))) this.put('#f-drop', ...given);
+      else if (file) this.put(box, file);
+      else umr.say(`${given[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
       return true;
+    },
+    async toSearch(files) {
+      document.querySelector('#tab-search-button')?.click();
+      for (let waited = 0; waited < 100 && !document.querySelector('#q-image input[type=file]'); waited += 1)
+        await new Promise((done) => { setTimeout(done, 100); });
+      await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))); });
+      scrollTo({ top: 0, behavior: 'instant' });
+      if (this.box() === '#q-image') this.take(files);
     },
   },
 
   // A sentence below the query bar on show, until the next one.
   say(words) {
     document.querySelectorAll('.u-said').forEach((old) => old.remove());
-    const box = umr.picture.box(), bar = box && document.querySelector(box).closest('#q-bar, #c-bar');
+    const box = umr.picture.box(), bar = box && document.querySelector(box).closest('#q-bar, #c-bar, #f-query, #f-bar');
     if (!bar || !words) return;
     const told = Object.assign(document.createElement('p'), { className: 'u-notice u-said', textContent: words });
     told.setAttribute('role', 'alert');
@@ -423,18 +442,28 @@ Object.assign(umr, {
   addEventListener('paste', (event) => {
     const files = event.clipboardData?.files;
     const typed = event.target.closest?.('input, textarea') && event.clipboardData.types.includes('text/plain');
-    if (files?.length && !typed && !inBox(event) && umr.picture.take(files)) event.preventDefault();
+    if (files?.length && !typed && !event.target.closest?.('dialog') && umr.picture.take(files)) event.preventDefault();
   });
   addEventListener('drop', (event) => {
     document.body.classList.remove('u-dropping');
     if (carries(event) && !inBox(event)) umr.picture.take(event.dataTransfer.files);
   });
-  // A clip from the file chooser goes the same way.
-  addEventListener('change', (event) => {
-    const box = event.target.closest?.('#q-image, #c-image'), file = event.target.files?.[0];
-    if (!box || !file || file.type.startsWith('image/') || !umr.clip.ending.test(file.name)) return;
+  // What Gradio's box would refuse goes the same way, dropped into it or from the file chooser.
+  const retyped = (event, file) => {
+    const box = event.target.closest?.('#q-image, #c-image, #f-image');
+    if (!box || !file || umr.picture.typed(file) === file) return;
+    event.preventDefault();
     event.stopImmediatePropagation();
     umr.picture.put(`#${box.id}`, file);
+  };
+  addEventListener('change', (event) => retyped(event, event.target.files?.[0]), true);
+  addEventListener('drop', (event) => {
+    const { target } = event;
+    retyped(event, event.dataTransfer?.files[0]);
+    if (event.defaultPrevented && target.closest('.upload-container')) {  // it is over for the box as well
+      document.body.classList.remove('u-dropping');
+      target.dispatchEvent(new DragEvent('dragleave', { bubbles: true }));
+    }
   }, true);
   addEventListener('dragover', (event) => {
     document.body.classList.toggle('u-dropping', carries(event) && Boolean(umr.picture.box()));
@@ -662,9 +691,10 @@ Object.assign(umr, {
   });
   // Gradio's picture is no button of its own.
   new MutationObserver(() => {
-    for (const input of document.querySelectorAll(':is(#q-image, #c-image) input[type=file][accept="image/*"]'))
+    const boxes = ':is(#q-image, #c-image, #f-image)';
+    for (const input of document.querySelectorAll(`${boxes} input[type=file][accept="image/*"]`))
       input.accept = 'image/*,video/*';
-    for (const image of document.querySelectorAll(':is(#q-image, #c-image) .image-frame img')) umr.clip.told(image);
+    for (const image of document.querySelectorAll(`${boxes} .image-frame img`)) umr.clip.told(image);
     const image = document.querySelector('#q-image .image-frame img:not([role])');
     if (!image || umr.clip.ending.test(image.src) || umr.clip.is(image.src)) return;
     image.tabIndex = 0;
