@@ -188,6 +188,22 @@ def test_the_picture_is_enlarged_and_a_part_of_it_is_searched_with(page: Page, t
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
 
 
+def test_back_closes_the_large_picture_and_the_search_stays(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    expect(page.locator(FRAME)).to_be_visible()
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    address = page.url
+    page.locator(FRAME).click()
+    expect(page.locator("#u-crop")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#u-crop")).to_be_hidden()
+    assert page.url == address
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+
+
 def test_a_handle_is_dragged(page: Page, tmp_path: Path):
     wide(tmp_path / "wide.png")
     page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
