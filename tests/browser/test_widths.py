@@ -44,8 +44,7 @@ UNDER_ARROW = """() => [...document.querySelectorAll('.secondary-wrap:has(> .ico
   const [box, arrow] = [one, one.parentElement.querySelector('.icon-wrap')].map((part) => part.getBoundingClientRect());
   return box.width && box.right - parseFloat(getComputedStyle(one).paddingInlineEnd) > arrow.left + 0.5; })
   .map((one) => one.ariaLabel)"""
-#: What is pressed and lower or narrower than a finger; links within sentences and points of a plot are not meant by that
-#: rule.
+#: What is pressed and lower or narrower than a finger; links within sentences and points of a plot are not meant.
 LOW = """(tab) => [...document.querySelectorAll(`#tab-${tab} :is(button, select, summary, input[type=number],
   input[type=range], #q-kind label, #c-kind label, #f-kind label), #tabs [role=tab]`)]
   .filter((part) => part.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
