@@ -12,6 +12,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive, settle, visit
+from tests.browser.test_query_clip import CLIP
+from tests.browser.test_query_picture import CARRY, wide
 from umr.bench.server import served_page
 from umr.shipped import BUNDLED, available, default_root
 
@@ -158,3 +160,25 @@ def test_another_model_than_the_index_has_is_said(page: Page, given: list[Path])
     page.locator("#f-model input").click()
     page.get_by_role("option").last.click()
     expect(page.locator("#f-note")).to_contain_text("which goes on answering")
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_what_is_pasted_or_dropped_is_a_file_and_then_what_the_files_are_searched_with(
+    page: Page, kind: str, tmp_path: Path
+):
+    assert page.evaluate(CARRY, [kind, "#f-intro", list(wide()), "wide.png", "image/png"])
+    expect(page.locator("#f-drop .file-preview")).to_contain_text("wide")
+    page.locator("#f-go").click()
+    expect(page.locator("#f-status")).to_contain_text("Ready to search")
+    expect(page.locator("#f-text textarea")).to_be_visible()
+    settle(page)
+    page.evaluate(CARRY, [kind, "#f-intro", list(wide()), "query.png", "image/png"])
+    shown = page.locator("#f-image .image-frame img")
+    expect(shown).to_have_js_property("naturalWidth", 200)
+    expect(page.locator("#f-drop")).not_to_contain_text("query")
+    page.evaluate(CARRY, [kind, "#f-intro", list(CLIP.read_bytes()), "mine.mp4", "video/mp4"])
+    expect(shown).to_have_js_property("naturalWidth", 640)
+    page.locator("#f-find").click()
+    expect(page.locator("#f-results .u-card")).to_have_count(1)
+    page.evaluate(CARRY, [kind, "#f-intro", [104, 105], "note.txt", "text/plain"])
+    expect(page.locator("#f-drop")).to_contain_text("note")

@@ -104,3 +104,112 @@ def test_an_own_picture_survives_its_owners_reload_and_reaches_nobody_else(
         expect(other.locator("#q-image .image-frame img")).to_have_count(0)
     recent = page.evaluate("localStorage.getItem('umr-recent')") or ""
     assert "own.png" not in recent and "grass" not in recent
+
+
+OWN = "#q-image .image-frame img"
+
+
+def own(page: Page, tmp_path: Path, colour: str = "teal", width: int = 90) -> None:
+    """Gives the bar a picture of the visitor's own; its width tells it from others."""
+    Image.new("RGB", (width, 60), colour).save(tmp_path / f"own-{width}.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / f"own-{width}.png")
+    expect(page.locator(OWN)).to_have_js_property("naturalWidth", width)
+
+
+def kept(page: Page, words: str) -> None:
+    page.wait_for_function(f"JSON.parse(sessionStorage['umr-own'] || '{{}}').part?.includes('{words}')")
+
+
+def test_steps_of_own_pictures_are_there_after_a_reload(page: Page, tmp_path: Path):
+    found = {}
+    for words, width in (("on+grass", 90), ("on+sand", 90), ("on+snow", 120)):
+        if not found or width != 90:
+            if found:
+                page.locator("#q-image .icon-button-wrapper button").last.click()
+                expect(page.locator(OWN)).to_have_count(0)
+            own(page, tmp_path, "teal" if width == 90 else "orange", width)
+        ask(page, words.replace("+", " "))
+        kept(page, words.split("+")[1])
+        found[words] = first(page)
+    page.reload()
+    expect(page.locator("#results .u-card").first).to_have_attribute("data-id", found["on+snow"])
+    for step, words, width in (
+        (page.go_back, "on+sand", 90),
+        (page.go_back, "on+grass", 90),
+        (page.go_forward, "on+sand", 90),
+        (page.go_forward, "on+snow", 120),
+    ):
+        step()
+        expect(page.locator(TEXT)).to_have_value(words.replace("+", " "))
+        expect(page.locator(OWN)).to_have_js_property("naturalWidth", width)
+        expect(page.locator("#results .u-card").first).to_have_attribute("data-id", found[words])
+        assert "picture=own" in page.url and words in page.url
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_two_own_pictures_with_the_same_words_are_two_after_a_reload(page: Page, tmp_path: Path):
+    for width, words in ((90, "on grass"), (90, "on sand"), (120, "on grass")):
+        if page.locator(OWN).count() and width == 120:
+            page.locator("#q-image .icon-button-wrapper button").last.click()
+            expect(page.locator(OWN)).to_have_count(0)
+        if not page.locator(OWN).count():
+            own(page, tmp_path, width=width)
+        ask(page, words)
+        page.wait_for_function("history.state?.own")
+    page.reload()
+    expect(page.locator(OWN)).to_have_js_property("naturalWidth", 120)
+    for width, words in ((90, "on sand"), (90, "on grass")):
+        page.go_back()
+        expect(page.locator(TEXT)).to_have_value(words)
+        expect(page.locator(OWN)).to_have_js_property("naturalWidth", width)
+
+
+def test_a_turn_of_an_own_picture_is_returned_to_after_a_reload(page: Page, tmp_path: Path):
+    own(page, tmp_path)
+    ask(page, "on grass")
+    kept(page, "grass")
+    found = first(page)
+    page.locator("#results [data-pick]").nth(1).click()
+    expect(page).to_have_url(re.compile("from="))
+    expect(page.locator("[data-turn]")).to_have_count(2)
+    page.reload()
+    expect(page.locator("[data-turn]")).to_have_count(2)
+    page.locator("[data-turn]").first.click()
+    expect(page.locator(OWN)).to_have_js_property("naturalWidth", 90)
+    expect(page.locator(TEXT)).to_have_value("on grass")
+    expect(page.locator("#results .u-card").first).to_have_attribute("data-id", found)
+    page.go_back()
+    expect(page.locator("[data-turn]")).to_have_count(2)
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_an_own_picture_that_is_gone_is_said_in_the_place_of_the_results(page: Page, tmp_path: Path):
+    own(page, tmp_path)
+    ask(page, "on grass")
+    ask(page, "on sand")
+    kept(page, "sand")
+    page.evaluate("umr.own.forget()")
+    page.reload()
+    expect(page.locator("#notices")).to_contain_text("owner's own")
+    page.go_back()
+    expect(page.locator(TEXT)).to_have_value("on grass")
+    expect(page.locator("#results [role=alert]")).to_contain_text("Add the picture again")
+    own(page, tmp_path)
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card")).to_have_count(24)
+
+
+def test_own_pictures_are_kept_within_bounds(page: Page, tmp_path: Path):
+    page.evaluate("Object.assign(umr.own, { steps: 2, pictures: 1 })")
+    own(page, tmp_path)
+    ask(page, "on grass")
+    kept(page, "grass")
+    page.locator("#q-image .icon-button-wrapper button").last.click()
+    expect(page.locator(OWN)).to_have_count(0)
+    own(page, tmp_path, "orange", 120)
+    for words in ("on sand", "on snow"):
+        ask(page, words)
+        kept(page, words.split()[1])
+    held = page.evaluate("umr.own.ask('readonly', (store) => store.getAllKeys())")
+    assert len(held) == 1
+    assert len(page.evaluate("Object.keys(umr.own.read().steps)")) == 2

@@ -65,6 +65,19 @@ def test_the_names_of_the_tally_open_their_cards(visitor: Page, served: Served):
     expect(visitor.locator("#u-models .u-model-card:visible h2")).to_have_text(name.inner_text())
 
 
+def test_back_closes_a_card_and_the_page_stays(visitor: Page, served: Served):
+    arrive(visitor, served, "benchmarks")
+    visitor.locator("#benchmarks .u-model:visible").first.click()
+    dialog = visitor.locator("#u-models")
+    for leave in (visitor.go_back, lambda: visitor.keyboard.press("Escape")):
+        expect(dialog).to_be_visible()
+        leave()
+        expect(dialog).to_be_hidden()
+        expect(visitor.locator("#tab-benchmarks-button")).to_have_attribute("aria-selected", "true")
+        assert "tab=benchmarks" in visitor.url and not visitor.evaluate("history.state?.dialog")
+        visitor.locator("#benchmarks .u-model:visible").first.click()
+
+
 def test_unequal_training_is_said_where_models_stand_side_by_side(visitor: Page, served: Served):
     arrive(visitor, served, "compare")
     expect(visitor.locator("#c-about .u-equal > summary")).to_be_visible()

@@ -18,7 +18,9 @@ CARRY = """async ([kind, selector, bytes, name, type]) => {
   const carried = new DataTransfer();
   carried.items.add(new File([new Uint8Array(bytes)], name, { type }));
   const target = document.querySelector(selector), made = { bubbles: true, cancelable: true };
-  const event = kind === 'paste' ? new ClipboardEvent('paste', { ...made, clipboardData: carried })
+  if (kind === 'choose') target.files = carried.files;
+  const event = kind === 'choose' ? new Event('change', made)
+    : kind === 'paste' ? new ClipboardEvent('paste', { ...made, clipboardData: carried })
     : new DragEvent('drop', { ...made, dataTransfer: carried });
   target.dispatchEvent(event);
   return event.defaultPrevented;
@@ -42,7 +44,15 @@ def wide(path: Path | None = None) -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.parametrize(("kind", "target"), [("paste", "body"), ("paste", "#q-text textarea"), ("drop", "#examples")])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("paste", "body"),
+        ("paste", "#q-text textarea"),
+        ("paste", "#q-image button.upload-container"),
+        ("drop", "#examples"),
+    ],
+)
 def test_a_picture_is_taken_wherever_it_is_pasted_or_dropped(page: Page, kind: str, target: str):
     assert page.evaluate(CARRY, [kind, target, list(wide()), "wide.png", "image/png"])
     expect(page.locator(FRAME)).to_be_visible()
@@ -54,6 +64,48 @@ def test_a_heic_of_a_telephone_is_shown_and_searched_with(page: Page):
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 64)
     page.locator("#q-go").click()
     expect(page.locator("#results .u-card").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("choose", "#q-image input[type=file]"),
+        ("drop", "#q-image button.upload-container"),
+        ("drop", "#examples"),
+        ("paste", "body"),
+    ],
+)
+@pytest.mark.parametrize("name", ["phone.heic", "PHONE.HEIF"])
+def test_a_heic_whose_type_the_browser_does_not_know_is_shown(page: Page, kind: str, target: str, name: str):
+    heic = list((Path(__file__).parents[1] / "data" / "phone.heic").read_bytes())
+    page.evaluate(CARRY, [kind, target, heic, name, ""])
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 64)
+    expect(page.get_by_text("Invalid file type")).to_have_count(0)
+
+
+def test_a_picture_is_pasted_where_the_thumbnail_has_the_focus(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    page.locator(FRAME).click()
+    expect(page.locator("#u-crop .u-crop-region")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(FRAME)).to_be_focused()
+    Image.new("RGB", (70, 50), "teal").save(tmp_path / "teal.png")
+    assert page.evaluate(CARRY, ["paste", FRAME, list((tmp_path / "teal.png").read_bytes()), "teal.png", "image/png"])
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 70)
+
+
+@pytest.mark.parametrize("tab", ["diagnose", "benchmarks"])
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_tab_without_a_query_gives_a_picture_to_search(visitor: Page, served: Served, tab: str, kind: str):
+    arrive(visitor, served, tab)
+    expect(
+        visitor.locator({"diagnose": "#diagnose .u-scatter", "benchmarks": "#benchmarks .u-num"}[tab]).first
+    ).to_be_visible()
+    assert visitor.evaluate(CARRY, [kind, f"#tab-{tab}", list(wide()), "wide.png", "image/png"])
+    expect(visitor.locator("#tab-search-button")).to_have_attribute("aria-selected", "true")
+    expect(visitor.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+    assert visitor.get_by_role("alert").count() == 0
 
 
 def test_a_heic_is_shown_and_compared_on_and_a_broken_picture_told_in_compare_too(
@@ -133,6 +185,22 @@ def test_the_picture_is_enlarged_and_a_part_of_it_is_searched_with(page: Page, t
     expect(dialog.locator("img")).to_have_js_property("naturalWidth", 200)
     expect(dialog.locator(".u-crop-said")).to_contain_text("50 % by 100 %")
     dialog.locator("[data-crop=whole]").click()
+    expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+
+
+def test_back_closes_the_large_picture_and_the_search_stays(page: Page, tmp_path: Path):
+    wide(tmp_path / "wide.png")
+    page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
+    expect(page.locator(FRAME)).to_be_visible()
+    page.locator("#q-go").click()
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    address = page.url
+    page.locator(FRAME).click()
+    expect(page.locator("#u-crop")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#u-crop")).to_be_hidden()
+    assert page.url == address
+    expect(page.locator("#results .u-card")).to_have_count(24)
     expect(page.locator(FRAME)).to_have_js_property("naturalWidth", 200)
 
 

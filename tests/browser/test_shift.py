@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served, arrive, settle, visit
@@ -48,6 +49,11 @@ def still(page: Page, flow: str) -> None:
 
 def pictures() -> list[Path]:
     return sorted((default_root() / "media" / BUNDLED / "files" / "queries").iterdir())[:3]
+
+
+def photograph(path: Path) -> None:
+    """A picture of a camera's size that no catalogue has."""
+    Image.effect_noise((1800, 2400), 80).convert("RGB").save(path, quality=90)
 
 
 @pytest.mark.parametrize("tab", ["search", "search&text=a+red+mug", "compare", "diagnose", "benchmarks", "files"])
@@ -109,6 +115,54 @@ def test_an_example_a_step_back_and_the_catalogue_stand_still(slow: Page, served
     expect(slow.locator("#browse > button")).not_to_have_class("open")
     expect(slow.locator("#tiles")).to_be_hidden()
     still(slow, "picture of the catalogue")
+
+
+def test_another_kind_and_a_result_that_is_not_wanted_stand_still(slow: Page, served: Served):
+    arrive(slow, served)
+    slow.locator("#q-text textarea").fill("a red mug")
+    slow.locator("#q-go").click()
+    expect(slow.locator("#results .u-card")).to_have_count(24)
+    still(slow, "search")
+    for kind in ("Everything", "Passages", "Images", "Entries", "Clips", "Passages", "Everything", "Images"):
+        before = slow.locator("#results h2").inner_text()
+        slow.locator("#q-kind label").filter(has_text=kind).click()
+        expect(slow.locator("#results h2")).not_to_have_text(before)
+        expect(slow.locator("#results .pending")).to_have_count(0)
+        still(slow, kind)
+    slow.locator("#results .u-card .u-menu summary").nth(1).click()
+    slow.locator("#results .u-card .u-menu[open] [data-left]").click()
+    expect(slow.locator("#results .u-left .u-chip")).to_be_visible()
+    still(slow, "not this one")
+    slow.locator("#results .u-left .u-chip").click()
+    expect(slow.locator("#results .u-left .u-chip")).to_have_count(0)
+    still(slow, "taken back")
+
+
+def test_an_own_picture_its_part_and_its_steps_after_a_reload_stand_still(slow: Page, served: Served, tmp_path: Path):
+    arrive(slow, served)
+    picture = slow.locator("#q-image .image-frame img")
+    photograph(tmp_path / "own.jpg")
+    slow.set_input_files("#q-image input[type=file]", tmp_path / "own.jpg")
+    expect(picture).to_be_visible()
+    still(slow, "own picture")
+    picture.click()
+    expect(slow.locator("#u-crop .u-crop-region")).to_be_focused()
+    still(slow, "crop")
+    slow.keyboard.press("Escape")
+    still(slow, "crop closed")
+    for words in ("on grass", "on sand"):
+        slow.locator("#q-text textarea").fill(words)
+        slow.locator("#q-go").click()
+        expect(slow).to_have_url(re.compile(words.replace(" ", ".")))
+        still(slow, words)
+    slow.wait_for_function("JSON.parse(sessionStorage['umr-own'] || '{}').part?.includes('sand')")
+    slow.reload()
+    expect(slow.locator("#results .u-card")).to_have_count(24)
+    still(slow, "reload")
+    slow.go_back()
+    expect(slow.locator("#q-text textarea")).to_have_value("on grass")
+    expect(slow.locator("#results .u-card")).to_have_count(24)
+    still(slow, "back after a reload")
 
 
 def test_a_comparison_and_a_battle_stand_still(slow: Page, served: Served):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Served, arrive, settle, visit
+from tests.browser.conftest import Served, arrive, open_drawer, settle, visit
 
 WIDTHS = (320, 375, 768, 1440, 1920)
 BESIDE = (700,)  # where the fifth filter was cut
@@ -44,12 +44,14 @@ UNDER_ARROW = """() => [...document.querySelectorAll('.secondary-wrap:has(> .ico
   const [box, arrow] = [one, one.parentElement.querySelector('.icon-wrap')].map((part) => part.getBoundingClientRect());
   return box.width && box.right - parseFloat(getComputedStyle(one).paddingInlineEnd) > arrow.left + 0.5; })
   .map((one) => one.ariaLabel)"""
-#: What is pressed and lower than a finger; links within sentences and points of a plot are not meant by that rule.
-LOW = """(tab) => [...document.querySelectorAll(`#tab-${tab} :is(button, select, summary), #tabs [role=tab]`)]
+#: What is pressed and lower or narrower than a finger; links within sentences and points of a plot are not meant.
+LOW = """(tab) => [...document.querySelectorAll(`#tab-${tab} :is(button, select, summary, input[type=number],
+  input[type=range], #q-kind label, #c-kind label, #f-kind label), #tabs [role=tab]`)]
   .filter((part) => part.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
   .filter((part) => { const box = part.getBoundingClientRect();
-    return box.height > 1 && box.height < 43.5 && !part.closest('p, li p, .u-text'); })
-  .map((part) => `${Math.round(part.getBoundingClientRect().height)} ${part.outerHTML.slice(0, 110)}`)"""
+    return box.height > 1 && Math.min(box.width, box.height) < 43.5 && !part.closest('p, li p, .u-text'); })
+  .map((part) => { const box = part.getBoundingClientRect();
+    return `${Math.round(box.width)} x ${Math.round(box.height)} ${part.outerHTML.slice(0, 110)}`; })"""
 
 
 @pytest.fixture(params=["desktop", "phone"])
@@ -66,6 +68,8 @@ def test_a_tab_fits_every_width(sized: Page, served: Served, tab: str):
     arrive(sized, served, tab, query)
     expect(sized.locator(filled).first).to_be_attached()
     touched = sized.touched  # type: ignore[attr-defined]
+    if touched and tab == "search":
+        open_drawer(sized)
     for width in [width for width in (*WIDTHS, *BESIDE) if (width < 640) == touched]:
         sized.set_viewport_size({"width": width, "height": 900})
         settle(sized)

@@ -12,6 +12,7 @@ window.umr = {
     element.addEventListener('click', (event) => {
       const button = event.target.closest('button');
       const name = Object.keys(events).find((key) => button?.dataset[key] !== undefined);
+      if (button?.dataset.lost !== undefined) { umr.travel.turn(Number(button.dataset.turn)); return; }
       if (name === 'details') umr.sheet.wanted = button.dataset[name];
       if (name === 'more') umr.before = element.querySelectorAll('[data-details]').length;
       if (name) trigger(events[name], { id: button.dataset[name] });

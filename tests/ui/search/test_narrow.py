@@ -94,3 +94,14 @@ def test_back_finds_a_search_with_an_own_picture_and_everything_else_by_its_addr
     assert search.remember(visited, words, (Turn(text="red"),)) == visited
     assert search.travel(searchers, visited, words)[1] == "red"
     assert search.travel(searchers, visited, "")[-2:] == ((), False)
+
+
+def test_a_search_whose_own_picture_is_gone_says_so_unless_its_owners_browser_brings_it(searchers, tmp_path):  # noqa: F811
+    address = "?text=in+blue&picture=own"
+    gone = (Turn(picture=tmp_path / "gone.png", key="a", text="in blue"),)
+    for visited in ({}, search.remember({}, address, gone)):
+        *fields, said = search.travel(searchers, visited, address)
+        assert fields[:2] == [None, "in blue"] and "Add the picture again" in said
+        assert "Add the picture again" in search.not_asked(said)[0]
+        assert search.travel(searchers, visited, address.replace("own", "kept"))[-1] is False
+    assert search.not_asked(False) == search.NOTHING

@@ -8,6 +8,8 @@
   addEventListener('click', (event) => {
     const pressed = (what) => event.target.closest?.(what);
     if (pressed(asks)) umr.room.ask();
+    // On a phone what is not wanted is told in a row of its own.
+    if (pressed('#results [data-left]:not([data-left="not="])')) root.classList.add('u-unwanted');
     if (pressed('#results [data-pick], #details [data-pick]')) root.classList.add('u-turned');
     // Your files: where details and what every model finds will stand, and what goes with the files.
     const extra = document.querySelector('#f-extra'), own = document.querySelector('#f-search');
@@ -31,7 +33,7 @@
   umr.room = {
     ask() {
       root.classList.add('u-asks');
-      root.classList.remove('u-start');
+      root.classList.remove('u-start', 'u-unwanted');
     },
     // A step of the history is shown, with what its address asks. At the start, what welcomes a visitor is there at
     // once, laid out while nothing is seen for one frame.

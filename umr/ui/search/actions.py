@@ -16,7 +16,7 @@ from umr.media import content_hash
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.search import DecodedQuery, Outcome, Searcher, decode
 from umr.types import SEARCH_IN, Query, Target
-from umr.ui import edge, handlers, links
+from umr.ui import edge, handlers, links, render
 from umr.ui.examples import Example
 from umr.ui.handlers import Question
 from umr.ui.kinds import searched
@@ -33,6 +33,7 @@ from umr.ui.searchers import Searchers
 
 SHOWN = 24  # results on the page, where nothing else is asked for
 MAX_VISITED = 40  # searches with a picture of the visitor's own that Back finds again
+GONE = "Its picture was your own and is gone. Add the picture again, or ask with the words alone."
 SAVED = "saved"  # what is said in the place of a precision where no model was asked
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 #: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
@@ -151,7 +152,7 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     """
     shorter = back_to(trail, number)
     turn = shorter[-1]
-    if turn.key and (turn.picture is None or not turn.picture.is_file()):
+    if turn.is_gone:
         raise MediaError("the picture of this turn is gone from the server; upload it again")
     return *_asked(turn), shorter
 
@@ -182,14 +183,23 @@ def travel(searchers: Searchers, visited: Any, address: Any) -> tuple[Any, ...]:
     """What a step of the browser's history shows again.
 
     Returns:
-        Picture, text, searched kind, drawer settings, model, number of results, trail, whether that is to be asked.
+        Picture, text, searched kind, drawer settings, model, number of results, trail, whether that is to be asked: or
+        why it cannot be, in words.
     """
-    filled = fill(searchers, links.Given.of(address))
-    trail = (visited or {}).get(_place(str(address)))
-    if trail is None:
-        return *filled.values, filled.asks
+    given = links.Given.of(address)
+    filled, trail = fill(searchers, given), (visited or {}).get(_place(str(address)))
+    if trail is None or trail[-1].is_gone:
+        said = GONE if given.values.get("picture") == links.OWN else " ".join(given.notices)
+        return *filled.values, filled.asks or said or False
     *query, _ = return_to(trail, str(len(trail) - 1))
     return *query, *filled.values[len(query) : -1], trail, True
+
+
+def not_asked(reason: Any) -> Shown:
+    """What is shown of a step of the history that is not asked again: why, if there is a reason."""
+    if not isinstance(reason, str):
+        return NOTHING
+    return (render.message("This search cannot be shown again", reason, "alert"), *NOTHING[1:])
 
 
 def _place(address: str) -> str:

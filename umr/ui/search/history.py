@@ -35,6 +35,11 @@ class Turn:
     narrowed: str = ""
     reranked: bool = False
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has a picture, and the server has its file no longer."""
+        return bool(self.key) and (self.picture is None or not self.picture.is_file())
+
 
 Trail = tuple[Turn, ...]
 

@@ -13,7 +13,7 @@ from umr.ui.models.html import name_buttons
 from umr.ui.query_clip import frames_said
 from umr.ui.render import copy_link, media_url, name_of
 from umr.ui.reranking import Offer
-from umr.ui.search.history import Trail, Turn
+from umr.ui.search.history import LOST, Trail, Turn
 
 
 def suggestions(texts: Sequence[str], nearest: Candidate | None) -> Markup:
@@ -110,4 +110,4 @@ def _step(turn: Turn, number: int, current: bool) -> Markup:
     words = f"“{turn.text}”" if turn.text else ("say what should change" if current else "the picture alone")
     told = ", ".join(filter(None, (tuning(turn.arithmetic), "re-ranked" if turn.reranked else "")))
     url = media_url(turn.picture) if turn.picture else ""
-    return macros("search").step(number, url, words, told, current)
+    return macros("search").step(number, url, words, told, current, turn.key == LOST)

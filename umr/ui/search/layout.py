@@ -305,7 +305,7 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
         return shown(search.travel, searchers, visited, pressed(event, MAX_ADDRESS))
 
     def asked(is_ready: Any, *values: Any) -> Any:
-        return again(*values) if is_ready is True else search.NOTHING
+        return again(*values) if is_ready is True else search.not_asked(is_ready)
 
     fields = [*bar.asked, bar.model, bar.count, view.trail, ready]
     # search.js begins the next one when this one is over: Gradio's "always_last" would repeat the first one's event

@@ -147,18 +147,27 @@ Object.assign(umr, {
       this.wanted = search;
       this.next();
     },
-    // One at a time, and of those that wait only the last.
-    next() {
+    // One at a time, and of those that wait only the last. A picture that the server no longer has is brought again.
+    async next() {
       if (this.asking || this.wanted === null || !this.begin) return;
       const search = this.wanted;
       this.wanted = null;
       this.asking = true;
-      this.begin('select', { id: search });
+      this.begin('select', { id: await umr.own.wait(search, true) });
     },
     // What an address shows is there, or was refused.
     over() {
       this.asking = false;
+      if (this.wanted === null) umr.own.restore();
       this.next();
+    },
+    // A turn whose picture the server has not: its search is a step of its own, which brings the picture.
+    turn(place) {
+      const given = new URLSearchParams(location.search);
+      const told = new URLSearchParams((given.get('from') || '').split(' ')[place]);
+      for (const key of ['model', 'k']) if (given.has(key)) told.set(key, given.get(key));
+      umr.address.tell('search', `?${told}`, true);
+      this.to(location.search);
     },
   },
 
@@ -226,10 +235,14 @@ Object.assign(umr, {
     });
   },
 
-  // ---- A visitor's own picture survives their own reload: it is kept in this tab's session of this browser
+  // ---- A visitor's own pictures survive their own reload: they are kept in this browser, and which of them belongs to
+  // which search in this tab's session of it
 
   own: {
-    key: 'umr-own',
+    key: 'umr-own', steps: 40, pictures: 20, bytes: 100e6, day: 86400000,
+    asked: new Map(),  // since the page was loaded: the server has the pictures of these searches, by what was asked
+    waiting: null,
+    read() { try { return JSON.parse(sessionStorage.getItem(this.key)) || {}; } catch { return {}; } },
     async store(mode) {
       const opened = indexedDB.open('umr', 1);
       opened.onupgradeneeded = () => opened.result.createObjectStore('pictures');
@@ -243,52 +256,77 @@ Object.assign(umr, {
       const asked = request(await this.store(mode));
       return new Promise((done, failed) => { asked.onsuccess = () => done(asked.result); asked.onerror = failed; });
     },
+    isOf: (part) => new URLSearchParams(part).has('picture'),
+    // The picture of the search that was just asked; its step of the history and the session know it by a name.
     async keep(part) {
       const image = document.querySelector('#q-image .image-frame img');
-      if (!new URLSearchParams(part).has('picture') || !image) return;
+      if (!this.isOf(part) || !image) return;
       try {
         const from = umr.clip.file(image.src);
         const picture = await (await fetch(from)).blob(), name = decodeURIComponent(from.split('/').pop());
-        const last = JSON.parse(sessionStorage.getItem(this.key) || '{}'), id = last.id || crypto.randomUUID();
+        const { tab = crypto.randomUUID(), steps = {} } = this.read();
+        const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', await picture.arrayBuffer()));
+        const id = `${tab} ${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
         await this.ask('readwrite', (store) => store.put({ picture, name, at: Date.now() }, id));
-        sessionStorage.setItem(this.key, JSON.stringify({ id, part }));
+        await this.tidy(tab, id);
+        this.asked.set(part, id);
+        delete steps[part];
+        const rows = Object.entries({ ...steps, [part]: id }).slice(-this.steps);
+        sessionStorage.setItem(this.key, JSON.stringify({ tab, part, steps: Object.fromEntries(rows) }));
+        if (umr.travel.part(location.search) === part) history.replaceState({ ...history.state, own: id }, '');
       } catch { /* without room for it, or in a private window, a reload asks for the picture again */ }
     },
-    // The file that belongs to the address, if this very tab has it.
-    async file(search) {
+    // The file that belongs to an address, if this very tab has it. here: null where the server has it as well.
+    async file(search, here) {
+      const part = umr.travel.part(search);
+      if (!this.isOf(part)) return null;
       try {
-        const last = JSON.parse(sessionStorage.getItem(this.key) || '{}'), part = umr.travel.part(search);
-        await this.tidy(last.id);
-        if (!last.id || last.part !== part || !new URLSearchParams(part).has('picture')) return null;
-        const kept = await this.ask('readonly', (store) => store.get(last.id));
+        const { tab, steps = {} } = this.read(), shown = umr.travel.part(location.search) === part;
+        const id = (shown && history.state?.own) || steps[part];
+        if (!id?.startsWith(`${tab} `) || (here && this.asked.get(part) === id)) return null;
+        const kept = await this.ask('readonly', (store) => store.get(id));
         return kept ? new File([kept.picture], kept.name, { type: kept.picture.type }) : null;
       } catch { return null; }
     },
-    // What other tabs left a day ago and more goes.
-    async tidy(id) {
+    // The oldest go, of all tabs together; of other tabs also what was left a day ago and more.
+    async tidy(tab, last) {
       const keys = await this.ask('readonly', (store) => store.getAllKeys());
-      for (const key of keys.filter((other) => other !== id)) {
-        const row = await this.ask('readonly', (store) => store.get(key));
-        if (Date.now() - row.at > 86400000) await this.ask('readwrite', (store) => store.delete(key));
+      const all = await this.ask('readonly', (store) => store.getAll());
+      const rows = all.map((row, place) => ({ id: keys[place], at: row.at, size: row.picture.size }));
+      let bytes = 0;
+      for (const [place, row] of rows.sort((one, other) => other.at - one.at).entries()) {
+        bytes += row.size;
+        const old = Date.now() - row.at > this.day && !row.id.startsWith(`${tab} `);
+        if (row.id !== last && (old || place >= this.pictures || bytes > this.bytes))
+          await this.ask('readwrite', (store) => store.delete(row.id));
       }
     },
     async forget() {
       sessionStorage.removeItem(this.key);
       try { await this.ask('readwrite', (store) => store.clear()); } catch { /* nothing was kept */ }
     },
-    waiting: null,
-    // What the page was opened with; "kept" says that this browser has the picture and brings it.
-    async given() {
-      this.waiting = await this.file(umr.address.opened);
-      return [this.waiting ? umr.address.opened.replace('picture=own', 'picture=kept') : umr.address.opened];
+    // What the server is told of an address; "kept" says that this browser has the picture and brings it.
+    async wait(search, here = false) {
+      this.waiting = await this.file(search, here);
+      return this.waiting ? search.replace('picture=own', 'picture=kept') : search;
     },
-    // The page is ready: the picture is uploaded again, and the search is asked again.
+    // What the page was opened with.
+    async given() {
+      const told = await this.wait(umr.address.opened);
+      this.tidy(this.read().tab).catch(() => {});
+      return [told];
+    },
+    // The fields are filled but for the picture: it is uploaded again, and the search is asked again.
     async restore() {
-      const file = this.waiting;
+      const file = this.waiting, { shown } = umr.travel;
       this.waiting = null;
       if (!file) return;
+      await umr.picture.gone('#q-image');
       umr.picture.put('#q-image', file);
-      if (await umr.picture.arrived('#q-image')) document.querySelector('#q-go').click();
+      const came = await umr.picture.arrived('#q-image');
+      if (umr.travel.shown !== shown || umr.travel.asking) return;  // another step is on show meanwhile
+      if (came) document.querySelector('#q-go').click();
+      else umr.say('The picture of this search could not be brought back: add it again, and press Search.');
     },
   },
 });
@@ -333,16 +371,28 @@ Object.assign(umr, {
   },
 
   picture: {
+    heic: /\.hei[cf]$/i,
     // The box that takes a picture in the tab on show; null where none does.
-    box: () => ['#q-image', '#c-image'].find((box) => document.querySelector(box)?.offsetParent) || null,
-    put(box, file) {
+    boxes: ['#q-image', '#c-image', '#f-image', '#f-drop'],
+    box() { return this.boxes.find((box) => document.querySelector(box)?.offsetParent) || null; },
+    // The file as Gradio's box takes it: pictures alone, by the type that a file says it has, which a browser may not
+    // know of a HEIC. The server goes by its name.
+    typed(file) {
+      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
+      if (file.type.startsWith('image/') || !(clip || this.heic.test(file.name))) return file;
+      return new File([file], file.name, { type: clip ? 'image/mp4' : 'image/heic' });
+    },
+    put(box, ...files) {
       const input = document.querySelector(`${box} input[type=file]`), carried = new DataTransfer();
       if (!input) return;
-      // Gradio's box takes pictures alone, by the type that a file says it has; the server goes by its name.
-      const clip = file.type.startsWith('video/') || umr.clip.ending.test(file.name);
-      carried.items.add(clip ? new File([file], file.name, { type: 'image/mp4' }) : file);
+      for (const file of files) carried.items.add(box === '#f-drop' ? file : this.typed(file));
       input.files = carried.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
+    },
+    // Waits until the box has no picture, for a second at most.
+    async gone(box) {
+      for (let waited = 0; waited < 20 && document.querySelector(`${box} .image-frame img`); waited += 1)
+        await new Promise((done) => { setTimeout(done, 50); });
     },
     // Whether the box has its picture within ten seconds.
     async arrived(box, before = null) {
@@ -353,20 +403,32 @@ Object.assign(umr, {
       }
       return false;
     },
+    // What was pasted or dropped, in the tab on show; of a tab without a box it is Search's. Your files take everything,
+    // and one picture is what they are searched with, where there are any.
     take(files) {
-      const box = this.box(), file = [...files].find((one) => /^(image|video)\//.test(one.type)
-        || /\.hei[cf]$/i.test(one.name) || umr.clip.ending.test(one.name));
-      if (!box || !files.length) return false;
-      if (file) this.put(box, file);
-      else umr.say(`${files[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
+      const given = [...files], box = this.box(), file = given.find((one) => /^(image|video)\//.test(one.type)
+        || this.heic.test(one.name) || umr.clip.ending.test(one.name));
+      if (!given.length) return false;
+      if (!box) this.toSearch(given);
+      else if (box === '#f-drop' || (box === '#f-image' && (!file || given.length > 1))) this.put('#f-drop', ...given);
+      else if (file) this.put(box, file);
+      else umr.say(`${given[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
       return true;
+    },
+    async toSearch(files) {
+      document.querySelector('#tab-search-button')?.click();
+      for (let waited = 0; waited < 100 && !document.querySelector('#q-image input[type=file]'); waited += 1)
+        await new Promise((done) => { setTimeout(done, 100); });
+      await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))); });
+      scrollTo({ top: 0, behavior: 'instant' });
+      if (this.box() === '#q-image') this.take(files);
     },
   },
 
   // A sentence below the query bar on show, until the next one.
   say(words) {
     document.querySelectorAll('.u-said').forEach((old) => old.remove());
-    const box = umr.picture.box(), bar = box && document.querySelector(box).closest('#q-bar, #c-bar');
+    const box = umr.picture.box(), bar = box && document.querySelector(box).closest('#q-bar, #c-bar, #f-query, #f-bar');
     if (!bar || !words) return;
     const told = Object.assign(document.createElement('p'), { className: 'u-notice u-said', textContent: words });
     told.setAttribute('role', 'alert');
@@ -380,18 +442,28 @@ Object.assign(umr, {
   addEventListener('paste', (event) => {
     const files = event.clipboardData?.files;
     const typed = event.target.closest?.('input, textarea') && event.clipboardData.types.includes('text/plain');
-    if (files?.length && !typed && !inBox(event) && umr.picture.take(files)) event.preventDefault();
+    if (files?.length && !typed && !event.target.closest?.('dialog') && umr.picture.take(files)) event.preventDefault();
   });
   addEventListener('drop', (event) => {
     document.body.classList.remove('u-dropping');
     if (carries(event) && !inBox(event)) umr.picture.take(event.dataTransfer.files);
   });
-  // A clip from the file chooser goes the same way.
-  addEventListener('change', (event) => {
-    const box = event.target.closest?.('#q-image, #c-image'), file = event.target.files?.[0];
-    if (!box || !file || file.type.startsWith('image/') || !umr.clip.ending.test(file.name)) return;
+  // What Gradio's box would refuse goes the same way, dropped into it or from the file chooser.
+  const retyped = (event, file) => {
+    const box = event.target.closest?.('#q-image, #c-image, #f-image');
+    if (!box || !file || umr.picture.typed(file) === file) return;
+    event.preventDefault();
     event.stopImmediatePropagation();
     umr.picture.put(`#${box.id}`, file);
+  };
+  addEventListener('change', (event) => retyped(event, event.target.files?.[0]), true);
+  addEventListener('drop', (event) => {
+    const { target } = event;
+    retyped(event, event.dataTransfer?.files[0]);
+    if (event.defaultPrevented && target.closest('.upload-container')) {  // it is over for the box as well
+      document.body.classList.remove('u-dropping');
+      target.dispatchEvent(new DragEvent('dragleave', { bubbles: true }));
+    }
   }, true);
   addEventListener('dragover', (event) => {
     document.body.classList.toggle('u-dropping', carries(event) && Boolean(umr.picture.box()));
@@ -518,12 +590,16 @@ Object.assign(umr, {
       document.body.append(dialog);
       return dialog;
     },
-    // Opens the picture of the bar; of one that was cut already, what it was cut from.
-    open(image) {
-      this.dialog ||= this.make();
+    // Opens the picture of the bar; of one that was cut already, what it was cut from. Once it is read, so that the
+    // dialog has its size from the start.
+    async open(image) {
       if (this.whole?.cut !== image.src) this.whole = { src: image.src, cut: '', region: { x: 0, y: 0, w: 1, h: 1 } };
+      const { src } = this.whole;
+      await Object.assign(new Image(), { src }).decode().catch(() => {});
+      if (this.whole.src !== src || this.dialog?.open) return;
+      this.dialog ||= this.make();
       this.region = { ...this.whole.region };
-      this.dialog.querySelector('img').src = this.whole.src;
+      this.dialog.querySelector('img').src = src;
       this.draw();
       this.dialog.showModal();
       this.dialog.querySelector('.u-crop-region').focus();
@@ -615,9 +691,10 @@ Object.assign(umr, {
   });
   // Gradio's picture is no button of its own.
   new MutationObserver(() => {
-    for (const input of document.querySelectorAll(':is(#q-image, #c-image) input[type=file][accept="image/*"]'))
+    const boxes = ':is(#q-image, #c-image, #f-image)';
+    for (const input of document.querySelectorAll(`${boxes} input[type=file][accept="image/*"]`))
       input.accept = 'image/*,video/*';
-    for (const image of document.querySelectorAll(':is(#q-image, #c-image) .image-frame img')) umr.clip.told(image);
+    for (const image of document.querySelectorAll(`${boxes} .image-frame img`)) umr.clip.told(image);
     const image = document.querySelector('#q-image .image-frame img:not([role])');
     if (!image || umr.clip.ending.test(image.src) || umr.clip.is(image.src)) return;
     image.tabIndex = 0;
