@@ -45,8 +45,7 @@ def test_a_report_is_of_the_shipped_encoder_and_collection(name, benchmark_root)
     assert (report["encoder"], report["collection"]) == (manifest.encoder, manifest.collection)
     pools = Counter(row["pool"] for row in report["rows"])
     assert pools["local"] == len(matching(benchmark_root, None, None, "local"))
-    # ten tasks, typed and free, and the three that ask for any kind; only the default encoder is asked in this pool
-    assert pools["global"] == (15 if name == DEFAULT_ENCODER else 0)
+    assert pools["global"] == 15  # ten tasks, typed and free, and the three that ask for any kind
     assert all(row["n"] >= (400 if row["split"] == "ind" else 190) for row in report["rows"])
 
 
