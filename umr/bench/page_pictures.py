@@ -18,7 +18,14 @@ from PIL import Image
 
 from umr.bench.browser import open_browser
 from umr.bench.page_beside import checked_out
-from umr.bench.readme_screenshots import LOADED, PATIENCE_MS, open_example, show_comparison
+from umr.bench.readme_screenshots import (
+    LOADED,
+    PATIENCE_MS,
+    show_comparison,
+    show_diagnosis,
+    show_search,
+    shows_tab,
+)
 from umr.bench.server import served_page
 from umr.disk import replacing
 from umr.errors import UMRError
@@ -31,26 +38,13 @@ HEIGHT = 1400
 GAP = 16  # px between both
 
 
-def _waits_for(tab: str, shown: str) -> Callable[[Page, str], None]:
-    def show(page: Page, address: str) -> None:
-        page.goto(f"{address}/?tab={tab}")
-        page.locator(shown).first.wait_for(timeout=PATIENCE_MS)
-
-    return show
-
-
-def _search(page: Page, address: str) -> None:
-    page.goto(address)
-    open_example(page)
-
-
 #: Tab -> what is done until there is something to look at, given a page and its address.
 TABS: Mapping[str, Callable[[Page, str], None]] = {
-    "search": _search,
+    "search": show_search,
     "compare": show_comparison,
-    "diagnose": _waits_for("diagnose", "#diagnose svg"),
-    "benchmarks": _waits_for("benchmarks", "#benchmarks .u-num"),
-    "files": _waits_for("files", "#f-intro p"),
+    "diagnose": show_diagnosis,
+    "benchmarks": shows_tab("benchmarks", "#benchmarks .u-num"),
+    "files": shows_tab("files", "#f-intro p"),
 }
 
 

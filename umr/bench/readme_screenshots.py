@@ -68,13 +68,14 @@ def open_example(page: Page) -> None:
     page.evaluate(TO_TOP)
 
 
-def _search(page: Page, address: str) -> None:
+def show_search(page: Page, address: str) -> None:
+    """Search with the first example."""
     page.goto(address)
     open_example(page)
 
 
 def _results(page: Page, address: str) -> None:
-    _search(page, address)
+    show_search(page, address)
     page.evaluate(TO_RESULTS)
 
 
@@ -86,15 +87,28 @@ def show_comparison(page: Page, address: str) -> None:
     page.evaluate(TO_TOP)
 
 
-def _diagnose(page: Page, address: str) -> None:
-    page.goto(f"{address}/?tab=diagnose")
-    page.locator("#diagnose svg").first.wait_for(timeout=PATIENCE_MS)
+def shows_tab(tab: str, shown: str) -> Callable[[Page, str], None]:
+    """What opens a tab, and waits for the first of some elements.
 
+    Args:
+        tab: as the address names it.
+        shown: their selector.
+    """
+
+    def show(page: Page, address: str) -> None:
+        page.goto(f"{address}/?tab={tab}")
+        page.locator(shown).first.wait_for(timeout=PATIENCE_MS)
+
+    return show
+
+
+#: What is done until Diagnose has something to look at.
+show_diagnosis = shows_tab("diagnose", "#diagnose svg")
 
 SHOTS = (
-    Shot("search.webp", 1280, 960, _search),
+    Shot("search.webp", 1280, 960, show_search),
     Shot("compare.webp", 1280, 960, show_comparison),
-    Shot("diagnose.webp", 1280, 960, _diagnose),
+    Shot("diagnose.webp", 1280, 960, show_diagnosis),
     Shot("phone.webp", 390, 844, _results, dark=True),
 )
 
