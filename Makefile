@@ -10,7 +10,7 @@ REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null)$(wildcard /proc/
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := .venv/.installed-$(basename $(REQUIREMENTS))
 PY := .venv/bin/python
-AT_ONCE := --numprocesses 2 --dist loadfile
+AT_ONCE := --numprocesses 2 --dist worksteal
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
 env: $(STAMP)

@@ -213,3 +213,21 @@ def test_own_pictures_are_kept_within_bounds(page: Page, tmp_path: Path):
     held = page.evaluate("umr.own.ask('readonly', (store) => store.getAllKeys())")
     assert len(held) == 1
     assert len(page.evaluate("Object.keys(umr.own.read().steps)")) == 2
+
+
+@pytest.mark.parametrize("above", ["a sheet", "a sheet and a dialog"])
+def test_what_a_reload_closed_is_no_step_of_the_browser_any_more(page: Page, above: str):
+    ask(page, "a red mug")
+    red = first(page)
+    ask(page, "a blue vase")
+    page.locator("#results [data-details]").first.click()
+    expect(page.locator("#details [data-close]")).to_be_focused()
+    if above.endswith("dialog"):
+        page.locator("#results .u-model").first.dispatch_event("click")  # a sheet lies over it on a phone
+        expect(page.locator("dialog[open]")).to_be_visible()
+    page.reload()
+    expect(page.locator("#results .u-card")).to_have_count(24)
+    page.wait_for_function("umr.address.given && !history.state?.sheet && !history.state?.dialog")
+    page.go_back()
+    expect(page.locator(TEXT)).to_have_value("a red mug")
+    expect(page.locator("#results .u-card").first).to_have_attribute("data-id", red)

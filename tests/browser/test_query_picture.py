@@ -97,14 +97,19 @@ def test_a_picture_is_pasted_where_the_thumbnail_has_the_focus(page: Page, tmp_p
 
 @pytest.mark.parametrize("tab", ["diagnose", "benchmarks"])
 @pytest.mark.parametrize("kind", ["paste", "drop"])
-def test_a_tab_without_a_query_gives_a_picture_to_search(visitor: Page, served: Served, tab: str, kind: str):
-    arrive(visitor, served, tab)
-    expect(
-        visitor.locator({"diagnose": "#diagnose .u-scatter", "benchmarks": "#benchmarks .u-num"}[tab]).first
-    ).to_be_visible()
-    assert visitor.evaluate(CARRY, [kind, f"#tab-{tab}", list(wide()), "wide.png", "image/png"])
+@pytest.mark.parametrize("when", ["filled", "opening"])
+def test_a_tab_without_a_query_gives_a_picture_to_search(visitor: Page, served: Served, tab: str, kind: str, when: str):
+    if when == "filled":
+        arrive(visitor, served, tab)
+        filled = {"diagnose": "#diagnose .u-scatter", "benchmarks": "#benchmarks .u-num"}[tab]
+        expect(visitor.locator(filled).first).to_be_visible()
+    else:  # the page is still on its way to the tab of its address
+        visitor.goto(f"{served.address}/?tab={tab}")
+        expect(visitor.locator("#tab-search-button")).to_be_attached()
+    assert visitor.evaluate(CARRY, [kind, "body", list(wide()), "wide.png", "image/png"])
     expect(visitor.locator("#tab-search-button")).to_have_attribute("aria-selected", "true")
     expect(visitor.locator(FRAME)).to_have_js_property("naturalWidth", 200)
+    expect(visitor).not_to_have_url(re.compile("tab="))
     assert visitor.get_by_role("alert").count() == 0
 
 

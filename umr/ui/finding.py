@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from umr.eval.evaluate import over_sum
 from umr.eval.pools import GLOBAL, LOCAL
@@ -27,10 +27,16 @@ def finding(stored: Sequence[Stored]) -> str:
     over = f", mean of {tasks} tasks" if tasks > 1 else ""
     said = f"{best} has the right one first in {_percent(means[best][LOCAL][0])} of the queries{over}"
     if others:
-        said += ", " + " and ".join(f"{name} in {_percent(means[name][LOCAL][0])}" for name in others)
-    if GLOBAL in means[best]:
-        said += f"; among all kinds {best} in {_percent(means[best][GLOBAL][0])}"
+        said += f", {_each(others, means, LOCAL)}"
+    asked = [name for name in ranked if GLOBAL in means[name]]
+    if asked:
+        said += f"; among all kinds {_each(asked, means, GLOBAL)}"
     return f"{said}."
+
+
+def _each(names: Sequence[str], means: Mapping[str, Mapping[str, tuple[float, int]]], pool: str) -> str:
+    told = [f"{name} in {_percent(means[name][pool][0])}" for name in names]
+    return " and ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
 
 
 def composing_adds(stored: Sequence[Stored]) -> str:

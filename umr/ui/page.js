@@ -194,15 +194,16 @@ window.umr = {
   },
 
   // After a search: the page's address tells what is shown. Where the results' beginning is far below, what belongs to the
-  // search (suggestions, turns, the link) comes to stand right under the bar.
+  // search (suggestions, turns, the link) comes to stand right under the bar; the results themselves where all of that
+  // would leave none of them in the window.
   toResults(address) {
     umr.travel.arrived(address);
     const place = () => {
-      const bar = document.querySelector('#q-bar'), top = document.querySelector('#results').getBoundingClientRect().top;
-      const kept = bar.offsetHeight - umr.hidden(bar) + parseFloat(getComputedStyle(bar).top);
-      const first = document.querySelector('#suggestions').getBoundingClientRect().top;
-      if (top > innerHeight * 0.75 || top < 0)
-        window.scrollBy({ top: first - kept - 12, behavior: umr.scrolling() });
+      const bar = document.querySelector('#q-bar'), topOf = (what) => document.querySelector(what)?.getBoundingClientRect().top;
+      const kept = bar.offsetHeight - umr.hidden(bar) + parseFloat(getComputedStyle(bar).top) + 12;
+      const top = topOf('#results'), first = topOf('#suggestions'), card = topOf('#results .u-card');
+      const far = top > innerHeight * 0.75 || top < 0, none = card - (far ? first - kept : 0) > innerHeight * 0.85;
+      if (far || none) window.scrollBy({ top: (none ? top : first) - kept, behavior: umr.scrolling() });
     };
     requestAnimationFrame(() => requestAnimationFrame(place));  // what makes room for results has gone by then
   },
@@ -263,12 +264,26 @@ window.umr = {
       if (name === 'search') next.delete('tab'); else next.set('tab', name);
       this.put(next);
     },
+    // A tab says that it is on show; the one that an address chose says so late, when the visitor may have left it.
+    shown(name) {
+      setTimeout(() => {
+        const button = document.querySelector(`#tab-${name}-button`);
+        if (button?.getAttribute('aria-selected') !== 'false') this.tab(name);
+      });
+    },
     // It is being given: from now on it follows what is on show, beginning with the tab.
     give(tab) {
       this.given = true;
       this.tab(tab || 'search');
       umr.travel.opened();
       umr.own.restore();
+      this.unopened();
+    },
+    // A reload closes what lay above the page, but keeps its steps of the history: they are taken back.
+    unopened() {
+      const open = { sheet: '.u-details-open', dialog: 'dialog:modal' };
+      const left = Object.keys(open).filter((key) => history.state?.[key] && !document.querySelector(open[key]));
+      if (left.length) history.go(-left.length);
     },
   },
 };

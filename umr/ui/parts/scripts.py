@@ -63,7 +63,7 @@ def tell(tab: str) -> str:
 
 def show(tab: str) -> str:
     """The address tells which tab is on show."""
-    return f"() => {{ umr.address.tab('{tab}'); }}"
+    return f"() => {{ umr.address.shown('{tab}'); }}"
 
 
 def head(keys: Mapping[str, Sequence[str]]) -> str:

@@ -409,19 +409,24 @@ Object.assign(umr, {
       const given = [...files], box = this.box(), file = given.find((one) => /^(image|video)\//.test(one.type)
         || this.heic.test(one.name) || umr.clip.ending.test(one.name));
       if (!given.length) return false;
-      if (!box) this.toSearch(given);
+      if (!box || !umr.address.given) this.toSearch(given);
       else if (box === '#f-drop' || (box === '#f-image' && (!file || given.length > 1))) this.put('#f-drop', ...given);
       else if (file) this.put(box, file);
       else umr.say(`${given[0].name || 'That'} is not a picture or a clip: choose a JPEG, PNG, WebP, MP4 or WebM file.`);
       return true;
     },
+    // To the tab with a box, once the page has come to the tab of its address.
     async toSearch(files) {
+      const until = async (there) => {
+        for (let waited = 0; waited < 100 && !there(); waited += 1) await new Promise((done) => { setTimeout(done, 100); });
+        await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))); });
+      };
+      await until(() => umr.address.given);
+      if (this.box()) return this.take(files);
       document.querySelector('#tab-search-button')?.click();
-      for (let waited = 0; waited < 100 && !document.querySelector('#q-image input[type=file]'); waited += 1)
-        await new Promise((done) => { setTimeout(done, 100); });
-      await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))); });
+      await until(() => document.querySelector('#q-image input[type=file]'));
       scrollTo({ top: 0, behavior: 'instant' });
-      if (this.box() === '#q-image') this.take(files);
+      return this.box() === '#q-image' && this.take(files);
     },
   },
 
