@@ -176,6 +176,23 @@ def test_after_a_search_bar_suggestions_turns_and_link_are_in_view(visitor: Page
     visitor.screenshot(path=ARTEFACTS / f"results_{visitor.viewport_size['width']}.png")
 
 
+def test_results_for_a_picture_of_ones_own_are_in_view_below_what_is_said_of_it(
+    visitor: Page, served: Served, tmp_path: Path
+):
+    arrive(visitor, served)
+    Image.effect_noise((120, 160), 80).convert("RGB").save(tmp_path / "own.png")
+    visitor.set_input_files("#q-image input[type=file]", tmp_path / "own.png")
+    expect(visitor.locator("#q-image .image-frame img")).to_be_visible()
+    visitor.locator("#q-text textarea").fill("on grass")
+    visitor.locator("#q-go").click()
+    expect(visitor.locator("#results")).to_contain_text("This picture is unlike")
+    for part in ("#q-go", "#results h2"):
+        expect(visitor.locator(part)).to_be_in_viewport()
+    visitor.wait_for_function(
+        "document.querySelector('#results .u-card').getBoundingClientRect().top < .85 * innerHeight"
+    )
+
+
 def test_on_a_phone_picture_and_words_stand_above_the_filters_and_fingers_find_them(browser: Browser, served: Served):
     with visit(browser, "phone", dark=False) as page:
         arrive(page, served, query="&text=a+red+mug")
