@@ -17,6 +17,7 @@ from umr.encoders.interop import check_interop, write_interop
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.tokenizer import save_tokenizer
 from umr.errors import ConfigError, MismatchError
+from umr.known_hashes import known_sha256
 from umr.shipped import CONFIG_NAME
 from umr.whole import replacing_folder
 
@@ -134,7 +135,7 @@ def check_hashes(files: Mapping[str, str], folder: Path, listed_in: str, what: s
             raise MismatchError(f"{folder / listed_in} lists {name}, which lies outside the folder; do not trust it")
         if not path.is_file():
             raise MismatchError(f"{path} is missing; copy the {what} folder again")
-        found = file_sha256(path)
+        found = known_sha256(path)
         if found != expected:
             raise MismatchError(
                 f"{path} changed: its sha256 is {found[:12]}..., {listed_in} expects {expected[:12]}...; "

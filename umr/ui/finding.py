@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from umr.eval.evaluate import over_sum
-from umr.eval.pools import GLOBAL, LOCAL
+from umr.eval.pools import GLOBAL, LOCAL, Pool
 from umr.eval.reports import Stored
 from umr.eval.scores import pool_means
 
@@ -34,7 +34,7 @@ def finding(stored: Sequence[Stored]) -> str:
     return f"{said}."
 
 
-def _each(names: Sequence[str], means: Mapping[str, Mapping[str, tuple[float, int]]], pool: str) -> str:
+def _each(names: Sequence[str], means: Mapping[str, Mapping[Pool, tuple[float, int]]], pool: Pool) -> str:
     told = [f"{name} in {_percent(means[name][pool][0])}" for name in names]
     return " and ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
 

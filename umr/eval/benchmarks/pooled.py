@@ -20,10 +20,11 @@ from umr.arrays import map_arrays, write_arrays
 from umr.candidate_rows import RowSet
 from umr.collection import Collection, to_row
 from umr.columns import COLUMNS, Keys
-from umr.disk import file_sha256, replacing
+from umr.disk import replacing
 from umr.errors import ConfigError, MismatchError
 from umr.formats import CANDIDATES, candidate_from_row, json_line, read_jsonl
 from umr.index.manifest import IDS
+from umr.known_hashes import known_sha256
 from umr.types import Candidate
 
 POOLS = "pools.safetensors"
@@ -55,7 +56,7 @@ def pooled(
         DiskFullError: nothing more fits.
     """
     folder = Path(os.path.abspath(folder))
-    made = {"root": str(root.absolute()), "pools": [[one, file_sha256(path)] for one, path in pools.items()]}
+    made = {"root": str(root.absolute()), "pools": [[one, known_sha256(path)] for one, path in pools.items()]}
     kept = folder / POOLS
     try:
         rows, said = map_arrays(kept)
