@@ -131,7 +131,7 @@ def test_truncated_picture_is_refused(tmp_path):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
     path = tmp_path / "cut.png"
     path.write_bytes(png(noise)[:3000])
-    with pytest.raises(MediaError, match=r"cut\.png cannot be read"):
+    with pytest.raises(MediaError, match=r"cut\.png cannot be read: it ends before its picture does"):
         media.open_image(path)
 
 

@@ -24,7 +24,7 @@ from umr.query_arithmetic import ONE_PART, QueryArithmetic
 from umr.search import Searcher, decode, result_row
 from umr.shipped import find_encoder
 from umr.types import Candidate, Content, Query
-from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
+from umr.verdict import NO_OTHER, UNLIKE_WORDS, WEAK_FIRST
 
 
 def ask(target="all", **parts) -> Query:
@@ -296,5 +296,7 @@ def test_facts_speak_before_scores(stated):
     (said,) = stated.search(ask("image", text="red mug on grass"), 2).notices
     assert said.startswith(NOTHING)
     assert stated.search(ask("image", text="mug or wood"), 2).notices == (WEAK_FIRST,)
+    alone = stated.search(ask("image", image=stated.collection["red"].content.image), 2)
+    assert alone.results[0].match.word == "weak" and alone.notices == (NO_OTHER,)
     (words,) = stated.search(ask("image", text="quarterly revenue report, red mug"), 2).notices
     assert words.startswith(UNLIKE_WORDS)

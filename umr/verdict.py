@@ -27,6 +27,9 @@ REMEDY = "python -m umr.eval.verdicts --encoder NAME --index DIR"
 
 UNLIKE_WORDS = "These words are unlike what this model was trained on, so expect weak results."
 WEAK_FIRST = "Nothing in this collection seems to fit all of it: the best match is a weak one."
+#: The same of a query without words, whose right answers show the very thing.
+NO_OTHER = "This very thing seems to be in nothing else here; what comes nearest to it follows."
+OF_FIRST = (WEAK_FIRST, NO_OTHER)
 
 #: Words that say nothing of a thing; they count neither as known nor as unknown.
 _FILLERS = (
@@ -213,7 +216,9 @@ class Verdicts:
             rate = percent(self.words.rate)
             return (f"{UNLIKE_WORDS} Of its catalogue's own queries, {rate} are called so by mistake.",)
         first = results[0].match if results else None
-        return (WEAK_FIRST,) if first is not None and first.word == "weak" else ()
+        if first is None or first.word != "weak":
+            return ()
+        return (WEAK_FIRST if query.content.text else NO_OTHER,)
 
 
 def percent(share: float) -> str:

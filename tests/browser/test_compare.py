@@ -207,6 +207,17 @@ def test_the_tabs_link_reopens_its_own_query_models_and_comparison(page: Page, b
         expect(again).to_have_url(page.url)
 
 
+def test_the_answer_of_a_comparison_comes_into_view(page: Page):
+    page.locator("#c-text textarea").fill("a red mug")
+    page.locator("#c-go").click()
+    expect(page.locator("#compare .u-cell").first).to_be_attached()
+    page.wait_for_function(
+        "(() => { const top = document.querySelector('#compare').getBoundingClientRect().top;"
+        "return top >= 0 && top <= innerHeight * .75; })()"
+    )
+    expect(page.locator("#c-go")).to_be_in_viewport()
+
+
 def test_an_empty_comparison_is_explained_in_words(page: Page):
     page.locator("#c-go").click()
     expect(page.locator("#compare [role=alert]")).to_contain_text("Give a picture, a text, or both")

@@ -149,7 +149,8 @@ def test_a_visitors_own_picture_is_never_in_the_link_and_the_page_says_so(search
     page, kept, second = compared(searchers, uploads, own)
     assert render.OWN_PICTURE in crumbs and render.OWN_PICTURE in page
     assert trail[-1].reference == "" and kept.own
-    for told in (address, second):
+    assert not read(searchers, second).notices  # until its tab is on show
+    for told in (address, f"{second}&tab=compare"):
         assert not {"ref", "c-ref"} & set(parse_qs(told[1:])) and "uploads" not in told and "4.bmp" not in told
         opened = read(searchers, told)
         assert not opened.search.asks and not opened.compare.asks

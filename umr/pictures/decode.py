@@ -200,7 +200,14 @@ def reading(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise MediaError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF)") from error
     except broken as error:
-        raise MediaError(f"{name} cannot be read: {reason(error)}; it may be damaged, choose another file") from error
+        raise MediaError(f"{name} cannot be read: {_why(error)}; it may be damaged, choose another file") from error
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with bytes: a file that was cut off in words, as it is the commonest; the rest as it is told."""
+    told = str(error).lower()
+    cut = isinstance(error, EOFError) or "truncated" in told or "decoder object" in told  # the last is WebP's
+    return "it ends before its picture does" if cut else reason(error)
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> str:

@@ -162,8 +162,16 @@ def reference_of(searcher: Searcher, picture: Path, key: str) -> str:
     return named if twin is not None and content_hash(twin) == key else ""
 
 
-def read_picture(searchers: Searchers, given: Given, part: str, model: str) -> tuple[Path | None, bool]:
-    """The reference of one part of the address, and whether nothing of it is missing."""
+def read_picture(searchers: Searchers, given: Given, part: str, model: str, tab: str = "") -> tuple[Path | None, bool]:
+    """The reference of one part of the address, and whether nothing of it is missing.
+
+    Args:
+        searchers: what the page offers.
+        given: the address.
+        part: how the part's keys begin.
+        model: the one whose collection it is of.
+        tab: that a visitor's own picture is missing is told on this tab alone; "" on any.
+    """
     collection, reference = given.values.get("collection"), given.values.get(f"{part}ref")
     try:
         if collection is not None:
@@ -176,9 +184,11 @@ def read_picture(searchers: Searchers, given: Given, part: str, model: str) -> t
     if given.values.get(f"{part}picture") == KEPT:
         return None, False
     if given.values.get(f"{part}picture") is not None:
-        given.notices.append(
-            "The picture of this link was its owner's own and is not in it. Add a picture, or ask with the words alone."
-        )
+        if not tab or given.values.get("tab") == tab:  # of another tab it may be said when that is on show
+            given.notices.append(
+                "The picture of this link was its owner's own and is not in it. Add a picture, or ask with the words "
+                "alone."
+            )
         return None, False
     return None, True
 

@@ -198,12 +198,24 @@ window.umr = {
   // would leave none of them in the window.
   toResults(address) {
     umr.travel.arrived(address);
+    this.toAnswer('#q-bar', '#results', '#suggestions', '#results .u-card');
+  },
+
+  // After a comparison, if its tab is on show: the same. What belongs to it stands between its query and its columns.
+  toCompared(address) {
+    umr.address.tell('compare', address);
+    if (document.querySelector('#compare')?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
+  },
+
+  // Brings an answer under the bar that stays on top, where it would begin below the window or above it.
+  toAnswer(bar, answer, before, first) {
+    const topOf = (what) => document.querySelector(what)?.getBoundingClientRect().top;
     const place = () => {
-      const bar = document.querySelector('#q-bar'), topOf = (what) => document.querySelector(what)?.getBoundingClientRect().top;
-      const kept = bar.offsetHeight - umr.hidden(bar) + parseFloat(getComputedStyle(bar).top) + 12;
-      const top = topOf('#results'), first = topOf('#suggestions'), card = topOf('#results .u-card');
-      const far = top > innerHeight * 0.75 || top < 0, none = card - (far ? first - kept : 0) > innerHeight * 0.85;
-      if (far || none) window.scrollBy({ top: (none ? top : first) - kept, behavior: umr.scrolling() });
+      const stays = document.querySelector(bar);
+      const kept = stays.offsetHeight - umr.hidden(stays) + parseFloat(getComputedStyle(stays).top) + 12;
+      const top = topOf(answer), start = topOf(before), card = topOf(first);
+      const far = top > innerHeight * 0.75 || top < 0, none = card - (far ? start - kept : 0) > innerHeight * 0.85;
+      if (far || none) window.scrollBy({ top: (none ? top : start) - kept, behavior: umr.scrolling() });
     };
     requestAnimationFrame(() => requestAnimationFrame(place));  // what makes room for results has gone by then
   },
@@ -257,18 +269,18 @@ window.umr = {
         if (!this.keys[tab].includes(key) && !next.has(key)) next.append(key, value);
       this.put(next, step);
     },
-    // Which tab is on show.
-    tab(name) {
+    // Which tab is on show. step: as one more step of the browser's history, if it is another one.
+    tab(name, step = false) {
       if (!this.given) return;
       const next = new URLSearchParams(location.search);
       if (name === 'search') next.delete('tab'); else next.set('tab', name);
-      this.put(next);
+      if (!step || String(next) !== String(new URLSearchParams(location.search))) this.put(next, step);
     },
     // A tab says that it is on show; the one that an address chose says so late, when the visitor may have left it.
     shown(name) {
       setTimeout(() => {
         const button = document.querySelector(`#tab-${name}-button`);
-        if (button?.getAttribute('aria-selected') !== 'false') this.tab(name);
+        if (button?.getAttribute('aria-selected') !== 'false') this.tab(name, true);
       });
     },
     // It is being given: from now on it follows what is on show, beginning with the tab.

@@ -227,7 +227,7 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
         for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
     ]
     for done in (asked, changed, *taken):
-        done.then(None, view.address, js=scripts.tell("compare"))
+        done.then(None, view.address, js=scripts.TO_COMPARED)
     return again
 
 

@@ -65,7 +65,9 @@ def read(searchers: Searchers, given: Given) -> CompareLink:
         except UMRError as error:
             given.notices.append(f"The link's benchmark query cannot be given: {reason_of(error)}.")
             return CompareLink(models=models, blind=blind)
-    picture, whole = read_picture(searchers, given, "c-", split(models[0])[0] if models else searchers.default)
+    picture, whole = read_picture(
+        searchers, given, "c-", split(models[0])[0] if models else searchers.default, "compare"
+    )
     return CompareLink(
         picture=picture,
         text=given.text("c-text"),

@@ -100,4 +100,4 @@ def _run(opened: Dependency, ready: gr.State, run: Run, tab: str) -> None:
 
     outputs = list(run.outputs)
     done = opened.success(asked, [ready, *run.inputs], outputs, show_progress_on=outputs[0], **PRIVATE, **SEARCHING)
-    done.then(None, run.address, js=scripts.tell(tab))
+    done.then(None, run.address, js=scripts.answered(tab))

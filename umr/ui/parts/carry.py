@@ -52,4 +52,4 @@ def wire_carry(button: gr.Button, asked: Sequence[Component], fields: Sequence[C
     there = filled.success(None, js=scripts.press(f"#tab-{tab}-button"))
     outputs = list(run.outputs)
     done = there.then(run.ask, list(run.inputs), outputs, show_progress_on=outputs[0], **PRIVATE, **COMPARING)
-    done.then(None, run.address, js=scripts.tell(tab))
+    done.then(None, run.address, js=scripts.answered(tab))

@@ -33,6 +33,7 @@ OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
 TRAVELLED = "() => { umr.travel.over(); }"
 BROWSED = "() => { umr.browsed(); }"
+TO_COMPARED = "(address) => { umr.toCompared(address); }"
 MORE_SHOWN = "(address) => { umr.moreShown(address); }"
 TO_BAR = "() => { umr.toBar(); }"
 TO_OWN_BAR = "() => { umr.toOwnBar(); }"
@@ -54,6 +55,11 @@ def selects(name: str) -> str:
 def press(selector: str) -> str:
     """A button of the page is pressed."""
     return f"() => {{ umr.press('{selector}'); }}"
+
+
+def answered(tab: str) -> str:
+    """The address tells what a tab shows; an answer that begins below the window comes into view."""
+    return TO_COMPARED if tab == "compare" else tell(tab)
 
 
 def tell(tab: str) -> str:
