@@ -164,7 +164,7 @@ def _benchmark(one: argparse.ArgumentParser) -> None:
         "--instruction",
         metavar="SENTENCE",
         help="with --benchmark: the task sentence of every query (default: the data's own, else the encoder's; "
-        '"": the encoder\'s)',
+        '"": none at all; encoder: the encoder\'s own, whatever the data has)',
     )
     one.add_argument(
         "--sentence",
