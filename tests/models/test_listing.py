@@ -31,6 +31,12 @@ def test_every_published_row_is_a_fact_in_its_form():
     assert published("nobody/nothing") is None
 
 
+def test_clips_row_is_pinned_where_it_has_safetensors():
+    """Its main branch has pytorch_model.bin alone, which is refused."""
+    row = published("openai/clip-vit-base-patch32")
+    assert row is not None and row.revision == "c237dc49a33fc61debc9276459120b7eac67e7ef" and opens(row) == AS_PUBLISHED
+
+
 def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):
     assert opens(MADE_UP) == AS_PUBLISHED and recipe_of(MADE_UP) == "plain"
     others = {"retrieves": False}, {"asks": "of nobody"}, {"model_type": "nothing_vl"}, {"adapter_of": "c/d"}

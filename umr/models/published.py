@@ -207,7 +207,7 @@ PUBLISHED = (
         embeds=(TEXT, IMAGE),
         composes=SUM,
         source=_CLIP,
-        revision="3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+        revision="c237dc49a33fc61debc9276459120b7eac67e7ef",  # a proposed conversion: main has no model.safetensors
     ),
     Published(
         name="openai/clip-vit-large-patch14",
