@@ -123,7 +123,7 @@ def _evaluate(commands: Commands) -> None:
         "--benchmark one more k of R@k, and with --rerank the hits that are re-ranked (default: its own alone",
     )
     _tasks(one)
-    _dtype_of_index(one)
+    _dtype_of_index(one, "; with --benchmark, an encoder of the Hub on a GPU that has bfloat16 in that")
 
 
 def _in_place_of_rows(one: argparse.ArgumentParser) -> None:
