@@ -107,14 +107,15 @@ class Query:
     Attributes:
         query_id: names it in runs and judgements.
         content: what it shows.
-        instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality).
+        instruction: the task sentence; "" means: the encoder's trained one for (content.modality, target_modality), and
+            None: none at all, neither that nor the one that stands in its prompt where nothing is said.
         target_modality: what it searches.
         exclude: candidate ids that are never shown (the reference picture's own entry).
     """
 
     query_id: str
     content: Content
-    instruction: str = ""
+    instruction: str | None = ""
     target_modality: Target = "all"
     exclude: tuple[str, ...] = ()
 

@@ -193,7 +193,7 @@ class Verdicts:
             moved: the arithmetic on its vector.
         """
         limits = self.searches.get(task_key(query))
-        if limits is None or query.instruction or moved.moves_query(query):
+        if limits is None or query.instruction != "" or moved.moves_query(query):
             return list(results)
         weak = Match("weak", unlike=True) if self.unlike(query.content) else None
         return [

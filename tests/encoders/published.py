@@ -6,6 +6,7 @@ template and the preprocessor's settings. `Reference` writes the whole prompt as
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,21 @@ def rename_weights(folder: Path, new: bool) -> None:
         for name, value in plain.items()
     }
     save_file(newer if new else plain, path, metadata={"format": "pt"})
+
+
+def flatten_config(folder: Path) -> None:
+    """Write config.json as in 2024: the text settings at the top, those of positions in rope_scaling."""
+    path = folder / "config.json"
+    told = json.loads(path.read_text())
+    text = told.pop("text_config")
+    rope, tied = text.pop("rope_parameters"), text.pop("tie_word_embeddings", told.get("tie_word_embeddings"))
+    newer = ("model_type", "layer_types", "dtype", "pad_token_id", "bos_token_id", "eos_token_id")
+    flat = {key: value for key, value in text.items() if key not in newer} | told
+    flat |= {"rope_theta": rope["rope_theta"], "tie_word_embeddings": tied, "torch_dtype": "bfloat16"}
+    flat["rope_scaling"] = {"type": "mrope", "mrope_section": rope["mrope_section"]}
+    flat["vision_config"] |= {"spatial_patch_size": told["vision_config"]["patch_size"], "in_chans": 3}
+    flat.pop("dtype", None)
+    path.write_text(json.dumps(flat))
 
 
 class Reference:

@@ -100,6 +100,19 @@ def test_vectors_are_those_of_the_class_itself(checkpoints, adopted, family):
     assert near[:8, :8].max() < 0.95  # different contents differ, so that the cosine above says something
 
 
+@pytest.mark.parametrize("family", [CLIP, SIGLIP])
+def test_a_square_that_no_whole_number_of_patches_covers_is_seen_as_its_class_sees_it(family, tmp_path, monkeypatch):
+    """As of 384 px in patches of 14, with heads and inner layers of odd widths."""
+    monkeypatch.setattr(dual_public, "SIDE", 38)
+    odd = dual_public._SEEN | {"image_size": 38, "patch_size": 7, "intermediate_size": 43, "num_attention_heads": 4}
+    monkeypatch.setattr(dual_public, "_SEEN", odd)
+    known = Reference.of(dual_public.write(tmp_path / "tiny", family), family)
+    adopt_summed(tmp_path / "tiny", tmp_path / "encoder", "tiny", max_frames=3, text_weight=0.3)
+    encoder = load_encoder(tmp_path / "encoder", device="cpu")
+    found = vectors(encoder, [Content(image=one) for one in pictures()])
+    assert (found * known.pictures(pictures())).sum(1).min() >= 0.9999 and read_settings(tmp_path / "encoder").dim > 0
+
+
 def test_old_and_new_settings_of_a_text_tower_find_the_same_end(checkpoints):
     """config.json of 2022 names eos 2 and has its text pooled at the highest id, which is the end token's."""
     new, old = (Reference.of(checkpoints(family), family).texts(WORDS) for family in (CLIP, dual_public.CLIP_OLD))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
-from tests.encoders.published import MOST, Reference, publish, rename_weights
+from tests.encoders.published import MOST, Reference, flatten_config, publish, rename_weights
 from umr.encoders import load_encoder
 from umr.encoders.adopt import adopt
 from umr.encoders.base import UnifiedEncoder
@@ -159,6 +161,25 @@ def test_both_layouts_of_names_give_the_same_vectors(plain, tmp_path, new):
     items = [Candidate(candidate_id="1", content=CONTENTS[2])]
     found = load_encoder(tmp_path / "encoder", device="cpu").encode_candidates(items).vectors
     assert np.array_equal(found, plain.encode_candidates(items).vectors)
+
+
+@pytest.mark.parametrize(("names", "flat"), [("older", False), ("newer", True), ("older", True)])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+def test_older_names_and_the_flat_settings_of_2024_give_the_vectors_of_the_class(
+    family, names, flat, published, windowed, tmp_path
+):
+    source = published if family == "qwen2_vl" else windowed
+    reference = Reference(source, family, umarvel=False)
+    expected = [reference.vector(one.text or "", **media(one)) for one in CONTENTS]
+    shutil.copytree(source, tmp_path / "tiny")
+    rename_weights(tmp_path / "tiny", new=names == "newer")
+    if flat:
+        flatten_config(tmp_path / "tiny")
+    assert ("text_config" in json.loads((tmp_path / "tiny" / "config.json").read_text())) != flat
+    weights = load_file(tmp_path / "tiny" / "model.safetensors")
+    assert any(name.startswith("visual.") for name in weights) == (names == "older")
+    adopt(tmp_path / "tiny", tmp_path / "encoder", max_frames=4)
+    assert least_cosine(load_encoder(tmp_path / "encoder", device="cpu"), expected, queries=False) >= 0.9999
 
 
 def test_a_saved_umarvel_encoder_keeps_its_vectors_and_its_marker_rows(umarvel, tmp_path):

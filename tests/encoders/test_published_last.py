@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from pyarrow import Table, parquet
 from safetensors.torch import load_file, save_file
 
 from tests.encoders.published import publish, rename_weights
@@ -18,6 +21,7 @@ from umr.encoders import load_encoder
 from umr.encoders.adopt import INSTRUCTIONS, adopt, adopt_adapter
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import read_config
+from umr.encoders.templates import Prompter
 from umr.errors import ConfigError, MismatchError
 from umr.types import Candidate, Content, Query
 
@@ -136,6 +140,67 @@ def test_vlm2vec_writes_a_picture_without_the_tokens_around_it(vlm2vec):
     row = encoder.tokenise("in red", ASKED, "query", "image", grid)
     shown = encoder.tokenizer.decode(row.ids, skip_special_tokens=False)
     assert shown == "<|image_pad|>" * int(np.prod(grid)) + f"\n{ASKED} in red\n" and row.media.sum() == np.prod(grid)
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({}, None),
+        ({"qry_inst": "<|image_1|>\nPick one."}, "Pick one."),
+        ({"qry_inst": "Pick one.", "--instruction": ""}, None),
+        ({"--instruction": "Show it."}, "Show it."),
+        ({"qry_inst": "Pick one.", "--instruction": "encoder"}, "encoder"),
+    ],
+)
+@pytest.mark.parametrize("recipe", ["gme", "vlm2vec"])
+def test_a_query_of_mmeb_has_the_sentence_of_its_row_and_no_other(recipe, more, asked, request, tmp_path, monkeypatch):
+    source, encoder = request.getfixturevalue(recipe)
+    data, read = tmp_path / "data", []
+    folder = getattr(source, "folder", source).parent / "encoder"
+    picture, own = data / "images/CIRR/1.jpg", "Find a day-to-day image with this change: more red"
+    for place in (picture.parent, data / "CIRR"):
+        place.mkdir(parents=True)
+    Image.fromarray(WIDE).save(picture)
+    targets = {"tgt_text": ["red", "teal"], "tgt_img_path": ["", ""]}
+    rows = [{"qry_text": f"<|image_1|>\n{own}", "qry_img_path": "CIRR/1.jpg"}, {"qry_text": own, "qry_img_path": ""}]
+    said = [row | targets | {key: one for key, one in more.items() if key[0] != "-"} for row in rows]
+    parquet.write_table(Table.from_pylist(said), data / "CIRR/test-00000-of-00001.parquet")
+    tokenise = Prompter.tokenise
+
+    def spied(self, text, instruction="", role="query", *rest):
+        row = tokenise(self, text, instruction, role, *rest)
+        if role == "query" and own in (text or ""):
+            read.append(self._tokenizer.decode(row.ids[~row.media], skip_special_tokens=False))
+        return row
+
+    monkeypatch.setattr(Prompter, "tokenise", spied)
+    words = ["evaluate", "--benchmark", "mmeb", "--data", str(data), "--encoder", str(folder)]
+    assert main([*words, *(word for key, one in more.items() if key[0] == "-" for word in (key, one))]) == 0
+    config, marks = encoder.config, ("<|vision_start|><|vision_end|>", "") if recipe == "gme" else ("\n", "")
+    trained = [config.instructions[f"{kind}->text"] for kind in ("image,text", "text")]
+    told = trained if asked == "encoder" else [asked or ""] * 2
+    if recipe == "gme":
+        wanted = [
+            f"<|im_start|>system\n{one}<|im_end|>\n<|im_start|>user\n{mark}{own}<|im_end|>\n<|im_start|>assistant\n"
+            "<|endoftext|>"
+            for mark, one in zip(marks, told, strict=True)
+        ]
+    else:
+        wanted = [f"{mark}{one}{' ' if one else ''}{own}\n" for mark, one in zip(marks, told, strict=True)]
+    assert set(read) == set(wanted) and len(read) >= 2
+
+
+def test_no_sentence_at_all_is_apart_from_none_that_was_said(gme, vlm2vec):
+    for encoder, default in ((gme[1], "You are a helpful assistant."), (vlm2vec[1], "Represent the given video.")):
+        clip = Query(query_id="q", content=Content(video=CLIP))
+        texts = [
+            encoder.tokenizer.decode(encoder.tokenise("red", said, "query").ids, skip_special_tokens=False)
+            for said in ("", None)
+        ]
+        assert [default in text for text in texts] == [True, False] and "red" in texts[1]
+        assert encoder.uninstructed(clip) and not encoder.uninstructed(replace(clip, instruction=None))
+    said = vlm2vec[1].prompter.tokenise(None, None, "query", "video", (1, 2, 2))
+    assert said.media.all()
 
 
 @pytest.mark.parametrize(

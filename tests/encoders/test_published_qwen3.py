@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from tests.encoders.published import strong
 from tests.encoders.published_qwen3 import LEAST, MOST, Qwen3Reference, publish3
 from tests.encoders.test_published import ASKED, CLIP, CONTENTS, LARGE, formatted, least_cosine, media, smooth
 from umr.encoders import load_encoder
@@ -58,6 +60,22 @@ def test_the_class_itself_gives_the_candidates_of_the_plain_recipe(opened, refer
     config = opened("plain").config
     assert (config.resize_min_pixels, config.resize_max_pixels, config.backbone) == (LEAST, MOST, "qwen3_vl")
     assert max(first @ second for first, second in pairwise(expected)) < 0.999
+
+
+def test_heads_wider_than_their_share_and_a_head_of_its_own_open_too(published, tmp_path):
+    """As of 4B, whose 32 heads of 128 make more than its 2560, and of 8B, whose language model's head is not tied."""
+    shutil.copytree(published, tmp_path / "tiny")
+    told = json.loads((published / "config.json").read_text())
+    told["text_config"] |= {"head_dim": 2 * told["text_config"]["head_dim"], "tie_word_embeddings": False}
+    rope = told["text_config"]["rope_parameters"]
+    rope["mrope_section"] = [2 * count for count in rope["mrope_section"]]
+    config = Qwen3VLConfig(**told | {"tie_word_embeddings": False})
+    strong(Qwen3VLForConditionalGeneration(config)).save_pretrained(tmp_path / "tiny")
+    assert "lm_head.weight" in load_file(tmp_path / "tiny" / "model.safetensors")
+    adopt(tmp_path / "tiny", tmp_path / "encoder", max_frames=4)
+    reference = Qwen3Reference(tmp_path / "tiny")
+    expected = [reference.plain(text=one.text, **media(one)) for one in CONTENTS]
+    assert least_cosine(load_encoder(tmp_path / "encoder", device="cpu"), expected, queries=False) >= 0.9999
 
 
 def test_the_embedders_candidates_are_as_its_own_code_has_them(opened, reference):

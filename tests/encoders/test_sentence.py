@@ -62,7 +62,7 @@ def items(contents: list[Content]) -> list[Candidate]:
     return [Candidate(candidate_id=str(at), content=one) for at, one in enumerate(contents)]
 
 
-def asked(contents: list[Content], instruction: str = "") -> list[Query]:
+def asked(contents: list[Content], instruction: str | None = "") -> list[Query]:
     return [Query(query_id=str(at), content=one, instruction=instruction) for at, one in enumerate(contents)]
 
 
@@ -86,6 +86,7 @@ def test_vectors_are_those_of_the_network_in_one_pass(model, made):
         ("", encoder.encode_candidates(items(CONTENTS))),
         (PROMPT, encoder.encode_queries(asked(CONTENTS))),
         ("Find a mug.", encoder.encode_queries(asked(CONTENTS, "Find a mug."))),
+        ("", encoder.encode_queries(asked(CONTENTS, None))),
     ):
         expected = [vector(one, prompt) for one in CONTENTS]
         assert least_cosine(found.vectors, expected) > 0.9999 and found.encoder == encoder.fingerprint

@@ -290,6 +290,47 @@ def test_a_gpu_with_bfloat16_computes_in_it_and_one_without_as_the_cpu(gpu):
     assert fit.dtype_that_fits("it", 10**9) == "bfloat16"  # where float32 does not fit, as ever
 
 
+def precision(index: Path) -> str:
+    return IndexManifest.read(index).precision
+
+
+def test_an_encoder_of_the_hub_is_indexed_in_bfloat16_on_a_gpu_that_has_it(
+    shelf, siglip, notes, tmp_path, monkeypatch, capsys
+):
+    def index(spec: str, name: str, *more: str) -> str:
+        assert main(["index", str(notes), "--encoder", spec, "--out", str(tmp_path / name), *more]) == 0
+        return capsys.readouterr().err
+
+    said = "hub:me/ours is computed in bfloat16, which a GPU of tests computes in; --dtype float32 asks for the other"
+    assert said not in index("hub:me/ours", "cpu") and precision(tmp_path / "cpu") == "float32"
+    monkeypatch.setattr(fit, "bfloat16_gpu", lambda: "a GPU of tests")
+    assert said in index("hub:me/ours", "gpu") and precision(tmp_path / "gpu") == "bfloat16"
+    assert main(["search", "--index", str(tmp_path / "gpu"), "--text", "a red mug", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    others = {"asked": ("hub:me/ours", "--dtype", "float32"), "part": ("hub:me/ours", "--shard", "1/1"),
+              "folder": (str(siglip),), "encoder": (str(tmp_path / "ours"),)}  # fmt: skip
+    for name, (spec, *more) in others.items():
+        assert "is computed in" not in index(spec, name, *more) and precision(tmp_path / name) == "float32"
+
+
+def test_a_benchmark_measures_an_encoder_of_the_hub_in_what_index_takes(shelf, siglip, tmp_path, monkeypatch, capsys):
+    cirr(tmp_path / "data")
+
+    def evaluate(spec: str, name: str, *more: str) -> str:
+        work, runs = str(tmp_path / name), str(tmp_path / f"{name}-runs")
+        words = ["evaluate", "--benchmark", "cirr", "--data", str(tmp_path / "data"), "--encoder", spec, *more]
+        assert main([*words, "--work", work, "--runs", runs]) == 0
+        capsys.readouterr()
+        return "".join(path.read_text() for path in Path(runs).rglob("*.json"))
+
+    monkeypatch.setattr(fit, "bfloat16_gpu", lambda: "a GPU of tests")
+    assert "--encoder hub:me/ours --dtype bfloat16" in evaluate("hub:me/ours", "gpu")
+    assert "--encoder hub:me/ours --dtype float32" in evaluate("hub:me/ours", "asked", "--dtype", "float32")
+    assert "--dtype" not in evaluate(str(siglip), "folder")
+    found = {name: precision(tmp_path / name / "index") for name in ("gpu", "asked", "folder")}
+    assert found == {"gpu": "bfloat16", "asked": "float32", "folder": "float32"}
+
+
 def test_demo_says_what_the_gpu_computes_in(gpu, shelf, notes, capsys):
     gpu(100 * 10**9, bfloat16=True)
     assert demo(notes, "--dry-run") == 0

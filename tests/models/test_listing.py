@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
+import torch
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    SiglipConfig,
+    SiglipModel,
+)
 
 from umr.cli.commands import main
 from umr.encoders.adopt import RECIPES
@@ -21,6 +31,66 @@ from umr.shipped import available
 MADE_UP = Published(name="a/b", model_type="qwen2_vl", parameters=1, dim=1, source="nowhere")
 
 
+def tower(width: int, inner: int, layers: int, heads: int, **more: int) -> dict[str, int]:
+    sizes = {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers}
+    return sizes | {"num_attention_heads": heads} | more
+
+
+def clip(text: dict[str, int], patch: int, side: int, dim: int, **seen: int) -> CLIPConfig:
+    return CLIPConfig(
+        text_config=text, vision_config=seen | {"patch_size": patch, "image_size": side}, projection_dim=dim
+    )
+
+
+def siglip(words: int) -> SiglipConfig:
+    text = tower(1152, 4304, 27, 16, vocab_size=words, projection_size=1152, bos_token_id=0, eos_token_id=1)
+    return SiglipConfig(text_config=text, vision_config=tower(1152, 4304, 27, 16, patch_size=14, image_size=384))
+
+
+def qwen3(text: dict[str, int], tied: bool, width: int, depth: int, inner: int, handed_on: list[int]) -> Qwen3VLConfig:
+    text = text | {"num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": tied}
+    seen = {
+        "hidden_size": width, "depth": depth, "intermediate_size": inner, "num_heads": 16, "patch_size": 16,
+        "out_hidden_size": text["hidden_size"], "deepstack_visual_indexes": handed_on, "num_position_embeddings": 2304,
+    }  # fmt: skip
+    return Qwen3VLConfig(text_config=text, vision_config=seen, tie_word_embeddings=tied)
+
+
+BASE_CLIP, LARGE_CLIP = tower(512, 2048, 12, 8), tower(768, 3072, 12, 12)
+#: The sizes of their config.json.
+COUNTED: dict[str, tuple[Any, Any]] = {
+    "openai/clip-vit-base-patch16": (CLIPModel, clip(BASE_CLIP, 16, 224, 512, **tower(768, 3072, 12, 12))),
+    "openai/clip-vit-base-patch32": (CLIPModel, clip(BASE_CLIP, 32, 224, 512, **tower(768, 3072, 12, 12))),
+    "openai/clip-vit-large-patch14": (CLIPModel, clip(LARGE_CLIP, 14, 224, 768, **tower(1024, 4096, 24, 16))),
+    "openai/clip-vit-large-patch14-336": (CLIPModel, clip(LARGE_CLIP, 14, 336, 768, **tower(1024, 4096, 24, 16))),
+    "google/siglip-so400m-patch14-384": (SiglipModel, siglip(32000)),
+    "google/siglip2-so400m-patch14-384": (SiglipModel, siglip(256000)),
+    "Qwen/Qwen3-VL-2B-Instruct": (
+        Qwen3VLForConditionalGeneration,
+        qwen3(tower(2048, 6144, 28, 16), True, 1024, 24, 4096, [5, 11, 17]),
+    ),
+    "Qwen/Qwen3-VL-4B-Instruct": (
+        Qwen3VLForConditionalGeneration,
+        qwen3(tower(2560, 9728, 36, 32), True, 1024, 24, 4096, [5, 11, 17]),
+    ),
+    "Qwen/Qwen3-VL-8B-Instruct": (
+        Qwen3VLForConditionalGeneration,
+        qwen3(tower(4096, 12288, 36, 32), False, 1152, 27, 4304, [8, 16, 24]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_rows_parameters_are_those_of_its_class_with_its_sizes(name):
+    kind, config = COUNTED[name]
+    with torch.device("meta"):
+        model = kind(config)
+    model.tie_weights()
+    row = published(name)
+    assert row is not None and sum(value.numel() for value in model.parameters()) == row.parameters
+    assert opens(row) == (AS_PUBLISHED if row.retrieves else BASE) and row.model_type == config.model_type
+
+
 def test_every_published_row_is_a_fact_in_its_form():
     assert len({one.name for one in PUBLISHED}) == len(PUBLISHED) > 10
     for one in PUBLISHED:
@@ -29,6 +99,12 @@ def test_every_published_row_is_a_fact_in_its_form():
         assert one.revision == "" or re.fullmatch(r"[0-9a-f]{40}", one.revision)
         assert published(one.name) is one
     assert published("nobody/nothing") is None
+
+
+def test_clips_row_is_pinned_where_it_has_safetensors():
+    """Its main branch has pytorch_model.bin alone, which is refused."""
+    row = published("openai/clip-vit-base-patch32")
+    assert row is not None and row.revision == "c237dc49a33fc61debc9276459120b7eac67e7ef" and opens(row) == AS_PUBLISHED
 
 
 def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):

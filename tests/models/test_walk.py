@@ -216,6 +216,21 @@ def test_what_is_none_of_ours_is_refused_before_its_weights_are_downloaded(
     assert not [path for path, asked in shelf.asked if path.startswith("/cdn/") and asked not in HEADS] and served == []
 
 
+def test_a_repository_without_safetensors_is_refused_with_where_a_conversion_may_lie_which_is_opened(
+    shelf, pictures, served, capsys, checkpoint
+):
+    shelf.shelve("me/old", changed(checkpoint, "model.safetensors", None) | {"pytorch_model.bin": b"a pickle"})
+    assert demo(pictures, "--encoder", "hub:me/old") == 2 and served == []
+    said = capsys.readouterr().err
+    assert "Somebody may have proposed a conversion, hub:me/old@refs/pr/N: see the repository's pull requests" in said
+    commit = shelf.shelve("me/old", checkpoint, branch="refs%2Fpr%2F15")
+    assert demo(pictures, "--encoder", "hub:me/old@refs/pr/15") == 0 and len(served) == 1
+    assert f"hub:me/old@refs/pr/15 is commit {commit} today" in capsys.readouterr().err
+    files = changed(checkpoint, "config.json", None) | {"model.safetensors": b""}
+    shelf.shelve("me/bare", files)
+    assert demo(pictures, "--encoder", "hub:me/bare") == 2 and "refs/pr" not in capsys.readouterr().err
+
+
 def test_what_the_hub_refuses_is_said_in_words(shelf, pictures, served, capsys, monkeypatch):
     def said(spec: str) -> str:
         assert demo(pictures, "--encoder", spec) == 2

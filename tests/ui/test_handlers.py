@@ -320,6 +320,13 @@ def test_the_page_does_not_start_without_an_index_and_says_why(tmp_path, capsys)
     assert said.startswith("umr: ") and "not a finished index" in said and "Traceback" not in said
 
 
+def test_an_encoder_without_an_index_is_told_that_it_searches_a_folder(capsys):
+    assert app.main(["--encoder", "hub:me/x"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("umr: no index of encoder 'hub:me/x'; there are: ")
+    assert said.endswith("or the folder of your own that it is to search: --folder DIR --encoder hub:me/x\n")
+
+
 def test_a_named_index_brings_its_own_encoder_and_media(tmp_path):
     files = tmp_path / "mine" / "pictures"
     files.mkdir(parents=True)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from umr.errors import ConfigError
 from umr.eval.benchmarks.registry import EACH, check_options, reader_of
 from umr.eval.pools import LOCAL
+from umr.shipped import HUB
+from umr.types import FLOAT32
 
 if TYPE_CHECKING:
     from umr.eval.benchmarks.benchmark import Benchmark
@@ -144,5 +146,6 @@ def _command(options: argparse.Namespace) -> str:
         words += [] if value is None else [f"--{name}", str(value)]
     words += [] if options.rerank is None else ["--rerank", *filter(None, [options.rerank])]
     words += [] if options.weight is None else ["--weight", str(options.weight)]
-    words += [] if options.dtype == "float32" else ["--dtype", options.dtype]
+    usual = options.dtype == FLOAT32 and not options.encoder.startswith(HUB)  # of the Hub's, GPUs have another
+    words += [] if usual else ["--dtype", options.dtype]
     return shlex.join(words)

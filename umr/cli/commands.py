@@ -18,7 +18,6 @@ from umr.cli.index_parser import WORDS, as_one_word
 from umr.cli.parser import parser
 from umr.cli.progress import say
 from umr.errors import ConfigError, MismatchError, UMRError, in_words, printable
-from umr.types import FLOAT32
 
 if TYPE_CHECKING:
     from umr.encoders.dual_config import AnyConfig
@@ -215,10 +214,11 @@ def evaluate(options: argparse.Namespace) -> None:
 def _evaluate_benchmark(options: argparse.Namespace) -> None:
     """`evaluate --benchmark`: rows of a published benchmark; with --runs also runs, judgements and submissions."""
     from umr.cli.benchmark import check, evaluated
+    from umr.cli.index import dtype_of
 
     check(options)
-    asked = argparse.Namespace(**(vars(options) | {"dtype": options.dtype or FLOAT32}))
-    order = _reordering(asked)
+    order = _reordering(options)
+    asked = argparse.Namespace(**(vars(options) | {"dtype": dtype_of(options.dtype, options.encoder)}))
     encoder, place = _encoder(asked.encoder, asked.dtype)
     rows, columns, notices = evaluated(asked, encoder, place, order)
     _print(rows, options.json, columns)

@@ -18,6 +18,7 @@ from umr.errors import ConfigError, printable
 from umr.index.sources import COLUMNS, MEDIA, Part, Record, Source, collection_of, read_part
 from umr.moments import check_length
 from umr.reading import Reading
+from umr.shipped import HUB
 from umr.types import DTYPES, FLOAT32
 
 if TYPE_CHECKING:
@@ -38,6 +39,18 @@ def found_encoder(name: str, dtype: str) -> tuple[Encoder, str]:
     from umr.encoders import load_encoder
 
     return load_encoder(folder, dtype=dtype), place
+
+
+def dtype_of(asked: str | None, encoder: str) -> str:
+    """What a command computes an encoder in: as asked, else as is usual here for one of its kind, which is said."""
+    from umr.models.fit import bfloat16_gpu, usual_dtype
+
+    if asked is not None:
+        return asked
+    usual = usual_dtype(large=encoder.startswith(HUB))
+    if usual != FLOAT32:
+        say(f"{encoder} is computed in {usual}, which {bfloat16_gpu()} computes in; --dtype float32 asks for the other")
+    return usual
 
 
 @dataclass(slots=True)
@@ -72,7 +85,8 @@ class _Opened:
 def build(options: argparse.Namespace) -> None:
     """`index`: reads, encodes, writes; says what it refused. Nobody else writes to its folder meanwhile."""
     part, form = read_part(options.shard) if options.shard else (1, 1), _form(options)
-    opened = _opened(options.encoder, FLOAT32 if options.dtype == AUTO else options.dtype)
+    asked = FLOAT32 if options.dtype == AUTO or (options.shard and not options.dtype) else options.dtype
+    opened = _opened(options.encoder, dtype_of(asked, options.encoder))
     from umr.index.build import build_claimed
     from umr.index.coarse import check_factory
     from umr.index.manifest import FAISS

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umr.cli.options import ENCODER, command, segments
-from umr.types import DTYPES, FLOAT32
+from umr.types import DTYPES
 
 if TYPE_CHECKING:
     from umr.cli.options import Commands
@@ -54,9 +54,9 @@ def add_index(commands: Commands) -> None:
     one.add_argument(
         "--dtype",
         choices=(*DTYPES, AUTO),
-        default=FLOAT32,
-        help="what is computed in (default: float32); auto: bfloat16 where it is quicker here and 64 of the "
-        "candidates have all but the same vectors in it",
+        help="what is computed in (default: float32; an encoder of the Hub on a GPU that has bfloat16 in that, without "
+        "--shard, whose parts must be alike); auto: bfloat16 where it is quicker here and 64 of the candidates have "
+        "all but the same vectors in it",
     )
     for add in (_add, _remove, _update, _join, _verify):
         add(commands)

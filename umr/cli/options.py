@@ -28,12 +28,12 @@ def dtype(one: argparse.ArgumentParser) -> None:
     one.add_argument("--dtype", choices=DTYPES, default=FLOAT32, help="what is computed in (default: float32)")
 
 
-def dtype_of_index(one: argparse.ArgumentParser) -> None:
+def dtype_of_index(one: argparse.ArgumentParser, more: str = "") -> None:
     """The option --dtype of a command that opens an index, which says what its queries are encoded in."""
     one.add_argument(
         "--dtype",
         choices=DTYPES,
-        help="what is computed in (default: what the index was built in, else float32)",
+        help=f"what is computed in (default: what the index was built in, else float32{more})",
     )
 
 

@@ -123,7 +123,7 @@ def _evaluate(commands: Commands) -> None:
         "--benchmark one more k of R@k, and with --rerank the hits that are re-ranked (default: its own alone",
     )
     _tasks(one)
-    _dtype_of_index(one)
+    _dtype_of_index(one, "; with --benchmark, an encoder of the Hub on a GPU that has bfloat16 in that")
 
 
 def _in_place_of_rows(one: argparse.ArgumentParser) -> None:
@@ -164,7 +164,7 @@ def _benchmark(one: argparse.ArgumentParser) -> None:
         "--instruction",
         metavar="SENTENCE",
         help="with --benchmark: the task sentence of every query (default: the data's own, else the encoder's; "
-        '"": the encoder\'s)',
+        '"": none at all; encoder: the encoder\'s own, whatever the data has)',
     )
     one.add_argument(
         "--sentence",

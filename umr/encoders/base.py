@@ -83,7 +83,7 @@ class UnifiedEncoder(Encoding):
     def tokenise(
         self,
         text: str | None,
-        instruction: str = "",
+        instruction: str | None = "",
         role: Role = "query",
         kind: MediaKind | None = None,
         grid: tuple[int, int, int] | None = None,
@@ -92,7 +92,7 @@ class UnifiedEncoder(Encoding):
 
         Args:
             text: the words, or None.
-            instruction: the task sentence; "" for none.
+            instruction: the task sentence; "" for what stands where there is none, None for not even that.
             role: whose template.
             kind: what stands at {media}, "image", "video" or None.
             grid: (t, h, w) of its vision tokens (see `grid`); None: those of the square.
@@ -103,7 +103,8 @@ class UnifiedEncoder(Encoding):
         words = media.clean_text(text) if text is not None else ""
         if kind is None and not words:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
-        return self.prompter.tokenise(words, media.clean_text(instruction), role, kind, grid)
+        asked = None if instruction is None else media.clean_text(instruction)
+        return self.prompter.tokenise(words, asked, role, kind, grid)
 
     def collate(
         self,
@@ -275,14 +276,14 @@ class UnifiedEncoder(Encoding):
                 items += [] if item is None else [item]
         places, grids = [known[_media_key(content)] for content in contents], [self.grid(item) for item in items]
         rows = [
-            self.tokenise(content.text, instruction or "", role, media_kind(content), None if at is None else grids[at])
+            self.tokenise(content.text, instruction, role, media_kind(content), None if at is None else grids[at])
             for content, instruction, at in zip(contents, instructions, places, strict=True)
         ]
         batch = self.collate(rows, places, padding, [int(np.prod(grid)) for grid in grids])
         batch.media = items
         return batch
 
-    def instruction(self, query: Query) -> str:
+    def instruction(self, query: Query) -> str | None:
         """The query's own task sentence, else the trained one (see query_instruction)."""
         return query_instruction(self.config, query)
 

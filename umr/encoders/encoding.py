@@ -57,7 +57,7 @@ class _Rows:
 
     ids: tuple[str, ...]
     contents: list[Content]
-    instructions: list[str]
+    instructions: list[str | None]
     role: Role
 
 
@@ -104,8 +104,8 @@ class Encoding(nn.Module, ABC):
         """Unit rows of a batch, (B, D) float32 on the CPU, without gradients."""
 
     @abstractmethod
-    def instruction(self, query: Query) -> str:
-        """The task sentence that a query is asked with; "" for none."""
+    def instruction(self, query: Query) -> str | None:
+        """The task sentence that a query is asked with; "" where it has none, None where it is to have none."""
 
     @abstractmethod
     def uninstructed(self, query: Query) -> bool:

@@ -60,7 +60,7 @@ class FakeEncoder:
 
     def uninstructed(self, query: Query) -> bool:
         """True for a clip without an instruction, as of a real encoder that was trained with pictures and texts."""
-        return query.content.video is not None and not query.instruction
+        return query.content.video is not None and query.instruction == ""
 
     def dropped_tokens(self, content: Content) -> int:
         """Words above max_tokens."""

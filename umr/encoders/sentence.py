@@ -90,7 +90,7 @@ class SentenceBatch:
 
     rows: int
     role: Role
-    parts: list[tuple[int, dict[str, Any], str]] = field(default_factory=list)
+    parts: list[tuple[int, dict[str, Any], str | None]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.rows
@@ -141,14 +141,14 @@ class SentenceEncoder(Encoding):
                 parts = shown or [{TEXT: words}]
             else:
                 parts = [one | {TEXT: words} for one in shown] if self.config.joint else [*shown, {TEXT: words}]
-            batch.parts += [(row, part, instruction or "") for part in parts]
+            batch.parts += [(row, part, instruction) for part in parts]
         return batch
 
     @torch.inference_mode()
     def vectors(self, batch: SentenceBatch) -> np.ndarray:
         """Unit rows (B, D) float32 on the CPU."""
         found_PD = np.zeros((len(batch.parts), self.dim), np.float32)
-        alike: dict[tuple[tuple[str, ...], str], list[int]] = {}
+        alike: dict[tuple[tuple[str, ...], str | None], list[int]] = {}
         for at, (_, part, instruction) in enumerate(batch.parts):
             alike.setdefault((tuple(part), instruction), []).append(at)
         for (_, instruction), places in alike.items():
@@ -162,14 +162,14 @@ class SentenceEncoder(Encoding):
         found[rows] = weighted_sum(means_KD[[at - 1 for at in both]], means_KD[both], self.config.text_weight)
         return found
 
-    def _encoded(self, parts: list[dict[str, Any]], instruction: str, role: Role) -> np.ndarray:
-        """Unit vectors of parts of one kind; the model's own prompt of the role stands where there is no sentence."""
+    def _encoded(self, parts: list[dict[str, Any]], instruction: str | None, role: Role) -> np.ndarray:
+        """Unit vectors of parts of one kind; where nothing is said ("") the model's own prompt of the role stands."""
         encode = self.model.encode_query if role == "query" else self.model.encode_document
-        asked = {"prompt": instruction} if instruction else {}
+        asked = {} if instruction == "" else {"prompt": instruction or ""}
         found = encode(parts, batch_size=len(parts), show_progress_bar=False, normalize_embeddings=True, **asked)
         return np.asarray(found, np.float32)
 
-    def instruction(self, query: Query) -> str:
+    def instruction(self, query: Query) -> str | None:
         """The query's own task sentence, where the model reads such."""
         return query.instruction if self.config.reads_instruction else ""
 

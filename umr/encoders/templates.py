@@ -23,6 +23,7 @@ MediaKind = Literal["image", "video"]
 
 #: The fields of a template; split() by it gives literals and fields in turns.
 FIELD = re.compile(r"\{(media|instruction|text)\}")
+_UNASKED = re.compile(r"\{instruction\} | ?\{instruction\}")  # the field with a space that parts it from another
 _WORDS, _TEXT = -1, -2  # in place of how often a special token stands: words of the prompt, words of the text
 
 
@@ -123,20 +124,20 @@ def trained_instruction(config: EncoderConfig, modality: str, target: str) -> st
     return config.instructions[key]
 
 
-def query_instruction(config: EncoderConfig, query: Query) -> str:
-    """The query's own task sentence, else the trained one; "" for a clip where none was trained.
+def query_instruction(config: EncoderConfig, query: Query) -> str | None:
+    """The query's own task sentence, else the trained one; "" for a clip where none was trained, None for none at all.
 
     Raises:
         ConfigError: none was trained for a query without a clip.
     """
-    if query.instruction or is_uninstructed(config, query):
+    if query.instruction != "" or is_uninstructed(config, query):
         return query.instruction
     return trained_instruction(config, _asked_modality(query.content), query.target_modality)
 
 
 def is_uninstructed(config: EncoderConfig, query: Query) -> bool:
     """Whether a clip is asked without a task sentence, by an encoder trained with such, but with none for it."""
-    clip = query.content.video is not None and not query.instruction
+    clip = query.content.video is not None and query.instruction == ""
     return clip and bool(config.instructions) and task_key(query) not in config.instructions
 
 
@@ -178,19 +179,27 @@ def sentence(instruction: str) -> str:
     return instruction if ends else f"{instruction}."
 
 
-def build(text: str | None, instruction: str, role: Role, kind: MediaKind | None, config: EncoderConfig) -> Prompt:
-    """Fill the template of the role, or its own of what is shown; fields without content vanish."""
-    words, formatted = text or "", config.text_format == "mbeir"
-    if formatted and config.prompting != "marked":
+def build(
+    text: str | None, instruction: str | None, role: Role, kind: MediaKind | None, config: EncoderConfig
+) -> Prompt:
+    """Fill the template of the role, or its own of what is shown; fields without content vanish.
+
+    Without an instruction ("") the default one stands; None leaves that out too, and a space beside its field.
+    """
+    words, formatted, unasked = text or "", config.text_format == "mbeir", instruction is None
+    if instruction is None:
+        instruction = ""
+    elif formatted and config.prompting != "marked":
         instruction = mbeir_text(instruction)
     if formatted:
         words = mbeir_text(words, bool(instruction)) if words.strip() or config.prompting == "marked" else ""
     if config.prompting != "marked":
         instruction = sentence(instruction) if config.prompting == "sentence" else instruction
-        instruction = instruction or config.default_instruction
+        instruction = instruction or ("" if unasked else config.default_instruction)
     values = {"media": kind or "", "instruction": instruction, "text": words}
     pieces: list[tuple[str, str]] = []
-    for place, part in enumerate(FIELD.split(_template(role, kind, bool(words), config))):
+    template = _template(role, kind, bool(words), config)
+    for place, part in enumerate(FIELD.split(_UNASKED.sub("", template) if unasked else template)):
         kind_of_piece, value = ("literal", part) if place % 2 == 0 else (part, values[part])
         if value:
             pieces.append((kind_of_piece, value))
@@ -224,7 +233,7 @@ class Prompter:
     def tokenise(
         self,
         text: str | None,
-        instruction: str = "",
+        instruction: str | None = "",
         role: Role = "query",
         kind: MediaKind | None = None,
         grid: tuple[int, int, int] | None = None,
@@ -233,7 +242,7 @@ class Prompter:
 
         Args:
             text: the words, or None.
-            instruction: the task sentence; "" for none.
+            instruction: the task sentence; "" for what stands where there is none, None for not even that.
             role: which template.
             kind: what stands at {media}, or None.
             grid: (t, h, w) of its vision tokens; None: those of the square.

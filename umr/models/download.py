@@ -128,7 +128,7 @@ def bring(remote: Remote, names: Iterable[str]) -> Path:
         if name not in remote.sizes:
             raise ConfigError(
                 f"{remote.where} lacks {name}, without which it cannot be opened (of weights only safetensors are "
-                "read); name a repository or revision that has it"
+                f"read); name a repository or revision that has it{_conversion(remote, name)}"
             )
     for name in wanted:
         _bring_one(remote, name)
@@ -161,6 +161,14 @@ def keep(remote: Remote) -> Path:
     if not whole.is_dir():
         put(remote.folder, whole)
     return whole
+
+
+def _conversion(remote: Remote, lost: str) -> str:
+    """Where safetensors of a repository may lie that has none at this commit; "" for another file, or beside some."""
+    if not lost.endswith(WEIGHTS) or any(name.endswith(WEIGHTS) for name in remote.sizes):
+        return ""
+    proposed = remote.name.at("refs/pr/N")
+    return f". Somebody may have proposed a conversion, {proposed}: see the repository's pull requests"
 
 
 def _wanted(name: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from umr.errors import ConfigError, DiskFullError
 from umr.models.weights import BESIDE, BYTES, memory
+from umr.types import FLOAT32
 
 _MEMORY, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 #: Free bytes that a download leaves on the disk.
@@ -40,6 +41,15 @@ def bfloat16_gpu() -> str:
     return str(torch.cuda.get_device_name()) if able else ""
 
 
+def usual_dtype(large: bool) -> str:
+    """What an encoder is computed in where nobody says: bfloat16 on a GPU that computes in it, else float32.
+
+    Args:
+        large: it is taken for a large one, as those of the Hub are; a small one is computed in float32 everywhere.
+    """
+    return "bfloat16" if large and bfloat16_gpu() else FLOAT32
+
+
 def free_disk(folder: Path) -> int:
     """Free bytes of the disk of a folder, which may not be there yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free
@@ -58,7 +68,8 @@ def dtype_that_fits(what: str, parameters: int, dtype: str | None = None) -> str
         ConfigError: they do not fit; the message has the numbers.
     """
     where = {"memory": free_memory(), "memory of the GPU": free_gpu()}
-    wanted = [dtype] if dtype else ["bfloat16"] if bfloat16_gpu() else list(BYTES)
+    usual = usual_dtype(large=True)
+    wanted = [dtype] if dtype else list(BYTES) if usual == FLOAT32 else [usual]
     for one in wanted:
         needed = memory(parameters, one) + BESIDE
         if all(free is None or needed <= free for free in where.values()):

@@ -65,7 +65,9 @@ _EMBEDDING = "arXiv 2601.04720, github.com/QwenLM/Qwen3-VL-Embedding"
 _LAMRA = "arXiv 2412.01720, github.com/Code-kunkun/LamRA"
 _GME = "arXiv 2412.16855, gme_inference.py and custom_st.py of its repository"
 _QWEN2, _QWEN25 = "arXiv 2409.12191, its chat template", "arXiv 2502.13923, its chat template"
+_QWEN3 = "arXiv 2511.21631, its chat template"
 _CLIP = "arXiv 2103.00020, its class in transformers"
+_SIGLIP, _SIGLIP2 = "arXiv 2303.15343, its class in transformers", "arXiv 2502.14786, its class in transformers"
 
 PUBLISHED = (
     Published(
@@ -200,6 +202,39 @@ PUBLISHED = (
         retrieves=False,
     ),
     Published(
+        name="Qwen/Qwen3-VL-2B-Instruct",
+        model_type="qwen3_vl",
+        parameters=2_127_532_032,  # counted
+        dim=2048,
+        composes=UNTRAINED,
+        source=_QWEN3,
+        licence="apache-2.0",
+        revision="89644892e4d85e24eaac8bacfd4f463576704203",
+        retrieves=False,
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-4B-Instruct",
+        model_type="qwen3_vl",
+        parameters=4_437_815_808,  # counted
+        dim=2560,
+        composes=UNTRAINED,
+        source=_QWEN3,
+        licence="apache-2.0",
+        revision="ebb281ec70b05090aa6165b016eac8ec08e71b17",
+        retrieves=False,
+    ),
+    Published(
+        name="Qwen/Qwen3-VL-8B-Instruct",
+        model_type="qwen3_vl",
+        parameters=8_767_123_696,  # counted, with the head of the language model
+        dim=4096,
+        composes=UNTRAINED,
+        source=_QWEN3,
+        licence="apache-2.0",
+        revision="0c351dd01ed87e9c1b53cbc748cba10e6187ff3b",
+        retrieves=False,
+    ),
+    Published(
         name="openai/clip-vit-base-patch32",
         model_type="clip",
         parameters=151_277_313,
@@ -207,7 +242,16 @@ PUBLISHED = (
         embeds=(TEXT, IMAGE),
         composes=SUM,
         source=_CLIP,
-        revision="3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+        revision="c237dc49a33fc61debc9276459120b7eac67e7ef",  # a proposed conversion: main has no model.safetensors
+    ),
+    Published(  # no commit with safetensors is known here: one is asked for by its revision
+        name="openai/clip-vit-base-patch16",
+        model_type="clip",
+        parameters=149_620_737,  # counted, as mteb
+        dim=512,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_CLIP,
     ),
     Published(
         name="openai/clip-vit-large-patch14",
@@ -219,6 +263,15 @@ PUBLISHED = (
         source=_CLIP,
         revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
     ),
+    Published(  # no commit with safetensors is known here: one is asked for by its revision
+        name="openai/clip-vit-large-patch14-336",
+        model_type="clip",
+        parameters=427_944_193,  # counted
+        dim=768,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_CLIP,
+    ),
     Published(
         name="google/siglip-base-patch16-224",
         model_type="siglip",
@@ -226,9 +279,20 @@ PUBLISHED = (
         dim=768,
         embeds=(TEXT, IMAGE),
         composes=SUM,
-        source="arXiv 2303.15343, its class in transformers",
+        source=_SIGLIP,
         licence="apache-2.0",
         revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+    ),
+    Published(
+        name="google/siglip-so400m-patch14-384",
+        model_type="siglip",
+        parameters=877_960_498,  # counted, as mteb
+        dim=1152,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_SIGLIP,
+        licence="apache-2.0",
+        revision="9fdffc58afc957d1a03a25b10dba0329ab15c2a3",
     ),
     Published(
         name="google/siglip2-base-patch16-224",
@@ -237,9 +301,20 @@ PUBLISHED = (
         dim=768,
         embeds=(TEXT, IMAGE),
         composes=SUM,
-        source="arXiv 2502.14786, its class in transformers",
+        source=_SIGLIP2,
         licence="apache-2.0",
         revision="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    ),
+    Published(
+        name="google/siglip2-so400m-patch14-384",
+        model_type="siglip",
+        parameters=1_136_008_498,  # counted, as mteb
+        dim=1152,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_SIGLIP2,
+        licence="apache-2.0",
+        revision="e8e487298228002f3d8a82e0cd5c8ea9c567f57f",
     ),
     Published(
         name="code-kunkun/LamRA-Rank",

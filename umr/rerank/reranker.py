@@ -137,14 +137,14 @@ class Reranker(nn.Module):
 
     # From here on: what serving uses.
 
-    def rows(self, contents: Mapping[str, Content], role: Role, seen: SeenMedia, instruction: str = "") -> Rows:
+    def rows(self, contents: Mapping[str, Content], role: Role, seen: SeenMedia, instruction: str | None = "") -> Rows:
         """Contents as rows of one role, queries padded at the left and candidates at the right.
 
         Args:
             contents: by what errors call them.
             role: whose template.
             seen: gives the vision states.
-            instruction: the task sentence of all of them; "" for none.
+            instruction: the task sentence of all of them; "" where there is none, None where there is to be none.
 
         Raises:
             MediaError: a content cannot be read; the message names it.

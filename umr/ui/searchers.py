@@ -316,7 +316,7 @@ def find_searchers(
         reranker: a folder or shipped name; None: the shipped re-ranker, where there is one.
 
     Raises:
-        ConfigError: there is nothing to search, or no such re-ranker.
+        ConfigError: there is nothing to search, no index of the encoder, or no such re-ranker.
         MismatchError: a foreign manifest, or a re-ranker's choice that is another's.
     """
     if batch < 1:
@@ -333,6 +333,11 @@ def find_searchers(
         raise ConfigError(
             f"no index under {root or default_root()}: build one with `python -m umr index`, "
             "or name one with --index DIR"
+        )
+    if encoder is not None and encoder not in names:
+        raise ConfigError(
+            f"no index of encoder {encoder!r}; there are: {', '.join(names)}. Name one of these, or the folder of your "
+            f"own that it is to search: --folder DIR --encoder {encoder}"
         )
     folders = {name: index_folder(name, root) for name in names}
     default = encoder or (DEFAULT_ENCODER if DEFAULT_ENCODER in names else names[0])

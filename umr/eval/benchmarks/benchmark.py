@@ -17,6 +17,7 @@ from umr.types import Candidate, Qrels, Query, Run
 Submissions = Callable[[Mapping[str, Run]], Mapping[str, Mapping[str, Any]]]
 
 
+ENCODERS = "encoder"  # in place of a task sentence: the encoder's own
 KEPT = 50  # hits of each query in run files, where no more are asked for
 
 
@@ -30,7 +31,8 @@ class Asked:
         split: one of its own; None: the one that papers print.
         task: one of its parts; None: all.
         pool: of M-BEIR: what is searched.
-        instruction: the task sentence of every query; None: the data's own, where it has some, else the encoder's.
+        instruction: the task sentence of every query; None: the data's own, where it has some, else the encoder's; "":
+            none at all; ENCODERS: the encoder's own, whatever the data has.
         sentence: of M-BEIR's table: which of its sentences, from 1; None: each in turn, and the mean of their measures.
         depth: one more k of R@k, and as many hits in run files; None: the makers' own.
     """
@@ -54,6 +56,12 @@ class Asked:
     def kept(self) -> int:
         """Hits of each query in run files."""
         return max(KEPT, self.depth or 0)
+
+    def told(self, said: str | None = "") -> str | None:
+        """The task sentence of a query whose data has this one (see Query.instruction for "" and None)."""
+        if self.instruction is None:
+            return said
+        return "" if self.instruction == ENCODERS else self.instruction or None
 
     def parts(self, there: Sequence[str]) -> list[str]:
         """Those of a benchmark's parts that are asked for.

@@ -58,7 +58,7 @@ def read(asked: Asked) -> Benchmark:
                 Query(
                     query_id=query_id,
                     content=Content(text=words(entry, "relative_caption"), image=files[reference]),
-                    instruction=asked.instruction or "",
+                    instruction=asked.told(),
                     target_modality="image",
                 )
             )

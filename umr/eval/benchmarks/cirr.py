@@ -54,7 +54,7 @@ def read(asked: Asked) -> Benchmark:
     galleries: dict[str, tuple[str, ...]] = {}
     for place, entry in entries(captions):
         with placed(place):
-            query = _query(entry, files, asked.instruction or "")
+            query = _query(entry, files, asked.told())
             stands_once(query.query_id, "pairid", galleries)
             galleries[query.query_id] = _others(entry, files)
             if "target_hard" in entry:
@@ -125,7 +125,7 @@ def only(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _query(entry: Any, files: Mapping[str, Path], instruction: str) -> Query:
+def _query(entry: Any, files: Mapping[str, Path], instruction: str | None) -> Query:
     reference = _known(words(entry, "reference"), files)
     return Query(
         query_id=str(number(entry, "pairid")),

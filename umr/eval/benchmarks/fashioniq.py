@@ -107,7 +107,7 @@ def _part(category: str, captions: Path, names: frozenset[str], candidates: dict
                 Query(
                     query_id=query_id,
                     content=content,
-                    instruction=asked.instruction or "",
+                    instruction=asked.told(),
                     target_modality="image",
                 )
             )

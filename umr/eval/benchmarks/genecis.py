@@ -71,7 +71,7 @@ def _part(task: str, asked: Asked, candidates: dict[str, Candidate]) -> Part:
                 Query(
                     query_id=query_id,
                     content=Content(text=text, image=named[0][1]),
-                    instruction=asked.instruction or "",
+                    instruction=asked.told(),
                     target_modality="image",
                 )
             )

@@ -98,7 +98,7 @@ def _table(asked: Asked) -> Path:
     if not path.is_file():
         raise ConfigError(
             f"{path} is missing, so it is not known what the queries ask. {LAYOUT}. Or give --instruction SENTENCE "
-            '(with "" the encoder\'s own sentences are asked)'
+            '("": none is asked; encoder: the encoder\'s own)'
         )
     return path
 
@@ -165,7 +165,7 @@ def _query(query: Query, sentences: Mapping[str, tuple[str, ...]], asked: Asked)
     text = query.content.text
     content = replace(query.content, text=None if text is None else normalised(text))
     if asked.instruction is not None:
-        return replace(query, content=content, instruction=asked.instruction)
+        return replace(query, content=content, instruction=asked.told())
     found, number = _sentences(query, sentences), asked.sentence or 1
     if number > len(found):
         key = _key(query)

@@ -2,7 +2,8 @@
 
 Each query has its own candidates, of which the first is right; P@1 is the share of queries whose best one it is, and
 the mean over subsets counts each once. Rows are qry_text, qry_img_path, tgt_text, tgt_img_path (and qry_inst, tgt_inst
-in the later release), pictures those of images.zip. The mark <|image_1|> is taken out of the texts.
+in the later release), pictures those of images.zip. The mark <|image_1|> is taken out of the texts. A row without
+qry_inst has its task sentence in qry_text, and is asked with no other.
 """
 
 from __future__ import annotations
@@ -90,9 +91,7 @@ def _part(subset: str, split: str, asked: Asked, candidates: list[Candidate]) ->
                 Query(
                     query_id=query_id,
                     content=content,
-                    instruction=_bare(_text(row.get("qry_inst"), "qry_inst"))
-                    if asked.instruction is None
-                    else asked.instruction,
+                    instruction=asked.told(_bare(_text(row.get("qry_inst"), "qry_inst")) or None),
                     target_modality=KIND_OF[right].modality,
                 )
             )

@@ -80,7 +80,7 @@ def both_ways(
 
 
 def _to_video(named: Mapping[str, Sentence], clips: Mapping[str, Path], asked: Asked) -> Part:
-    instruction = asked.instruction or ""
+    instruction = asked.told()
     return Part(
         row="t2v",
         label="t2v",
@@ -98,7 +98,7 @@ def _to_video(named: Mapping[str, Sentence], clips: Mapping[str, Path], asked: A
 
 
 def _to_text(named: Mapping[str, Sentence], clips: Mapping[str, Path], asked: Asked) -> Part:
-    instruction = asked.instruction or ""
+    instruction = asked.told()
     return Part(
         row="v2t",
         label="v2t",
