@@ -104,7 +104,7 @@ def test_every_published_row_is_a_fact_in_its_form():
 def test_clips_row_is_pinned_where_it_has_safetensors():
     """Its main branch has pytorch_model.bin alone, which is refused."""
     row = published("openai/clip-vit-base-patch32")
-    assert row is not None and row.revision == "c237dc49a33fc61debc9276459120b7eac67e7ef" and opens(row) == AS_PUBLISHED
+    assert row is not None and row.revision == "b33cedfd0df4e43b8238760678fcc89e1a0d38b3" and opens(row) == AS_PUBLISHED
 
 
 def test_what_opens_follows_the_backbones_and_the_recipes(monkeypatch):

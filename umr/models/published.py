@@ -242,7 +242,7 @@ PUBLISHED = (
         embeds=(TEXT, IMAGE),
         composes=SUM,
         source=_CLIP,
-        revision="c237dc49a33fc61debc9276459120b7eac67e7ef",  # a proposed conversion: main has no model.safetensors
+        revision="b33cedfd0df4e43b8238760678fcc89e1a0d38b3",  # a proposed conversion: main has no model.safetensors
     ),
     Published(  # no commit with safetensors is known here: one is asked for by its revision
         name="openai/clip-vit-base-patch16",

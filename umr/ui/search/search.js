@@ -713,7 +713,7 @@ Object.assign(umr, {
 
 umr.before = 0;  // results before more were asked for
 umr.hidden = (bar) => {  // px at its bottom: all below its picture but the padding
-  if (!matchMedia('(max-width: 640px)').matches) return 0;
+  if (bar.id !== 'q-bar' || !matchMedia('(max-width: 640px)').matches) return 0;
   const bottom = (part) => part.getBoundingClientRect().bottom;
   return bottom(bar) - bottom(bar.querySelector('#q-image')) - parseFloat(getComputedStyle(bar).paddingBottom);
 };
