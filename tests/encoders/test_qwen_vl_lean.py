@@ -1,6 +1,7 @@
 """Modules that serve in place of transformers' class: its vectors to the bit, its files, and nothing heavy."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from umr.disk import file_sha256
 from umr.encoders import load_encoder, load_trainable
 from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_positions import patch_places
-from umr.errors import MismatchError
+from umr.errors import ConfigError, MismatchError
 from umr.shipped import find_encoder, index_folder
 from umr.types import Candidate, Content, Query
 
@@ -79,6 +80,24 @@ def test_what_it_does_not_compute_is_left_to_the_class(saved, part, key, value):
     (said if part is None else said[part])[key] = value
     (saved / "config.json").write_text(json.dumps(said), "utf-8")
     assert lean_model(saved, torch.float32) is None
+
+
+@pytest.mark.parametrize(
+    "sections", [[2, "\0", 3], [2, 3, 0], [2, 3, "\u202e"], [4, 4, True], [4, 4], [9, -3, 2], [8], 8, "444", None, {}]
+)
+@pytest.mark.parametrize("load", [load_encoder, load_trainable])
+def test_frequencies_that_no_query_could_be_computed_with_are_refused_at_the_opening(saved, sections, load):
+    """torch raised its own TypeError or RuntimeError at the first query."""
+    said = json.loads((saved / "config.json").read_text("utf-8"))
+    assert sum(said["text_config"]["rope_parameters"]["mrope_section"]) == 8
+    said["text_config"]["rope_parameters"]["mrope_section"] = sections
+    (saved / "config.json").write_text(json.dumps(said), "utf-8")
+    config = json.loads((saved / "encoder.json").read_text("utf-8"))
+    config["files"]["config.json"] = file_sha256(saved / "config.json")
+    (saved / "encoder.json").write_text(json.dumps(config), "utf-8")
+    told = f"mrope_section {re.escape(repr(sections))}; three whole numbers .* is 8, half the width of a head"
+    with pytest.raises(ConfigError, match=told):
+        load(saved, device="cpu")
 
 
 def test_a_missing_weight_is_said_by_the_class(saved):
