@@ -102,6 +102,7 @@ def test_lists_that_lead_to_rows_that_are_not_there_are_refused_in_words(tmp_pat
         ("coarse.faiss", slice(533, None), b""),  # FAISS mapped it and read on behind it: a crash
         ("vectors.faiss", slice(32, 33), b"\0"),  # is_trained; FAISS raised its own RuntimeError at the search
         ("coarse.faiss", slice(32, 33), b"\0"),
+        ("vectors.faiss", slice(73, 81), b"\xff\xff\xff\x7f\0\0\0\0"),  # bytes of rows, which FAISS took: 2 GiB
     ],
 )
 def test_an_index_file_that_ends_early_or_was_never_trained_is_refused(name, at, into):

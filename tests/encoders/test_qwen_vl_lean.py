@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from tests.encoders.conftest import CHANGE
 from umr.disk import file_sha256
 from umr.encoders import load_encoder, load_trainable
+from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_positions import patch_places
 from umr.errors import ConfigError, MismatchError
@@ -80,6 +82,16 @@ def test_what_it_does_not_compute_is_left_to_the_class(saved, part, key, value):
     (said if part is None else said[part])[key] = value
     (saved / "config.json").write_text(json.dumps(said), "utf-8")
     assert lean_model(saved, torch.float32) is None
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+def test_a_network_without_sizes_is_refused_before_another_one_is_made(saved, part):
+    """transformers filled one of 72 billion numbers at random first."""
+    said = json.loads((saved / "config.json").read_text("utf-8"))
+    said["x" * 20_000] = said.pop(part)
+    (saved / "config.json").write_text(json.dumps(said), "utf-8")
+    with pytest.raises(MismatchError, match=f"config.json has no {part}, .*; copy the folder again"):
+        QwenVLBackbone.served(saved, EncoderConfig(name="tiny", dim=48))
 
 
 @pytest.mark.parametrize(

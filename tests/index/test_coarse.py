@@ -206,8 +206,8 @@ def test_a_file_of_another_factory_or_of_other_rows_is_refused(flat, made, tmp_p
     (tmp_path / "cut").write_bytes((tmp_path / "coarse").read_bytes()[:-50])
     with pytest.raises(MismatchError, match="is IndexFlatIP, not IVF16,SQ8"):
         CoarseIndex.read(tmp_path / "flat", "IVF16,SQ8", flat, mapped=False)
-    for mapped, told in ((False, "cannot be read by FAISS"), (True, "ends early")):
-        with pytest.raises(MismatchError, match=told):
+    for mapped in (False, True):
+        with pytest.raises(MismatchError, match="ends early"):
             CoarseIndex.read(tmp_path / "cut", "IVF16,SQ8", flat, mapped)
 
 

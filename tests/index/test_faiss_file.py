@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import faiss
@@ -10,6 +11,7 @@ import pytest
 
 from umr.errors import MismatchError
 from umr.index.faiss_file import _is_whole, read_faiss
+from umr.memory import peak_mib
 
 DIM, TRAINED_AT = 16, 32
 #: Of the last two the lists are stored in another way, as most are empty, and the rows are fewer than the lists.
@@ -38,23 +40,27 @@ def test_a_whole_file_is_opened_and_searched(path, mapped):
     assert (scores == expected_scores).all() and (rows == expected_rows).all()
 
 
-def test_a_file_that_ends_early_is_refused_wherever_it_is_cut(path, tmp_path):
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_file_that_ends_early_is_refused_wherever_it_is_cut(path, tmp_path, mapped):
     """FAISS, asked to map one that ends within a number, reads on in memory that is not the file's."""
     whole, cut = path.read_bytes(), tmp_path / "cut.faiss"
     for size in (*range(min(1_000, len(whole))), *range(1_000, len(whole), 97), len(whole) - 1):
         cut.write_bytes(whole[:size])
         with pytest.raises(MismatchError, match=rf"ends early: .* here are {size:,}; copy the index again"):
-            read_faiss(cut, mapped=True)
+            read_faiss(cut, mapped)
 
 
-def test_a_count_that_is_too_large_is_refused_before_anything_is_mapped(path, tmp_path):
-    whole, damaged = path.read_bytes(), tmp_path / "damaged.faiss"
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_count_that_is_too_large_takes_no_memory(path, tmp_path, mapped):
+    """FAISS takes it before it looks whether there is so much: 2 GiB for a file of 13 KB."""
+    whole, damaged, before = path.read_bytes(), tmp_path / "damaged.faiss", peak_mib()
     for at in range(TRAINED_AT, 600):
-        damaged.write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
+        damaged.write_bytes(whole[:at] + struct.pack("<Q", 2**31 - 1) + whole[at + 8 :])
         try:
-            read_faiss(damaged, mapped=True)
+            read_faiss(damaged, mapped)
         except MismatchError as error:
             assert "rebuild it" in str(error)
+    assert peak_mib() - before < 500
 
 
 @pytest.mark.parametrize("mapped", [False, True])

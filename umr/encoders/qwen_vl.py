@@ -30,7 +30,7 @@ from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.qwen_vl_recipes import EMBEDDERS, QWEN2
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
-from umr.errors import ConfigError, MismatchError
+from umr.errors import ConfigError, MismatchError, UMRError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -128,6 +128,23 @@ def _check_shares(rotary: Any) -> None:
             f"config.json has the mrope_section {found!r}; three whole numbers from 0 on are needed whose sum is "
             f"{count}, half the width of a head: copy the checkpoint again"
         )
+
+
+def _check_parts(folder: str | Path) -> None:
+    """Look whether config.json has the network's two parts; transformers fills in one of 72 billion numbers of its own.
+
+    Raises:
+        MismatchError: it has not. What cannot be read at all is said by transformers' class.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        said = read_json(path)
+    except (UMRError, OSError):
+        return
+    old = "hidden_size" in said  # old files have the text's numbers at the top
+    for name in ("vision_config",) if old else ("text_config", "vision_config"):
+        if not isinstance(said.get(name), dict):
+            raise MismatchError(f"{path} has no {name}, the sizes of a part of the network; copy the folder again")
 
 
 def _whole(value: object, name: str) -> int:
@@ -230,6 +247,7 @@ class QwenVLBackbone(nn.Module):
         """
         from umr.encoders.weights import whole_model  # transformers, which is not needed to serve
 
+        _check_parts(folder)
         model = cast("Qwen2VLModel", whole_model(cls.model_class(), folder, dtype, _KEYS))  # of its family
         if config.marker_rows == "mean":
             average_markers(model.language_model.embed_tokens.weight, load_tokenizer(folder, cls.special))

@@ -1,8 +1,8 @@
 """Opens a file of FAISS, whoever damaged it. What must be in it is said by those who open it (flat, coarse).
 
-FAISS reads a file that ends early without harm. Mapping it, it takes a number that is cut by the end for a whole one,
-counts the bytes that are left below zero, and goes on in memory that is not the file's. So the sizes that the file
-states are added up before it is mapped; no row is read for that.
+FAISS takes memory for as many rows as a file states, gigabytes where that is damaged. Mapping one that ends within a
+number, it takes that for a whole one, counts the bytes that are left below zero, and goes on in memory that is not the
+file's. So the sizes that a file states are added up before FAISS opens it; no row is read for that.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import faiss
 
 from umr.errors import MismatchError, reason
 
-_MOST_LISTS = 10_000_000  # more than a factory here can ask for
-
 
 def read_faiss(path: str | Path, mapped: bool) -> Any:
     """Read, or map, an index.
@@ -29,10 +27,11 @@ def read_faiss(path: str | Path, mapped: bool) -> Any:
     Raises:
         MismatchError: FAISS cannot read it, it ends early, or could not be searched.
     """
-    flags = faiss.IO_FLAG_MMAP_IFC if mapped and _is_whole(Path(path)) else 0
+    whole = _is_whole(Path(path))
+    flags = faiss.IO_FLAG_MMAP_IFC if mapped and whole else 0
     try:
         index: Any = faiss.read_index(str(path), flags)
-    except (RuntimeError, MemoryError) as error:  # the second for a damaged count of rows
+    except (RuntimeError, MemoryError) as error:
         raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
     if not index.is_trained:
         raise MismatchError(f"{path} says that it was never trained, and would answer no search; rebuild it")
@@ -75,29 +74,34 @@ class _Walk:
         return True
 
     def _inverted(self, kind: bytes) -> bool:
-        self._skip(16)  # nlist, nprobe
-        if not self.index() or self._bytes(1) != b"\0":  # a map from rows to lists, which none of ours has
+        nlist = self._number()
+        self._check(4 * nlist)  # each has a centre
+        self._skip(8)  # nprobe
+        if not self.index():
             return False
+        mapping = self._bytes(1)  # from rows to lists, which none of ours has
         self._vector(8)
+        if mapping == b"\2":
+            self._vector(16)
         if kind == b"IwSq":
             self._scalar_quantizer()
             self._skip(9)  # code_size, by_residual
         else:
             self._skip(9 + 24)  # by_residual, code_size; d, M, nbits
             self._vector(4)
-        return self._lists()
+        return self._lists(nlist)
 
-    def _lists(self) -> bool:
+    def _lists(self, nlist: int) -> bool:
         if self._bytes(4) != b"ilar":
             return False
-        nlist, code_size = self._number(), self._number()
+        found, code_size = self._number(), self._number()
+        if found != nlist:
+            raise MismatchError(f"{self._path} has {nlist:,} centres for {found:,} lists; rebuild it")
         form, count = self._bytes(4), self._number()
-        if form not in (b"full", b"sprs") or max(nlist, count) > _MOST_LISTS:
-            return False
         stated = struct.unpack(f"<{count}Q", self._bytes(8 * count))
         lengths = stated if form == b"full" else dict(zip(stated[::2], stated[1::2], strict=False)).values()
         self._skip(sum(lengths) * (code_size + 8))
-        return True
+        return form in (b"full", b"sprs")
 
     def _header(self) -> None:
         self._skip(4 + 3 * 8 + 1)  # d, ntotal and two that mean nothing, is_trained
