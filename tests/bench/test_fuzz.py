@@ -96,6 +96,22 @@ def test_lists_that_lead_to_rows_that_are_not_there_are_refused_in_words(tmp_pat
         damaged.search(rows[390:], 5)
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "into"),
+    [
+        ("coarse.faiss", slice(533, None), b""),  # FAISS mapped it and read on behind it: a crash
+        ("vectors.faiss", slice(32, 33), b"\0"),  # is_trained; FAISS raised its own RuntimeError at the search
+        ("coarse.faiss", slice(32, 33), b"\0"),
+        ("vectors.faiss", slice(73, 81), b"\xff\xff\xff\x7f\0\0\0\0"),  # bytes of rows, which FAISS took: 2 GiB
+    ],
+)
+def test_an_index_file_that_ends_early_or_was_never_trained_is_refused(name, at, into):
+    data = bytearray(seeds.vectors()[name])
+    data[at] = into
+    found = judge.judged(KINDS["faiss"], name, bytes(data))
+    assert found.outcome == judge.REFUSED and "rebuild it" in found.why
+
+
 def made() -> dict[str, bytes]:
     return {"a": b"0123456789"}
 

@@ -1,6 +1,7 @@
 """Modules that serve in place of transformers' class: its vectors to the bit, its files, and nothing heavy."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from tests.encoders.conftest import CHANGE
 from umr.disk import file_sha256
 from umr.encoders import load_encoder, load_trainable
+from umr.encoders.config import EncoderConfig
+from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_positions import patch_places
-from umr.errors import MismatchError
+from umr.errors import ConfigError, MismatchError
 from umr.shipped import find_encoder, index_folder
 from umr.types import Candidate, Content, Query
 
@@ -79,6 +82,34 @@ def test_what_it_does_not_compute_is_left_to_the_class(saved, part, key, value):
     (said if part is None else said[part])[key] = value
     (saved / "config.json").write_text(json.dumps(said), "utf-8")
     assert lean_model(saved, torch.float32) is None
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+def test_a_network_without_sizes_is_refused_before_another_one_is_made(saved, part):
+    """transformers filled one of 72 billion numbers at random first."""
+    said = json.loads((saved / "config.json").read_text("utf-8"))
+    said["x" * 20_000] = said.pop(part)
+    (saved / "config.json").write_text(json.dumps(said), "utf-8")
+    with pytest.raises(MismatchError, match=f"config.json has no {part}, .*; copy the folder again"):
+        QwenVLBackbone.served(saved, EncoderConfig(name="tiny", dim=48))
+
+
+@pytest.mark.parametrize(
+    "sections", [[2, "\0", 3], [2, 3, 0], [2, 3, "\u202e"], [4, 4, True], [4, 4], [9, -3, 2], [8], 8, "444", None, {}]
+)
+@pytest.mark.parametrize("load", [load_encoder, load_trainable])
+def test_frequencies_that_no_query_could_be_computed_with_are_refused_at_the_opening(saved, sections, load):
+    """torch raised its own TypeError or RuntimeError at the first query."""
+    said = json.loads((saved / "config.json").read_text("utf-8"))
+    assert sum(said["text_config"]["rope_parameters"]["mrope_section"]) == 8
+    said["text_config"]["rope_parameters"]["mrope_section"] = sections
+    (saved / "config.json").write_text(json.dumps(said), "utf-8")
+    config = json.loads((saved / "encoder.json").read_text("utf-8"))
+    config["files"]["config.json"] = file_sha256(saved / "config.json")
+    (saved / "encoder.json").write_text(json.dumps(config), "utf-8")
+    told = f"mrope_section {re.escape(repr(sections))}; three whole numbers .* is 8, half the width of a head"
+    with pytest.raises(ConfigError, match=told):
+        load(saved, device="cpu")
 
 
 def test_a_missing_weight_is_said_by_the_class(saved):

@@ -213,7 +213,8 @@ def test_index_refuses_a_changed_or_missing_file(folder, encoder, name):
         ("probe.npy", b"junk" * 50, "cannot be read as an array"),
         ("probe.npy", b"PK\x03\x04" + bytes(50), "cannot be read as an array"),
         ("ids.txt", b"\xff\xfe\n", "not UTF-8"),
-        ("vectors.faiss", b"", "cannot be read by FAISS"),
+        ("vectors.faiss", b"", "ends early"),
+        ("vectors.faiss", b"junk" * 50, "cannot be read by FAISS"),
     ],
 )
 def test_index_refuses_a_broken_file_that_its_manifest_vouches_for(folder, encoder, name, data, message):
@@ -577,12 +578,13 @@ def test_vectors_on_a_full_disk_and_memory_that_is_not_enough_are_sentences(tmp_
     with pytest.raises(DiskFullError, match=r"vectors.faiss cannot be written: the disk is full"):
         flat.write(tmp_path / "vectors.faiss")
 
-    def greedy(name: str) -> None:
+    def greedy(*_: object) -> None:
         raise MemoryError("std::bad_alloc")
 
+    flat.write(tmp_path / "whole.faiss")
     monkeypatch.setattr(faiss, "read_index", greedy)
     with pytest.raises(MismatchError, match=r"cannot be read by FAISS .std::bad_alloc.; rebuild it"):
-        FlatIndex.read(tmp_path / "vectors.faiss")
+        FlatIndex.read(tmp_path / "whole.faiss")
 
 
 def test_faiss_reads_what_is_written_through_python_and_the_bytes_are_its_own(tmp_path):

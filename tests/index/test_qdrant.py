@@ -1,12 +1,11 @@
 """What is peculiar to rows in a Qdrant collection: what it says of itself, what is refused, what stays on the server.
 
 The contract of both engines is in test_engines.py. The client's local mode plays the server; a real one is asked where
-UMR_QDRANT_URL names it."""
+UMR_QDRANT_URL names it, or its program is installed."""
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from pathlib import Path
 
@@ -33,7 +32,6 @@ from umr.types import Candidate, Content, Embeddings
 
 qdrant_client = pytest.importorskip("qdrant_client", reason="needs qdrant-client>=1.16")
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = os.environ.get(URL, "")
 
 
 @pytest.fixture(autouse=True)
@@ -310,9 +308,8 @@ def test_a_manifest_whose_engine_and_rows_do_not_fit_is_refused(folder, change):
         IndexManifest.read(folder)
 
 
-@pytest.mark.skipif(not SERVER.startswith("http"), reason=f"no Qdrant server at hand: {URL} is not set")
-def test_a_real_server_gives_what_faiss_gives(encoder, collection, tmp_path, monkeypatch):
-    monkeypatch.setenv(URL, SERVER)
+def test_a_real_server_gives_what_faiss_gives(encoder, collection, tmp_path, monkeypatch, real_qdrant):
+    monkeypatch.setenv(URL, real_qdrant)
     built(encoder, collection, tmp_path / f"test {uuid.uuid4().hex}")
     (folder,) = tmp_path.glob("test *")
     with claimed(tmp_path / "faiss") as claim:

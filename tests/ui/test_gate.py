@@ -1,11 +1,15 @@
-"""What reaches the page's server: from where, how much, how slowly; asked of the middleware alone, without a page."""
+"""What reaches the page's server: from where, how much, how slowly.
+
+Asked of the middleware alone; of a page where Gradio's own middleware, outside of it, would answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from umr.ui import visitors as visitors_module
 from umr.ui.access import read_access
 from umr.ui.layout import gate
 from umr.ui.layout.gate import HEADERS, MAX_BODY, MAX_PARTS, NOT_FROM_HERE, NOT_THESE_HOSTS, Gate, is_loopback
+from umr.ui.layout.page import build_page, serve
+from umr.ui.render import media_url
 from umr.ui.visitors import Visitors
 
 HASH = "ab" * 32
@@ -95,6 +101,85 @@ def test_other_sites_pages_are_refused_and_programs_and_proxies_are_not(inner, v
     assert answer.status_code == (200 if passes else 403)
     assert passes or NOT_FROM_HERE in answer.text
     assert ask(Gate(inner, visitors, "0.0.0.0"), "/", host, "GET", headers=headers).status_code == 200
+
+
+EVIL = "https://evil.example"
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+
+
+def shared(answer: httpx.Response) -> list[str]:
+    """What lets other sites read an answer."""
+    return [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({"Origin": EVIL}, False),
+        ({"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Origin": "http://localhost:3000"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://localhost:7860"}, True),
+        ({"Origin": "https://me-umr.hf.space", "X-Forwarded-Host": "me-umr.hf.space"}, True),
+        ({}, True),  # a program
+    ],
+)
+def test_another_sites_page_that_asks_beforehand_is_refused(inner, visitors, headers, passes):
+    app = Gate(inner, visitors, "0.0.0.0")
+    for path in (JOIN, UPLOAD, "/", "/metrics", "/gradio_api/mcp/"):
+        answer = ask(app, path, method="OPTIONS", headers=headers | PREFLIGHT)
+        assert (answer.status_code == 403, NOT_FROM_HERE in answer.text) == (not passes, not passes)
+        assert not shared(answer)
+
+
+def test_what_is_behind_lets_no_other_site_read_its_answers(visitors):
+    async def sharing(request: Request) -> JSONResponse:
+        open_to_all = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": "true", "X-Kept": "1"}
+        return JSONResponse(None, headers=open_to_all)
+
+    answer = ask(Gate(Starlette(routes=[Route("/", sharing)]), visitors, "0.0.0.0"), "/", method="GET")
+    assert answer.headers["x-kept"] == "1" and not shared(answer)
+
+
+@pytest.fixture
+def named(searchers: Any, benchmark: Path) -> Iterator[httpx.Client]:
+    """What asks a served page that answers to example.org."""
+    page = build_page(searchers, [])
+    serve(page, [benchmark], "127.0.0.1", None, access=allowed(hosts="example.org"))
+    with httpx.Client(base_url=page.local_url, headers={"Host": "example.org"}, timeout=60) as http:
+        yield http
+    page.close()
+
+
+def test_no_answer_of_a_page_may_be_read_by_another_site(named, benchmark):
+    picture = media_url(benchmark / "files" / "queries" / "3.bmp").lstrip("/")
+    script = re.findall(r'assets/[^"]*\.js', named.get("").text)[0]
+    heartbeat, told = "gradio_api/heartbeat/x", "gradio_api/queue/data?session_hash="
+    paths = ["", "config", "gradio_api/info", "metrics", "healthz", picture, script, script, "not/there"]
+    paths += [heartbeat, told]
+    for number, origin in enumerate((EVIL, "https://example.org", "null")):
+        asked = {"data": [], "fn_index": 0, "session_hash": str(number)}
+        assert named.post("gradio_api/queue/join", json=asked).status_code == 200
+        for path in paths:
+            whole = f"{path}{number}" if path == told else path
+            with named.stream("GET", whole, headers={"Origin": origin}) as answer:
+                assert answer.status_code == (404 if path == "not/there" else 200) and not shared(answer), path
+                assert path not in (heartbeat, told) or "text/event-stream" in answer.headers["content-type"]
+    for path in paths:
+        answer = named.options(path, headers={"Origin": EVIL, "Access-Control-Request-Method": "GET"})
+        assert answer.status_code == 403 and not shared(answer), path
+
+
+def test_a_page_goes_on_answering_itself_and_programs(named):
+    asked = {"data": [], "fn_index": 0, "session_hash": "x"}
+    own = {"Origin": "https://example.org", "Sec-Fetch-Site": "same-origin"}
+    framed = own | {"Referer": "https://example.org/?__theme=light", "Sec-Fetch-Dest": "empty"}  # within the Hub's page
+    for headers in (own, framed, {"Origin": "https://example.org"}, {}):
+        assert named.post("gradio_api/queue/join", json=asked, headers=headers).status_code == 200
+        assert named.post("gradio_api/upload", files={"files": b"x"}, headers=headers).status_code == 200
+    assert named.post("gradio_api/queue/join", json=asked, headers={"Origin": EVIL}).status_code == 403
+    first = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe", "Referer": "https://huggingface.co/"}
+    assert named.get("", headers=first).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ from umr.encoders.qwen_vl_cache import begun, gone_on
 from umr.encoders.qwen_vl_checkpoint import CHAT_QUERY, IMAGE_PAD, VIDEO_PAD, adopted
 from umr.encoders.qwen_vl_lean import LeanModel, lean_model
 from umr.encoders.qwen_vl_pixels import CLIP_COLOURS, Colours, patches
-from umr.encoders.qwen_vl_positions import allowed, allowed_behind, patch_places, positions_of
+from umr.encoders.qwen_vl_positions import allowed, allowed_behind, patch_places, positions_of, shares
 from umr.encoders.qwen_vl_processor import PROCESSOR, processor_files
 from umr.encoders.qwen_vl_recipes import EMBEDDERS, QWEN2
 from umr.encoders.templates import MediaSpan
 from umr.encoders.tokenizer import SpecialTokens, average_markers, load_tokenizer, token_id
-from umr.errors import ConfigError, MismatchError
+from umr.errors import ConfigError, MismatchError, UMRError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -113,6 +113,40 @@ def build_small(vocab_size: int, token_ids: VisionTokens | None = None, **sizes:
     return Qwen2VLModel(config)
 
 
+def _check_shares(rotary: Any) -> None:
+    """Look at what config.json gives to each axis; torch would do so at the first query.
+
+    Args:
+        rotary: of the language model.
+
+    Raises:
+        ConfigError: these are no shares of its frequencies.
+    """
+    found, count = rotary.mrope_section, len(rotary.inv_freq)
+    if not shares(found, count):
+        raise ConfigError(
+            f"config.json has the mrope_section {found!r}; three whole numbers from 0 on are needed whose sum is "
+            f"{count}, half the width of a head: copy the checkpoint again"
+        )
+
+
+def _check_parts(folder: str | Path) -> None:
+    """Look whether config.json has the network's two parts; transformers fills in one of 72 billion numbers of its own.
+
+    Raises:
+        MismatchError: it has not. What cannot be read at all is said by transformers' class.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        said = read_json(path)
+    except (UMRError, OSError):
+        return
+    old = "hidden_size" in said  # old files have the text's numbers at the top
+    for name in ("vision_config",) if old else ("text_config", "vision_config"):
+        if not isinstance(said.get(name), dict):
+            raise MismatchError(f"{path} has no {name}, the sizes of a part of the network; copy the folder again")
+
+
 def _whole(value: object, name: str) -> int:
     """A size of config.json, which may have several where this backbone has one."""
     if not isinstance(value, int):
@@ -142,6 +176,7 @@ class QwenVLBackbone(nn.Module):
     def __init__(self, model: Qwen2VLModel | LeanModel, config: EncoderConfig, fast: bool = True) -> None:
         super().__init__()
         self.model: Any = model
+        _check_shares(model.language_model.rotary_emb)
         self.fast = fast and self.has_fast
         self.causal = config.attention == "causal"
         self.mrope = config.positions == "mrope"
@@ -212,6 +247,7 @@ class QwenVLBackbone(nn.Module):
         """
         from umr.encoders.weights import whole_model  # transformers, which is not needed to serve
 
+        _check_parts(folder)
         model = cast("Qwen2VLModel", whole_model(cls.model_class(), folder, dtype, _KEYS))  # of its family
         if config.marker_rows == "mean":
             average_markers(model.language_model.embed_tokens.weight, load_tokenizer(folder, cls.special))

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from umr.encoders.checkpoint import read_json
+from umr.encoders.qwen_vl_positions import shares
 from umr.errors import UMRError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class TextRotary(Rotary):
 
     def __init__(self, width: int, theta: float, sections: list[int]) -> None:
         super().__init__(width, theta)
-        self.sections = sections
+        self.mrope_section = sections
 
     def forward(self, x: Tensor, positions_3BT: Tensor) -> tuple[Tensor, Tensor]:
         """Cos and sin (B, T, d) in the dtype of x."""
@@ -86,7 +87,8 @@ class TextRotary(Rotary):
         return cos, sin
 
     def _shared(self, parts: Tensor) -> Tensor:
-        half = torch.cat([part[at % 3] for at, part in enumerate(torch.split(parts, self.sections, dim=-1))], dim=-1)
+        shared = torch.split(parts, self.mrope_section, dim=-1)
+        half = torch.cat([part[at % 3] for at, part in enumerate(shared)], dim=-1)
         return torch.cat((half, half), dim=-1)
 
 
@@ -158,13 +160,14 @@ def _is_known(said: Mapping[str, Any]) -> bool:
         if not all(type(size) is int and size > 0 for size in sizes):
             return False
     text, vision = said["text_config"], said["vision_config"]
+    width = text["hidden_size"] // text["num_attention_heads"]
     return (
         isinstance(text.get("rms_norm_eps"), float)
         and text["hidden_size"] % text["num_attention_heads"] == 0
         and text["num_attention_heads"] % text["num_key_value_heads"] == 0
         and vision["embed_dim"] % (4 * vision["num_heads"]) == 0
         and _is_rotary(text.get("rope_parameters"), "default", text.get("head_dim"))
-        and len(text["rope_parameters"].get("mrope_section") or ()) == 3
+        and shares(text["rope_parameters"].get("mrope_section"), width // 2)
         and _is_rotary(vision.get("rope_parameters"), "axial", vision.get("head_dim"))
     )
 

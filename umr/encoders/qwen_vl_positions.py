@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from umr.encoders.batch import Batch
 
 
+def shares(sections: object, count: int) -> bool:
+    """Whether these are the frequencies that each axis of a position has: three whole numbers, `count` in all."""
+    if not isinstance(sections, (list, tuple)) or len(sections) != 3:
+        return False
+    return all(type(one) is int and one >= 0 for one in sections) and sum(sections) == count
+
+
 def patch_places(high: int, wide: int, merge: int, device: torch.device) -> Tensor:
     """Row and column of the patches of a frame, (P, 2) int64, as get_vision_position_ids of transformers has them.
 

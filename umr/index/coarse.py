@@ -21,6 +21,7 @@ import numpy as np
 
 from umr.disk import told_when_full
 from umr.errors import ConfigError, MismatchError, reason
+from umr.index.faiss_file import read_faiss
 from umr.index.flat import FlatIndex, Rows, gpu_count, row_blocks
 from umr.index.manifest import FACTORY
 
@@ -190,12 +191,9 @@ class CoarseIndex:
         """Read, or map, what `write` wrote.
 
         Raises:
-            MismatchError: it is not what the factory says, or of other rows.
+            MismatchError: it is damaged, not what the factory says, or of other rows.
         """
-        try:
-            index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
-        except (RuntimeError, MemoryError) as error:
-            raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
+        index = read_faiss(path, mapped)
         found = _said(index)
         if found != factory or index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise MismatchError(f"{path} is {found or type(index).__name__}, not {factory}; rebuild it")

@@ -14,7 +14,8 @@ import faiss
 import numpy as np
 
 from umr.disk import told_when_full
-from umr.errors import MismatchError, reason
+from umr.errors import MismatchError
+from umr.index.faiss_file import read_faiss
 from umr.index.manifest import FACTORY
 
 _FAISS: Any = faiss  # for what its stubs do not know
@@ -100,12 +101,9 @@ class FlatIndex:
             on_gpu: copy them to a GPU where there is one.
 
         Raises:
-            MismatchError: the file is no fp16 inner-product index.
+            MismatchError: the file is no fp16 inner-product index, or is damaged.
         """
-        try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC) if mapped else faiss.read_index(str(path))
-        except (RuntimeError, MemoryError) as error:  # the second for a damaged count of rows
-            raise MismatchError(f"{path} cannot be read by FAISS ({reason(error)[:120]}); rebuild it") from error
+        index = read_faiss(path, mapped)
         if (
             not isinstance(index, faiss.IndexScalarQuantizer)
             or index.sq.qtype != faiss.ScalarQuantizer.QT_fp16

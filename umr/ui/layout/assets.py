@@ -29,7 +29,7 @@ OVERHEAD = 1024  # bytes of an answer beside its body
 class Assets:
     """The middleware; the last one before Gradio, so that what holds for every other address holds for these.
 
-    Gradio's own, for other sites and for packing, are outside of it: each answer is a copy, which they may change.
+    Gradio's own for packing and the gate are outside of it: each answer is a copy, which they may change.
     """
 
     def __init__(self, app: ASGIApp, root_path: str = "", most: int = MOST_BYTES):

@@ -1,7 +1,8 @@
 """What reaches the page's server, before Gradio sees it: from where, how much and how long, what browsers are told.
 
 Not addresses that lead away (umr.ui.layout.outside), nor connections (umr.ui.layout.connections). Gradio has settings
-for none of this but the size of one uploaded file; a middleware of its app is its own way to add it.
+for none of this but the size of one uploaded file; a middleware of its app is its own way to add it. Its own middleware
+for other sites it puts before all of ours, so that one is replaced (`share_with_no_site`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from gradio import routes
 from gradio.utils import get_space
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -40,6 +42,8 @@ SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 FOLDER = re.compile(rb"[/\\]([0-9a-f]{40,128})[/\\]")
 BRACKETS = re.compile(rb"[\[\]{}]")
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
+ASKS_BEFORE = "OPTIONS"  # a browser asks so whether another site's page may send what it wants to
+SHARING = "access-control-"  # what the headers begin with that let other sites' pages read an answer
 #: What the page itself needs: Gradio's page has scripts and styles within it, and compiles the page's own listeners.
 #: It may be shown in a frame of itself and of the Hub, which shows a Space in one, and of no other site but those that
 #: the operator adds, at the end.
@@ -242,6 +246,19 @@ class _Kept:
         return b"".join(message.get("body", b"") for message in self.messages)
 
 
+def share_with_no_site() -> None:
+    """No page of another site may read what Gradio's pages answer from now on.
+
+    Gradio lets every site read every answer, and with the visitor's cookies, where it is asked by another name than
+    this machine's; launch() has no setting for it. Programs need no leave, and the page itself is of the same site.
+    """
+    routes.CustomCORSMiddleware = _as_it_is  # type: ignore[assignment, misc]  # what makes the middleware of each app
+
+
+def _as_it_is(app: ASGIApp, **_: Any) -> ASGIApp:
+    return app
+
+
 def sweeping(visitors: Visitors) -> Callable[[Any], Any]:
     """The app's `lifespan`: uploads that nobody holds go while it runs, and all of them at its end."""
 
@@ -272,7 +289,8 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
         Refused: another site's page.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    if scope["method"] not in CHANGES or site in ("same-origin", "none") or (origin is None and site is None):
+    checked = scope["method"] in (*CHANGES, ASKS_BEFORE)
+    if not checked or site in ("same-origin", "none") or (origin is None and site is None):
         return
     asked = f"{headers.get('host', '')},{headers.get('x-forwarded-host', '')}".lower().split(",")
     named = (origin or "").lower().partition("://")[2]
@@ -291,6 +309,8 @@ def _with_headers(send: Send, told: Mapping[str, str]) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            for name in [name for name in headers if name.startswith(SHARING)]:
+                del headers[name]
             for name, value in told.items():
                 headers.setdefault(name, value)
         await send(message)

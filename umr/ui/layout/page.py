@@ -21,7 +21,7 @@ from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.assets import Assets
 from umr.ui.layout.connections import limit_connections
-from umr.ui.layout.gate import Gate, sweeping
+from umr.ui.layout.gate import Gate, share_with_no_site, sweeping
 from umr.ui.layout.leaving import drop_who_left
 from umr.ui.layout.link import build_notices, head_script, wire_link
 from umr.ui.layout.listening import serve_listening
@@ -142,6 +142,7 @@ def serve(
     host = host or os.environ.get(HOST) or DEFAULT_HOST
     own_preview()
     serve_listening()
+    share_with_no_site()
     page.queue(default_concurrency_limit=4, max_size=WAITING, status_update_rate=TOLD_S)
     keep_streams(page)
     _, address, _ = page.launch(
