@@ -18,7 +18,7 @@ from umr.shipped import cache_root
 
 log = logging.getLogger(__name__)
 
-LARGE = 64 << 20  # bytes
+LARGE = 64 << 20  # bytes of a file, or of an index, from which on none is hashed at each opening
 FOLDER = "hashes"  # in the cache
 RACY_S = 2.0  # a file that changed so lately may change again without a later time
 

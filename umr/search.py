@@ -19,7 +19,7 @@ from umr.moments import told
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.shipped import encoder_of_index, shown_path
 from umr.types import Content, Embeddings, Encoder, Match, Query, Result
-from umr.verdict import OF_FIRST, Verdicts, find_verdicts
+from umr.verdict import Verdicts, beside_first, find_verdicts
 
 MAX_K = 1000
 #: Of a query with a clip, where nothing of its kind was trained.
@@ -197,7 +197,7 @@ class Searcher:
         if wanted is None:
             return said
         if self.facts.any_fits(wanted, read.query.target_modality, excluded):
-            return tuple(notice for notice in said if notice not in OF_FIRST)
+            return beside_first(said)
         return (nothing_fits(wanted, self.facts.facts(results[0].hit.candidate_id)),)
 
     def _wanted(self, read: DecodedQuery) -> Wanted | None:
@@ -244,8 +244,7 @@ def of_unlike_picture(outcome: Outcome, said: tuple[str, ...]) -> Outcome:
         return outcome
     weak = Match("weak", unlike=True)
     results = [result if result.match is None else replace(result, match=weak) for result in outcome.results]
-    kept = tuple(notice for notice in outcome.notices if notice not in OF_FIRST)
-    return replace(outcome, results=results, notices=kept + said)
+    return replace(outcome, results=results, notices=beside_first(outcome.notices) + said)
 
 
 def result_row(result: Result) -> dict[str, Any]:

@@ -29,7 +29,7 @@ UNLIKE_WORDS = "These words are unlike what this model was trained on, so expect
 WEAK_FIRST = "Nothing in this collection seems to fit all of it: the best match is a weak one."
 #: The same of a query without words, whose right answers show the very thing.
 NO_OTHER = "This very thing seems to be in nothing else here; what comes nearest to it follows."
-OF_FIRST = (WEAK_FIRST, NO_OTHER)
+_OF_FIRST = (WEAK_FIRST, NO_OTHER)
 
 #: Words that say nothing of a thing; they count neither as known nor as unknown.
 _FILLERS = (
@@ -219,6 +219,11 @@ class Verdicts:
         if first is None or first.word != "weak":
             return ()
         return (WEAK_FIRST if query.content.text else NO_OTHER,)
+
+
+def beside_first(notices: Iterable[str]) -> tuple[str, ...]:
+    """Notices without what is said of a weak first result: where another one is first, or it is told better."""
+    return tuple(notice for notice in notices if notice not in _OF_FIRST)
 
 
 def percent(share: float) -> str:

@@ -22,8 +22,6 @@ COARSE = "coarse.faiss"
 OPTIONAL = (COARSE, COLUMNS)
 #: Beside an index whose rows are on a Qdrant server: the collections that it made and that may still be there.
 JOURNAL = "qdrant.json"
-#: Bytes of its files, above which an index is mapped and not hashed at each opening.
-LARGE = 64 << 20
 FORMAT = 1
 #: What holds the rows: VECTORS, or a collection of a Qdrant server (umr.index.qdrant).
 ENGINES = (FAISS, QDRANT) = ("faiss", "qdrant")

@@ -1,6 +1,6 @@
 """The files of an index as they are opened, and whether they are still those that were written. Not what is searched.
 
-A small index is hashed at each opening. One above umr.index.manifest.LARGE bytes is mapped, and the sizes of its files
+A small index is hashed at each opening. One above umr.known_hashes.LARGE bytes is mapped, and the sizes of its files
 alone are compared: hashes are computed when it is built, by `umr index verify`, and by a searcher in the background,
 which from then on refuses to search an index that is not what was built.
 """

@@ -23,8 +23,9 @@ from umr.collection import CANDIDATES, Collection
 from umr.columns import COLUMNS, FEWEST
 from umr.disk import atomic_write, file_sha256, put
 from umr.errors import UMRError
-from umr.index.manifest import FILES, IDS, JOURNAL, LARGE, OPTIONAL, QDRANT, IndexManifest
+from umr.index.manifest import FILES, IDS, JOURNAL, OPTIONAL, QDRANT, IndexManifest
 from umr.index.sources import SOURCES, read_record
+from umr.known_hashes import LARGE
 from umr.shipped import MANIFEST
 
 VERSION = "version-"

@@ -19,7 +19,7 @@ from umr.rerank.seen import SeenMedia
 from umr.search import MAX_K, DecodedQuery, Outcome, Searcher, decode
 from umr.shipped import find_reranker
 from umr.types import Candidate, Query, Result, Run
-from umr.verdict import OF_FIRST
+from umr.verdict import beside_first
 
 DEPTH = 50  # hits that are re-ranked (U-MARVEL), where no other number was chosen
 
@@ -184,6 +184,4 @@ class Reordering:
         results = self.results(read.query, found.results)[:k]
         spent = 1000 * (time.perf_counter() - start)
         ms = found.ms | {"rerank": spent, "total": found.ms["total"] + spent}
-        return replace(
-            found, results=results, ms=ms, notices=tuple(one for one in found.notices if one not in OF_FIRST)
-        )
+        return replace(found, results=results, ms=ms, notices=beside_first(found.notices))

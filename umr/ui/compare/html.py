@@ -16,7 +16,7 @@ from umr.ui.markup import NOTHING, escape, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.queries import task_name
 from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, name_of, took, verdict
-from umr.verdict import OF_FIRST, UNLIKE_WORDS
+from umr.verdict import UNLIKE_WORDS, beside_first
 
 SIDE = 96  # px of a picture
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
@@ -121,9 +121,8 @@ def _notices(found: Comparison) -> Markup:
     """
     given: dict[str, list[str]] = {}
     for label, outcome in zip(found.labels, found.outcomes.values(), strict=True):
-        for notice in outcome.notices:
-            if not (found.blind and notice in OF_FIRST):
-                given.setdefault(_without_rate(notice) if found.blind else notice, []).append(label)
+        for notice in beside_first(outcome.notices) if found.blind else outcome.notices:
+            given.setdefault(_without_rate(notice) if found.blind else notice, []).append(label)
     return together(macros("compare").notice(_by(labels, found), notice) for notice, labels in given.items())
 
 

@@ -389,19 +389,19 @@ Object.assign(umr, {
       input.files = carried.files;
       input.dispatchEvent(new Event('change', { bubbles: true }));
     },
-    // Waits until the box has no picture, for a second at most.
-    async gone(box) {
-      for (let waited = 0; waited < 20 && document.querySelector(`${box} .image-frame img`); waited += 1)
-        await new Promise((done) => { setTimeout(done, 50); });
+    // Whether something is so within ten seconds, or `times` times `ms`.
+    async until(so, times = 100, ms = 100) {
+      for (let waited = 0; waited < times && !so(); waited += 1) await new Promise((done) => { setTimeout(done, ms); });
+      return so();
     },
+    // Waits until the box has no picture, for a second at most.
+    gone(box) { return this.until(() => !document.querySelector(`${box} .image-frame img`), 20, 50); },
     // Whether the box has its picture within ten seconds.
-    async arrived(box, before = null) {
-      for (let waited = 0; waited < 100; waited += 1) {
+    arrived(box, before = null) {
+      return this.until(() => {
         const image = document.querySelector(`${box} .image-frame img`);
-        if (image && image.src !== before && !umr.clip.ending.test(image.src)) return true;
-        await new Promise((done) => { setTimeout(done, 100); });
-      }
-      return false;
+        return Boolean(image && image.src !== before && !umr.clip.ending.test(image.src));
+      });
     },
     // What was pasted or dropped, in the tab on show; of a tab without a box it is Search's. Your files take everything,
     // and one picture is what they are searched with, where there are any.
@@ -417,14 +417,14 @@ Object.assign(umr, {
     },
     // To the tab with a box, once the page has come to the tab of its address.
     async toSearch(files) {
-      const until = async (there) => {
-        for (let waited = 0; waited < 100 && !there(); waited += 1) await new Promise((done) => { setTimeout(done, 100); });
+      const shown = async (so) => {
+        await this.until(so);
         await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))); });
       };
-      await until(() => umr.address.given);
+      await shown(() => umr.address.given);
       if (this.box()) return this.take(files);
       document.querySelector('#tab-search-button')?.click();
-      await until(() => document.querySelector('#q-image input[type=file]'));
+      await shown(() => document.querySelector('#q-image input[type=file]'));
       scrollTo({ top: 0, behavior: 'instant' });
       return this.box() === '#q-image' && this.take(files);
     },
