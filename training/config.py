@@ -43,6 +43,7 @@ class TrainConfig:
     image_size: int = 112  # px; of random weights, as `network`: an encoder to start from has its own
     network: dict[str, int] = field(default_factory=dict)  # sizes that differ from build_small's
     vision_layers: int = 0  # of an encoder to start from: its vision tower is deepened to so many; 0: as it is
+    kept_start: float = 0.0  # share of that encoder's weights in what is saved (training/average.py); 0: none of it
     seed: int = 0
     steps: int = 1000
     stop_after: int = 0  # ends the run after so many of them, at the rate that it has then; 0: after all
@@ -109,6 +110,12 @@ class TrainConfig:
             raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
         if not 0 <= self.stop_after <= self.steps:
             raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
+        if self.kept_start and (self.vision_layers or self.sharded or self.lora_rank):
+            raise ConfigError(
+                f"kept_start is {self.kept_start}: the start's weights are kept of a network as it was, in one piece; "
+                "leave vision_layers and lora_rank at 0 and sharded at false, or average afterwards "
+                "(python -m training.average)"
+            )
         if self.init and self.network:
             raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
 
@@ -125,6 +132,7 @@ class TrainConfig:
             "subword_dropout",
             "wrong_kinds",
             "graded",
+            "kept_start",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")

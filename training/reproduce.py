@@ -87,12 +87,12 @@ class Plan:
         return self.stages[-1].name if self.then is None else self.then.made
 
 
-FILES = "files"  # the world that U-MARVEL's second half sees as files
+FILES = "files"  # the world of the last stage, which U-MARVEL's second half sees as files
 WORLDS = {
     "world": WorldSpec(families=12000, clip_families=1500, seed=2, jitter=0.5),
     "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
     "third": WorldSpec(families=12000, clip_families=1500, seed=4, jitter=0.5),
-    FILES: WorldSpec(families=4000, clip_families=250, seed=7, jitter=0.5),
+    FILES: WorldSpec(families=4000, clip_families=1200, seed=7, jitter=0.5),
 }
 
 #: The stages of training/README.md, in the order in which they run.
@@ -102,7 +102,8 @@ STAGES = (
     Stage(name="joint", recipe="unified", worlds=("world",), init="captions", changes={"stop_after": 2900}),
     Stage(name="longer", recipe="longer", worlds=("second",), init="joint"),
     Stage(name="deeper", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
-    Stage(name="unified", recipe="company", worlds=("world", "second", "third"), init="deeper"),
+    Stage(name="company", recipe="company", worlds=("world", "second", "third"), init="deeper"),
+    Stage(name="unified", recipe="anykind", worlds=(FILES,), init="company"),
     Stage(name="small_vision", recipe="vision", worlds=("world",), changes={"steps": 1200, "network": SMALL}),
     Stage(name="small_captions", recipe="captions", worlds=("world",), init="small_vision", changes={"steps": 500}),
     Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="small_captions"),

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.average import keep_of_start
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
@@ -409,6 +410,8 @@ def train(
     if config.sharded and group.rank:
         return encoder
     merge_adapters(encoder)
+    if init and config.kept_start:
+        keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
     encoder.eval()
     if group.rank:
         return encoder

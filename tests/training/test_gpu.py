@@ -22,6 +22,7 @@ STEPS = {
     "longer": "motion",
     "deeper": "vision",
     "company": "vision",
+    "anykind": "everything",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",

@@ -47,6 +47,7 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         "joint",
         "longer",
         "deeper",
+        "company",
         "unified",
     ]
     for name in CHAINS:

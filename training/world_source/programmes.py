@@ -260,9 +260,9 @@ def everything(draft: Draft) -> None:
         draft.add(Row(role="t2all", scene=item.scene, words=words, target="all"))
         by_text.add(column)
         shown = _twin(item, found.stills) or (item if found.role == "passage" else None)
-        if shown is not None:
+        if shown is not None and item.scene.action is None:  # a clip in which something happens shows another scene
             draft.add(Row(role="i2all", scene=item.scene, media=draft.picture(shown), target="all"))
-            by_picture.add(column, STILL_SAID)
+            by_picture.add(column)
         pairs = [pair for pair in _pairs(draft, found.stills) if pair[1].scene == item.scene]
         if pairs:
             reference, _, edit = pairs[0]
@@ -276,15 +276,22 @@ def everything(draft: Draft) -> None:
 
 
 def _mixed_pool(draft: Draft) -> list[_Found]:
-    """The candidates of `everything`: each item of some families as one kind, and a few clips."""
+    """The candidates of `everything`: each item of some families as one kind, and a few clips with their stills."""
     rng, found = draft.rng, []
+
+    def still(item: Item, family: list[Item]) -> None:
+        role = STILL_KINDS[int(rng.integers(len(STILL_KINDS)))]
+        number = draft.add(_candidate(draft, role, item))
+        found.append(_Found(role=role, number=number, item=item, stills=family, chunk=draft.chunk))
+
     for _, family in _families(draft, draft.world.families, draft.config.families_per_batch // 3 or 1):
         for item in _shown(draft, family):
-            role = STILL_KINDS[int(rng.integers(len(STILL_KINDS)))]
-            number = draft.add(_candidate(draft, role, item))
-            found.append(_Found(role=role, number=number, item=item, stills=family, chunk=draft.chunk))
+            still(item, family)
     for place, family in _clip_families(draft, draft.config.families_per_batch // 8 or 1):
         stills = _stills(draft, place, family)
+        shown = [_twin(item, stills) for item in family[:3]]
+        for row in sorted({item.row for item in shown if item is not None}):
+            still(next(item for item in stills if item.row == row), stills)
         for item in family[:3]:
             number = draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item)))
             found.append(_Found(role="clip", number=number, item=item, stills=stills, chunk=draft.chunk))

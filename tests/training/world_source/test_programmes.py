@@ -109,6 +109,20 @@ def test_the_right_scene_in_another_kind_is_a_negative(tiny_world, encoder, prog
     assert len(met) >= len(offered) / 2, offered - met
 
 
+def test_a_clip_in_which_something_happens_is_no_answer_to_its_still_where_any_kind_is_right(tiny_world, encoder):
+    offered = 0
+    for step in range(3):
+        batch = build(tiny_world, encoder, "everything", step, families_per_batch=24)
+        (asked,) = (contrast for contrast in batch.contrasts if contrast.task == "i2all")
+        found = torch.cat([batch.codes[role] for role in asked.candidates])
+        wanted = batch.codes[asked.query]
+        moving = (found[None] == wanted[:, None])[..., STILL_SAID].all(2) & (found[None] != wanted[:, None]).any(2)
+        offered += int(moving.sum())
+        assert not (moving & asked.ignore).any()
+        assert not moving[torch.arange(len(wanted)), asked.positive].any()
+    assert offered
+
+
 def test_short_queries_and_typing_errors_come_at_their_share(tiny_world, encoder):
     def lengths(**changes):
         batch = build(tiny_world, encoder, "captions", families_per_batch=24, **changes)
