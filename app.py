@@ -15,6 +15,7 @@ from pathlib import Path
 
 from umr.cli.demo import searchers
 from umr.cli.options import own_folder, serving
+from umr.cli.rerank import brought
 from umr.errors import ConfigError, UMRError
 from umr.ui.layout import serve
 from umr.ui.layout.heap import share_heaps
@@ -49,7 +50,8 @@ def _found(options: argparse.Namespace) -> Searchers | None:
     if options.folder is not None or len(options.encoder or [""]) > 1:
         raise ConfigError("several encoders search a --folder together, and a --folder has an index of its own")
     encoder = None if options.encoder is None else options.encoder[0]
-    return find_searchers(options.index, encoder, batch=options.batch, reranker=options.reranker)
+    again = None if options.reranker is None else brought(options.reranker)
+    return find_searchers(options.index, encoder, batch=options.batch, reranker=again)
 
 
 if __name__ == "__main__":

@@ -45,15 +45,30 @@ def pytest_configure() -> None:
         http_server.INITIAL_PORT_VALUE += http_server.TRY_NUM_PORTS * int(worker.removeprefix("gw"))
 
 
-@pytest.fixture(scope="session")
-def sentence_transformers():
-    """The class that opens a folder; the packages are optional, and torchvision must be of the torch that is there."""
-    try:
-        import torchvision  # noqa: F401
-        from sentence_transformers import SentenceTransformer
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"needs sentence-transformers>=6 and torchvision: {error}")
-    return SentenceTransformer
+class WithoutClips(dict):
+    """In the place of a processor's part for clips, of which only these fields are asked where there is none."""
+
+    merge_size = 2
+    model_input_names = ("pixel_values_videos", "video_grid_thw")
+
+
+@pytest.fixture
+def sentence_transformers(monkeypatch):
+    """The class that opens a folder of a Qwen class with its text, pictures and pooling; clips need torchvision.
+
+    Without torchvision transformers has pictures' processors of their own (PIL), and no class for clips, nor one to
+    check it against. The wheel of torchvision in the registry loads beside torch for CUDA alone: beside torch for CPUs
+    it cannot be imported, and transformers' models cannot either, where it is installed.
+    """
+    transformer = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    from transformers import ProcessorMixin
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+    from transformers.utils import is_torchvision_available
+
+    if not is_torchvision_available():
+        monkeypatch.setattr(AutoVideoProcessor, "from_pretrained", lambda *_, **__: WithoutClips())
+        monkeypatch.setattr(ProcessorMixin, "check_argument_for_proper_class", lambda self, name, one: type(one))
+    return transformer.SentenceTransformer
 
 
 def no_model(folder: Path) -> Searcher:

@@ -145,7 +145,8 @@ def find_reranker(name: str = "", root: str | Path | None = None) -> Path:
     asked = f"there is no re-ranker {name!r}" if name else f"no re-ranker is shipped ({shown_path(places[0])})"
     raise ConfigError(
         f"{asked}; shipped are: {', '.join(rerankers(root)) or 'none'}. Name a folder that holds {RERANKER_CONFIG} "
-        "(--rerank DIR; of the commands rerank and bench rerank, and of app.py, --reranker DIR), or train one: "
+        "(--rerank DIR; of the commands rerank and bench rerank, and of app.py, --reranker DIR), or of the Hub, "
+        "hub:OWNER/NAME (python -m umr models), or train one: "
         "python -m training.mine --help, then python -m training.rerank --help"
     )
 

@@ -242,7 +242,7 @@ def test_what_the_hub_refuses_is_said_in_words(shelf, pictures, served, capsys, 
     assert "that you may read: check OWNER/NAME" in said("hub:me/nothing")
     assert "has no revision 'v9'" in said(f"{OURS}@v9") and "has no revision" in said(f"{OURS}@{'0' * 40}")
     assert "is not hub:OWNER/NAME" in said("hub:ours")
-    assert "no backbone" in said("hub:VLM2Vec/VLM2Vec-V2.0") or "an adapter" in said("hub:VLM2Vec/VLM2Vec-V2.0")
+    assert "is a re-ranker, not an encoder" in said("hub:code-kunkun/LamRA-Rank")
     point(monkeypatch, "http://127.0.0.1:9")
     assert "check the name and the connection" in said(OURS)
     assert "there is no encoder" in said("nothing-here") and served == []

@@ -490,10 +490,12 @@ def bench_query(options: argparse.Namespace) -> None:
 def bench_rerank(options: argparse.Namespace) -> None:
     """`bench rerank`: candidates per second of both ways, and their ratio."""
     from umr.bench.rerank import bench_rerank as timed
-    from umr.shipped import BUNDLED, default_root
+    from umr.cli.rerank import brought
+    from umr.shipped import BUNDLED, HUB, default_root
 
     judged = _judged(default_root() / "media" / BUNDLED, options.task)
-    rows = timed(judged, options.reranker, options.depth, options.repeat)
+    where = str(brought(options.reranker)) if options.reranker.startswith(HUB) else options.reranker
+    rows = timed(judged, where, options.depth, options.repeat)
     _print(rows, options.json, tuple(rows[0]))
 
 
@@ -533,12 +535,14 @@ def bench_page(options: argparse.Namespace) -> None:
 
 def deploy_space(options: argparse.Namespace) -> None:
     """`deploy space`: every file with its bytes, then the Space's address, which is not there after a dry run."""
+    from umr.cli.rerank import brought
     from umr.deploy.files import check_folder
     from umr.deploy.hardware import hardware
     from umr.deploy.space import plan_space
     from umr.deploy.upload import spaces_folder, upload
 
-    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, options.reranker)
+    again = None if options.reranker is None else brought(options.reranker, opened=False)
+    space = plan_space(options.name, hardware(options.hardware), options.encoder, options.index, again)
     folder = options.out or spaces_folder(space.name)
     check_folder(folder)
     rows = [{"bytes": file.size, "path": file.path} for file in space.files]

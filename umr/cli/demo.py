@@ -23,6 +23,7 @@ from umr.shipped import DEFAULT_ENCODER, MANIFEST, cache_root
 
 if TYPE_CHECKING:
     from umr.encoders.dual_config import AnyConfig
+    from umr.models.ready import Wishes
     from umr.ui.searchers import Searchers
 
 _SEEN = "seen.txt"
@@ -49,20 +50,22 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
         ConfigError: the folder or an encoder is none, or something does not fit.
         MismatchError: a file is damaged.
     """
+    from umr.models.ready import reranker
     from umr.ui.reranking import find_page_reranker
     from umr.ui.searchers import Searchers, open_searcher
 
     folder = Own(_folder(options.folder), check_length(options.segment_seconds))
+    again = None if options.reranker is None else reranker(options.reranker, _wishes(options), say)
     places = _places(options)
     if options.dry_run and None in places:
         return None
     here = [place for place in places if place is not None]
-    names, dtype = _names(here), _dtype(options.dtype, folder, here)
+    names, dtype = _names(here), _dtype(options.dtype, folder, here, again)
     if options.dry_run:
         return None
     found = {name: _indexed(folder, place, dtype) for name, place in zip(names, here, strict=True)}
     opener = partial(open_searcher, batch=options.batch)
-    return Searchers(found, names[0], opener, reranker=find_page_reranker(options.reranker))
+    return Searchers(found, names[0], opener, reranker=find_page_reranker(again, dtype=options.dtype))
 
 
 def _folder(where: str | None) -> Path:
@@ -73,11 +76,16 @@ def _folder(where: str | None) -> Path:
 
 def _places(options: argparse.Namespace) -> list[Path | None]:
     """The encoder folders, made ready one after the other; None for those that a dry run does not bring."""
-    from umr.models.ready import Wishes, ready
+    from umr.models.ready import ready
 
-    wishes = Wishes(recipe=options.recipe, dtype=options.dtype, check=options.check, dry_run=options.dry_run)
-    specs = options.encoder or [DEFAULT_ENCODER]
-    return [ready(spec, wishes, say) for spec in specs]
+    return [ready(spec, _wishes(options), say) for spec in options.encoder or [DEFAULT_ENCODER]]
+
+
+def _wishes(options: argparse.Namespace) -> Wishes:
+    """How models are wanted."""
+    from umr.models.ready import Wishes
+
+    return Wishes(recipe=options.recipe, dtype=options.dtype, check=options.check, dry_run=options.dry_run)
 
 
 def _names(places: list[Path]) -> list[str]:
@@ -88,14 +96,21 @@ def _names(places: list[Path]) -> list[str]:
     return names
 
 
-def _dtype(asked: str | None, folder: Own, places: list[Path]) -> str:
-    """What all encoders are computed in: as asked, as they were before, or as fits the memory together."""
+def _dtype(asked: str | None, folder: Own, places: list[Path], again: Path | None) -> str:
+    """What all encoders are computed in: as asked, as they were before, or as fits the memory together.
+
+    Args:
+        asked: what was asked for.
+        folder: what is searched.
+        places: the encoders'.
+        again: the re-ranker's, which is opened beside them; None: there is none, or the small one that is shipped.
+    """
     from umr.models.fit import bfloat16_gpu, dtype_that_fits, gigabytes
     from umr.models.weights import BYTES, memory, parameters_in
 
     before = [one for one in BYTES if all((_index_at(folder, place, one) / MANIFEST).is_file() for place in places)]
-    count = sum(map(parameters_in, places))
-    what = "what is to be searched by" if len(places) > 1 else str(places[0])
+    count = sum(map(parameters_in, places if again is None else [*places, again]))
+    what = "what is to be searched by" if len(places) > 1 or again is not None else str(places[0])
     dtype = dtype_that_fits(what, count, asked or next(iter(before), None))
     gpu = "" if asked or before else bfloat16_gpu()
     usual = f", which {gpu} computes in; --dtype float32 asks for the other" if gpu else ""

@@ -39,7 +39,11 @@ def dtype_of_index(one: argparse.ArgumentParser, more: str = "") -> None:
 
 def serving(one: argparse.ArgumentParser) -> None:
     """The options of a page that is served: of app.py, and of commands that open one."""
-    one.add_argument("--reranker", metavar="DIR", help="what first hits can be re-ranked with (default: a shipped one)")
+    one.add_argument(
+        "--reranker",
+        metavar="NAME",
+        help="what first hits can be re-ranked with: a folder, or hub:OWNER/NAME[@REVISION] (default: a shipped one)",
+    )
     one.add_argument("--host", help="address to listen on (default: GRADIO_SERVER_NAME or 127.0.0.1)")
     one.add_argument("--port", help="port (default: GRADIO_SERVER_PORT or the first free from 7860)")
     one.add_argument("--log", choices=FORMATS, default="text", help="json: one object a line, one for each request")

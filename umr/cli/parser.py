@@ -194,7 +194,11 @@ def _rerank(commands: Commands) -> None:
     one.add_argument("--out", type=Path, metavar="RUN2", help="the run to write")
     one.add_argument("--tune", action="store_true", help="with --index of validation queries: choose the weight")
     one.add_argument(
-        "--reranker", dest="rerank", default="", metavar="NAME", help="a folder, or a shipped one (default: reranker)"
+        "--reranker",
+        dest="rerank",
+        default="",
+        metavar="NAME",
+        help="a shipped one, a folder, or hub:OWNER/NAME[@REVISION] (default: reranker)",
     )
     one.add_argument("--index", type=Path, metavar="DIR", help="an index of the run's collection (default: bundled)")
     _depth_and_weight(one, "hits of each query that are re-ranked (default: the number chosen with the weight, or 50")
@@ -209,8 +213,9 @@ def _with_reranker(
         "--rerank",
         nargs="?",
         const="",
-        metavar="DIR",
-        help="put the first hits in the order of a re-ranker: a folder, or a shipped name (default: the shipped one)",
+        metavar="NAME",
+        help="put the first hits in the order of a re-ranker: a shipped name, a folder, or hub:OWNER/NAME[@REVISION] "
+        "(default: the shipped one)",
     )
     _depth_and_weight(one, depth)
 
@@ -506,7 +511,9 @@ def _deploy_space(commands: Commands) -> None:
     )
     one.add_argument("--index", nargs="+", default=[], type=Path, metavar="DIR", help="index folders of your own")
     one.add_argument(
-        "--reranker", metavar="DIR", help="a re-ranker that the page offers: a folder, or a shipped one's name"
+        "--reranker",
+        metavar="NAME",
+        help="a re-ranker that the page offers: a shipped one, a folder, or one of the Hub",
     )
     one.add_argument("--private", action="store_true", help="a new Space is for you alone")
     one.add_argument(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from umr.errors import ConfigError, MismatchError
-from umr.types import FLOAT32
 
 if TYPE_CHECKING:
     from umr.collection import Collection
@@ -18,15 +17,33 @@ if TYPE_CHECKING:
 
 def reordering(options: argparse.Namespace) -> Reordering:
     """The re-ranker of a command's options, with its weight and depth; a missing one is told before any is loaded."""
-    from umr.shipped import find_reranker
-
-    find_reranker(options.rerank or "")
+    folder = brought(options.rerank or "", options.dtype)
     from umr.cli.progress import Progress
+    from umr.models.ready import dtype_of_reranker
     from umr.rerank.order import Reordering
 
-    made = Reordering.open(options.rerank or "", options.dtype or FLOAT32, options.weight, options.depth)
+    dtype = dtype_of_reranker(folder, options.dtype)
+    made = Reordering.open(str(folder), dtype, options.weight, options.depth)
     made.progress = Progress("re-ranking, queries:")
     return made
+
+
+def brought(spec: str, dtype: str | None = None, opened: bool = True) -> Path:
+    """The folder of a re-ranker by its name (see umr.models.ready.reranker), downloaded where it is of the Hub.
+
+    Args:
+        spec: the name; "" for the shipped one.
+        dtype: what it is to be computed in; None: what fits.
+        opened: it is to be computed with, not copied alone.
+
+    Raises:
+        ConfigError: there is none, umr does not open it, or it does not fit.
+        MismatchError: a file of it is damaged.
+    """
+    from umr.cli.progress import say
+    from umr.models.ready import Wishes, reranker
+
+    return cast("Path", reranker(spec, Wishes(dtype=dtype, opened=opened), say))  # None after a dry run alone
 
 
 def rerank(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -17,10 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from umr.encoders.checkpoint import ADAPTER, CONFIG, INDEX, Checkpoint, read_json
+from umr.encoders.checkpoint import ADAPTER, ADAPTER_WEIGHTS, CONFIG, INDEX, Checkpoint, read_json
 from umr.errors import ConfigError, MismatchError
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 A, B, MAGNITUDE = "lora_A", "lora_B", "lora_magnitude_vector"
 _PART = re.compile(rf"base_model\.model\.(?P<name>.+)\.(?P<part>{A}|{B}|{MAGNITUDE})(\.weight)?")
 #: Fields of adapter_config.json that change what is computed -> the values under which it is computed here.
@@ -52,7 +51,7 @@ def merge(adapter: Path, base: Checkpoint, out: Path) -> None:
         ConfigError: it is an adapter of a kind that is not merged.
         MismatchError: a file is damaged, or the base has no such weights.
     """
-    settings = _settings(adapter)
+    settings = settings_of(adapter)
     parts = _parts(adapter)
     files = base.weight_files()
     for file in files:
@@ -70,7 +69,13 @@ def merge(adapter: Path, base: Checkpoint, out: Path) -> None:
             shutil.copyfile(path, out / name)
 
 
-def _settings(adapter: Path) -> dict[str, Any]:
+def settings_of(adapter: Path) -> dict[str, Any]:
+    """What adapter_config.json says.
+
+    Raises:
+        ConfigError: it is an adapter of a kind that is not merged.
+        MismatchError: it is damaged.
+    """
     found = read_json(adapter / ADAPTER)
     for key, legal in _KNOWN.items():
         if found.get(key) not in legal:

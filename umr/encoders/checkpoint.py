@@ -16,7 +16,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "copy the checkpoint again"
 SHOWN = 60  # characters of a wrong value in a message
 CONFIG, MODULES = "config.json", "modules.json"  # of a model of sentence-transformers the second
-ADAPTER = "adapter_config.json"
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 class WeightsMissing(MismatchError):

@@ -18,12 +18,11 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from umr.disk import file_sha256, put, told_when_full
-from umr.encoders.checkpoint import Checkpoint, first_module
-from umr.encoders.dual_config import read_settings
+from umr.encoders.checkpoint import ADAPTER, ADAPTER_WEIGHTS, Checkpoint, first_module
 from umr.encoders.hub import ALLOWED, kept_at, told
 from umr.errors import ConfigError, MismatchError, reason
+from umr.models.forms import form_of
 from umr.models.hub_name import HubName
-from umr.shipped import CONFIG_NAME
 
 WEIGHTS = ".safetensors"
 _PART = ".part"
@@ -142,8 +141,11 @@ def weight_names(remote: Remote) -> list[str]:
         ConfigError: its settings cannot be read.
         MismatchError: they are damaged.
     """
-    if CONFIG_NAME in remote.sizes:
-        return sorted(name for name in read_settings(remote.folder).files if name.endswith(WEIGHTS))
+    form = form_of(remote.sizes)
+    if form is not None:
+        return sorted(name for name in form.files(remote.folder) if name.endswith(WEIGHTS))
+    if ADAPTER in remote.sizes:
+        return [ADAPTER_WEIGHTS]
     first = first_module(remote.folder)
     found = Checkpoint(folder=first, source=remote.where, model={}).weight_names()
     own = [(first / name).relative_to(remote.folder).as_posix() for name in found if name.endswith(WEIGHTS)]

@@ -51,6 +51,11 @@ class HubName:
         return f"{HUB}{self.repository}@{commit}"
 
     @property
+    def spec(self) -> str:
+        """As it was typed."""
+        return self.at(self.asked) if self.asked else f"{HUB}{self.repository}"
+
+    @property
     def commit(self) -> str:
         """The commit that is asked for by its 40 digits; "" where a name is, which can move."""
         return self.asked if _COMMIT.fullmatch(self.asked) else ""

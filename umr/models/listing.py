@@ -39,8 +39,6 @@ def listing(root: str | Path | None = None) -> list[dict[str, Any]]:
 
 def opens(model: Published) -> str:
     """Whether this version of umr opens it, in words that begin with yes or no: from BACKBONES and the recipes."""
-    if model.adapter_of:
-        return f"no: an adapter, which `umr adopt --base hub:{model.adapter_of}` merges"
     if model.model_type in DUALS:
         return AS_PUBLISHED
     if model.model_type not in BACKBONES:
@@ -49,7 +47,9 @@ def opens(model: Published) -> str:
         return RERANKER if _reranker_recipe(model) else f"no: no re-ranker is asked as {model.asks!r}"
     if not model.retrieves:
         return BASE
-    return AS_PUBLISHED if recipe_of(model) == model.asks else PLAIN
+    if recipe_of(model) != model.asks:
+        return PLAIN
+    return f"yes, merged into {model.adapter_of}" if model.adapter_of else AS_PUBLISHED
 
 
 def recipe_of(model: Published) -> str:

@@ -37,7 +37,7 @@ class Published:
         source: paper and code of that recipe.
         licence: of the weights, as their page states it; "" where it was not found.
         revision: the commit that this table is of; "" where none is known: the newest is taken.
-        adapter_of: it is a LoRA adapter of this repository, not a whole checkpoint; "" for a whole one.
+        adapter_of: it is a LoRA adapter of this repository, merged into it here; "" for a whole checkpoint.
         retrieves: it was trained to.
     """
 
@@ -56,7 +56,7 @@ class Published:
 
     @property
     def reranks(self) -> bool:
-        """It is a re-ranker: `umr adopt --recipe` with what `asks` says, then --rerank."""
+        """It is a re-ranker, which --rerank takes."""
         return self.composes == PAIRS
 
 

@@ -72,9 +72,11 @@ def adopt_reranker(
     settings |= identity(checkpoint, name) | {"image_size": IMAGE_SIZE, "max_frames": max_frames}
     network = kind.adopted(checkpoint, tokenizer, EncoderConfig(**settings))
     config = RerankerConfig(network=network, penalty=penalty, **answers)
+    for word in (config.yes, config.no):
+        token_id(tokenizer, word)
+    copy = copying(checkpoint, network, tokenizer)
     rows_2H = answer_rows(checkpoint, config, tokenizer)
     kind.load(checkpoint.folder, network, torch.bfloat16)  # which shows that the weights are whole
-    copy = copying(checkpoint, network, tokenizer)
 
     def write(draft: Path) -> None:
         copy(draft)

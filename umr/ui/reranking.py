@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 NONE_HERE = (
     "This page has no re-ranker. Start it with one: python app.py --reranker DIR, a folder that "
-    "python -m training.rerank wrote; or lay such a folder at indexes/reranker"
+    "python -m training.rerank wrote, or --reranker hub:OWNER/NAME; or lay such a folder at indexes/reranker"
 )
 
 
@@ -58,11 +59,18 @@ class Offer:
         return cls(folder=folder, name=config.name, depth=chosen.depth, encoder=chosen.encoder)
 
 
-def open_reordering(folder: Path) -> Reordering:
-    """The re-ranker of a folder; on the CPU where a GPU is lent to copies of this process alone."""
+def open_reordering(folder: Path, dtype: str | None = None) -> Reordering:
+    """The re-ranker of a folder; on the CPU where a GPU is lent to copies of this process alone.
+
+    Args:
+        folder: where it lies.
+        dtype: what it is computed in; None: see umr.models.ready.dtype_of_reranker.
+    """
+    from umr.models.ready import dtype_of_reranker
     from umr.rerank.order import Reordering
 
-    return Reordering.open(str(folder), device="cpu" if zero_gpu.present() else None)
+    device = "cpu" if zero_gpu.present() else None
+    return Reordering.open(str(folder), dtype_of_reranker(folder, dtype), device=device)
 
 
 class PageReranker:
@@ -96,12 +104,15 @@ class PageReranker:
         return self._opened
 
 
-def find_page_reranker(name: str | None = None, root: Path | None = None) -> PageReranker:
+def find_page_reranker(
+    name: str | Path | None = None, root: Path | None = None, dtype: str | None = None
+) -> PageReranker:
     """What a start of the page offers: the re-ranker that is asked for, else the shipped one, else none.
 
     Args:
         name: a folder or a shipped name; None: the shipped one where there is one.
         root: the folder of encoders; None: the repository's.
+        dtype: as of `open_reordering`.
 
     Raises:
         ConfigError: there is none of this name, or its folder is broken.
@@ -109,7 +120,7 @@ def find_page_reranker(name: str | None = None, root: Path | None = None) -> Pag
     """
     if name is None and RERANKER not in rerankers(root):
         return PageReranker()
-    return PageReranker(Offer.of(find_reranker(name or "", root)))
+    return PageReranker(Offer.of(find_reranker(str(name or ""), root)), partial(open_reordering, dtype=dtype))
 
 
 def read_switch(value: Any) -> bool:

@@ -304,7 +304,7 @@ def find_searchers(
     encoder: str | None = None,
     root: Path | None = None,
     batch: int = MOST_ROWS,
-    reranker: str | None = None,
+    reranker: str | Path | None = None,
 ) -> Searchers:
     """What a start of the page offers: one index folder, or every encoder with a bundled index under `root`.
 

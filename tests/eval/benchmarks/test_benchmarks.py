@@ -23,6 +23,7 @@ from umr.eval.benchmarks.genecis import cut
 from umr.eval.benchmarks.mbeir import normalised
 from umr.eval.benchmarks.msvd import pickled_captions
 from umr.formats import read_qrels, read_run
+from umr.media import open_image
 from umr.rerank import load_reranker
 from umr.rerank.config import Prior
 from umr.rerank.reranker import Reranker
@@ -203,9 +204,6 @@ def test_fashioniq_is_recall_of_each_category_and_their_mean(run, fake, tmp_path
 
 def test_circo_is_average_precision_over_the_reachable_places(run, fake, tmp_path):
     data = tmp_path / "data"
-    files = [paint(data / "COCO2017_unlabeled/unlabeled2017" / f"{i:012}.jpg", i, (16, 16)) for i in range(N)]
-    info = {"images": [{"id": i, "file_name": path.name} for i, path in enumerate(files)]}
-    put(data / "COCO2017_unlabeled/annotations/image_info_unlabeled2017.json", info)
     rows = [
         {
             "id": i,
@@ -217,7 +215,7 @@ def test_circo_is_average_precision_over_the_reachable_places(run, fake, tmp_pat
         }
         for i in range(N)
     ]
-    put(data / "annotations/val.json", rows)
+    files = circo(data, rows)
     put(
         data / "annotations/test.json",
         [{k: row[k] for k in ("id", "reference_img_id", "relative_caption")} for row in rows],
@@ -232,6 +230,9 @@ def test_circo_is_average_precision_over_the_reachable_places(run, fake, tmp_pat
             precision = np.cumsum(labels) * labels / np.arange(1, N + 1)
             values.append(precision[:k].sum() / min(len(row["gt_img_ids"]), k))
         assert found[f"mAP@{k}"] == pytest.approx(np.mean(values))
+    at = [ranks(scores_M, row["target_img_id"]) for row, scores_M in zip(rows, all_QM, strict=True)]
+    assert {k: found[f"R@{k}"] for k in (5, 10, 25, 50)} == {k: pytest.approx(share(at, k)) for k in (5, 10, 25, 50)}
+    assert 0 < found["R@5"] < 1 == found["R@25"] and found["R@5"] < np.mean([found["mAP@5"] > 0])
     assert run("circo", "--split", "test", "--runs", str(tmp_path / "runs")) == {}
     sent = json.loads((tmp_path / "runs/enc/circo.test.submission.json").read_text())
     assert list(sent) == [str(i) for i in range(N)]
@@ -240,6 +241,54 @@ def test_circo_is_average_precision_over_the_reachable_places(run, fake, tmp_pat
     assert "val.json: entry 13: the id 5 stands twice in the file" in run("circo")
     files[4].unlink()
     assert "1 of 12 files of candidates are missing" in run("circo")
+
+
+def circo(data: Path, rows: list[dict]) -> list[Path]:
+    """CIRCO's folder with these validation entries; its pictures."""
+    files = [paint(data / "COCO2017_unlabeled/unlabeled2017" / f"{i:012}.jpg", i, (16, 16)) for i in range(N)]
+    info = {"images": [{"id": i, "file_name": path.name} for i, path in enumerate(files)]}
+    put(data / "COCO2017_unlabeled/annotations/image_info_unlabeled2017.json", info)
+    put(data / "annotations/val.json", rows)
+    return files
+
+
+def test_circos_recall_is_of_the_one_target_and_an_aspect_has_its_own_queries(run, fake, tmp_path, monkeypatch):
+    """By hand: every query ranks the pictures 0, 1, ... 11."""
+
+    def vector(self, content: Content) -> np.ndarray:
+        if content.text is not None:
+            return np.arange(16, 0, -1, dtype=np.float32) / np.linalg.norm(np.arange(1, 17))
+        red = np.asarray(open_image(content.image))[0, 0, 0]
+        return np.eye(16, dtype=np.float32)[round(red / 20)]
+
+    monkeypatch.setattr(FakeEncoder, "_vector", vector)
+    said = [(0, [0, 2], ["negation", "viewpoint"]), (6, [6], ["negation"]), (1, [1, 3], [])]
+    fields = ("target_img_id", "gt_img_ids", "semantic_aspects")
+    rows = [
+        {"id": i, "reference_img_id": 0, "relative_caption": f"edit {i}"} | dict(zip(fields, one, strict=True))
+        for i, one in enumerate(said)
+    ]
+    circo(tmp_path / "data", rows)
+    found = run("circo", "--depth", "1")
+    assert list(found) == ["val", "val negation", "val viewpoint"] and [row["n"] for row in found.values()] == [3, 2, 1]
+    whole = found["val"]
+    assert [whole[f"R@{k}"] for k in (1, 5, 10, 50)] == pytest.approx([1 / 3, 2 / 3, 1, 1])
+    ap = {5: ((1 + 2 / 3) / 2, 0, (1 / 2 + 2 / 4) / 2), 10: ((1 + 2 / 3) / 2, 1 / 7, (1 / 2 + 2 / 4) / 2)}
+    assert [whole[f"mAP@{k}"] for k in ap] == pytest.approx([np.mean(ap[5]), np.mean(ap[10])])
+    assert found["val negation"]["mAP@10"] == pytest.approx((ap[10][0] + ap[10][1]) / 2)
+    assert found["val viewpoint"]["mAP@10"] == pytest.approx(ap[10][0]) and "R@5" not in found["val viewpoint"]
+    for wrong, words in (
+        ({"semantic_aspects": ["colour"]}, "semantic_aspects is ['colour']; a list of these is needed: cardinality"),
+        ({"target_img_id": 99}, "the picture 99 is not in image_info_unlabeled2017.json"),
+    ):
+        put(tmp_path / "data/annotations/val.json", [rows[0] | wrong])
+        assert f"val.json: entry 1: {words}" in run("circo")
+    put(tmp_path / "data/annotations/val.json", [{k: v for k, v in rows[0].items() if k != "target_img_id"}, rows[1]])
+    assert "1 of 2 entries have no target_img_id" in run("circo")
+    bare = [{k: v for k, v in row.items() if k not in ("target_img_id", "semantic_aspects")} for row in rows]
+    put(tmp_path / "data/annotations/val.json", bare)
+    found = run("circo")
+    assert list(found) == ["val"] and found["val"]["mAP@10"] == whole["mAP@10"] and "R@5" not in found["val"]
 
 
 # GeneCIS

@@ -76,6 +76,21 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What else the hits of a part are measured by: other judgements, or some of its queries alone.
+
+    Attributes:
+        row: the row of the table that its measures stand in, which may be the part's.
+        qrels: the right candidates of each query that it is over.
+        measures: column -> measure.
+    """
+
+    row: str
+    qrels: Qrels
+    measures: Mapping[str, Measure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Queries that are searched among the same candidates, or each in its own gallery, and how they are measured.
 
@@ -93,6 +108,7 @@ class Part:
         galleries: query -> its own candidates, in place of a pool. One that stands in it twice counts twice.
         groups: candidate -> what it is one of; a group is as near as its nearest candidate.
         ranks: whether the median rank of the first right one is a column (MdR).
+        views: what else its hits are measured by.
     """
 
     row: str
@@ -106,6 +122,7 @@ class Part:
     galleries: Mapping[str, tuple[str, ...]] | None = None
     groups: Mapping[str, str] | None = None
     ranks: bool = False
+    views: Sequence[View] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

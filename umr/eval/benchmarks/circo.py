@@ -1,13 +1,15 @@
 """CIRCO (Baldrati et al. 2023, arXiv 2303.15247): annotations/SPLIT.json over COCO's unlabelled pictures of 2017.
 
-mAP@K with several right pictures for a query, divided by min(K, right pictures) (section 4 of the paper). The query's
-own picture stays among the candidates. The answers of the test split are on the benchmark's server: for it the file is
-made that it takes.
+mAP@K with several right pictures for a query, divided by min(K, right pictures) (section 4 of the paper). As in
+src/evaluation.py of github.com/miccunifi/CIRCO (commit 6db0150), R@K is over the one picture that the words were
+written for, target_img_id, and a row for each aspect has the mAP@10 of the queries that name it in semantic_aspects
+(arXiv 2405.02951). The query's own picture stays among the candidates. The answers of the test split are on the
+benchmark's server: for it the file is made that it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from umr.eval.benchmarks.annotations import (
     stands_once,
     words,
 )
-from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part
+from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, View, success_columns
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.measures import average_precision
 from umr.types import Candidate, Content, Qrels, Query, Run
@@ -34,7 +36,20 @@ LAYOUT = (
 )
 IMAGES = Path("COCO2017_unlabeled")
 DEPTHS = (5, 10, 25, 50)
+ASPECT_DEPTH = 10
 SUBMITTED = 50  # ids of each query that the server takes
+#: In the order in which they are printed.
+ASPECTS = (
+    "cardinality",
+    "addition",
+    "negation",
+    "direct_addressing",
+    "compare_change",
+    "comparative_statement",
+    "statement_with_conjunction",
+    "spatial_relations_background",
+    "viewpoint",
+)
 
 
 def read(asked: Asked) -> Benchmark:
@@ -48,6 +63,8 @@ def read(asked: Asked) -> Benchmark:
     files = _files(asked.data)
     queries: list[Query] = []
     qrels: Qrels = {}
+    targets: Qrels = {}
+    aspects: dict[str, list[str]] = {}
     known: set[str] = set()
     for place, entry in entries(annotations):
         with placed(place):
@@ -64,7 +81,12 @@ def read(asked: Asked) -> Benchmark:
             )
             if "gt_img_ids" in entry:
                 qrels[query_id] = {_known(one, files): 1 for one in _right(entry["gt_img_ids"])}
+                if "target_img_id" in entry:
+                    targets[query_id] = {_known(number(entry, "target_img_id"), files): 1}
+                for aspect in _aspects(entry.get("semantic_aspects", [])):
+                    aspects.setdefault(aspect, []).append(query_id)
     all_or_none_answered(len(qrels), len(queries), "gt_img_ids", annotations)
+    all_or_none_answered(len(targets), len(queries), "target_img_id", annotations)
     depths = sorted({*DEPTHS, *(() if asked.depth is None else (asked.depth,))})
     return Benchmark(
         name="circo",
@@ -77,8 +99,12 @@ def read(asked: Asked) -> Benchmark:
                 queries=queries,
                 qrels=qrels,
                 measures={f"mAP@{k}": average_precision(k) for k in depths},
-                depth=max(depths),
+                depth=max(*depths, ASPECT_DEPTH),
                 kept=asked.kept,
+                views=[
+                    View(row=split, qrels=targets, measures=success_columns(DEPTHS, asked.depth)),
+                    *(_of_aspect(split, aspect, aspects[aspect], qrels) for aspect in ASPECTS if aspect in aspects),
+                ],
             )
         ],
         submissions=lambda runs: _submission(runs, split),
@@ -103,6 +129,23 @@ def _right(listed: Any) -> list[Any]:
     if not isinstance(listed, list) or not listed:
         raise ConfigError(f"gt_img_ids is {listed!r}; a list of ids is needed")
     return listed
+
+
+def _aspects(listed: Any) -> list[str]:
+    """The aspects of a query, each once.
+
+    Raises:
+        ConfigError: it is no list of known ones.
+    """
+    if not isinstance(listed, list) or not all(isinstance(one, str) and one in ASPECTS for one in listed):
+        raise ConfigError(f"semantic_aspects is {listed!r}; a list of these is needed: {', '.join(ASPECTS)}")
+    return list(dict.fromkeys(listed))
+
+
+def _of_aspect(split: str, aspect: str, asked: Sequence[str], qrels: Qrels) -> View:
+    """The row of an aspect, over the queries that name it."""
+    measures = {f"mAP@{ASPECT_DEPTH}": average_precision(ASPECT_DEPTH)}
+    return View(row=f"{split} {aspect}", qrels={one: qrels[one] for one in asked}, measures=measures)
 
 
 def _known(one: Any, files: Mapping[str, Path]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from umr.disk import atomic_write
 from umr.errors import ConfigError
-from umr.eval.benchmarks.benchmark import Benchmark, Part
+from umr.eval.benchmarks.benchmark import Benchmark, Part, View
 from umr.eval.measures import first_rank, per_query
 from umr.formats import write_qrels, write_run
 from umr.index.index import Index, build_index
@@ -126,23 +126,28 @@ def measure(
     measured: dict[str, dict[str, list[float]]] = {}
     runs: dict[str, Run] = {}
     for part in benchmark.parts:
-        values: dict[str, list[np.ndarray]] = {}
+        views = _views(part)
+        values: list[dict[str, list[np.ndarray]]] = [{} for _ in views]
         run = runs.setdefault(part.label, {})
         for start in range(0, len(part.queries), size):
             queries = part.queries[start : start + size]
             found = _searched(index, encoder.encode_queries(queries), part, queries, reordered)
-            for column, values_Q in _values(part, found).items():
-                values.setdefault(column, []).append(values_Q)
+            for view, collected in zip(views, values, strict=True):
+                for column, values_Q in _values(view, found).items():
+                    collected.setdefault(column, []).append(values_Q)
             run |= {query_id: hits[: part.kept] for query_id, hits in found.items()}
             done += len(queries)
             if progress is not None:
                 progress(done, total)
-        named = {"benchmark": benchmark.name, "split": benchmark.split, "part": part.row, "n": len(part.queries)}
-        rows.setdefault(part.row, named)
-        columns = measured.setdefault(part.row, {})
-        for column, batches in values.items():
-            values_Q = np.concatenate(batches)
-            columns.setdefault(column, []).append(float(np.median(values_Q) if column == MEDIAN else values_Q.mean()))
+        for view, collected in zip(views, values, strict=True):
+            n = len(part.queries) if view.row == part.row else len(view.qrels)
+            named = {"benchmark": benchmark.name, "split": benchmark.split, "part": view.row, "n": n}
+            rows.setdefault(view.row, named)
+            columns = measured.setdefault(view.row, {})
+            for column, batches in collected.items():
+                values_Q = np.concatenate(batches)
+                middle = np.median(values_Q) if column == MEDIAN else values_Q.mean()
+                columns.setdefault(column, []).append(float(middle))
     for name, columns in measured.items():
         rows[name] |= {column: float(np.mean(values)) for column, values in columns.items()}
     made = [row for row in rows.values() if len(row) > 4]  # without judgements there is nothing to print
@@ -153,13 +158,16 @@ def measure(
     return Outcome(rows=made, runs=runs, collection=index.manifest.collection, reordered_by=by)
 
 
-def _values(part: Part, found: Run) -> dict[str, np.ndarray]:
-    """Column -> its value for each query of a batch that is judged."""
-    qrels = {query_id: part.qrels[query_id] for query_id in found if query_id in part.qrels}
-    if not qrels:
-        return {}
+def _views(part: Part) -> list[View]:
+    """A part's own judgements, and what else its hits are measured by."""
     measures = {**part.measures, MEDIAN: first_rank} if part.ranks else part.measures
-    return {column: per_query(one, qrels, found) for column, one in measures.items()}
+    return [View(row=part.row, qrels=part.qrels, measures=measures), *part.views]
+
+
+def _values(view: View, found: Run) -> dict[str, np.ndarray]:
+    """Column -> its value for each query of a batch that is judged."""
+    qrels = {query_id: view.qrels[query_id] for query_id in found if query_id in view.qrels}
+    return {column: per_query(one, qrels, found) for column, one in view.measures.items()} if qrels else {}
 
 
 def _searched(
