@@ -201,7 +201,7 @@ class Match(NamedTuple):
         word: the verdict.
         right: share of held-out first results so called that were right; None where too few were to say, or where it is
             not a matter of the score.
-        unlike: the query is unlike the training, so that no score of it counts.
+        unlike: the query, or the kind of what was found, is unlike the training, so that no score counts.
     """
 
     word: MatchWord

@@ -66,7 +66,7 @@ def measured(page: Page, folder: Path) -> None:
 
 
 def indexed(page: Page, folder: Path) -> None:
-    """A picture taken, a file refused, and a search."""
+    """A picture taken, a file refused, a search, and the details of a result."""
     Image.new("RGB", (64, 64), "teal").save(folder / "teal.png")
     (folder / "setup.exe").write_bytes(b"MZ")
     page.set_input_files("#f-drop input[type=file]", [folder / "teal.png", folder / "setup.exe"])
@@ -77,7 +77,8 @@ def indexed(page: Page, folder: Path) -> None:
     settle(page)
     page.locator("#f-text textarea").fill("a teal thing")
     page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card").first).to_be_visible()
+    page.locator("#f-results [data-details]").click()
+    expect(page.locator("#f-details .u-bars").first).to_be_visible()
 
 
 def told(page: Page, folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""The tab Your files in a real browser: drop, progress, search, refusals, another visitor, removal."""
+"""The tab Your files in a real browser: drop, progress, search, its steps, refusals, another visitor, removal."""
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -30,6 +31,12 @@ def open_tab(page: Page, served: Served) -> None:
     expect(page.locator("#f-go")).to_be_visible()
 
 
+def search(page: Page, words: str, count: int) -> None:
+    page.locator("#f-text textarea").fill(words)
+    page.locator("#f-find").click()
+    expect(page.locator("#f-results .u-card")).to_have_count(count)
+
+
 @pytest.fixture
 def given(tmp_path: Path) -> list[Path]:
     """Three catalogue pictures, a note with markup, a program, and a zip with a bomb, a way out and a good picture."""
@@ -55,15 +62,25 @@ def index(page: Page, given: list[Path]) -> None:
 
 
 def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path]):
+    place = page.locator("#f-place")
+    expect(place).to_contain_text("Drop pictures, clips, text files or a zip here")
+    expect(place).to_contain_text("up to 500 files, 20 MB each, 200 MB in all")
+    expect(page.get_by_text("Drop File Here")).to_be_hidden()
+    middle = place.evaluate("(one) => { const box = one.getBoundingClientRect(); return [box.x + 40, box.y + 10]; }")
+    with page.expect_file_chooser():  # the words lie over the box, which takes the press
+        page.mouse.click(*middle)
     index(page, given)
+    expect(place).to_be_hidden()
     status = page.locator("#f-status")
     expect(status).to_contain_text("4 pictures, 1 passage")
     for refused in ("setup.exe", "climbs.png", "bomb.txt"):
         expect(status.locator(".u-own-refused")).to_contain_text(refused)
-    page.locator("#f-text textarea").fill("a teal thing")
-    page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card")).to_have_count(5)
+    search(page, "a teal thing", 5)
     expect(page.locator("#f-results")).to_contain_text("A note about <b>lamps</b> {{value}}.")
+    expect(page.locator("#f-results .u-card").first).to_be_in_viewport(ratio=0.3)
+    expect(page.locator("#f-text")).to_be_in_viewport()
+    verdicts = page.locator("#f-results .u-card .u-match").all_inner_texts()
+    assert len(verdicts) == 5 and {one.split()[0] for one in verdicts} <= {"strong", "fair", "weak"}
     first = page.locator("#f-results .u-card img").first
     expect(first).to_have_js_property("complete", True)
     assert first.evaluate("image => image.naturalWidth") > 0
@@ -74,14 +91,34 @@ def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path
     expect(page.locator("#f-search")).to_be_hidden()
 
 
-def test_a_found_picture_becomes_the_reference(page: Page, given: list[Path]):
+def test_a_found_picture_becomes_the_reference_and_back_leads_to_the_search_before(page: Page, given: list[Path]):
     index(page, given[:3] + given[5:])
-    page.locator("#f-text textarea").fill("anything")
-    page.locator("#f-text textarea").press("Enter")
+    before, words, cards = page.url, page.locator("#f-text textarea"), page.locator("#f-results .u-card")
+    words.fill("anything")
+    words.press("Enter")
+    expect(cards).to_have_count(4)
+    shown = cards.evaluate_all("cards => cards.map((card) => card.dataset.id)")
     page.locator("#f-results [data-pick]").first.click()
     expect(page.locator("#f-image img")).to_be_visible()
-    page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card")).to_have_count(3)  # four without the reference itself
+    expect(cards).to_have_count(3)  # four without the reference itself
+    expect(words).to_have_value("")
+    page.go_back()
+    expect(words).to_have_value("anything")
+    expect(cards).to_have_count(4)
+    expect(page.locator("#f-image img")).to_have_count(0)
+    assert cards.evaluate_all("cards => cards.map((card) => card.dataset.id)") == shown
+    page.go_forward()
+    expect(cards).to_have_count(3)
+    expect(page.locator("#f-image img")).to_be_visible()
+    page.go_back()
+    expect(words).to_have_value("anything")
+    page.go_back()
+    expect(cards).to_have_count(0)
+    expect(words).to_have_value("")
+    assert page.url == before  # nothing of what was asked was ever in the address
+    assert "anything" not in page.evaluate(
+        "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, history.state])"
+    )
 
 
 def test_another_visitor_and_a_later_one_see_nothing_of_it(
@@ -89,8 +126,7 @@ def test_another_visitor_and_a_later_one_see_nothing_of_it(
 ):
     index(page, given)
     page.locator("#f-find").click()
-    page.locator("#f-text textarea").fill("a note")
-    page.locator("#f-find").click()
+    search(page, "a note", 5)
     address = page.locator("#f-results .u-card img").first.get_attribute("src")
     with visit(browser, "desktop", dark=False) as other:
         open_tab(other, served)
@@ -109,11 +145,32 @@ def test_the_index_button_without_files_says_what_to_do(page: Page):
 
 def test_details_every_model_and_the_download(page: Page, given: list[Path], tmp_path: Path):
     index(page, given[:4])
-    page.locator("#f-text textarea").fill("a note")
-    page.locator("#f-find").click()
-    expect(page.locator("#f-results .u-card")).to_have_count(4)
-    page.locator("#f-results [data-details]").first.click()
-    expect(page.locator("#f-extra .u-own-details")).to_contain_text("as you asked")
+    search(page, "a note", 4)
+    sheet, shown = page.locator("#f-details"), page.locator("#f-results .u-card")
+    page.locator("#f-results .u-open").first.click()
+    expect(sheet.locator("[data-close]")).to_be_focused()
+    expect(sheet).to_contain_text("Your query")
+    place = sheet.locator(".u-place").inner_text()
+    sheet.locator("[data-step='1']").click()
+    expect(sheet.locator(".u-place")).not_to_have_text(place)
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    shown.last.locator("[data-details]").click()
+    expect(sheet).to_be_visible()
+    page.go_back()
+    expect(sheet).to_be_hidden()
+    expect(shown).to_have_count(4)
+    shown.first.locator(".u-menu summary").click()
+    shown.first.get_by_role("button", name="Not this one").click()
+    expect(shown).to_have_count(3)
+    page.locator("#f-results [data-left='not=']").click()
+    expect(shown).to_have_count(4)
+    page.locator("#f-results .u-take summary").click()
+    with page.expect_download() as saved:
+        page.locator("#f-results [data-take=json]").click()
+    saved.value.save_as(tmp_path / "results.json")
+    made = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert made["query"] == {"model": "unified", "text": "a note", "in": "all"} and len(made["results"]) == 4
     page.locator("#f-every").click()
     expect(page.locator("#f-extra .u-own-model")).to_have_count(len(available()))
     expect(page.locator("#f-extra .u-own-model").last.locator("li")).to_have_count(4)
@@ -140,14 +197,13 @@ def test_an_entry_of_ones_own_is_searched_looked_at_and_found_by_every_model(pag
     index(page, [tmp_path / "teal.png", rows])
     expect(page.locator("#f-status")).to_contain_text("1 picture, 1 entry")
     page.locator("#f-kind label").filter(has_text="Entries").click()
-    page.locator("#f-text textarea").fill("a teal thing")
-    page.locator("#f-find").click()
+    search(page, "a teal thing", 1)
     card = page.locator("#f-results .u-card")
-    expect(card).to_have_count(1)
     expect(card).to_contain_text("made by hand")
     expect(card.locator("img")).to_have_js_property("naturalWidth", 64)
     card.locator("[data-details]").first.click()
-    expect(page.locator("#f-extra .u-own-details")).to_contain_text("made by hand")
+    expect(page.locator("#f-details")).to_contain_text("made by hand")
+    page.locator("#f-details [data-close]").click()
     page.locator("#f-every").click()
     models = page.locator("#f-extra .u-own-model")
     expect(models).to_have_count(len(available()))

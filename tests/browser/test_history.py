@@ -68,7 +68,18 @@ def test_recent_searches_stay_in_this_browser_and_can_be_cleared(page: Page, bro
     ask(page, "a blue vase")
     recent = page.locator("[data-recent]")
     expect(recent).to_have_text(["a blue vase", "a red mug"])
+    opener = page.get_by_role("button", name="Recent searches")
+    expect(opener).to_be_in_viewport()  # beside the results they are a list below the bar that is opened
+    expect(recent.first).to_be_hidden()
+    opener.click()
+    expect(recent.first).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.keyboard.press("Escape")
+    expect(recent.first).to_be_hidden()
+    expect(opener).to_be_focused()
+    opener.click()
     recent.nth(1).click()
+    expect(recent.first).to_be_hidden()
     expect(page.locator(TEXT)).to_have_value("a red mug")
     expect(page).to_have_url(re.compile("text=a.red.mug"))
     page.reload()
@@ -76,6 +87,7 @@ def test_recent_searches_stay_in_this_browser_and_can_be_cleared(page: Page, bro
     with visit(browser, "desktop", dark=False) as other:
         arrive(other, served)
         expect(other.locator("[data-recent]")).to_have_count(0)
+    opener.click()
     page.locator("[data-forget]").click()
     expect(recent).to_have_count(0)
     assert page.evaluate("localStorage.getItem('umr-recent')") == "[]"

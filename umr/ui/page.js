@@ -79,14 +79,20 @@ window.umr = {
     });
   },
 
+  // The results on show: Search's, or those in the visitor's own files.
+  found() {
+    const own = document.querySelector('#f-search')?.offsetParent;
+    return document.querySelector(own ? '#f-results' : '#results');
+  },
+
   // Closes it; whether it was open.
   closePanel() {
     umr.sheet.wanted = null;
-    if (!document.body.classList.contains('u-details-open')) return false;
-    document.body.classList.remove('u-details-open');
-    const id = document.querySelector('#details')?.dataset.for;
-    const cards = [...document.querySelectorAll('#results [data-details]')];
-    const card = cards.find((button) => button.dataset.details === id);
+    const panel = umr.sheet.panel();
+    if (!panel?.dataset.open) return false;
+    delete panel.dataset.open;
+    const cards = [...umr.found().querySelectorAll('[data-details]')];
+    const card = cards.find((button) => button.dataset.details === panel.dataset.for);
     card?.focus({ preventScroll: true });
     card?.scrollIntoView({ block: 'nearest', behavior: umr.scrolling() });
     return true;
@@ -181,14 +187,14 @@ window.umr = {
 
   // ---- Steps after an event. None gives anything back: what it gave would be written into fields.
 
-  // Shows the panel for the chosen result, unless it was closed before the result came.
-  openPanel(id) {
-    if (umr.sheet.wanted !== id) return;
-    const panel = document.querySelector('#details');
+  // Shows the panel for the chosen result, unless it was closed or its tab was left before the result came.
+  openPanel(name, id) {
+    const panel = umr.sheet.panel();
+    if (umr.sheet.wanted !== id || panel.id !== name) return;
     panel.dataset.for = id;
     panel.setAttribute('role', 'region');
     panel.setAttribute('aria-label', 'Details of a result');
-    document.body.classList.add('u-details-open');
+    panel.dataset.open = '1';
     panel.scrollTop = 0;
     umr.sheet.shown(panel);
   },
@@ -207,12 +213,13 @@ window.umr = {
     if (document.querySelector('#compare')?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
   },
 
-  // Brings an answer under the bar that stays on top, where it would begin below the window or above it.
+  // Brings an answer under the bar that stays on top ("" where none does), where it would begin below the window or above
+  // it.
   toAnswer(bar, answer, before, first) {
     const topOf = (what) => document.querySelector(what)?.getBoundingClientRect().top;
     const place = () => {
-      const stays = document.querySelector(bar);
-      const kept = stays.offsetHeight - umr.hidden(stays) + parseFloat(getComputedStyle(stays).top) + 12;
+      const stays = bar && document.querySelector(bar);
+      const kept = 12 + (stays && stays.offsetHeight - umr.hidden(stays) + parseFloat(getComputedStyle(stays).top));
       const top = topOf(answer), start = topOf(before), card = topOf(first);
       const far = top > innerHeight * 0.75 || top < 0, none = card - (far ? start - kept : 0) > innerHeight * 0.85;
       if (far || none) window.scrollBy({ top: (none ? top : start) - kept, behavior: umr.scrolling() });
@@ -247,6 +254,34 @@ window.umr = {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   },
 
+  // What the server is asked one after the other, by an element's event; of what waits only the last.
+  // told: what it is told of one.
+  oneAtATime: (told = (what) => what) => ({
+    begin: null,
+    wanted: null,
+    asking: false,
+    ready(trigger) {
+      this.begin = trigger;
+      this.next();
+    },
+    ask(what) {
+      this.wanted = what;
+      this.next();
+    },
+    async next() {
+      if (this.asking || this.wanted === null || !this.begin) return;
+      const what = this.wanted;
+      this.wanted = null;
+      this.asking = true;
+      this.begin('select', { id: await told(what) });
+    },
+    // The last one's answer is there, or was refused.
+    over() {
+      this.asking = false;
+      this.next();
+    },
+  }),
+
   scrolling: () => matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth',
 
   // ---- Keeps the address as the page is, each tab its own part, without a reload. `keys`: tab -> keys, of the server.
@@ -257,7 +292,7 @@ window.umr = {
     keys: {},
     put(next, step) {
       const address = location.pathname + (next.size ? '?' + next : '') + location.hash;
-      if (step) history.pushState(null, '', address); else history.replaceState(history.state, '', address);
+      if (step) history.pushState(umr.mine.state(), '', address); else history.replaceState(history.state, '', address);
       if (parent !== window)  // a Space is shown in a frame, and its own address follows what it is told
         parent.postMessage({ queryString: String(next), hash: location.hash }, 'https://huggingface.co');
     },
@@ -293,7 +328,7 @@ window.umr = {
     },
     // A reload closes what lay above the page, but keeps its steps of the history: they are taken back.
     unopened() {
-      const open = { sheet: '.u-details-open', dialog: 'dialog:modal' };
+      const open = { sheet: '[data-open]', dialog: 'dialog:modal' };
       const left = Object.keys(open).filter((key) => history.state?.[key] && !document.querySelector(open[key]));
       if (left.length) history.go(-left.length);
     },

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from umr.moments import Span, fragment, told
 from umr.types import KIND_OF, Candidate, Match, Result
-from umr.ui.kinds import choice_of, media_file, nouns, picture_file
+from umr.ui.kinds import choice_of, media_file, picture_file
 from umr.ui.markup import NOTHING, macros, together
 from umr.ui.markup import escape as escape
 from umr.verdict import percent
@@ -42,23 +42,6 @@ def media_url(path: str | Path, span: Span | None = None) -> str:
     return "/gradio_api/file=" + quote(str(path)) + fragment(span)
 
 
-def results(outcome: Outcome, search_in: str, encoder: str, dtype: str) -> Markup:
-    """A search's answer: heading, timing line, notices, ranked cards.
-
-    Args:
-        outcome: what was found.
-        search_in: a key of SEARCH_IN.
-        encoder: its name.
-        dtype: the precision that is named.
-    """
-    count, (one, many) = len(outcome.results), nouns(search_in)
-    if not count:
-        return notices_of(outcome) + nothing_found(many)
-    heading = f"{count} {one if count == 1 else many}"
-    said = timing(outcome, dtype, encoder), notices_of(outcome), grid(outcome, card)
-    return macros("results").results(heading, *said)
-
-
 def notices_of(outcome: Outcome) -> Markup:
     """What a person should know of a search, a line each."""
     return together(macros("parts").notice(notice, icon("text")) for notice in outcome.notices)
@@ -80,25 +63,6 @@ def title_of(candidate: Candidate) -> Markup:
     return macros("parts").title(candidate.title) if candidate.title else NOTHING
 
 
-def card(result: Result) -> Markup:
-    """One ranked result as a list item; its id is in data-id, so that tests and scripts find it."""
-    candidate, kind = result.candidate, result.candidate.content.modality
-    return macros("results").card(
-        key=candidate.candidate_id,
-        name=name_of(candidate),
-        kind=kind,
-        css=css_of(kind),
-        badge=badge(kind),
-        hit=result.hit,
-        width=f"{max(0.0, min(1.0, result.hit.score)) * 100:.1f}",
-        verdict=verdict(result.match),
-        media=media(candidate),
-        title=title_of(candidate),
-        words=words_of(candidate),
-        can_use=candidate.content.image is not None,
-    )
-
-
 @cache
 def badge(kind: str) -> Markup:
     """A modality's drawing and name."""
@@ -111,7 +75,8 @@ def verdict(match: Match | None) -> Markup:
     if match is None:
         return NOTHING
     if match.unlike:
-        meaning = "the query is unlike what this model was trained on, so that no score of it counts as a good one."
+        unlike = "the query, or what is searched, is unlike what this model was trained on"
+        meaning = f"{unlike}, so that no score of it counts as a good one."
     elif match.right is None:
         meaning = "too few held-out results had such a score to say how often it is right."
     else:

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from tests.conftest import MARKUP
+from tests.conftest import MARKUP, made_verdicts
 from tests.test_segments import film
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError, MediaError
@@ -21,9 +21,11 @@ from umr.types import Content, Query
 from umr.ui.files import actions as files
 from umr.ui.files import html as files_html
 from umr.ui.files import visitor_collections as module
+from umr.ui.files.asked import MAX_STEPS, Asked
 from umr.ui.files.uploads import Cancelled
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
+from umr.ui.search.history import Turn
 from umr.ui.searchers import Searchers, find_searchers
 from umr.ui.visitors import Visitors
 
@@ -62,19 +64,18 @@ def own_folders(uploads: Path) -> list[Path]:
     return list(uploads.glob(f"{module.PREFIX}*"))
 
 
-def found(own_files, uploads, session="me", text="red", image=None, search_in="all") -> str:
-    return files.search(
-        own_files, session, Question(uploads=uploads, image=image, text=text, search_in=search_in, k=24)
-    )
+def found(own_files, searchers, uploads, session="me", text="red", image=None, search_in="all") -> str:
+    asked = Question(uploads=uploads, image=image, text=text, search_in=search_in, k=24)
+    return files.search(own_files, searchers, session, asked).html
 
 
 def test_files_are_indexed_with_progress_and_then_searched(own_files, searchers, uploads, given):
     shown = added(own_files, searchers, uploads, given)
     assert shown[0].state == "busy" and "<progress" in shown[0].html
     assert shown[-1].state == "ready" and "Ready to search: 2 pictures" in shown[-1].html
-    page = found(own_files, uploads, image=given[0], text=None)
+    page = found(own_files, searchers, uploads, image=given[0], text=None)
     assert 'data-id="blue.png"' in page and 'data-id="red.png"' not in page  # the query's own bytes are left out
-    page = found(own_files, uploads, text="red", search_in="images")
+    page = found(own_files, searchers, uploads, text="red", search_in="images")
     assert "own-files-" in page and 'data-id="red.png"' in page
 
 
@@ -84,36 +85,37 @@ def test_a_tick_cuts_clips_into_parts_and_nothing_else_does(own_files, searchers
     for cut, count in ((True, "3 clips"), (False, "1 clip"), ("true", "1 clip"), (None, "1 clip"), (9, "1 clip")):
         shown = list(files.add(own_files, searchers, "me", uploads, given, "unified", cut))
         assert f"Ready to search: {count}<" in shown[-1].html
-        page = found(own_files, uploads, text="grey", search_in="clips")
+        page = found(own_files, searchers, uploads, text="grey", search_in="clips")
         assert ("#t=1,2" in page) == (cut is True) == ("0:01 to 0:02" in page)
 
 
 def test_a_kind_that_is_not_there_is_said_in_words(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given)
-    assert "Nothing found" in found(own_files, uploads, search_in="clips")
+    assert "Nothing found" in found(own_files, searchers, uploads, search_in="clips")
 
 
 def test_another_visitor_sees_nothing_of_it(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given, "me")
     for stranger in ("you", None, "", "../me"):
-        assert "no files of yours" in found(own_files, uploads, stranger)
+        assert "no files of yours" in found(own_files, searchers, uploads, stranger)
         with pytest.raises(ConfigError):
             files.choose_picture(own_files, stranger, "red.png")
-    assert 'data-id="red.png"' in found(own_files, uploads, "me")
+    assert 'data-id="red.png"' in found(own_files, searchers, uploads, "me")
 
 
 def test_two_visitors_find_only_their_own(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given[:1], "me")
     added(own_files, searchers, uploads, given[1:], "you")
-    assert "red.png" in found(own_files, uploads, "me") and "blue.png" not in found(own_files, uploads, "me")
-    assert "blue.png" in found(own_files, uploads, "you") and "red.png" not in found(own_files, uploads, "you")
+    mine, yours = (found(own_files, searchers, uploads, session) for session in ("me", "you"))
+    assert "red.png" in mine and "blue.png" not in mine
+    assert "blue.png" in yours and "red.png" not in yours
 
 
 def test_removed_files_are_gone_from_the_disk(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given)
     assert len(own_folders(uploads)) == 1
     assert files.remove(own_files, "me").state == "idle"
-    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, uploads)
+    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, searchers, uploads)
 
 
 def test_leaving_the_page_removes_the_files_after_the_grace(own_files, searchers, uploads, given):
@@ -131,20 +133,20 @@ def test_files_that_nobody_uses_go_by_themselves(uploads, searchers, given):
     until = time.monotonic() + 5
     while own_folders(uploads) and time.monotonic() < until:
         time.sleep(0.02)
-    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, uploads)
+    assert own_folders(uploads) == [] and "no files of yours" in found(own_files, searchers, uploads)
 
 
 def test_new_files_take_the_place_of_the_old_ones(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given[:1])
     added(own_files, searchers, uploads, given[1:])
-    assert len(own_folders(uploads)) == 1 and "blue.png" in found(own_files, uploads)
+    assert len(own_folders(uploads)) == 1 and "blue.png" in found(own_files, searchers, uploads)
 
 
 def test_a_failed_second_time_keeps_the_first_files(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given)
     (uploads / "x.exe").write_bytes(b"MZ")
     last = added(own_files, searchers, uploads, [{"path": str(uploads / "x.exe"), "orig_name": "x.exe"}])[-1]
-    assert last.state == "ready" and ".exe" in last.html and "red.png" in found(own_files, uploads)
+    assert last.state == "ready" and ".exe" in last.html and "red.png" in found(own_files, searchers, uploads)
 
 
 def test_cancelling_leaves_nothing(own_files, searchers, uploads, given, monkeypatch):
@@ -202,7 +204,8 @@ def test_visitors_who_are_not_here_make_room_for_one_who_is(
         added(own_files, searchers, uploads, given[:1], stranger)
     with visitors.beat("me", "1"):
         assert added(own_files, searchers, uploads, given, "me")[-1].state == "ready"
-    assert "no files of yours" in found(own_files, uploads, "raw 1") and "red.png" in found(own_files, uploads, "raw 2")
+    gone, kept = (found(own_files, searchers, uploads, session) for session in ("raw 1", "raw 2"))
+    assert "no files of yours" in gone and "red.png" in kept
 
 
 def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_not(
@@ -214,7 +217,7 @@ def test_one_address_with_many_pages_makes_room_and_one_with_a_single_page_does_
             open_pages.enter_context(visitors.beat(name, address))
         for name in ("single", "many 1", "many 2", "me"):
             assert added(own_files, searchers, uploads, given[:1], name)[-1].state == "ready"
-        assert "no files of yours" in found(own_files, uploads, "many 1")
+        assert "no files of yours" in found(own_files, searchers, uploads, "many 1")
         assert "Too many visitors" in added(own_files, searchers, uploads, given[:1], "you")[-1].html
 
 
@@ -223,7 +226,7 @@ def test_a_visitor_whose_connection_comes_back_keeps_the_files(own_files, visito
     with visitors.beat("me", "1"):
         own_files.leave("me")
         time.sleep(4 * own_files.grace_s)
-        assert "red.png" in found(own_files, uploads)
+        assert "red.png" in found(own_files, searchers, uploads)
 
 
 def test_a_removal_during_the_work_waits_for_its_end_or_says_that_it_does_not(
@@ -279,12 +282,14 @@ def test_markup_in_names_and_texts_is_shown_as_text(own_files, searchers, upload
         {"path": str(path), "orig_name": f"{MARKUP}.txt".replace("/", "")},
         {"path": str(path), "orig_name": f"{MARKUP}.exe"},
     ]
-    page = added(own_files, searchers, uploads, sent)[-1].html + found(own_files, uploads)
+    page = added(own_files, searchers, uploads, sent)[-1].html + found(own_files, searchers, uploads)
     assert "<img src=x" not in page and "{{" not in page and "${" not in page and "`" not in page
 
 
 def test_the_caps_and_the_removal_are_said_beforehand():
-    page = files_html.intro()
+    page, place = files_html.intro(), files_html.place()
+    for said in ("pictures, clips, text files or a zip", "500 files", "20 MB each", "200 MB in all"):
+        assert said in place
     for cap in ("500", "200 MB", "20 MB", "32 MB", "2,000", "removed when you close"):
         assert cap in page
     assert "{" not in page
@@ -334,19 +339,75 @@ def two(searchers, searcher, collection) -> Searchers:
     return Searchers({name: root / name / "catalogue" for name in ("unified", "other")}, "unified")
 
 
-def question(uploads, text="red", image=None):
-    return Question(uploads=uploads, image=image, text=text, search_in="all", k=24)
+def question(uploads, text="red", image=None, k=24):
+    return Question(uploads=uploads, image=image, text=text, search_in="all", k=k)
 
 
-def test_a_result_says_why_it_is_there(own_files, searchers, uploads, given):
+def test_a_result_says_what_it_is_and_why_it_is_there(own_files, searchers, uploads, given):
     added(own_files, searchers, uploads, given)
-    assert 'data-details="red.png"' in found(own_files, uploads)
-    page = files.details(own_files, "me", question(uploads, "red"), "red.png")
-    assert "as you asked" in page and "rank " in page and "u-own-details" in page
-    page = files.details(own_files, "me", question(uploads, "red", given[0]), "blue.png")
-    assert "by the picture alone" in page and "by the words alone" in page
-    for session, chosen in (("you", "red.png"), ("me", "green.png"), ("me", None)):
-        assert 'role="alert"' in files.details(own_files, session, question(uploads), chosen)
+    assert 'role="alert"' in files.details(own_files, searchers, "me", "red.png").facts  # nothing was asked
+    assert 'data-details="red.png"' in found(own_files, searchers, uploads)
+    chosen, facts = files.details(own_files, searchers, "me", "red.png")
+    assert chosen == "red.png" and "own-files-" in facts and 'data-pick="red.png"' in facts
+    assert "Your query" in files.reasons(own_files, "me", "red.png")
+    found(own_files, searchers, uploads, image=given[0])
+    page = files.reasons(own_files, "me", "blue.png")
+    assert "Picture alone" in page and "Words alone" in page
+    for session, wrong in (("you", "red.png"), ("me", "green.png"), ("me", None)):
+        chosen, facts = files.details(own_files, searchers, session, wrong)
+        assert chosen == "" and 'role="alert"' in facts
+        assert 'role="alert"' in files.reasons(own_files, session, wrong)
+
+
+@pytest.mark.parametrize(("far", "word"), [((), "strong"), (("image",), "weak"), (("text",), "strong")])
+def test_a_score_is_worth_what_it_is_on_the_page_and_nothing_far_from_the_training(
+    own_files, searchers, searcher, uploads, given, far, word
+):
+    searcher.verdicts = made_verdicts(searcher.encoder.fingerprint, strong=-1.0, weak=-1.0)
+    added(own_files, searchers, uploads, given)
+    own_files.get("me").far = frozenset(far)
+    page = found(own_files, searchers, uploads)
+    assert page.count(f"u-match-{word}") == 2 and page.count("u-match-") == 2
+
+
+def test_more_are_shown_and_what_is_not_wanted_goes(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
+    one = files.search(own_files, searchers, "me", question(uploads, k=1))
+    assert one.html.count("<li class") == 1 and 'data-more="1"' in one.html and "1 of 2 results" in one.html
+    more = files.more(own_files, searchers, "me")
+    assert more.html.count("<li class") == 2 and more.step == one.step
+    left = files.leave_out(own_files, searchers, "me", "not=red.png")
+    assert 'data-id="red.png"' not in left.html and "Less like 1 result" in left.html
+    for ask in (files.more, lambda *who: files.leave_out(*who, "not=red.png")):
+        for session in ("you", None):
+            assert 'role="alert"' in ask(own_files, searchers, session).html
+
+
+def test_a_step_back_finds_what_was_asked_of_these_files_and_of_no_others(own_files, searchers, uploads, given):
+    added(own_files, searchers, uploads, given)
+    added(own_files, searchers, uploads, given[1:], "you")
+    first = files.search(own_files, searchers, "me", question(uploads, "red", given[0]))
+    second = files.search(own_files, searchers, "me", question(uploads, "blue"))
+    assert first.step and second.step and first.step != second.step and "red" not in first.step
+    picture, text, kind, again = files.travel(own_files, searchers, "me", first.step)
+    assert (picture, text, kind, again.step) == (given[0]["path"], "red", "all", first.step)
+    assert again.html.split("</h2>")[0] == first.html.split("</h2>")[0]
+    assert files.search(own_files, searchers, "me", question(uploads, "red", given[0])).step == first.step
+    for session, step in (("you", first.step), (None, first.step), ("me", ""), ("me", None)):
+        assert files.travel(own_files, searchers, session, step) == (None, "", "all", files.NOTHING)
+    Path(given[0]["path"]).unlink()
+    picture, text, _, again = files.travel(own_files, searchers, "me", first.step)
+    assert picture is None and text == "red" and "Add the picture again" in again.html
+    files.remove(own_files, "me")
+    assert files.travel(own_files, searchers, "me", second.step) == (None, "", "all", files.NOTHING)
+
+
+def test_the_steps_that_are_kept_are_bounded():
+    asked = Asked()
+    names = [asked.keep(Turn(text=str(number)), 24) for number in range(MAX_STEPS + 1)]
+    assert asked.back_to(names[0]) is None and asked.back_to(names[1]) == Turn(text="1")
+    with pytest.raises(ConfigError, match="search again"):
+        Asked().last()
 
 
 def test_every_model_is_asked_on_the_same_files_and_indexes_them_once(own_files, two, uploads, given):
@@ -385,7 +446,7 @@ def test_an_entry_is_a_row_with_a_picture_that_was_given_with_it(own_files, sear
                     '{"text": "y", "image": "nowhere.png"}\n{"text": "z", "image": 3}\n')  # fmt: skip
     shown = added(own_files, searchers, uploads, [*given, {"path": str(rows), "orig_name": "rows.jsonl"}])
     assert "2 pictures, 1 entry" in shown[-1].html and "3 were not taken" in shown[-1].html
-    assert 'data-kind="image,text"' in found(own_files, uploads, search_in="entries")
+    assert 'data-kind="image,text"' in found(own_files, searchers, uploads, search_in="entries")
 
 
 def test_another_model_than_the_index_has_is_said(own_files, searchers, uploads, given):

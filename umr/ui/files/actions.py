@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,19 +11,39 @@ from markupsafe import Markup
 
 from umr.errors import ConfigError, MediaError, UMRError
 from umr.eval.ood import Verdict, judge, read_calibration
-from umr.explain import explain
+from umr.query_arithmetic import QueryArithmetic
+from umr.search import Outcome, decode
+from umr.types import Match, Modality, Query
 from umr.ui import edge, handlers, render
 from umr.ui.files import answers_html, own_models
 from umr.ui.files import html as files_html
 from umr.ui.files.parcel import pack
 from umr.ui.files.uploads import MAX_FILES, SEGMENT_S, Cancelled, OwnFiles
-from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.files.visitor_collections import VisitorCollection, VisitorCollections
 from umr.ui.markup import macros
 from umr.ui.models import actions as models
+from umr.ui.query_clip import shown_file
+from umr.ui.search import actions as search_actions
+from umr.ui.search import cards, narrow
+from umr.ui.search import details as sheet
+from umr.ui.search.history import Answered, Turn
 from umr.ui.searchers import Searchers
 
 MODELS = 4  # side by side
+SHOWN = 24  # results, before more are asked for
+EVERY_KIND = "all"  # what is searched from the start
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
+
+
+class Found(NamedTuple):
+    """What a search shows.
+
+    Attributes:
+        step: the search's name in the browser's history, "" where nothing was found out.
+    """
+
+    html: str
+    step: str
 
 
 class Shown(NamedTuple):
@@ -34,6 +55,16 @@ class Shown(NamedTuple):
 
     html: str
     state: str
+
+
+NOTHING = Found("", "")
+
+
+class Told(NamedTuple):
+    """A result's id, "" where there is none of this, and the result as HTML."""
+
+    candidate_id: str
+    facts: Markup
 
 
 def add(
@@ -70,32 +101,84 @@ def _add(
 ) -> Iterator[Shown]:
     bundled = searchers.get(encoder)
     yield Shown(files_html.progress("Taking in", 0, len(sources)), "busy")
-    for job in own_files.build(session, sources, bundled.encoder, segment_s):
+    for job in own_files.build(session, sources, bundled.encoder, segment_s, bundled.verdicts):
         yield Shown(files_html.progress(job.stage, job.done, job.total), "busy")
-    own = own_files.get(session).own
-    yield Shown(files_html.ready(own, verdicts(searchers, encoder, own), own.searcher.encoder.name), "ready")
+    mine = own_files.get(session)
+    drift = verdicts(searchers, encoder, mine.own)
+    mine.far = frozenset(verdict.modality for verdict in drift or () if verdict.far)
+    yield Shown(files_html.ready(mine.own, drift, mine.own.searcher.encoder.name), "ready")
 
 
-def search(own_files: VisitorCollections, session: str | None, question: handlers.Question) -> Markup:
-    """The results of a search in this visitor's own files, as HTML."""
+def search(
+    own_files: VisitorCollections, searchers: Searchers, session: str | None, question: handlers.Question
+) -> Found:
+    """A search in this visitor's own files, with Search's cards.
 
-    def found() -> Markup:
-        collection = own_files.get(session)
-        outcome = handlers.answer(collection, question, "")
-        return render.results(outcome, question.search_in, collection.own.searcher.encoder.name, "your files")
+    What cannot be of private files is left out here: a link, as nobody else has them, and with it the turns, the
+    sliders and the re-ranker, which it tells of.
+    """
 
-    return edge.answered_html("a search of a visitor's files", found)
+    def found() -> Found:
+        mine, (query, count) = own_files.get(session), question.read()
+        turn = Turn(picture=shown_file(query.content), text=query.content.text or "", search_in=str(question.search_in))
+        return _found(mine, searchers, turn, query, count)
+
+    return _answered(found)
 
 
-def details(
-    own_files: VisitorCollections, session: str | None, question: handlers.Question, candidate_id: Any
-) -> Markup:
-    """A result of the query and why it is there, as HTML."""
+def more(own_files: VisitorCollections, searchers: Searchers, session: str | None) -> Found:
+    """The search on show with more results."""
+
+    def found() -> Found:
+        mine = own_files.get(session)
+        return _again(mine, searchers, mine.asked.last(), search_actions.more(mine.asked.count))
+
+    return _answered(found)
+
+
+def leave_out(own_files: VisitorCollections, searchers: Searchers, session: str | None, change: Any) -> Found:
+    """The search on show with one thing changed of what is left out."""
+
+    def found() -> Found:
+        mine = own_files.get(session)
+        last = mine.asked.last()
+        return _again(mine, searchers, replace(last, narrowed=search_actions.leave_out(last.narrowed, change)))
+
+    return _answered(found)
+
+
+def travel(
+    own_files: VisitorCollections, searchers: Searchers, session: str | None, step: Any
+) -> tuple[str | None, str, str, Found]:
+    """What a step of the browser's history asked: picture, text and kind, and what it finds; nothing of an unknown."""
+    try:
+        mine = own_files.get(session)
+    except UMRError:  # the files are gone, and with them what was asked
+        return None, "", EVERY_KIND, NOTHING
+    turn = mine.asked.back_to(str(step))
+    if turn is None:
+        return None, "", EVERY_KIND, NOTHING
+    picture = None if turn.picture is None or turn.is_gone else str(turn.picture)
+    return picture, turn.text, turn.search_in, _answered(lambda: _again(mine, searchers, turn, mine.asked.count))
+
+
+def details(own_files: VisitorCollections, searchers: Searchers, session: str | None, candidate_id: Any) -> Told:
+    """A result of the search on show, and its id, "" where the collection has none of this."""
+
+    def told() -> Told:
+        mine = own_files.get(session)
+        facts = sheet.facts(searchers, _on_show(mine), candidate_id, mine)
+        return Told(sheet.known(mine, _on_show(mine), candidate_id), facts)
+
+    return edge.answered("details of a visitor's file", told, lambda message: Told("", message))
+
+
+def reasons(own_files: VisitorCollections, session: str | None, candidate_id: Any) -> Markup:
+    """Why it is there, as HTML."""
 
     def told() -> Markup:
-        searcher = own_files.get(session).own.searcher
-        candidate = handlers.candidate_of(own_files.get(session), "", candidate_id)
-        return answers_html.details(candidate, explain(searcher, question.read()[0], candidate.candidate_id))
+        mine = own_files.get(session)
+        return sheet.reasons(mine, _on_show(mine), candidate_id)
 
     return edge.answered_html("details of a visitor's file", told)
 
@@ -196,6 +279,43 @@ def verdicts(searchers: Searchers, encoder: str, own: OwnFiles) -> list[Verdict]
     bundled = searchers.get(encoder)
     calibration = read_calibration(searchers.folders[encoder], bundled)
     return None if calibration is None else judge(calibration, bundled, own.searcher)
+
+
+def _answered(ask: Callable[[], Found]) -> Found:
+    return edge.answered("a search of a visitor's files", ask, lambda message: Found(message, ""))
+
+
+def _again(mine: VisitorCollection, searchers: Searchers, turn: Turn, count: int = SHOWN) -> Found:
+    """A search that was asked before."""
+    if turn.is_gone:
+        raise MediaError(search_actions.GONE)
+    query = handlers.make_query(turn.picture, turn.text, turn.search_in)
+    return _found(mine, searchers, turn, query, count)
+
+
+def _found(mine: VisitorCollection, searchers: Searchers, turn: Turn, query: Query, count: int) -> Found:
+    searcher, narrowed = mine.own.searcher, narrow.read(turn.narrowed)
+    asked = decode(replace(query, exclude=narrowed.excluded(searcher)))
+    outcome = searcher.search(asked, count, QueryArithmetic(less_like=narrowed.unwanted))
+    outcome = _of_far(searchers.told(searcher.encoder.name, outcome, asked), mine.far)
+    turn = replace(turn, key=asked.content_hash if turn.picture else "")
+    name, precision = searcher.encoder.name, searcher.index.manifest.precision
+    page = cards.results(outcome, search_actions.asked_of(searcher, turn, name, precision))
+    return Found(page, mine.asked.keep(turn, count))
+
+
+def _of_far(outcome: Outcome, far: frozenset[Modality]) -> Outcome:
+    """Of a kind of files that is far from the training no score counts as a good match."""
+    weak = Match("weak", unlike=True)
+    results = [
+        replace(one, match=weak) if one.match is not None and one.candidate.content.modality in far else one
+        for one in outcome.results
+    ]
+    return replace(outcome, results=results)
+
+
+def _on_show(mine: VisitorCollection) -> Answered:
+    return Answered(mine.asked.last(), mine.own.searcher.encoder.name)
 
 
 def _session(session: str | None) -> str:

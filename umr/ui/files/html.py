@@ -22,14 +22,22 @@ CUT_MEANS = "Each part is found by itself and played from where it begins. Index
 
 def intro() -> Markup:
     """What the tab is for, and every cap, before anything is dropped."""
-    caps = {
-        "files": uploads.MAX_FILES,
+    return macros("files").intro(_caps())
+
+
+def place() -> Markup:
+    """What stands where files are dropped: what may be, and how much."""
+    return macros("files").place(_caps())
+
+
+def _caps() -> dict[str, str]:
+    return {
+        "files": f"{uploads.MAX_FILES:,}",
         "unpacked": _mb(uploads.MAX_BYTES),
         "one": _mb(uploads.MAX_ONE),
         "archive": _mb(uploads.MAX_ARCHIVE),
         "rows": f"{uploads.MAX_ROWS:,}",
     }
-    return macros("files").intro(caps)
 
 
 def progress(stage: str, done: int, total: int) -> Markup:

@@ -25,6 +25,7 @@ from umr.types import Candidate, Content, Encoder, Refused
 from umr.ui import query_clip
 from umr.ui.files import archive
 from umr.ui.files.archive import ARCHIVES, Budget
+from umr.verdict import Verdicts
 
 #: All caps of a visitor's collection, in one place; the page states them before anything is dropped.
 MAX_FILES = 500
@@ -61,7 +62,12 @@ class OwnFiles:
 
 
 def index_files(
-    sources: Sequence[tuple[str, Path]], folder: Path, encoder: Encoder, report: Report, segment_s: float = 0.0
+    sources: Sequence[tuple[str, Path]],
+    folder: Path,
+    encoder: Encoder,
+    report: Report,
+    segment_s: float = 0.0,
+    verdicts: Verdicts | None = None,
 ) -> OwnFiles:
     """Takes the files in, reads and indexes them.
 
@@ -73,6 +79,7 @@ def index_files(
         encoder: what embeds them.
         report: report(stage, done, total) is told the progress.
         segment_s: longer clips are cut into parts of so many seconds; 0: they stay whole.
+        verdicts: what the encoder's scores are worth; None: no verdict is given.
 
     Raises:
         ConfigError: nothing at all can be taken, or clips would be too many parts; the folder is removed whenever this
@@ -94,9 +101,8 @@ def index_files(
             index = folder / "index"
             build_index(encoder, collection, index, shard=SHARD, progress=lambda *at: told("Indexing", *at))
         kept = Collection.open(folder / "collection")
-        return OwnFiles(
-            folder=folder, searcher=Searcher(encoder, Index.open(index, encoder), kept), refused=collection.refused
-        )
+        searcher = Searcher(encoder, Index.open(index, encoder), kept, verdicts)
+        return OwnFiles(folder=folder, searcher=searcher, refused=collection.refused)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

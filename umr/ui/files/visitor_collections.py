@@ -17,9 +17,11 @@ from pathlib import Path
 
 from umr.errors import ConfigError
 from umr.search import Searcher
-from umr.types import Encoder
+from umr.types import Encoder, Modality
+from umr.ui.files.asked import Asked
 from umr.ui.files.uploads import Cancelled, OwnFiles, index_files
 from umr.ui.visitors import Visitors
+from umr.verdict import Verdicts
 
 PREFIX = "own-files-"
 KEEP_S = 3600.0  # after the last use
@@ -47,11 +49,19 @@ class Job:
         self.stage, self.done, self.total = stage, done, total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VisitorCollection:
-    """One visitor's collection; it stands where handlers expect the page's searchers."""
+    """One visitor's collection; it stands where handlers expect the page's searchers.
+
+    Attributes:
+        own: the files.
+        asked: what was asked of them.
+        far: kinds of them that are far from what the model was trained on.
+    """
 
     own: OwnFiles
+    asked: Asked = field(default_factory=Asked)
+    far: frozenset[Modality] = frozenset()
 
     def get(self, _name: str) -> Searcher:
         """The one searcher that there is, whatever model the rest of the page uses."""
@@ -99,18 +109,24 @@ class VisitorCollections:
             return known
 
     def build(
-        self, session: str, sources: Sequence[tuple[str, Path]], encoder: Encoder, segment_s: float = 0.0
+        self,
+        session: str,
+        sources: Sequence[tuple[str, Path]],
+        encoder: Encoder,
+        segment_s: float = 0.0,
+        verdicts: Verdicts | None = None,
     ) -> Iterator[Job]:
         """Index files for a visitor, instead of those that they had; yields the job again and again until it is done.
 
-        Longer clips are cut into parts of segment_s seconds; with 0 they stay whole.
+        Longer clips are cut into parts of segment_s seconds; with 0 they stay whole. verdicts: what the encoder's
+        scores are worth.
 
         Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once.
         """
         job = self._begin(session)
         folder = self.root / f"{PREFIX}{secrets.token_hex(16)}"
         with ThreadPoolExecutor(1, "own-files") as pool:
-            work = pool.submit(index_files, sources, folder, encoder, job.report, segment_s)
+            work = pool.submit(index_files, sources, folder, encoder, job.report, segment_s, verdicts)
             try:
                 while not work.done():
                     yield job

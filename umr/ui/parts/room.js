@@ -9,13 +9,12 @@
     const pressed = (what) => event.target.closest?.(what);
     if (pressed(asks)) umr.room.ask();
     // On a phone what is not wanted is told in a row of its own.
-    if (pressed('#results [data-left]:not([data-left="not="])')) root.classList.add('u-unwanted');
+    if (pressed(':is(#results, #f-results) [data-left]:not([data-left="not="])')) root.classList.add('u-unwanted');
     if (pressed('#results [data-pick], #details [data-pick]')) root.classList.add('u-turned');
-    // Your files: where details and what every model finds will stand, and what goes with the files.
+    // Your files: where what every model finds will stand, and what goes with the files.
     const extra = document.querySelector('#f-extra'), own = document.querySelector('#f-search');
-    if (pressed('#f-results [data-details]')) extra.dataset.waits = 'details';
     if (pressed('#f-every')) extra.dataset.waits = 'models';
-    if (pressed('#f-find')) extra.dataset.waits = 'nothing';
+    if (pressed('#f-find, #f-results [data-pick], #f-details [data-pick]')) extra.dataset.waits = 'nothing';
     if (pressed('#f-forget')) own.dataset.waits = 'nothing';
     if (pressed('#f-go')) {
       if (own) delete own.dataset.waits;
@@ -23,7 +22,7 @@
     }
     if (pressed('#tiles [data-pick]')) document.querySelector('#browse').dataset.waits = '1';
     if (pressed('#browse > .label-wrap')) umr.room.filled(document.querySelector('#browse'));
-    if (pressed('#results [data-more]')) umr.room.below(document.querySelector('#results'));
+    if (pressed(':is(#results, #f-results) [data-more]')) umr.room.below(umr.found());
   });
   addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && !event.shiftKey && event.target.closest?.('#q-text')) umr.room.ask();

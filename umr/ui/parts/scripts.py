@@ -21,6 +21,7 @@ CARDS = "umr.cards(element); umr.leaves(element, trigger);"
 BROWSES = "umr.browses(element, trigger);"
 STEPS = "umr.steps(element);"
 TRAVELS = "umr.travels(element, trigger);"
+OWN_TRAVELS = "umr.mine.queue.ready(trigger);"
 RECENTS = "umr.recents(element);"
 AWAY = "umr.away(element);"
 COLUMNS = "umr.columns(element, trigger);"
@@ -29,15 +30,17 @@ TABLES = "umr.tables(element);"
 BATTLES = "umr.battles(element, trigger);"
 
 # After an event (js).
-OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
 TRAVELLED = "() => { umr.travel.over(); }"
 BROWSED = "() => { umr.browsed(); }"
 TO_COMPARED = "(address) => { umr.toCompared(address); }"
 MORE_SHOWN = "(address) => { umr.moreShown(address); }"
+OWN_MORE_SHOWN = "() => { umr.moreShown(''); }"
 TO_BAR = "() => { umr.toBar(); }"
 TO_OWN_BAR = "() => { umr.toOwnBar(); }"
 TO_OWN_EXTRA = "() => { umr.toOwnExtra(); }"
+TO_OWN_RESULTS = "(step) => { umr.toOwnResults(step); }"
+OWN_TRAVELLED = "() => { umr.mine.travelled(); }"
 FETCH_FILE = "(address) => { umr.fetchFile(address); }"
 TO_DRILL = "() => { umr.openDrill(); }"
 SAVE = "(file) => { umr.save(file); }"
@@ -50,6 +53,11 @@ GIVEN = "(tab) => { umr.address.give(tab); }"
 def selects(name: str) -> str:
     """A press of what has data-`name` is the component's select event."""
     return f"umr.selects(element, trigger, '{name}');"
+
+
+def open_panel(name: str) -> str:
+    """The sheet of this name opens, unless it was closed before its result came."""
+    return f"(id) => {{ umr.openPanel('{name}', id); }}"
 
 
 def press(selector: str) -> str:

@@ -272,6 +272,29 @@ def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
     return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed, turn.reranked
 
 
+def asked_of(searcher: Searcher, turn: Turn, encoder: str, precision: str) -> cards.Asked:
+    """What a turn asked of a searcher, as the heading of its results says it.
+
+    Args:
+        searcher: what was searched.
+        turn: what was asked.
+        encoder: its name.
+        precision: what it computed in.
+    """
+    narrowed, pool = narrow.read(turn.narrowed), searcher.collection.pool(SEARCH_IN[turn.search_in])
+    every = searcher.collection if pool is None else pool
+    return cards.Asked(
+        search_in=turn.search_in,
+        encoder=encoder,
+        precision=precision,
+        total=len(every) - sum(one in every for one in narrowed.excluded(searcher)),
+        most=handlers.MAX_RESULTS,
+        narrowed=narrowed,
+        choices={name: searcher.facts.choices(name) for name in narrow.FACETS},
+        reranked=turn.reranked,
+    )
+
+
 def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: Tuned) -> Turn:
     """What was asked, as the trail keeps it: with the file of its picture, never the decoded one."""
     return Turn(
@@ -311,23 +334,16 @@ def _shown(outcome: Outcome, trail: Trail, asked: cards.Asked, address: str) -> 
 
 
 def _asked_of(searchers: Searchers, turn: Turn, encoder: str, precision: str) -> cards.Asked:
-    searcher, narrowed = searchers.opened(encoder), narrow.read(turn.narrowed)
-    total, choices = 0, {}
-    if searcher is None:  # a stored answer, which no model is opened for
-        total = total_of(searchers, encoder, turn.search_in)
-    else:
-        pool = searcher.collection.pool(SEARCH_IN[turn.search_in])
-        every = searcher.collection if pool is None else pool
-        total = len(every) - sum(one in every for one in narrowed.excluded(searcher))
-        choices = {name: searcher.facts.choices(name) for name in narrow.FACETS}
-    return cards.Asked(
+    searcher = searchers.opened(encoder)
+    if searcher is not None:
+        return asked_of(searcher, turn, encoder, precision)
+    return cards.Asked(  # a stored answer, which no model is opened for
         search_in=turn.search_in,
         encoder=encoder,
         precision=precision,
-        total=total,
+        total=total_of(searchers, encoder, turn.search_in),
         most=handlers.MAX_RESULTS,
-        narrowed=narrowed,
-        choices=choices,
+        narrowed=narrow.read(turn.narrowed),
         reranked=turn.reranked,
     )
 

@@ -16,10 +16,10 @@ from umr.ui import edge, handlers
 from umr.ui.models.actions import frames_read
 from umr.ui.search import details_html, narrow
 from umr.ui.search.history import Answered, Turn
-from umr.ui.searchers import Searchers
+from umr.ui.searchers import Searchers, Source
 
 
-def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> str:
+def known(searchers: Source, answered: Answered | None, candidate_id: Any) -> str:
     """The id itself where the collection that was searched has it, else ""."""
     try:
         return "" if answered is None else handlers.candidate_of(searchers, answered.model, candidate_id).candidate_id
@@ -27,18 +27,25 @@ def known(searchers: Searchers, answered: Answered | None, candidate_id: Any) ->
         return ""
 
 
-def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
-    """The result itself, large, with everything that the collection says of it: HTML, without asking a model."""
+def facts(searchers: Searchers, answered: Answered | None, candidate_id: Any, source: Source | None = None) -> Markup:
+    """The result itself, large, with everything that the collection says of it: HTML, without asking a model.
+
+    Args:
+        searchers: what the page offers.
+        answered: the search on show.
+        candidate_id: the result's.
+        source: where what was searched comes from; None: it is of what the page offers.
+    """
 
     def told(made: Answered) -> Markup:
-        candidate = handlers.candidate_of(searchers, made.model, candidate_id)
+        candidate = handlers.candidate_of(searchers if source is None else source, made.model, candidate_id)
         is_clip = candidate.content.video is not None
         return details_html.facts(candidate, frames_read(searchers, made.model) if is_clip else None)
 
     return _said(answered, told)
 
 
-def reasons(searchers: Searchers, answered: Answered | None, candidate_id: Any) -> Markup:
+def reasons(searchers: Source, answered: Answered | None, candidate_id: Any) -> Markup:
     """Why the search on show ranks it there, as HTML: similarities, rankings without a part, what each word carries."""
 
     def told(made: Answered) -> Markup:

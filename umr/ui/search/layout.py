@@ -17,6 +17,7 @@ from umr.ui.links import MAX_ADDRESS
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.carry import carry_button
+from umr.ui.parts.sheet import Sheet, sheet
 from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, QUIET, SEARCHING, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
 from umr.ui.search import details, details_html
@@ -109,27 +110,24 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     with gr.Row(elem_id="drawers"):
         with gr.Accordion("No picture at hand? Browse the catalogue", open=False, elem_id="browse") as drawer:
             tiles = gr.HTML(elem_id="tiles", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.BROWSES)
-        bar = Bar(**vars(query), **vars(_tuning()), rerank=_rerank(searchers))
+        tuning = _tuning()
+        gr.HTML(elem_id="recent", apply_default_css=False, js_on_load=scripts.RECENTS)
+        bar = Bar(**vars(query), **vars(tuning), rerank=_rerank(searchers))
     with gr.Row(elem_id="turns"):
         carry = carry_button()
         crumbs = gr.HTML(elem_id="trail", apply_default_css=False, js_on_load=scripts.PRESSED + scripts.COPIES)
     on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=on_cards)
-    gr.HTML(elem_id="recent", apply_default_css=False, js_on_load=scripts.RECENTS)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
-    with gr.Column(elem_id="details"):
-        on_facts = scripts.PRESSED + scripts.PANEL + scripts.STEPS
-        facts = gr.HTML(elem_id="details-facts", apply_default_css=False, js_on_load=on_facts)
-        reasons = gr.HTML(elem_id="details-reasons", apply_default_css=False, js_on_load=None)
-        ranks = gr.HTML(elem_id="details-ranks", apply_default_css=False, js_on_load=None)
+    beside = sheet("details")
     address = gr.Textbox(visible=False, label="address")
-    view = View(results, gr.State(None), crumbs, gr.State(()), address, facts, gr.State({}))
+    view = View(results, gr.State(None), crumbs, gr.State(()), address, beside.facts, gr.State({}))
     _wire_search(searchers, bar, view)
     _wire_pictures(searchers, bar, tiles, drawer, chips)
     _wire_narrowing(searchers, bar, view)
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
-    _wire_details(searchers, view, reasons, ranks)
+    _wire_details(searchers, view, beside)
     _wire_history(searchers, bar, view)
     run = Run(ask=_finders(searchers)[1], inputs=[view.trail, *bar.inputs], outputs=view.outputs, address=view.address)
     return Built(
@@ -317,7 +315,7 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
         over(None, js=scripts.TRAVELLED)
 
 
-def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.HTML) -> None:
+def _wire_details(searchers: Searchers, view: View, beside: Sheet) -> None:
     """The sheet: the result at once, its reasons and its rank in every model as they come."""
     chosen = gr.Textbox(visible=False, label="chosen")
 
@@ -329,11 +327,11 @@ def _wire_details(searchers: Searchers, view: View, reasons: gr.HTML, ranks: gr.
             details_html.waiting("Asking every model …"),
         )
 
-    opened = view.results.expand(choose, view.answered, [chosen, view.facts, reasons, ranks], **QUIET)
-    opened.success(None, chosen, js=scripts.OPEN_PANEL)
-    opened.success(partial(details.reasons, searchers), [view.answered, chosen], reasons, **QUIET, **SEARCHING).success(
-        partial(details.ranks, searchers), [view.answered, chosen], ranks, **QUIET, **COMPARING
-    )
+    asked, parts = [view.answered, chosen], [beside.facts, beside.reasons, beside.ranks]
+    opened = view.results.expand(choose, view.answered, [chosen, *parts], **QUIET)
+    opened.success(None, chosen, js=beside.opens)
+    told = opened.success(partial(details.reasons, searchers), asked, beside.reasons, **QUIET, **SEARCHING)
+    told.success(partial(details.ranks, searchers), asked, beside.ranks, **QUIET, **COMPARING)
 
 
 def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -5,13 +5,18 @@
 // ---- Cards, their menus, and the sheet
 
 Object.assign(umr, {
-  // A press beside a card's buttons opens the card; a menu closes when something else is pressed.
+  // A press beside a card's buttons opens the card.
   cards(element) {
     element.addEventListener('click', (event) => {
       const card = event.target.closest('.u-card');
       if (!card || event.target.closest('button, a, summary, video, .u-menu') || String(getSelection())) return;
       card.querySelector('[data-details]')?.click();
     });
+    umr.menus(element);
+  },
+
+  // A menu closes when something else is pressed, and with Escape.
+  menus(element) {
     const shut = (kept) => element.querySelectorAll('.u-menu[open]').forEach((menu) => {
       if (menu !== kept) menu.open = false;
     });
@@ -62,8 +67,8 @@ Object.assign(umr, {
       if (button) umr.sheet.step(Number(button.dataset.step));
     });
     document.addEventListener('keydown', (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!step || !document.body.classList.contains('u-details-open')) return;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key], panel = umr.sheet.panel();
+      if (!step || !panel.dataset.open || !panel.contains(element)) return;
       if (event.target.closest?.('input, textarea, select, video, [role="tab"]')) return;
       event.preventDefault();
       umr.sheet.step(step);
@@ -73,10 +78,11 @@ Object.assign(umr, {
   sheet: {
     stepped: 0,
     wanted: null,
+    // The one beside the results on show.
+    panel: () => document.querySelector(umr.found()?.id === 'f-results' ? '#f-details' : '#details'),
     // The results' buttons, and the place among them of the one on show.
     places() {
-      const all = [...document.querySelectorAll('#results [data-details]')];
-      const id = document.querySelector('#details')?.dataset.for;
+      const all = [...umr.found().querySelectorAll('[data-details]')], id = this.panel().dataset.for;
       return { all, here: all.findIndex((button) => button.dataset.details === id) };
     },
     step(by) {
@@ -106,8 +112,8 @@ Object.assign(umr, {
   moreShown(address) {
     umr.address.tell('search', address);
     umr.travel.shown = umr.travel.part(location.search);
-    umr.room.filled(document.querySelector('#results'));
-    document.querySelectorAll('#results [data-details]')[umr.before]?.focus({ preventScroll: true });
+    umr.room.filled(umr.found());
+    umr.found().querySelectorAll('[data-details]')[umr.before]?.focus({ preventScroll: true });
   },
 });
 
@@ -117,9 +123,8 @@ Object.assign(umr, {
   travel: {
     shown: '',
     going: false,  // on the way to what a step of the history shows
-    begin: null,
-    wanted: null,  // the address to show next, while another one is being asked
-    asking: false,
+    // A picture that the server no longer has is brought again.
+    queue: umr.oneAtATime((search) => umr.own.wait(search, true)),
     // What an address asks of the Search tab, without what it says of other tabs.
     part(search) {
       const given = new URLSearchParams(search), keys = umr.address.keys.search;
@@ -144,22 +149,13 @@ Object.assign(umr, {
       this.shown = this.part(search);
       umr.room.travel(this.shown);
       this.going = true;
-      this.wanted = search;
-      this.next();
-    },
-    // One at a time, and of those that wait only the last. A picture that the server no longer has is brought again.
-    async next() {
-      if (this.asking || this.wanted === null || !this.begin) return;
-      const search = this.wanted;
-      this.wanted = null;
-      this.asking = true;
-      this.begin('select', { id: await umr.own.wait(search, true) });
+      this.queue.ask(search);
     },
     // What an address shows is there, or was refused.
     over() {
-      this.asking = false;
-      if (this.wanted === null) umr.own.restore();
-      this.next();
+      const last = this.queue.wanted === null;
+      this.queue.over();
+      if (last) umr.own.restore();
     },
     // A turn whose picture the server has not: its search is a step of its own, which brings the picture.
     turn(place) {
@@ -172,10 +168,7 @@ Object.assign(umr, {
   },
 
   // The element whose event asks the server for what an address shows.
-  travels(element, trigger) {
-    umr.travel.begin = trigger;
-    umr.travel.next();
-  },
+  travels(element, trigger) { umr.travel.queue.ready(trigger); },
 
   // ---- Recent searches, in this browser alone
 
@@ -197,12 +190,13 @@ Object.assign(umr, {
       const rows = this.read().filter((row) => typeof row?.address === 'string');
       place.replaceChildren();
       if (!rows.length) return;
-      const list = document.createElement('ul'), said = document.createElement('span');
+      const make = (tag, given) => Object.assign(document.createElement(tag), given);
+      const opener = make('button', { type: 'button', className: 'u-recent-open', textContent: 'Recent searches' });
+      const list = make('ul'), said = make('span', { className: 'u-muted' }), shown = make('div', { className: 'u-recent' });
       said.textContent = 'Your recent searches, kept in this browser';
-      said.className = 'u-muted';
+      opener.setAttribute('aria-expanded', 'false');
       for (const row of rows) {
-        const item = document.createElement('li'), button = document.createElement('button');
-        Object.assign(button, { type: 'button', className: 'u-chip' });
+        const item = make('li'), button = make('button', { type: 'button', className: 'u-chip' });
         button.dataset.recent = row.address;
         if (row.picture?.startsWith('/gradio_api/file=')) {
           button.append(Object.assign(new Image(24, 24), { src: row.picture, alt: '' }));
@@ -211,19 +205,33 @@ Object.assign(umr, {
         item.append(button);
         list.append(item);
       }
-      const clear = Object.assign(document.createElement('button'), { type: 'button', className: 'u-quiet' });
+      const clear = make('button', { type: 'button', className: 'u-quiet', textContent: 'Clear' });
       clear.dataset.forget = '1';
-      clear.textContent = 'Clear';
-      place.append(said, list, clear);
+      shown.append(said, list, clear);
+      place.append(opener, shown);
+    },
+    // Beside results they are a list that is opened; whether it was open.
+    open(so) {
+      const opener = this.place?.querySelector('[aria-expanded]'), was = opener?.getAttribute('aria-expanded') === 'true';
+      opener?.setAttribute('aria-expanded', so);
+      return was;
     },
   },
 
   recents(element) {
     umr.recent.place = element;
     umr.recent.show();
+    document.addEventListener('click', (event) => { if (!element.contains(event.target)) umr.recent.open(false); });
+    document.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !umr.recent.open(false)) return;
+      element.querySelector('[aria-expanded]').focus();
+      event.stopImmediatePropagation();
+    }, true);
     element.addEventListener('click', (event) => {
       const row = event.target.closest('[data-recent]'), forget = event.target.closest('[data-forget]');
+      if (event.target.closest('[aria-expanded]')) umr.recent.open(!umr.recent.open(false));
       if (row) {
+        umr.recent.open(false);
         umr.address.tell('search', row.dataset.recent, true);
         umr.travel.to(location.search);
       } else if (forget) {
@@ -324,7 +332,7 @@ Object.assign(umr, {
       await umr.picture.gone('#q-image');
       umr.picture.put('#q-image', file);
       const came = await umr.picture.arrived('#q-image');
-      if (umr.travel.shown !== shown || umr.travel.asking) return;  // another step is on show meanwhile
+      if (umr.travel.shown !== shown || umr.travel.queue.asking) return;  // another step is on show meanwhile
       if (came) document.querySelector('#q-go').click();
       else umr.say('The picture of this search could not be brought back: add it again, and press Search.');
     },
@@ -339,6 +347,7 @@ addEventListener('popstate', () => {
   const button = document.querySelector(`#tab-${CSS.escape(tab)}-button`);
   if (button?.getAttribute('aria-selected') === 'false') button.click();
   if (umr.travel.part(location.search) !== umr.travel.shown) umr.travel.to(location.search);
+  if (tab === 'files') umr.mine.popped();
 });
 
 // ---- The query's picture: pasted or dropped anywhere, shown whole, enlarged
@@ -502,21 +511,28 @@ Object.assign(umr, {
 
 Object.assign(umr, {
   rows() {
-    return [...document.querySelectorAll('#results .u-card')].map((card, place) => ({
+    return [...umr.found().querySelectorAll('.u-card')].map((card, place) => ({
       rank: place + 1, id: card.dataset.id, score: Number(card.dataset.score), kind: card.dataset.kind,
       match: card.querySelector('.u-match')?.firstChild.textContent || '', name: card.dataset.name,
     }));
   },
 
+  // What they answer, as the address says it; of a visitor's own files it is in none.
+  asked() {
+    const model = umr.found().querySelector('.u-timing [data-model]')?.dataset.model || 'umr';
+    if (umr.found().id === 'results') return { model, ...Object.fromEntries(new URLSearchParams(location.search)) };
+    const kind = document.querySelector('#f-kind input:checked')?.value || '';
+    return { model, text: document.querySelector('#f-text textarea').value, in: kind };
+  },
+
   // One file for each way; "copy" is the clipboard's.
   async take(way, button) {
-    const rows = umr.rows(), given = new URLSearchParams(location.search);
-    const model = (given.get('model') || 'umr') + (given.has('rerank') ? '+rerank' : '');
+    const rows = umr.rows(), asked = umr.asked(), model = asked.model + (asked.rerank ? '+rerank' : '');
     const quoted = (value) => `"${String(value).replaceAll('"', '""')}"`, keys = Object.keys(rows[0] || {});
     const made = {
       csv: () => ['text/csv', [keys, ...rows.map((row) => keys.map((key) => row[key]))].map(
         (line) => line.map(quoted).join(',')).join('\r\n')],
-      json: () => ['application/json', JSON.stringify({ query: Object.fromEntries(given), made: new Date().toISOString(),
+      json: () => ['application/json', JSON.stringify({ query: asked, made: new Date().toISOString(),
         results: rows }, null, 2)],
       trec: () => ['text/plain', rows.map(
         (row) => `page Q0 ${row.id.replaceAll(' ', '_')} ${row.rank} ${row.score} ${model}`).join('\n') + '\n'],
@@ -544,13 +560,13 @@ Object.assign(umr, {
     const columns = 6, cell = 200, below = 46, canvas = document.createElement('canvas');
     canvas.width = columns * cell;
     canvas.height = 50 + Math.ceil(rows.length / columns) * (cell + below);
-    const pen = canvas.getContext('2d'), text = document.querySelector('#q-text textarea').value.trim();
+    const pen = canvas.getContext('2d'), text = (umr.asked().text || '').trim();
     pen.fillStyle = '#ffffff';
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.fillStyle = '#1b1c20';
     pen.font = '600 20px system-ui, sans-serif';
-    pen.fillText(`${document.querySelector('#results h2').textContent}${text ? ` for “${text}”` : ''}`, 12, 32, canvas.width - 24);
-    const cards = [...document.querySelectorAll('#results .u-card')];
+    pen.fillText(`${umr.found().querySelector('h2').textContent}${text ? ` for “${text}”` : ''}`, 12, 32, canvas.width - 24);
+    const cards = [...umr.found().querySelectorAll('.u-card')];
     for (const [place, row] of rows.entries()) {
       const left = (place % columns) * cell, top = 50 + Math.floor(place / columns) * (cell + below);
       const shown = cards[place].querySelector('.u-media :is(img, video)');
