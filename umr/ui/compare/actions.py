@@ -14,7 +14,7 @@ from typing import Any
 from umr.errors import ConfigError, UMRError
 from umr.media import content_hash
 from umr.shipped import SPACE, space_storage
-from umr.ui import edge, links
+from umr.ui import edge, links, render
 from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
@@ -25,6 +25,7 @@ from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
 from umr.ui.download import download
 from umr.ui.handlers import Question
+from umr.ui.search.actions import GONE
 from umr.ui.searchers import Searchers
 
 log = logging.getLogger(__name__)
@@ -142,6 +143,26 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     return links.Filled(
         (*_filled(link), models, link.blind, of, [part for name, part in parts if name == of]), link.asks
     )
+
+
+def travel(searchers: Searchers, address: Any) -> tuple[Any, ...]:
+    """What a step of the browser's history shows again.
+
+    Returns:
+        The bar's fields as `fill` has them, and whether that is to be asked: or why it cannot be, in words; KEPT where
+        the visitor's browser brings the picture.
+    """
+    given = links.Given.of(address)
+    filled, picture = fill(searchers, given), given.values.get("c-picture")
+    said = {links.OWN: GONE, links.KEPT: links.KEPT}.get(picture or "", " ".join(given.notices))
+    return *filled.values, filled.asks or said or False
+
+
+def not_asked(reason: Any) -> Shown:
+    """What is shown of a step of the history that is not asked again: why, if there is a reason."""
+    if not isinstance(reason, str):
+        return compare_html.INVITATION, None, ""
+    return render.message("This comparison cannot be shown again", reason, "alert"), None, ""
 
 
 def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None) -> dict[str, str]:

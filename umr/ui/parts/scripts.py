@@ -20,7 +20,6 @@ PANEL = "umr.panel(element);"
 CARDS = "umr.cards(element); umr.leaves(element, trigger);"
 BROWSES = "umr.browses(element, trigger);"
 STEPS = "umr.steps(element);"
-TRAVELS = "umr.travels(element, trigger);"
 RECENTS = "umr.recents(element);"
 AWAY = "umr.away(element);"
 COLUMNS = "umr.columns(element, trigger);"
@@ -29,11 +28,9 @@ TABLES = "umr.tables(element);"
 BATTLES = "umr.battles(element, trigger);"
 
 # After an event (js).
-OPEN_PANEL = "(id) => { umr.openPanel(id); }"
 TO_RESULTS = "(address) => { umr.toResults(address); }"
-TRAVELLED = "() => { umr.travel.over(); }"
 BROWSED = "() => { umr.browsed(); }"
-TO_COMPARED = "(address) => { umr.toCompared(address); }"
+TO_COMPARED = "(address) => { umr.toCompared(address, true); }"
 MORE_SHOWN = "(address) => { umr.moreShown(address); }"
 TO_BAR = "() => { umr.toBar(); }"
 TO_OWN_BAR = "() => { umr.toOwnBar(); }"
@@ -52,19 +49,34 @@ def selects(name: str) -> str:
     return f"umr.selects(element, trigger, '{name}');"
 
 
+def open_panel(sheet: str) -> str:
+    """The sheet with this id opens, for what was pressed."""
+    return f"(id) => {{ umr.openPanel(id, '{sheet}'); }}"
+
+
 def press(selector: str) -> str:
     """A button of the page is pressed."""
     return f"() => {{ umr.press('{selector}'); }}"
 
 
 def answered(tab: str) -> str:
-    """The address tells what a tab shows; an answer that begins below the window comes into view."""
-    return TO_COMPARED if tab == "compare" else tell(tab)
+    """The address tells what a tab shows, as no step of its own; an answer below the window comes into view."""
+    return "(address) => { umr.toCompared(address); }" if tab == "compare" else tell(tab)
 
 
 def tell(tab: str) -> str:
     """The address tells what a tab shows."""
     return f"(address) => {{ umr.address.tell('{tab}', address); }}"
+
+
+def travels(tab: str) -> str:
+    """The component's select event asks the server for what an address shows in a tab."""
+    return f"umr.travels(element, trigger, '{tab}');"
+
+
+def travelled(tab: str) -> str:
+    """What an address shows in a tab is there, or was refused."""
+    return f"() => {{ umr.traveller('{tab}').over(); }}"
 
 
 def show(tab: str) -> str:
