@@ -210,6 +210,23 @@ def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_p
     assert len(told["models"]) == page.locator("#compare .u-column").count() and told["benchmark"]
 
 
+def test_a_report_is_saved_of_the_best_two_or_of_those_that_are_compared(page: Page):
+    pair = page.locator("#c-report select")
+    expect(pair).to_have_value("contrastive|unified")
+    assert page.evaluate("scrollY") == 0  # nothing was asked that could come into view
+    page.locator("#c-models label").filter(has_text="contrastive").click()
+    compare(page, "a red mug")
+    expect(pair).to_have_value("mca|unified")
+    if page.viewport_size["width"] < 640:
+        expect(pair).to_be_in_viewport()
+    pair.select_option("mca|contrastive")
+    compare(page, "a blue vase")
+    expect(pair).to_have_value("mca|contrastive")  # chosen since those models were compared
+    with page.expect_download() as waiting:
+        page.locator("#c-report [data-report]").click()
+    assert waiting.value.suggested_filename == "report-mca-contrastive.html"
+
+
 def test_a_link_opens_the_comparison_of_a_benchmark_query(page: Page, served: Served):
     query = evaluate.load(default_root() / "media" / BUNDLED, "it2i", "ind").queries[4]
     link = {"tab": "compare", "q": query.query_id, "task": "it2i", "split": "ind"}

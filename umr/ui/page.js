@@ -214,7 +214,9 @@ window.umr = {
   // step: as one more step of the browser's history, if it is of another query.
   toCompared(address, step = false) {
     umr.compared.arrived(address, step && umr.compared.on());
-    if (document.querySelector('#compare')?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
+    umr.pairCompared();
+    const there = document.querySelector('#compare:has(.u-compare, [role=alert])');
+    if (there?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
   },
 
   // Brings an answer under the bar that stays on top, where it would begin below the window or above it.

@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError, UMRError
 from umr.media import content_hash
 from umr.shipped import SPACE, space_storage
 from umr.ui import edge, links, render
+from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
@@ -184,6 +187,21 @@ def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None)
         raise ConfigError(f"there is no export as {kind!r}; there are: png, json")
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
     return download(f"comparison.{kind}", "image/png" if kind == "png" else "application/json", content)
+
+
+def reports(searchers: Searchers) -> Markup:
+    """The choice of two models that a report is saved of, as HTML, the best two of all first."""
+    return edge.answered_html("a report", lambda: compare_html.reports(benchmarks.pairs(searchers)))
+
+
+def report_file(searchers: Searchers, pair: Any) -> dict[str, str]:
+    """The report of two models as a file for the browser. pair: "MODEL|MODEL", unread.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
+    a, _, b = str(pair).partition("|")
+    return benchmarks.report_file(searchers, a, b)
 
 
 def warm(searchers: Searchers) -> None:

@@ -15,6 +15,22 @@ Object.assign(window.umr, {
     }).observe(element, { childList: true, subtree: true });
   },
 
+  // The report of two models is that of two that are compared, of several the best, until others are chosen.
+  reports(element, trigger) {
+    element.addEventListener('click', (event) => {
+      if (event.target.closest('[data-report]')) trigger('submit', { id: element.querySelector('select').value });
+    });
+    umr.pairCompared();
+  },
+
+  pairCompared() {
+    const names = [...document.querySelectorAll('#compare .u-column h3 [data-model]')].map((name) => name.dataset.model);
+    const select = document.querySelector('#c-report select');
+    if (!select || select.dataset.of === String(names)) return;
+    const found = [...select.options].find((one) => one.value.split('|').every((name) => names.includes(name)));
+    if (found) Object.assign(select, { value: found.value }).dataset.of = String(names);
+  },
+
   // Its steps, which are as Search's (umr.travel in umr/ui/search/search.js): each query compared on is one.
   compared: {
     tab: 'compare',

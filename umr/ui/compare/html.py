@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -48,6 +49,11 @@ def comparison(found: Comparison, vote: str = "", tally: Markup = NOTHING) -> Ma
         bar=_bar(found, vote),
         tally=tally,
     )
+
+
+def reports(pairs: Sequence[tuple[str, str]]) -> Markup:
+    """The choice of two models that a report is saved of. pairs: the first is chosen; "" where there is none."""
+    return macros("compare").reports(pairs)
 
 
 def _bar(found: Comparison, vote: str) -> Markup:

@@ -109,6 +109,7 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
         return Built()
     bar = _bar(searchers)
     listeners = scripts.COLUMNS + scripts.COPIES + scripts.BATTLES
+    whole = gr.HTML(compare.reports(searchers), elem_id="c-report", apply_default_css=False, js_on_load=scripts.REPORTS)
     result = gr.HTML(compare_html.INVITATION, elem_id="compare", apply_default_css=False, js_on_load=listeners)
     sheet = build_sheet("c-details")
     view = View(result, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
@@ -117,7 +118,7 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
     ask = _wire_queries(searchers, bar, view)
     box = VoteBox()
     votes_kept(box)
-    _wire_result(searchers, box, view, file)
+    _wire_result(searchers, box, view, whole, file)
     wire_sheet(sheet, view.shown, view.kept, _told(searchers))
     run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
     return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs], query=bar.query)
@@ -287,7 +288,7 @@ def _chance(searchers: Searchers, newest: Newest, differ: bool) -> Callable[...,
     return handler
 
 
-def _wire_result(searchers: Searchers, box: VoteBox, view: View, file: gr.JSON) -> None:
+def _wire_result(searchers: Searchers, box: VoteBox, view: View, whole: gr.HTML, file: gr.JSON) -> None:
     export = partial(compare.export_file, box=box)
     view.shown.select(
         _with_event(partial(compare.vote_page, box, known=searchers.names)),
@@ -295,8 +296,13 @@ def _wire_result(searchers: Searchers, box: VoteBox, view: View, file: gr.JSON) 
         [view.shown, view.kept],
         **PRIVATE,
     )
-    exported = view.shown.submit(_with_event(export), view.kept, file, show_progress="hidden", **PRIVATE)
-    exported.success(None, file, None, js=scripts.SAVE, api_visibility="private")
+
+    def report(event: gr.EventData) -> dict[str, str]:
+        return shown(compare.report_file, searchers, pressed(event))
+
+    exported = view.shown.submit(_with_event(export), view.kept, file, **QUIET)
+    for made in (exported, whole.submit(report, None, file, **QUIET)):
+        made.success(None, file, None, js=scripts.SAVE, api_visibility="private")
 
 
 def _told(searchers: Searchers) -> Told:

@@ -26,6 +26,7 @@ COLUMNS = "umr.columns(element, trigger);"
 POINTS = "umr.points(element);"
 TABLES = "umr.tables(element);"
 BATTLES = "umr.battles(element, trigger);"
+REPORTS = "umr.reports(element, trigger);"
 
 # After an event (js).
 TO_RESULTS = "(address) => { umr.toResults(address); }"
