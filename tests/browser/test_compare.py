@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Served, arrive, visit
 from umr.eval import evaluate
@@ -24,7 +24,10 @@ def page(visitor: Page, served: Served) -> Page:
     return visitor
 
 
-def random_query(page: Page) -> None:
+def random_query(page: Page, task: str = "") -> None:
+    if task:
+        page.locator("#c-task input").click()
+        page.get_by_role("option", name=task, exact=True).click()
     page.locator("#c-random").click()
     expect(page.locator("#compare .u-cell").first).to_be_attached()
 
@@ -57,14 +60,38 @@ def test_columns_are_aligned_by_rank_or_chosen_by_the_switch(page: Page):
 
 
 def test_the_same_item_is_outlined_in_every_column_and_arrows_move(page: Page):
-    random_query(page)
+    random_query(page, task_name("it2i"))
     first = page.locator("#compare .u-cell:visible").first
     page.mouse.move(0, 0)
     first.focus()
     same = page.locator(f"#compare .u-cell[data-id='{first.get_attribute('data-id')}']")
     expect(page.locator("#compare .u-same")).to_have_count(same.count())
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#compare .u-column:visible").first.locator(".u-cell").nth(1)).to_be_focused()
+    cells = page.locator("#compare .u-column:visible").first.locator(".u-cell")
+    expect(cells.nth(1)).to_be_focused()
+    opened_with_keys_and_closed_by_back(page, cells)
+
+
+def opened_with_keys_and_closed_by_back(page: Page, cells: Locator) -> None:
+    """From the second cell of a column, which has the focus: its details, the next one's, and back."""
+    sheet, before = page.locator("#c-details"), page.url
+    page.keyboard.press("Enter")
+    expect(sheet.locator("[data-close]")).to_be_focused()
+    expect(sheet.locator(".u-place")).to_have_text("2 of 10")
+    assert sheet.locator(".u-details-media img").evaluate("image => image.getBoundingClientRect().width") > 300
+    expect(sheet).to_contain_text("Rank 2 of")
+    expect(page.locator("#c-details-reasons .u-bars").first.locator("li")).to_have_count(3)
+    expect(page.locator("#c-details-ranks tbody tr")).to_have_count(page.locator("#c-models input").count())
+    page.keyboard.press("ArrowRight")
+    expect(sheet.locator(".u-place")).to_have_text("3 of 10")
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(cells.nth(2)).to_be_focused()
+    cells.first.locator("img").click()
+    expect(sheet.locator("[data-step='-1']")).to_be_disabled()
+    page.go_back()
+    expect(sheet).to_be_hidden()
+    assert page.url == before
 
 
 def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Served):
@@ -76,6 +103,13 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     assert not [name for name in names if name.strip() in page.locator("#compare").inner_html()]
     expect(page.locator("#compare .u-asked")).to_contain_text("shown after your vote")
     expect(page.locator("#compare :is(.u-is-target, .u-right, .u-recall, .u-score)")).to_have_count(0)
+    page.locator("#compare .u-cell:visible .u-open").first.click()
+    sheet = page.locator("#c-details")
+    expect(sheet).to_contain_text("Rank 1 of A")
+    expect(sheet).to_contain_text("come after your vote")
+    expect(sheet.locator(".u-waiting")).to_have_count(1)  # nothing more comes
+    assert not [name for name in names if name.strip() in sheet.inner_html()]
+    page.keyboard.press("Escape")
     before = len(votes.read_text("utf-8").splitlines()) if votes.is_file() else 0
     page.locator("[data-vote=tie]").click()
     expect(page.locator("#compare .u-voted")).to_contain_text("equally good")
@@ -176,6 +210,23 @@ def test_the_comparison_is_downloaded_as_a_picture_and_as_json(page: Page, tmp_p
     assert len(told["models"]) == page.locator("#compare .u-column").count() and told["benchmark"]
 
 
+def test_a_report_is_saved_of_the_best_two_or_of_those_that_are_compared(page: Page):
+    pair = page.locator("#c-report select")
+    expect(pair).to_have_value("contrastive|unified")
+    assert page.evaluate("scrollY") == 0  # nothing was asked that could come into view
+    page.locator("#c-models label").filter(has_text="contrastive").click()
+    compare(page, "a red mug")
+    expect(pair).to_have_value("mca|unified")
+    if page.viewport_size["width"] < 640:
+        expect(pair).to_be_in_viewport()
+    pair.select_option("mca|contrastive")
+    compare(page, "a blue vase")
+    expect(pair).to_have_value("mca|contrastive")  # chosen since those models were compared
+    with page.expect_download() as waiting:
+        page.locator("#c-report [data-report]").click()
+    assert waiting.value.suggested_filename == "report-mca-contrastive.html"
+
+
 def test_a_link_opens_the_comparison_of_a_benchmark_query(page: Page, served: Served):
     query = evaluate.load(default_root() / "media" / BUNDLED, "it2i", "ind").queries[4]
     link = {"tab": "compare", "q": query.query_id, "task": "it2i", "split": "ind"}
@@ -217,12 +268,44 @@ def test_the_answer_of_a_comparison_comes_into_view(page: Page):
     )
 
 
+def compare(page: Page, text: str) -> list[str]:
+    """Compares on words; the ids of all cells."""
+    page.locator("#c-text textarea").fill(text)
+    page.locator("#c-go").click()
+    expect(page.locator("#compare .u-compared h2")).to_contain_text(text)
+    expect(page).to_have_url(re.compile(f"c-text={text.replace(' ', '.')}"))
+    return cells(page)
+
+
+def cells(page: Page) -> list[str]:
+    return page.locator("#compare .u-cell").evaluate_all("cells => cells.map((cell) => cell.dataset.id)")
+
+
+def test_two_comparisons_are_two_steps_of_the_browser(page: Page):
+    found = {text: compare(page, text) for text in ("a red mug", "a blue vase")}
+    page.locator("#c-models label").last.click()  # another choice of models is none
+    expect(page.locator("#compare .u-column")).to_have_count(page.locator("#c-models input").count() - 1)
+    for step, text in ((page.go_back, "a red mug"), (page.go_forward, "a blue vase"), (page.go_back, "a red mug")):
+        step()
+        expect(page.locator("#compare .u-compared h2")).to_contain_text(text)
+        expect(page.locator("#c-text textarea")).to_have_value(text)
+        shown = cells(page)
+        assert shown and shown == found[text][: len(shown)]
+        assert len(shown) == len(found[text]) - 10 * (text == "a blue vase")
+    page.go_back()
+    expect(page.locator("#compare .u-cell")).to_have_count(0)
+    expect(page.locator("#c-text textarea")).to_have_value("")
+    page.go_forward()
+    expect(page.locator("#compare .u-compared h2")).to_contain_text("a red mug")
+    assert page.get_by_role("alert").count() == 0
+
+
 def test_an_empty_comparison_is_explained_in_words(page: Page):
     page.locator("#c-go").click()
     expect(page.locator("#compare [role=alert]")).to_contain_text("Give a picture, a text, or both")
 
 
-def test_a_search_is_carried_over_with_its_own_picture(visitor: Page, served: Served, tmp_path: Path):
+def test_a_search_is_carried_over_with_its_own_picture(visitor: Page, served: Served, browser: Browser, tmp_path: Path):
     arrive(visitor, served)
     Image.effect_noise((90, 60), 80).convert("RGB").save(tmp_path / "own.png")
     expect(visitor.locator("#q-compare")).to_be_hidden()
@@ -237,3 +320,29 @@ def test_a_search_is_carried_over_with_its_own_picture(visitor: Page, served: Se
     expect(visitor.locator("#c-text textarea")).to_have_value("in blue")
     expect(visitor.locator("#c-image img").first).to_be_visible()
     expect(visitor).to_have_url(re.compile("c-text=in"))
+    an_own_picture_of_a_comparison_stays_its_owners(visitor, browser)
+
+
+def an_own_picture_of_a_comparison_stays_its_owners(page: Page, browser: Browser) -> None:
+    """From a comparison on the words "in blue": Back and Forward, a reload, and another visitor with the address."""
+    own, found = page.locator("#c-image .image-frame img"), cells(page)
+    assert compare(page, "in red") != found
+    page.wait_for_function("history.state?.compared")
+    page.go_back()
+    expect(page.locator("#c-text textarea")).to_have_value("in blue")
+    expect(page.locator("#compare .u-compared h2")).to_contain_text("in blue")
+    expect(own).to_have_js_property("naturalWidth", 90)
+    assert cells(page) == found
+    page.reload()
+    expect(page.locator("#compare .u-compared h2")).to_contain_text("in blue")
+    expect(own).to_have_js_property("naturalWidth", 90)
+    assert cells(page) == found and page.get_by_role("alert").count() == 0
+    assert "own.png" not in page.url and "kept" not in page.url
+    with visit(browser, "desktop", dark=False) as other:
+        other.goto(page.url)
+        expect(other.get_by_role("alert").first).to_contain_text("owner's own")
+        expect(other.locator("#c-image .image-frame img")).to_have_count(0)
+        expect(other.locator("#compare .u-cell")).to_have_count(0)
+    page.locator("#tab-search-button").click()  # its own picture is there too
+    expect(page.locator("#q-image .image-frame img")).to_have_js_property("naturalWidth", 90)
+    expect(page.locator("#results .u-card").first).to_be_visible()

@@ -88,11 +88,9 @@ window.umr = {
   // Closes it; whether it was open.
   closePanel() {
     umr.sheet.wanted = null;
-    const panel = umr.sheet.panel();
-    if (!panel?.dataset.open) return false;
-    delete panel.dataset.open;
-    const cards = [...umr.found().querySelectorAll('[data-details]')];
-    const card = cards.find((button) => button.dataset.details === panel.dataset.for);
+    const { button } = umr.sheet.places(), card = button?.closest('.u-cell') || button, panel = umr.sheet.panel();
+    if (!panel) return false;
+    delete panel.dataset.for;
     card?.focus({ preventScroll: true });
     card?.scrollIntoView({ block: 'nearest', behavior: umr.scrolling() });
     return true;
@@ -105,8 +103,8 @@ window.umr = {
     });
   },
 
-  // Compare: the same item is outlined in every column; arrows move through ranks and columns; the switch chooses the
-  // column that a small screen shows.
+  // Compare: the same item is outlined in every column; arrows move through ranks and columns; a press or Enter opens the
+  // details; the switch chooses the column that a small screen shows.
   columns(element, trigger) {
     const cellOf = (event) => event.target.closest?.('.u-cell');
     const outline = (id) => element.querySelectorAll('.u-cell').forEach(
@@ -130,6 +128,10 @@ window.umr = {
     element.addEventListener('keydown', (event) => {
       const cell = cellOf(event);
       const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+      if (cell === event.target && ['Enter', ' '].includes(event.key)) {
+        event.preventDefault();
+        cell.querySelector('[data-details]').click();
+      }
       if (!cell || !step) return;
       const columns = [...element.querySelectorAll('.u-column')], here = columns.indexOf(cell.closest('.u-column'));
       const rank = [...cell.parentElement.children].indexOf(cell);
@@ -141,10 +143,15 @@ window.umr = {
       event.preventDefault();
     });
     element.addEventListener('click', (event) => {
-      const button = event.target.closest('[data-show], [data-vote], [data-export]');
+      const cell = String(getSelection()) ? null : cellOf(event);
+      const button = event.target.closest('[data-show], [data-vote], [data-export], [data-details]')
+        || cell?.querySelector('[data-details]');
       if (!button) return;
-      const { show, vote } = button.dataset;
-      if (show !== undefined) {
+      const { show, vote, details } = button.dataset;
+      if (details !== undefined) {
+        umr.sheet.wanted = details;
+        trigger('expand', { id: details });
+      } else if (show !== undefined) {
         button.closest('.u-compare').dataset.shown = show;
         button.parentElement.querySelectorAll('button').forEach(
           (other) => other.setAttribute('aria-pressed', other === button));
@@ -188,13 +195,13 @@ window.umr = {
   // ---- Steps after an event. None gives anything back: what it gave would be written into fields.
 
   // Shows the panel for the chosen result, unless it was closed or its tab was left before the result came.
-  openPanel(name, id) {
-    const panel = umr.sheet.panel();
-    if (umr.sheet.wanted !== id || panel.id !== name) return;
+  openPanel(id, which) {
+    if (umr.sheet.wanted !== id || !umr.sheet.results(which)?.offsetParent) return;
+    const panel = document.getElementById(which);
+    delete umr.sheet.panel()?.dataset.for;  // of another tab, which was left with it open
     panel.dataset.for = id;
     panel.setAttribute('role', 'region');
     panel.setAttribute('aria-label', 'Details of a result');
-    panel.dataset.open = '1';
     panel.scrollTop = 0;
     umr.sheet.shown(panel);
   },
@@ -208,9 +215,12 @@ window.umr = {
   },
 
   // After a comparison, if its tab is on show: the same. What belongs to it stands between its query and its columns.
-  toCompared(address) {
-    umr.address.tell('compare', address);
-    if (document.querySelector('#compare')?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
+  // step: as one more step of the browser's history, if it is of another query.
+  toCompared(address, step = false) {
+    umr.compared.arrived(address, step && umr.compared.on());
+    umr.pairCompared();
+    const there = document.querySelector('#compare:has(.u-compare, [role=alert])');
+    if (there?.offsetParent) this.toAnswer('#c-bar', '#compare', '#compare', '#compare .u-cell');
   },
 
   // Brings an answer under the bar that stays on top ("" where none does), where it would begin below the window or above
@@ -315,20 +325,24 @@ window.umr = {
     shown(name) {
       setTimeout(() => {
         const button = document.querySelector(`#tab-${name}-button`);
-        if (button?.getAttribute('aria-selected') !== 'false') this.tab(name, true);
+        if (!this.given || button?.getAttribute('aria-selected') === 'false') return;
+        this.tab(name, true);
+        umr.traveller(name)?.seen();
       });
     },
     // It is being given: from now on it follows what is on show, beginning with the tab.
     give(tab) {
       this.given = true;
       this.tab(tab || 'search');
-      umr.travel.opened();
-      umr.own.restore();
+      for (const one of [umr.travel, umr.compared]) {
+        one.opened();
+        one.kept().restore();
+      }
       this.unopened();
     },
     // A reload closes what lay above the page, but keeps its steps of the history: they are taken back.
     unopened() {
-      const open = { sheet: '[data-open]', dialog: 'dialog:modal' };
+      const open = { sheet: '.u-sheet[data-for]', dialog: 'dialog:modal' };
       const left = Object.keys(open).filter((key) => history.state?.[key] && !document.querySelector(open[key]));
       if (left.length) history.go(-left.length);
     },

@@ -247,6 +247,21 @@ def test_a_report_of_the_pair_is_handed_out_as_a_file(searchers):
         benchmarks.report_file(searchers, "other", "other")
 
 
+def test_a_report_is_offered_of_the_best_two_first_and_of_each_two_with_the_better_one_last(searchers):
+    folder = searchers.folders["other"].parent
+    shutil.copytree(folder, folder.parent / "third")
+    shutil.copytree(folder, folder.parent / "bare", ignore=shutil.ignore_patterns("reports"))
+    for name, share in (("other", 0.5), ("third", 0.25)):
+        file = folder.parent / name / "reports" / "report.json"
+        report = json.loads(file.read_text("utf-8"))
+        for row in report["rows"]:
+            row["success@1"] *= share
+        file.write_text(json.dumps(report))
+    named = ("third", "bare", "unified", "other")
+    offered = Searchers({name: folder.parent / name / "catalogue" for name in named}, "unified", no_model)
+    assert benchmarks.pairs(offered) == [("other", "unified"), ("third", "unified"), ("third", "other")]
+
+
 def write_curve(searchers, name: str, **more) -> None:
     folder = searchers.folders[name].parent / "reports"
     fingerprint = json.loads((folder / "report.json").read_text())["encoder"]

@@ -22,11 +22,22 @@ from umr.search import Outcome
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import tally_html
-from umr.ui.compare.actions import compare_page, export_file, random_query, vote_page
+from umr.ui.compare.actions import (
+    compare_page,
+    export_file,
+    not_asked,
+    random_query,
+    report_file,
+    reports,
+    travel,
+    vote_page,
+)
 from umr.ui.compare.comparison import Comparison, benchmark_of, compare, compare_rows, judged_query
 from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.votes import VoteBox, votes_file
 from umr.ui.handlers import Question, search_rows
+from umr.ui.links import KEPT
+from umr.ui.search.actions import GONE
 from umr.verdict import WEAK_FIRST
 
 MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}
@@ -310,6 +321,27 @@ def test_a_vote_on_columns_that_stand_there_no_more_is_refused_and_not_counted(s
         vote_page(box, then[1], "a")
     assert not box.lines()
     assert shown_page(searchers, Path("nowhere"))[1].battle == ""
+
+
+def test_a_step_of_the_history_fills_the_bar_and_says_whether_it_is_asked(searchers):
+    *fields, asked = travel(searchers, "?tab=compare&c-text=red&c-in=images&c-models=other,unified&c-blind=1")
+    assert asked is True and fields[:4] == [None, "red", "images", ""]
+    assert list(fields[4]) == ["other", "unified"] and fields[5] is True
+    assert travel(searchers, "?tab=compare")[-1] is False
+    assert travel(searchers, "?tab=compare&c-picture=own&c-text=red")[-1] == GONE
+    assert travel(searchers, "?tab=compare&c-picture=kept&c-text=red")[-1] == KEPT
+    assert "has no query" in travel(searchers, "?tab=compare&task=it2i&split=ind&q=nobody")[-1]
+    assert travel(searchers, None)[-1].startswith("This address cannot be read")
+    assert not_asked(False) == (compare_html.INVITATION, None, "")
+    assert GONE in not_asked(GONE)[0] and 'role="alert"' in not_asked(GONE)[0]
+
+
+def test_the_choice_of_a_report_needs_two_models_with_numbers_and_a_pair_of_them(searchers):
+    assert "<select" not in reports(searchers)  # nothing is stored beside these
+    page = compare_html.reports([("a", MARKUP), ("b", "a")])
+    assert page.count("<option") == 2 and "<img" not in page
+    with pytest.raises(ConfigError, match="there is no encoder 'nobody'"):
+        report_file(searchers, "nobody|unified")
 
 
 def test_the_blind_order_says_nothing_about_the_models(searchers):

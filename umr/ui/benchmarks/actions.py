@@ -15,8 +15,9 @@ from markupsafe import Markup
 from umr.errors import ConfigError
 from umr.eval import evaluate, reports
 from umr.eval.judged import Judged, load
-from umr.eval.pools import POOLS
+from umr.eval.pools import LOCAL, POOLS
 from umr.eval.reports import Stored
+from umr.eval.scores import pool_means
 from umr.shipped import REPORTS
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
@@ -36,6 +37,18 @@ def first_pair(searchers: Searchers) -> tuple[str, str]:
     """The two models whose difference is shown first."""
     names = searchers.names
     return PAPERS if set(PAPERS) <= set(names) else (names[0], names[-1])
+
+
+def pairs(searchers: Searchers) -> list[tuple[str, str]]:
+    """Every two models that a report can be of, the best two first; of each two the better one last.
+
+    Better is the mean of success@1 over the tasks. A model without a stored report is in none.
+    """
+    stored = {name: _stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)}
+    means = {name: pool_means(one.report["rows"]).get(LOCAL, (0.0, 0))[0] for name, one in stored.items()}
+    ranked = sorted(means, key=lambda name: -means[name])
+    both = [(worse, better) for place, worse in enumerate(ranked) for better in ranked[:place]]
+    return sorted(both, key=lambda pair: -means[pair[0]] - means[pair[1]])
 
 
 def choices(searchers: Searchers) -> tuple[links.Choice, ...]:
@@ -63,6 +76,11 @@ def difference(searchers: Searchers, a: Any, b: Any) -> Markup:
 
 def report_file(searchers: Searchers, a: Any, b: Any) -> dict[str, str]:
     """The report of two models (umr.ui.report) as a file for the browser.
+
+    Args:
+        searchers: what the page offers.
+        a: the model that the other is set against.
+        b: the other.
 
     Raises:
         UMRError: what is asked cannot be given, in words.

@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from umr.errors import ConfigError, UMRError
 from umr.media import content_hash
 from umr.shipped import SPACE, space_storage
-from umr.ui import edge, links
+from umr.ui import edge, links, render
+from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
@@ -25,6 +28,7 @@ from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
 from umr.ui.download import download
 from umr.ui.handlers import Question
+from umr.ui.search.actions import GONE
 from umr.ui.searchers import Searchers
 
 log = logging.getLogger(__name__)
@@ -144,6 +148,26 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
     )
 
 
+def travel(searchers: Searchers, address: Any) -> tuple[Any, ...]:
+    """What a step of the browser's history shows again.
+
+    Returns:
+        The bar's fields as `fill` has them, and whether that is to be asked: or why it cannot be, in words; KEPT where
+        the visitor's browser brings the picture.
+    """
+    given = links.Given.of(address)
+    filled, picture = fill(searchers, given), given.values.get("c-picture")
+    said = {links.OWN: GONE, links.KEPT: links.KEPT}.get(picture or "", " ".join(given.notices))
+    return *filled.values, filled.asks or said or False
+
+
+def not_asked(reason: Any) -> Shown:
+    """What is shown of a step of the history that is not asked again: why, if there is a reason."""
+    if not isinstance(reason, str):
+        return compare_html.INVITATION, None, ""
+    return render.message("This comparison cannot be shown again", reason, "alert"), None, ""
+
+
 def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None) -> dict[str, str]:
     """A file for the browser: its name, media type, and content in base64.
 
@@ -163,6 +187,21 @@ def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None)
         raise ConfigError(f"there is no export as {kind!r}; there are: png, json")
     content = as_png(found) if kind == "png" else as_json(found).encode("utf-8")
     return download(f"comparison.{kind}", "image/png" if kind == "png" else "application/json", content)
+
+
+def reports(searchers: Searchers) -> Markup:
+    """The choice of two models that a report is saved of, as HTML, the best two of all first."""
+    return edge.answered_html("a report", lambda: compare_html.reports(benchmarks.pairs(searchers)))
+
+
+def report_file(searchers: Searchers, pair: Any) -> dict[str, str]:
+    """The report of two models as a file for the browser. pair: "MODEL|MODEL", unread.
+
+    Raises:
+        UMRError: what is asked cannot be given, in words.
+    """
+    a, _, b = str(pair).partition("|")
+    return benchmarks.report_file(searchers, a, b)
 
 
 def warm(searchers: Searchers) -> None:

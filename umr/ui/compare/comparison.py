@@ -46,6 +46,7 @@ class Comparison:
         prints: column -> fingerprint of its encoder.
         collection: what is searched, by name.
         reranker: what re-ranked columns were re-ranked by, and how; empty without such a column.
+        file: what the page holds of the picture, as long as it does.
     """
 
     text: str
@@ -62,6 +63,7 @@ class Comparison:
     prints: Mapping[str, str] = field(default_factory=dict)
     collection: str = ""
     reranker: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -128,7 +130,8 @@ def compare(
         UMRError: what is asked cannot be given, in words.
     """
     names, count = read_models(searchers, models), read_count(k)
-    read = decode(make_query(picture, text, search_in))
+    query = make_query(picture, text, search_in)
+    read = decode(query)
     opened = {name: searchers.get(split(name)[0]) for name in names}
     _check_collections(opened)
     ready, targets = _judged(searchers, read, asked)
@@ -147,6 +150,7 @@ def compare(
         prints={name: searcher.encoder.fingerprint for name, searcher in opened.items()},
         collection=first.name,
         reranker=searchers.reranker.told() if any(split(name)[1] == RERANK for name in names) else {},
+        file=shown_file(query.content),
     )
 
 

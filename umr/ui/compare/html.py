@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -15,9 +16,14 @@ from umr.ui.kinds import media_file
 from umr.ui.markup import NOTHING, escape, macros, together
 from umr.ui.models.html import name_button
 from umr.ui.queries import task_name
-from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, name_of, took, verdict
+from umr.ui.render import COSINE, RERANKED_SCORE, copy_link, media, media_url, message, name_of, took, verdict
 from umr.verdict import UNLIKE_WORDS, beside_first
 
+INVITATION = message(
+    "One query, several models",
+    "Ask something, or take a benchmark query, whose right answers "
+    "are known. Every model answers in a column of its own, rank by rank.",
+)
 SIDE = 96  # px of a picture
 VOTES = (("a", "A is better"), ("b", "B is better"), ("tie", "Equally good"), ("bad", "Both are bad"))
 
@@ -43,6 +49,11 @@ def comparison(found: Comparison, vote: str = "", tally: Markup = NOTHING) -> Ma
         bar=_bar(found, vote),
         tally=tally,
     )
+
+
+def reports(pairs: Sequence[tuple[str, str]]) -> Markup:
+    """The choice of two models that a report is saved of. pairs: the first is chosen; "" where there is none."""
+    return macros("compare").reports(pairs)
 
 
 def _bar(found: Comparison, vote: str) -> Markup:
@@ -151,7 +162,7 @@ def _voted(found: Comparison, vote: str) -> str:
 
 def _column(found: Comparison, number: int) -> Markup:
     name, label, ms = found.models[number], found.labels[number], found.outcomes[found.models[number]].ms
-    cells = together(_cell(found, name, result) for result in found.results(name))
+    cells = together(_cell(found, number, result) for result in found.results(name))
     times = NOTHING if found.blind else macros("parts").took(*took(ms, ("encode", "search", "rerank")))
     heading = label if found.blind else name_button(split(name)[0], title(name))
     return macros("compare").column(number, title(label), heading, _recall(found, name), times, cells)
@@ -168,11 +179,12 @@ def _recall(found: Comparison, name: str) -> Markup:
     return macros("compare").recall(share, _place(found, name).capitalize(), some)
 
 
-def _cell(found: Comparison, name: str, result: Result) -> Markup:
-    """One item at one rank. The same item has the same data-id in every column."""
-    candidate, file = result.candidate, media_file(result.candidate.content)
+def _cell(found: Comparison, number: int, result: Result) -> Markup:
+    """One item at one rank. The same item has the same data-id in every column, and opens as this column's own."""
+    name, candidate, file = found.models[number], result.candidate, media_file(result.candidate.content)
     return macros("compare").cell(
         hit=result.hit,
+        opens=f"{number} {result.hit.candidate_id}",
         url=escape(media_url(file, candidate.content.span)) if file is not None else "",
         name=name_of(candidate),
         is_clip=candidate.content.video is not None,

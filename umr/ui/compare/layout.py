@@ -9,32 +9,31 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from umr.eval import splits
 from umr.ui import render
 from umr.ui.compare import actions as compare
-from umr.ui.compare import drawn
+from umr.ui.compare import details, drawn
+from umr.ui.compare import html as compare_html
 from umr.ui.compare.columns import chosen, on_offer
 from umr.ui.compare.comparison import FEWEST, MOST, benchmark_of
 from umr.ui.compare.votes import VoteBox
 from umr.ui.compare.votes_hub import votes_kept
 from umr.ui.handlers import Question
+from umr.ui.links import KEPT, MAX_ADDRESS
 from umr.ui.models import actions as models_told
 from umr.ui.models.html import name_buttons
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.newest import Newest
-from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.sheet import Told, build_sheet, wire_sheet
+from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, QUIET, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.queries import task_name
 from umr.ui.searchers import Searchers
 
 KEEP_S = 3600  # how long a comparison waits for its vote or export
 
-INVITATION = render.message(
-    "One query, several models",
-    "Ask something, or take a benchmark query, whose right answers "
-    "are known. Every model answers in a column of its own, rank by rank.",
-)
 ALONE = render.message(
     "Nothing to compare",
     "This page offers one model only. Start it with the index of a second one to see them side by side.",
@@ -110,14 +109,17 @@ def build_compare(frame: Frame, tab: gr.Tab) -> Built:
         return Built()
     bar = _bar(searchers)
     listeners = scripts.COLUMNS + scripts.COPIES + scripts.BATTLES
-    result = gr.HTML(INVITATION, elem_id="compare", apply_default_css=False, js_on_load=listeners)
+    whole = gr.HTML(compare.reports(searchers), elem_id="c-report", apply_default_css=False, js_on_load=scripts.REPORTS)
+    result = gr.HTML(compare_html.INVITATION, elem_id="compare", apply_default_css=False, js_on_load=listeners)
+    sheet = build_sheet("c-details")
     view = View(result, gr.State(None, time_to_live=KEEP_S), gr.Textbox(visible=False, label="address"))
     file = gr.JSON(visible=False)
     tab.select(partial(compare.warm, searchers), None, None, show_progress="hidden", **PRIVATE)
     ask = _wire_queries(searchers, bar, view)
     box = VoteBox()
     votes_kept(box)
-    _wire_result(searchers, box, view, file)
+    _wire_result(searchers, box, view, whole, file)
+    wire_sheet(sheet, view.shown, view.kept, _told(searchers))
     run = Run(ask=ask, inputs=bar.inputs, outputs=view.outputs, address=view.address)
     return Built(fields=bar.linked, run=run, pictures=[bar.image, *view.outputs], query=bar.query)
 
@@ -224,11 +226,43 @@ def _wire_queries(searchers: Searchers, bar: Bar, view: View) -> Callable[..., A
         begin(_chance(searchers, newest, differ), bar.drawing, bar.query, **PRIVATE, **COMPARING).success(
             ask, bar.inputs, view.outputs, **PRIVATE, **COMPARING
         )
-        for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.expand, False))
+        for begin, differ in ((bar.draw.chance.click, False), (bar.draw.differ.click, True), (view.shown.input, False))
     ]
-    for done in (asked, changed, *taken):
+    travelled = _wire_history(searchers, newest, bar, view, again)
+    for done in (asked, changed, travelled, *taken):
         done.then(None, view.address, js=scripts.TO_COMPARED)
     return again
+
+
+def _wire_history(searchers: Searchers, newest: Newest, bar: Bar, view: View, again: Callable[..., Any]) -> Dependency:
+    """Steps of the browser's history: what an address asked is filled in and compared again.
+
+    Args:
+        searchers: what the page offers.
+        newest: of all the tab's questions.
+        bar: what is filled in.
+        view: where it is shown.
+        again: what compares.
+    """
+    steps, ready = (
+        gr.HTML(elem_id="c-travels", apply_default_css=False, js_on_load=scripts.travels("compare")),
+        gr.State(False),
+    )
+
+    def travel(request: gr.Request, event: gr.EventData) -> Any:
+        newest.asked(request.session_hash)
+        return shown(compare.travel, searchers, pressed(event, MAX_ADDRESS))
+
+    def asked(is_ready: Any, *values: Any) -> Any:
+        if is_ready == KEPT:  # what stands there stays until the picture is there
+            return [gr.skip()] * 3
+        return again(*values) if is_ready is True else compare.not_asked(is_ready)
+
+    filled = steps.select(travel, None, [*bar.linked, ready], trigger_mode="multiple", **QUIET)
+    found = filled.success(_last(newest, asked), [ready, *bar.inputs], view.outputs, **PRIVATE, **COMPARING)
+    for over in (found.then, filled.failure):
+        over(None, js=scripts.travelled("compare"))
+    return found
 
 
 def _last(newest: Newest, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,7 +288,7 @@ def _chance(searchers: Searchers, newest: Newest, differ: bool) -> Callable[...,
     return handler
 
 
-def _wire_result(searchers: Searchers, box: VoteBox, view: View, file: gr.JSON) -> None:
+def _wire_result(searchers: Searchers, box: VoteBox, view: View, whole: gr.HTML, file: gr.JSON) -> None:
     export = partial(compare.export_file, box=box)
     view.shown.select(
         _with_event(partial(compare.vote_page, box, known=searchers.names)),
@@ -262,8 +296,23 @@ def _wire_result(searchers: Searchers, box: VoteBox, view: View, file: gr.JSON) 
         [view.shown, view.kept],
         **PRIVATE,
     )
-    exported = view.shown.submit(_with_event(export), view.kept, file, show_progress="hidden", **PRIVATE)
-    exported.success(None, file, None, js=scripts.SAVE, api_visibility="private")
+
+    def report(event: gr.EventData) -> dict[str, str]:
+        return shown(compare.report_file, searchers, pressed(event))
+
+    exported = view.shown.submit(_with_event(export), view.kept, file, **QUIET)
+    for made in (exported, whole.submit(report, None, file, **QUIET)):
+        made.success(None, file, None, js=scripts.SAVE, api_visibility="private")
+
+
+def _told(searchers: Searchers) -> Told:
+    """What the sheet tells of a cell."""
+    return Told(
+        known=details.known,
+        facts=partial(details.facts, searchers),
+        reasons=partial(details.reasons, searchers),
+        ranks=partial(details.ranks, searchers),
+    )
 
 
 def _with_event(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:

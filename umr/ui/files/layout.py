@@ -18,7 +18,7 @@ from umr.ui.kinds import choice_of
 from umr.ui.models.html import name_buttons
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import picture_box
-from umr.ui.parts.sheet import Sheet, sheet
+from umr.ui.parts.sheet import Sheet, build_sheet
 from umr.ui.parts.taken import told_below
 from umr.ui.parts.wiring import (
     INDEXING,
@@ -166,7 +166,7 @@ def _bar() -> Bar:
         extra = gr.HTML(elem_id="f-extra", apply_default_css=False, js_on_load=None)
         on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
         results = gr.HTML(elem_id="f-results", apply_default_css=False, js_on_load=on_cards)
-        beside = sheet("f-details")
+        beside = build_sheet("f-details", scripts.PRESSED)
         step = gr.Textbox(visible=False, label="step")
     return Bar(column, image, text, find, kind, every, save, forget, extra, results, step, beside)
 
@@ -247,7 +247,7 @@ def _wire_cards(searchers: Searchers, own_files: VisitorCollections, bar: Bar) -
     bar.results.copy(own_words, bar.text, bar.text, **QUIET).success(None, js=scripts.TO_OWN_BAR)
     parts = [chosen, beside.facts, beside.reasons, beside.ranks]  # ranks: none before every model has indexed the files
     opened = bar.results.expand(own_details, None, parts, **QUIET)
-    opened.success(None, chosen, js=beside.opens)
+    opened.success(None, chosen, js=scripts.open_panel(beside.prefix))
     opened.success(own_reasons, chosen, beside.reasons, **QUIET, **SEARCHING)
 
 

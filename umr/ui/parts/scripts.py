@@ -20,7 +20,6 @@ PANEL = "umr.panel(element);"
 CARDS = "umr.cards(element); umr.leaves(element, trigger);"
 BROWSES = "umr.browses(element, trigger);"
 STEPS = "umr.steps(element);"
-TRAVELS = "umr.travels(element, trigger);"
 OWN_TRAVELS = "umr.mine.queue.ready(trigger);"
 RECENTS = "umr.recents(element);"
 AWAY = "umr.away(element);"
@@ -28,12 +27,12 @@ COLUMNS = "umr.columns(element, trigger);"
 POINTS = "umr.points(element);"
 TABLES = "umr.tables(element);"
 BATTLES = "umr.battles(element, trigger);"
+REPORTS = "umr.reports(element, trigger);"
 
 # After an event (js).
 TO_RESULTS = "(address) => { umr.toResults(address); }"
-TRAVELLED = "() => { umr.travel.over(); }"
 BROWSED = "() => { umr.browsed(); }"
-TO_COMPARED = "(address) => { umr.toCompared(address); }"
+TO_COMPARED = "(address) => { umr.toCompared(address, true); }"
 MORE_SHOWN = "(address) => { umr.moreShown(address); }"
 OWN_MORE_SHOWN = "() => { umr.moreShown(''); }"
 TO_BAR = "() => { umr.toBar(); }"
@@ -55,9 +54,9 @@ def selects(name: str) -> str:
     return f"umr.selects(element, trigger, '{name}');"
 
 
-def open_panel(name: str) -> str:
-    """The sheet of this name opens, unless it was closed before its result came."""
-    return f"(id) => {{ umr.openPanel('{name}', id); }}"
+def open_panel(sheet: str) -> str:
+    """The sheet with this id opens, for what was pressed."""
+    return f"(id) => {{ umr.openPanel(id, '{sheet}'); }}"
 
 
 def press(selector: str) -> str:
@@ -66,13 +65,23 @@ def press(selector: str) -> str:
 
 
 def answered(tab: str) -> str:
-    """The address tells what a tab shows; an answer that begins below the window comes into view."""
-    return TO_COMPARED if tab == "compare" else tell(tab)
+    """The address tells what a tab shows, as no step of its own; an answer below the window comes into view."""
+    return "(address) => { umr.toCompared(address); }" if tab == "compare" else tell(tab)
 
 
 def tell(tab: str) -> str:
     """The address tells what a tab shows."""
     return f"(address) => {{ umr.address.tell('{tab}', address); }}"
+
+
+def travels(tab: str) -> str:
+    """The component's select event asks the server for what an address shows in a tab."""
+    return f"umr.travels(element, trigger, '{tab}');"
+
+
+def travelled(tab: str) -> str:
+    """What an address shows in a tab is there, or was refused."""
+    return f"() => {{ umr.traveller('{tab}').over(); }}"
 
 
 def show(tab: str) -> str:

@@ -21,12 +21,13 @@ VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture 
 WITHOUT = {"text": "Without the picture", "picture": "Without the words"}
 
 
-def facts(candidate: Candidate, frames: int | None = None) -> Markup:
+def facts(candidate: Candidate, frames: int | None = None, place: str = "") -> Markup:
     """Large media, title, text and source of a candidate, with the buttons that go on from it.
 
     Args:
         candidate: what is shown.
         frames: of a clip, how many the model reads.
+        place: where it stands, of a result that no search goes on from; "" for one of a search.
     """
     kind = candidate.content.modality
     return macros("details").facts(
@@ -37,8 +38,9 @@ def facts(candidate: Candidate, frames: int | None = None) -> Markup:
         frames,
         name_of(candidate) if candidate.content.span else candidate.title or KIND_OF[kind].title,
         candidate.content.text,
-        candidate.content.image is not None,
+        candidate.content.image is not None and not place,
         _rows(candidate),
+        place,
     )
 
 
@@ -50,6 +52,11 @@ def waiting(text: str) -> Markup:
 def before_reranker(reranked: bool) -> Markup:
     """What the reasons leave out of a search whose first results were re-ranked."""
     return macros("details").before_reranker() if reranked else NOTHING
+
+
+def beside_part(words: str) -> Markup:
+    """What the reasons leave out of a column that is a part of a model: its words."""
+    return macros("details").beside_part(words)
 
 
 def reasons(explanation: Explanation, moved: QueryArithmetic = UNMOVED) -> Markup:

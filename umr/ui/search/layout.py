@@ -17,10 +17,10 @@ from umr.ui.links import MAX_ADDRESS
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import query_bar
 from umr.ui.parts.carry import carry_button
-from umr.ui.parts.sheet import Sheet, sheet
-from umr.ui.parts.wiring import COMPARING, LATEST, PRIVATE, QUIET, SEARCHING, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.parts.sheet import Told, build_sheet, wire_sheet
+from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, SEARCHING, UPLOADS, Built, Frame, Run, pressed, shown
 from umr.ui.search import actions as search
-from umr.ui.search import details, details_html
+from umr.ui.search import details
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
@@ -119,15 +119,15 @@ def build_search(frame: Frame, _tab: gr.Tab) -> Built:
     on_cards = scripts.PRESSED + scripts.PLAYS + scripts.CARDS
     results = gr.HTML(elem_id="results", apply_default_css=False, js_on_load=on_cards)
     cards = gr.HTML(render.examples(examples), elem_id="examples", apply_default_css=False, js_on_load=scripts.PRESSED)
-    beside = sheet("details")
+    sheet = build_sheet("details", scripts.PRESSED)
     address = gr.Textbox(visible=False, label="address")
-    view = View(results, gr.State(None), crumbs, gr.State(()), address, beside.facts, gr.State({}))
+    view = View(results, gr.State(None), crumbs, gr.State(()), address, sheet.facts, gr.State({}))
     _wire_search(searchers, bar, view)
     _wire_pictures(searchers, bar, tiles, drawer, chips)
     _wire_narrowing(searchers, bar, view)
     _wire_turns(searchers, bar, view)
     _wire_examples(searchers, examples, bar, view, cards)
-    _wire_details(searchers, view, beside)
+    wire_sheet(sheet, view.results, view.answered, _told(searchers))
     _wire_history(searchers, bar, view)
     run = Run(ask=_finders(searchers)[1], inputs=[view.trail, *bar.inputs], outputs=view.outputs, address=view.address)
     return Built(
@@ -296,7 +296,7 @@ def _wire_examples(searchers: Searchers, examples: Sequence[Example], bar: Bar, 
 
 def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
     """Steps of the browser's history: what an address asked is filled in and asked again."""
-    steps = gr.HTML(elem_id="travels", apply_default_css=False, js_on_load=scripts.TRAVELS)
+    steps = gr.HTML(elem_id="travels", apply_default_css=False, js_on_load=scripts.travels("search"))
     ready, again = gr.State(False), _finders(searchers)[1]
 
     def travel(visited: Any, event: gr.EventData) -> Any:
@@ -312,26 +312,17 @@ def _wire_history(searchers: Searchers, bar: Bar, view: View) -> None:
     found = filled.success(asked, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING)
     view.after(found)
     for over in (found.then, filled.failure):
-        over(None, js=scripts.TRAVELLED)
+        over(None, js=scripts.travelled("search"))
 
 
-def _wire_details(searchers: Searchers, view: View, beside: Sheet) -> None:
-    """The sheet: the result at once, its reasons and its rank in every model as they come."""
-    chosen = gr.Textbox(visible=False, label="chosen")
-
-    def choose(answered: Any, event: gr.EventData) -> Any:
-        return (
-            details.known(searchers, answered, pressed(event)),
-            details.facts(searchers, answered, pressed(event)),
-            details_html.waiting("Looking for the reasons …"),
-            details_html.waiting("Asking every model …"),
-        )
-
-    asked, parts = [view.answered, chosen], [beside.facts, beside.reasons, beside.ranks]
-    opened = view.results.expand(choose, view.answered, [chosen, *parts], **QUIET)
-    opened.success(None, chosen, js=beside.opens)
-    told = opened.success(partial(details.reasons, searchers), asked, beside.reasons, **QUIET, **SEARCHING)
-    told.success(partial(details.ranks, searchers), asked, beside.ranks, **QUIET, **COMPARING)
+def _told(searchers: Searchers) -> Told:
+    """What the sheet tells of a result."""
+    return Told(
+        known=partial(details.known, searchers),
+        facts=partial(details.facts, searchers),
+        reasons=partial(details.reasons, searchers),
+        ranks=partial(details.ranks, searchers),
+    )
 
 
 def _finders(searchers: Searchers) -> tuple[Callable[..., Any], Callable[..., Any]]:

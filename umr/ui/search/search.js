@@ -67,8 +67,8 @@ Object.assign(umr, {
       if (button) umr.sheet.step(Number(button.dataset.step));
     });
     document.addEventListener('keydown', (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key], panel = umr.sheet.panel();
-      if (!step || !panel.dataset.open || !panel.contains(element)) return;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step || event.defaultPrevented || !umr.sheet.panel()?.contains(element)) return;
       if (event.target.closest?.('input, textarea, select, video, [role="tab"]')) return;
       event.preventDefault();
       umr.sheet.step(step);
@@ -78,12 +78,16 @@ Object.assign(umr, {
   sheet: {
     stepped: 0,
     wanted: null,
-    // The one beside the results on show.
-    panel: () => document.querySelector(umr.found()?.id === 'f-results' ? '#f-details' : '#details'),
-    // The results' buttons, and the place among them of the one on show.
+    of: { details: '#results', 'c-details': '#compare', 'f-details': '#f-results' },  // what each is the sheet of
+    results(name) { return document.querySelector(this.of[name]); },
+    // The one that is open.
+    panel: () => document.querySelector('.u-sheet[data-for]'),
+    // The results' buttons, in a comparison those of its column; the one on show, and its place among them.
     places() {
-      const all = [...umr.found().querySelectorAll('[data-details]')], id = this.panel().dataset.for;
-      return { all, here: all.findIndex((button) => button.dataset.details === id) };
+      const panel = this.panel(), found = this.results(panel?.id)?.querySelectorAll('[data-details]') || [];
+      const button = [...found].find((one) => one.dataset.details === panel.dataset.for);
+      const column = button?.closest('.u-column'), all = [...found].filter((one) => !column || column.contains(one));
+      return { all, button, here: all.indexOf(button) };
     },
     step(by) {
       const { all, here } = this.places(), next = all[here + by];
@@ -117,45 +121,55 @@ Object.assign(umr, {
   },
 });
 
-// ---- Steps of the browser's history: each search is one, and Back shows the one before
+// ---- Steps of the browser's history: each search is one, and Back shows the one before. Compare has the same; what it
+// does otherwise is in umr/ui/compare/compare.js.
 
 Object.assign(umr, {
   travel: {
+    tab: 'search',
+    asks: ['ref', 'picture', 'text'],  // keys of what is asked, without which an address asks nothing
+    apart: ['model', 'k'],  // keys that make no step of their own
+    kept: () => umr.own,
+    on() { return document.querySelector(`#tab-${this.tab}-button`)?.getAttribute('aria-selected') === 'true'; },
     shown: '',
     going: false,  // on the way to what a step of the history shows
     // A picture that the server no longer has is brought again.
     queue: umr.oneAtATime((search) => umr.own.wait(search, true)),
-    // What an address asks of the Search tab, without what it says of other tabs.
+    // What an address asks of the tab, without what it says of other tabs.
     part(search) {
-      const given = new URLSearchParams(search), keys = umr.address.keys.search;
-      const own = [...given].filter(([key]) => keys.includes(key) && !['model', 'k'].includes(key));
-      return own.some(([key]) => ['ref', 'picture', 'text'].includes(key)) ? String(new URLSearchParams(own)) : '';
+      const given = new URLSearchParams(search), keys = umr.address.keys[this.tab];
+      const own = [...given].filter(([key]) => keys.includes(key) && !this.apart.includes(key));
+      return own.some(([key]) => this.asks.includes(key)) ? String(new URLSearchParams(own)) : '';
     },
-    // A search is over: its address is a step, unless it is the one on show.
-    arrived(address) {
+    // A search is over: its address is a step, unless it is the one on show, or told without one.
+    arrived(address, step = true) {
       if (!address) return;
       const part = this.part(address);
       if (this.going && part !== this.part(location.search)) return;  // of a step that was left meanwhile
       this.going = false;
-      umr.address.tell('search', address, part !== this.part(location.search));
+      umr.address.tell(this.tab, address, step && part !== this.part(location.search));
       this.shown = part;
-      umr.recent.add(address, part);
-      umr.own.keep(part);
+      this.remember(address, part);
+      this.kept().keep(part);
     },
+    remember(address, part) { umr.recent.add(address, part); },
+    // The tab comes on show.
+    seen() { this.kept().restore(); },
     // The page was opened with this address.
     opened() { this.shown = this.part(location.search); },
     // Shows what an address asks for.
     to(search) {
       this.shown = this.part(search);
-      umr.room.travel(this.shown);
+      this.makeRoom();
       this.going = true;
       this.queue.ask(search);
     },
+    makeRoom() { umr.room.travel(this.shown); },
     // What an address shows is there, or was refused.
     over() {
       const last = this.queue.wanted === null;
       this.queue.over();
-      if (last) umr.own.restore();
+      if (last) this.kept().restore();
     },
     // A turn whose picture the server has not: its search is a step of its own, which brings the picture.
     turn(place) {
@@ -167,8 +181,10 @@ Object.assign(umr, {
     },
   },
 
+  traveller: (tab) => ({ search: umr.travel, compare: umr.compared })[tab],
+
   // The element whose event asks the server for what an address shows.
-  travels(element, trigger) { umr.travel.queue.ready(trigger); },
+  travels(element, trigger, tab) { umr.traveller(tab).queue.ready(trigger); },
 
   // ---- Recent searches, in this browser alone
 
@@ -248,6 +264,8 @@ Object.assign(umr, {
 
   own: {
     key: 'umr-own', steps: 40, pictures: 20, bytes: 100e6, day: 86400000,
+    box: '#q-image', go: '#q-go', name: 'picture', id: 'own',  // name: in an address; id: in a step of the history
+    travel: () => umr.travel,
     asked: new Map(),  // since the page was loaded: the server has the pictures of these searches, by what was asked
     waiting: null,
     read() { try { return JSON.parse(sessionStorage.getItem(this.key)) || {}; } catch { return {}; } },
@@ -264,10 +282,10 @@ Object.assign(umr, {
       const asked = request(await this.store(mode));
       return new Promise((done, failed) => { asked.onsuccess = () => done(asked.result); asked.onerror = failed; });
     },
-    isOf: (part) => new URLSearchParams(part).has('picture'),
+    isOf(part) { return new URLSearchParams(part).has(this.name); },
     // The picture of the search that was just asked; its step of the history and the session know it by a name.
     async keep(part) {
-      const image = document.querySelector('#q-image .image-frame img');
+      const image = document.querySelector(`${this.box} .image-frame img`);
       if (!this.isOf(part) || !image) return;
       try {
         const from = umr.clip.file(image.src);
@@ -281,16 +299,16 @@ Object.assign(umr, {
         delete steps[part];
         const rows = Object.entries({ ...steps, [part]: id }).slice(-this.steps);
         sessionStorage.setItem(this.key, JSON.stringify({ tab, part, steps: Object.fromEntries(rows) }));
-        if (umr.travel.part(location.search) === part) history.replaceState({ ...history.state, own: id }, '');
+        if (this.travel().part(location.search) === part) history.replaceState({ ...history.state, [this.id]: id }, '');
       } catch { /* without room for it, or in a private window, a reload asks for the picture again */ }
     },
     // The file that belongs to an address, if this very tab has it. here: null where the server has it as well.
     async file(search, here) {
-      const part = umr.travel.part(search);
+      const part = this.travel().part(search);
       if (!this.isOf(part)) return null;
       try {
-        const { tab, steps = {} } = this.read(), shown = umr.travel.part(location.search) === part;
-        const id = (shown && history.state?.own) || steps[part];
+        const { tab, steps = {} } = this.read(), shown = this.travel().part(location.search) === part;
+        const id = (shown && history.state?.[this.id]) || steps[part];
         if (!id?.startsWith(`${tab} `) || (here && this.asked.get(part) === id)) return null;
         const kept = await this.ask('readonly', (store) => store.get(id));
         return kept ? new File([kept.picture], kept.name, { type: kept.picture.type }) : null;
@@ -316,37 +334,48 @@ Object.assign(umr, {
     // What the server is told of an address; "kept" says that this browser has the picture and brings it.
     async wait(search, here = false) {
       this.waiting = await this.file(search, here);
-      return this.waiting ? search.replace('picture=own', 'picture=kept') : search;
+      const told = new URLSearchParams(search);
+      told.set(this.name, 'kept');
+      return this.waiting ? `?${told}` : search;
     },
     // What the page was opened with.
     async given() {
-      const told = await this.wait(umr.address.opened);
+      const told = await umr.compared.kept().wait(await this.wait(umr.address.opened));
       this.tidy(this.read().tab).catch(() => {});
       return [told];
     },
-    // The fields are filled but for the picture: it is uploaded again, and the search is asked again.
+    // The fields are filled but for the picture: as soon as the tab is on show, it is uploaded again, and the search is
+    // asked again.
     async restore() {
-      const file = this.waiting, { shown } = umr.travel;
+      const travel = this.travel(), { shown } = travel;
+      if (!this.waiting || !travel.on()) return;
+      await umr.picture.until(() => document.querySelector(`${this.box} input[type=file], ${this.box} .image-frame img`));
+      const file = this.waiting;
+      if (!file || !travel.on() || travel.shown !== shown) return;
       this.waiting = null;
-      if (!file) return;
-      await umr.picture.gone('#q-image');
-      umr.picture.put('#q-image', file);
-      const came = await umr.picture.arrived('#q-image');
-      if (umr.travel.shown !== shown || umr.travel.queue.asking) return;  // another step is on show meanwhile
-      if (came) document.querySelector('#q-go').click();
+      await umr.picture.gone(this.box);
+      umr.picture.put(this.box, file);
+      const came = await umr.picture.arrived(this.box);
+      if (travel.shown !== shown || travel.queue.asking) return;  // another step is on show meanwhile
+      if (came) document.querySelector(this.go).click();
       else umr.say('The picture of this search could not be brought back: add it again, and press Search.');
     },
   },
 });
 
+Object.setPrototypeOf(umr.compared, umr.travel);
+Object.setPrototypeOf(umr.comparedOwn, umr.own);
+
 for (const name of ['click', 'keydown'])  // what a visitor does from here on is a search of its own
-  addEventListener(name, () => { umr.travel.going = false; }, true);
+  addEventListener(name, () => { umr.travel.going = umr.compared.going = false; }, true);
 addEventListener('popstate', () => {
   if (!history.state?.sheet) umr.closePanel();
   const tab = new URLSearchParams(location.search).get('tab') || 'search';
   const button = document.querySelector(`#tab-${CSS.escape(tab)}-button`);
   if (button?.getAttribute('aria-selected') === 'false') button.click();
   if (umr.travel.part(location.search) !== umr.travel.shown) umr.travel.to(location.search);
+  // A comparison that is not on show stays as it is until it is.
+  if (tab === 'compare' && umr.compared.part(location.search) !== umr.compared.shown) umr.compared.to(location.search);
   if (tab === 'files') umr.mine.popped();
 });
 
