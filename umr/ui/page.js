@@ -254,9 +254,11 @@ window.umr = {
   address: {
     opened: location.search,
     given: false,
+    told: '',  // the last one: a step of the history that is returned to may have an older one
     keys: {},
     put(next, step) {
       const address = location.pathname + (next.size ? '?' + next : '') + location.hash;
+      this.told = next.size ? `?${next}` : '';
       if (step) history.pushState(null, '', address); else history.replaceState(history.state, '', address);
       if (parent !== window)  // a Space is shown in a frame, and its own address follows what it is told
         parent.postMessage({ queryString: String(next), hash: location.hash }, 'https://huggingface.co');
