@@ -18,7 +18,7 @@ HIDDEN = """() => [...document.querySelectorAll('.u-crop-region i')].filter((one
   const { left, top, right, bottom } = one.getBoundingClientRect();
   const seen = [left + 1, right - 1].every((x) => [top + 1, bottom - 1].every(
     (y) => document.elementFromPoint(x, y) === one));
-  return !seen || right - left < 44 || bottom - top < 44;
+  return !seen || Math.min(right - left, bottom - top) < 43.99;  // 44 px, at a place between two
 }).map((one) => one.dataset.at)"""
 #: A picture as a clipboard or a dragging hand carries it: its bytes, and where it goes to.
 CARRY = """async ([kind, selector, bytes, name, type]) => {
