@@ -20,6 +20,7 @@ from tests.browser.conftest import SIZES, Served, arrive, open_drawer, settle, v
 #: are code.
 FOREIGN = re.compile(
     r"\b[a-z]+\d?_\w+|\b(?:fillers|subword|tint|content hash|shortcut index|masked|\w+outside)\b"
+    r"|\b(?:cosine|diagonal|preference loss)\b"
     r"|\b(?:decode|encode|search|rerank) [\d.]+ ms"
     r"|\b(?:i?t2(?:i|t|it|v|all)|i2(?:i|t|it|v|all)|float32|bfloat16|mrr|ndcg|logits?|qrels?|none?type|undefined|nan)\b"
     r"|\w+@\d|did not work|\b1 are\b|\b1 (?:results|queries|pictures|files|models|votes)\b|\{\{|\[object",

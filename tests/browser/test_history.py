@@ -167,13 +167,48 @@ def test_two_own_pictures_with_the_same_words_are_two_after_a_reload(page: Page,
         if not page.locator(OWN).count():
             own(page, tmp_path, width=width)
         ask(page, words)
-        page.wait_for_function("history.state?.own")
+        kept(page, words.split()[1])
     page.reload()
     expect(page.locator(OWN)).to_have_js_property("naturalWidth", 120)
     for width, words in ((90, "on sand"), (90, "on grass")):
         page.go_back()
         expect(page.locator(TEXT)).to_have_value(words)
         expect(page.locator(OWN)).to_have_js_property("naturalWidth", width)
+
+
+def test_own_pictures_without_words_and_a_part_of_one_are_steps(page: Page, tmp_path: Path):
+    found, lengths = {}, []
+    for width, colour in ((90, "teal"), (120, "orange")):
+        if found:
+            page.locator("#q-image .icon-button-wrapper button").last.click()
+            expect(page.locator(OWN)).to_have_count(0)
+        own(page, tmp_path, colour, width)
+        for _ in range(2):  # the same once more is no step
+            lengths.append(answered(page, "#q-go"))
+        found[width] = first(page)
+    page.locator(OWN).click()
+    expect(page.locator("#u-crop .u-crop-region")).to_be_focused()
+    page.keyboard.press("Shift+ArrowLeft")
+    lengths.append(answered(page, "#u-crop [data-crop=part]"))
+    expect(page.locator(OWN)).to_have_js_property("naturalWidth", 118)
+    assert [length - lengths[0] for length in lengths] == [0, 0, 1, 1, 2]
+    for step, width in ((page.go_back, 120), (page.go_back, 90), (page.go_forward, 120), (page.go_back, 90)):
+        step()
+        expect(page.locator(OWN)).to_have_js_property("naturalWidth", width)
+        expect(page.locator("#results .u-card").first).to_have_attribute("data-id", found[width])
+        assert "picture=own" in page.url
+    page.evaluate("history.go(2)")
+    expect(page.locator(OWN)).to_have_js_property("naturalWidth", 118)
+    assert page.get_by_role("alert").count() == 0
+
+
+def answered(page: Page, button: str) -> int:
+    """How many steps the browser's history has when what a button asks is there."""
+    page.locator("#results .u-card").evaluate_all("all => all.forEach((card) => { card.dataset.old = ''; })")
+    page.locator(button).click()
+    expect(page.locator("#results .u-card:not([data-old])")).to_have_count(24)
+    page.wait_for_function("history.state?.own && history.state.own === umr.own.name()")
+    return page.evaluate("history.length")
 
 
 def test_a_turn_of_an_own_picture_is_returned_to_after_a_reload(page: Page, tmp_path: Path):
@@ -225,6 +260,11 @@ def test_own_pictures_are_kept_within_bounds(page: Page, tmp_path: Path):
     held = page.evaluate("umr.own.ask('readonly', (store) => store.getAllKeys())")
     assert len(held) == 1
     assert len(page.evaluate("Object.keys(umr.own.read().steps)")) == 2
+    ask(page, "on grass")  # the server has this picture of these words now, and the one before is kept nowhere
+    kept(page, "grass")
+    page.evaluate("history.go(-3)")
+    expect(page.locator("#results [role=alert]")).to_contain_text("Add the picture again")
+    expect(page.locator(OWN)).to_have_count(0)
 
 
 @pytest.mark.parametrize("above", ["a sheet", "a sheet and a dialog"])

@@ -13,6 +13,13 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import ARTEFACTS, Served, arrive
 
 FRAME = "#q-image .image-frame img"
+#: Which handles are smaller than a finger, or lie partly under or outside of something else.
+HIDDEN = """() => [...document.querySelectorAll('.u-crop-region i')].filter((one) => {
+  const { left, top, right, bottom } = one.getBoundingClientRect();
+  const seen = [left + 1, right - 1].every((x) => [top + 1, bottom - 1].every(
+    (y) => document.elementFromPoint(x, y) === one));
+  return !seen || Math.min(right - left, bottom - top) < 43.99;  // 44 px, at a place between two
+}).map((one) => one.dataset.at)"""
 #: A picture as a clipboard or a dragging hand carries it: its bytes, and where it goes to.
 CARRY = """async ([kind, selector, bytes, name, type]) => {
   const carried = new DataTransfer();
@@ -214,6 +221,10 @@ def test_a_handle_is_dragged(page: Page, tmp_path: Path):
     page.set_input_files("#q-image input[type=file]", tmp_path / "wide.png")
     expect(page.locator(FRAME)).to_be_visible()
     page.locator(FRAME).click()
+    expect(page.locator(".u-crop-region i")).to_have_count(8)
+    assert page.evaluate(HIDDEN) == []
+    page.locator("#u-crop img").evaluate("image => { image.style.width = '3000px'; }")  # of a large picture
+    assert page.evaluate(HIDDEN) == []
     stage = page.locator(".u-crop-stage").bounding_box()
     page.mouse.move(stage["x"] + 4, stage["y"] + stage["height"] / 2)
     page.mouse.down()

@@ -7,9 +7,14 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ARTEFACTS, Served, arrive
 
-#: Whether what the step is about begins above the card, the card lies in the window, and the page is no wider.
+#: Whether what the step is about begins above the card and nothing around it cuts it, the card lies in the window, and
+#: the page is no wider.
 SEEN = """() => {
   const [marked, card] = ['.u-toured', '#u-tour'].map((one) => document.querySelector(one).getBoundingClientRect());
+  const cuts = (one) => getComputedStyle(one).overflowY !== 'visible' && (one.getBoundingClientRect().top > marked.top
+    || one.getBoundingClientRect().bottom < marked.bottom);
+  for (let one = document.querySelector('.u-toured').parentElement; one !== document.body; one = one.parentElement)
+    if (cuts(one)) return [false];
   return [marked.top >= 0 && marked.top < card.top, card.right <= innerWidth && card.bottom <= innerHeight,
     document.documentElement.scrollWidth <= innerWidth];
 }"""

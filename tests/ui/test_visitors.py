@@ -39,6 +39,24 @@ def test_what_a_session_named_goes_when_it_is_released_and_others_files_stay(vis
     assert list(visitors.root.iterdir()) == []
 
 
+def test_what_came_again_stays_when_the_session_before_is_released(visitors):
+    """A page that was reloaded sends its picture again, and the one before is left just then."""
+    path = send(visitors, "mine")
+    visitors.use("before", ["mine"], "a")
+    send(visitors, "mine")
+    visitors.release("before")
+    assert path.exists()
+    visitors.use("after", ["mine"], "a")
+    visitors.release("after")
+    assert not path.exists()
+    send(visitors, "mine")
+    visitors.use("before", ["mine"], "a")
+    send(visitors, "mine")
+    visitors.release("before")
+    visitors.sweep(time.monotonic() + UNCLAIMED_S + 60)
+    assert not path.exists()
+
+
 def test_a_session_cannot_claim_what_was_not_uploaded(visitors, tmp_path):
     (tmp_path / "gradios-own").mkdir()
     visitors.use("me", ["gradios-own", "..", "none"], "a")

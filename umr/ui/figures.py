@@ -12,11 +12,11 @@ from umr.ui.plots import Point, scatter
 
 #: Why the share of queries whose part alone is nearer is no evidence.
 CIRCULAR = (
-    "That a part alone is nearer is what MCA's preference loss itself minimises: a low share is no evidence that a "
-    "model trained with it composes better."
+    "MCA's training itself presses this share down: a low one is no evidence that a model trained with it composes "
+    "better."
 )
 _WINNER = {
-    "composed": "the composition is nearest",
+    "composed": "both together are nearest",
     "picture": "the picture alone is nearest",
     "text": "the text alone is nearest",
 }
@@ -46,10 +46,10 @@ def headlines(found: Diagnosis) -> Markup:
     )
     best = max(s["masked_text_success@1"], s["masked_picture_success@1"])
     cards = (
-        (s["either_wins"], "one part alone is nearer", either, "modality preference"),
-        (s["shortcut_index"], "of the mistakes are those of one part", index, "shortcut index"),
-        (s["success@1"], "right first, with both", both, "success@1"),
-        (best, "right first, with one part", one, "success@1 with the text or the picture masked"),
+        (s["either_wins"], "are nearer with one part alone", either, "modality preference, the preference loss of MCA"),
+        (s["shortcut_index"], "of the mistakes are what one part alone finds", index, "shortcut index"),
+        (s["success@1"], "have the right one first, with both parts", both, "success@1"),
+        (best, "have it first with one part alone", one, "success@1 with the text or the picture masked"),
     )
     return macros("diagnosis").headlines([(share(value), *said) for value, *said in cards])
 

@@ -299,12 +299,23 @@ window.umr = {
   address: {
     opened: location.search,
     given: false,
+    told: '',  // the last one: a step of the history that is returned to may have an older one
     keys: {},
     put(next, step) {
       const address = location.pathname + (next.size ? '?' + next : '') + location.hash;
-      if (step) history.pushState(umr.mine.state(), '', address); else history.replaceState(history.state, '', address);
+      this.told = next.size ? `?${next}` : '';
+      if (step) history.pushState(this.state(next), '', address); else history.replaceState(history.state, '', address);
       if (parent !== window)  // a Space is shown in a frame, and its own address follows what it is told
         parent.postMessage({ queryString: String(next), hash: location.hash }, 'https://huggingface.co');
+    },
+    // What a new step knows beside its address: the names of what is asked still, which no address tells.
+    state(next) {
+      const state = { ...umr.mine.state() };
+      for (const one of [umr.travel, umr.compared]) {
+        const { id } = one.kept();
+        if (history.state?.[id] && one.part(String(next)) === one.part(location.search)) state[id] = history.state[id];
+      }
+      return state;
     },
     // What a tab shows. step: as one more step of the browser's history.
     tell(tab, address, step = false) {

@@ -219,7 +219,7 @@ def timing(outcome: Outcome, precision: str, encoder: str) -> Markup:
 
     Args:
         outcome: with its milliseconds.
-        precision: such as float32; "saved" for results that no model was asked for.
+        precision: such as float32; "saved answer" for results that no model was asked for.
         encoder: its name.
     """
     said, steps = took(outcome.ms, ("decode", "encode", "search", "rerank"))

@@ -54,13 +54,18 @@ class _Session:
 
 @dataclass(slots=True)
 class _Upload:
-    """One folder that the server keeps an upload in. Two visitors who send the same bytes share it."""
+    """One folder that the server keeps an upload in. Two visitors who send the same bytes share it.
+
+    Attributes:
+        awaited: it came, perhaps once more, and no session has named it since.
+    """
 
     size: int = 0
     files: int = 0
     used: float = field(default_factory=time.monotonic)
     addresses: set[str] = field(default_factory=set)
     sessions: set[str] = field(default_factory=set)
+    awaited: bool = False
 
 
 @dataclass(slots=True)
@@ -167,7 +172,7 @@ class Visitors:
                 files = [path for path in (self.root / name).iterdir() if path.is_file()]
                 known = self._uploads.setdefault(name, _Upload())
                 known.size, known.files = sum(path.stat().st_size for path in files), len(files)
-                known.used = time.monotonic()
+                known.used, known.awaited = time.monotonic(), True
                 known.addresses.add(upload.address)
             try:
                 self._check(upload.address, 0)
@@ -187,14 +192,15 @@ class Visitors:
                 self._sessions[session].used = now
             for name in held:
                 self._uploads[name].sessions.add(session)
-                self._uploads[name].used = now
+                self._uploads[name].used, self._uploads[name].awaited = now, False
 
     def release(self, session: str | None) -> None:
-        """Removes a session's uploads from the disk; what another session holds as well stays its own."""
+        """Removes a session's uploads from the disk; what another session holds as well, or is about to, stays."""
         with self._lock:
             for name in [name for name, upload in self._uploads.items() if session in upload.sessions]:
                 self._uploads[name].sessions.discard(session)
-                self._let_go(name)
+                if not self._uploads[name].awaited:
+                    self._let_go(name)
 
     def sweep(self, now: float | None = None) -> None:
         """Removes the uploads of pages that were left, or that were not used for long.

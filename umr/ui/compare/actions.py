@@ -157,7 +157,7 @@ def travel(searchers: Searchers, address: Any) -> tuple[Any, ...]:
     """
     given = links.Given.of(address)
     filled, picture = fill(searchers, given), given.values.get("c-picture")
-    said = {links.OWN: GONE, links.KEPT: links.KEPT}.get(picture or "", " ".join(given.notices))
+    said = links.KEPT if picture == links.KEPT else GONE if picture else " ".join(given.notices)
     return *filled.values, filled.asks or said or False
 
 

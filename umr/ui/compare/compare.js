@@ -43,7 +43,7 @@ Object.assign(window.umr, {
     makeRoom() {},
     // Back may have led to an address from before the comparison that is still there: the address tells of it again.
     seen() {
-      if (this.part(this.last) === this.shown && this.shown !== this.part(location.search))
+      if (this.part(this.last) === this.shown.split(' ')[0] && this.shown !== this.here())
         umr.address.tell(this.tab, this.last);
       this.kept().restore();
     },

@@ -63,5 +63,5 @@ def _worst(found: Diagnosis, known: Mapping[str, Query]) -> Markup:
 
 def _facts(one: Diagnosed) -> str:
     part = "picture" if one.picture_target >= one.text_target else "text"
-    place = f"right at {one.composed_rank}" if one.composed_rank else "right one not found"
+    place = f"right one in place {one.composed_rank}" if one.composed_rank else "right one not found"
     return f"{part} alone {max(one.picture_target, one.text_target):.2f}, both {one.composed_target:.2f} · {place}"

@@ -23,7 +23,7 @@ def build_diagnose(frame: Frame, tab: gr.Tab) -> Built:
         pairs = {pair: diagnose.pair_name(pair) for pair in choices[1].names}
         fields = [
             dropdown(choices[0], "Model", 180),
-            dropdown(choices[1], "Task and split", 240, pairs),
+            dropdown(choices[1], "Queries", 240, pairs),
             dropdown(choices[2], "Beside it", 180, {diagnose.ALONE: "no second model"}),
         ]
     shown = gr.HTML(elem_id="diagnose", apply_default_css=False, js_on_load=scripts.POINTS)

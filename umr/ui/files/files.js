@@ -29,7 +29,7 @@ Object.assign(window.umr, {
     arrived(step) {
       if (!step || step === this.shown) return;
       this.shown = step;
-      history.pushState(this.state(), '');
+      history.pushState(umr.address.state(location.search), '');
     },
     // Back or Forward led to the tab.
     popped() {

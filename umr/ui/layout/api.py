@@ -9,6 +9,7 @@ name, its annotations are the schema, its docstring is the description. An argum
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,9 +58,16 @@ def answer_as_json(page: gr.Blocks) -> None:
         page.mcp_server_obj.postprocess_output_data = contents  # type: ignore[method-assign, assignment]  # no setting
 
 
-def _question(page: gr.Blocks, image: Any, text: Any, search_in: Any, k: Any) -> Question:
-    picture, folder = api.given_picture(image, [UPLOADS, *map(Path, page.allowed_paths)])
+def _question(page: gr.Blocks, image: Any, text: Any, search_in: Any, k: Any, clip: Any = None) -> Question:
+    """What is asked with a picture, or with a clip in its place. Raises UMRError."""
+    picture, folder = api.given_picture(api.one_of(image, clip), [UPLOADS, *map(Path, page.allowed_paths)])
     return Question(uploads=folder, image=picture, text=text, search_in=search_in, k=k)
+
+
+def _names(searchers: Searchers, encoders: list[str] | None, models: list[str] | None) -> Sequence[str]:
+    """The encoders that are compared: those that are asked for, else the first on offer. Raises ConfigError."""
+    chosen = api.renamed("encoders", encoders, "models", models)
+    return searchers.names[:MOST] if chosen is None else chosen
 
 
 def _search(searchers: Searchers, page: gr.Blocks) -> Any:
@@ -93,12 +101,8 @@ def _search(searchers: Searchers, page: gr.Blocks) -> Any:
             A clip has its start and end too, in seconds, where its length is known; a part of a longer one also its
             moments in words.
         """
-
-        def rows() -> list[Row]:
-            question = _question(page, api.one_of(image, clip), text, search_in, k)
-            return handlers.search_rows(searchers, question, encoder, gr.Warning, rerank)
-
-        return shown(rows)
+        asked = partial(_question, page, image, text, search_in, k, clip)
+        return shown(lambda: handlers.search_rows(searchers, asked(), encoder, gr.Warning, rerank))
 
     return search
 
@@ -164,14 +168,8 @@ def _compare(searchers: Searchers, page: gr.Blocks) -> Any:
             overlap@10 of every two, and for a benchmark query its targets, each model's recall, and in each result
             whether it is a target.
         """
-
-        def found() -> Row:
-            chosen = api.renamed("encoders", encoders, "models", models)
-            names = searchers.names[:MOST] if chosen is None else chosen
-            question = _question(page, image, text, search_in, k)
-            return compare_rows(searchers, question, names, benchmark_query)
-
-        return shown(found)
+        asked, names = partial(_question, page, image, text, search_in, k), partial(_names, searchers, encoders, models)
+        return shown(lambda: compare_rows(searchers, asked(), names(), benchmark_query))
 
     return compare
 

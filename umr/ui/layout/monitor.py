@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from gradio import Blocks
@@ -58,32 +59,40 @@ class Monitor:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status = time.perf_counter(), 0
-        route = route_of(scope["path"], self.root)
-        method = scope["method"] if scope["method"] in METHODS else OTHER
-
-        def told(code: int) -> None:
-            seconds = time.perf_counter() - start
-            self.metrics.count(REQUESTS, route=route, method=method, status=str(code))
-            self.metrics.time(REQUEST_S, seconds, route=route)
-            fields = {"route": route, "method": method, "status": code, "ms": round(1000 * seconds, 1)}
-            log.info("request", extra={"fields": fields})
-
-        async def sent(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                told(status)
-            await send(message)
-
+        request = _Request(scope, self.root, self.metrics)
         try:
-            await self.app(scope, receive, sent)
+            await self.app(scope, receive, partial(request.send, send))
         except Exception:
-            if not status:
-                told(500)
+            request.unanswered(500)
             raise
-        if not status:  # the client left before there was an answer
-            told(499)
+        request.unanswered(499)  # the client left before there was an answer
+
+
+class _Request:
+    """One request, until its answer begins: then it is counted, timed and logged, once."""
+
+    def __init__(self, scope: Scope, root: str, metrics: Metrics):
+        self.route = route_of(scope["path"], root)
+        self.method = scope["method"] if scope["method"] in METHODS else OTHER
+        self.metrics, self.start, self.is_told = metrics, time.perf_counter(), False
+
+    async def send(self, send: Send, message: Message) -> None:
+        """Passes a part of the answer on; the first one has its status."""
+        if message["type"] == "http.response.start":
+            self._tell(message["status"])
+        await send(message)
+
+    def unanswered(self, status: int) -> None:
+        """It is over; status: what is told of it where no answer began."""
+        if not self.is_told:
+            self._tell(status)
+
+    def _tell(self, status: int) -> None:
+        self.is_told, seconds = True, time.perf_counter() - self.start
+        self.metrics.count(REQUESTS, route=self.route, method=self.method, status=str(status))
+        self.metrics.time(REQUEST_S, seconds, route=self.route)
+        fields = {"route": self.route, "method": self.method, "status": status, "ms": round(1000 * seconds, 1)}
+        log.info("request", extra={"fields": fields})
 
 
 class Health:

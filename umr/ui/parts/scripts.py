@@ -25,7 +25,7 @@ RECENTS = "umr.recents(element);"
 AWAY = "umr.away(element);"
 COLUMNS = "umr.columns(element, trigger);"
 POINTS = "umr.points(element);"
-TABLES = "umr.tables(element);"
+TABLES = "umr.tables(element, trigger);"
 BATTLES = "umr.battles(element, trigger);"
 REPORTS = "umr.reports(element, trigger);"
 

@@ -34,7 +34,7 @@ from umr.ui.searchers import Searchers
 SHOWN = 24  # results on the page, where nothing else is asked for
 MAX_VISITED = 40  # searches with a picture of the visitor's own that Back finds again
 GONE = "Its picture was your own and is gone. Add the picture again, or ask with the words alone."
-SAVED = "saved"  # what is said in the place of a precision where no model was asked
+SAVED = "saved answer"  # what is said in the place of a precision where no model was asked
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 #: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
 #: page's address ("" leaves it as it is).
@@ -189,7 +189,7 @@ def travel(searchers: Searchers, visited: Any, address: Any) -> tuple[Any, ...]:
     given = links.Given.of(address)
     filled, trail = fill(searchers, given), (visited or {}).get(_place(str(address)))
     if trail is None or trail[-1].is_gone:
-        said = GONE if given.values.get("picture") == links.OWN else " ".join(given.notices)
+        said = GONE if given.values.get("picture", links.KEPT) != links.KEPT else " ".join(given.notices)
         return *filled.values, filled.asks or said or False
     *query, _ = return_to(trail, str(len(trail) - 1))
     return *query, *filled.values[len(query) : -1], trail, True

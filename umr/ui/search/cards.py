@@ -49,7 +49,7 @@ class Asked:
     Attributes:
         search_in: a key of SEARCH_IN.
         encoder: its name.
-        precision: what it computed in, or "saved" for results that no model was asked for.
+        precision: what it computed in, or "saved answer" for results that no model was asked for.
         total: how many candidates were searched.
         most: how many results can be asked for.
         narrowed: what is left out.

@@ -115,7 +115,7 @@ Object.assign(umr, {
   // More results were added: the focus is on the first of them, and the page stays where it is.
   moreShown(address) {
     umr.address.tell('search', address);
-    umr.travel.shown = umr.travel.part(location.search);
+    umr.travel.shown = umr.travel.here();
     umr.room.filled(umr.found());
     umr.found().querySelectorAll('[data-details]')[umr.before]?.focus({ preventScroll: true });
   },
@@ -131,7 +131,7 @@ Object.assign(umr, {
     apart: ['model', 'k'],  // keys that make no step of their own
     kept: () => umr.own,
     on() { return document.querySelector(`#tab-${this.tab}-button`)?.getAttribute('aria-selected') === 'true'; },
-    shown: '',
+    shown: '',  // the step on show
     going: false,  // on the way to what a step of the history shows
     // A picture that the server no longer has is brought again.
     queue: umr.oneAtATime((search) => umr.own.wait(search, true)),
@@ -141,30 +141,35 @@ Object.assign(umr, {
       const own = [...given].filter(([key]) => keys.includes(key) && !this.apart.includes(key));
       return own.some(([key]) => this.asks.includes(key)) ? String(new URLSearchParams(own)) : '';
     },
-    // A search is over: its address is a step, unless it is the one on show, or told without one.
+    // A step of the history: what its address asks, and the name of a visitor's own picture, which no address tells.
+    step(part, own) { return own && this.kept().isOf(part) ? `${part} ${own}` : part; },
+    here() { return this.step(this.part(location.search), history.state?.[this.kept().id]); },
+    // A search is over: it is a step, unless it is the one on show, or told without one.
     arrived(address, step = true) {
       if (!address) return;
-      const part = this.part(address);
-      if (this.going && part !== this.part(location.search)) return;  // of a step that was left meanwhile
+      const part = this.part(address), own = this.kept().called(), now = this.step(part, own);
+      const same = [part, now].includes(this.here());
+      if (this.going && !same) return;  // of a step that was left meanwhile
       this.going = false;
-      umr.address.tell(this.tab, address, step && part !== this.part(location.search));
-      this.shown = part;
+      umr.address.tell(this.tab, address, step && !same);
+      if (now !== part) history.replaceState({ ...history.state, [this.kept().id]: own }, '');
+      this.shown = now;
       this.remember(address, part);
-      this.kept().keep(part);
+      this.kept().keep(part, own);
     },
     remember(address, part) { umr.recent.add(address, part); },
     // The tab comes on show.
     seen() { this.kept().restore(); },
     // The page was opened with this address.
-    opened() { this.shown = this.part(location.search); },
+    opened() { this.shown = this.here(); },
     // Shows what an address asks for.
     to(search) {
-      this.shown = this.part(search);
-      this.makeRoom();
+      this.shown = this.here();
+      this.makeRoom(this.part(search));
       this.going = true;
       this.queue.ask(search);
     },
-    makeRoom() { umr.room.travel(this.shown); },
+    makeRoom(part) { umr.room.travel(part); },
     // What an address shows is there, or was refused.
     over() {
       const last = this.queue.wanted === null;
@@ -266,7 +271,8 @@ Object.assign(umr, {
     key: 'umr-own', steps: 40, pictures: 20, bytes: 100e6, day: 86400000,
     box: '#q-image', go: '#q-go', name: 'picture', id: 'own',  // name: in an address; id: in a step of the history
     travel: () => umr.travel,
-    asked: new Map(),  // since the page was loaded: the server has the pictures of these searches, by what was asked
+    asked: new Map(),  // since the page was loaded: whose pictures the server has of searches, by what was asked
+    brought: new Map(),  // of pictures that were brought again, by the folder that the server laid them in
     waiting: null,
     read() { try { return JSON.parse(sessionStorage.getItem(this.key)) || {}; } catch { return {}; } },
     async store(mode) {
@@ -283,23 +289,28 @@ Object.assign(umr, {
       return new Promise((done, failed) => { asked.onsuccess = () => done(asked.result); asked.onerror = failed; });
     },
     isOf(part) { return new URLSearchParams(part).has(this.name); },
-    // The picture of the search that was just asked; its step of the history and the session know it by a name.
-    async keep(part) {
+    // What the picture in the bar is called: by its folder on the server, which is named after its content.
+    folder() { return umr.clip.file(document.querySelector(`${this.box} .image-frame img`)?.src || '').split('/').at(-2); },
+    called() { return this.brought.get(this.folder()) || this.folder(); },
+    // What the picture of an address is called: of the one on show by its step of the history.
+    of(part) {
+      const shown = this.travel().part(location.search) === part;
+      return (shown && history.state?.[this.id]) || this.read().steps?.[part];
+    },
+    // The picture of the search that was just asked, for its steps of the history.
+    async keep(part, own) {
       const image = document.querySelector(`${this.box} .image-frame img`);
       if (!this.isOf(part) || !image) return;
+      this.asked.set(part, own);
       try {
         const from = umr.clip.file(image.src);
         const picture = await (await fetch(from)).blob(), name = decodeURIComponent(from.split('/').pop());
         const { tab = crypto.randomUUID(), steps = {} } = this.read();
-        const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', await picture.arrayBuffer()));
-        const id = `${tab} ${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
-        await this.ask('readwrite', (store) => store.put({ picture, name, at: Date.now() }, id));
-        await this.tidy(tab, id);
-        this.asked.set(part, id);
+        await this.ask('readwrite', (store) => store.put({ picture, name, at: Date.now() }, `${tab} ${own}`));
+        await this.tidy(tab, `${tab} ${own}`);
         delete steps[part];
-        const rows = Object.entries({ ...steps, [part]: id }).slice(-this.steps);
+        const rows = Object.entries({ ...steps, [part]: own }).slice(-this.steps);
         sessionStorage.setItem(this.key, JSON.stringify({ tab, part, steps: Object.fromEntries(rows) }));
-        if (this.travel().part(location.search) === part) history.replaceState({ ...history.state, [this.id]: id }, '');
       } catch { /* without room for it, or in a private window, a reload asks for the picture again */ }
     },
     // The file that belongs to an address, if this very tab has it. here: null where the server has it as well.
@@ -307,10 +318,9 @@ Object.assign(umr, {
       const part = this.travel().part(search);
       if (!this.isOf(part)) return null;
       try {
-        const { tab, steps = {} } = this.read(), shown = this.travel().part(location.search) === part;
-        const id = (shown && history.state?.[this.id]) || steps[part];
-        if (!id?.startsWith(`${tab} `) || (here && this.asked.get(part) === id)) return null;
-        const kept = await this.ask('readonly', (store) => store.get(id));
+        const own = this.of(part);
+        if (!own || (here && this.asked.get(part) === own)) return null;
+        const kept = await this.ask('readonly', (store) => store.get(`${this.read().tab} ${own}`));
         return kept ? new File([kept.picture], kept.name, { type: kept.picture.type }) : null;
       } catch { return null; }
     },
@@ -331,12 +341,15 @@ Object.assign(umr, {
       sessionStorage.removeItem(this.key);
       try { await this.ask('readwrite', (store) => store.clear()); } catch { /* nothing was kept */ }
     },
-    // What the server is told of an address; "kept" says that this browser has the picture and brings it.
+    // What the server is told of an address; "kept" says that this browser has the picture and brings it, "gone" that
+    // the one which the server has is another one.
     async wait(search, here = false) {
       this.waiting = await this.file(search, here);
-      const told = new URLSearchParams(search);
-      told.set(this.name, 'kept');
-      return this.waiting ? `?${told}` : search;
+      const part = this.travel().part(search), own = this.of(part), has = this.asked.get(part);
+      const given = new URLSearchParams(search), told = this.waiting ? 'kept' : own && has && own !== has ? 'gone' : 'own';
+      if (told === 'own' || given.get(this.name) !== 'own') return search;
+      given.set(this.name, told);
+      return `?${given}`;
     },
     // What the page was opened with.
     async given() {
@@ -347,7 +360,7 @@ Object.assign(umr, {
     // The fields are filled but for the picture: as soon as the tab is on show, it is uploaded again, and the search is
     // asked again.
     async restore() {
-      const travel = this.travel(), { shown } = travel;
+      const travel = this.travel(), { shown } = travel, own = this.of(travel.part(location.search));
       if (!this.waiting || !travel.on()) return;
       await umr.picture.until(() => document.querySelector(`${this.box} input[type=file], ${this.box} .image-frame img`));
       const file = this.waiting;
@@ -357,6 +370,7 @@ Object.assign(umr, {
       umr.picture.put(this.box, file);
       const came = await umr.picture.arrived(this.box);
       if (travel.shown !== shown || travel.queue.asking) return;  // another step is on show meanwhile
+      this.brought.set(this.folder(), own);
       if (came) document.querySelector(this.go).click();
       else umr.say('The picture of this search could not be brought back: add it again, and press Search.');
     },
@@ -373,9 +387,9 @@ addEventListener('popstate', () => {
   const tab = new URLSearchParams(location.search).get('tab') || 'search';
   const button = document.querySelector(`#tab-${CSS.escape(tab)}-button`);
   if (button?.getAttribute('aria-selected') === 'false') button.click();
-  if (umr.travel.part(location.search) !== umr.travel.shown) umr.travel.to(location.search);
+  if (umr.travel.here() !== umr.travel.shown) umr.travel.to(location.search);
   // A comparison that is not on show stays as it is until it is.
-  if (tab === 'compare' && umr.compared.part(location.search) !== umr.compared.shown) umr.compared.to(location.search);
+  if (tab === 'compare' && umr.compared.here() !== umr.compared.shown) umr.compared.to(location.search);
   if (tab === 'files') umr.mine.popped();
 });
 
@@ -657,6 +671,8 @@ Object.assign(umr, {
     draw() {
       const { x, y, w, h } = this.region, box = this.dialog.querySelector('.u-crop-region');
       Object.assign(box.style, { left: `${100 * x}%`, top: `${100 * y}%`, width: `${100 * w}%`, height: `${100 * h}%` });
+      for (const [edge, at] of Object.entries({ left: x, top: y, right: x + w, bottom: y + h }))
+        box.parentElement.style.setProperty(`--u-${edge}`, `${100 * at}%`);  // all around it is dimmed
       const all = w > 0.999 && h > 0.999;
       this.dialog.querySelector('.u-crop-said').textContent = all
         ? 'Drag a corner to search with a part of the picture.'
