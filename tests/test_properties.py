@@ -20,10 +20,10 @@ from umr.ui.compare.votes import VoteBox
 from umr.ui.layout.gate import Gate
 from umr.ui.links import Given
 from umr.ui.render import FACETS
+from umr.ui.results import narrow
+from umr.ui.results.history import Turn
+from umr.ui.results.narrow import Narrowing
 from umr.ui.search import link as in_search
-from umr.ui.search import narrow
-from umr.ui.search.history import Turn
-from umr.ui.search.narrow import Narrowing
 from umr.ui.searchers import Searchers
 from umr.ui.visitors import Visitors
 

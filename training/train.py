@@ -409,10 +409,7 @@ def train(
         encoder = trainer.group.gathered()
     if config.sharded and group.rank:
         return encoder
-    merge_adapters(encoder)
-    if init and config.kept_start:
-        keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
-    encoder.eval()
+    _finish(encoder, config, init)
     if group.rank:
         return encoder
     record = {
@@ -431,6 +428,14 @@ def train(
     encoder.save(out, extra={"train_config.json": json.dumps(record, indent=1, sort_keys=True) + "\n"})
     log.info("saved %s after %.0f s", out, seconds)
     return encoder
+
+
+def _finish(encoder: UnifiedEncoder, config: TrainConfig, init: str | None) -> None:
+    """Makes of what was trained what is saved: no adapters, and its share of the start's weights."""
+    merge_adapters(encoder)
+    if init and config.kept_start:
+        keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
+    encoder.eval()
 
 
 def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | None) -> UnifiedEncoder:

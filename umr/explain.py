@@ -1,4 +1,4 @@
-"""Why a candidate stands where it stands. Not how it is shown (umr.ui.search.details_html).
+"""Why a candidate stands where it stands. Not how it is shown (umr.ui.results.details_html).
 
 By similarities and ranks of the query, of each part alone, and of the query without each of its words.
 """

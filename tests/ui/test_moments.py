@@ -5,7 +5,7 @@ from __future__ import annotations
 from umr.types import Candidate, Content, Hit, Result
 from umr.ui import render
 from umr.ui.query_clip import frames_said
-from umr.ui.search import cards, details_html
+from umr.ui.results import cards, details_html
 
 PART = Candidate(candidate_id="film.mp4#t=40,50", title="film",
                  content=Content(video="/data/film.mp4", span=(40.0, 50.0)))  # fmt: skip

@@ -34,9 +34,9 @@ from umr.ui.handlers import Question, make_query
 from umr.ui.layout.page import build_page
 from umr.ui.links import Given
 from umr.ui.reranking import Offer, PageReranker, find_page_reranker
+from umr.ui.results import details
+from umr.ui.results.history import Answered, Turn
 from umr.ui.search import actions as search
-from umr.ui.search import details
-from umr.ui.search.history import Answered, Turn
 from umr.ui.search.html import rerank_info, rerank_label
 from umr.ui.searchers import Searchers, find_searchers
 

@@ -37,7 +37,7 @@ from umr.ui.compare.export import as_json, as_png
 from umr.ui.compare.votes import VoteBox, votes_file
 from umr.ui.handlers import Question, search_rows
 from umr.ui.links import KEPT
-from umr.ui.search.actions import GONE
+from umr.ui.results.asking import GONE
 from umr.verdict import WEAK_FIRST
 
 MS = {"decode": 1.0, "encode": 41.25, "search": 0.5, "total": 42.75}

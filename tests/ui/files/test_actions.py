@@ -25,7 +25,7 @@ from umr.ui.files.asked import MAX_STEPS, Asked
 from umr.ui.files.uploads import Cancelled
 from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
-from umr.ui.search.history import Turn
+from umr.ui.results.history import Turn
 from umr.ui.searchers import Searchers, find_searchers
 from umr.ui.visitors import Visitors
 

@@ -21,10 +21,11 @@ from umr.ui import api, handlers, render
 from umr.ui.compare.comparison import compare
 from umr.ui.examples import Example, read_examples, stored
 from umr.ui.handlers import Question, make_query
+from umr.ui.results import cards, details
+from umr.ui.results.history import MAX_TURNS, Answered, Turn, back_to, follow, refine
 from umr.ui.search import actions as search
-from umr.ui.search import cards, details, suggest
 from umr.ui.search import html as search_html
-from umr.ui.search.history import MAX_TURNS, Answered, Turn, back_to, follow, refine
+from umr.ui.search import suggest
 from umr.ui.searchers import Searchers
 from umr.verdict import UNLIKE_WORDS, WEAK_FIRST
 

@@ -273,8 +273,8 @@ def _address(_: str, data: bytes, folder: Path) -> None:
     """Never refused as a whole: what is wrong of it becomes a notice, and the rest must be askable."""
     from umr.ui.compare import link as compare
     from umr.ui.links import Given
+    from umr.ui.results import narrow
     from umr.ui.search import link as search
-    from umr.ui.search import narrow
     from umr.ui.searchers import Searchers
 
     folder = fuzzed_index() / "index"

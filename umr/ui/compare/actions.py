@@ -28,7 +28,7 @@ from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
 from umr.ui.download import download
 from umr.ui.handlers import Question
-from umr.ui.search.actions import GONE
+from umr.ui.results.asking import GONE
 from umr.ui.searchers import Searchers
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """What the details of a comparison's cell tell: itself, and why its column has it there. No Gradio, no HTML.
 
-They are those of a search's result (umr.ui.search.details). Before a blind vote they are the item alone: all else
+They are those of a search's result (umr.ui.results.details). Before a blind vote they are the item alone: all else
 differs from model to model.
 """
 
@@ -17,8 +17,8 @@ from umr.ui.compare.columns import PARTS, RERANK, split, title
 from umr.ui.compare.comparison import Comparison
 from umr.ui.markup import NOTHING
 from umr.ui.models.actions import frames_read
-from umr.ui.search import details, details_html
-from umr.ui.search.history import Answered, Turn, read_place
+from umr.ui.results import details, details_html
+from umr.ui.results.history import Answered, Turn, read_place
 from umr.ui.searchers import Searchers
 
 AFTER_VOTE = "Why it is here, and where every model has it, come after your vote."
@@ -48,7 +48,7 @@ def facts(searchers: Searchers, found: Comparison | None, chosen: Any) -> Markup
 
 
 def reasons(searchers: Searchers, found: Comparison | None, chosen: Any) -> Markup:
-    """Why the column's model ranks it there, as HTML (umr.ui.search.details.reasons)."""
+    """Why the column's model ranks it there, as HTML (umr.ui.results.details.reasons)."""
 
     def told(made: Comparison, column: str, candidate_id: str) -> Markup:
         part = split(column)[1]
@@ -59,7 +59,7 @@ def reasons(searchers: Searchers, found: Comparison | None, chosen: Any) -> Mark
 
 
 def ranks(searchers: Searchers, found: Comparison | None, chosen: Any) -> Markup:
-    """Where every model on offer ranks it, as HTML (umr.ui.search.details.ranks)."""
+    """Where every model on offer ranks it, as HTML (umr.ui.results.details.ranks)."""
 
     def told(made: Comparison, column: str, candidate_id: str) -> Markup:
         return details.ranks(searchers, _answered(made, column), candidate_id)

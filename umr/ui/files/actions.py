@@ -23,14 +23,13 @@ from umr.ui.files.visitor_collections import VisitorCollection, VisitorCollectio
 from umr.ui.markup import macros
 from umr.ui.models import actions as models
 from umr.ui.query_clip import shown_file
-from umr.ui.search import actions as search_actions
-from umr.ui.search import cards, narrow
-from umr.ui.search import details as sheet
-from umr.ui.search.history import Answered, Turn
+from umr.ui.results import asking, cards, narrow
+from umr.ui.results import details as sheet
+from umr.ui.results.asking import SHOWN
+from umr.ui.results.history import Answered, Turn
 from umr.ui.searchers import Searchers
 
 MODELS = 4  # side by side
-SHOWN = 24  # results, before more are asked for
 EVERY_KIND = "all"  # what is searched from the start
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 
@@ -131,7 +130,7 @@ def more(own_files: VisitorCollections, searchers: Searchers, session: str | Non
 
     def found() -> Found:
         mine = own_files.get(session)
-        return _again(mine, searchers, mine.asked.last(), search_actions.more(mine.asked.count))
+        return _again(mine, searchers, mine.asked.last(), asking.more(mine.asked.count))
 
     return _answered(found)
 
@@ -142,7 +141,7 @@ def leave_out(own_files: VisitorCollections, searchers: Searchers, session: str 
     def found() -> Found:
         mine = own_files.get(session)
         last = mine.asked.last()
-        return _again(mine, searchers, replace(last, narrowed=search_actions.leave_out(last.narrowed, change)))
+        return _again(mine, searchers, replace(last, narrowed=asking.leave_out(last.narrowed, change)))
 
     return _answered(found)
 
@@ -288,7 +287,7 @@ def _answered(ask: Callable[[], Found]) -> Found:
 def _again(mine: VisitorCollection, searchers: Searchers, turn: Turn, count: int = SHOWN) -> Found:
     """A search that was asked before."""
     if turn.is_gone:
-        raise MediaError(search_actions.GONE)
+        raise MediaError(asking.GONE)
     query = handlers.make_query(turn.picture, turn.text, turn.search_in)
     return _found(mine, searchers, turn, query, count)
 
@@ -300,7 +299,7 @@ def _found(mine: VisitorCollection, searchers: Searchers, turn: Turn, query: Que
     outcome = _of_far(searchers.told(searcher.encoder.name, outcome, asked), mine.far)
     turn = replace(turn, key=asked.content_hash if turn.picture else "")
     name, precision = searcher.encoder.name, searcher.index.manifest.precision
-    page = cards.results(outcome, search_actions.asked_of(searcher, turn, name, precision))
+    page = cards.results(outcome, asking.asked_of(searcher, turn, name, precision))
     return Found(page, mine.asked.keep(turn, count))
 
 

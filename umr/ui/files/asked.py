@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 
 from umr.errors import ConfigError
-from umr.ui.search.history import Turn
+from umr.ui.results.history import Turn
 
 MAX_STEPS = 40  # searches that Back finds again
 

@@ -34,7 +34,7 @@ from umr.ui.parts.wiring import (
     pressed,
     shown,
 )
-from umr.ui.search import details_html
+from umr.ui.results import details_html
 from umr.ui.searchers import Searchers
 
 KINDS = [(choice_of(name), name) for name in (files.EVERY_KIND, "images", "passages", "entries", "clips")]

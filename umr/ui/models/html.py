@@ -52,6 +52,7 @@ WORDS: Mapping[str, str] = {
     "graded": "what counts as right",
     "wrong_kinds": "which wrong answers are shown",
     "rare": "how often rare scenes are seen",
+    "kept_start": "how much is kept of the weights before",
     "shift": "how pictures are varied",
     "light": "how pictures are varied",
     "tint": "how pictures are varied",

@@ -23,17 +23,17 @@ from umr.ui.kinds import searched
 from umr.ui.models.actions import frames_read
 from umr.ui.query_clip import clip_of, shown_file
 from umr.ui.reranking import read_switch
-from umr.ui.search import cards, narrow, suggest
+from umr.ui.results import cards, narrow
+from umr.ui.results.asking import GONE, SHOWN, asked_of
+from umr.ui.results.history import Answered, Trail, Turn, back_to, follow, read_place, refine
+from umr.ui.results.narrow import EVERYTHING, Narrowing
 from umr.ui.search import html as search_html
 from umr.ui.search import link as search_link
-from umr.ui.search.history import Answered, Trail, Turn, back_to, follow, read_place, refine
-from umr.ui.search.narrow import EVERYTHING, Narrowing
+from umr.ui.search import suggest
 from umr.ui.search.totals import total_of
 from umr.ui.searchers import Searchers
 
-SHOWN = 24  # results on the page, where nothing else is asked for
 MAX_VISITED = 40  # searches with a picture of the visitor's own that Back finds again
-GONE = "Its picture was your own and is gone. Add the picture again, or ask with the words alone."
 SAVED = "saved answer"  # what is said in the place of a precision where no model was asked
 MAX_WORDS_ADDED = 200  # characters that a card's words add to the text
 #: What a search shows: results as HTML and what they answer (None: there are none), the trail as HTML and as it is, the
@@ -157,16 +157,6 @@ def return_to(trail: Trail, number: Any) -> tuple[Any, ...]:
     return *_asked(turn), shorter
 
 
-def more(count: Any) -> int:
-    """How many results are asked for when more are wanted. Raises ConfigError."""
-    return min(handlers.read_count(count) + SHOWN, handlers.MAX_RESULTS)
-
-
-def leave_out(narrowed: Any, change: Any) -> str:
-    """What is left out of the results, with one thing changed. Raises ConfigError."""
-    return str(narrow.read(narrowed).changed(change))
-
-
 def remember(visited: Any, address: Any, trail: Trail) -> dict[str, Trail]:
     """What this visitor asked before, by address, with what was just asked.
 
@@ -270,29 +260,6 @@ def fill(searchers: Searchers, given: links.Given) -> links.Filled:
 def _asked(turn: Turn | search_link.SearchLink) -> tuple[Any, ...]:
     moved, picture = turn.arithmetic, str(turn.picture) if turn.picture else None
     return picture, turn.text, turn.search_in, moved.balance, moved.less_of, moved.cut, turn.narrowed, turn.reranked
-
-
-def asked_of(searcher: Searcher, turn: Turn, encoder: str, precision: str) -> cards.Asked:
-    """What a turn asked of a searcher, as the heading of its results says it.
-
-    Args:
-        searcher: what was searched.
-        turn: what was asked.
-        encoder: its name.
-        precision: what it computed in.
-    """
-    narrowed, pool = narrow.read(turn.narrowed), searcher.collection.pool(SEARCH_IN[turn.search_in])
-    every = searcher.collection if pool is None else pool
-    return cards.Asked(
-        search_in=turn.search_in,
-        encoder=encoder,
-        precision=precision,
-        total=len(every) - sum(one in every for one in narrowed.excluded(searcher)),
-        most=handlers.MAX_RESULTS,
-        narrowed=narrowed,
-        choices={name: searcher.facts.choices(name) for name in narrow.FACETS},
-        reranked=turn.reranked,
-    )
 
 
 def _turn(searcher: Searcher, picture: Path | None, asked: DecodedQuery, tuned: Tuned) -> Turn:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from umr.query_arithmetic import FORMULA, QueryArithmetic
+from umr.query_arithmetic import FORMULA
 from umr.types import Candidate
 from umr.ui.markup import NOTHING, macros, together
 from umr.ui.models.html import name_buttons
 from umr.ui.query_clip import frames_said
 from umr.ui.render import copy_link, media_url, name_of
 from umr.ui.reranking import Offer
-from umr.ui.search.history import LOST, Trail, Turn
+from umr.ui.results.details_html import tuning
+from umr.ui.results.history import LOST, Trail, Turn
 
 
 def suggestions(texts: Sequence[str], nearest: Candidate | None) -> Markup:
@@ -89,21 +90,6 @@ def rerank_info(offer: Offer | None) -> str:
         "results and puts those in a new order. It reads pictures and words itself, so it works after every model; "
         f"{share}."
     )
-
-
-def tuning(moved: QueryArithmetic) -> str:
-    """The drawer's settings in words, "" where it asks for nothing; not escaped."""
-    parts = (
-        f"balance {moved.balance:g}" if moved.balance else "",
-        f"less of “{moved.less_of}”" if moved.less_of else "",
-        f"less like {_results(len(moved.less_like))}" if moved.less_like else "",
-        f"score cut {moved.cut:g}" if moved.cut else "",
-    )
-    return ", ".join(part for part in parts if part)
-
-
-def _results(count: int) -> str:
-    return f"{count} result" + ("" if count == 1 else "s")
 
 
 def _step(turn: Turn, number: int, current: bool) -> Markup:

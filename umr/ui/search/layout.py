@@ -19,8 +19,8 @@ from umr.ui.parts.bar import query_bar
 from umr.ui.parts.carry import carry_button
 from umr.ui.parts.sheet import Told, build_sheet, wire_sheet
 from umr.ui.parts.wiring import LATEST, PRIVATE, QUIET, SEARCHING, UPLOADS, Built, Frame, Run, pressed, shown
+from umr.ui.results import asking, details
 from umr.ui.search import actions as search
-from umr.ui.search import details
 from umr.ui.search import html as search_html
 from umr.ui.searchers import Searchers
 
@@ -177,7 +177,7 @@ def _rerank(searchers: Searchers) -> gr.Checkbox:
 def _tuning() -> _Tuning:
     with gr.Accordion("Fine-tune", open=False, elem_id="tune"):
         with gr.Row(elem_id="tune-fields"):
-            count = gr.Slider(1, handlers.MAX_RESULTS, search.SHOWN, step=1, label="Results", elem_id="q-count")
+            count = gr.Slider(1, handlers.MAX_RESULTS, asking.SHOWN, step=1, label="Results", elem_id="q-count")
             cut = gr.Slider(
                 0, 1, 0, step=0.05, label="Leave out results far below the best (share of its score)", elem_id="q-cut"
             )
@@ -207,7 +207,7 @@ def _wire_search(searchers: Searchers, bar: Bar, view: View) -> None:
     )
 
     def more_of(count: Any) -> int:
-        return shown(search.more, count)
+        return shown(asking.more, count)
 
     more = view.results.submit(more_of, bar.count, bar.count, **QUIET)
     more.success(again, inputs, view.outputs, show_progress_on=view.results, **PRIVATE, **SEARCHING).then(
@@ -256,7 +256,7 @@ def _wire_narrowing(searchers: Searchers, bar: Bar, view: View) -> None:
     """What is left out of the results: other facts than the chosen, and what was said to be wrong."""
 
     def leave_out(narrowed: Any, event: gr.EventData) -> Any:
-        return shown(search.leave_out, narrowed, pressed(event))
+        return shown(asking.leave_out, narrowed, pressed(event))
 
     left = view.results.input(leave_out, bar.narrowed, bar.narrowed, **QUIET)
     again, inputs = _finders(searchers)[1], [view.trail, *bar.inputs]

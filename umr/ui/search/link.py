@@ -10,9 +10,9 @@ from umr.media import content_hash
 from umr.query_arithmetic import UNMOVED, QueryArithmetic
 from umr.types import SEARCH_IN
 from umr.ui.links import OWN, Given, query_string, read_picture, reason_of
-from umr.ui.search import narrow
-from umr.ui.search.history import LOST, MAX_TURNS, Trail, Turn
-from umr.ui.search.narrow import Narrowing
+from umr.ui.results import narrow
+from umr.ui.results.history import LOST, MAX_TURNS, Trail, Turn
+from umr.ui.results.narrow import Narrowing
 from umr.ui.searchers import Searchers
 
 KEYS = ("ref", "picture", "text", "in", "model", "k", "balance", "less", "cut", "only", "rerank", "from")

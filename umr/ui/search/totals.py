@@ -1,6 +1,6 @@
 """How many candidates a search goes through, where no model is open yet: counted in the collection's files, once.
 
-Not what is left of them by a visitor's choice (umr.ui.search.narrow).
+Not what is left of them by a visitor's choice (umr.ui.results.narrow).
 """
 
 from __future__ import annotations

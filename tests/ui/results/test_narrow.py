@@ -13,10 +13,10 @@ from umr.query_arithmetic import QueryArithmetic, combined, encode
 from umr.search import decode
 from umr.ui import links
 from umr.ui.handlers import make_query
+from umr.ui.results import narrow
+from umr.ui.results.history import LOST, Turn
 from umr.ui.search import actions as search
 from umr.ui.search import link as search_link
-from umr.ui.search import narrow
-from umr.ui.search.history import LOST, Turn
 
 
 @pytest.mark.parametrize("told", ["colour=red", "category=mug&colour=red&not=100%3A5&not=100%3A2", "", "not=a+b"])

@@ -14,8 +14,8 @@ from umr.search import Searcher, decode
 from umr.types import Query
 from umr.ui import edge, handlers
 from umr.ui.models.actions import frames_read
-from umr.ui.search import details_html, narrow
-from umr.ui.search.history import Answered, Turn
+from umr.ui.results import details_html, narrow
+from umr.ui.results.history import Answered, Turn
 from umr.ui.searchers import Searchers, Source
 
 

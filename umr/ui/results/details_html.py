@@ -14,7 +14,6 @@ from umr.types import KIND_OF, Candidate, Hit
 from umr.ui.markup import NOTHING, macros
 from umr.ui.query_clip import frames_said
 from umr.ui.render import badge, media, name_of
-from umr.ui.search.html import tuning
 
 #: Variant of the query -> what a person calls it, and what its ranking is without.
 VARIANT = {"tuned": "Fine-tuned", "composed": "Your query", "picture": "Picture alone", "text": "Words alone"}
@@ -80,6 +79,17 @@ def ranks(places: Mapping[str, Hit], tuned: bool = False) -> Markup:
     return macros("details").ranks(places, tuned)
 
 
+def tuning(moved: QueryArithmetic) -> str:
+    """The drawer's settings in words, "" where it asks for nothing; not escaped."""
+    parts = (
+        f"balance {moved.balance:g}" if moved.balance else "",
+        f"less of “{moved.less_of}”" if moved.less_of else "",
+        f"less like {_results(len(moved.less_like))}" if moved.less_like else "",
+        f"score cut {moved.cut:g}" if moved.cut else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
 def _tuned(explanation: Explanation, moved: QueryArithmetic) -> str:
     """What the drawer's settings have to do with the explanation."""
     if "tuned" in explanation.hits:
@@ -123,3 +133,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(str(part) for part in value.values() if part not in (None, ""))
     return str(value)
+
+
+def _results(count: int) -> str:
+    return f"{count} result" + ("" if count == 1 else "s")

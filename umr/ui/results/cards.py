@@ -30,7 +30,7 @@ from umr.ui.render import (
     verdict,
     words_of,
 )
-from umr.ui.search.narrow import Narrowing
+from umr.ui.results.narrow import Narrowing
 
 #: What results can be taken along as; the browser makes it of what it shows.
 EXPORTS = {

@@ -22,7 +22,7 @@ class Turn:
         key: its content hash; LOST for a visitor's own that a link could not carry.
         reference: the collection's id of the picture, "" for a visitor's own: only the first can be in a link.
         arithmetic: what the drawer asked for.
-        narrowed: what was left out of the results, as `umr.ui.search.narrow` reads it.
+        narrowed: what was left out of the results, as `umr.ui.results.narrow` reads it.
         reranked: the first results were put in the order of the page's re-ranker.
     """
 
