@@ -13,19 +13,16 @@ from typing import Any
 from markupsafe import Markup
 
 from umr.errors import ConfigError
-from umr.eval import evaluate, reports
+from umr.eval import evaluate
 from umr.eval.judged import Judged, load
-from umr.eval.pools import LOCAL, POOLS
-from umr.eval.reports import Stored
-from umr.eval.scores import pool_means
-from umr.shipped import REPORTS
+from umr.eval.pools import POOLS
 from umr.ui import edge, links, render
 from umr.ui.benchmarks import html as benchmarks_html
 from umr.ui.benchmarks import pool_curve
 from umr.ui.benchmarks.table_csv import as_csv
 from umr.ui.download import download
 from umr.ui.models import actions as models
-from umr.ui.report.build import Asked, report
+from umr.ui.report.offer import has_reports, stored_of
 from umr.ui.searchers import Searchers
 
 KEYS = ("b-measure", "b-a", "b-b")  # in the page's address
@@ -37,18 +34,6 @@ def first_pair(searchers: Searchers) -> tuple[str, str]:
     """The two models whose difference is shown first."""
     names = searchers.names
     return PAPERS if set(PAPERS) <= set(names) else (names[0], names[-1])
-
-
-def pairs(searchers: Searchers) -> list[tuple[str, str]]:
-    """Every two models that a report can be of, the best two first; of each two the better one last.
-
-    Better is the mean of success@1 over the tasks. A model without a stored report is in none.
-    """
-    stored = {name: _stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)}
-    means = {name: pool_means(one.report["rows"]).get(LOCAL, (0.0, 0))[0] for name, one in stored.items()}
-    ranked = sorted(means, key=lambda name: -means[name])
-    both = [(worse, better) for place, worse in enumerate(ranked) for better in ranked[:place]]
-    return sorted(both, key=lambda pair: -means[pair[0]] - means[pair[1]])
 
 
 def choices(searchers: Searchers) -> tuple[links.Choice, ...]:
@@ -74,29 +59,13 @@ def difference(searchers: Searchers, a: Any, b: Any) -> Markup:
     return edge.answered_html("a report", lambda: _difference(searchers, a, b))
 
 
-def report_file(searchers: Searchers, a: Any, b: Any) -> dict[str, str]:
-    """The report of two models (umr.ui.report) as a file for the browser.
-
-    Args:
-        searchers: what the page offers.
-        a: the model that the other is set against.
-        b: the other.
-
-    Raises:
-        UMRError: what is asked cannot be given, in words.
-    """
-    one, other = (_stored(searchers, name) for name in (a, b))
-    page = report(Asked(a=(one.name, searchers.folders[one.name]), b=(other.name, searchers.folders[other.name])))
-    return download(f"report-{one.name}-{other.name}.html", "text/html", page.encode())
-
-
 def table_file(searchers: Searchers) -> dict[str, str]:
     """Every stored number of every model as CSV, one row for each (model, task, split, pool).
 
     Raises:
         ConfigError: nothing is stored.
     """
-    found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
+    found = [stored_of(searchers, name) for name in searchers.names if has_reports(searchers, name)]
     if not found:
         raise ConfigError("No model here has a stored report, so there is no table to save.")
     return download("benchmarks.csv", "text/csv", as_csv(found).encode())
@@ -110,7 +79,7 @@ def drill(searchers: Searchers, key: Any) -> Markup:
 def _tables(searchers: Searchers, column: Any) -> Markup:
     if not isinstance(column, str) or column not in benchmarks_html.MEASURE:
         raise ConfigError(f"{column!r} is no measure; there are: {', '.join(benchmarks_html.MEASURE)}")
-    found = [_stored(searchers, name) for name in searchers.names if _has_reports(searchers, name)]
+    found = [stored_of(searchers, name) for name in searchers.names if has_reports(searchers, name)]
     if not found:
         return render.message(
             "Nothing measured yet",
@@ -125,7 +94,7 @@ def _tables(searchers: Searchers, column: Any) -> Markup:
 def _difference(searchers: Searchers, a: Any, b: Any) -> Markup:
     if a == b:
         return render.message("Choose two models", "A model does not differ from itself.")
-    one, other = (_stored(searchers, name) for name in (a, b))
+    one, other = (stored_of(searchers, name) for name in (a, b))
     rows = evaluate.compare_stored(one, other)
     return benchmarks_html.pair(one, other, rows, models.trained(searchers, (a, b)))
 
@@ -135,7 +104,7 @@ def _drill(searchers: Searchers, key: Any) -> Markup:
     if len(parts) != 5 or not parts[4].isdecimal() or len(parts[4]) > 6:
         raise ConfigError(f"{key!r} names no number of a table; press one")
     name, task, split, named, page = parts
-    one = _stored(searchers, name)
+    one = stored_of(searchers, name)
     pool = next((known for known in POOLS if known == named), None)
     if pool is None or one.row(task, split, pool) is None:
         raise ConfigError(f"{name} has no stored row of task {task!r}, split {split!r}, pool {named!r}")
@@ -148,18 +117,3 @@ def _judged(benchmark: Path, task: str, split: str) -> Judged:
     """The queries that success@1 is over."""
     judged = load(benchmark, task, split)
     return judged.at(judged.answered)
-
-
-def _stored(searchers: Searchers, name: Any) -> Stored:
-    """The reports of one of the page's encoders.
-
-    Raises:
-        ConfigError: there are none.
-    """
-    if not isinstance(name, str) or name not in searchers.folders:
-        raise ConfigError(f"there is no encoder {name!r}; there are: {', '.join(searchers.names)}")
-    return reports.read_stored(name, searchers.folders[name])
-
-
-def _has_reports(searchers: Searchers, name: str) -> bool:
-    return (searchers.folders[name].parent / REPORTS / "report.json").is_file()

@@ -14,6 +14,7 @@ from umr.ui.markup import macros
 from umr.ui.parts import scripts
 from umr.ui.parts.bar import dropdown
 from umr.ui.parts.wiring import LATEST, PRIVATE, Built, Frame, pressed, shown
+from umr.ui.report import offer
 from umr.ui.searchers import Searchers
 
 INTRO = macros("benchmarks").intro()
@@ -55,7 +56,7 @@ def _wire_files(searchers: Searchers, table: gr.Button, whole: gr.Button, pair: 
         return shown(benchmarks.table_file, searchers)
 
     def save_report(a: Any, b: Any) -> dict[str, str]:
-        return shown(benchmarks.report_file, searchers, a, b)
+        return shown(offer.report_file, searchers, a, b)
 
     for made in (table.click(save_table, None, file, **PRIVATE), whole.click(save_report, pair, file, **PRIVATE)):
         made.success(None, file, None, js=scripts.SAVE, api_visibility="private")

@@ -17,7 +17,6 @@ from umr.errors import ConfigError, UMRError
 from umr.media import content_hash
 from umr.shipped import SPACE, space_storage
 from umr.ui import edge, links, render
-from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.compare import drawn, tally_html
 from umr.ui.compare import html as compare_html
 from umr.ui.compare import link as compare_link
@@ -28,6 +27,7 @@ from umr.ui.compare.link import CompareLink, benchmark_link
 from umr.ui.compare.votes import CHOICES, VoteBox
 from umr.ui.download import download
 from umr.ui.handlers import Question
+from umr.ui.report import offer
 from umr.ui.results.asking import GONE
 from umr.ui.searchers import Searchers
 
@@ -191,7 +191,7 @@ def export_file(found: Comparison | None, kind: Any, box: VoteBox | None = None)
 
 def reports(searchers: Searchers) -> Markup:
     """The choice of two models that a report is saved of, as HTML, the best two of all first."""
-    return edge.answered_html("a report", lambda: compare_html.reports(benchmarks.pairs(searchers)))
+    return edge.answered_html("a report", lambda: compare_html.reports(offer.pairs(searchers)))
 
 
 def report_file(searchers: Searchers, pair: Any) -> dict[str, str]:
@@ -201,7 +201,7 @@ def report_file(searchers: Searchers, pair: Any) -> dict[str, str]:
         UMRError: what is asked cannot be given, in words.
     """
     a, _, b = str(pair).partition("|")
-    return benchmarks.report_file(searchers, a, b)
+    return offer.report_file(searchers, a, b)
 
 
 def warm(searchers: Searchers) -> None:
