@@ -16,6 +16,7 @@ from umr.eval.pools import matching
 from umr.eval.store import store
 from umr.ui.benchmarks import actions as benchmarks
 from umr.ui.plots import Dot, strip
+from umr.ui.report import offer
 from umr.ui.searchers import Searchers
 
 
@@ -240,11 +241,11 @@ def test_no_cell_of_the_csv_is_a_formula(searchers):
 
 
 def test_a_report_of_the_pair_is_handed_out_as_a_file(searchers):
-    made = benchmarks.report_file(searchers, "unified", "other")
+    made = offer.report_file(searchers, "unified", "other")
     assert made["name"] == "report-unified-other.html" and made["type"] == "text/html"
     assert "other against unified" in base64.b64decode(made["content"]).decode()
     with pytest.raises(ConfigError, match="does not differ from itself"):
-        benchmarks.report_file(searchers, "other", "other")
+        offer.report_file(searchers, "other", "other")
 
 
 def test_a_report_is_offered_of_the_best_two_first_and_of_each_two_with_the_better_one_last(searchers):
@@ -259,7 +260,7 @@ def test_a_report_is_offered_of_the_best_two_first_and_of_each_two_with_the_bett
         file.write_text(json.dumps(report))
     named = ("third", "bare", "unified", "other")
     offered = Searchers({name: folder.parent / name / "catalogue" for name in named}, "unified", no_model)
-    assert benchmarks.pairs(offered) == [("other", "unified"), ("third", "unified"), ("third", "other")]
+    assert offer.pairs(offered) == [("other", "unified"), ("third", "unified"), ("third", "other")]
 
 
 def write_curve(searchers, name: str, **more) -> None:
