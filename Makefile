@@ -11,7 +11,8 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := .venv/.installed-$(basename $(REQUIREMENTS))
 PY := .venv/bin/python
 AT_ONCE := --numprocesses 2 --dist worksteal
-INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported when it is first imported: the half of it that is not never is.
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
 
 env: $(STAMP)
 env-dev: .venv/.installed-dev
