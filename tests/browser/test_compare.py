@@ -103,7 +103,7 @@ def test_a_blind_vote_reveals_the_names_and_is_counted(page: Page, served: Serve
     assert not [name for name in names if name.strip() in page.locator("#compare").inner_html()]
     expect(page.locator("#compare .u-asked")).to_contain_text("shown after your vote")
     expect(page.locator("#compare :is(.u-is-target, .u-right, .u-recall, .u-score)")).to_have_count(0)
-    page.locator("#compare .u-cell:visible .u-open").first.click()
+    page.locator("#compare .u-cell:visible").first.press("Enter")
     sheet = page.locator("#c-details")
     expect(sheet).to_contain_text("Rank 1 of A")
     expect(sheet).to_contain_text("come after your vote")
@@ -181,8 +181,9 @@ def test_where_the_models_disagree_some_are_right_first_and_some_are_not(page: P
 
 def test_queries_of_every_task_of_the_benchmark_are_drawn_with_their_right_answer_at_the_head(page: Page):
     page.locator("#c-task input").click()
-    offered = [one.strip() for one in page.get_by_role("option").all_inner_texts()]
-    page.get_by_role("option").last.click()
+    options = page.get_by_role("listbox").get_by_role("option")
+    offered = [one.strip() for one in options.all_inner_texts()]
+    options.last.click()
     pairs = evaluate.all_tasks_and_splits(default_root() / "media" / BUNDLED)
     assert sorted(offered[1:]) == sorted({task_name(task) for task, _ in pairs}) and len(offered) > 8
     asked = [one for one in offered[1:] if not one.startswith("picture + text")]
