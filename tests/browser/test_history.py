@@ -207,7 +207,7 @@ def answered(page: Page, button: str) -> int:
     page.locator("#results .u-card").evaluate_all("all => all.forEach((card) => { card.dataset.old = ''; })")
     page.locator(button).click()
     expect(page.locator("#results .u-card:not([data-old])")).to_have_count(24)
-    page.wait_for_function("history.state?.own && history.state.own === umr.own.name()")
+    page.wait_for_function("history.state?.own && history.state.own === umr.own.called()")
     return page.evaluate("history.length")
 
 
