@@ -130,6 +130,7 @@ def case(
 def violations(page: Page) -> list[str]:
     """What axe finds, of every impact, in its words, once nothing fades: that would be a colour of its own."""
     page.wait_for_function(STILL)
+    expect(page.locator(":is(#results, #f-results, #compare) .pending")).to_have_count(0)  # paler while it is asked
     return [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for one in Axe().run(page).response["violations"]
