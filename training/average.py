@@ -19,7 +19,7 @@ from torch import nn
 
 from umr.encoders import load_trainable
 from umr.encoders.card import RECORD_NAME
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, UMRError, in_words
 from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         _write(options.trained, options.init, options.share, options.out)
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
+    except (UMRError, OSError) as error:
+        print(f"training: {in_words(error)}", file=sys.stderr)
         return 2
     return 0
 

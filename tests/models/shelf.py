@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.deploy.hub import Border, Hub, oid
+from umr.models.published import published
+
+HEADS = ("bytes=0-100000", "HEAD")  # how the Hub's client asks for the head of a file
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -44,6 +49,24 @@ class Shelf(Hub):
         commit = hashlib.sha1(repr(seen).encode()).hexdigest()
         self.heads[repository, branch], self.commits_of[repository, commit] = commit, files
         return commit
+
+    def shelve_published(self, repository: str, folder: Path) -> None:
+        """The commit that umr's own table names, as the newest."""
+        row = published(repository)
+        assert row is not None and row.revision
+        self.commits_of[repository, row.revision] = contents(folder)
+        self.heads[repository, "main"] = row.revision
+
+    def weights_asked(self) -> list[str]:
+        """The paths of all weights that were asked for, but for their heads."""
+        return [path for path, asked in self.asked if path.startswith("/cdn/") and asked not in HEADS]
+
+
+def point(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Has the Hub's client ask this address, as HF_ENDPOINT does at its import."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 class Reading(Border):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.hub import standing_in
 from tests.encoders.published import publish
 from tests.encoders.published_last import LastReference, publish_adapter
 from tests.encoders.test_published import ASKED
 from tests.encoders.test_published_last import FROM_A_CELL, least_cosine
-from tests.models.shelf import Reading, Shelf, contents
-from tests.models.test_walk import HEADS, point
+from tests.models.shelf import Shelf, contents, point
 from umr.cli.commands import main
 from umr.encoders import load_encoder
 from umr.encoders.config import read_config
@@ -36,21 +33,10 @@ def trained(tmp_path_factory) -> tuple[Path, Path, LastReference]:
 
 
 @pytest.fixture
-def shelf(trained, tmp_path, monkeypatch) -> Iterator[Shelf]:
-    with standing_in(Shelf(), Reading) as hub:
-        point(monkeypatch, hub.address)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
-        monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
-        for name, folder in ((NAME, trained[0]), (BASE, trained[1])):
-            row = published(name)
-            assert row is not None and row.revision
-            hub.commits_of[name, row.revision] = contents(folder)
-            hub.heads[name, "main"] = row.revision
-        yield hub
-
-
-def weights_asked(shelf: Shelf) -> list[str]:
-    return [path for path, asked in shelf.asked if path.startswith("/cdn/") and asked not in HEADS]
+def shelf(bare_shelf, trained) -> Shelf:
+    for name, folder in ((NAME, trained[0]), (BASE, trained[1])):
+        bare_shelf.shelve_published(name, folder)
+    return bare_shelf
 
 
 def test_one_command_merges_an_adapter_and_its_vectors_are_those_of_peft(shelf, trained, tmp_path, monkeypatch, capsys):
@@ -60,7 +46,7 @@ def test_one_command_merges_an_adapter_and_its_vectors_are_those_of_peft(shelf, 
     (tmp_path / "notes" / "a.txt").write_text("a red mug on a table")
     words = ["demo", "--folder", str(tmp_path / "notes"), "--encoder", f"hub:{NAME}"]
     rows = published(NAME), published(BASE)
-    assert main([*words, "--dry-run"]) == 0 and weights_asked(shelf) == []
+    assert main([*words, "--dry-run"]) == 0 and shelf.weights_asked() == []
     said = capsys.readouterr().err
     assert f"is an adapter: it is merged into hub:{BASE}, on which it was trained" in said
     assert all(row is not None and f"hub:{row.name} is taken at commit {row.revision}" in said for row in rows)
@@ -117,7 +103,7 @@ def test_an_adapter_that_cannot_be_merged_is_refused_before_weights_are_download
     shelf.shelve("me/lora", changed(trained[0], **{"base_model_name_or_path": BASE} | change))
     with pytest.raises(ConfigError) as refused:
         ready("hub:me/lora", Wishes(), print)
-    assert words in str(refused.value) and weights_asked(shelf) == []
+    assert words in str(refused.value) and shelf.weights_asked() == []
 
 
 def test_an_adapter_whose_base_does_not_fit_or_is_of_no_class_is_refused(shelf, trained, monkeypatch):
@@ -132,7 +118,7 @@ def test_an_adapter_whose_base_does_not_fit_or_is_of_no_class_is_refused(shelf, 
     shelf.shelve("me/lora", changed(trained[0], base_model_name_or_path="me/blip"))
     with pytest.raises(ConfigError, match=r"hub:me/blip@.* is of the class 'blip'"):
         ready("hub:me/lora", Wishes(), print)
-    assert weights_asked(shelf) == []
+    assert shelf.weights_asked() == []
 
 
 def changed(adapter: Path, **change: object) -> dict[str, bytes]:

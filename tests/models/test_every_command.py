@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.deploy.hub import standing_in
 from tests.encoders import dual_public
 from tests.encoders.public import write_checkpoint
 from tests.eval.benchmarks.test_benchmarks import cirr
-from tests.models.shelf import Reading, Shelf, contents
-from tests.models.test_walk import point
+from tests.models.shelf import Shelf, point
 from umr.cli.commands import main
 from umr.encoders.dual_config import read_settings
 from umr.index.manifest import IndexManifest
@@ -35,19 +32,12 @@ def siglip(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def shelf(siglip, make, tmp_path, monkeypatch) -> Iterator[Shelf]:
-    with standing_in(Shelf(), Reading) as hub:
-        point(monkeypatch, hub.address)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
-        monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
-        make(name="ours").save(tmp_path / "ours")
-        hub.shelve("me/ours", tmp_path / "ours")
-        hub.shelve("me/tiny-SigLIP", siglip)
-        row = published(KNOWN)
-        assert row is not None and row.revision
-        hub.commits_of[KNOWN, row.revision] = contents(siglip)
-        hub.heads[KNOWN, "main"] = row.revision
-        yield hub
+def shelf(bare_shelf, siglip, make, tmp_path) -> Shelf:
+    make(name="ours").save(tmp_path / "ours")
+    bare_shelf.shelve("me/ours", tmp_path / "ours")
+    bare_shelf.shelve("me/tiny-SigLIP", siglip)
+    bare_shelf.shelve_published(KNOWN, siglip)
+    return bare_shelf
 
 
 @pytest.fixture

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import app
-from tests.deploy.hub import standing_in
 from tests.encoders.published_qwen3 import publish3
 from tests.eval.benchmarks.test_benchmarks import cirr
-from tests.models.shelf import Reading, Shelf
-from tests.models.test_walk import HEADS, point
+from tests.models.shelf import Shelf, point
 from tests.rerank.test_adopt import RECIPE, released
 from tests.rerank.tiny import tiny_reranker
 from umr.cli.commands import main
@@ -39,18 +36,14 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def shelf(checkpoint, make, tokenizer, tmp_path, monkeypatch) -> Iterator[Shelf]:
-    with standing_in(Shelf(), Reading) as hub:
-        point(monkeypatch, hub.address)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
-        monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
-        make(name="ours").save(tmp_path / "ours")
-        save_reranker(tiny_reranker(tokenizer), tmp_path / "again")
-        hub.shelve("me/ours", tmp_path / "ours")
-        hub.shelve("me/again", tmp_path / "again")
-        for name in (NAME, "me/unknown"):
-            hub.shelve(name, checkpoint)
-        yield hub
+def shelf(bare_shelf, checkpoint, make, tokenizer, tmp_path) -> Shelf:
+    make(name="ours").save(tmp_path / "ours")
+    save_reranker(tiny_reranker(tokenizer), tmp_path / "again")
+    bare_shelf.shelve("me/ours", tmp_path / "ours")
+    bare_shelf.shelve("me/again", tmp_path / "again")
+    for name in (NAME, "me/unknown"):
+        bare_shelf.shelve(name, checkpoint)
+    return bare_shelf
 
 
 @pytest.fixture
@@ -73,10 +66,6 @@ def evaluate(tmp_path, capsys):
         return json.loads(told.out) if status == 0 else None, told.err
 
     return call
-
-
-def weights_asked(shelf: Shelf) -> list[str]:
-    return [path for path, asked in shelf.asked if path.startswith("/cdn/") and asked not in HEADS]
 
 
 def test_a_benchmark_is_reranked_by_a_name_which_is_offline_afterwards(
@@ -105,7 +94,7 @@ def test_a_page_offers_one_by_its_name(shelf, tmp_path, monkeypatch, capsys):
     for name, text in (("a", "a red mug on a table"), ("b", "two cats"), ("c", "a lamp")):
         (tmp_path / "notes" / f"{name}.txt").write_text(text)
     words = ["--folder", str(tmp_path / "notes"), "--encoder", str(tmp_path / "ours"), "--reranker", f"hub:{NAME}"]
-    assert main(["demo", *words, "--dry-run"]) == 0 and pages == [] and weights_asked(shelf) == []
+    assert main(["demo", *words, "--dry-run"]) == 0 and pages == [] and shelf.weights_asked() == []
     assert main(["demo", *words]) == 0
     point(monkeypatch, NOBODY)
     assert app.main(words) == 0 and app.main(["--reranker", f"hub:{NAME}"]) == 0
@@ -135,25 +124,25 @@ def test_a_repository_of_umrs_own_rerankers_folder_is_used_as_it_is(shelf, evalu
 )
 def test_what_is_no_reranker_is_refused_before_its_weights_are_downloaded(shelf, evaluate, spec, words):
     found, said = evaluate(spec)
-    assert found is None and words in said and "Traceback" not in said and weights_asked(shelf) == []
+    assert found is None and words in said and "Traceback" not in said and shelf.weights_asked() == []
 
 
 def test_a_checkpoint_that_lacks_what_a_reranker_needs_is_refused_before_its_weights(
     shelf, evaluate, checkpoint, tmp_path
 ):
     shelf.shelve(NAME, publish3(tmp_path / "without"))
-    assert "no token yes" in evaluate(f"hub:{NAME}")[1] and weights_asked(shelf) == []
+    assert "no token yes" in evaluate(f"hub:{NAME}")[1] and shelf.weights_asked() == []
     shelf.shelve(NAME, {path.name: path.read_bytes() for path in checkpoint.iterdir() if path.name != "config.json"})
     commit = shelf.heads[NAME, "main"]
     assert f"hub:{NAME}@{commit} has no config.json" in evaluate(f"hub:{NAME}@{commit}")[1]
-    assert weights_asked(shelf) == []
+    assert shelf.weights_asked() == []
 
 
 def test_a_reranker_is_no_encoder(shelf):
     for spec in ("hub:me/again", f"hub:{NAME}"):
         with pytest.raises(ConfigError, match="is a re-ranker, not an encoder: --rerank"):
             ready(spec, Wishes(), print)
-    assert weights_asked(shelf) == []
+    assert shelf.weights_asked() == []
 
 
 def test_one_that_does_not_fit_is_refused_with_the_numbers(shelf, evaluate, monkeypatch):
@@ -163,7 +152,7 @@ def test_one_that_does_not_fit_is_refused_with_the_numbers(shelf, evaluate, monk
     with monkeypatch.context() as patch:
         patch.setattr(fit, "free_memory", lambda: 1_000_000)
         assert "1.0 MB are free. Close other programs" in evaluate(f"hub:{NAME}")[1].splitlines()[-1]
-    assert weights_asked(shelf) == []
+    assert shelf.weights_asked() == []
     place = reranker(f"hub:{NAME}", Wishes(), print)
     assert place is not None and dtype_of_reranker(place) == "float32" and dtype_of_reranker(place, "bfloat16")
     monkeypatch.setattr(fit, "free_gpu", lambda: None)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.deploy.hub import standing_in
 from tests.encoders import dual_public
 from tests.encoders.sentence_public import chat
-from tests.models.shelf import Reading, Shelf, contents
-from tests.models.test_walk import point
+from tests.models.shelf import Shelf, contents
 from umr.encoders import load_encoder
 from umr.encoders.adopt import adopt
 from umr.errors import ConfigError
@@ -32,13 +29,9 @@ def files(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def shelf(files, tmp_path, monkeypatch) -> Iterator[Shelf]:
-    with standing_in(Shelf(), Reading) as hub:
-        point(monkeypatch, hub.address)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
-        monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
-        hub.shelve("me/tiny-chat", files)
-        yield hub
+def shelf(bare_shelf, files) -> Shelf:
+    bare_shelf.shelve("me/tiny-chat", files)
+    return bare_shelf
 
 
 def test_it_is_downloaded_adopted_and_there_at_the_next_start(shelf, files, tmp_path):

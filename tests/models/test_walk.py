@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 import app
-from tests.deploy.hub import standing_in
 from tests.encoders.public import write_checkpoint
 from tests.models.photographs import write_photographs
-from tests.models.shelf import Reading, Shelf, contents
+from tests.models.shelf import HEADS, Shelf, contents, point
 from umr.cli.commands import main
 from umr.encoders.config import read_config
 from umr.models import fit
@@ -27,7 +26,6 @@ from umr.types import SEARCH_IN, Content, Query
 from umr.ui.searchers import Searchers
 
 QWEN, OURS = "hub:me/tiny-VL", "hub:me/ours"
-HEADS = ("bytes=0-100000", "HEAD")  # how the Hub's client asks for the head of a file
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +36,13 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def shelf(checkpoint, make, tmp_path, monkeypatch) -> Iterator[Shelf]:
-    with standing_in(Shelf(), Reading) as hub:
-        point(monkeypatch, hub.address)
-        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
-        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4)  # bytes: a break costs no more
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "client"))
-        monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
-        make(name="ours").save(tmp_path / "ours")
-        hub.shelve("me/tiny-VL", checkpoint)
-        hub.shelve("me/ours", tmp_path / "ours")
-        yield hub
-
-
-def point(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Has the Hub's client ask this address, as HF_ENDPOINT does at its import."""
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+def shelf(bare_shelf, checkpoint, make, tmp_path, monkeypatch) -> Shelf:
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 4)  # bytes: a break costs no more
+    make(name="ours").save(tmp_path / "ours")
+    bare_shelf.shelve("me/tiny-VL", checkpoint)
+    bare_shelf.shelve("me/ours", tmp_path / "ours")
+    return bare_shelf
 
 
 @pytest.fixture
@@ -213,7 +200,7 @@ def test_what_is_none_of_ours_is_refused_before_its_weights_are_downloaded(
     assert demo(pictures, "--encoder", "hub:me/wrong") == 2
     said = capsys.readouterr().err
     assert expected in said and f"hub:me/wrong@{commit}" in said and "Traceback" not in said
-    assert not [path for path, asked in shelf.asked if path.startswith("/cdn/") and asked not in HEADS] and served == []
+    assert not shelf.weights_asked() and served == []
 
 
 def test_a_repository_without_safetensors_is_refused_with_where_a_conversion_may_lie_which_is_opened(
@@ -257,7 +244,7 @@ def test_too_little_disk_or_memory_is_refused_with_the_numbers(shelf, pictures, 
         patch.setattr(fit, "free_memory", lambda: 1_000_000)
         assert demo(pictures, "--encoder", QWEN) == 2
         assert "1.0 MB are free. Close other programs" in capsys.readouterr().err.splitlines()[-1]
-    assert not [path for path, asked in shelf.asked if path.startswith("/cdn/") and asked not in HEADS] and served == []
+    assert not shelf.weights_asked() and served == []
 
 
 def test_weights_that_are_not_what_the_hub_lists_are_refused_and_brought_anew(shelf, pictures, served, capsys):

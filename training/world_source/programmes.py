@@ -289,9 +289,9 @@ def _mixed_pool(draft: Draft) -> list[_Found]:
             still(item, family)
     for place, family in _clip_families(draft, draft.config.families_per_batch // 8 or 1):
         stills = _stills(draft, place, family)
-        shown = [_twin(item, stills) for item in family[:3]]
-        for row in sorted({item.row for item in shown if item is not None}):
-            still(next(item for item in stills if item.row == row), stills)
+        shown = {one.row: one for item in family[:3] if (one := _twin(item, stills)) is not None}
+        for row in sorted(shown):
+            still(shown[row], stills)
         for item in family[:3]:
             number = draft.add(Row(role="clip", scene=item.scene, media=draft.clip(item)))
             found.append(_Found(role="clip", number=number, item=item, stills=stills, chunk=draft.chunk))

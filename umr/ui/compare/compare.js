@@ -37,7 +37,7 @@ Object.assign(window.umr, {
     asks: ['q', 'c-ref', 'c-picture', 'c-text'],
     apart: ['c-models', 'c-blind'],
     kept: () => umr.comparedOwn,
-    shown: '', going: false, queue: umr.oneAtATime((search) => umr.comparedOwn.wait(search, true)),
+    shown: '', going: false, queue: umr.oneAtATime((search) => umr.comparedOwn.wait(search)),
     last: '',  // address of the comparison on show
     remember(address) { this.last = address; },
     makeRoom() {},
