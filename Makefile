@@ -1,6 +1,6 @@
 # make env | demo | test | coverage | lint | audit | space-test | clean      Everything happens in .venv; the second call of each is quick.
 .DEFAULT_GOAL := demo
-.PHONY: env env-dev demo test coverage lint audit space-test clean
+.PHONY: env env-dev demo test chromium coverage lint audit space-test clean
 
 # Python 3.11 or newer; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -10,7 +10,7 @@ REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null)$(wildcard /proc/
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 STAMP := .venv/.installed-$(basename $(REQUIREMENTS))
 PY := .venv/bin/python
-AT_ONCE := --numprocesses 2 --dist worksteal
+AT_ONCE := --dist worksteal
 # Python compiles what is imported when it is first imported: the half of it that is not never is.
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
 
@@ -34,15 +34,18 @@ $(STAMP): $(REQUIREMENTS)
 demo: env
 	$(PY) app.py
 
-# Rules first, then model-free tests; then the ones that need the bundled encoder and a browser. In two processes each,
-# as many tests wait: for a process that starts, for a slow line.
-test: env-dev lint
+# Rules first, while the browser is installed, then model-free tests; then the ones that need the bundled encoder and a
+# browser. In two processes, and in three where tests wait for a browser: they wait for each other, and for slow lines.
+test:
+	+@$(MAKE) --no-print-directory --jobs 2 lint chromium
+	$(PY) -m pytest -q $(AT_ONCE) --numprocesses 2 --ignore=tests/browser --ignore=tests/golden
+	$(PY) -m pytest -q $(AT_ONCE) --numprocesses 3 tests/browser $(wildcard tests/golden)
+
+chromium: env
 	@command -v chromium-headless-shell >/dev/null || { $(ROOT) timeout 300 apt-get update -qq && \
 		$(ROOT) env DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq --no-install-recommends \
 		$$(apt-cache search --names-only '^chromium-headless-shell$$' | grep -q . && echo chromium-headless-shell \
 		|| echo chromium); } || command -v chromium >/dev/null || { echo "the browser tests need Chromium: install it"; exit 1; }
-	$(PY) -m pytest -q $(AT_ONCE) --ignore=tests/browser --ignore=tests/golden
-	$(PY) -m pytest -q $(AT_ONCE) tests/browser $(wildcard tests/golden)
 
 # Branch coverage of the model-free tests, without the processes that they start. The last line has the total.
 coverage: env-dev

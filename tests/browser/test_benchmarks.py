@@ -67,7 +67,10 @@ def test_numbers_and_a_report_are_downloaded(tab: Page, tmp_path: Path):
     for button, name in (("#b-csv", "benchmarks.csv"), ("#b-report", "report-contrastive-mca.html")):
         with tab.expect_download() as waiting:
             tab.locator(button).click()
+            if button == "#b-report":
+                expect(tab.locator(button)).to_have_attribute("aria-busy", "true")
         assert waiting.value.suggested_filename == name
+        expect(tab.locator(f"{button}[aria-busy]")).to_have_count(0)
         waiting.value.save_as(tmp_path / name)
     with tab.context.new_page() as opened:
         asked: list[str] = []

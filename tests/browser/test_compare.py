@@ -223,9 +223,12 @@ def test_a_report_is_saved_of_the_best_two_or_of_those_that_are_compared(page: P
     pair.select_option("mca|contrastive")
     compare(page, "a blue vase")
     expect(pair).to_have_value("mca|contrastive")  # chosen since those models were compared
+    save = page.locator("#c-report [data-report]")
     with page.expect_download() as waiting:
-        page.locator("#c-report [data-report]").click()
+        save.click()
+        expect(save).to_have_attribute("aria-busy", "true")
     assert waiting.value.suggested_filename == "report-mca-contrastive.html"
+    expect(save).not_to_have_attribute("aria-busy", "true")
 
 
 def test_a_link_opens_the_comparison_of_a_benchmark_query(page: Page, served: Served):

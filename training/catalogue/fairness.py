@@ -257,6 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--companions", type=float, default=0.4, help="share of scenes with a companion (default 0.4)")
     parser.add_argument("--world", type=Path, help="use the pictures of this built world instead of new renders")
     parser.add_argument("--pictures", type=int, default=10_000, help="of the world (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of scenes, renders and the judge's weights (default 0)")
     parser.add_argument("--rows", type=int, default=60, help="pairs to print")
     parser.add_argument("--sheet", type=Path, help="also write 64 random scenes as a PNG")
     options = parser.parse_args(arguments)
@@ -264,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
         rng = np.random.default_rng(0)
         contact_sheet([random_scene(rng) for _ in range(64)], options.sheet, 8, options.size, options.styles[-1])
     if options.world:
-        rows = report_world(options.world, options.pictures, options.epochs)
+        rows = report_world(options.world, options.pictures, options.epochs, options.seed)
     else:
         rows = report(
             Trial(
@@ -273,6 +274,7 @@ def main(arguments: list[str] | None = None) -> int:
                 epochs=options.epochs,
                 styles=tuple(options.styles),
                 companions=options.companions,
+                seed=options.seed,
             )
         )
     for row in rows[: options.rows]:

@@ -254,8 +254,21 @@ window.umr = {
     document.querySelector(selector)?.click();
   },
 
+  // What makes a file that takes a while is busy until it is there, or is said not to be had.
+  making(button) {
+    button?.setAttribute('aria-busy', 'true');
+    button?.classList.add('u-making');
+  },
+  made() {
+    for (const button of document.querySelectorAll('.u-making')) {
+      button.removeAttribute('aria-busy');
+      button.classList.remove('u-making');
+    }
+  },
+
   // Hands an export to the browser's downloads.
   save(file) {
+    umr.made();
     if (!file?.content) return;
     const bytes = Uint8Array.from(atob(file.content), (character) => character.charCodeAt(0));
     const link = Object.assign(document.createElement('a'), { download: file.name,

@@ -58,5 +58,7 @@ def _wire_files(searchers: Searchers, table: gr.Button, whole: gr.Button, pair: 
     def save_report(a: Any, b: Any) -> dict[str, str]:
         return shown(offer.report_file, searchers, a, b)
 
-    for made in (table.click(save_table, None, file, **PRIVATE), whole.click(save_report, pair, file, **PRIVATE)):
+    saved = whole.click(save_report, pair, file, js=scripts.making("#b-report"), **PRIVATE)
+    for made in (table.click(save_table, None, file, **PRIVATE), saved):
         made.success(None, file, None, js=scripts.SAVE, api_visibility="private")
+        made.failure(None, js=scripts.NOT_SAVED, api_visibility="private")

@@ -18,7 +18,10 @@ Object.assign(window.umr, {
   // The report of two models is that of two that are compared, of several the best, until others are chosen.
   reports(element, trigger) {
     element.addEventListener('click', (event) => {
-      if (event.target.closest('[data-report]')) trigger('submit', { id: element.querySelector('select').value });
+      const save = event.target.closest('[data-report]');
+      if (!save) return;
+      umr.making(save);
+      trigger('submit', { id: element.querySelector('select').value });
     });
     umr.pairCompared();
   },

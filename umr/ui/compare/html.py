@@ -103,15 +103,17 @@ def _asked(found: Comparison) -> Markup:
 
 
 def _answers(found: Comparison) -> Markup:
-    """The right answers themselves, whether a model found them or not; nothing before a blind vote."""
-    if not found.told or not found.answers:
+    """The right answers themselves, whether a model found them or not; before a blind vote their place."""
+    if not found.answers:
         return NOTHING
+    heading = "The right answer" if len(found.targets) == 1 else "Right answers"
+    if found.blind:
+        return macros("compare").later(heading, len(found.answers))
     items = [
         (media(one, False, SIDE, named=bool(one.title)), one.title, one.content.text, name_of(one))
         for one in found.answers
     ]
     places = [(title(label), _place(found, name)) for label, name in zip(found.labels, found.models, strict=True)]
-    heading = "The right answer" if len(found.told) == 1 else "Right answers"
     return macros("compare").answers(heading, items, len(found.told) - len(found.answers), places)
 
 

@@ -303,6 +303,7 @@ def _wire_result(searchers: Searchers, box: VoteBox, view: View, whole: gr.HTML,
     exported = view.shown.submit(_with_event(export), view.kept, file, **QUIET)
     for made in (exported, whole.submit(report, None, file, **QUIET)):
         made.success(None, file, None, js=scripts.SAVE, api_visibility="private")
+        made.failure(None, js=scripts.NOT_SAVED, api_visibility="private")
 
 
 def _told(searchers: Searchers) -> Told:

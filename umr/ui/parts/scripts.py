@@ -43,6 +43,7 @@ OWN_TRAVELLED = "() => { umr.mine.travelled(); }"
 FETCH_FILE = "(address) => { umr.fetchFile(address); }"
 TO_DRILL = "() => { umr.openDrill(); }"
 SAVE = "(file) => { umr.save(file); }"
+NOT_SAVED = "() => { umr.made(); }"
 #: What the page was opened with.
 ADDRESS = "() => umr.own.given()"
 #: The address is being given: from now on it follows what is on show.
@@ -57,6 +58,11 @@ def selects(name: str) -> str:
 def open_panel(sheet: str) -> str:
     """The sheet with this id opens, for what was pressed."""
     return f"(id) => {{ umr.openPanel(id, '{sheet}'); }}"
+
+
+def making(selector: str) -> str:
+    """This button is busy until a file is there; what it takes goes on as it is."""
+    return f"(...given) => {{ umr.making(document.querySelector('{selector}')); return given; }}"
 
 
 def press(selector: str) -> str:

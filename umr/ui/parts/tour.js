@@ -34,7 +34,8 @@
     go(by) {
       if (this.at + by >= this.steps.length) this.end();
       else if (this.at + by >= 0) this.show(this.at + by);
-      if (this.card.open && document.activeElement?.disabled) this.card.querySelector('[data-tour="next"]').focus();
+      // The focus of a button that is disabled is lost, at once or later.
+      if (this.card.open && this.at === 0) this.card.querySelector('[data-tour="next"]').focus({ preventScroll: true });
     },
   };
   document.addEventListener('click', (event) => {
