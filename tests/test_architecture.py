@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,16 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Of a file, parsed once for all tests."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imports(path: Path, top_level: bool = False) -> Iterator[str]:
     """Full names of imported modules; top_level: only those that importing the file runs."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in tree.body if top_level else ast.walk(tree):
+    whole = parsed(path)
+    for node in whole.body if top_level else ast.walk(whole):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -120,7 +127,7 @@ def test_no_file_changes_the_import_path_or_unpickles(path):
     assert "pickle" not in packages(path)
     touched = {
         (node.value.id, node.attr)
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
     assert ("sys", "path") not in touched
@@ -129,21 +136,18 @@ def test_no_file_changes_the_import_path_or_unpickles(path):
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_no_file_names_an_absolute_path(path):
     literals = [
-        node.value
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        node.value for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     assert not [text for text in literals if ABSOLUTE.search(text)]
 
 
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_every_file_says_what_it_is(path):
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert ast.get_docstring(parsed(path))
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.walk(ast.parse(path.read_text("utf-8")))
-    return [node for node in tree if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -161,14 +165,14 @@ def test_functions_are_short_and_have_few_parameters(path):
 
 @pytest.mark.parametrize("path", OURS, ids=name)
 def test_no_assert_stands_for_a_check(path):
-    assert not [node.lineno for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Assert)]
+    assert not [node.lineno for node in ast.walk(parsed(path)) if isinstance(node, ast.Assert)]
 
 
 def literals(path: Path) -> list[str]:
     """The strings of a file that are no docstrings; of an f-string, its words."""
-    tree = ast.parse(path.read_text("utf-8"))
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in said]
+    whole = parsed(path)
+    said = {id(node.value) for node in ast.walk(whole) if isinstance(node, ast.Expr)}
+    found = [node for node in ast.walk(whole) if isinstance(node, ast.Constant) and id(node) not in said]
     return [node.value for node in found if isinstance(node.value, str)]
 
 
@@ -234,7 +238,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_handlers_are_short():
-    wired = set().union(*(handlers(ast.parse(path.read_text("utf-8"))) for path in PAGE if in_layout(path)))
+    wired = set().union(*(handlers(parsed(path)) for path in PAGE if in_layout(path)))
     asked = [path for path in PAGE if in_layout(path) or path.stem in ("actions", "details", "handlers")]
     found = [(path, one) for path in asked for one in functions(path) if one.name in wired]
     found += [(path, one) for path in PAGE if name(path) in ASKED_BY_NAME for one in functions(path)]
