@@ -45,6 +45,10 @@ UNDER_ARROW = """() => [...document.querySelectorAll('.secondary-wrap:has(> .ico
   const [box, arrow] = [one, one.parentElement.querySelector('.icon-wrap')].map((part) => part.getBoundingClientRect());
   return box.width && box.right - parseFloat(getComputedStyle(one).paddingInlineEnd) > arrow.left + 0.5; })
   .map((one) => one.ariaLabel)"""
+#: How much of the tab on show its list cuts, px.
+CUT_TAB = """() => { const tab = document.querySelector('#tabs [role=tab][aria-selected=true]');
+  const [box, list] = [tab, tab.closest('[role=tablist]')].map((part) => part.getBoundingClientRect());
+  return Math.max(0, list.left - box.left, box.right - list.right); }"""
 #: What is pressed and lower or narrower than a finger; links within sentences and points of a plot are not meant.
 LOW = """(tab) => [...document.querySelectorAll(`#tab-${tab} :is(button, select, summary, input[type=number],
   input[type=range], #q-kind label, #c-kind label, #f-kind label), #tabs [role=tab]`)]
@@ -76,6 +80,7 @@ def test_a_tab_fits_every_width(sized: Page, served: Served, tab: str):
         settle(sized)
         assert sized.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
         assert sized.evaluate(OUTSIDE) == [], width
+        assert sized.evaluate(CUT_TAB) < 1, width
         assert sized.evaluate(FILTERS, tab) == [], width
         assert sized.evaluate(OUT_OF_CARD) == [], width
         assert sized.evaluate(UNDER_ARROW) == [], width

@@ -341,9 +341,17 @@ window.umr = {
     // Which tab is on show. step: as one more step of the browser's history, if it is another one.
     tab(name, step = false) {
       if (!this.given) return;
+      this.whole(document.querySelector(`#tab-${CSS.escape(name)}-button`));
       const next = new URLSearchParams(location.search);
       if (name === 'search') next.delete('tab'); else next.set('tab', name);
       if (!step || String(next) !== String(new URLSearchParams(location.search))) this.put(next, step);
+    },
+    // The button of the tab on show is seen whole: a narrow window shows a part of their list.
+    whole(button) {
+      const list = button?.closest('[role="tablist"]');
+      if (!list) return;
+      const [of, at] = [list, button].map((one) => one.getBoundingClientRect());
+      list.scrollLeft += Math.max(0, at.right - of.right) + Math.min(0, at.left - of.left);
     },
     // A tab says that it is on show; the one that an address chose says so late, when the visitor may have left it.
     shown(name) {
@@ -372,6 +380,8 @@ window.umr = {
     },
   },
 };
+
+addEventListener('resize', () => umr.address.whole(document.querySelector('#tabs [role="tab"][aria-selected="true"]')));
 
 // The camera: what keeps it from being used is said below the bar, and the bar goes back to taking files.
 (() => {
