@@ -19,10 +19,10 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig
 
 from umr.disk import copied, write_text
-from umr.encoders.adapter import is_adapter, merge
+from umr.encoders.adapter import merge
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint
+from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint, is_adapter
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
@@ -136,7 +136,7 @@ def adopt_adapter(
         made = Path(draft) / folder.resolve().name
         made.mkdir()
         merge(folder, whole, made)
-        checkpoint = Checkpoint(folder=made, source=source, model=whole.model)
+        checkpoint = Checkpoint(folder=made, source=source, model=whole.model, draft=True)
         return _adopt_one(checkpoint, out, name, recipe, {"max_frames": 8, **sizes})
 
 
@@ -263,7 +263,7 @@ def copying(checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer)
     def write(draft: Path) -> None:
         for file in weights:
             path = checkpoint.folder / file
-            copied(path, draft / file, shared=never_changed(path, checkpoint.source))
+            copied(path, draft / file, shared=checkpoint.draft or never_changed(path, checkpoint.source))
         model = _attending(checkpoint.folder, checkpoint.model, config)
         write_text(draft / "config.json", json.dumps(model, indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
