@@ -241,15 +241,6 @@ def test_a_language_model_that_is_not_in_the_table_is_said_to_be_probably_untrai
     assert quiet and "trained" not in " ".join(quiet)
 
 
-def test_siglip2_for_any_shape_is_refused_with_those_of_a_fixed_size(shelf, siglip, embed, tmp_path):
-    folder = shutil.copytree(siglip, tmp_path / "naflex")
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(settings | {"model_type": "siglip2"}))
-    said = embed(str(folder))[1]
-    assert "is of the class 'siglip2'" in said and "This is SigLIP 2 with pictures of any shape (NaFlex)" in said
-    assert "google/siglip2-base-patch16-224" in said
-
-
 # On a GPU
 
 

@@ -26,7 +26,7 @@ from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint, is_adapt
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
-from umr.encoders.duals import NEAR, dual_families
+from umr.encoders.duals import dual_families
 from umr.encoders.hub import fetch, is_hub, never_changed
 from umr.encoders.recipes import UMARVEL
 from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
@@ -306,8 +306,7 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        near = f". This is {NEAR[found]}" if isinstance(found, str) and found in NEAR else ""
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}{near}")
+        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}")
     return backbone_class(found)
 
 

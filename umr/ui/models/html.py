@@ -8,6 +8,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from umr.encoders.dual_config import DualConfig
+from umr.encoders.duals import pictures_seen
 from umr.encoders.sentence_config import SentenceConfig
 from umr.eval.pools import LOCAL
 from umr.eval.scores import pool_means
@@ -195,7 +196,7 @@ def _what(one: ModelFacts) -> Markup:
         facts += [
             ("networks", f"{config.backbone}: one for texts, one for pictures"),
             ("picture and text", config.composition),
-            ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+            ("reads", f"{pictures_seen(config)}, {config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     elif isinstance(config, SentenceConfig):
         facts += [
