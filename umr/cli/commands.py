@@ -388,8 +388,8 @@ def demo(options: argparse.Namespace) -> None:
 
 def adopt(options: argparse.Namespace) -> None:
     """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained, or how it composes."""
+    from umr.encoders.adopt import FRAMES, adopt_adapter, adopt_summed
     from umr.encoders.adopt import adopt as adopted
-    from umr.encoders.adopt import adopt_adapter, adopt_summed
     from umr.encoders.config import EncoderConfig
     from umr.encoders.dual_config import DualConfig
     from umr.encoders.duals import pictures_seen
@@ -416,7 +416,8 @@ def adopt(options: argparse.Namespace) -> None:
     elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
         raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")
     else:
-        config = adopt_summed(source, options.out, options.name, options.max_frames, options.text_weight)
+        frames = FRAMES if options.max_frames is None else options.max_frames
+        config = adopt_summed(source, options.out, options.name, frames, options.text_weight)
     said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, "]
     if not isinstance(config, EncoderConfig):
         own = "pictures as its own processor makes them"

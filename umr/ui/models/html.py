@@ -209,7 +209,7 @@ def _what(one: ModelFacts) -> Markup:
         seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels"
         facts += [
             ("network", f"{spaced(config.backbone)}, {config.attention} attention, {config.pooling} pooling"),
-            ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.max_frames} frames"),
+            ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.clips}"),
         ]
     facts.append(("a vector has", f"{one.manifest.dim} numbers"))
     return macros("models").what(made, trained, facts)
