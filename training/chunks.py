@@ -14,6 +14,7 @@ from training.subwords import SubwordDropout
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.encoders.templates import TokenRow
+from umr.types import Content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,22 +22,30 @@ class Tokenise:
     """What a batch takes of an encoder: words become a row of tokens, rows a padded batch.
 
     Attributes:
-        row: words, instruction, role, kind of media and its grid -> the tokens of a row.
+        row: words, instruction, role, kind of media, its grid and the times of its frames -> the tokens of a row.
         collate: rows, and which item of the media each shows -> a padded batch.
         grid: frames of a picture or clip -> (t, h, w) of its vision tokens.
+        seconds: a content -> when the frames of its clip are shown.
         subwords: cuts some words of a row into smaller pieces.
     """
 
     row: Callable[..., TokenRow]
     collate: Callable[..., Batch]
     grid: Callable[[np.ndarray], tuple[int, int, int]]
+    seconds: Callable[[Content], tuple[float, ...]]
     subwords: SubwordDropout
 
     @classmethod
     def of(cls, encoder: UnifiedEncoder) -> Tokenise:
         """As this encoder does it."""
         subwords = SubwordDropout(encoder.tokenizer)
-        return cls(row=encoder.prompter.tokenise, collate=encoder.collate, grid=encoder.grid, subwords=subwords)
+        return cls(
+            row=encoder.prompter.tokenise,
+            collate=encoder.collate,
+            grid=encoder.grid,
+            seconds=encoder.seconds,
+            subwords=subwords,
+        )
 
 
 @dataclass(eq=False)

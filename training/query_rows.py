@@ -74,7 +74,8 @@ class QueryRows:
         """A row; its picture is prepared and moved a little, once."""
         number = self._seen.number(content)
         grid = None if number is None else self._network.grid(self.pixels[number])
-        return self._network.tokenise(content.text, instruction, role, media_kind(content), grid), number
+        seconds = self._network.seconds(content)
+        return self._network.tokenise(content.text, instruction, role, media_kind(content), grid, seconds), number
 
     def collated(self, rows: Sequence[Row], padding: Padding = "right") -> Batch:
         """Padded rows."""

@@ -210,7 +210,8 @@ class _Draft:
         ways = batches.sentences[example.instruction or example.task]
         instruction = ways[int(rng.integers(len(ways)))]
         medium = self._seen(content)
-        tokens = batches.tokenise.row(content.text, instruction, "query", media_kind(content), self._grid(medium))
+        kind, seconds = media_kind(content), batches.tokenise.seconds(content)
+        tokens = batches.tokenise.row(content.text, instruction, "query", kind, self._grid(medium), seconds)
         if batches.config.subword_dropout and content.text:
             tokens = batches.tokenise.subwords(tokens, batches.config.subword_dropout, self.cuts)
         self.queries.append(tokens, medium, self._chunk_of(medium))
@@ -230,7 +231,8 @@ class _Draft:
         if identity not in self.columns:
             medium = self._seen(content)
             kind, grid = media_kind(content), self._grid(medium)
-            tokens = self.batches.tokenise.row(content.text, "", "candidate", kind, grid)
+            seconds = self.batches.tokenise.seconds(content)
+            tokens = self.batches.tokenise.row(content.text, "", "candidate", kind, grid, seconds)
             self.columns[identity] = self.candidates.append(tokens, medium, self._chunk_of(medium))
             self.identities.append(identity)
             self.contents.append(content)

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,19 @@ def clip_seconds(source: str | Path) -> float:
         MediaError: it cannot be read, or its frames have no times.
     """
     return CLIPS_OF_THIS_PROCESS.seconds(existing(source))
+
+
+def clip_pace(source: str | Path, span: Span | None = None) -> tuple[int, Fraction]:
+    """How many frames a clip's file has, and how many are shown a second; by its packets, without decoding it.
+
+    Args:
+        source: a path.
+        span: only what lies between these two moments, in seconds; None: all of it.
+
+    Raises:
+        MediaError: it cannot be read, or does not say how many are shown a second.
+    """
+    return CLIPS_OF_THIS_PROCESS.pace(existing(source), span)
 
 
 def thumbnail(image: Image.Image | np.ndarray, size: int) -> bytes:

@@ -45,6 +45,17 @@ def test_every_format_gives_the_frames_between_two_moments(decoder, tmp_path, na
         assert np.array_equal(decoder.frames(path, 8, span=(start, end)), decoded(path, start, end, 8)), (start, end)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4"),
+                                             ("a.mkv", "h264"), ("a.gif", "gif")])  # fmt: skip
+def test_every_format_tells_its_frames_and_how_many_are_shown_a_second(decoder, tmp_path, name, codec):
+    path = write_clip(tmp_path / name, codec, COUNTED)
+    frames, a_second = decoder.pace(path)
+    assert frames == len(COUNTED) and float(a_second) == pytest.approx(RATE, rel=0.05)
+    assert decoder.pace(path, (2.0, 4.0)) == (pytest.approx(2 * RATE, abs=1), a_second)
+    with pytest.raises(MediaError, match=r"shows no frame from 0:09 to 0:10"):
+        decoder.pace(path, (9.0, 10.0))
+
+
 def test_a_part_holds_no_frame_of_the_next_one(decoder, tmp_path):
     path = write_clip(tmp_path / "a.mp4", frames=COUNTED)
     parts = [decoder.frames(path, 4, span=(at, at + 2.0))[:, 0, 0, 0].astype(int) for at in (0.0, 2.0, 4.0)]

@@ -27,6 +27,9 @@ from transformers import (
     CLIPTokenizer,
     GemmaTokenizer,
     PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
     SiglipConfig,
     SiglipImageProcessorPil,
     SiglipModel,
@@ -35,8 +38,9 @@ from transformers import (
 from tests.encoders.conftest import TEXTS
 
 SIDE, LENGTH, WIDTH = 32, 12, 32
-CLIP, CLIP_OLD, SIGLIP, SIGLIP2 = "clip", "clip of 2022", "siglip", "siglip2"
-FAMILIES = (CLIP, CLIP_OLD, SIGLIP, SIGLIP2)
+PATCHES = 20  # of a picture at most, of a family that keeps its shape
+CLIP, CLIP_OLD, SIGLIP, SIGLIP2, NAFLEX = "clip", "clip of 2022", "siglip", "siglip2", "siglip2 naflex"
+FAMILIES = (CLIP, CLIP_OLD, SIGLIP, SIGLIP2, NAFLEX)
 
 _TOWER = {"hidden_size": WIDTH, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
 _SEEN = _TOWER | {"image_size": SIDE, "patch_size": 8}
@@ -59,7 +63,7 @@ class Reference:
 
     @classmethod
     def of(cls, folder: Path, family: str) -> Reference:
-        kind = CLIPModel if family in (CLIP, CLIP_OLD) else SiglipModel
+        kind = {CLIP: CLIPModel, CLIP_OLD: CLIPModel, NAFLEX: Siglip2Model}.get(family, SiglipModel)
         model = kind.from_pretrained(folder, dtype=torch.float32).eval()
         return cls(model, _tokens(folder, family), AutoImageProcessor.from_pretrained(folder, backend="pil"))
 
@@ -144,14 +148,14 @@ def _write_siglip(folder: Path) -> None:
     )
     tokenizer.train_from_iterator(_LEARNED, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    _siglip_model(folder, tokenizer.get_vocab_size(), "</s>")
+    _siglip_model(folder, tokenizer.get_vocab_size())
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="</s>", pad_token="</s>", unk_token="<unk>", model_max_length=LENGTH
     ).save_pretrained(folder)
 
 
-def _write_siglip2(folder: Path) -> None:
-    """Gemma's tokenizer, byte pairs that keep case; config.json says "siglip", as of every fixed size."""
+def _write_siglip2(folder: Path, write: Callable[[Path, int], None]) -> None:
+    """Gemma's tokenizer, byte pairs that keep case."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256))]
     learned = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     learned.normalizer = normalizers.Replace(" ", "▁")
@@ -163,11 +167,21 @@ def _write_siglip2(folder: Path) -> None:
         vocab=parts["vocab"], merges=[tuple(pair) for pair in parts["merges"]], add_bos_token=False,
         add_eos_token=True, padding_side="right",
     )  # fmt: skip
-    _siglip_model(folder, len(parts["vocab"]), "<eos>")
+    write(folder, len(parts["vocab"]))
     tokenizer.save_pretrained(folder)
 
 
-def _siglip_model(folder: Path, words: int, end: str) -> None:
+def _naflex_model(folder: Path, words: int) -> None:
+    """Positions of a grid of 4 x 4 patches, which are stretched to each picture's."""
+    text = _TOWER | {"vocab_size": words, "max_position_embeddings": LENGTH, "projection_size": WIDTH}
+    _save(
+        Siglip2Model(Siglip2Config(text_config=text, vision_config=_TOWER | {"patch_size": 8, "num_patches": 16})),
+        folder,
+    )
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=PATCHES).save_pretrained(folder)
+
+
+def _siglip_model(folder: Path, words: int) -> None:
     text = _TOWER | {"vocab_size": words, "max_position_embeddings": LENGTH, "projection_size": WIDTH}
     _save(SiglipModel(SiglipConfig(text_config=text, vision_config=_SEEN)), folder)
     SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}, default_to_square=True).save_pretrained(folder)
@@ -189,5 +203,6 @@ _WRITERS: dict[str, Callable[[Path], None]] = {
     CLIP: _write_clip,
     CLIP_OLD: lambda folder: _write_clip(folder, old=True),
     SIGLIP: _write_siglip,
-    SIGLIP2: _write_siglip2,
+    SIGLIP2: lambda folder: _write_siglip2(folder, _siglip_model),  # config.json says "siglip", as of fixed sizes
+    NAFLEX: lambda folder: _write_siglip2(folder, _naflex_model),
 }

@@ -7,6 +7,7 @@ one through the image processor here and the prompt gets its times from Qwen3VLP
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START, MARKERS
 CHAT3 = CHAT.replace(CHAT[CHAT.index("{% if loop.first") : CHAT.index("<|im_start|>{{ message['role'] }}")], "")
 LEAST, MOST = 64 * 64, 40 * 32 * 32
 CLIP_FPS = 2.0  # of frames given as such, in qwen-vl-utils
+CELL = 32 * 32
 
 
 def publish3(folder: Path, ends: str = "", words: tuple[str, ...] = ()) -> Path:
@@ -59,7 +61,7 @@ class Qwen3Reference:
         messages = [{"role": "system", "content": [{"type": "text", "text": instruction}]},
                     {"role": "user", "content": content}]  # fmt: skip
         prompt = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        inputs = self._inputs(prompt, parts, min_pixels=4096, max_pixels=1800 * 32 * 32)
+        inputs = self._inputs(prompt, parts, clips=True, min_pixels=4096, max_pixels=1800 * CELL)
         with torch.inference_mode():
             states = self.model.model(attention_mask=torch.ones_like(inputs["input_ids"]), **inputs).last_hidden_state
         return F.normalize(states[0, -1], dim=-1).numpy()
@@ -107,7 +109,7 @@ class Qwen3Reference:
 
     def score(self, prompt: str, shown: list[dict[str, Any]]) -> float:
         """The share of "yes" against "no" behind a whole prompt; `shown`: its pictures and clips in their order."""
-        inputs = self._inputs(prompt, *shown, min_pixels=4096, max_pixels=1800 * 32 * 32)
+        inputs = self._inputs(prompt, *shown, clips=True, min_pixels=4096, max_pixels=1800 * CELL)
         yes, no = (self.tokenizer.get_vocab()[word] for word in ("yes", "no"))
         with torch.inference_mode():
             state = self.model.model(**inputs).last_hidden_state[0, -1]
@@ -124,18 +126,23 @@ class Qwen3Reference:
                     {"role": "assistant", "content": [{"type": "text", "text": "<emb>."}]}]  # fmt: skip
         return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
-    def _inputs(self, prompt: str, *shown: dict[str, Any], **limits: int) -> dict[str, Any]:
-        """What Qwen3VLProcessor gives of a prompt and what it shows."""
+    def _inputs(self, prompt: str, *shown: dict[str, Any], clips: bool = False, **limits: int) -> dict[str, Any]:
+        """What Qwen3VLProcessor gives of a prompt and what it shows.
+
+        clips: frames are as large as fetch_video of qwen-vl-utils makes them.  parts["times"]: (frame numbers, frames a
+        second) of a file's.
+        """
         given: dict[str, list[torch.Tensor]] = {}
-        processor = Qwen2VLImageProcessorPil.from_pretrained(self.folder, **limits)
         for parts in shown:
             for kind in ("video", "image"):
                 if kind not in parts:
                     continue
+                sizes = clip_limits(len(parts[kind])) if clips and kind == "video" else limits
+                processor = Qwen2VLImageProcessorPil.from_pretrained(self.folder, **sizes)
                 pixels, grid = self._pixels(processor, parts[kind], clip=kind == "video")
                 given.setdefault("pixel_values_videos" if kind == "video" else "pixel_values", []).append(pixels)
                 given.setdefault(f"{kind}_grid_thw", []).append(grid)
-                prompt = self._expanded(prompt, kind, grid, len(parts[kind]))
+                prompt = self._expanded(prompt, kind, grid, parts.get("times") or (range(len(parts[kind])), CLIP_FPS))
         prompt = prompt.replace("<|placed_image|>", "<|image_pad|>").replace("<|placed_video|>", "<|video_pad|>")
         ids = torch.tensor([self.tokenizer(prompt)["input_ids"]])
         pads = [self.tokenizer.convert_tokens_to_ids(f"<|{kind}_pad|>") for kind in ("image", "video")]
@@ -143,12 +150,12 @@ class Qwen3Reference:
         joined = {key: torch.cat(value) for key, value in given.items()}
         return {"input_ids": ids, "mm_token_type_ids": types, **joined}
 
-    def _expanded(self, prompt: str, kind: str, grid: torch.Tensor, frames: int) -> str:
+    def _expanded(self, prompt: str, kind: str, grid: torch.Tensor, shown: tuple[Sequence[int], float]) -> str:
         """The first pad of the prompt that still stands alone, as often as the processor repeats it."""
         slices, count = int(grid[0, 0]), int(grid[0, 1:].prod()) // 4
         if kind == "image":
             return prompt.replace("<|image_pad|>", "<|placed_image|>" * count, 1)
-        times = Qwen3VLProcessor._calculate_timestamps(None, list(range(frames)), CLIP_FPS, 2)
+        times = Qwen3VLProcessor._calculate_timestamps(None, list(shown[0]), shown[1], 2)
         seen = "<|placed_video|>" * count
         text = "".join(f"<{time:.1f} seconds><|vision_start|>{seen}<|vision_end|>" for time in times[:slices])
         return prompt.replace("<|vision_start|><|video_pad|><|vision_end|>", text, 1)
@@ -164,6 +171,13 @@ class Qwen3Reference:
         pairs = [torch.stack(singles[at : at + 2], 2).flatten(1) for at in range(0, len(singles), 2)]
         grid[0, 0] = len(pairs)
         return torch.cat(pairs), grid
+
+
+def clip_limits(frames: int) -> dict[str, int]:
+    """fetch_video's of each frame, with Qwen3VLEmbedder's total_pixels."""
+    least, total = 128 * CELL, 7680 * CELL
+    frames += frames % 2
+    return {"min_pixels": least, "max_pixels": max(int(min(768 * CELL, total / frames * 2)), int(least * 1.05))}
 
 
 def collated(picture: np.ndarray) -> np.ndarray:

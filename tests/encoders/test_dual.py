@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, normalizers, processors
 
 from tests.encoders import dual_public
-from tests.encoders.dual_public import CLIP, FAMILIES, LENGTH, SIGLIP, SIGLIP2, Reference
+from tests.encoders.dual_public import CLIP, FAMILIES, LENGTH, NAFLEX, PATCHES, SIGLIP, SIGLIP2, Reference
 from umr.cli.commands import main
 from umr.encoders import dual_config, load_encoder, load_trainable
 from umr.encoders.adopt import adopt, adopt_summed
 from umr.encoders.config import read_config
 from umr.encoders.dual_config import DualConfig, read_settings
-from umr.encoders.duals import DUALS, towers_class
+from umr.encoders.duals import DUALS, pictures_seen, towers_class
 from umr.errors import ConfigError, MediaError, MismatchError, UMRError
 from umr.search import Searcher
 from umr.types import Candidate, Content, Query
@@ -113,6 +113,25 @@ def test_a_square_that_no_whole_number_of_patches_covers_is_seen_as_its_class_se
     assert (found * known.pictures(pictures())).sum(1).min() >= 0.9999 and read_settings(tmp_path / "encoder").dim > 0
 
 
+def test_a_picture_that_keeps_its_shape_has_at_most_so_many_patches_and_they_are_whole(adopted, checkpoint, tmp_path):
+    encoder = load_encoder(adopted(NAFLEX), device="cpu")
+    seen = encoder.prepare([Content(image=one) for one in pictures()], [""] * 4).pixels
+    counts = seen["spatial_shapes"].prod(1)
+    assert seen["spatial_shapes"].tolist() == [[4, 4], [6, 3], [2, 8], [3, 6]]
+    assert (counts <= PATCHES).all() and torch.equal(seen["pixel_attention_mask"].sum(1), counts)
+    config = read_settings(adopted(NAFLEX))
+    assert pictures_seen(config) == "pictures of up to 1296 pixels in their own shape"  # 36 px, 20 patches of 8
+    assert "in the picture's own shape, made by the preprocessor" in (adopted(NAFLEX) / "README.md").read_text()
+    for wrong, message in (({"patch_size": 4}, r"makes pictures of \(20, 48\), the network sees \(192,\)"),
+                           ({"image_processor_type": "SiglipImageProcessor"}, "gives no pixel_attention_mask"),
+                           ({"max_num_patches": "many"}, "has the max_num_patches 'many'")):  # fmt: skip
+        folder = checkpoint(NAFLEX)
+        change(PREPROCESSOR, **wrong)(folder)
+        with pytest.raises(UMRError, match=message):
+            adopt(folder, tmp_path / "encoder")
+        shutil.rmtree(folder)
+
+
 def test_old_and_new_settings_of_a_text_tower_find_the_same_end(checkpoints):
     """config.json of 2022 names eos 2 and has its text pooled at the highest id, which is the end token's."""
     new, old = (Reference.of(checkpoints(family), family).texts(WORDS) for family in (CLIP, dual_public.CLIP_OLD))
@@ -123,7 +142,8 @@ def test_old_and_new_settings_of_a_text_tower_find_the_same_end(checkpoints):
 
 
 @pytest.mark.parametrize(
-    ("family", "lower", "bare"), [(CLIP, False, False), (SIGLIP, True, True), (SIGLIP2, True, False)]
+    ("family", "lower", "bare"),
+    [(CLIP, False, False), (SIGLIP, True, True), (SIGLIP2, True, False), (NAFLEX, True, False)],
 )
 def test_a_family_reads_texts_as_it_was_trained(adopted, family, lower, bare):
     config = read_settings(adopted(family))
@@ -196,8 +216,9 @@ def test_content_that_cannot_be_read_is_named(adopted):
         encoder.encode_queries([Query(query_id="q", content=Content(text=" "))])
 
 
-def test_bfloat16_is_near_float32(adopted):
-    exact, rough = (load_encoder(adopted(SIGLIP), dtype=one, device="cpu") for one in ("float32", "bfloat16"))
+@pytest.mark.parametrize("family", [SIGLIP, NAFLEX])
+def test_bfloat16_is_near_float32(adopted, family):
+    exact, rough = (load_encoder(adopted(family), dtype=one, device="cpu") for one in ("float32", "bfloat16"))
     contents = [Content(text="cat"), Content(image=pictures()[1])]
     assert {value.dtype for value in rough.parameters()} == {torch.bfloat16}
     assert (vectors(exact, contents) * vectors(rough, contents)).sum(1).min() > 0.98
@@ -256,7 +277,7 @@ def only_pieces(folder: Path) -> None:
 
 
 REFUSED = {
-    "another class": (change("config.json", model_type="siglip2"), r"class 'siglip2'; supported: .*siglip \(SigLIP"),
+    "another class": (change("config.json", model_type="blip"), r"class 'blip'; supported: .*siglip \(SigLIP"),
     "quantised": (change("config.json", quantization_config={"bits": 4}), "is quantised; take the checkpoint in"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json; AutoTokenizer"),
     "pieces alone": (only_pieces, "has no tokenizer.json, only spiece.model, which umr does not read"),
@@ -316,7 +337,7 @@ def test_every_row_of_the_table_is_a_pair_of_towers():
     for name in DUALS:
         kind = towers_class(name)
         assert kind.family and kind.implementation and kind.model_class.config_class.model_type == name
-    with pytest.raises(ConfigError, match="'blip' is unknown; this version has clip, siglip"):
+    with pytest.raises(ConfigError, match="'blip' is unknown; this version has clip, siglip, siglip2"):
         towers_class("blip")
 
 

@@ -211,7 +211,8 @@ def test_its_chat_template_and_processor_settings_give_its_rows(opened, folders,
     image, video = (json.loads((folders[EMBEDDER] / f"{name}.json").read_text())
                     for name in ("preprocessor_config", "video_preprocessor_config"))  # fmt: skip
     assert (image["patch_size"], image["image_mean"], image["size"]["longest_edge"]) == (16, [0.5] * 3, 1843200)
-    assert (video["video_processor_type"], video["size"]["longest_edge"]) == ("Qwen3VLVideoProcessor", 4 * 1843200)
+    assert (video["video_processor_type"], video["size"]["longest_edge"]) == ("Qwen3VLVideoProcessor", 4 * 768 * 1024)
+    assert (video["do_sample_frames"], video["fps"], video["min_frames"], video["max_frames"]) == (True, 1.0, 4, 4)
 
 
 def test_the_card_says_what_the_release_does_otherwise(folders):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
+from weakref import ref
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MediaError
+from umr.export import for_mteb
 from umr.export.for_mteb import MtebEncoder, searched
 from umr.types import Candidate, Content, Query
 
@@ -34,6 +37,41 @@ def test_vectors_are_those_of_the_encoder(encoder, pictures):
     assert np.allclose(adapted.similarity(queries, candidates).numpy(), queries @ candidates.T, atol=1e-6)
     paired = adapted.similarity_pairwise(queries, candidates).numpy()
     assert np.allclose(paired, (queries * candidates).sum(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("role", ["query", "document"])
+def test_of_a_corpus_a_portion_of_decoded_pictures_is_held_whatever_its_length(encoder, monkeypatch, role):
+    monkeypatch.setattr(for_mteb, "PICTURES", 6)
+    made: list[ref[Image.Image]] = []
+    alive: list[int] = []
+
+    def corpus(batches: int) -> Iterator[dict[str, list[Image.Image]]]:
+        for at in range(batches):
+            shown = [Image.new("RGB", (40, 30), (at, 9, 9)) for _ in range(4)]
+            made.extend(map(ref, shown))
+            alive.append(sum(one() is not None for one in made))
+            batch = {"image": shown, "instruction": ["Find it."] * 4}
+            del shown
+            yield batch
+            del batch
+
+    adapted, task = MtebEncoder(encoder), SimpleNamespace(category="i2i")
+    found = adapted.encode(corpus(20), task_metadata=task, prompt_type=role, **WHERE)
+    assert max(alive) == 8 and all(one() is None for one in made)  # two batches of four are a portion
+    shown = [Image.new("RGB", (40, 30), (at, 9, 9)) for at in range(20) for _ in range(4)]
+    whole = [{"image": shown, "instruction": ["Find it."] * 80}]
+    expected = adapted.encode(whole, task_metadata=task, prompt_type=role, **WHERE)
+    assert found.shape == (80, encoder.dim) and np.allclose(found, expected, atol=1e-6)
+
+
+def test_a_row_that_cannot_be_read_is_named_by_its_number_in_the_corpus_and_none_gives_none(encoder, monkeypatch):
+    monkeypatch.setattr(for_mteb, "TEXTS", 2)
+    adapted, task = MtebEncoder(encoder), SimpleNamespace(category="t2t")
+    assert adapted.encode([], task_metadata=task, prompt_type="document", **WHERE).shape == (0, encoder.dim)
+    with pytest.raises(MediaError, match="candidate 3: "):
+        adapted.encode(
+            [{"text": ["a", "b"]}, {"text": ["c", " "]}], task_metadata=task, prompt_type="document", **WHERE
+        )
 
 
 def test_a_category_says_what_is_searched_and_a_sentence_of_the_row_comes_first(encoder):

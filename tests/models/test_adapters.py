@@ -1,8 +1,9 @@
-"""A published LoRA adapter by its name on the Hub: its base is downloaded and pinned too, and both are one encoder."""
+"""A LoRA adapter by its name on the Hub, or in a folder: its base is found or downloaded, and both are one encoder."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,93 @@ def test_an_adapter_whose_base_does_not_fit_or_is_of_no_class_is_refused(shelf, 
     with pytest.raises(ConfigError, match=r"hub:me/blip@.* is of the class 'blip'"):
         ready("hub:me/lora", Wishes(), print)
     assert shelf.weights_asked() == []
+
+
+def local(adapter: Path, folder: Path, **change: object) -> Path:
+    """A copy of an adapter's folder, its settings changed."""
+    folder.mkdir()
+    for name, data in changed(adapter, **change).items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def test_a_folder_of_an_adapter_is_an_encoder_of_every_command_once_merged(shelf, trained, tmp_path, capsys):
+    base = shutil.copytree(trained[1], tmp_path / "base")
+    lora = local(trained[0], tmp_path / "lora", base_model_name_or_path=str(base))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("a red mug on a table")
+    notes, index, cache = str(tmp_path / "notes"), tmp_path / "index", tmp_path / "cache" / "encoders"
+    assert main(["demo", "--folder", notes, "--encoder", str(lora), "--dry-run"]) == 0 and not cache.exists()
+    said = capsys.readouterr().err
+    assert f"{lora} is an adapter: it is merged into {base}, on which it was trained" in said
+    assert "M parameters, weights of" in said and f"are to be written to {cache}" in said
+    assert main(["index", notes, "--encoder", str(lora), "--out", str(index)]) == 0
+    [place] = cache.iterdir()
+    assert main(["search", "--index", str(index), "--text", "a red mug", "--json"]) == 0
+    capsys.readouterr()
+    assert ready(str(lora), Wishes(), print) == place and "adopted before" in capsys.readouterr().out
+
+    merged = ready(str(lora), Wishes(recipe="vlm2vec-v2"), print)
+    seen = [one for one in FROM_A_CELL if one.video is None]
+    wanted = [trained[2].vlm2vec(one, ASKED) for one in seen]
+    assert least_cosine(load_encoder(merged, device="cpu"), seen, wanted, ASKED) >= 0.9999
+    assert shelf.asked == [] and read_config(merged).name == "lora"
+    (base / "more.json").write_text("{}")
+    assert ready(str(lora), Wishes(dry_run=True), print) is None  # merged anew into a base that is another one
+
+
+def test_a_folder_of_an_adapter_brings_its_base_from_the_hub_and_is_offline_afterwards(
+    shelf, trained, tmp_path, monkeypatch
+):
+    lora, said, commit = tmp_path / "lora", [], published(BASE).revision
+    place = ready(str(local(trained[0], lora, base_model_name_or_path=f"hub:{BASE}")), Wishes(), said.append)
+    assert f"{lora} is an adapter: it is merged into hub:{BASE}, on which it was trained" in said
+    assert f"hub:{BASE} is taken at commit {commit}" in said and any("to be merged there" in one for one in said)
+    assert place is not None and load_encoder(place, device="cpu").name == "lora"
+    point(monkeypatch, "http://127.0.0.1:9")
+    assert ready(str(lora), Wishes(), print) == place
+    again = local(trained[0], tmp_path / "peft", base_model_name_or_path=BASE)  # as peft writes the name
+    with pytest.raises(ConfigError, match="check the name and the connection"):
+        ready(str(again), Wishes(), print)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"base_model_name_or_path": "/fsx/somebody/qwen"},
+            "which is no folder here and no repository of the Hub; `umr adopt",
+        ),
+        ({"base_model_name_or_path": "./qwen"}, "has the base './qwen', which is no folder here"),
+        ({"base_model_name_or_path": None}, "has the base None, which is no folder here"),
+        ({"base_model_name_or_path": "me/nothing"}, "that you may read: check OWNER/NAME"),
+        ({"base_model_name_or_path": NAME}, "which is no plain checkpoint; `umr adopt"),
+        ({"base_model_name_or_path": "LORA"}, "which is no plain checkpoint; `umr adopt"),
+        ({"base_model_name_or_path": "EMPTY"}, "has no config.json"),
+        ({"base_model_name_or_path": BASE, "peft_type": "IA3"}, "has the peft_type 'IA3'; 'LORA' alone is merged here"),
+    ],
+)
+def test_a_folder_of_an_adapter_that_cannot_be_merged_is_refused(shelf, trained, tmp_path, change, words):
+    (tmp_path / "empty").mkdir()
+    named = change["base_model_name_or_path"]
+    told = change | {"base_model_name_or_path": str(tmp_path / named.lower()) if named in ("LORA", "EMPTY") else named}
+    lora = local(trained[0], tmp_path / "lora", **told)
+    with pytest.raises(ConfigError) as refused:
+        ready(str(lora), Wishes(), print)
+    assert words in str(refused.value) and shelf.weights_asked() == []
+    (lora / "adapter_model.safetensors").unlink()
+    if "peft_type" not in change:
+        with pytest.raises(ConfigError, match=r"has no adapter_model\.safetensors"):
+            ready(str(lora), Wishes(), print)
+
+
+def test_a_folder_of_an_adapter_whose_merging_does_not_fit_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("UMR_CACHE", str(tmp_path / "cache"))
+    lora = local(trained[0], tmp_path / "lora", base_model_name_or_path=str(trained[1]))
+    weights = sum(path.stat().st_size for path in trained[1].glob("*.safetensors"))
+    monkeypatch.setattr(fit, "free_disk", lambda _: fit.SPARE + weights - 1)
+    with pytest.raises(fit.DiskFullError, match="are to be written to"):
+        ready(str(lora), Wishes(), print)
 
 
 def changed(adapter: Path, **change: object) -> dict[str, bytes]:

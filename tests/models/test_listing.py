@@ -13,6 +13,8 @@ from transformers import (
     CLIPModel,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Siglip2Config,
+    Siglip2Model,
     SiglipConfig,
     SiglipModel,
 )
@@ -47,6 +49,11 @@ def siglip(words: int) -> SiglipConfig:
     return SiglipConfig(text_config=text, vision_config=tower(1152, 4304, 27, 16, patch_size=14, image_size=384))
 
 
+def naflex(width: int, inner: int, layers: int, heads: int) -> Siglip2Config:
+    text = tower(width, inner, layers, heads, vocab_size=256000, projection_size=width)
+    return Siglip2Config(text_config=text, vision_config=tower(width, inner, layers, heads, patch_size=16))
+
+
 def qwen3(text: dict[str, int], tied: bool, width: int, depth: int, inner: int, handed_on: list[int]) -> Qwen3VLConfig:
     text = text | {"num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": tied}
     seen = {
@@ -65,6 +72,8 @@ COUNTED: dict[str, tuple[Any, Any]] = {
     "openai/clip-vit-large-patch14-336": (CLIPModel, clip(LARGE_CLIP, 14, 336, 768, **tower(1024, 4096, 24, 16))),
     "google/siglip-so400m-patch14-384": (SiglipModel, siglip(32000)),
     "google/siglip2-so400m-patch14-384": (SiglipModel, siglip(256000)),
+    "google/siglip2-base-patch16-naflex": (Siglip2Model, naflex(768, 3072, 12, 12)),
+    "google/siglip2-so400m-patch16-naflex": (Siglip2Model, naflex(1152, 4304, 27, 16)),
     "Qwen/Qwen3-VL-2B-Instruct": (
         Qwen3VLForConditionalGeneration,
         qwen3(tower(2048, 6144, 28, 16), True, 1024, 24, 4096, [5, 11, 17]),

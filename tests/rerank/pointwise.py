@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessorPil
 
 from tests.encoders.published import CLASSES, Reference, publish
-from tests.encoders.published_qwen3 import Qwen3Reference, collated, publish3
+from tests.encoders.published_qwen3 import CLIP_FPS, Qwen3Reference, collated, publish3
 from tests.encoders.test_published import formatted, media
 from umr.types import Content
 
@@ -86,7 +86,7 @@ class PairReference:
             given.setdefault("pixel_values_videos" if kind == "video" else "pixel_values", []).append(pixels)
             given.setdefault(f"{kind}_grid_thw", []).append(grid)
             if self.family == "qwen3_vl":
-                prompt = self.by_slices(None, prompt, kind, grid, len(frames))
+                prompt = self.by_slices(None, prompt, kind, grid, (range(len(frames)), CLIP_FPS))
             else:
                 placed = f"<|placed_{kind}|>" * (int(grid.prod()) // self.processor.merge_size**2)
                 prompt = prompt.replace(f"<|{kind}_pad|>", placed, 1)

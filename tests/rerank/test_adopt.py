@@ -13,7 +13,9 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.encoders.published import publish
 from tests.encoders.published_qwen3 import Qwen3Reference, publish3
-from tests.encoders.test_published import ASKED, CONTENTS, media
+from tests.encoders.test_published import ASKED, CONTENTS, media, smooth
+from tests.test_media import write_clip
+from umr import media as media_of
 from umr.cli.commands import main
 from umr.errors import ConfigError, MismatchError
 from umr.rerank import load_reranker
@@ -81,6 +83,22 @@ def test_scores_are_as_its_own_code_has_them(folders):
         assert np.allclose(reranker.scores(query, items[2:3]), expected[2:3], atol=1e-5)
 
 
+def test_a_clips_frames_are_taken_by_the_second_and_written_behind_their_times(folders, tmp_path):
+    source, made = folders
+    reference, reranker = Qwen3Reference(source), load_reranker(made, device="cpu")
+    path, fps, frames = tmp_path / "clip.mp4", 4, 26
+    write_clip(path, np.stack([np.roll(smooth(48, 80), 9 * at, 1) for at in range(frames)]), fps=fps)
+    places = np.linspace(0, frames - 1, 4).round().astype(int).tolist()
+    told = {"video": media_of.sample_frames(path, frames)[places], "times": (places, float(fps))}
+    asked, found = CONTENTS[2], Content(video=path, text="in red")
+    shown = Content(video=told["video"], text="in red")
+    expected = reference.score(prompt(reference, ASKED, asked, shown), [media(asked), told])
+    query = Query(query_id="q", content=asked, instruction=ASKED)
+    scores = reranker.scores(query, [Candidate(candidate_id="1", content=found)])
+    assert np.allclose(scores, [expected], atol=1e-5)
+    assert "clips of up to 4 frames, 1 a second" in (made / "README.md").read_text()
+
+
 def test_a_head_of_its_own_is_kept_and_saved(folders, tmp_path):
     source, made = folders
     own = (made / ANSWERS).is_file()
@@ -99,7 +117,8 @@ def test_the_command_writes_a_rerankers_folder(tmp_path, capsys):
     out = tmp_path / "made"
     assert main(["adopt", str(released(tmp_path / "tiny")), "--out", str(out), "--recipe", RECIPE]) == 0
     assert f"a re-ranker, used by --rerank {out}" in capsys.readouterr().err
-    assert load_reranker(out, device="cpu").config.network.max_frames == 8
+    network = load_reranker(out, device="cpu").config.network
+    assert (network.max_frames, network.frame_rate) == (64, 1.0)  # its own code's
 
 
 def test_what_is_no_reranker_of_this_recipe_is_refused(tmp_path):

@@ -23,6 +23,7 @@ HEADER = struct.Struct("<4sIII")
 READY = b"redy"  # the process can be asked
 FRAMES = b"frms"  # count, height, width of the RGB pixels that follow
 LENGTH = b"leng"  # milliseconds that a clip is shown
+PACE = b"pace"  # frames of a clip, and how many are shown a second, as numerator and denominator
 REFUSED = b"refu"  # bytes of the sentence that follows
 SPENT = b"spnt"  # as REFUSED, for want of memory: the process ends after it
 ROOM = b"room"  # bytes of memory that the reader is about to take

@@ -388,10 +388,11 @@ def demo(options: argparse.Namespace) -> None:
 
 def adopt(options: argparse.Namespace) -> None:
     """`adopt`: writes the encoder's folder, or a re-ranker's; says that it is not trained, or how it composes."""
+    from umr.encoders.adopt import FRAMES, adopt_adapter, adopt_summed
     from umr.encoders.adopt import adopt as adopted
-    from umr.encoders.adopt import adopt_adapter, adopt_summed
     from umr.encoders.config import EncoderConfig
     from umr.encoders.dual_config import DualConfig
+    from umr.encoders.duals import pictures_seen
     from umr.models.ready import at_commit
     from umr.rerank.adopt import adopt_reranker, known_recipes
     from umr.whole import check_absent
@@ -415,16 +416,17 @@ def adopt(options: argparse.Namespace) -> None:
     elif (options.image_size, options.max_pixels, options.recipe) != (None, None, "plain"):
         raise ConfigError("--text-weight is of dual encoders, which take no --image-size, --max-pixels and --recipe")
     else:
-        config = adopt_summed(source, options.out, options.name, options.max_frames, options.text_weight)
-    said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, pictures "]
+        frames = FRAMES if options.max_frames is None else options.max_frames
+        config = adopt_summed(source, options.out, options.name, frames, options.text_weight)
+    said = [f"{config.name} in {options.out}: vectors of {config.dim} numbers, "]
     if not isinstance(config, EncoderConfig):
-        own = "as its own processor makes them"
-        said[0] += f"of {config.image_size} px" if isinstance(config, DualConfig) else own
+        own = "pictures as its own processor makes them"
+        said[0] += pictures_seen(config) if isinstance(config, DualConfig) else own
         said.append(f"composition: {config.composition}")
     elif config.resize == "square":
-        said[0] += f"of {config.image_size} px"
+        said[0] += f"pictures of {config.image_size} px"
     else:
-        said[0] += f"of up to {config.resize_max_pixels} pixels in their own shape"
+        said[0] += f"pictures of up to {config.resize_max_pixels} pixels in their own shape"
     if isinstance(config, EncoderConfig) and options.recipe == "plain":
         square = config.resize == "square"
         recipe = "unified" if square else "finetune --data KIND:PATH"

@@ -374,7 +374,12 @@ def _adopt(commands: Commands) -> None:
         metavar="SOURCE",
         help="of a LoRA adapter: the checkpoint that it was trained on, which it is merged into",
     )
-    one.add_argument("--max-frames", type=int, default=8, metavar="N", help="frames taken from a clip (default: 8)")
+    one.add_argument(
+        "--max-frames",
+        type=int,
+        metavar="N",
+        help="frames taken from a clip; by a recipe that says how many a second, at most (default: 8, or the recipe's)",
+    )
     one.add_argument(
         "--text-weight",
         type=float,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from umr.apart.line import FRAMES, LENGTH, Request
+from umr.apart.line import FRAMES, LENGTH, PACE, Request
 from umr.apart.worker import Kind
 from umr.apart.workers import Workers
 from umr.clips.limits import ClipLimits, Reader
@@ -66,10 +67,26 @@ class ClipDecoder:
             self.workers.ask(request, path.name, self.limits.wall_s, lambda talk: talk.next(LENGTH).numbers[0]) / 1000
         )
 
+    def pace(self, path: Path, span: Span | None = None) -> tuple[int, Fraction]:
+        """How many frames a clip has, or a part of it, and how many are shown a second; without decoding it.
 
-def _request(path: Path, limits: ClipLimits, n: int, reader: Reader, span: Span | None) -> Request:
-    """What a worker is asked for n frames; for none, its length."""
-    asked = {"path": os.fsencode(path.absolute()).hex(), "n": n, "reader": reader, "span": span}
+        Args:
+            path: an existing file.
+            span: only what lies between these two moments, in seconds; None: all of it.
+
+        Raises:
+            MediaError: it cannot be read, does not say how many are shown a second, or ends the worker twice.
+        """
+        request = _request(path, self.limits, n=0, reader="pyav", span=span, paced=True)
+        frames, a_second, units = self.workers.ask(
+            request, path.name, self.limits.wall_s, lambda talk: talk.next(PACE).numbers
+        )
+        return frames, Fraction(a_second, units)
+
+
+def _request(path: Path, limits: ClipLimits, n: int, reader: Reader, span: Span | None, paced: bool = False) -> Request:
+    """What a worker is asked for n frames; for none, its length, or its pace."""
+    asked = {"path": os.fsencode(path.absolute()).hex(), "n": n, "reader": reader, "span": span, "paced": paced}
     return Request(asked | {"limits": asdict(limits), "processor_s": limits.processor_s})
 
 

@@ -39,6 +39,30 @@ def seconds(path: Path, limits: ClipLimits) -> int:
     return length
 
 
+def pace(path: Path, frames: int | None, span: Span | None, limits: ClipLimits) -> tuple[int, int, int]:
+    """Frames of a clip or a part of it, and how many are shown a second, as numerator and denominator.
+
+    Args:
+        path: the clip's.
+        frames: that it has; None: those of the part are counted.
+        span: of the part.
+        limits: of each clip.
+
+    Raises:
+        MediaError: it cannot be read, shows no frame, or does not say how many a second.
+    """
+    if frames is None and span is not None:
+        frames = len(_times(path, span, limits))
+    if not frames:
+        where = f"no frame from {told(span)}" if span else "no frames"
+        raise MediaError(f"{path.name} shows {where}; it may be damaged, choose another file")
+    with opened(path, limits) as (_, stream):
+        a_second = stream.average_rate or stream.guessed_rate
+    if not a_second:
+        raise MediaError(f"{path.name} does not say how many frames it shows a second; save it as .mp4")
+    return frames, a_second.numerator, a_second.denominator
+
+
 def read_part(path: Path, n: int, span: Span, limits: ClipLimits) -> list[Shot]:
     """N frames of a part of a clip, evenly spaced from its first to its last one.
 

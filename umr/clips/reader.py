@@ -18,10 +18,10 @@ from typing import Any
 
 import av
 
-from umr.apart.line import FRAMES, LENGTH, Line, Spent
+from umr.apart.line import FRAMES, LENGTH, PACE, Line, Spent
 from umr.clips.frames import Shot, check_size, opened, shot, shown
 from umr.clips.limits import ClipLimits, even_places
-from umr.clips.parts import read_part, seconds
+from umr.clips.parts import pace, read_part, seconds
 from umr.errors import MediaError, reason
 
 _BROKEN = (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError, OverflowError)
@@ -51,10 +51,10 @@ def prepare() -> None:
 
 
 def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG001  # a clip is read from its path
-    """Send the frames of one clip, or of a part of it; where none are asked for, its length.
+    """Send the frames of one clip, or of a part of it; where none are asked for, its length or its pace.
 
     Args:
-        asked: "path" in hexadecimal, "n", "reader", "span" and "limits".
+        asked: "path" in hexadecimal, "n", "reader", "span", "paced" and "limits".
         data: none.
         line: where they go.
 
@@ -63,6 +63,10 @@ def answer(asked: dict[str, Any], data: bytes, line: Line) -> None:  # noqa: ARG
     """
     path, limits = Path(os.fsdecode(bytes.fromhex(asked["path"]))), ClipLimits(**asked["limits"])
     try:
+        if asked["paced"]:
+            span = asked["span"]
+            frames = scan(path, limits).count if span is None else None
+            return line.send(PACE, pace(path, frames, span, limits))
         if not asked["n"]:
             return line.send(LENGTH, (seconds(path, limits), 0, 0))
         shots = _asked(path, asked, limits)

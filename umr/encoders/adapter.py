@@ -34,11 +34,6 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
 }
 
 
-def is_adapter(folder: Path) -> bool:
-    """Whether it is an adapter to somebody's checkpoint."""
-    return (folder / ADAPTER).is_file()
-
-
 def merge(adapter: Path, base: Checkpoint, out: Path) -> None:
     """Write a whole checkpoint: the base's files with the adapter in its weights, and the adapter's own others.
 
@@ -89,11 +84,21 @@ def settings_of(adapter: Path) -> dict[str, Any]:
     return found
 
 
-def _parts(adapter: Path) -> dict[str, dict[str, Tensor]]:
-    """Weight, by the name that both layouts of checkpoints share -> its parts."""
+def weights_file(adapter: Path) -> Path:
+    """Where its weights lie.
+
+    Raises:
+        ConfigError: they do not.
+    """
     path = adapter / ADAPTER_WEIGHTS
     if not path.is_file():
         raise ConfigError(f"{adapter} has no {ADAPTER_WEIGHTS}; give the whole folder of the adapter")
+    return path
+
+
+def _parts(adapter: Path) -> dict[str, dict[str, Tensor]]:
+    """Weight, by the name that both layouts of checkpoints share -> its parts."""
+    path = weights_file(adapter)
     found: dict[str, dict[str, Tensor]] = {}
     try:
         tensors = load_file(path)

@@ -19,14 +19,14 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig
 
 from umr.disk import copied, write_text
-from umr.encoders.adapter import is_adapter, merge
+from umr.encoders.adapter import merge
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class, families
 from umr.encoders.base import UnifiedEncoder
-from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint
+from umr.encoders.checkpoint import ADAPTER, AGAIN, CONFIG, Checkpoint, is_adapter
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_adopt import adopt_dual, is_dual
 from umr.encoders.dual_config import AnyConfig, DualConfig
-from umr.encoders.duals import NEAR, dual_families
+from umr.encoders.duals import dual_families
 from umr.encoders.hub import fetch, is_hub, never_changed
 from umr.encoders.recipes import UMARVEL
 from umr.encoders.sentence_adopt import adopt_sentences, is_sentences, own_part
@@ -40,6 +40,7 @@ from umr.shipped import CONFIG_NAME
 from umr.types import Candidate, Content
 from umr.whole import check_absent
 
+FRAMES = 8  # of a clip, where nobody says how many
 IMAGE_SIZE = 448  # the square nearest to the 300 vision tokens of U-MARVEL's evaluation collators: 256 of 28 px
 OPENED = 56  # px of the picture that is embedded to see that the weights are whole
 MAX_TOKENS = 480  # as U-MARVEL cuts texts
@@ -64,7 +65,7 @@ def adopt(
     out: str | Path,
     name: str | None = None,
     image_size: int | None = None,
-    max_frames: int = 8,
+    max_frames: int | None = None,
     max_pixels: int | None = None,
     recipe: str = "plain",
 ) -> AnyConfig:
@@ -79,7 +80,7 @@ def adopt(
         name: what the encoder is called; None: as the checkpoint.
         image_size: side of a square that pictures and frames are fitted into, px; None: they keep their shape, within
             the pixels that the checkpoint's preprocessor allows.
-        max_frames: frames taken from a clip.
+        max_frames: frames taken from a clip, by rate at most; None: as the recipe says, else FRAMES.
         max_pixels: a picture or frame that keeps its shape has so many at most; None: as the preprocessor says.
         recipe: a key of RECIPES, or of the backbone's own: "umarvel" for the checkpoints that U-MARVEL released.
 
@@ -92,23 +93,29 @@ def adopt(
     """
     folder = _folder(source, out)
     asked = image_size is not None or max_pixels is not None or recipe != "plain"
+    frames = FRAMES if max_frames is None else max_frames
     if is_sentences(folder):
         if asked:
             raise ConfigError(
                 f"{source} is a model of sentence-transformers: leave out image_size, max_pixels and the recipe"
             )
-        return _sentences(folder, source, out, name, max_frames, None)
+        return _sentences(folder, source, out, name, frames, None)
     checkpoint = _checkpoint(folder, source)
     if is_dual(checkpoint):
         if asked:
             raise ConfigError(f"{source} is a dual encoder: leave out image_size, max_pixels and the recipe")
-        return adopt_dual(checkpoint, Path(out), *_named(checkpoint, name), max_frames, EVEN)
+        return adopt_dual(checkpoint, Path(out), *_named(checkpoint, name), frames, EVEN)
     sizes = {"image_size": image_size, "max_pixels": max_pixels, "max_frames": max_frames}
     return _adopt_one(checkpoint, out, name, recipe, sizes)
 
 
 def adopt_adapter(
-    source: str | Path, base: str | Path, out: str | Path, name: str | None = None, recipe: str = "plain", **sizes: int
+    source: str | Path,
+    base: str | Path,
+    out: str | Path,
+    name: str | None = None,
+    recipe: str = "plain",
+    **sizes: int | None,
 ) -> EncoderConfig:
     """Write the encoder folder `out` from a LoRA adapter, merged into the checkpoint that it was trained on.
 
@@ -136,8 +143,8 @@ def adopt_adapter(
         made = Path(draft) / folder.resolve().name
         made.mkdir()
         merge(folder, whole, made)
-        checkpoint = Checkpoint(folder=made, source=source, model=whole.model)
-        return _adopt_one(checkpoint, out, name, recipe, {"max_frames": 8, **sizes})
+        checkpoint = Checkpoint(folder=made, source=source, model=whole.model, draft=True)
+        return _adopt_one(checkpoint, out, name, recipe, sizes)
 
 
 def _adopt_one(
@@ -156,7 +163,7 @@ def _adopt_one(
     tokenizer = _tokenizer(checkpoint, kind)
     max_pixels = sizes.get("max_pixels")
     wanted = _asked(kind, recipe, sizes.get("image_size"), max_pixels)
-    wanted = replace(wanted, **identity(checkpoint, name), max_frames=sizes["max_frames"] or 0)
+    wanted = with_frames(replace(wanted, **identity(checkpoint, name)), sizes.get("max_frames"))
     config = _limited(kind.adopted(checkpoint, tokenizer, wanted), kind, recipe, max_pixels)
     write = copying(checkpoint, config, tokenizer)
     _open_once(kind, checkpoint, config, tokenizer)
@@ -233,6 +240,14 @@ def _sentences(
     return adopt_sentences(folder, source, Path(out), *_names(source, folder, name), max_frames, text_weight)
 
 
+def with_frames(config: EncoderConfig, most: int | None) -> EncoderConfig:
+    """`config` with so many frames of a clip at most; None: as it is."""
+    if most is None:
+        return config
+    least = min(config.min_frames, most) if config.frame_rate else config.min_frames
+    return replace(config, max_frames=most, min_frames=least)
+
+
 def identity(checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
     """Settings that say what it is: name, backbone, revision."""
     own, revision = _named(checkpoint, name)
@@ -263,7 +278,7 @@ def copying(checkpoint: Checkpoint, config: EncoderConfig, tokenizer: Tokenizer)
     def write(draft: Path) -> None:
         for file in weights:
             path = checkpoint.folder / file
-            copied(path, draft / file, shared=never_changed(path, checkpoint.source))
+            copied(path, draft / file, shared=checkpoint.draft or never_changed(path, checkpoint.source))
         model = _attending(checkpoint.folder, checkpoint.model, config)
         write_text(draft / "config.json", json.dumps(model, indent=2) + "\n")
         save_tokenizer(tokenizer, draft)
@@ -285,6 +300,8 @@ def _asked(kind: type[Backbone], recipe: str, image_size: int | None, max_pixels
     settings["instructions"] = given if one is None else dict.fromkeys(INSTRUCTIONS, one)
     if max_pixels is not None:
         settings["resize_max_pixels"] = max_pixels
+        if clip := settings.get("clip_resize"):
+            settings["clip_resize"] = (min(clip[0], max_pixels), min(clip[1], max_pixels), clip[2])
     if settings.pop("limits", None):  # in place of the preprocessor's: see _limited
         settings |= {"resize_min_pixels": 1, "resize_max_pixels": MAX_PIXELS}
     if image_size is not None:
@@ -306,8 +323,7 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        near = f". This is {NEAR[found]}" if isinstance(found, str) and found in NEAR else ""
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}{near}")
+        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}")
     return backbone_class(found)
 
 

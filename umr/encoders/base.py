@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from umr import media
+from umr.encoders import clip_frames
 from umr.encoders.backbone import Backbone
 from umr.encoders.batch import Batch
 from umr.encoders.config import EncoderConfig
 from umr.encoders.encoding import Encoding
 from umr.encoders.pooling import eos_token, last_token, mean_tokens
-from umr.encoders.resize import fitted
+from umr.encoders.resize import cell_of, fitted
 from umr.encoders.seen import SeenPictures
 from umr.encoders.store import save_encoder
 from umr.encoders.templates import (
@@ -66,7 +67,9 @@ class UnifiedEncoder(Encoding):
         self.backbone = backbone
         self.tokenizer = plain_tokenizer(tokenizer, backbone.special)
         self.prompter = Prompter(config, self.tokenizer, backbone.special, backbone.media)
-        self.cell = _cell(config, backbone)
+        self.cell = cell_of(config, backbone)
+        cell = backbone.media["video"].cell
+        self._pair = 1 if cell is None else cell[0]
         self._pad_id = token_id(self.tokenizer, backbone.special.pad)
         self._end_id = token_id(self.tokenizer, backbone.special.end)
         self.seen_pictures: SeenPictures | None = None
@@ -87,6 +90,7 @@ class UnifiedEncoder(Encoding):
         role: Role = "query",
         kind: MediaKind | None = None,
         grid: tuple[int, int, int] | None = None,
+        seconds: Sequence[float] = (),
     ) -> TokenRow:
         """One row of tokens; text is cleaned first.
 
@@ -96,6 +100,7 @@ class UnifiedEncoder(Encoding):
             role: whose template.
             kind: what stands at {media}, "image", "video" or None.
             grid: (t, h, w) of its vision tokens (see `grid`); None: those of the square.
+            seconds: when each frame of a clip is shown (see `seconds`).
 
         Raises:
             MediaError: there is neither media nor a word, or the text cannot be read safely.
@@ -104,7 +109,7 @@ class UnifiedEncoder(Encoding):
         if kind is None and not words:
             raise MediaError("there is neither a picture nor a clip, and the text is empty; give one of them")
         asked = None if instruction is None else media.clean_text(instruction)
-        return self.prompter.tokenise(words, asked, role, kind, grid)
+        return self.prompter.tokenise(words, asked, role, kind, grid, seconds)
 
     def collate(
         self,
@@ -156,8 +161,8 @@ class UnifiedEncoder(Encoding):
         """Vision states of N equal-shaped items.
 
         Args:
-            pixels_NFSS3: uint8 (N, F, S, S, 3), S = config.image_size, F = 1 or config.max_frames; with the resize
-                "dynamic" (N, F, H, W, 3), both sides multiples of the backbone's cell.
+            pixels_NFSS3: uint8 (N, F, S, S, 3), S = config.image_size, F = 1 or config.max_frames (by a frame rate
+                up to that); with the resize "dynamic" (N, F, H, W, 3), both sides multiples of the backbone's cell.
 
         Returns:
             (N, V, H), or wider (see Backbone.see).
@@ -174,10 +179,9 @@ class UnifiedEncoder(Encoding):
         if pixels.dtype != torch.uint8 or pixels.ndim != 5 or pixels.shape[4] != 3 or not fits:
             asked = f"uint8 (N, F, {asked}, 3)"
             raise MediaError(f"pixels are {pixels.dtype} {tuple(pixels.shape)}; {self.name} needs {asked}")
-        if pixels.shape[1] not in (1, self.config.max_frames):
-            raise MediaError(
-                f"an item has {pixels.shape[1]} frames; 1 (picture) or {self.config.max_frames} are needed"
-            )
+        frames, most = pixels.shape[1], self.config.max_frames
+        if frames not in (1, most) and not (self.config.frame_rate and 0 < frames < most):
+            raise MediaError(f"an item has {frames} frames; 1 (picture) or {most} are needed")
         return self.backbone.see(pixels.to(self.device))
 
     def embed(self, batch: Batch, seen: Tensor | None = None) -> Tensor:
@@ -218,18 +222,27 @@ class UnifiedEncoder(Encoding):
         """What the encoder sees of the content, uint8.
 
         Returns:
-            The picture (1, S, S, 3) or the clip (max_frames, S, S, 3), with the resize "dynamic" (..., H, W, 3);
-            None without media.
+            The picture (1, S, S, 3) or the clip (F, S, S, 3), with the resize "dynamic" (..., H, W, 3); None without
+            media.
 
         Raises:
             MediaError: it cannot be read safely.
         """
         if content.video is not None:
-            frames = media.sample_frames(content.video, self.config.max_frames, content.span)
-            return np.stack([self._fitted(frame) for frame in frames])
+            frames = clip_frames.taken(content, self.config, self._pair)
+            sizes = clip_frames.limits(self.config, len(frames), self._pair)
+            return np.stack([self._fitted(frame, sizes) for frame in frames])
         if content.image is not None:
             return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
         return None
+
+    def seconds(self, content: Content) -> tuple[float, ...]:
+        """When the frames are shown that `pixels` gives of a clip's file; () where they are not taken by rate.
+
+        Raises:
+            MediaError: it cannot be read safely.
+        """
+        return clip_frames.times(content, self.config, self._pair)
 
     def shrunk(self, image: Image.Image) -> np.ndarray | None:
         """The square that a picture is seen as, which is encoded as the picture is (umr.shrunk); None for any other.
@@ -241,18 +254,18 @@ class UnifiedEncoder(Encoding):
             return None
         return self._fitted(image)
 
-    def _fitted(self, image: Image.Image | np.ndarray) -> np.ndarray:
-        """A picture or frame at the size at which it is seen."""
+    def _fitted(self, image: Image.Image | np.ndarray, limits: tuple[int, int] | None = None) -> np.ndarray:
+        """A picture, or a frame within these limits of its pixels, at the size at which it is seen."""
         if self.cell is None:
             return media.letterbox(image, self.config.image_size)
         if self.config.first_resize:
             image = fitted(image, *self.config.first_resize)
-        return fitted(image, self.cell, self.config.resize_min_pixels, self.config.resize_max_pixels)
+        return fitted(image, self.cell, *(limits or (self.config.resize_min_pixels, self.config.resize_max_pixels)))
 
     def grid(self, item: np.ndarray) -> tuple[int, int, int]:
         """(t, h, w) of the vision tokens of what `pixels` gave."""
         span = self.backbone.media["image" if len(item) == 1 else "video"]
-        return span.grid_of(*item.shape[:3]) if self.cell is not None else span.grid
+        return span.grid_of(*item.shape[:3]) if self.cell is not None or self.config.frame_rate else span.grid
 
     def prepare(
         self,
@@ -267,6 +280,7 @@ class UnifiedEncoder(Encoding):
             MediaError: a content cannot be read safely.
         """
         items: list[np.ndarray] = []
+        times: list[tuple[float, ...]] = []
         known: dict[object, int | None] = {}
         for content in contents:
             key = _media_key(content)
@@ -274,9 +288,12 @@ class UnifiedEncoder(Encoding):
                 item = self.pixels(content)
                 known[key] = None if item is None else len(items)
                 items += [] if item is None else [item]
+                times += [] if item is None else [self.seconds(content)]
         places, grids = [known[_media_key(content)] for content in contents], [self.grid(item) for item in items]
         rows = [
-            self.tokenise(content.text, instruction, role, media_kind(content), None if at is None else grids[at])
+            self.tokenise(
+                content.text, instruction, role, media_kind(content), *(() if at is None else (grids[at], times[at]))
+            )
             for content, instruction, at in zip(contents, instructions, places, strict=True)
         ]
         batch = self.collate(rows, places, padding, [int(np.prod(grid)) for grid in grids])
@@ -325,17 +342,6 @@ class UnifiedEncoder(Encoding):
         config = replace(self.config, marker_rows="checkpoint")  # what was made of them is what is written
         self.config = save_encoder(config, self.backbone, self.tokenizer, folder, extra)
         return self.config
-
-
-def _cell(config: EncoderConfig, backbone: Backbone) -> int | None:
-    """See UnifiedEncoder.cell."""
-    if config.resize == "square":
-        return None
-    cells = {span.cell for span in backbone.media.values()}
-    found = cells.pop()
-    if cells or found is None:
-        raise ConfigError(f"resize is 'dynamic', but the backbone {config.backbone} sees squares alone; legal: square")
-    return found[1]
 
 
 def _media_key(content: Content) -> object:

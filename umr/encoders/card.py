@@ -115,9 +115,15 @@ def _switches(config: EncoderConfig) -> list[str]:
         "vision_depths": "of the vision tower's states, the last alone",
         "first_resize": "(cell, least, most pixels) of a resize before the one above",
         "vision_marks": "no token begins or ends a picture or clip",
+        "frame_rate": "frames a second that are taken of a clip's file; frames in memory are taken as they are",
+        "clip_resize": "(least, most, all) pixels of a frame and of all frames of a clip",
     }
     given = config.written()
     return [f"| {key} | `{given[key]}` | {what} |" for key, what in told.items() if key in given]
+
+
+def _spaced(config: EncoderConfig) -> str:
+    return f"at most, at least {config.min_frames} where it has them" if config.frame_rate else "evenly spaced"
 
 
 def _templates(config: EncoderConfig) -> list[str]:
@@ -144,7 +150,7 @@ def _embeds(config: EncoderConfig) -> list[str]:
         _seen(config),
         *_switches(config),
         f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
-        f"| max_frames | {config.max_frames} | frames of a clip, evenly spaced |",
+        f"| max_frames | {config.max_frames} | frames of a clip, {_spaced(config)} |",
         f"| max_tokens | {config.max_tokens} | longer texts are cut, and that is said |",
         f"| instructions | {len(config.instructions)} | task sentences by (query, target) |",
         "",
@@ -248,7 +254,7 @@ def _elsewhere(config: EncoderConfig, masked: bool, pooled: PooledOver | None) -
         *([f"- Fit a picture into a square of {config.image_size} px first (`umr.media.letterbox`): a processor there "
            f"keeps the shape of what is not square. Of a clip give {config.max_frames} frames of that size."]
           if config.resize == "square" else [
-               f"- Of a clip give {config.max_frames} frames, evenly spaced. A picture that is made larger or smaller "
+               f"- Of a clip give {config.clips}, evenly spaced. A picture that is made larger or smaller "
                "may differ by one of 255 levels in some pixels, as torchvision rounds otherwise than Pillow."]),
         f"- Words are cut at {config.max_tokens} tokens by umr alone, and special tokens typed in a text are plain "
         "characters to umr alone.",

@@ -115,11 +115,13 @@ class Checkpoint:
         folder: where it lies.
         source: how it was named, for messages.
         model: its config.json.
+        draft: it was written here on the way to an encoder folder, so that its weights may be linked.
     """
 
     folder: Path
     source: str | Path
     model: dict[str, Any]
+    draft: bool = False
 
     @classmethod
     def open(cls, folder: Path, source: str | Path, families: str) -> Checkpoint:
@@ -134,7 +136,7 @@ class Checkpoint:
             ConfigError: there is no config.json, or it is an adapter.
             MismatchError: it is damaged.
         """
-        if (folder / ADAPTER).is_file():
+        if is_adapter(folder):
             base = read_json(folder / ADAPTER).get("base_model_name_or_path") or "its base"
             raise ConfigError(
                 f"{source} is an adapter to {base}, not a whole checkpoint; merge it first: `umr adopt {source} --base "
@@ -210,6 +212,11 @@ class Checkpoint:
                     f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
                 )
         return names
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether it is an adapter to somebody's checkpoint."""
+    return (folder / ADAPTER).is_file()
 
 
 def is_checkpoint(folder: Path) -> bool:

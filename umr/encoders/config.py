@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -29,11 +30,12 @@ VisionDepths = Literal["all", "last"]
 _CHOICES = {"pooling": Pooling, "attention": Attention, "positions": Positions, "resize": Resize,
             "text_format": TextFormat, "marker_rows": MarkerRows, "prompting": Prompting,
             "vision_depths": VisionDepths}  # fmt: skip
-_WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames", "resize_min_pixels", "resize_max_pixels")
+_WHOLE = ("dim", "max_tokens", "image_size", "max_pixels", "max_frames", "min_frames", "resize_min_pixels",
+          "resize_max_pixels")  # fmt: skip
 #: Left out of encoder.json and of the fingerprint where they are as usual: older files keep their identity.
 _YOUNGER = ("resize", "resize_min_pixels", "resize_max_pixels", "text_format", "marker_rows", "prompting",
             "default_instruction", "vision_depths", "first_resize", "vision_marks", "query_templates",
-            "candidate_templates")  # fmt: skip
+            "candidate_templates", "frame_rate", "min_frames", "clip_resize")  # fmt: skip
 
 #: Of the encoders that this library trains; as every default below, part of format 1: a file may leave it out.
 COMPACT_QUERY = "{media}{instruction}{text}<|im_end|>"
@@ -86,6 +88,10 @@ class EncoderConfig:
             as VLM2Vec-V2 writes them.
         query_templates: {"image": a template} in place of query_template for queries that show so much: a key of SHOWN.
         candidate_templates: the same of candidates.
+        frame_rate: frames a second that are taken of a clip's file, max_frames at most (umr.encoders.clip_frames); 0:
+            max_frames of every clip, evenly spaced.
+        min_frames: with a frame rate, so many at least, where the clip has them.
+        clip_resize: (least, most, all) pixels of a frame and of all of a clip, with "dynamic"; (): as of a picture.
     """
 
     name: str
@@ -117,12 +123,17 @@ class EncoderConfig:
     vision_marks: bool = True
     query_templates: dict[str, str] = field(default_factory=dict)
     candidate_templates: dict[str, str] = field(default_factory=dict)
+    frame_rate: float = 0.0
+    min_frames: int = 4
+    clip_resize: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.first_resize, list):  # as JSON has it
-            object.__setattr__(self, "first_resize", tuple(self.first_resize))
+        for key in ("first_resize", "clip_resize"):
+            if isinstance(getattr(self, key), list):  # as JSON has it
+                object.__setattr__(self, key, tuple(getattr(self, key)))
         self._check_choices()
         self._check_first_resize()
+        self._check_clips()
         self._check_texts()
 
     def _check_choices(self) -> None:
@@ -142,6 +153,24 @@ class EncoderConfig:
         whole = isinstance(first, tuple) and all(type(one) is int and one > 0 for one in first)
         if not whole or len(first) not in (0, 3) or (first and first[1] > first[2]):
             raise ConfigError(f"first_resize is {first!r}; a cell, least and most pixels, or nothing, are needed")
+
+    def _check_clips(self) -> None:
+        """Raise ConfigError for frames of clips that cannot be taken so."""
+        rate, sizes = self.frame_rate, self.clip_resize
+        if type(rate) not in (int, float) or not 0 <= rate < math.inf:
+            raise ConfigError(f"frame_rate is {rate!r}; a number of frames a second, or 0 for none, is needed")
+        object.__setattr__(self, "frame_rate", float(rate))  # 1 and 1.0 are one rate
+        if rate and not 1 < self.min_frames <= self.max_frames:
+            raise ConfigError(f"min_frames is {self.min_frames}; 2 to max_frames, {self.max_frames}, are legal")
+        whole = isinstance(sizes, tuple) and all(type(one) is int and one > 0 for one in sizes)
+        if not whole or len(sizes) not in (0, 3) or list(sizes) != sorted(sizes):
+            raise ConfigError(f"clip_resize is {sizes!r}; least, most and all pixels, or nothing, are needed")
+
+    @property
+    def clips(self) -> str:
+        """How many frames of a clip are seen, in words."""
+        all_of_them = f"{self.max_frames} frames"
+        return f"up to {all_of_them}, {self.frame_rate:g} a second" if self.frame_rate else all_of_them
 
     def _check_texts(self) -> None:
         """Raise ConfigError for names, templates and tables of texts that are none."""

@@ -28,7 +28,7 @@ from umr.encoders.encoding import EMPTY, LEFT_OUT, Encoding, shown_in
 from umr.encoders.resize import check_shape
 from umr.encoders.templates import Role
 from umr.encoders.tokenizer import token_id
-from umr.encoders.towers import Towers, open_tokenizer, plain_text
+from umr.encoders.towers import PIXELS, Towers, open_tokenizer, plain_text
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.fusion import unit_means, weighted_sum
 from umr.types import Content, Query
@@ -48,14 +48,14 @@ class DualBatch:
         rows: how many, B.
         texts: the texts of those that have one.
         text_rows: their rows.
-        pixels: (N, 3, S, S) float32; None where no row shows anything.
+        pixels: what Towers.sees names, the pixels float32; None where no row shows anything.
         pixel_rows: the row of each, (N,): several of a clip.
     """
 
     rows: int
     texts: list[str]
     text_rows: list[int]
-    pixels: Tensor | None
+    pixels: dict[str, Tensor] | None
     pixel_rows: list[int]
 
     def __len__(self) -> int:
@@ -65,12 +65,13 @@ class DualBatch:
 class Preprocessor:
     """The checkpoint's own resizing, cropping and normalising, with Pillow; its settings lie beside the weights."""
 
-    def __init__(self, folder: str | Path, size: int) -> None:
+    def __init__(self, folder: str | Path, towers: Towers, side: int) -> None:
         """Read them.
 
         Args:
             folder: of the checkpoint or encoder.
-            size: the square that the network sees, px.
+            towers: the networks, of which one sees what is made.
+            side: of the square that it sees, px.
 
         Raises:
             MismatchError: there are none, or they cannot be read.
@@ -84,11 +85,11 @@ class Preprocessor:
             raise MismatchError(
                 f"the settings of the image processor of {folder} cannot be read ({reason}); copy the folder again"
             ) from error
-        self.size = size
-        self._by_shorter_side = "shortest_edge" in dict(self._process.size)
+        self._names, self._shape = towers.sees, towers.shape(side)
+        self._by_shorter_side = "shortest_edge" in dict(self._process.size or {})
 
-    def __call__(self, images: Sequence[Image.Image | np.ndarray]) -> Tensor:
-        """Pixels (N, 3, S, S) float32.
+    def __call__(self, images: Sequence[Image.Image | np.ndarray]) -> dict[str, Tensor]:
+        """What Towers.sees names of N pictures, the pixels float32.
 
         Raises:
             MediaError: a picture is over 200 times as long as wide, and would be made as large.
@@ -97,13 +98,19 @@ class Preprocessor:
         for image in images if self._by_shorter_side else ():
             width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
             check_shape(height, width)
-        pixels: Tensor = self._process(images=list(images), return_tensors="pt")["pixel_values"].float()
-        if tuple(pixels.shape[1:]) != (3, self.size, self.size):
+        made = self._process(images=list(images), return_tensors="pt")
+        lost = [name for name in self._names if name not in made]
+        if lost:
+            raise ConfigError(
+                f"the image processor gives no {lost[0]}, which the network needs; they belong to different checkpoints"
+            )
+        pixels: Tensor = made[PIXELS].float()
+        if tuple(pixels.shape[-len(self._shape) :]) != self._shape:
             raise ConfigError(
                 f"the image processor makes pictures of {tuple(pixels.shape[1:])}, the network sees "
-                f"(3, {self.size}, {self.size}); they belong to different checkpoints"
+                f"{self._shape}; they belong to different checkpoints"
             )
-        return pixels
+        return {name: made[name] for name in self._names} | {PIXELS: pixels}
 
 
 class DualEncoder(Encoding):
@@ -142,7 +149,7 @@ class DualEncoder(Encoding):
             MismatchError: a file is damaged.
         """
         towers = towers_class(config.backbone).load(folder, dtype)
-        return cls(config, towers, open_tokenizer(folder), Preprocessor(folder, config.image_size)).eval()
+        return cls(config, towers, open_tokenizer(folder), Preprocessor(folder, towers, config.image_size)).eval()
 
     def prepare(
         self,
@@ -207,7 +214,8 @@ class DualEncoder(Encoding):
         if batch.pixels is None:
             raise ValueError("no row of this batch shows anything")
         dtype = next(self.towers.parameters()).dtype
-        frames_ND = _unit(self.towers.pictures(batch.pixels.to(self.device, dtype)))
+        seen = {name: one.to(self.device) for name, one in batch.pixels.items()}
+        frames_ND = _unit(self.towers.pictures(seen | {PIXELS: seen[PIXELS].to(dtype)}))
         return unit_means(frames_ND.numpy(), batch.pixel_rows)[1]
 
     def instruction(self, query: Query) -> str:  # noqa: ARG002

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from umr.disk import copied
-from umr.encoders.checkpoint import AGAIN, Checkpoint
+from umr.encoders.checkpoint import AGAIN, Checkpoint, Fields
 from umr.encoders.config import check_weight
 from umr.encoders.dual import PREPROCESSORS, DualEncoder, Preprocessor
 from umr.encoders.dual_config import DualConfig
@@ -16,7 +16,7 @@ from umr.encoders.duals import DUALS, towers_class
 from umr.encoders.hub import never_changed
 from umr.encoders.store import seal
 from umr.encoders.tokenizer import save_tokenizer
-from umr.encoders.towers import TOKENIZER_SETTINGS
+from umr.encoders.towers import TOKENIZER_SETTINGS, Towers
 from umr.errors import ConfigError, MismatchError, reason
 from umr.types import Candidate, Content
 
@@ -52,12 +52,13 @@ def adopt_dual(
     check_weight(text_weight)
     if checkpoint.model.get("quantization_config"):
         raise ConfigError(f"{checkpoint.source} is quantised; take the checkpoint in bfloat16, float16 or float32")
-    size = _check_fields(checkpoint)
     kind = towers_class(checkpoint.model["model_type"])
+    size = _check_fields(checkpoint, kind)
     reading, weights = kind.reading(checkpoint), checkpoint.weight_files()
     if not any(map(checkpoint.has, PREPROCESSORS)):
         checkpoint.read(PREPROCESSORS[-1])  # says that it is missing
-    towers, preprocessor = kind.load(checkpoint.folder, torch.bfloat16), Preprocessor(checkpoint.folder, size)
+    towers = kind.load(checkpoint.folder, torch.bfloat16)
+    preprocessor = Preprocessor(checkpoint.folder, towers, size)
     config = DualConfig(
         name=name, backbone=checkpoint.model["model_type"], revision=revision, text_weight=text_weight, dim=towers.dim,
         max_tokens=reading.max_tokens, padding=reading.padding, pad_token=reading.pad_token, lower=reading.lower,
@@ -76,7 +77,7 @@ def adopt_dual(
     return seal(config, target, write)
 
 
-def _check_fields(checkpoint: Checkpoint) -> int:
+def _check_fields(checkpoint: Checkpoint, kind: type[Towers]) -> int:
     """The side of the square that the network sees, px, once the settings are such as it can be made of.
 
     Raises:
@@ -86,12 +87,15 @@ def _check_fields(checkpoint: Checkpoint) -> int:
     for part in (text, vision):
         part.whole("num_attention_heads", 1)
     vision.whole("patch_size", 1)
+    found = [Fields("", {})]
     for name in filter(checkpoint.has, PREPROCESSORS):
-        pixels = checkpoint.fields(name)
-        for fields in (pixels, pixels.part("image_processor")):
+        whole = checkpoint.fields(name)
+        part = whole.part("image_processor")
+        for fields in (whole, part):
             for key in ("image_mean", "image_std"):
                 fields.colours(key)
-    return vision.whole("image_size", 224)
+        found.append(part if part.values else whole)
+    return kind.side(vision, found[:2][-1])  # transformers reads the first file that is there
 
 
 def _open_once(checkpoint: Checkpoint, encoder: DualEncoder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from umr.encoders.dual_config import DualConfig
-from umr.encoders.duals import towers_class
+from umr.encoders.duals import KEEP_SHAPE, towers_class
 from umr.encoders.sentence_config import SentenceConfig
 
 
@@ -42,8 +42,7 @@ def _embeds(config: DualConfig) -> list[str]:
         f"| text_weight | {config.text_weight:g} | a composition is {share:g} of the picture's or clip's vector and "
         f"{config.text_weight:g} of the text's, made a unit vector: no composition was trained |",
         f"| dim | {config.dim} | numbers in a vector; a score is a cosine |",
-        f"| image_size | {config.image_size} | px of the square that the network sees, made by the preprocessor beside "
-        "the weights |",
+        f"| image_size | {config.image_size} | {_seen(config)}, made by the preprocessor beside the weights |",
         f"| max_pixels | {config.max_pixels} | larger pictures are refused |",
         f"| max_frames | {config.max_frames} | frames of a clip, evenly spaced; its vector is the mean of theirs, "
         "whatever their order |",
@@ -56,6 +55,11 @@ def _embeds(config: DualConfig) -> list[str]:
         "",
         f"Fingerprint: `{config.fingerprint()}` (settings and weights; this card is no part of it).",
     ]  # fmt: skip
+
+
+def _seen(config: DualConfig) -> str:
+    square = "px of the square that the network sees"
+    return f"{square} as many pixels as of, in the picture's own shape" if config.backbone in KEEP_SHAPE else square
 
 
 def used(config: DualConfig | SentenceConfig) -> list[str]:

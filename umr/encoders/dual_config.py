@@ -42,7 +42,8 @@ class DualConfig(SummedConfig):
         pad_token: fills them up.
         lower: texts become lower case before they are tokenised.
         strip_punctuation: texts lose ASCII punctuation, and spaces become single ones.
-        image_size: side of the square that the network sees, px; the preprocessor beside the weights makes it.
+        image_size: side of the square that the network sees, px, or, of a backbone that keeps shapes, of one with as
+            many pixels as a picture has at most; the preprocessor beside the weights makes pictures so.
     """
 
     backbone: str

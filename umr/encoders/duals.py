@@ -8,19 +8,18 @@ from umr.encoders.backbone import class_at
 from umr.errors import ConfigError
 
 if TYPE_CHECKING:
+    from umr.encoders.dual_config import DualConfig
     from umr.encoders.towers import Towers
 
 #: Backbone name in encoder.json, which is transformers' model_type -> "module:class".
 DUALS = {
     "clip": "umr.encoders.clip:ClipTowers",
     "siglip": "umr.encoders.siglip:SiglipTowers",
+    "siglip2": "umr.encoders.siglip:NaflexTowers",
 }
 
-#: A class that is not computed -> what it is, and what of its family is.
-NEAR = {
-    "siglip2": "SigLIP 2 with pictures of any shape (NaFlex), of which umr opens the repositories of a fixed size: "
-    "google/siglip2-base-patch16-224, google/siglip2-base-patch16-384 and google/siglip2-so400m-patch14-384"
-}
+#: Of these, the ones that see a picture in its own shape.
+KEEP_SHAPE = ("siglip2",)
 
 
 def towers_class(name: str) -> type[Towers]:
@@ -32,6 +31,13 @@ def towers_class(name: str) -> type[Towers]:
     if name not in DUALS:
         raise ConfigError(f"the dual backbone {name!r} is unknown; this version has {', '.join(sorted(DUALS))}")
     return cast("type[Towers]", class_at(DUALS[name]))
+
+
+def pictures_seen(config: DualConfig) -> str:
+    """How large an encoder sees pictures, in words."""
+    if config.backbone in KEEP_SHAPE:
+        return f"pictures of up to {config.image_size**2} pixels in their own shape"
+    return f"pictures of {config.image_size} px"
 
 
 def dual_families() -> str:

@@ -16,6 +16,7 @@ from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import SPECIAL, QwenVLBackbone, VisionTokens, build_small
 from umr.encoders.qwen_vl_recipes import EMBEDDERS_2_5, QWEN2_5
 from umr.encoders.tokenizer import SpecialTokens
+from umr.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Qwen2VLModel
@@ -33,6 +34,13 @@ class Qwen25VLBackbone(QwenVLBackbone):
     has_fast: ClassVar[bool] = False
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = EMBEDDERS_2_5
     rerankers: ClassVar[Mapping[str, Mapping[str, Any]]] = QWEN2_5
+
+    def __init__(self, model: Qwen2VLModel, config: EncoderConfig, fast: bool = True) -> None:
+        if config.frame_rate:
+            raise ConfigError(
+                f"frame_rate is {config.frame_rate:g}; 0 alone is legal here, where positions count a second a pair"
+            )
+        super().__init__(model, config, fast)
 
     @classmethod
     def model_class(cls) -> type[PreTrainedModel]:

@@ -60,9 +60,7 @@ class Qwen3VLBackbone(QwenVLBackbone):
         super().__init__(model, config, fast)
         self.deep = config.vision_depths == "all"
         clip = self.media["video"]
-        middles = [(slice_ * self.temporal + (self.temporal - 1) / 2) * FRAME_S for slice_ in range(clip.grid[0])]
-        stamps = tuple(f"<{seconds:.1f} seconds>" for seconds in middles)
-        self.media = {**self.media, "video": replace(clip, stamps=stamps)}
+        self.media = {**self.media, "video": replace(clip, stamp="<{:.1f} seconds>", frame_s=FRAME_S)}
 
     @classmethod
     def model_class(cls) -> type[PreTrainedModel]:
@@ -117,7 +115,7 @@ class Qwen3VLBackbone(QwenVLBackbone):
         """Processor settings and chat template (see Backbone.processor_files).
 
         A clip stands in the template as its pad alone, which the processor replaces by times, starts and ends; and its
-        pixels are limited in all, not by the frame.
+        pixels are limited in all, not by the frame. By rate it takes frames as umr does, but for odd numbers.
         """
         spans = {"image": f"{VISION_START}{IMAGE_PAD}{VISION_END}", "video": VIDEO_PAD}
         model = read_json(Path(folder) / "config.json")
@@ -125,6 +123,13 @@ class Qwen3VLBackbone(QwenVLBackbone):
         video = json.loads(files[_VIDEO])
         video["video_processor_type"] = "Qwen3VLVideoProcessor"
         video["size"] = {key: value * config.max_frames for key, value in video["size"].items()}
+        if config.frame_rate:
+            video |= {"do_sample_frames": True, "fps": config.frame_rate}
+            video |= {"min_frames": config.min_frames, "max_frames": config.max_frames}
+        if config.clip_resize:
+            least, most, all_of_them = config.clip_resize
+            longest = min(most * config.max_frames, all_of_them * video["temporal_patch_size"])
+            video["size"] = {"shortest_edge": least * config.min_frames, "longest_edge": longest}
         return files | {_VIDEO: json.dumps(video, indent=2) + "\n"}
 
     def _tower(self, patches_RK: Tensor, grids_N3: Tensor) -> Tensor:

@@ -26,6 +26,11 @@ _EMBEDDER = (
     "<|im_start|>system\n{instruction}<|im_end|>\n<|im_start|>user\n{media}{text}<|im_end|>\n<|im_start|>assistant\n"
 )
 
+#: Clips of the embedder and the re-ranker: one frame a second of a file, of 128 to 768 cells, as qwen-vl-utils takes
+#: them (0.0.14, smart_nframes and fetch_video), and of 7680 in all: their code limits frames in memory so, and fails at
+#: a file from which more than 8192 tokens come.
+_CLIPS = {"frame_rate": 1.0, "max_frames": 64, "clip_resize": (128 * 32 * 32, 768 * 32 * 32, 7680 * 32 * 32)}
+
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     # U-MARVEL's collators fit pictures to Qwen2-VL's cell of 28 px, and Qwen3-VL's preprocessor those to its 32; its
     # forward pass takes the last states of the vision tower alone.
@@ -47,6 +52,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "max_tokens": 8192,
         "resize_min_pixels": 4 * 32 * 32,
         "resize_max_pixels": 1800 * 32 * 32,
+        **_CLIPS,
     },
 }
 
@@ -66,6 +72,7 @@ RERANKERS: Mapping[str, Mapping[str, Any]] = {
         "resize": "dynamic",
         "resize_min_pixels": 4 * 32 * 32,
         "resize_max_pixels": 1800 * 32 * 32,
+        **_CLIPS,
         "yes": "yes",
         "no": "no",
     },

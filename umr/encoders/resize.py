@@ -6,11 +6,16 @@ Both sides become multiples of a cell, what becomes one vision token, and the pi
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from umr.errors import MediaError
+from umr.errors import ConfigError, MediaError
+
+if TYPE_CHECKING:
+    from umr.encoders.backbone import Backbone
+    from umr.encoders.config import EncoderConfig
 
 MOST_LONG = 200  # longer side to shorter, as smart_resize has it
 
@@ -72,3 +77,18 @@ def fitted(image: Image.Image | np.ndarray, cell: int, low: int, high: int) -> n
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     return np.array(image, dtype=np.uint8)
+
+
+def cell_of(config: EncoderConfig, backbone: Backbone) -> int | None:
+    """Px of a side of a vision token where pictures keep their shape; None where they become squares.
+
+    Raises:
+        ConfigError: they are to keep it, and the backbone sees squares alone.
+    """
+    if config.resize == "square":
+        return None
+    cells = {span.cell for span in backbone.media.values()}
+    found = cells.pop()
+    if cells or found is None:
+        raise ConfigError(f"resize is 'dynamic', but the backbone {config.backbone} sees squares alone; legal: square")
+    return found[1]

@@ -1,18 +1,20 @@
-"""SigLIP, and SigLIP 2 at fixed sizes: transformers' SiglipModel and how its texts are read. Not SigLIP 2's NaFlex.
+"""SigLIP and SigLIP 2: transformers' SiglipModel and Siglip2Model, and how their texts are read.
 
-Zhai et al., 2023; Tschannen et al., 2025. Both are config.json's class "siglip"; their tokenizers tell them apart.
+Zhai et al., 2023; Tschannen et al., 2025. SigLIP 2 at fixed sizes is config.json's class "siglip" too, and known by its
+tokenizer; its class "siglip2" (NaFlex) sees a picture in its own shape.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from typing import ClassVar
 
 from torch import Tensor
-from transformers import PreTrainedModel, SiglipModel
+from transformers import PreTrainedModel, Siglip2Model, SiglipModel
 
-from umr.encoders.checkpoint import Checkpoint
-from umr.encoders.towers import Reading, Towers, frame, named_token, read_tokenizer
+from umr.encoders.checkpoint import Checkpoint, Fields
+from umr.encoders.towers import PIXELS, Reading, Towers, frame, named_token, read_tokenizer
 
 _PIECES = "Unigram"  # SigLIP's kind of tokenizer; SigLIP 2 has Gemma's, byte pairs
 
@@ -49,3 +51,21 @@ class SiglipTowers(Towers):
         """See Towers; the mask is not used, as it was not in training."""
         found: Tensor = self.model.get_text_features(input_ids=ids_BT).pooler_output
         return found
+
+
+class NaflexTowers(SiglipTowers):
+    """A picture becomes at most so many patches in its own shape, filled up to that many; those are masked."""
+
+    family: ClassVar[str] = "SigLIP 2 in any shape, NaFlex"
+    implementation: ClassVar[str] = "transformers' Siglip2Model"
+    model_class: ClassVar[type[PreTrainedModel]] = Siglip2Model
+    sees: ClassVar[tuple[str, ...]] = (PIXELS, "pixel_attention_mask", "spatial_shapes")
+
+    @classmethod
+    def side(cls, vision: Fields, preprocessor: Fields) -> int:
+        """Of the square of as many patches as the image processor makes at most."""
+        return round(vision.whole("patch_size", 16) * math.sqrt(preprocessor.whole("max_num_patches", 256)))
+
+    def shape(self, side: int) -> tuple[int, ...]:  # noqa: ARG002
+        """The numbers of a patch."""
+        return (3 * int(self.model.config.vision_config.patch_size) ** 2,)

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from umr.encoders.config import EncoderConfig
 from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START, SpecialTokens, token_id
-from umr.errors import ConfigError
+from umr.errors import ConfigError, MediaError
 from umr.types import Content, Query
 
 Role = Literal["query", "candidate"]
@@ -37,7 +37,9 @@ class MediaSpan:
         end: the token after; "" for none.
         grid: (t, h, w) of the vision tokens, t * h * w = count.
         cell: (frames, px) of a side of what becomes one token; None where every item has the grid above.
-        stamps: what is written before each of the t slices, which then has start and end of its own; () for one span.
+        stamp: what is written before each of the t slices, with the seconds at its middle in {}, which then has start
+            and end of its own; "" for one span.
+        frame_s: seconds from one frame to the next where nobody says when they are shown.
     """
 
     start: str
@@ -45,7 +47,8 @@ class MediaSpan:
     end: str
     grid: tuple[int, int, int]
     cell: tuple[int, int] | None = None
-    stamps: tuple[str, ...] = ()
+    stamp: str = ""
+    frame_s: float = 0.0
 
     def grid_of(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
         """(t, h, w) of the vision tokens of an item of so many frames of so many px."""
@@ -58,16 +61,25 @@ class MediaSpan:
         """How many vision tokens there are."""
         return self.grid[0] * self.grid[1] * self.grid[2]
 
-    def runs(self, grid: tuple[int, int, int]) -> Iterator[tuple[str, int]]:
+    def runs(self, grid: tuple[int, int, int], seconds: Sequence[float] = ()) -> Iterator[tuple[str, int]]:
         """What is written before each start token, and how many pads stand behind it.
 
         Args:
             grid: (t, h, w) of the item.
+            seconds: when each of its frames is shown; () where nobody says so.
+
+        Raises:
+            MediaError: it says so of other frames.
         """
-        if not self.stamps:
+        if not self.stamp:
             yield "", math.prod(grid)
-        for stamp in self.stamps[: grid[0]]:
-            yield stamp, grid[1] * grid[2]
+            return
+        frames = 1 if self.cell is None else self.cell[0]
+        shown = seconds or [at * self.frame_s for at in range(grid[0] * frames)]
+        if len(shown) != grid[0] * frames:
+            raise MediaError("the clip was changed while it was read; ask again")
+        for first in range(0, len(shown), frames):
+            yield self.stamp.format((shown[first] + shown[first + frames - 1]) / 2), grid[1] * grid[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +249,7 @@ class Prompter:
         role: Role = "query",
         kind: MediaKind | None = None,
         grid: tuple[int, int, int] | None = None,
+        seconds: Sequence[float] = (),
     ) -> TokenRow:
         """One row; text and instruction are plain characters, even where they spell a special token.
 
@@ -246,11 +259,12 @@ class Prompter:
             role: which template.
             kind: what stands at {media}, or None.
             grid: (t, h, w) of its vision tokens; None: those of the square.
+            seconds: when each frame of a clip is shown; () where nobody says so.
         """
         grid = None if kind is None else grid or self._media[kind].grid
         prompt = build(text, instruction, role, kind, self.config)
         if self.config.prompting != "marked":
-            return self._whole(prompt, grid)
+            return self._whole(prompt, grid, seconds)
         ids: list[int] = []
         pool: list[bool] = []
         media: list[bool] = []
@@ -261,7 +275,7 @@ class Prompter:
                 dropped = max(0, len(words) - self.config.max_tokens)
                 found: Sequence[int] = words[: self.config.max_tokens]
             elif piece == "media" and grid is not None:
-                found, seen = self._shown(value, grid)
+                found, seen = self._shown(value, grid, seconds)
                 media += seen
             else:
                 found = self._fixed(piece, value)
@@ -270,23 +284,23 @@ class Prompter:
             media += [False] * (len(ids) - len(media))
         return TokenRow(np.array(ids, np.int64), np.array(pool, bool), np.array(media, bool), grid, dropped)
 
-    def _shown(self, kind: str, grid: tuple[int, int, int]) -> tuple[list[int], list[bool]]:
+    def _shown(self, kind: str, grid: tuple[int, int, int], seconds: Sequence[float]) -> tuple[list[int], list[bool]]:
         """The tokens of a picture or clip, and which of them are vision tokens."""
         start, pad, end = self._fixed("media", kind)
         ids: list[int] = []
         seen: list[bool] = []
-        for stamp, count in self._media[kind].runs(grid):
+        for stamp, count in self._media[kind].runs(grid, seconds):
             words = list(self._fixed("literal", stamp)) if stamp else []
             ids += [*words, start, *[pad] * count, end]
             seen += [*[False] * (len(words) + 1), *[True] * count, False]
         return ids, seen
 
-    def _whole(self, prompt: Prompt, grid: tuple[int, int, int] | None) -> TokenRow:
+    def _whole(self, prompt: Prompt, grid: tuple[int, int, int] | None, seconds: Sequence[float]) -> TokenRow:
         """A row whose words are tokenised as one text between the special tokens, whatever field they come from."""
         ids: list[int] = []
         media: list[bool] = []
         words, dropped = "", 0
-        for part, count in self._segments(prompt, grid):
+        for part, count in self._segments(prompt, grid, seconds):
             if count < 0:  # words
                 text, lost = self._cut(part) if count == _TEXT else (part, 0)
                 words, dropped = words + text, dropped + lost
@@ -299,12 +313,14 @@ class Prompter:
         pool = np.ones(len(ids), bool)
         return TokenRow(np.array(ids, np.int64), pool, np.array(media, bool), grid, dropped)
 
-    def _segments(self, prompt: Prompt, grid: tuple[int, int, int] | None) -> Iterator[tuple[str, int]]:
+    def _segments(
+        self, prompt: Prompt, grid: tuple[int, int, int] | None, seconds: Sequence[float]
+    ) -> Iterator[tuple[str, int]]:
         """The prompt in order: (special token, how often), (words, _WORDS), (words of the text, _TEXT)."""
         for piece, value in prompt.pieces:
             if piece == "media" and grid is not None:
                 span = self._media[value]
-                for stamp, count in span.runs(grid):
+                for stamp, count in span.runs(grid, seconds):
                     yield stamp, _WORDS
                     yield from ((token, n) for token, n in ((span.start, 1), (span.pad, count), (span.end, 1)) if token)
             elif piece == "literal":

@@ -1,6 +1,6 @@
 """What a family of dual encoders must give: its two networks and how its texts are read. Not the sum of their vectors.
 
-B rows, T tokens, N pictures, S side in px, D embedding.
+B rows, T tokens, N pictures, S side in px, D embedding. What an image processor gives goes by its own names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from umr.encoders.checkpoint import Checkpoint
+from umr.encoders.checkpoint import Checkpoint, Fields
 from umr.encoders.dual_config import Padding
 from umr.encoders.tokenizer import TOKENIZER_NAME, token_id
 from umr.encoders.weights import whole_model
@@ -26,6 +26,7 @@ from umr.errors import ConfigError, MismatchError
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 PIECES = "spiece.model"
+PIXELS = "pixel_values"
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -47,11 +48,13 @@ class Towers(nn.Module):
     family: what people call it.
     implementation: whose networks they are, in words for the model card.
     model_class: of transformers.
+    sees: what its image processor gives of pictures, each (N, ...).
     """
 
     family: ClassVar[str]
     implementation: ClassVar[str]
     model_class: ClassVar[type[PreTrainedModel]]
+    sees: ClassVar[tuple[str, ...]] = (PIXELS,)
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -90,9 +93,30 @@ class Towers(nn.Module):
             mask_BT: (B, T) int64, 1 = real, 0 = padding.
         """
 
-    def pictures(self, pixels_N3SS: Tensor) -> Tensor:
-        """Vectors (N, D) of prepared pictures (N, 3, S, S), of any length."""
-        found: Tensor = self.model.get_image_features(pixel_values=pixels_N3SS).pooler_output
+    @classmethod
+    def side(cls, vision: Fields, preprocessor: Fields) -> int:  # noqa: ARG003
+        """The side of the square that it sees, px (see DualConfig.image_size).
+
+        Args:
+            vision: the settings of its network for pictures.
+            preprocessor: those of its image processor.
+
+        Raises:
+            MismatchError: a field is damaged.
+        """
+        return vision.whole("image_size", 224)
+
+    def shape(self, side: int) -> tuple[int, ...]:
+        """The last axes of the pixels of a picture that it sees: (3, S, S)."""
+        return 3, side, side
+
+    def pictures(self, seen: Mapping[str, Tensor]) -> Tensor:
+        """Vectors (N, D) of prepared pictures, of any length.
+
+        Args:
+            seen: those of `sees`.
+        """
+        found: Tensor = self.model.get_image_features(**seen).pooler_output
         return found
 
 

@@ -1,7 +1,8 @@
 """An encoder as `mteb` asks for one: `mteb.evaluate(MtebEncoder.open(FOLDER), tasks)`. Not a benchmark of umr's.
 
 mteb is optional: nothing else of umr needs it, and only what it asks of a model's description imports it. What a query
-asks for is read of the task's category, "it2i", so that the encoder's own task sentence for it is used.
+asks for is read of the task's category, "it2i", so that the encoder's own task sentence for it is used. Of a corpus
+only a portion is held at a time, beside the vectors.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 OWNER = "umr"  # mteb names a model OWNER/NAME
 _ASKED = "query"
+#: Rows of a portion: the encoder's own batch of pictures, which are held decoded; more of texts, sorted by length.
+PICTURES, TEXTS = 64, 4096
 log = logging.getLogger(__name__)
+
+_Row = tuple[Content, str]  # with its own task sentence
 
 
 class MtebEncoder:
@@ -84,18 +89,25 @@ class MtebEncoder:
             ConfigError: a row has neither text nor picture, or the encoder knows no task sentence for it.
             MediaError: a content cannot be read.
         """
-        rows = [row for batch in inputs for row in _rows(batch)]
-        if prompt_type is None or str(getattr(prompt_type, "value", prompt_type)) != _ASKED:
-            found = self.encoder.encode_candidates(
-                Candidate(candidate_id=str(at), content=content) for at, (content, _) in enumerate(rows)
-            )
-        else:
-            target = searched(task_metadata.category)
-            found = self.encoder.encode_queries(
-                Query(query_id=str(at), content=content, instruction=words, target_modality=target)
-                for at, (content, words) in enumerate(rows)
-            )
-        return found.vectors
+        asked = prompt_type is not None and str(getattr(prompt_type, "value", prompt_type)) == _ASKED
+        target = searched(task_metadata.category) if asked else None
+        found, done = [np.zeros((0, self.encoder.dim), np.float32)], 0
+        for rows in _portions(inputs):
+            found.append(self._vectors(rows, done, target))
+            done += len(rows)
+        return np.concatenate(found)
+
+    def _vectors(self, rows: Sequence[_Row], first: int, target: Target | None) -> np.ndarray:
+        """Unit rows of queries that search `target`, or of candidates; the first one is row `first` of all."""
+        numbered = enumerate(rows, first)
+        if target is None:
+            return self.encoder.encode_candidates(
+                Candidate(candidate_id=str(at), content=content) for at, (content, _) in numbered
+            ).vectors
+        return self.encoder.encode_queries(
+            Query(query_id=str(at), content=content, instruction=words, target_modality=target)
+            for at, (content, words) in numbered
+        ).vectors
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         """Cosines (N, M) of unit rows, as a tensor."""
@@ -116,7 +128,20 @@ def searched(category: str | None) -> Target:
     return "all" if kind is None else kind.modality
 
 
-def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Content, str]]:
+def _portions(batches: Iterable[Mapping[str, Sequence[Any]]]) -> Iterator[list[_Row]]:
+    """The rows of all batches in portions of whole batches; each is emptied before the next one is read."""
+    rows: list[_Row] = []
+    for batch in batches:
+        rows += _rows(batch)
+        del batch  # or its pictures stay while the next ones are decoded
+        if len(rows) >= (PICTURES if any(content.image is not None for content, _ in rows) else TEXTS):
+            yield rows
+            rows.clear()
+    if rows:
+        yield rows
+
+
+def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[_Row]:
     """The contents of a batch with their own task sentences; a query's words are taken without mteb's prompt."""
     words = batch.get("query", batch.get("text"))
     shown, asked = batch.get("image"), batch.get("instruction")

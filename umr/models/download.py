@@ -21,10 +21,9 @@ from umr.disk import file_sha256, put, told_when_full
 from umr.encoders.checkpoint import ADAPTER, ADAPTER_WEIGHTS, Checkpoint, first_module
 from umr.encoders.hub import ALLOWED, kept_at, told
 from umr.errors import ConfigError, MismatchError, reason
-from umr.models.forms import form_of
+from umr.models.forms import WEIGHTS, form_of
 from umr.models.hub_name import HubName
 
-WEIGHTS = ".safetensors"
 _PART = ".part"
 _MODULE = re.compile(r"\d+_\w+/")
 

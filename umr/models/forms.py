@@ -5,18 +5,24 @@ Nothing is downloaded here, and no form is chosen.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from umr.disk import copied
 from umr.encoders.backbone import backbone_class
 from umr.encoders.checkpoint import WeightsMissing
 from umr.encoders.config import EncoderConfig
 from umr.encoders.dual_config import read_settings
+from umr.encoders.hub import ALLOWED
 from umr.errors import ConfigError, UMRError
 from umr.rerank.config import read_config
 from umr.shipped import CONFIG_NAME, RERANKER_CONFIG, cache_root
+
+WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +131,28 @@ def check_weightless(form: Form, folder: Path, where: str, out: Path, recipe: st
         return
     except UMRError as error:
         raise type(error)(str(error).replace(str(folder), where)) from error
+
+
+def check_settings(form: Form, folder: Path, where: str, out: Path, recipe: str) -> None:
+    """As check_weightless, of a folder with weights, which are not opened.
+
+    Raises:
+        ConfigError: it is none that umr opens.
+        MismatchError: its settings are damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="umr-") as bare:
+        for path in (path for pattern in ALLOWED for path in folder.rglob(pattern)):
+            if path.is_file() and path.suffix != WEIGHTS:
+                place = Path(bare) / path.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                copied(path, place)
+        check_weightless(form, Path(bare), where, out, recipe)
+
+
+def sign_of(folder: Path) -> str:
+    """A sign of where a folder lies, and of the names, sizes and dates of its files."""
+    seen = hashlib.sha256(str(folder.resolve()).encode())
+    for path in sorted(folder.rglob("*")):
+        now = path.stat()
+        seen.update(f"{path.relative_to(folder)} {now.st_size} {now.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:12]

@@ -17,7 +17,7 @@ from umr.encoders.checkpoint import ADAPTER, CONFIG, first_module, read_json
 from umr.encoders.hub import kept_at, told
 from umr.errors import ConfigError
 from umr.lock import claimed
-from umr.models.adapters import adopted_into, base_of
+from umr.models.adapters import adopted_into, base_of, check_plain
 from umr.models.download import Remote, bring, keep, listed, newest, parameters, weight_names
 from umr.models.fit import check_disk, dtype_that_fits, gigabytes
 from umr.models.forms import ENCODER, RERANKER, Form, check_form, check_weightless, form_of
@@ -123,7 +123,7 @@ def _brought(spec: str, remote: Remote, recipe: str, wishes: Wishes, say: Say, c
     if form_of(remote.sizes) is None and published(remote.name.repository) is None:
         say_untrained(spec, whole.folder, recipe, say)
     parts = [remote] if base is None else [remote, base]
-    _check_room(spec, parts, wishes, say)
+    check_room(spec, parts, wishes, say, base is not None)
     if wishes.dry_run:
         return None
     for part in parts:
@@ -132,35 +132,65 @@ def _brought(spec: str, remote: Remote, recipe: str, wishes: Wishes, say: Say, c
     if made:
         return remote.folder
     if not wishes.form.made(out) and base is not None:
-        adopted_into(base, remote, out, recipe)
+        adopted_into(base.where, remote.where, out, recipe)
     elif not wishes.form.made(out):
         wishes.form.adopt(remote.where, out, recipe)
     return out
 
 
-def _base(adapter: Remote, say: Say, claims: ExitStack) -> Remote:
-    """What an adapter is merged into, its settings here, at a commit that stays."""
-    name = base_of(adapter)
-    spec = name.spec
-    say(f"{adapter.where} is an adapter: it is merged into {spec}, on which it was trained")
+def base_commit(adapter: str, name: HubName, say: Say) -> str:
+    """The commit of the repository that an adapter was trained on, which stays the same from now on.
+
+    Args:
+        adapter: how the adapter is named.
+        name: the repository.
+        say: told both.
+
+    Raises:
+        ConfigError: the Hub cannot be reached, or refuses.
+    """
+    say(f"{adapter} is an adapter: it is merged into {name.spec}, on which it was trained")
     commit = commit_of(name)
-    if commit:
-        say(f"{spec} is taken at commit {commit}")
-    else:
-        commit = newest_of(spec, name, say)
+    if not commit:
+        return newest_of(name.spec, name, say)
+    say(f"{name.spec} is taken at commit {commit}")
+    return commit
+
+
+def remote_base(adapter: str, name: HubName, commit: str, claims: ExitStack) -> Remote:
+    """What an adapter is merged into, its settings here.
+
+    Args:
+        adapter: how the adapter is named, for messages.
+        name: the repository that it was trained on.
+        commit: of that.
+        claims: keeps the snapshot's folder to oneself until it ends.
+
+    Raises:
+        ConfigError: the Hub cannot be reached or refuses, or it is no plain checkpoint.
+        MismatchError: a file is not what the Hub lists.
+    """
     _claim(name, commit, claims)
     base = listed(name, commit)
     bring(base, base.settings())
-    if ADAPTER in base.sizes or form_of(base.sizes) is not None:
-        raise ConfigError(
-            f"{adapter.where} was trained on {base.where}, which is no plain checkpoint; `umr adopt {adapter.where} "
-            "--base BASE --out DIR` merges it into the one that you name"
-        )
+    check_plain(adapter, base.where, base.sizes)
     return base
 
 
-def _check_room(spec: str, parts: list[Remote], wishes: Wishes, say: Say) -> None:
-    """Say what a model takes, the last of its parts being the whole checkpoint, and refuse it where that is not there.
+def _base(adapter: Remote, say: Say, claims: ExitStack) -> Remote:
+    name = base_of(adapter)
+    return remote_base(adapter.where, name, base_commit(adapter.where, name, say), claims)
+
+
+def check_room(spec: str, parts: list[Remote], wishes: Wishes, say: Say, merged: bool) -> None:
+    """Say what a model takes, and refuse it where that is not there.
+
+    Args:
+        spec: how it was named.
+        parts: what is downloaded of it, the whole checkpoint last.
+        wishes: how it is wanted.
+        say: told what it takes.
+        merged: an adapter is merged into the checkpoint, which makes it anew.
 
     Raises:
         ConfigError: it does not fit into memory, or weights that its settings name are not there.
@@ -171,13 +201,13 @@ def _check_room(spec: str, parts: list[Remote], wishes: Wishes, say: Say) -> Non
         names = weight_names(part)
         bring(part, [name for name in names if name not in part.sizes])  # refuses: they are not there
         needed, count = needed + part.missing(names), parameters(part, names)
-    merged = sum(parts[-1].sizes[name] for name in weight_names(parts[-1])) if len(parts) > 1 else 0
+    anew = sum(parts[-1].sizes[name] for name in weight_names(parts[-1])) if merged else 0
     folder = parts[0].folder.parent
-    more = f", and {gigabytes(merged)} to be merged there" if merged else ""
+    more = f", and {gigabytes(anew)} to be merged there" if anew else ""
     say(f"{size_of(spec, count)}; {gigabytes(needed)} are to be downloaded to {folder}{more}")
     if wishes.opened:
         dtype_that_fits(spec, count, wishes.dtype)
-    check_disk(spec, needed + merged, folder)
+    check_disk(spec, needed + anew, folder)
 
 
 def _recipe(name: HubName, wishes: Wishes, say: Say) -> str:

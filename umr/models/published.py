@@ -317,6 +317,24 @@ PUBLISHED = (
         revision="e8e487298228002f3d8a82e0cd5c8ea9c567f57f",
     ),
     Published(
+        name="google/siglip2-base-patch16-naflex",
+        model_type="siglip2",
+        parameters=375_234_050,  # counted
+        dim=768,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_SIGLIP2,
+    ),
+    Published(
+        name="google/siglip2-so400m-patch16-naflex",
+        model_type="siglip2",
+        parameters=1_135_670_962,  # counted
+        dim=1152,
+        embeds=(TEXT, IMAGE),
+        composes=SUM,
+        source=_SIGLIP2,
+    ),
+    Published(
         name="code-kunkun/LamRA-Rank",
         model_type="qwen2_vl",
         parameters=8_291_375_616,  # counted: those of its base

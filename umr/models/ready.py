@@ -7,18 +7,16 @@ here (`found`), and one that re-ranks its re-ranker (`reranker`), so that what o
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from umr.disk import copied, room_for_copy
-from umr.encoders.checkpoint import is_checkpoint
-from umr.encoders.hub import ALLOWED, is_hub, never_changed
-from umr.models.download import WEIGHTS
+from umr.disk import room_for_copy
+from umr.encoders.checkpoint import is_adapter, is_checkpoint
+from umr.encoders.hub import is_hub, never_changed
 from umr.models.fit import check_disk, dtype_that_fits, gigabytes
-from umr.models.forms import ENCODER, RERANKER, check_weightless
+from umr.models.forms import ENCODER, RERANKER, check_settings, sign_of
+from umr.models.from_adapter import of_adapter
 from umr.models.from_hub import Say, Wishes, commit_of, newest_of, of_hub, say_untrained, size_of
 from umr.models.hub_name import HubName
 from umr.models.weights import parameters_in, parameters_of, weights_of
@@ -31,7 +29,8 @@ def ready(spec: str, wishes: Wishes, say: Say) -> Path | None:
     """The encoder folder of a model.
 
     Args:
-        spec: a bundled name, a folder of an encoder or of a public checkpoint, or hub:OWNER/NAME[@REVISION].
+        spec: a bundled name, a folder of an encoder, of a public checkpoint or of an adapter to one, or
+            hub:OWNER/NAME[@REVISION].
         wishes: how it is wanted.
         say: told what is found out, a sentence at a time.
 
@@ -121,13 +120,15 @@ def _of_folder(spec: str, wishes: Wishes, say: Say) -> Path | None:
     folder = Path(spec)
     if located(spec) is not None or not is_checkpoint(folder):
         return Path(find_encoder(spec))
+    if is_adapter(folder):
+        return of_adapter(spec, wishes, say)
     recipe = wishes.recipe or "plain"
-    out = ENCODER.adopted_at(f"{folder.resolve().name}-{_seen(folder)}", recipe)
+    out = ENCODER.adopted_at(f"{folder.resolve().name}-{sign_of(folder)}", recipe)
     there = ENCODER.made(out)
     if there:
         say(f"{spec} is in {out}, adopted before")
     else:
-        _check_bare(spec, folder, out, recipe)
+        check_settings(ENCODER, folder, spec, out, recipe)
     say_untrained(spec, folder, recipe, say)
     if not there:
         _check_room(spec, folder, out, wishes, say)
@@ -135,26 +136,6 @@ def _of_folder(spec: str, wishes: Wishes, say: Say) -> Path | None:
             return None
         ENCODER.adopt(spec, out, recipe)
     return out
-
-
-def _seen(folder: Path) -> str:
-    """A sign of where a folder lies, and of the names, sizes and dates of its files."""
-    seen = hashlib.sha256(str(folder.resolve()).encode())
-    for path in sorted(folder.rglob("*")):
-        now = path.stat()
-        seen.update(f"{path.relative_to(folder)} {now.st_size} {now.st_mtime_ns}\n".encode())
-    return seen.hexdigest()[:12]
-
-
-def _check_bare(spec: str, folder: Path, out: Path, recipe: str) -> None:
-    """Refuse what the settings of a checkpoint show to be none of ours, before its weights are opened."""
-    with tempfile.TemporaryDirectory(prefix="umr-") as bare:
-        for path in (path for pattern in ALLOWED for path in folder.rglob(pattern)):
-            if path.is_file() and path.suffix != WEIGHTS:
-                place = Path(bare) / path.relative_to(folder)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                copied(path, place)
-        check_weightless(ENCODER, Path(bare), spec, out, recipe)
 
 
 def _check_room(spec: str, folder: Path, out: Path, wishes: Wishes, say: Say) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from umr.disk import atomic_write
-from umr.encoders.adopt import IMAGE_SIZE, INSTRUCTIONS, copying, identity, opened
+from umr.encoders.adopt import IMAGE_SIZE, INSTRUCTIONS, copying, identity, opened, with_frames
 from umr.encoders.backbone import BACKBONES, Backbone, backbone_class
 from umr.encoders.checkpoint import INDEX, WEIGHTS, Checkpoint
 from umr.encoders.config import EncoderConfig
@@ -38,7 +38,7 @@ def adopt_reranker(
     out: str | Path,
     recipe: str,
     name: str | None = None,
-    max_frames: int = 8,
+    max_frames: int | None = None,
     max_pixels: int | None = None,
 ) -> RerankerConfig:
     """Write the re-ranker's folder `out` from a released checkpoint, whose weights are copied file by file.
@@ -48,7 +48,7 @@ def adopt_reranker(
         out: the folder to write, which must not exist.
         recipe: one of known_recipes.
         name: what the re-ranker is called; None: as the checkpoint.
-        max_frames: frames taken from a clip.
+        max_frames: frames taken from a clip, by rate at most; None: as the recipe says, else 8.
         max_pixels: a picture or frame has so many at most; None: as the recipe says.
 
     Returns:
@@ -69,8 +69,8 @@ def adopt_reranker(
         settings["instructions"] = dict(INSTRUCTIONS)
     if max_pixels is not None:
         settings["resize_max_pixels"] = max_pixels
-    settings |= identity(checkpoint, name) | {"image_size": IMAGE_SIZE, "max_frames": max_frames}
-    network = kind.adopted(checkpoint, tokenizer, EncoderConfig(**settings))
+    settings |= identity(checkpoint, name) | {"image_size": IMAGE_SIZE}
+    network = kind.adopted(checkpoint, tokenizer, with_frames(EncoderConfig(**settings), max_frames))
     config = RerankerConfig(network=network, penalty=penalty, **answers)
     for word in (config.yes, config.no):
         token_id(tokenizer, word)

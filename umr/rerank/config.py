@@ -120,6 +120,7 @@ class RerankerConfig:
             prompting="marked",
             default_instruction="",
             first_resize=encoder.first_resize if resize == "dynamic" else (),
+            clip_resize=encoder.clip_resize if resize == "dynamic" else (),
             vision_marks=True,
             query_templates={},
             candidate_templates={},

@@ -155,7 +155,10 @@ class Reranker(nn.Module):
         for (name, content), item in zip(contents.items(), items, strict=True):
             grid = None if item is None else item.grid
             try:
-                tokens.append(self.network.tokenise(content.text, instruction, role, media_kind(content), grid))
+                seconds = self.network.seconds(content)
+                tokens.append(
+                    self.network.tokenise(content.text, instruction, role, media_kind(content), grid, seconds)
+                )
             except MediaError as error:
                 raise MediaError(f"{name}: {error}") from error
         shown = [one.states for one in items if one is not None]

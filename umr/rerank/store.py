@@ -130,7 +130,7 @@ def card(config: RerankerConfig, trained: Mapping[str, object] | None) -> str:
         "", "## How it reads", "",
         f"- query: `{json.dumps(network.query_template)}`",
         f"- candidate: `{json.dumps(network.candidate_template)}`",
-        f"- {_seen(network)}, clips of {network.max_frames} frames, texts of {network.max_tokens} "
+        f"- {_seen(network)}, clips of {network.clips}, texts of {network.max_tokens} "
         "tokens", "", f"Fingerprint: `{config.fingerprint()}` (settings and weights; this card is no part of it).",
         "", "## How it was trained", "", *told, "", "## Use", "",
         "```bash", "python -m umr rerank RUN --out RUN2 --reranker FOLDER", "```", "",

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from umr.encoders.config import EncoderConfig
 from umr.errors import UMRError
 from umr.ui import edge
 from umr.ui.models import html
@@ -34,9 +35,11 @@ def known(searchers: Searchers, names: Iterable[str] | None = None) -> list[Mode
 
 
 def frames_read(searchers: Searchers, name: str) -> int | None:
-    """How many frames of a clip a model reads; None where its settings do not say."""
+    """How many frames of a clip a model reads; None where its settings do not say, or take them by rate."""
     configs = [facts.config for facts in known(searchers, (name,))]
-    return configs[0].max_frames if configs and configs[0] is not None else None
+    if not configs or configs[0] is None or (isinstance(configs[0], EncoderConfig) and configs[0].frame_rate):
+        return None
+    return configs[0].max_frames
 
 
 def cards(searchers: Searchers) -> Markup:

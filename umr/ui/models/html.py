@@ -8,6 +8,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from umr.encoders.dual_config import DualConfig
+from umr.encoders.duals import pictures_seen
 from umr.encoders.sentence_config import SentenceConfig
 from umr.eval.pools import LOCAL
 from umr.eval.scores import pool_means
@@ -195,7 +196,7 @@ def _what(one: ModelFacts) -> Markup:
         facts += [
             ("networks", f"{config.backbone}: one for texts, one for pictures"),
             ("picture and text", config.composition),
-            ("reads", f"pictures of {config.image_size} px, {config.max_tokens} tokens, {config.max_frames} frames"),
+            ("reads", f"{pictures_seen(config)}, {config.max_tokens} tokens, {config.max_frames} frames"),
         ]
     elif isinstance(config, SentenceConfig):
         facts += [
@@ -208,7 +209,7 @@ def _what(one: ModelFacts) -> Markup:
         seen = f"of {config.image_size} px" if square else f"of up to {config.resize_max_pixels} pixels"
         facts += [
             ("network", f"{spaced(config.backbone)}, {config.attention} attention, {config.pooling} pooling"),
-            ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.max_frames} frames"),
+            ("reads", f"pictures {seen}, {config.max_tokens} tokens, {config.clips}"),
         ]
     facts.append(("a vector has", f"{one.manifest.dim} numbers"))
     return macros("models").what(made, trained, facts)
