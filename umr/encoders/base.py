@@ -228,7 +228,7 @@ class UnifiedEncoder(Encoding):
             frames = media.sample_frames(content.video, self.config.max_frames, content.span)
             return np.stack([self._fitted(frame) for frame in frames])
         if content.image is not None:
-            return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
+            return self._fitted(media.open_image(content.image, self.config.max_pixels, own=False))[None]
         return None
 
     def shrunk(self, image: Image.Image) -> np.ndarray | None:

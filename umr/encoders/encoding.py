@@ -6,8 +6,9 @@ B rows, N of them in all, D embedding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 
 from umr import media
 from umr.encoders import zero_gpu
+from umr.encoders.abreast import abreast
 from umr.encoders.templates import Role, media_kind
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Embeddings, Query
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 #: 2 to 130 words took 0.92 s in batches of 64 rows, 0.67 s of 32 and 0.53 s of 16; short texts and pictures much the
 #: same in all.
 CPU_CHARACTERS = 8192
+SMALL = 100_000_000  # weights; products of larger networks keep torch's threads busy, and a batch of them takes memory
 EMPTY = "there is neither a picture nor a clip, and the text is empty; give one of them"
 LEFT_OUT = "This model reads no task sentence: the one that was given was left out."
 
@@ -179,16 +182,29 @@ class Encoding(nn.Module, ABC):
         if was_training:  # else as it is: to set every module again takes longer than a short text
             self.eval()
         try:
-            for places in self.batches(rows.contents, batch_size):
-                try:
-                    batch = self._prepared(rows, places)
-                except MediaError as error:
-                    raise self._named(error, rows, places) from error
-                vectors[places] = zero_gpu.lent(self, batch)
+            batches = list(self.batches(rows.contents, batch_size))
+            for places, found in zip(batches, self._computed(rows, batches), strict=True):
+                vectors[places] = found
         finally:
             if was_training:
                 super().train()
         return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+
+    def _computed(self, rows: _Rows, batches: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+        """Vectors of each batch, in their order."""
+        work = partial(self._made, rows)
+        if self.device.type != "cpu" or zero_gpu.present() or sum(one.numel() for one in self.parameters()) > SMALL:
+            return map(work, batches)
+        return abreast(work, batches)
+
+    @torch.inference_mode()
+    def _made(self, rows: _Rows, places: Sequence[int]) -> np.ndarray:
+        """Vectors of the rows at these places."""
+        try:
+            batch = self._prepared(rows, places)
+        except MediaError as error:
+            raise self._named(error, rows, places) from error
+        return zero_gpu.lent(self, batch)
 
     def _prepared(self, rows: _Rows, places: Sequence[int]) -> Any:
         """The batch of the rows at these places."""
