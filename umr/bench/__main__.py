@@ -10,6 +10,7 @@ WHAT = {
     "apart": "umr.bench.apart",
     "batches": "umr.bench.batches",
     "indexing": "umr.bench.indexing",
+    "memory": "umr.bench.memory",
     "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
