@@ -43,3 +43,13 @@ def test_work_sees_the_context_of_its_caller():
     seen: ContextVar[str] = ContextVar("seen", default="nothing")
     seen.set("mine")
     assert set(in_order(lambda _: seen.get(), range(5), threads=2)) == {"mine"}
+
+
+def test_a_thread_begins_once_before_its_first_item():
+    begun: list[int] = []
+    found = list(
+        in_order(
+            lambda _: threading.get_ident(), range(50), threads=2, begin=lambda: begun.append(threading.get_ident())
+        )
+    )
+    assert len(begun) == len(set(begun)) <= 2 and set(found) <= set(begun)

@@ -392,6 +392,15 @@ def test_strips_over_white_give_the_pixels_of_the_whole(mode, monkeypatch):
     assert np.array_equal(np.asarray(media.open_image(image)), np.asarray(expected))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_who_only_looks_at_the_pixels_gets_them_without_a_copy(tmp_path, ending):
+    gradient(300, 200).save(tmp_path / f"one.{ending}")
+    own, lent = (media.open_image(tmp_path / f"one.{ending}", own=own) for own in (True, False))
+    assert decode.is_plain(own) and type(lent) is not Image.Image  # the picture of the file itself
+    assert np.array_equal(np.asarray(own), np.asarray(lent))
+    assert np.array_equal(media.letterbox(own, 64), media.letterbox(lent, 64))
+
+
 def test_a_hash_by_strips_is_that_of_all_pixels(monkeypatch):
     image = gradient(50, 37)
     monkeypatch.setattr(decode, "STRIP", 200)

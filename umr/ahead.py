@@ -22,7 +22,11 @@ def processors() -> int:
 
 
 def in_order(
-    work: Callable[[Item], Made], items: Iterable[Item], threads: int | None = None, ahead: int | None = None
+    work: Callable[[Item], Made],
+    items: Iterable[Item],
+    threads: int | None = None,
+    ahead: int | None = None,
+    begin: Callable[[], object] | None = None,
 ) -> Iterator[Made]:
     """work(item) of each item, in the order of the items, which are taken in the caller's thread.
 
@@ -34,11 +38,12 @@ def in_order(
         items: taken only as far as needed.
         threads: None: one for each processor.
         ahead: results that may wait to be taken; None: twice as many as threads.
+        begin: called once in each thread before its first item.
     """
     threads = threads or processors()
     ahead = ahead or 2 * threads
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead", initializer=begin) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(copy_context().run, work, item))

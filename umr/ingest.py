@@ -469,7 +469,7 @@ def _checked_hash(candidate_id: str, content: Content, reading: Reading, hashed:
         data = media.file_bytes(file)  # once: the hash is of what was decoded
         found = media.content_hash(data)
         if not reading.has_read(candidate_id, content, found):
-            image = media.open_image(data, name=file.name)
+            image = media.open_image(data, name=file.name, own=False)
             if reading.shrunk is not None:
                 reading.shrunk.keep(found, image)
         return found

@@ -29,7 +29,10 @@ _apart: PictureDecoder | None = None  # see decoding_apart
 
 
 def open_image(
-    source: str | Path | bytes | Image.Image | np.ndarray, max_pixels: int = MAX_PIXELS, name: str | None = None
+    source: str | Path | bytes | Image.Image | np.ndarray,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    own: bool = True,
 ) -> Image.Image:
     """Any picture as RGB: EXIF rotation applied, transparency over white, 16 bits scaled to 8, first frame of several.
 
@@ -38,6 +41,7 @@ def open_image(
         max_pixels: larger pictures are refused before they are decoded.
         name: what errors call it; by default the last part of its path, as a page must not say where on the server
             it lies.
+        own: whether it is a picture of its own, without metadata; who only looks at its pixels saves a copy of them.
 
     Raises:
         MediaError: it cannot be read to its end, or has no pixels or more than max_pixels.
@@ -50,7 +54,7 @@ def open_image(
             source = existing(source, name)
     if _apart is not None and not isinstance(source, Image.Image):
         return _apart.picture(source, max_pixels, name)
-    return decoded(source, max_pixels, name, PICTURES)
+    return decoded(source, max_pixels, name, PICTURES, own)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Shrunk:
                 data = media.file_bytes(file)
                 if media.content_hash(data) != candidate.content_hash:
                     raise changed(candidate, file)
-                found = encoder.shrunk(media.open_image(data, name=Path(file).name))
+                found = encoder.shrunk(media.open_image(data, name=Path(file).name, own=False))
             except MediaError as error:
                 said, who = str(error), f"candidate {candidate.candidate_id}: "
                 raise MediaError(said if said.startswith(who) else who + said) from error

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from umr.encoders.encoding import CPU_CHARACTERS
+from umr.encoders.encoding import CPU_CHARACTERS, CPU_PADDING, PICTURE_CHARACTERS
 from umr.errors import ConfigError, MediaError, MismatchError
 from umr.types import Candidate, Content, Query
 
@@ -183,5 +183,30 @@ def test_long_texts_come_fewer_at_a_time_on_a_processor(encoder):
     contents = [Content(text="x" * length) for length in [CPU_CHARACTERS + 5, *[CPU_CHARACTERS // 8] * 20, *[3] * 70]]
     found = list(encoder.batches(contents, 64))
     assert sorted(place for batch in found for place in batch) == list(range(len(contents)))
-    assert [len(batch) for batch in found] == [64, 8, 8, 8, 2, 1]
+    assert [len(batch) for batch in found] == [64, 6, 8, 8, 4, 1]
     assert all(len(batch) == 1 or len(batch) * len(contents[batch[-1]].text) <= CPU_CHARACTERS for batch in found)
+
+
+def test_a_long_text_does_not_fill_short_ones_up_on_a_processor(encoder):
+    short, long = [Content(text="x" * 20)] * 7, [Content(text="x" * 900)]
+    assert list(encoder.batches([*long, *short], 64)) == [[1, 2, 3, 4, 5, 6, 7], [0]]
+    rising = [Content(text="x" * length) for length in range(1, 200)]
+    for batch in encoder.batches(rising, 64):
+        lengths = [len(rising[place].text) for place in batch]
+        assert lengths == sorted(lengths) and len(batch) * max(lengths) - sum(lengths) <= CPU_PADDING
+
+
+def test_pictures_count_for_their_share_of_a_batch_on_a_processor(encoder, stills):
+    most = CPU_CHARACTERS // PICTURE_CHARACTERS
+    found = list(encoder.batches([Content(image=stills[0, 0])] * (2 * most + 1), 64))
+    assert [len(batch) for batch in found] == [most, most, 1]
+
+
+def test_rows_of_mixed_lengths_have_the_vectors_that_each_has_alone(encoder, stills):
+    contents = [Content(text="mug " * length) for length in (9, 1, 2, 1, 3)]
+    contents += [Content(text="mug " * length, image=stills[length, 0]) for length in (5, 1, 2)]
+    rows = [Candidate(candidate_id=str(at), content=content) for at, content in enumerate(contents)]
+    together = encoder.encode_candidates(rows)
+    alone = np.concatenate([encoder.encode_candidates([row]).vectors for row in rows])
+    assert together.ids == tuple(row.candidate_id for row in rows)
+    assert np.allclose(together.vectors, alone, atol=1e-5)

@@ -8,7 +8,9 @@ from importlib import import_module
 #: What is named -> the module whose main() does it, imported where it is asked for.
 WHAT = {
     "apart": "umr.bench.apart",
+    "batches": "umr.bench.batches",
     "indexing": "umr.bench.indexing",
+    "memory": "umr.bench.memory",
     "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",

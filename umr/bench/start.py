@@ -19,11 +19,11 @@ from umr.bench.load_test import connect_plain, processor_s
 from umr.bench.rows import printed
 from umr.bench.server import served_page
 from umr.errors import ConfigError
-from umr.memory import resident_mib
+from umr.memory import children, resident_bytes, resident_mib
 
 TEXT = "a red mug"
 SETTLE_S = 3.0  # after the first answer, until the memory is looked at
-COLUMNS = ("page_s", "answer_s", "cpu_s", "idle_mib")
+COLUMNS = ("page_s", "answer_s", "cpu_s", "idle_mib", "workers_mib")  # the last is part of the one before
 
 
 def bench_start(runs: int, checkouts: Sequence[Path | None], arguments: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -36,7 +36,8 @@ def bench_start(runs: int, checkouts: Sequence[Path | None], arguments: Sequence
 
     Returns:
         For each checkout its medians: seconds to the page and to the first answer, processor seconds until then, MiB
-        some seconds later; from the second on also "times", what the first takes of the same, run by run.
+        some seconds later, and those of them that the processes which decode apart have; from the second on also
+        "times", what the first takes of the same, run by run.
 
     Raises:
         ConfigError: runs is below 1, or a folder holds no app.py.
@@ -72,7 +73,8 @@ def _started(folder: Path | None, arguments: Sequence[str]) -> dict[str, float]:
             raise ConfigError("the page found nothing; start it with an index that has pictures")
         answered, cpu = time.monotonic() - begin, processor_s(process.pid)
         time.sleep(SETTLE_S)
-        return dict(zip(COLUMNS, (page, answered, cpu, resident_mib(process.pid)), strict=True))
+        workers = (resident_bytes(children(process.pid)) or 0.0) / 2**20
+        return dict(zip(COLUMNS, (page, answered, cpu, resident_mib(process.pid), workers), strict=True))
 
 
 def main(arguments: list[str]) -> int:

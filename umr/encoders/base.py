@@ -233,7 +233,7 @@ class UnifiedEncoder(Encoding):
             sizes = clip_frames.limits(self.config, len(frames), self._pair)
             return np.stack([self._fitted(frame, sizes) for frame in frames])
         if content.image is not None:
-            return self._fitted(media.open_image(content.image, max_pixels=self.config.max_pixels))[None]
+            return self._fitted(media.open_image(content.image, self.config.max_pixels, own=False))[None]
         return None
 
     def seconds(self, content: Content) -> tuple[float, ...]:

@@ -6,8 +6,9 @@ B rows, N of them in all, D embedding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 
 from umr import media
 from umr.encoders import zero_gpu
+from umr.encoders.abreast import abreast
 from umr.encoders.templates import Role, media_kind
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Embeddings, Query
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from umr.encoders.sentence_config import SentenceConfig
 
 #: Characters of a batch on a CPU, as many to a row as its longest text has: more no longer fit its caches. 128 texts of
-#: 2 to 130 words took 0.92 s in batches of 64 rows, 0.67 s of 32 and 0.53 s of 16; short texts and pictures much the
-#: same in all.
+#: 2 to 130 words took 0.92 s in batches of 64 rows, 0.67 s of 32 and 0.53 s of 16.
 CPU_CHARACTERS = 8192
+PICTURE_CHARACTERS = 256  # that what is shown counts for: 32 pictures to a batch were quicker than 64 and than 16
+#: Of them those that only fill shorter rows up: about what a batch of its own costs. `python -m umr.bench batches`.
+CPU_PADDING = 512
+SMALL = 100_000_000  # weights; products of larger networks keep torch's threads busy, and a batch of them takes memory
 EMPTY = "there is neither a picture nor a clip, and the text is empty; give one of them"
 LEFT_OUT = "This model reads no task sentence: the one that was given was left out."
 
@@ -179,35 +184,54 @@ class Encoding(nn.Module, ABC):
         if was_training:  # else as it is: to set every module again takes longer than a short text
             self.eval()
         try:
-            for places in self.batches(rows.contents, batch_size):
-                try:
-                    batch = self._prepared(rows, places)
-                except MediaError as error:
-                    raise self._named(error, rows, places) from error
-                vectors[places] = zero_gpu.lent(self, batch)
+            batches = list(self.batches(rows.contents, batch_size))
+            for places, found in zip(batches, self._computed(rows, batches), strict=True):
+                vectors[places] = found
         finally:
             if was_training:
                 super().train()
         return Embeddings(ids=rows.ids, vectors=vectors, encoder=self.fingerprint)
+
+    def _computed(self, rows: _Rows, batches: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+        """Vectors of each batch, in their order."""
+        work = partial(self._made, rows)
+        if self.device.type != "cpu" or zero_gpu.present() or sum(one.numel() for one in self.parameters()) > SMALL:
+            return map(work, batches)
+        return abreast(work, batches)
+
+    @torch.inference_mode()
+    def _made(self, rows: _Rows, places: Sequence[int]) -> np.ndarray:
+        """Vectors of the rows at these places."""
+        try:
+            batch = self._prepared(rows, places)
+        except MediaError as error:
+            raise self._named(error, rows, places) from error
+        return zero_gpu.lent(self, batch)
 
     def _prepared(self, rows: _Rows, places: Sequence[int]) -> Any:
         """The batch of the rows at these places."""
         return self.prepare([rows.contents[at] for at in places], [rows.instructions[at] for at in places], rows.role)
 
     def batches(self, contents: Sequence[Content], batch_size: int) -> Iterable[list[int]]:
-        """Places of contents of the same kind and similar length; on a CPU long texts come fewer at a time."""
-        most = CPU_CHARACTERS if self.device.type == "cpu" else None
+        """Places of contents of the same kind and similar length; on a CPU also of a budget (see CPU_CHARACTERS)."""
+        on_cpu = self.device.type == "cpu"
         kinds = [media_kind(content) or "" for content in contents]
-        lengths = [len(content.text or "") for content in contents]
+        lengths = [
+            len(content.text or "") + (PICTURE_CHARACTERS if kind else 0)
+            for content, kind in zip(contents, kinds, strict=True)
+        ]
         order = sorted(range(len(contents)), key=lambda place: (kinds[place], lengths[place], place))
         batch: list[int] = []
+        real = 0  # characters of the batch
         for place in order:
             heavy = max(1, batch_size // 8) if self.is_large(kinds[place]) else batch_size
-            long = most is not None and (len(batch) + 1) * lengths[place] > most
+            padded = (len(batch) + 1) * lengths[place]
+            long = on_cpu and (padded > CPU_CHARACTERS or padded - real - lengths[place] > CPU_PADDING)
             if batch and (long or kinds[batch[-1]] != kinds[place] or len(batch) >= heavy):
                 yield batch
-                batch = []
+                batch, real = [], 0
             batch.append(place)
+            real += lengths[place]
         if batch:
             yield batch
 
