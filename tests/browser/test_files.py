@@ -62,6 +62,7 @@ def index(page: Page, given: list[Path]) -> None:
 
 
 def test_own_files_are_indexed_searched_and_removed(page: Page, given: list[Path]):
+    page.on("filechooser", lambda _: None)  # so early that the browser knows of it before the press
     place = page.locator("#f-place")
     expect(place).to_contain_text("Drop pictures, clips, text files or a zip here")
     expect(place).to_contain_text("up to 500 files, 20 MB each, 200 MB in all")
