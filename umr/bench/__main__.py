@@ -8,12 +8,12 @@ from importlib import import_module
 #: What is named -> the module whose main() does it, imported where it is asked for.
 WHAT = {
     "apart": "umr.bench.apart",
-    "batches": "umr.bench.batches",
     "indexing": "umr.bench.indexing",
-    "memory": "umr.bench.memory",
     "peers": "umr.bench.peers",
     "start": "umr.bench.start",
     "scale": "umr.bench.scale",
+    "batches": "umr.bench.batches",
+    "memory": "umr.bench.memory",
     "collection": "umr.bench.collection",
     "fuzz": "umr.bench.fuzz.command",
     "kills": "umr.bench.kills.command",
