@@ -72,6 +72,7 @@ log = logging.getLogger("training")
 
 Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
+OF_A_START = ("vision_layers", "kept_start")  # settings that change an encoder to start from, or keep of it
 OWN_DATA = ("finetune", *LARGE)  # the recipes that train on a person's own data alone
 
 
@@ -444,6 +445,11 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
         encoder = load_trainable(init, device="cpu")
         if config.vision_layers:
             deepen_vision(encoder, config.vision_layers)
+    elif lost := [name for name in OF_A_START if getattr(config, name)]:
+        raise ConfigError(
+            f"{lost[0]} is {getattr(config, lost[0])}, which is of an encoder to start from: give one by --init, or "
+            f"say --set {lost[0]}=0"
+        )
     else:
         encoder = new_encoder(config.name, config.seed, config.image_size, **config.network)
     for world in [data] if isinstance(data, World) else data.worlds:

@@ -57,6 +57,13 @@ def test_a_stage_that_keeps_of_its_start_is_what_the_command_makes_of_one_that_d
     assert [one["config"]["kept_start"] for one in recorded] == [0.7, 0.7]
 
 
+@pytest.mark.parametrize(("name", "value"), [("vision_layers", 8), ("kept_start", 0.7)])
+def test_what_is_of_a_start_is_refused_without_one(tiny_world, tmp_path, name, value):
+    with pytest.raises(ConfigError, match=rf"{name} is {value}, which is of an encoder to start from: give .* --init"):
+        train(TrainConfig(name="one", **{name: value}), tiny_world, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_its_record_is_refused_in_words(small_encoder, tmp_path, capsys):
     small_encoder().save(tmp_path / "one")
     words = [str(tmp_path / "one"), "--init", str(tmp_path / "one"), "--share", "0.5", "--out", str(tmp_path / "two")]
