@@ -92,11 +92,7 @@ class TrainConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        if self.sharded and self.muon_rate:
-            raise ConfigError(
-                f"sharded is true and muon_rate {self.muon_rate}: Muon needs each matrix whole. Say --set muon_rate=0: "
-                "AdamW then moves all weights, as is usual for large backbones"
-            )
+        _check_sharded(self)
         if not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
             raise ConfigError(f"programmes {self.programmes} need shares of at least 0, one of them above 0")
         if self.batch not in ("families", "random"):
@@ -194,12 +190,14 @@ class QueryConfig:
     warmup_steps: int = 50
     weight_decay: float = 0.05
     clip_norm: float = 1.0
+    sharded: bool = False  # weights, gradients and optimizer states in slices on all processes (training/sharded.py)
     bf16: bool = True  # where the device computes in it itself (training/precision.py)
     threads: int = 2
     log_every: int = 20
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
+        _check_sharded(self)
         for name in ("steps", "queries_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -211,6 +209,15 @@ class QueryConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings by their names."""
         return asdict(self)
+
+
+def _check_sharded(config: TrainConfig | QueryConfig) -> None:
+    """Raise ConfigError where slices of matrices are asked for, and their optimizer needs them whole."""
+    if config.sharded and config.muon_rate:
+        raise ConfigError(
+            f"sharded is true and muon_rate {config.muon_rate}: Muon needs each matrix whole. Say --set muon_rate=0: "
+            "AdamW then moves all weights, as is usual for large backbones"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

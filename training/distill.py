@@ -30,6 +30,7 @@ from training.parallel import Group, log_level
 from training.precision import autocast
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, pieces, train_record
+from training.sharded import ShardedGroup
 from training.source_batches import Pixels
 from training.sources.source import Example
 from training.teacher import POOLS, Lists, read_lists
@@ -129,7 +130,8 @@ class DistillTrainer(Stage):
     ) -> None:
         self.config, self.encoder = config, encoder.train()
         self.data, self.start = lists.source.fingerprint, weights_fingerprint(encoder)
-        self.seconds, self.group = 0.0, group or Group()
+        self.seconds, group = 0.0, group or Group()
+        self.group = ShardedGroup(group, encoder, config.bf16) if config.sharded else group
         torch.manual_seed(config.seed)
         self.modules = {"encoder": encoder}
         self.optimizer = build_optimizer(config, encoder, nn.Identity())
@@ -158,8 +160,9 @@ class DistillTrainer(Stage):
         """
         self.optimizer.zero_grad(set_to_none=True)
         queries, total = sum(len(piece.scores_QU) for piece in batch), torch.zeros(())
-        for piece in self.group.own(batch):
-            loss = self.loss(piece) * (len(piece.scores_QU) / queries)
+        for piece, counts in self.group.own(batch):
+            nothing = self.group.level(len({one.shape for one in piece.pixels}))
+            loss = self.loss(piece) * (counts * len(piece.scores_QU) / queries) + nothing
             loss.backward()
             total += loss.detach().cpu()
         self.group.reduce(self.encoder.parameters(), ())
@@ -168,6 +171,8 @@ class DistillTrainer(Stage):
 
 def train(config: DistillConfig, lists: Lists, out: Path, group: Group | None = None) -> UnifiedEncoder:
     """One run; goes on from the checkpoints beside `out`. Returns the student, as it was saved in the folder `out`.
+
+    Of a sharded run, other processes than the first return its slices.
 
     Args:
         config: what to do.
@@ -185,9 +190,13 @@ def train(config: DistillConfig, lists: Lists, out: Path, group: Group | None = 
     encoder, source = load_trainable(init, device="cpu"), lists.source
     kept = Mixture(parts=(Part(data=source, share=1.0),)).serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
-    trainer = DistillTrainer(config, lists, encoder.to("cuda" if torch.cuda.is_available() else "cpu"), group)
+    if not config.sharded:  # which no GPU need hold as a whole
+        encoder = encoder.to("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = DistillTrainer(config, lists, encoder, group)
     log.info("%s: %d queries with their lists", config.name, len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    if isinstance(trainer.group, ShardedGroup):
+        encoder = trainer.group.gathered()
     encoder.eval()
     if group.rank:
         return encoder

@@ -18,6 +18,7 @@ from torch import Tensor, distributed, nn
 from training.grad_cache import Roles, cached_backward, joined
 
 Chunk = TypeVar("Chunk")
+Part = TypeVar("Part")
 Made = TypeVar("Made")
 
 
@@ -70,9 +71,18 @@ class Group:
         share = -(-count // self.size)
         return min(most, share) if most else share
 
-    def own(self, parts: Sequence[Chunk]) -> Sequence[Chunk]:
-        """Of the parts of a step whose losses add up, those that this process computes."""
-        return parts[self.rank :: self.size]
+    def own(self, parts: Sequence[Part]) -> Sequence[tuple[Part, float]]:
+        """Of the parts of a step whose losses add up, those that this process computes, each with what it counts: 1."""
+        return [(part, 1.0) for part in parts[self.rank :: self.size]]
+
+    def level(self, sees: int) -> Tensor:
+        """What a part's loss needs added so that its gradients reach all processes: 0.
+
+        Args:
+            sees: how often the vision tower will be called for the part.
+        """
+        del sees
+        return torch.zeros(())
 
     def total(self, values: Tensor) -> Tensor:
         """Numbers on the CPU, added up over all processes."""
@@ -159,6 +169,8 @@ class Group:
             return
         both = [(list(summed), 1.0), (list(shared), 1 / self.size)]
         parameters = [(parameter, scale) for group, scale in both for parameter in group if parameter.requires_grad]
+        if not parameters:
+            return
         there = torch.tensor([parameter.grad is not None for parameter, _ in parameters], dtype=torch.float32)
         flat = torch.cat(
             [

@@ -30,6 +30,7 @@ from training.precision import autocast
 from training.prior import Cosines
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, Row, pieces, train_record
+from training.sharded import ShardedGroup
 from training.source_batches import Identities, Pixels, candidate_keys
 from training.sources.readers import load_source
 from training.sources.source import Example, Source
@@ -223,12 +224,13 @@ class RerankTrainer(Stage):
     ) -> None:
         self.config, self.reranker = config, reranker.train()
         self.data, self.start = source.fingerprint, weights_fingerprint(reranker)
-        self.seconds, self.group = 0.0, group or Group()
+        self.seconds, group = 0.0, group or Group()
         torch.manual_seed(config.seed)
         self.modules = {"reranker": reranker}
         self._kept: Kept[Tensor] = Kept(STATES)
         if config.frozen_vision:
             freeze_vision(qwen_of(reranker, "frozen_vision"), config.vision_blocks)
+        self.group = ShardedGroup(group, reranker, config.bf16) if config.sharded else group
         self.optimizer = build_optimizer(config, reranker, nn.Identity())
         self.builder = PairBatches(source, reranker, config, cosines, self.group)
 
@@ -241,10 +243,21 @@ class RerankTrainer(Stage):
             logits_P2 = self.reranker.answers(prefix, Rows(pairs.candidates, seen)).float()
         return torch.stack([logits_P2[:, YES] + pairs.known.to(device), logits_P2[:, NO]], dim=1)
 
+    @property
+    def _keeps(self) -> bool:
+        """Whether vision states never change."""
+        return self.config.frozen_vision and not self.config.vision_blocks
+
+    def _sees(self, pairs: PairBatch) -> int:
+        """How often _seen will call the vision tower."""
+        if self._keeps:
+            return sum(self._kept.get(path) is None for path in pairs.paths)
+        return len({one.shape for one in pairs.pixels})
+
     def _seen(self, pairs: PairBatch) -> Tensor:
         """Vision states (R, H) of the pictures and clips of some pairs, one row per vision token."""
         network = self.reranker.network
-        if not self.config.frozen_vision or self.config.vision_blocks:
+        if not self._keeps:
             return network.see_all(pairs.pixels)
         states = {path: self._kept.get(path) for path in pairs.paths}
         for path, pixels in zip(pairs.paths, pairs.pixels, strict=True):
@@ -274,11 +287,12 @@ class RerankTrainer(Stage):
         """
         self.optimizer.zero_grad(set_to_none=True)
         pairs, found_2 = sum(len(part.labels) for part in batch), torch.zeros(2)
-        for part in self.group.own(batch):
+        for part, counts in self.group.own(batch):
+            nothing = self.group.level(self._sees(part))
             logits, labels = self.logits(part), part.labels.to(self.reranker.device)
-            loss = self.loss(logits, labels) / pairs
+            loss = counts * self.loss(logits, labels) / pairs + nothing
             loss.backward()
-            found_2 += torch.stack([loss.detach(), (logits.argmax(1) == labels).sum().float()]).cpu()
+            found_2 += torch.stack([loss.detach(), counts * (logits.argmax(1) == labels).sum()]).cpu()
         self.group.reduce(self.reranker.parameters(), ())
         total, right = self.group.total(found_2)
         return {**self.update(number, total), "right": float(right) / pairs}
@@ -294,7 +308,7 @@ def train(config: RerankConfig, source: Source, out: Path, group: Group | None =
         group: the processes that share each step; None: this one alone.
 
     Returns:
-        The re-ranker, as it was saved.
+        The re-ranker, as it was saved; of a sharded run in other processes than the first, its slices.
 
     Raises:
         ConfigError: the settings do not suit the data or the encoder to start from.
@@ -313,10 +327,13 @@ def train(config: RerankConfig, source: Source, out: Path, group: Group | None =
         config_with = replace(config_with, prior=cosines.prior)
         undecided(reranker)
     reranker = Reranker(config_with, reranker.network.backbone, reranker.network.tokenizer)
-    reranker = reranker.to("cuda" if torch.cuda.is_available() else "cpu")
+    if not config.sharded:  # which no GPU need hold as a whole
+        reranker = reranker.to("cuda" if torch.cuda.is_available() else "cpu")
     trainer = RerankTrainer(config, source, reranker, cosines, group)
     log.info("%s: %d of %d examples", config.name, len(trainer.builder.examples), len(source.examples))
     seconds = run(trainer, out.with_name(out.name + ".checkpoints"))
+    if isinstance(trainer.group, ShardedGroup):
+        reranker = trainer.group.gathered()
     reranker.eval()
     if group.rank:
         return reranker

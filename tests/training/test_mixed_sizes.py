@@ -49,8 +49,12 @@ DISTILL = DistillConfig(name="student", init="x", queries_per_batch=6, chunk_que
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
+    return write_data(tmp_path_factory.mktemp("mixed"))
+
+
+def write_data(root: Path) -> Path:
     """An adopted encoder, pictures and clips of several sizes, mined triplets over them, and a teacher's lists."""
-    root, rng = tmp_path_factory.mktemp("mixed"), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     write_checkpoint(root / "tiny-VL")
     adopt(root / "tiny-VL", root / "adopted", max_frames=4)
     for number, (width, height) in enumerate(PICTURES):
@@ -101,6 +105,8 @@ WAYS = {
     "rerank, in pieces": ("rerank", {"chunk_queries": 1}),
     "distill": ("distill", {}),
     "distill, in pieces": ("distill", {"chunk_queries": 1}),
+    "rerank, in slices": ("rerank", {"sharded": True}),
+    "distill, in slices": ("distill", {"sharded": True}),
 }
 
 
