@@ -7,7 +7,6 @@ All compute the same rows, sorted by kind and length, in turns. Not how fast oth
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from umr.bench.peers import EQUAL, ITEMS, RUNS, Way, bench_peers, mixes, own_way
+from umr.bench.peers import EQUAL, Way, bench_peers, mixes, own_way, parser_of
 from umr.bench.rows import printed
 from umr.collection import Collection
 from umr.encoders import load_encoder
@@ -74,12 +73,7 @@ def _length(content: Content) -> int:
 
 def main(arguments: list[str]) -> int:
     """The command. Returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m umr.bench batches", description=__doc__)
-    parser.add_argument("--encoder", default="unified", help="a shipped encoder or a folder (default: unified)")
-    parser.add_argument("--items", type=int, default=ITEMS, help=f"of each mixture (default: {ITEMS})")
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"of each way (default: {RUNS})")
-    parser.add_argument("--dtype", default="float32", choices=EQUAL, help="what all compute in (default: float32)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser = parser_of("batches", __doc__)
     parser.add_argument("--rows", type=int, action="append", help="of a batch, may be repeated (default: 64 and 32)")
     options = parser.parse_args(arguments)
 

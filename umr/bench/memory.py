@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.bench.rows import printed
-from umr.memory import resident_bytes
+from umr.memory import resident_mib
 from umr.shipped import DEFAULT_ENCODER, index_folder
 from umr.ui.layout.heap import share_heaps, unimportable
 
@@ -56,19 +56,14 @@ def added(steps: Iterable[Step]) -> list[dict[str, Any]]:
     Returns:
         Rows {"what", "mib", "all_mib"}; nan where the system does not say.
     """
-    before = _mib()
+    before = resident_mib(os.getpid())
     rows: list[dict[str, Any]] = [{"what": "before", "mib": round(before, 1), "all_mib": round(before, 1)}]
     for what, step in steps:
         step()
-        now = _mib()
+        now = resident_mib(os.getpid())
         rows.append({"what": what, "mib": round(now - before, 1), "all_mib": round(now, 1)})
         before = now
     return rows
-
-
-def _mib() -> float:
-    found = resident_bytes([os.getpid()])
-    return float("nan") if found is None else found / 2**20
 
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -208,14 +208,20 @@ def _alike(mix: str, ways: dict[str, Way], items: Sequence[Content], least: floa
     return cosines
 
 
-def main(arguments: list[str]) -> int:
-    """The command. Returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m umr.bench peers", description=__doc__)
+def parser_of(command: str, description: str | None) -> argparse.ArgumentParser:
+    """Of a command that times ways of encoding: the encoder, and how much of what is done."""
+    parser = argparse.ArgumentParser(prog=f"python -m umr.bench {command}", description=description)
     parser.add_argument("--encoder", default="unified", help="a shipped encoder or a folder (default: unified)")
     parser.add_argument("--items", type=int, default=ITEMS, help=f"of each mixture (default: {ITEMS})")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"of each way (default: {RUNS})")
     parser.add_argument("--dtype", default="float32", choices=EQUAL, help="what all compute in (default: float32)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """The command. Returns its exit status."""
+    parser = parser_of("peers", __doc__)
     parser.add_argument("--only", action="append", choices=PEERS, help="a peer, may be repeated (default: both)")
     options = parser.parse_args(arguments)
 

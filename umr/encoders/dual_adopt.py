@@ -87,15 +87,13 @@ def _check_fields(checkpoint: Checkpoint, kind: type[Towers]) -> int:
     for part in (text, vision):
         part.whole("num_attention_heads", 1)
     vision.whole("patch_size", 1)
-    found = [Fields("", {})]
-    for name in filter(checkpoint.has, PREPROCESSORS):
-        whole = checkpoint.fields(name)
-        part = whole.part("image_processor")
-        for fields in (whole, part):
-            for key in ("image_mean", "image_std"):
-                fields.colours(key)
-        found.append(part if part.values else whole)
-    return kind.side(vision, found[:2][-1])  # transformers reads the first file that is there
+    pixels = [checkpoint.fields(name) for name in filter(checkpoint.has, PREPROCESSORS)]
+    for fields in (*pixels, *(whole.part("image_processor") for whole in pixels)):
+        for key in ("image_mean", "image_std"):
+            fields.colours(key)
+    first = pixels[0] if pixels else Fields("", {})  # that transformers reads
+    part = first.part("image_processor")
+    return kind.side(vision, part if part.values else first)
 
 
 def _open_once(checkpoint: Checkpoint, encoder: DualEncoder) -> None:

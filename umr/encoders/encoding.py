@@ -17,7 +17,7 @@ from torch import nn
 
 from umr import media
 from umr.encoders import zero_gpu
-from umr.encoders.abreast import abreast
+from umr.encoders.abreast import ENOUGH, abreast
 from umr.encoders.templates import Role, media_kind
 from umr.errors import ConfigError, MediaError
 from umr.types import Candidate, Content, Embeddings, Query
@@ -195,9 +195,10 @@ class Encoding(nn.Module, ABC):
     def _computed(self, rows: _Rows, batches: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Vectors of each batch, in their order."""
         work = partial(self._made, rows)
-        if self.device.type != "cpu" or zero_gpu.present() or sum(one.numel() for one in self.parameters()) > SMALL:
+        if len(batches) < ENOUGH or self.device.type != "cpu" or zero_gpu.present():  # a search has one
             return map(work, batches)
-        return abreast(work, batches)
+        small = sum(one.numel() for one in self.parameters()) <= SMALL
+        return abreast(work, batches) if small else map(work, batches)
 
     @torch.inference_mode()
     def _made(self, rows: _Rows, places: Sequence[int]) -> np.ndarray:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from umr.models.adapters import adopted_into, base_of_folder, check_plain
 from umr.models.download import Remote, bring, keep, weight_names
-from umr.models.fit import check_disk, dtype_that_fits, gigabytes
 from umr.models.forms import ENCODER, check_settings, check_weightless, sign_of
-from umr.models.from_hub import Say, Wishes, base_commit, check_room, remote_base, say_untrained, size_of
-from umr.models.weights import parameters_of, weights_of
+from umr.models.from_hub import Say, Wishes, base_commit, check_room, remote_base, say_untrained
+from umr.models.room import check_room_of
+from umr.models.weights import weights_of
 
 
 def of_adapter(spec: str, wishes: Wishes, say: Say) -> Path | None:
@@ -56,11 +56,8 @@ def _into_folder(spec: str, base: Path, out: Path, wishes: Wishes, say: Say) -> 
     check_settings(ENCODER, base, str(base), out, recipe)
     say_untrained(spec, base, recipe, say)
     weights = weights_of(base)
-    count, needed = sum(map(parameters_of, weights)), sum(path.stat().st_size for path in weights)
-    say(f"{size_of(spec, count)}; {gigabytes(needed)} are to be written to {out.parent}")
-    if wishes.opened:
-        dtype_that_fits(spec, count, wishes.dtype)
-    check_disk(spec, needed, out.parent, "written")
+    needed = sum(path.stat().st_size for path in weights)
+    check_room_of(spec, weights, needed, "written", out.parent, wishes, say)
     if wishes.dry_run:
         return None
     adopted_into(str(base), spec, out, recipe)

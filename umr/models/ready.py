@@ -14,12 +14,13 @@ from typing import cast
 from umr.disk import room_for_copy
 from umr.encoders.checkpoint import is_adapter, is_checkpoint
 from umr.encoders.hub import is_hub, never_changed
-from umr.models.fit import check_disk, dtype_that_fits, gigabytes
+from umr.models.fit import dtype_that_fits
 from umr.models.forms import ENCODER, RERANKER, check_settings, sign_of
 from umr.models.from_adapter import of_adapter
-from umr.models.from_hub import Say, Wishes, commit_of, newest_of, of_hub, say_untrained, size_of
+from umr.models.from_hub import Say, Wishes, commit_of, newest_of, of_hub, say_untrained
 from umr.models.hub_name import HubName
-from umr.models.weights import parameters_in, parameters_of, weights_of
+from umr.models.room import check_room_of
+from umr.models.weights import parameters_in, weights_of
 from umr.rerank.config import read_config
 from umr.shipped import find_encoder, find_reranker, located
 from umr.types import FLOAT32
@@ -131,20 +132,10 @@ def _of_folder(spec: str, wishes: Wishes, say: Say) -> Path | None:
         check_settings(ENCODER, folder, spec, out, recipe)
     say_untrained(spec, folder, recipe, say)
     if not there:
-        _check_room(spec, folder, out, wishes, say)
+        weights = weights_of(folder)
+        needed = sum(room_for_copy(path, out.parent, never_changed(path, spec)) for path in weights)
+        check_room_of(spec, weights, needed, "copied", out.parent, wishes, say)
         if wishes.dry_run:
             return None
         ENCODER.adopt(spec, out, recipe)
     return out
-
-
-def _check_room(spec: str, folder: Path, out: Path, wishes: Wishes, say: Say) -> None:
-    """Say what the adoption of a folder takes, and refuse it where that is not there."""
-    weights = weights_of(folder)
-    count = sum(map(parameters_of, weights))
-    needed = sum(room_for_copy(path, out.parent, never_changed(path, spec)) for path in weights)
-    what = f"{gigabytes(needed)} are to be copied to" if needed else "they are linked, not copied, in"
-    say(f"{size_of(spec, count)}; {what} {out.parent}")
-    if wishes.opened:
-        dtype_that_fits(spec, count, wishes.dtype)
-    check_disk(spec, needed, out.parent, "copied")
