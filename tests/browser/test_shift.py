@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Served, arrive, settle, visit
 from umr.shipped import BUNDLED, default_root
+from umr.ui.queries import task_name
 
 MOST = 0.05  # half of what Web Vitals calls good
 LATE_MS = 600  # of every request: longer than the 500 ms after a press
@@ -186,8 +187,12 @@ def test_an_own_picture_its_part_and_its_steps_after_a_reload_stand_still(
     still(watched, "back after a reload")
 
 
-def test_a_comparison_and_a_battle_stand_still(watched: Page, served: Served):
+@pytest.mark.parametrize("task", ["it2i", "it2t", "it2v"])
+def test_a_comparison_and_a_battle_stand_still(watched: Page, served: Served, task: str):
     begin(watched, served, "compare")
+    watched.locator("#c-task input").click()
+    watched.get_by_role("option", name=task_name(task), exact=True).click()
+    still(watched, "choice of a task")
     watched.locator("#c-random").click()
     expect(watched.locator("#compare .u-cell").first).to_be_attached()
     still(watched, "comparison")
