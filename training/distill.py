@@ -26,7 +26,7 @@ from training.config import DistillConfig
 from training.draws import generator
 from training.losses import distill_kl
 from training.mixture import Mixture, Part, sentences_of
-from training.parallel import Group, log_level
+from training.parallel import Group, leave, log_level
 from training.precision import autocast
 from training.provenance import stages, weights_fingerprint
 from training.query_rows import QueryRows, pieces, train_record
@@ -231,4 +231,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -7,10 +7,12 @@ the chunks that are its own and hands their embeddings round, so that each query
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -25,6 +27,20 @@ Made = TypeVar("Made")
 def log_level() -> int:
     """Of a process that torchrun started, or of one alone: the first tells what goes on, others what is wrong."""
     return logging.WARNING if os.environ.get("RANK", "0") != "0" else logging.INFO
+
+
+def leave(status: int) -> NoReturn:
+    """End this process; where it is one of several, without the interpreter's own end.
+
+    A thread of gloo that gives the tensors of the last calls back wants the interpreter for it. When that is at its end
+    torch (2.13) ends the thread in the midst of it, and the process dies by a signal though its work is done.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 class Group:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from training.config import RerankConfig
 from training.draws import generator
 from training.mixture import Mixture, Part, sentences_of
-from training.parallel import Group, log_level
+from training.parallel import Group, leave, log_level
 from training.precision import autocast
 from training.prior import Cosines
 from training.provenance import stages, weights_fingerprint
@@ -365,4 +365,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -35,7 +35,7 @@ from training.lora import add_adapters, is_adapter, merge_adapters
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
-from training.parallel import Group, log_level
+from training.parallel import Group, leave, log_level
 from training.precision import autocast
 from training.provenance import stages, weights_fingerprint
 from training.recall import recall
@@ -590,4 +590,4 @@ def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -10,6 +10,8 @@ import torch
 from torch import multiprocessing
 from torch.distributed import TCPStore
 
+from training.parallel import leave
+
 HOST = "127.0.0.1"
 
 
@@ -20,7 +22,12 @@ def in_two(work: Callable[..., None], *arguments: Any, groups: int = 1) -> None:
     later.
     """
     stores = [TCPStore(HOST, 0, is_master=True, wait_for_workers=False) for _ in range(groups)]
-    multiprocessing.spawn(work, (tuple(store.port for store in stores), *arguments), nprocs=2)
+    multiprocessing.spawn(_worked, (work, tuple(store.port for store in stores), *arguments), nprocs=2)
+
+
+def _worked(rank: int, work: Callable[..., None], *arguments: Any) -> None:
+    work(rank, *arguments)
+    leave(0)
 
 
 def join(rank: int, port: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,21 @@ def test_two_processes_have_the_gradients_of_one(tmp_path, count, cached):
 )
 def test_every_process_gets_a_chunk(size, count, most, families):
     assert Group(0, size).chunk_families(count, most) == families
+
+
+@pytest.mark.parametrize(("processes", "told"), [("1", "step at exit gone "), ("2", "step at exit ")])
+def test_one_of_several_processes_leaves_before_the_interpreter_ends(processes, told):
+    code = """
+import atexit
+from training.parallel import leave
+class Kept:
+    def __del__(self):
+        print("gone", end=" ")
+kept = Kept()
+atexit.register(print, "at exit", end=" ")
+print("step", end=" ")
+leave(3)
+"""
+    environment = os.environ | {"WORLD_SIZE": processes}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, told, "")
