@@ -60,15 +60,50 @@ def curve(searcher: Searcher, root: Path, distractors: Distractors) -> list[Row]
         ConfigError: the benchmark has none of ASKED, or does not say what its queries ask for.
         MismatchError: an added scene answers one of the queries, or the vectors have another length.
     """
-    wanted = [asked for asked in ASKED if asked in all_tasks_and_splits(root)]
-    if not wanted:
-        raise ConfigError(f"{root} has no queries of {' or '.join(f'{task} {split}' for task, split in ASKED)}")
-    check_unasked(root, wanted, distractors.scenes)
+    wanted = asked_of(root, distractors)
     added = _index(distractors.vectors, searcher.encoder.dim)
     rows: list[Row] = []
     for task, split in wanted:
         rows += _curve_of(searcher, load(root, task, split), added)
     return rows
+
+
+def asked_of(root: Path, distractors: Distractors) -> list[tuple[str, str]]:
+    """What of ASKED a benchmark has.
+
+    Raises:
+        ConfigError: nothing, or it does not say what its queries ask for.
+        MismatchError: an added scene answers one of the queries.
+    """
+    wanted = [asked for asked in ASKED if asked in all_tasks_and_splits(root)]
+    if not wanted:
+        raise ConfigError(f"{root} has no queries of {' or '.join(f'{task} {split}' for task, split in ASKED)}")
+    check_unasked(root, wanted, distractors.scenes)
+    return wanted
+
+
+def opened(options: argparse.Namespace) -> tuple[Searcher, Path, Distractors]:
+    """The searcher, its benchmark's folder and the added pictures that a command names (`which`).
+
+    Raises:
+        UMRError: one cannot be opened, or they do not belong together.
+    """
+    searcher = Searcher.open(options.index or index_folder(options.encoder))
+    distractors = load_distractors(options.vectors, searcher.encoder)
+    root = searcher.collection.folder
+    if root is None:
+        raise ConfigError("this index is of a collection in memory, which has no queries")
+    return searcher, root, distractors
+
+
+def which(one: argparse.ArgumentParser) -> None:
+    """Give a command the options that `opened` reads."""
+    index = one.add_mutually_exclusive_group(required=True)
+    index.add_argument("--encoder", metavar="NAME", help="a shipped encoder, over its bundled index")
+    index.add_argument("--index", type=Path, metavar="DIR", help="an index of a benchmark of training.catalogue")
+    one.add_argument(
+        "--vectors", type=Path, required=True, metavar="DIR", help="what `training.catalogue distractors` wrote"
+    )
 
 
 def _index(vectors: np.ndarray, dim: int) -> FlatIndex:
@@ -139,12 +174,7 @@ def parser() -> argparse.ArgumentParser:
         description="success@1 and @5 of the benchmark's picture searches as pictures that answer none are added",
         epilog="Intervals are 95 % bootstrap intervals over families of queries, as those of `umr evaluate`.",
     )
-    which = one.add_mutually_exclusive_group(required=True)
-    which.add_argument("--encoder", metavar="NAME", help="a shipped encoder, over its bundled index")
-    which.add_argument("--index", type=Path, metavar="DIR", help="an index of a benchmark of training.catalogue")
-    one.add_argument(
-        "--vectors", type=Path, required=True, metavar="DIR", help="what `training.catalogue distractors` wrote"
-    )
+    which(one)
     one.add_argument("--json", type=Path, metavar="FILE", help="also write the curve to FILE")
     return one
 
@@ -153,11 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Prints the curve; returns the exit status. Errors that a person can act on are one line on stderr."""
     options = parser().parse_args(arguments)
     try:
-        searcher = Searcher.open(options.index or index_folder(options.encoder))
-        distractors = load_distractors(options.vectors, searcher.encoder)
-        root = searcher.collection.folder
-        if root is None:
-            raise ConfigError("this index is of a collection in memory, which has no queries")
+        searcher, root, distractors = opened(options)
         rows = curve(searcher, root, distractors)
         if options.json:
             _write(options.json, searcher, rows)

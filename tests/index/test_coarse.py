@@ -186,7 +186,7 @@ def test_the_number_of_lists_is_chosen_by_the_count_and_that_of_probes_by_the_li
         "IVF4096,SQ8",
         "IVF8192,SQ8",
     ]
-    assert Coarse.read("IVF4096,SQ8", 1_000_000, 8).nprobe == 64 and Coarse.read("IVF8,SQ8", 1_000, 8).nprobe == 1
+    assert Coarse.read("IVF4096,SQ8", 1_000_000, 8).nprobe == 256 and Coarse.read("IVF8,SQ8", 1_000, 8).nprobe == 1
     assert Coarse.read("IVF8,SQ8", 1_000, 8, nprobe=8).nprobe == 8
     with pytest.raises(ConfigError, match="nprobe is 9; it must be from 1 to the number of lists, 8"):
         Coarse.read("IVF8,SQ8", 1_000, 8, nprobe=9)

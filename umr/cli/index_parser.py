@@ -153,7 +153,7 @@ def _engine(one: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="lists that a query looks into (default: one of 64); `search --nprobe` looks into more or fewer",
+        help="lists that a query looks into (default: one of 16); `search --nprobe` looks into more or fewer",
     )
 
 

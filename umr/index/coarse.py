@@ -27,8 +27,9 @@ from umr.index.manifest import FACTORY
 
 #: Rows of each list that a training needs, as FAISS warns below it, and that it is given where there are more.
 FEWEST_OF_LIST, MOST_OF_LIST = 39, 64
-#: Of so many lists one is searched, unless it is said otherwise.
-_SHARE = 64
+#: Of so many lists one is searched, unless it is said otherwise: of 64, queries of pictures and words lost 5 to 19 % of
+#: their first ten (training.pool_recall; docs/indexes.md).
+_SHARE = 16
 #: More results than that are looked for among the exact rows; so many rows of a pool are few enough for that too.
 MOST_K, SMALL_POOL = 512, 32_768
 #: So many times the results are taken from the compressed rows, and at least so many, to be scored again.
