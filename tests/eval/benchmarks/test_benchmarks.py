@@ -19,6 +19,7 @@ from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.cli.commands import main
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError
+from umr.eval.benchmarks.fashioniq import joined
 from umr.eval.benchmarks.genecis import cut
 from umr.eval.benchmarks.mbeir import normalised
 from umr.eval.benchmarks.msvd import pickled_captions
@@ -171,7 +172,43 @@ def test_cirr_says_what_is_wrong_with_its_captions(run, tmp_path, change, said):
     assert said in run("cirr")
 
 
+@pytest.mark.parametrize(("split", "answers"), [("val", True), ("test1", False)])
+def test_a_pair_of_cirr_without_words_is_asked_by_its_picture(run, fake, tmp_path, split, answers):
+    """As pair 27098 of the makers' own test1, whose caption is a space."""
+    names, rows = cirr(tmp_path / "data", split, answers)
+    rows[4]["caption"] = " "
+    put(tmp_path / f"data/captions/cap.rc2.{split}.json", rows)
+    run("cirr", "--split", split, "--runs", str(tmp_path / "runs"))
+    assert "the caption of 1 of 12 pairs is empty (104): asked by the picture alone" in run.said
+    files = [tmp_path / "data/img_raw/dev" / f"{name}.png" for name in names]
+    scores_M = scores(fake, [Content(image=files[4])], [Content(image=path) for path in files])[0]
+    order = [names[i] for i in np.argsort(-scores_M) if i != 4]
+    sent = json.loads((tmp_path / f"runs/enc/cirr.{split}.recall.json").read_text())
+    assert sent["104"] == order and len(sent) == 2 + N
+    rows[4]["caption"] = None
+    put(tmp_path / f"data/captions/cap.rc2.{split}.json", rows)
+    assert "entry 5: caption is None; a text is needed" in run("cirr", "--split", split)
+
+
 # FashionIQ
+
+
+@pytest.mark.parametrize(
+    ("captions", "text"),
+    [
+        (["is red.", " has dots, "], "Is red and has dots"),
+        (["", "is grey with a design on the back"], "and is grey with a design on the back"),  # of shirt, val
+        (["Darker and not as shiny", "."], "Darker and not as shiny and"),  # of dress, train
+    ],
+)
+def test_two_captions_are_joined_though_one_of_them_is_empty(captions, text):
+    assert joined(captions) == text
+
+
+@pytest.mark.parametrize("captions", [["", " "], [".", "?"], [], "is red", ["is red", None]])
+def test_captions_without_words_are_refused(captions):
+    with pytest.raises(ConfigError, match="captions is "):
+        joined(captions)
 
 
 def test_fashioniq_is_recall_of_each_category_and_their_mean(run, fake, tmp_path):
