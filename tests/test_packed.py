@@ -64,6 +64,26 @@ def test_a_parquet_file_is_read_by_its_columns(tmp_path):
     check(*source.read(tmp_path / "files"), ["x", "y", "z"])
 
 
+def test_a_tables_pictures_may_be_bytes_alone_and_what_is_no_picture_costs_its_row(tmp_path):
+    path = tmp_path / "bytes.parquet"
+    parquet.write_table(pa.table({"image": [picture(0), None, b"no picture"], "text": ["a", "b", "c"]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert [(one.content.modality, one.content_hash) for one in found] == [
+        ("image,text", media.content_hash(picture(0))), ("text", ""),
+    ]  # fmt: skip
+    assert [one.source for one in refused] == ["row 2"]
+    parquet.write_table(pa.table({"image": [[1, 2]], "text": ["a"]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert found == [] and "its picture is list; a path, the file's bytes" in refused[0].reason
+
+
+def test_a_table_of_pictures_without_captions_is_read(tmp_path):
+    path = tmp_path / "only pictures ü.parquet"
+    parquet.write_table(pa.table({"image": [{"bytes": picture(at), "path": f"ä {at}.png"} for at in range(3)]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert refused == [] and [one.content.modality for one in found] == ["image"] * 3
+
+
 def test_a_sample_of_a_webdataset_is_a_candidate_by_its_key(tmp_path):
     source = Source.of(str(tar(tmp_path / "shard.tar")))
     assert (source.kind, source.name, source.columns) == ("dataset", "shard", {})
