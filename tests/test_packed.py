@@ -98,6 +98,25 @@ def test_pictures_with_captions_are_rows_of_their_metadata(tmp_path):
     check(*ingest.read_rows(tmp_path / "metadata.jsonl"), ["row-1", "row-2", "row-3"])
 
 
+def test_a_folder_says_how_the_data_sets_in_it_are_read(tmp_path):
+    for at in range(3):
+        (tmp_path / f"{at}.png").write_bytes(picture(at))
+    table(tmp_path / "a.parquet"), tar(tmp_path / "b.tar")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "x"}')
+    (tmp_path / "metadata.csv").write_text("file_name,text\n" + "".join(f"{at}.png,{WORDS[at]}\n" for at in range(3)))
+    found, refused = ingest.read_folder(tmp_path)
+    assert [one.content.modality for one in found] == ["image"] * 3
+    by_name = "a source by itself, which is read where the file is named in place of its folder"
+    assert {one.source: one.reason for one in refused} == {
+        "a.parquet": by_name, "b.tar": by_name, "metadata.jsonl": by_name,
+        "metadata.csv": "words of the pictures beside it, which are read where the folder is named as dataset:FOLDER",
+    }  # fmt: skip
+    for name in ("a.parquet", "b.tar", "metadata.jsonl"):
+        (tmp_path / name).unlink()
+    found, refused = ingest.read_dataset(str(tmp_path), tmp_path / "files")
+    assert refused == [] and [one.content.text for one in found] == WORDS
+
+
 def test_files_that_are_no_such_data_set_are_refused(tmp_path):
     for name in ("broken.parquet", "broken.tar"):
         (tmp_path / name).write_bytes(b"nothing of the kind")

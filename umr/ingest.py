@@ -20,7 +20,7 @@ from umr.disk import special
 from umr.errors import ConfigError, DiskFullError, MediaError, StoppedError, UMRError, reason
 from umr.formats import parse_object, read_lines, span_of
 from umr.moments import cut, fragment
-from umr.packed import container, is_packed, is_saved, open_dataset, stored
+from umr.packed import PACKED, container, is_packed, is_saved, open_dataset, stored
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.streamed import EVERY, READ, Kept, Row, Stream, open_stream
@@ -32,6 +32,8 @@ TEXTS = frozenset((".txt", ".md"))
 CLIPS = frozenset(f".{ending}" for ending in ENDINGS["video"])
 CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken
 MOST_PARTS = 10_000  # of one clip
+_SOURCES = frozenset((".jsonl", *PACKED))
+_CAPTIONS = "metadata.csv"  # of a folder of pictures, in the layout of `datasets`
 _NOTHING = "there is nothing in it: no text, picture or clip"
 
 Progress = Callable[[int, int], None]
@@ -373,6 +375,10 @@ def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Made:
         return [_candidate(name, path.stem, reading, Content(image=path))]
     if kind in CLIPS:
         return _parts(name, path.stem, reading, Content(video=path))
+    if kind in _SOURCES:
+        raise MediaError("a source by itself, which is read where the file is named in place of its folder")
+    if path.name == _CAPTIONS:
+        raise MediaError("words of the pictures beside it, which are read where the folder is named as dataset:FOLDER")
     raise MediaError(f"{kind or 'a file without ending'} is no picture, text (.txt, .md) or clip that is read")
 
 

@@ -162,6 +162,22 @@ def cut_a_shard(folder: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-10])
 
 
+def wrap(folder: Path) -> None:
+    """As a trainer leaves weights that saves what is around the network too."""
+    (folder / INDEX).unlink()
+    state = {}
+    for shard in folder.glob("*.safetensors"):
+        state |= {f"module.{name}": value for name, value in load_file(shard).items()}
+        shard.unlink()
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pickle_weights(folder: Path) -> None:
+    for path in (*folder.glob("*.safetensors"), folder / INDEX):
+        path.unlink()
+    (folder / "pytorch_model-00001-of-00002.bin").write_bytes(b"a pickle")
+
+
 REFUSED = {
     "another class": (setting(model_type="gpt2"), "class 'gpt2'; supported: .*qwen2_vl"),
     "quantised": (setting(quantization_config={"bits": 4}), "quantised"),
@@ -180,6 +196,8 @@ REFUSED = {
     "missing shard": (lambda folder: min(folder.glob("*.safetensors")).unlink(), "is missing; copy"),
     "cut shard": (cut_a_shard, "cannot be read"),
     "missing weight": (drop_a_weight, "lacks the weight"),
+    "wrapped": (wrap, "no weight under the names of Qwen2VL.*: they are called as module.*save the network alone"),
+    "pickles": (pickle_weights, "pytorch_model-00001-of-00002.bin is a pickle: load it with transformers and save"),
     "shard elsewhere": (lambda folder: change(folder / INDEX, weight_map={"a": "../b"}), "elsewhere"),
     "no weights": (lambda folder: (folder / INDEX).unlink(), "model.safetensors is missing"),
 }

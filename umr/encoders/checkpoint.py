@@ -208,8 +208,12 @@ class Checkpoint:
         names = self.weight_names()
         for name in names:
             if not self.has(name):
+                pickled = min((path.name for path in self.folder.glob("*.bin")), default="")
+                way = (
+                    f"; {pickled} is a pickle: load it with transformers and save_pretrained it anew" if pickled else ""
+                )
                 raise WeightsMissing(
-                    f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
+                    f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read{way})"
                 )
         return names
 
