@@ -161,6 +161,15 @@ def test_files_that_come_and_go_are_noticed_on_the_next_start(shelf, pictures, s
     assert "1 added, 0 changed, 1 removed, 1 encoded" in capsys.readouterr().err
 
 
+def test_a_folder_that_the_shell_left_a_tilde_in_is_found(shelf, pictures, served, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(pictures.parent))
+    assert main(["demo", "--folder=~/pictures", "--encoder", OURS]) == 0
+    assert served[0].get("ours").index.manifest.count == 5
+    assert (
+        main(["demo", "--folder=~/none", "--encoder", OURS]) == 2 and "--folder is '~/none'" in capsys.readouterr().err
+    )
+
+
 def test_a_folder_of_a_public_checkpoint_is_adopted_once(checkpoint, shelf, pictures, served, tmp_path):
     assert demo(pictures, "--encoder", str(checkpoint)) == 0
     [place] = (tmp_path / "cache" / "encoders").iterdir()

@@ -426,6 +426,27 @@ def test_msrvtt_is_recall_and_median_rank_both_ways(run, fake, tmp_path):
     assert "1 of 4 clips are missing, the first is 'video2'" in run("msrvtt")
 
 
+def test_lists_of_clips_may_lie_in_the_folder_that_their_archive_unpacks_to(run, fake, tmp_path):
+    data = tmp_path / "data"
+    for i in range(2):
+        film(data / "clips/all" / f"video{i}.mp4", i)
+    head = "key,vid_key,video_id,sentence"
+    pairs = "\n".join([head, *(f"ret{i},msr{i},video{i},number {i}" for i in range(2))])
+    said = {f"video{i}": [["number", str(i)]] for i in range(2)}
+    put(data / "MSRVTT_JSFUSION_test.csv", pairs)
+    put(data / "test_list.txt", "video0\nvideo1\n")
+    (data / "raw-captions.pkl").write_bytes(pickle.dumps(said, protocol=2))
+    expected = {name: run(name) for name in ("msrvtt", "msvd")}
+    for folder, names in {"msrvtt_data": ["MSRVTT_JSFUSION_test.csv"],
+                          "msvd_data": ["test_list.txt", "raw-captions.pkl"]}.items():  # fmt: skip
+        (data / folder).mkdir()
+        for name in names:
+            (data / name).rename(data / folder / name)
+    assert {name: run(name) for name in expected} == expected and expected["msvd"]["t2v"]["n"] == 2
+    put(data / "again/MSRVTT_JSFUSION_test.csv", pairs)
+    assert f"MSRVTT_JSFUSION_test.csv is in {data / 'again'}, {data / 'msrvtt_data'}; keep one" in run("msrvtt")
+
+
 def test_msvd_takes_the_nearest_sentence_of_a_clip(run, fake, tmp_path):
     data = tmp_path / "data"
     clips = [film(data / "YouTubeClips" / f"v{i}_1_5.avi", i) for i in range(4)]

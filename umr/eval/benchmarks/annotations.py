@@ -75,6 +75,18 @@ def needed(path: Path, layout: str) -> Path:
     return path
 
 
+def lists(data: Path, name: str) -> Path:
+    """The folder that has a file of this name: the data's, or one in it, as the archives of the lists unpack to.
+
+    Raises:
+        ConfigError: several folders in it have such a file.
+    """
+    found = [] if (data / name).is_file() else sorted(data.glob(f"*/{name}"))
+    if len(found) > 1:
+        raise ConfigError(f"{name} is in {', '.join(str(path.parent) for path in found)}; keep one")
+    return found[0].parent if found else data
+
+
 def all_there(files: Mapping[str, Path], layout: str) -> None:
     """Check the files of all candidates before anything is encoded.
 
