@@ -331,7 +331,8 @@ def test_circos_recall_is_of_the_one_target_and_an_aspect_has_its_own_queries(ru
 # GeneCIS
 
 
-def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
+@pytest.mark.parametrize("named_by", [int, str])  # of pictures of Visual Genome; VAW's own annotations have texts
+def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path, named_by):
     data = tmp_path / "data"
     for i in range(N):
         paint(data / "val2017" / f"{i:012}.jpg", i, (16, 16))
@@ -341,7 +342,7 @@ def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
         whole = task.endswith("object")
 
         def named(i, whole=whole):
-            return {"val_image_id": i} if whole else {"image_id": i, "instance_bbox": [10, 5, 8, 6]}
+            return {"val_image_id": i} if whole else {"image_id": named_by(i), "instance_bbox": [10, 5, 8, 6]}
 
         rows = [
             {
@@ -377,6 +378,14 @@ def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
     assert run("genecis", "--work", str(tmp_path / "work")) == found  # the index and the crops are used again
     (data / "genecis/focus_object.json").unlink()
     assert "focus_object.json is missing. GeneCIS's folder holds genecis/" in run("genecis")
+
+
+@pytest.mark.parametrize("wrong", ["", "7a", "-7", " 7", "²", 7.0, None, True])
+def test_a_picture_of_genecis_is_a_number(run, tmp_path, wrong):
+    one = {"image_id": wrong, "instance_bbox": [0, 0, 4, 4]}
+    put(tmp_path / "data/focus_attribute.json", [{"reference": one, "target": one, "gallery": [one], "condition": "x"}])
+    said = run("genecis", "--task", "focus_attribute", "--work", str(tmp_path / "work"))
+    assert f"focus_attribute.json: entry 1: image_id is {wrong!r}; a whole number is needed" in said
 
 
 def test_a_crop_grows_to_the_edge_and_is_padded_to_a_square():

@@ -113,6 +113,16 @@ def number(entry: Any, key: str) -> int:
     return value
 
 
+def numbered(entry: Any, key: str) -> int:
+    """As number, also of one that is written as a text of digits.
+
+    Raises:
+        ConfigError: the entry is no object, or the field is absent or neither.
+    """
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else number(entry, key)
+
+
 def all_or_none_answered(answered: int, total: int, key: str, path: Path) -> None:
     """Check that a split has answers throughout, or none, as those have that only a server judges.
 
