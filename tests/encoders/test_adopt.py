@@ -172,6 +172,12 @@ def wrap(folder: Path) -> None:
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def pointer(name: str) -> Callable[[Path], object]:
+    """As a clone without Git LFS has large files."""
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1234\n"
+    return lambda folder: min(folder.glob(name)).write_text(text)
+
+
 def pickle_weights(folder: Path) -> None:
     for path in (*folder.glob("*.safetensors"), folder / INDEX):
         path.unlink()
@@ -180,6 +186,10 @@ def pickle_weights(folder: Path) -> None:
 
 REFUSED = {
     "another class": (setting(model_type="gpt2"), "class 'gpt2'; supported: .*qwen2_vl"),
+    "no class": (
+        setting(model_type=None),
+        "tiny-VL names no class \\(model_type\\) in its config.json; supported: .*qwen2",
+    ),
     "quantised": (setting(quantization_config={"bits": 4}), "quantised"),
     "foreign attention": (setting(attn_implementation="flash_attention_2"), "'flash_attention_2'; legal: eager, sdpa"),
     "sliding window": (setting(use_sliding_window=True), "sliding window"),
@@ -197,6 +207,11 @@ REFUSED = {
     "cut shard": (cut_a_shard, "cannot be read"),
     "missing weight": (drop_a_weight, "lacks the weight"),
     "wrapped": (wrap, "no weight under the names of Qwen2VL.*: they are called as module.*save the network alone"),
+    "a weights' pointer": (
+        pointer("*.safetensors"),
+        r"\.safetensors is a pointer of Git LFS, .*`git lfs pull` in its f",
+    ),
+    "a tokenizer's pointer": (pointer("tokenizer.json"), "tokenizer.json is a pointer of Git LFS, not the file itself"),
     "pickles": (pickle_weights, "pytorch_model-00001-of-00002.bin is a pickle: load it with transformers and save"),
     "shard elsewhere": (lambda folder: change(folder / INDEX, weight_map={"a": "../b"}), "elsewhere"),
     "no weights": (lambda folder: (folder / INDEX).unlink(), "model.safetensors is missing"),
