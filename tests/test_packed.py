@@ -64,6 +64,26 @@ def test_a_parquet_file_is_read_by_its_columns(tmp_path):
     check(*source.read(tmp_path / "files"), ["x", "y", "z"])
 
 
+def test_a_tables_pictures_may_be_bytes_alone_and_what_is_no_picture_costs_its_row(tmp_path):
+    path = tmp_path / "bytes.parquet"
+    parquet.write_table(pa.table({"image": [picture(0), None, b"no picture"], "text": ["a", "b", "c"]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert [(one.content.modality, one.content_hash) for one in found] == [
+        ("image,text", media.content_hash(picture(0))), ("text", ""),
+    ]  # fmt: skip
+    assert [one.source for one in refused] == ["row 2"]
+    parquet.write_table(pa.table({"image": [[1, 2]], "text": ["a"]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert found == [] and "its picture is list; a path, the file's bytes" in refused[0].reason
+
+
+def test_a_table_of_pictures_without_captions_is_read(tmp_path):
+    path = tmp_path / "only pictures ü.parquet"
+    parquet.write_table(pa.table({"image": [{"bytes": picture(at), "path": f"ä {at}.png"} for at in range(3)]}), path)
+    found, refused = ingest.read_dataset(path, tmp_path / "files")
+    assert refused == [] and [one.content.modality for one in found] == ["image"] * 3
+
+
 def test_a_sample_of_a_webdataset_is_a_candidate_by_its_key(tmp_path):
     source = Source.of(str(tar(tmp_path / "shard.tar")))
     assert (source.kind, source.name, source.columns) == ("dataset", "shard", {})
@@ -76,6 +96,25 @@ def test_pictures_with_captions_are_rows_of_their_metadata(tmp_path):
     rows = [{"file_name": f"{at}.png", "text": text} for at, text in enumerate(WORDS)]
     (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
     check(*ingest.read_rows(tmp_path / "metadata.jsonl"), ["row-1", "row-2", "row-3"])
+
+
+def test_a_folder_says_how_the_data_sets_in_it_are_read(tmp_path):
+    for at in range(3):
+        (tmp_path / f"{at}.png").write_bytes(picture(at))
+    table(tmp_path / "a.parquet"), tar(tmp_path / "b.tar")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "x"}')
+    (tmp_path / "metadata.csv").write_text("file_name,text\n" + "".join(f"{at}.png,{WORDS[at]}\n" for at in range(3)))
+    found, refused = ingest.read_folder(tmp_path)
+    assert [one.content.modality for one in found] == ["image"] * 3
+    by_name = "a source by itself, which is read where the file is named in place of its folder"
+    assert {one.source: one.reason for one in refused} == {
+        "a.parquet": by_name, "b.tar": by_name, "metadata.jsonl": by_name,
+        "metadata.csv": "words of the pictures beside it, which are read where the folder is named as dataset:FOLDER",
+    }  # fmt: skip
+    for name in ("a.parquet", "b.tar", "metadata.jsonl"):
+        (tmp_path / name).unlink()
+    found, refused = ingest.read_dataset(str(tmp_path), tmp_path / "files")
+    assert refused == [] and [one.content.text for one in found] == WORDS
 
 
 def test_files_that_are_no_such_data_set_are_refused(tmp_path):

@@ -56,6 +56,26 @@ def test_an_unknown_encoder_is_answered_with_the_shipped_ones(root):
         find_encoder("nobody")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("google/siglip2-base-patch16-224", "hub:google/siglip2-base-patch16-224"),
+        ("https://example.org/Qwen/Qwen3-VL-Embedding-2B", "hub:Qwen/Qwen3-VL-Embedding-2B"),
+        ("https://example.org/Qwen/Qwen3-VL-Embedding-2B/", "hub:Qwen/Qwen3-VL-Embedding-2B"),
+        ("https://example.org/me/mine/tree/v1.0", "hub:me/mine@v1.0"),
+        ("https://example.org/me/mine/blob/main/config.json", "hub:me/mine@main"),
+        ("nobody", ""),
+        ("../me/mine", ""),
+        ("/me/mine", ""),
+        ("a/b/c", ""),
+    ],
+)
+def test_a_repository_that_is_typed_without_hub_is_answered_with_its_name(root, typed, meant):
+    with pytest.raises(ConfigError) as error:
+        find_encoder(typed)
+    assert str(error.value).endswith(f"; of the Hub it is {meant}" if meant else "@REVISION] will do too")
+
+
 def test_an_encoder_is_found_by_name_by_folder_and_on_the_hub(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = str(root / "one" / "encoder")

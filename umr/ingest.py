@@ -20,10 +20,11 @@ from umr.disk import special
 from umr.errors import ConfigError, DiskFullError, MediaError, StoppedError, UMRError, reason
 from umr.formats import parse_object, read_lines, span_of
 from umr.moments import cut, fragment
-from umr.packed import ENDINGS, KEY, container, is_packed, is_saved, open_dataset, stored
+from umr.packed import PACKED, container, is_packed, is_saved, open_dataset, stored
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.streamed import EVERY, READ, Kept, Row, Stream, open_stream
+from umr.tar_rows import ENDINGS, KEY
 from umr.types import Candidate, Content, Refused
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif", *media.HEIC))
@@ -31,6 +32,8 @@ TEXTS = frozenset((".txt", ".md"))
 CLIPS = frozenset(f".{ending}" for ending in ENDINGS["video"])
 CHECKED_FRAMES = 8  # frames of a clip that are read before it is taken
 MOST_PARTS = 10_000  # of one clip
+_SOURCES = frozenset((".jsonl", *PACKED))
+_CAPTIONS = "metadata.csv"  # of a folder of pictures, in the layout of `datasets`
 _NOTHING = "there is nothing in it: no text, picture or clip"
 
 Progress = Callable[[int, int], None]
@@ -160,7 +163,8 @@ def _refuse(error: UMRError) -> Made:
 class Columns:
     """Names of a dataset's columns; without image, video and text, columns of those names are taken where they exist.
 
-    Where pictures stand beside clips, as their first frames do, the clips are meant.
+    Where pictures stand beside clips, as their first frames do, the clips are meant. Of a stream of
+    webdataset's samples the columns of ENDINGS are taken too.
     """
 
     image: str | None = None
@@ -215,7 +219,8 @@ def read_dataset(
         for number, row in enumerate(data):
             default = f"row-{number}"
             wanted = reading.wants(str(row[columns.id]) if columns.id else default)
-            yield _Entry(f"row {number}", reading.total - 1, partial(made, row, default) if wanted else None)
+            name = str(row[KEY]) if columns.id == KEY else f"row {number}"
+            yield _Entry(name, reading.total - 1, partial(made, row, default) if wanted else None)
 
     return _taken(entries(), len(data), reading, progress)
 
@@ -293,6 +298,8 @@ def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[s
         row.get(column) if column else None
         for column in (columns.image, columns.video, columns.text, columns.title, columns.id)
     )
+    if isinstance(text, bytes):
+        raise MediaError("its words are not UTF-8 text; convert them first")
     return {
         "id": None if name is None else str(name),
         "text": text if video is None else None,
@@ -305,8 +312,8 @@ def _fields(row: dict[str, Any], columns: Columns, media_folder: Path) -> dict[s
 def _chosen(source: str | Path, there: Sequence[str], columns: Columns) -> Columns:
     """The columns that are read of those that a dataset has."""
     if columns.image is None and columns.text is None and columns.video is None:
-        usual = {name: name for name in ("image", "video", "text") if name in there}
-        if "video" in usual:
+        usual = {name: found for name in ENDINGS if (found := _usual(name, there))}
+        if "video" in usual and not (KEY in there and usual["video"] == "video"):  # a tar's own rows have one of both
             usual.pop("image", None)
         columns = replace(columns, **usual)
     if columns.id is None and KEY in there:
@@ -318,6 +325,12 @@ def _chosen(source: str | Path, there: Sequence[str], columns: Columns) -> Colum
             f"{', '.join(missing) or 'an image, video or text column'} is asked for: name the right ones"
         )
     return columns
+
+
+def _usual(name: str, there: Sequence[str]) -> str | None:
+    """The column that is meant by "image", "video" or "text" where nobody names one."""
+    others = ENDINGS[name] if KEY in there else ()
+    return next((one for one in (name, *others) if one in there), None)
 
 
 def resolve(path: str, folder: Path) -> Path:
@@ -362,6 +375,10 @@ def _from_file(path: Path, name: str, folder: Path, reading: Reading) -> Made:
         return [_candidate(name, path.stem, reading, Content(image=path))]
     if kind in CLIPS:
         return _parts(name, path.stem, reading, Content(video=path))
+    if kind in _SOURCES:
+        raise MediaError("a source by itself, which is read where the file is named in place of its folder")
+    if path.name == _CAPTIONS:
+        raise MediaError("words of the pictures beside it, which are read where the folder is named as dataset:FOLDER")
     raise MediaError(f"{kind or 'a file without ending'} is no picture, text (.txt, .md) or clip that is read")
 
 

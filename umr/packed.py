@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from umr import media
 from umr.disk import replacing
 from umr.errors import ConfigError, MediaError, StoppedError, reason
+from umr.tar_rows import TarRows
 
 if TYPE_CHECKING:
     import datasets
 
     Rows = TypeVar("Rows", datasets.Dataset, datasets.IterableDataset)
 
-#: Ending of a file -> the reader of `datasets` for it, which lies on this machine.
-READERS = {".parquet": "parquet", ".tar": "webdataset"}
+TABLE, TAR = ".parquet", ".tar"
+PACKED = (TABLE, TAR)  # endings of files that are a dataset each
 #: What `save_to_disk` leaves in a folder; one of them is there.
 SAVED = ("dataset_info.json", "dataset_dict.json")
 _writing = threading.Lock()  # equal pictures are one file
-KEY = "__key__"  # webdataset's column of what the files of one sample are called
-#: A tar's columns are the endings of its files; the first of these that is there is the one that is meant.
-ENDINGS = {"image": ("jpg", "jpeg", "png", "webp"), "video": ("mp4", "webm", "mov", "mkv", "avi", "m4v"),
-           "text": ("txt",)}  # fmt: skip
 
 
 def is_packed(source: str | Path) -> bool:
-    """Whether this is a file of one of READERS."""
+    """Whether this is a file that is a dataset by itself."""
     path = Path(source)
-    return path.suffix.lower() in READERS and path.is_file()
+    return path.suffix.lower() in PACKED and path.is_file()
 
 
 def is_saved(source: str | Path) -> bool:
@@ -39,8 +35,8 @@ def is_saved(source: str | Path) -> bool:
     return any(Path(source, name).is_file() for name in SAVED)
 
 
-def open_packed(source: str | Path) -> datasets.Dataset:
-    """The rows of a file; picture, clip and words have the columns "image", "video" and "text" where endings tell.
+def open_packed(source: str | Path) -> datasets.Dataset | TarRows:
+    """The rows of a file; of a tar, picture, clip and words have the columns "image", "video" and "text" too.
 
     Args:
         source: the file.
@@ -51,20 +47,12 @@ def open_packed(source: str | Path) -> datasets.Dataset:
     import datasets  # heavy, and only this reader needs it
 
     path = Path(source).absolute()
-    try:
-        data = datasets.load_dataset(READERS[path.suffix.lower()], data_files=str(path), split="train")
-    except tarfile.TarError as error:
-        raise ValueError(f"no tar that can be read ({error})") from error
-    there = set(data.column_names)
-    if KEY not in there:
-        return data
-    found = {meant: next((one for one in endings if one in there), None) for meant, endings in ENDINGS.items()}
-    data = data.rename_columns({one: meant for meant, one in found.items() if one and meant not in there})
-    clips = "video" in data.column_names and not isinstance(data.features["video"], datasets.Video)
-    return data.cast_column("video", datasets.Video(decode=False)) if clips else data  # an ending that it does not know
+    if path.suffix.lower() == TAR:
+        return TarRows.open(path)
+    return datasets.load_dataset("parquet", data_files=str(path), split="train")
 
 
-def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
+def open_dataset(source: str | Path, split: str) -> datasets.Dataset | TarRows:
     """A dataset saved by `save_to_disk`, a file of umr.packed, or one that `load_dataset` finds by name, downloaded.
 
     Pictures and clips stay the files' own bytes. One found by name is read as it comes by umr.streamed.
@@ -79,6 +67,8 @@ def open_dataset(source: str | Path, split: str) -> datasets.Dataset:
             data = datasets.load_from_disk(str(source))
         elif is_packed(source):
             data = open_packed(source)
+            if isinstance(data, TarRows):
+                return data
         else:
             data = datasets.load_dataset(str(source), split=split)
         if isinstance(data, datasets.DatasetDict):
@@ -114,23 +104,28 @@ def container(data: bytes) -> str:
     return ".webm" if data.startswith(b"\x1aE\xdf\xa3") else ".avi" if data.startswith(b"RIFF") else ".mp4"
 
 
-def stored(value: dict[str, Any] | str, folder: Path, what: str, ending: Callable[[bytes, str], str]) -> str:
+def stored(value: Any, folder: Path, what: str, ending: Callable[[bytes, str], str]) -> str:
     """Path of a dataset's picture or clip; bytes are written once, named by their hash. Threads may call it at once.
 
     Args:
-        value: its path, or a row with "bytes" and "path".
+        value: its path, its bytes, or a row with "bytes" and "path".
         folder: where bytes go.
         what: it is, in a refusal.
         ending: of the file, given the bytes and the ending that it has, which may be "".
 
     Raises:
-        MediaError: it has neither bytes nor a path, or what its path leads to is not there.
+        MediaError: it is another value, has neither bytes nor a path, or what its path leads to is not there.
         StoppedError: it lies elsewhere and could not be fetched.
         DiskFullError: it could not be written.
     """
     if isinstance(value, str):
         return value
-    data, path = value.get("bytes"), value.get("path")
+    row = {"bytes": value} if isinstance(value, bytes) else value
+    if not isinstance(row, Mapping):
+        raise MediaError(
+            f"its {what} is {type(value).__name__}; a path, the file's bytes, or both as a struct are needed"
+        )
+    data, path = row.get("bytes"), row.get("path")
     if data is None and not path:
         raise MediaError(f"its {what} has neither bytes nor a path")
     if data is None and "://" not in str(path):

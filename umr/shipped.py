@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,10 @@ RERANKER_CONFIG, RERANKER = "reranker.json", "reranker"
 REPORTS = "reports"
 #: How a name starts that is a repository of the Hugging Face Hub.
 HUB = "hub:"
+#: A repository as the Hub's page shows it, or its address.
+_REPOSITORY = re.compile(
+    r"(?:https?://[\w.:-]+/)?(?P<repository>[\w-][\w.-]*/[\w.-]+)(?:/(?:tree|resolve|blob)/(?P<revision>[\w.-]+).*|/)?"
+)
 #: SPDX name of the licence of this repository (LICENSE), and of what it renders and trains.
 LICENCE = "Apache-2.0"
 #: owner/name, which Hugging Face sets in the environment of a Space; and where one has its storage, if it has any.
@@ -105,10 +110,20 @@ def find_encoder(name: str, root: str | Path | None = None) -> str:
     if found is not None:
         return found
     shipped = sorted(path.parents[1].name for path in root.glob(f"*/encoder/{CONFIG_NAME}"))
+    meant = _on_hub(name)
     raise ConfigError(
         f"there is no encoder {name!r}; shipped are: {', '.join(shipped) or 'none'}. "
-        f"A folder that holds {CONFIG_NAME} or hub:owner/name@revision will do too"
+        f"A folder that holds {CONFIG_NAME}, a public checkpoint's folder or {HUB}OWNER/NAME[@REVISION] will do too"
+        + (f"; of the Hub it is {meant}" if meant else "")
     )
+
+
+def _on_hub(name: str) -> str:
+    """How a repository is named that somebody typed as the Hub's page shows it; "" for anything else."""
+    found = _REPOSITORY.fullmatch(name)
+    if found is None:
+        return ""
+    return f"{HUB}{found['repository']}" + (f"@{found['revision']}" if found["revision"] else "")
 
 
 def located(name: str, root: str | Path | None = None) -> str | None:

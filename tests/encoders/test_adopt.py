@@ -162,8 +162,34 @@ def cut_a_shard(folder: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-10])
 
 
+def wrap(folder: Path) -> None:
+    """As a trainer leaves weights that saves what is around the network too."""
+    (folder / INDEX).unlink()
+    state = {}
+    for shard in folder.glob("*.safetensors"):
+        state |= {f"module.{name}": value for name, value in load_file(shard).items()}
+        shard.unlink()
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def pointer(name: str) -> Callable[[Path], object]:
+    """As a clone without Git LFS has large files."""
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1234\n"
+    return lambda folder: min(folder.glob(name)).write_text(text)
+
+
+def pickle_weights(folder: Path) -> None:
+    for path in (*folder.glob("*.safetensors"), folder / INDEX):
+        path.unlink()
+    (folder / "pytorch_model-00001-of-00002.bin").write_bytes(b"a pickle")
+
+
 REFUSED = {
     "another class": (setting(model_type="gpt2"), "class 'gpt2'; supported: .*qwen2_vl"),
+    "no class": (
+        setting(model_type=None),
+        "tiny-VL names no class \\(model_type\\) in its config.json; supported: .*qwen2",
+    ),
     "quantised": (setting(quantization_config={"bits": 4}), "quantised"),
     "foreign attention": (setting(attn_implementation="flash_attention_2"), "'flash_attention_2'; legal: eager, sdpa"),
     "sliding window": (setting(use_sliding_window=True), "sliding window"),
@@ -180,6 +206,13 @@ REFUSED = {
     "missing shard": (lambda folder: min(folder.glob("*.safetensors")).unlink(), "is missing; copy"),
     "cut shard": (cut_a_shard, "cannot be read"),
     "missing weight": (drop_a_weight, "lacks the weight"),
+    "wrapped": (wrap, "no weight under the names of Qwen2VL.*: they are called as module.*save the network alone"),
+    "a weights' pointer": (
+        pointer("*.safetensors"),
+        r"\.safetensors is a pointer of Git LFS, .*`git lfs pull` in its f",
+    ),
+    "a tokenizer's pointer": (pointer("tokenizer.json"), "tokenizer.json is a pointer of Git LFS, not the file itself"),
+    "pickles": (pickle_weights, "pytorch_model-00001-of-00002.bin is a pickle: load it with transformers and save"),
     "shard elsewhere": (lambda folder: change(folder / INDEX, weight_map={"a": "../b"}), "elsewhere"),
     "no weights": (lambda folder: (folder / INDEX).unlink(), "model.safetensors is missing"),
 }

@@ -189,7 +189,9 @@ def test_an_index_that_lies_in_its_own_source_does_not_take_its_own_files_in(min
 def test_a_source_that_is_gone_changes_nothing_and_one_that_moved_is_named(index, mine, tmp_path):
     before = files(index)
     mine.rename(tmp_path / "elsewhere")
-    with pytest.raises(ConfigError, match="mine is not a folder"):
+    with pytest.raises(
+        ConfigError, match="mine is not a folder that is there; if it moved, `umr index update INDEX --source PLACE`"
+    ):
         updated(index)
     assert files(index) == before
     change = updated(index, source=Source.of(str(tmp_path / "elsewhere")))

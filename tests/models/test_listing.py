@@ -182,6 +182,15 @@ def test_parameters_are_counted_without_opening_weights(encoder, tmp_path):
         parameters_in(tmp_path)
 
 
+def test_weights_that_git_kept_a_pointer_of_are_not_counted(encoder, tmp_path):
+    encoder.save(tmp_path / "one")
+    weights = tmp_path / "one/model.safetensors"
+    weights.chmod(0o644)
+    weights.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(MismatchError, match=r"model\.safetensors is a pointer of Git LFS, .*`git lfs pull`"):
+        parameters_in(tmp_path / "one")
+
+
 def test_the_bundled_rows_are_those_of_their_folders(encoder, tmp_path):
     encoder.save(tmp_path / "tiny" / "encoder")
     row = listing(tmp_path)[0]

@@ -118,6 +118,16 @@ def test_a_download_goes_on_at_the_byte_where_it_stopped(shelf, pictures, served
     assert ranges == [f"bytes={half}-"] and len(served) == 1
 
 
+def test_without_a_terminal_lines_say_how_far_the_weights_are(shelf, pictures, served, capsys, monkeypatch):
+    assert demo(pictures, "--encoder", OURS) == 0
+    assert "model.safetensors:" not in capsys.readouterr().err  # it took less than the time between two lines
+    monkeypatch.setattr("umr.models.download.EVERY_S", 0.0)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000)
+    assert demo(pictures, "--encoder", QWEN) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("umr: model.safetensors: ")]
+    assert said == [f"umr: model.safetensors: 0.{n} MB of 0.3 MB" for n in (1, 2, 3)]
+
+
 def test_an_interrupted_download_keeps_its_commit_where_the_branch_moves(shelf, pictures, served, capsys, checkpoint):
     shelf.cut = True
     assert demo(pictures, "--encoder", QWEN) == 2
@@ -159,6 +169,15 @@ def test_files_that_come_and_go_are_noticed_on_the_next_start(shelf, pictures, s
     capsys.readouterr()
     assert demo(pictures, "--encoder", OURS) == 0
     assert "1 added, 0 changed, 1 removed, 1 encoded" in capsys.readouterr().err
+
+
+def test_a_folder_that_the_shell_left_a_tilde_in_is_found(shelf, pictures, served, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(pictures.parent))
+    assert main(["demo", "--folder=~/pictures", "--encoder", OURS]) == 0
+    assert served[0].get("ours").index.manifest.count == 5
+    assert (
+        main(["demo", "--folder=~/none", "--encoder", OURS]) == 2 and "--folder is '~/none'" in capsys.readouterr().err
+    )
 
 
 def test_a_folder_of_a_public_checkpoint_is_adopted_once(checkpoint, shelf, pictures, served, tmp_path):

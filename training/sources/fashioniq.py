@@ -9,11 +9,11 @@ from typing import Any
 
 from training.sources.source import Example, Raw
 from umr.errors import ConfigError
-from umr.eval.benchmarks.annotations import entries, read_json, words
+from umr.eval.benchmarks.annotations import entries, read_json, said, words
 from umr.eval.benchmarks.fashioniq import picture
 from umr.types import Content
 
-BETWEEN = " and "  # two people each wrote a caption of a pair; both hold
+BETWEEN = " and "  # two people each wrote a caption of a pair; both hold, and a few are empty
 
 
 def read(folder: Path, split: str = "train") -> Raw:
@@ -38,10 +38,12 @@ def read(folder: Path, split: str = "train") -> Raw:
 
 def _examples(entry: Any, folder: Path, known: frozenset[str], raw: Raw) -> Iterator[Example]:
     reference, target = words(entry, "candidate"), words(entry, "target")
-    said = entry.get("captions")
-    if not isinstance(said, list) or not said:
-        raise ConfigError(f"captions is {said!r}; a list of texts is needed")
-    texts = [words({"captions": text}, "captions").rstrip(".") for text in said]
+    captions = entry.get("captions")
+    if not isinstance(captions, list) or not captions:
+        raise ConfigError(f"captions is {captions!r}; a list of texts is needed")
+    texts = [text for one in captions if (text := said({"captions": one}, "captions").rstrip("."))]
+    if not texts:
+        raise ConfigError(f"captions is {captions[0]!r}; a text is needed")
     outside = [name for name in (reference, target) if name not in known]
     if outside:
         raise ConfigError(f"the picture {outside[0]!r} is not in image_splits")

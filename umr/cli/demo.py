@@ -69,9 +69,10 @@ def searchers(options: argparse.Namespace) -> Searchers | None:
 
 
 def _folder(where: str | None) -> Path:
-    if where is None or not Path(where).is_dir():
+    folder = None if where is None else os.path.expanduser(where)  # a shell leaves the ~ in --folder=~/Pictures
+    if folder is None or not os.path.isdir(folder):
         raise ConfigError(f"--folder is {where!r}; give the folder of your pictures, texts and clips")
-    return Path(os.path.abspath(where))
+    return Path(os.path.abspath(folder))
 
 
 def _places(options: argparse.Namespace) -> list[Path | None]:

@@ -323,7 +323,8 @@ def _backbone_of(checkpoint: Checkpoint) -> type[Backbone]:
     found = checkpoint.model.get("model_type")
     if not isinstance(found, str) or found not in BACKBONES:
         legal = ", ".join(f"{name} ({backbone_class(name).special.family})" for name in sorted(BACKBONES))
-        raise ConfigError(f"{checkpoint.source} is of the class {found!r}; supported: {legal}, {dual_families()}")
+        told = f"is of the class {found!r}" if found else "names no class (model_type) in its config.json"
+        raise ConfigError(f"{checkpoint.source} {told}; supported: {legal}, {dual_families()}")
     return backbone_class(found)
 
 

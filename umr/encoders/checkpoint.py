@@ -16,6 +16,7 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "copy the checkpoint again"
 SHOWN = 60  # characters of a wrong value in a message
 CONFIG, MODULES = "config.json", "modules.json"  # of a model of sentence-transformers the second
+_POINTER = b"version https://git-lfs.github.com/spec/"  # how the file begins that Git keeps in place of a large one
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -168,6 +169,7 @@ class Checkpoint:
                 f"{self.source} has no {TOKENIZER_NAME}; AutoTokenizer.from_pretrained(...).save_pretrained(...) "
                 "writes one"
             )
+        check_fetched(self.folder / TOKENIZER_NAME)
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -208,10 +210,28 @@ class Checkpoint:
         names = self.weight_names()
         for name in names:
             if not self.has(name):
-                raise WeightsMissing(
-                    f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read)"
+                pickled = min((path.name for path in self.folder.glob("*.bin")), default="")
+                way = (
+                    f"; {pickled} is a pickle: load it with transformers and save_pretrained it anew" if pickled else ""
                 )
+                raise WeightsMissing(
+                    f"{self.folder / name} is missing; copy the checkpoint again (only safetensors are read{way})"
+                )
+            check_fetched(self.folder / name)
         return names
+
+
+def check_fetched(path: Path) -> None:
+    """Look whether a file is here itself, and not what Git keeps in its place: a clone without Git LFS has pointers.
+
+    Raises:
+        MismatchError: it is a pointer.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise MismatchError(
+                f"{path} is a pointer of Git LFS, not the file itself; `git lfs pull` in its folder brings it"
+            )
 
 
 def is_adapter(folder: Path) -> bool:

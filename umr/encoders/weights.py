@@ -48,8 +48,8 @@ def whole_model(
         key_mapping: {pattern: name} of weights that the class calls otherwise.
 
     Raises:
-        MismatchError: a file is damaged, or a weight absent or of another shape: transformers itself would fill it at
-            random.
+        MismatchError: a file is damaged, or a weight absent, called otherwise or of another shape: transformers itself
+            would fill it at random.
     """
     try:
         with quiet():  # what is wrong is said below, and once
@@ -65,6 +65,12 @@ def whole_model(
         ) from error
     model, report = loaded
     lost = sorted(report["missing_keys"]) or sorted(str(key) for key in report["mismatched_keys"])
+    other = min(map(str, report["unexpected_keys"]), default="")
+    if other and set(lost) >= {name for name, _ in model.named_parameters()}:
+        raise MismatchError(
+            f"{folder} has no weight under the names of {kind.__name__}: they are called as {other}, so what is around "
+            "the network was saved with it; save the network alone, with its own save_pretrained"
+        )
     if lost:
         raise MismatchError(f"{folder} lacks the weight {lost[0]} ({len(lost)} in all); copy the folder again")
     return model

@@ -120,6 +120,12 @@ class Source:
     ) -> tuple[list[Candidate], list[Refused]]:
         from umr.ingest import Columns, read_dataset, read_folder, read_rows  # media libraries, not needed to search
 
+        if self.kind != "file" and os.path.isabs(self.at) and not os.path.exists(self.at):
+            what = "folder" if self.kind in ("folder", "collection") else "file or folder"
+            raise ConfigError(
+                f"{self.at} is not a {what} that is there; if it moved, `umr index update INDEX --source PLACE` names "
+                "where it is now"
+            )
         if self.kind == "folder":
             return read_folder(self.at, progress, reading, within)
         if self.kind == "file":

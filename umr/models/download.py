@@ -6,12 +6,16 @@ lies under its own name once it is whole (umr.encoders.hub.kept_at), beside that
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Iterable, Mapping
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub.file_download import http_get
@@ -21,10 +25,14 @@ from umr.disk import file_sha256, put, told_when_full
 from umr.encoders.checkpoint import ADAPTER, ADAPTER_WEIGHTS, Checkpoint, first_module
 from umr.encoders.hub import ALLOWED, kept_at, told
 from umr.errors import ConfigError, MismatchError, reason
+from umr.models.fit import gigabytes
 from umr.models.forms import WEIGHTS, form_of
 from umr.models.hub_name import HubName
 
 _PART = ".part"
+#: Seconds between two lines of how far a download is, where no terminal shows the bar of the Hub's client.
+EVERY_S = 10.0
+Say = Callable[[str], None]
 _MODULE = re.compile(r"\d+_\w+/")
 
 
@@ -113,8 +121,16 @@ def parameters(remote: Remote, names: Iterable[str]) -> int:
     return count
 
 
-def bring(remote: Remote, names: Iterable[str]) -> Path:
-    """Download these files into the snapshot's folder, each from where it stopped. Returns the folder.
+def bring(remote: Remote, names: Iterable[str], say: Say | None = None) -> Path:
+    """Download these files into the snapshot's folder, each from where it stopped.
+
+    Args:
+        remote: what the repository holds.
+        names: of the files.
+        say: told how far it is, where no terminal shows it.
+
+    Returns:
+        The folder.
 
     Raises:
         ConfigError: the Hub cannot be reached, or refuses; what came is kept.
@@ -129,7 +145,7 @@ def bring(remote: Remote, names: Iterable[str]) -> Path:
                 f"read); name a repository or revision that has it{_conversion(remote, name)}"
             )
     for name in wanted:
-        _bring_one(remote, name)
+        _bring_one(remote, name, None if sys.stderr.isatty() else say)
     return remote.folder
 
 
@@ -187,7 +203,24 @@ def _there(path: Path, size: int) -> int:
     return size if path.is_file() else min(size, part.stat().st_size) if part.is_file() else 0
 
 
-def _bring_one(remote: Remote, name: str) -> None:
+class _Told(io.BufferedWriter):
+    """A file that is appended to, and says from time to time how much of it is there."""
+
+    def __init__(self, path: Path, name: str, size: int, say: Say | None) -> None:
+        super().__init__(io.FileIO(path, "a"))
+        self._name, self._size, self._say, self._told = name, size, say, time.monotonic()
+
+    def write(self, data: Any) -> int:
+        """As of every file."""
+        written = super().write(data)
+        now = time.monotonic()
+        if self._say is not None and now - self._told >= EVERY_S:
+            self._told = now
+            self._say(f"{self._name}: {gigabytes(self.tell())} of {gigabytes(self._size)}")
+        return written
+
+
+def _bring_one(remote: Remote, name: str, say: Say | None) -> None:
     target = remote.folder / name
     if target.is_file() and target.stat().st_size == remote.sizes[name]:
         return
@@ -196,7 +229,7 @@ def _bring_one(remote: Remote, name: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + _PART)
     url = huggingface_hub.hf_hub_url(remote.name.repository, name, revision=remote.commit)
-    with told(remote.where), told_when_full(target), part.open("ab") as file:
+    with told(remote.where), told_when_full(target), _Told(part, name, remote.sizes[name], say) as file:
         done = file.seek(0, os.SEEK_END)
         if done > remote.sizes[name]:  # of another program
             done = file.truncate(0)

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from umr.models.adapters import adopted_into, base_of_folder, check_plain
-from umr.models.download import Remote, bring, keep, weight_names
+from umr.models.download import Remote, Say, bring, keep, weight_names
 from umr.models.forms import ENCODER, check_settings, check_weightless, sign_of
-from umr.models.from_hub import Say, Wishes, base_commit, check_room, remote_base, say_untrained
+from umr.models.from_hub import Wishes, base_commit, check_room, remote_base, say_untrained
 from umr.models.room import check_room_of
 from umr.models.weights import weights_of
 
@@ -72,7 +72,7 @@ def _into_remote(spec: str, base: Remote, out: Path, wishes: Wishes, say: Say) -
     check_room(spec, [base], wishes, say, merged=True)
     if wishes.dry_run:
         return None
-    bring(base, weight_names(base))
+    bring(base, weight_names(base), say)
     keep(base)
     adopted_into(base.where, spec, out, recipe)
     return out

@@ -5,7 +5,6 @@ Before weights are downloaded, all that can be refused of the settings is, and w
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,13 @@ from umr.encoders.hub import kept_at, told
 from umr.errors import ConfigError
 from umr.lock import claimed
 from umr.models.adapters import adopted_into, base_of, check_plain
-from umr.models.download import Remote, bring, keep, listed, newest, parameters, weight_names
+from umr.models.download import Remote, Say, bring, keep, listed, newest, parameters, weight_names
 from umr.models.fit import check_disk, dtype_that_fits, gigabytes
 from umr.models.forms import ENCODER, RERANKER, Form, check_form, check_weightless, form_of
 from umr.models.hub_name import HubName
 from umr.models.listing import BASE, PLAIN, opens, recipe_of
 from umr.models.published import PUBLISHED, published
 from umr.models.weights import BYTES, memory
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +124,7 @@ def _brought(spec: str, remote: Remote, recipe: str, wishes: Wishes, say: Say, c
     if wishes.dry_run:
         return None
     for part in parts:
-        bring(part, weight_names(part))
+        bring(part, weight_names(part), say)
         keep(part)
     if made:
         return remote.folder

@@ -14,10 +14,11 @@ from typing import cast
 from umr.disk import room_for_copy
 from umr.encoders.checkpoint import is_adapter, is_checkpoint
 from umr.encoders.hub import is_hub, never_changed
+from umr.models.download import Say
 from umr.models.fit import dtype_that_fits
 from umr.models.forms import ENCODER, RERANKER, check_settings, sign_of
 from umr.models.from_adapter import of_adapter
-from umr.models.from_hub import Say, Wishes, commit_of, newest_of, of_hub, say_untrained
+from umr.models.from_hub import Wishes, commit_of, newest_of, of_hub, say_untrained
 from umr.models.hub_name import HubName
 from umr.models.room import check_room_of
 from umr.models.weights import parameters_in, weights_of

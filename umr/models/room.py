@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from umr.models.download import Say
 from umr.models.fit import check_disk, dtype_that_fits, gigabytes
-from umr.models.from_hub import Say, Wishes, size_of
+from umr.models.from_hub import Wishes, size_of
 from umr.models.weights import parameters_of
 
 

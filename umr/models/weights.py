@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from umr.encoders.checkpoint import MODULES, WEIGHTS, Checkpoint, first_module
+from umr.encoders.checkpoint import MODULES, WEIGHTS, Checkpoint, check_fetched, first_module
 from umr.errors import MismatchError
 
 #: Bytes of a number.
@@ -53,8 +53,9 @@ def parameters_of(path: Path) -> int:
     """How many numbers a file of safetensors holds.
 
     Raises:
-        MismatchError: it is damaged.
+        MismatchError: it is damaged, or a pointer of Git LFS.
     """
+    check_fetched(path)
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(_HEAD), "little")

@@ -19,6 +19,7 @@ from tests.rerank.tiny import tiny_reranker, tiny_tokenizer
 from umr.cli.commands import main
 from umr.encoders.fake import FakeEncoder
 from umr.errors import ConfigError
+from umr.eval.benchmarks.fashioniq import joined
 from umr.eval.benchmarks.genecis import cut
 from umr.eval.benchmarks.mbeir import normalised
 from umr.eval.benchmarks.msvd import pickled_captions
@@ -171,7 +172,43 @@ def test_cirr_says_what_is_wrong_with_its_captions(run, tmp_path, change, said):
     assert said in run("cirr")
 
 
+@pytest.mark.parametrize(("split", "answers"), [("val", True), ("test1", False)])
+def test_a_pair_of_cirr_without_words_is_asked_by_its_picture(run, fake, tmp_path, split, answers):
+    """As pair 27098 of the makers' own test1, whose caption is a space."""
+    names, rows = cirr(tmp_path / "data", split, answers)
+    rows[4]["caption"] = " "
+    put(tmp_path / f"data/captions/cap.rc2.{split}.json", rows)
+    run("cirr", "--split", split, "--runs", str(tmp_path / "runs"))
+    assert "the caption of 1 of 12 pairs is empty (104): asked by the picture alone" in run.said
+    files = [tmp_path / "data/img_raw/dev" / f"{name}.png" for name in names]
+    scores_M = scores(fake, [Content(image=files[4])], [Content(image=path) for path in files])[0]
+    order = [names[i] for i in np.argsort(-scores_M) if i != 4]
+    sent = json.loads((tmp_path / f"runs/enc/cirr.{split}.recall.json").read_text())
+    assert sent["104"] == order and len(sent) == 2 + N
+    rows[4]["caption"] = None
+    put(tmp_path / f"data/captions/cap.rc2.{split}.json", rows)
+    assert "entry 5: caption is None; a text is needed" in run("cirr", "--split", split)
+
+
 # FashionIQ
+
+
+@pytest.mark.parametrize(
+    ("captions", "text"),
+    [
+        (["is red.", " has dots, "], "Is red and has dots"),
+        (["", "is grey with a design on the back"], "and is grey with a design on the back"),  # of shirt, val
+        (["Darker and not as shiny", "."], "Darker and not as shiny and"),  # of dress, train
+    ],
+)
+def test_two_captions_are_joined_though_one_of_them_is_empty(captions, text):
+    assert joined(captions) == text
+
+
+@pytest.mark.parametrize("captions", [["", " "], [".", "?"], [], "is red", ["is red", None]])
+def test_captions_without_words_are_refused(captions):
+    with pytest.raises(ConfigError, match="captions is "):
+        joined(captions)
 
 
 def test_fashioniq_is_recall_of_each_category_and_their_mean(run, fake, tmp_path):
@@ -294,7 +331,8 @@ def test_circos_recall_is_of_the_one_target_and_an_aspect_has_its_own_queries(ru
 # GeneCIS
 
 
-def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
+@pytest.mark.parametrize("named_by", [int, str])  # of pictures of Visual Genome; VAW's own annotations have texts
+def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path, named_by):
     data = tmp_path / "data"
     for i in range(N):
         paint(data / "val2017" / f"{i:012}.jpg", i, (16, 16))
@@ -304,7 +342,7 @@ def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
         whole = task.endswith("object")
 
         def named(i, whole=whole):
-            return {"val_image_id": i} if whole else {"image_id": i, "instance_bbox": [10, 5, 8, 6]}
+            return {"val_image_id": i} if whole else {"image_id": named_by(i), "instance_bbox": [10, 5, 8, 6]}
 
         rows = [
             {
@@ -340,6 +378,14 @@ def test_genecis_ranks_the_target_in_each_gallery(run, fake, tmp_path):
     assert run("genecis", "--work", str(tmp_path / "work")) == found  # the index and the crops are used again
     (data / "genecis/focus_object.json").unlink()
     assert "focus_object.json is missing. GeneCIS's folder holds genecis/" in run("genecis")
+
+
+@pytest.mark.parametrize("wrong", ["", "7a", "-7", " 7", "²", 7.0, None, True])
+def test_a_picture_of_genecis_is_a_number(run, tmp_path, wrong):
+    one = {"image_id": wrong, "instance_bbox": [0, 0, 4, 4]}
+    put(tmp_path / "data/focus_attribute.json", [{"reference": one, "target": one, "gallery": [one], "condition": "x"}])
+    said = run("genecis", "--task", "focus_attribute", "--work", str(tmp_path / "work"))
+    assert f"focus_attribute.json: entry 1: image_id is {wrong!r}; a whole number is needed" in said
 
 
 def test_a_crop_grows_to_the_edge_and_is_padded_to_a_square():
@@ -387,6 +433,27 @@ def test_msrvtt_is_recall_and_median_rank_both_ways(run, fake, tmp_path):
     check_both_ways(run("msrvtt", "--split", "full"), video_text(fake, clips, said))
     clips[2].unlink()
     assert "1 of 4 clips are missing, the first is 'video2'" in run("msrvtt")
+
+
+def test_lists_of_clips_may_lie_in_the_folder_that_their_archive_unpacks_to(run, fake, tmp_path):
+    data = tmp_path / "data"
+    for i in range(2):
+        film(data / "clips/all" / f"video{i}.mp4", i)
+    head = "key,vid_key,video_id,sentence"
+    pairs = "\n".join([head, *(f"ret{i},msr{i},video{i},number {i}" for i in range(2))])
+    said = {f"video{i}": [["number", str(i)]] for i in range(2)}
+    put(data / "MSRVTT_JSFUSION_test.csv", pairs)
+    put(data / "test_list.txt", "video0\nvideo1\n")
+    (data / "raw-captions.pkl").write_bytes(pickle.dumps(said, protocol=2))
+    expected = {name: run(name) for name in ("msrvtt", "msvd")}
+    for folder, names in {"msrvtt_data": ["MSRVTT_JSFUSION_test.csv"],
+                          "msvd_data": ["test_list.txt", "raw-captions.pkl"]}.items():  # fmt: skip
+        (data / folder).mkdir()
+        for name in names:
+            (data / name).rename(data / folder / name)
+    assert {name: run(name) for name in expected} == expected and expected["msvd"]["t2v"]["n"] == 2
+    put(data / "again/MSRVTT_JSFUSION_test.csv", pairs)
+    assert f"MSRVTT_JSFUSION_test.csv is in {data / 'again'}, {data / 'msrvtt_data'}; keep one" in run("msrvtt")
 
 
 def test_msvd_takes_the_nearest_sentence_of_a_clip(run, fake, tmp_path):

@@ -59,6 +59,16 @@ def test_bad_entries_are_refused_by_number(folder):
     assert told["cap.dress.train.json: entry 6"] == "target is None; a text is needed"
 
 
+def test_a_caption_without_words_is_left_out_beside_one_that_has_some(folder):
+    """As in the makers' own training files: five of toptee are empty, one of dress is a full stop."""
+    pairs = [["", "has bigger image"], ["Darker and not as shiny", "."], [".", " "]]
+    rows = [{"target": "B003", "candidate": "B002", "captions": captions} for captions in pairs]
+    (folder / "captions/cap.shirt.train.json").write_text(json.dumps(rows))
+    source = load(folder)
+    assert [one.query.text for one in source.examples[1:]] == ["has bigger image", "Darker and not as shiny"]
+    assert dict(source.refused)["cap.shirt.train.json: entry 3"] == "captions is '.'; a text is needed"
+
+
 def test_what_is_missing_is_named(folder):
     with pytest.raises(ConfigError, match=r"captions/cap\.\*\.val\.json is missing"):
         load(folder, "?split=val")

@@ -54,6 +54,16 @@ def words(entry: Any, key: str) -> str:
     return media.clean_text(value)
 
 
+def said(entry: Any, key: str) -> str:
+    """As words, but "" where the field has space alone: a few entries of the makers' own files have no words.
+
+    Raises:
+        ConfigError: the entry is no object, or the field is absent or no text.
+    """
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return "" if isinstance(value, str) and not value.strip() else words(entry, key)
+
+
 def needed(path: Path, layout: str) -> Path:
     """The path of a file that a layout has.
 
@@ -63,6 +73,18 @@ def needed(path: Path, layout: str) -> Path:
     if not path.is_file():
         raise ConfigError(f"{path} is missing. {layout}")
     return path
+
+
+def lists(data: Path, name: str) -> Path:
+    """The folder that has a file of this name: the data's, or one in it, as the archives of the lists unpack to.
+
+    Raises:
+        ConfigError: several folders in it have such a file.
+    """
+    found = [] if (data / name).is_file() else sorted(data.glob(f"*/{name}"))
+    if len(found) > 1:
+        raise ConfigError(f"{name} is in {', '.join(str(path.parent) for path in found)}; keep one")
+    return found[0].parent if found else data
 
 
 def all_there(files: Mapping[str, Path], layout: str) -> None:
@@ -89,6 +111,16 @@ def number(entry: Any, key: str) -> int:
     if type(value) is not int:
         raise ConfigError(f"{key} is {value!r}; a whole number is needed")
     return value
+
+
+def numbered(entry: Any, key: str) -> int:
+    """As number, also of one that is written as a text of digits.
+
+    Raises:
+        ConfigError: the entry is no object, or the field is absent or neither.
+    """
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else number(entry, key)
 
 
 def all_or_none_answered(answered: int, total: int, key: str, path: Path) -> None:

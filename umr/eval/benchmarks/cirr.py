@@ -2,12 +2,12 @@
 
 Section 5.1 of the paper: R@K over all pictures of the split, and R_subset@K among the five others of the reference's
 set of six; the reference itself is never a result. The answers of test1 are on the benchmark's server: for it the two
-files are made that it takes.
+files are made that it takes. One pair of test1 has a caption of space alone: it is asked by its picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from umr.eval.benchmarks.annotations import (
     number,
     placed,
     read_json,
+    said,
     stands_once,
     words,
 )
@@ -86,6 +87,7 @@ def read(asked: Asked) -> Benchmark:
                 galleries=galleries,
             ),
         ],
+        notices=_wordless(queries),
         submissions=lambda runs: _submissions(runs, split, captions.name.split(".")[1]),
     )
 
@@ -129,11 +131,19 @@ def _query(entry: Any, files: Mapping[str, Path], instruction: str | None) -> Qu
     reference = _known(words(entry, "reference"), files)
     return Query(
         query_id=str(number(entry, "pairid")),
-        content=Content(text=words(entry, "caption"), image=files[reference]),
+        content=Content(text=said(entry, "caption") or None, image=files[reference]),
         instruction=instruction,
         target_modality="image",
         exclude=(reference,),
     )
+
+
+def _wordless(queries: Sequence[Query]) -> tuple[str, ...]:
+    """What a person should know of pairs whose caption is empty."""
+    bare = [query.query_id for query in queries if query.content.text is None]
+    if not bare:
+        return ()
+    return (f"the caption of {len(bare)} of {len(queries)} pairs is empty ({bare[0]}): asked by the picture alone",)
 
 
 def _others(entry: Any, files: Mapping[str, Path]) -> tuple[str, ...]:

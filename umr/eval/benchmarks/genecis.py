@@ -1,8 +1,9 @@
 """GeneCIS (Vaze et al. 2023, arXiv 2306.07969): four tasks of a condition, each query over its own small gallery.
 
 genecis/<task>.json names pictures of Visual Genome, of which the object's box is cut out, grown and padded to a square
-(the two attribute tasks), and of COCO's validation split of 2017 (the two object tasks). R@1, R@2 and R@3 among the
-target and the gallery (section 5), and their plain mean over the tasks.
+(the two attribute tasks; VAW, which they are drawn from, writes a picture's number as a text), and of COCO's validation
+split of 2017 (the two object tasks). R@1, R@2 and R@3 among the target and the gallery (section 5), and their plain
+mean over the tasks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from PIL import Image
 from umr import media
 from umr.disk import replacing
 from umr.errors import ConfigError
-from umr.eval.benchmarks.annotations import entries, needed, number, placed, words
+from umr.eval.benchmarks.annotations import entries, needed, number, numbered, placed, words
 from umr.eval.benchmarks.benchmark import Asked, Benchmark, Part, success_columns
 from umr.eval.benchmarks.registry import split_of
 from umr.types import Candidate, Content, Qrels, Query
@@ -100,7 +101,7 @@ def _shown(named: Any, asked: Asked) -> tuple[str, Path]:
     if isinstance(named, dict) and "val_image_id" in named:
         one = number(named, "val_image_id")
         return f"coco:{one}", _first(asked.data, COCO, f"{one:012d}.jpg")
-    image, box = number(named, "image_id"), named.get("instance_bbox")
+    image, box = numbered(named, "image_id"), named.get("instance_bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(type(side) in (int, float) for side in box):
         raise ConfigError(f"instance_bbox is {box!r}; [left, top, width, height] is needed")
     name = f"{image}_{'_'.join(f'{side:g}' for side in box)}"

@@ -10,15 +10,17 @@ from pathlib import Path
 
 from umr import media
 from umr.errors import ConfigError
-from umr.eval.benchmarks.annotations import needed, placed, read_json, words
+from umr.eval.benchmarks.annotations import lists, needed, placed, read_json, words
 from umr.eval.benchmarks.benchmark import Asked, Benchmark
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.benchmarks.video_text import Sentence, both_ways, find_clips
 from umr.formats import read_lines
 
+PAIRS, FULL = "MSRVTT_JSFUSION_test.csv", "test_videodatainfo.json"
 LAYOUT = (
-    "MSR-VTT's folder holds MSRVTT_JSFUSION_test.csv (key,vid_key,video_id,sentence) for the split 1k-A, "
-    "test_videodatainfo.json for the full one, and the clips as videoN.mp4, such as in MSRVTT_Videos/ or TestVideo/"
+    f"MSR-VTT's folder holds {PAIRS} (key,vid_key,video_id,sentence) for the split 1k-A, "
+    f"{FULL} for the full one, there or in one folder such as msrvtt_data/, and the clips as "
+    "videoN.mp4, such as in MSRVTT_Videos/ or TestVideo/"
 )
 
 
@@ -30,9 +32,9 @@ def read(asked: Asked) -> Benchmark:
     """
     split = split_of("msrvtt", asked.split)
     if split == "full":
-        sentences = _full(needed(asked.data / "test_videodatainfo.json", LAYOUT))
+        sentences = _full(needed(lists(asked.data, FULL) / FULL, LAYOUT))
     else:
-        sentences = _pairs(needed(asked.data / "MSRVTT_JSFUSION_test.csv", LAYOUT))
+        sentences = _pairs(needed(lists(asked.data, PAIRS) / PAIRS, LAYOUT))
     names = list(dict.fromkeys(sentence.video for sentence in sentences))
     if not names:
         raise ConfigError(f"{asked.data} has no sentence of the split {split}. {LAYOUT}")
