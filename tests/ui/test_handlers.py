@@ -243,6 +243,14 @@ def test_browsing_shows_images_only_and_pages_go_round(searchers):
     assert 'role="alert"' in handlers.browse(searchers, "gpt", 0)
 
 
+def test_what_pictures_are_kept_to_is_short_or_refused(searchers):
+    longest = "words=" + "x" * (handlers.MAX_SOUGHT - len("words="))
+    assert 'role="alert"' not in handlers.browse(searchers, "unified", 0, longest)
+    for sought in (longest + "x", "&".join(["a=b"] * 100_000), ["category=mug"], {"words": "mug"}):
+        assert "cannot be read" in handlers.browse(searchers, "unified", 0, sought)
+    assert handlers.browse(searchers, "unified", 0, None) == handlers.browse(searchers, "unified", 0)
+
+
 def test_an_example_fills_the_query_bar(media):
     items = [Example(text="a red card", search_in="clips"), Example(text="", search_in="all", image=media / "x.png")]
     first, second = search.choose_example(items, "0"), search.choose_example(items, "1")

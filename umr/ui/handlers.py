@@ -32,6 +32,7 @@ BROWSE_PAGE = 36  # pictures shown at a time
 BROWSED_BY = ("category", "colour")  # facts that the pictures to choose from can be kept to
 #: Of what the catalogue's pictures are kept to, the words that say nothing of one.
 SMALL_WORDS = frozenset(("a", "an", "the", "on", "in", "of", "with", "and"))
+MAX_SOUGHT = 1_000  # characters of what they are kept to
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
@@ -208,8 +209,7 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> M
     """
 
     def pictures() -> Markup:
-        searcher = searchers.get(encoder)
-        wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
+        searcher, wanted = searchers.get(encoder), _wanted(sought)
         images = _kept_to(searcher, wanted)
         pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
@@ -217,6 +217,16 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> M
         return render.browse(images[start::pages], len(images), choices, wanted)  # a stride: each page is a mixture
 
     return edge.answered_html("browsing", pictures)
+
+
+def _wanted(sought: Any) -> dict[str, str]:
+    """What pictures are kept to, by name. Raises ConfigError."""
+    if not isinstance(sought or "", str) or len(sought or "") > MAX_SOUGHT:
+        raise ConfigError(
+            f"what the pictures are to be kept to cannot be read; give at most {MAX_SOUGHT:,} characters, or reload "
+            "the page"
+        )
+    return dict(parse_qsl(sought or ""))
 
 
 def _kept_to(searcher: Searcher, wanted: Mapping[str, str]) -> list[Candidate]:
