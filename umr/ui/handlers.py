@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,11 +173,14 @@ def read_picture(image: Any, uploads: Path) -> Path | Image | None:
 
 
 def real_path(path: str | Path) -> Path | None:
-    """Where a path that a request names really leads; None for what cannot be a path."""
+    """Where a path that a request names really leads; None for what cannot be a path, or cannot be looked for."""
     try:
-        return Path(path).resolve()
+        real = Path(path).resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            real.lstat()
     except (ValueError, OSError, RuntimeError):  # a zero byte or half a character; a name too long; links in a circle
         return None
+    return real
 
 
 def lies_in(path: str | Path, folder: Path) -> bool:
