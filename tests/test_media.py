@@ -414,3 +414,11 @@ def test_a_picture_whose_decoder_would_take_too_much_is_refused_before_it_is_dec
     with pytest.raises(MediaError, match="the picture is too large: decoding it would take 0 MB, at most 0 MB"):
         media.open_image(out.getvalue())
     assert media.open_image(png(gradient())).size == (60, 40)  # of its 8 bytes a pixel
+
+
+@pytest.mark.parametrize(
+    "read", [media.open_image, media.content_hash, media.file_bytes, media.clip_seconds, media.existing]
+)
+def test_a_name_too_long_to_be_looked_for_is_refused_in_words(tmp_path, read):
+    with pytest.raises(MediaError, match=r"n\.png cannot be read: File name too long"):
+        read(tmp_path / ("n" * 300 + ".png"))

@@ -50,8 +50,7 @@ def open_image(
         return Image.fromarray(_checked(source, 3, "a picture", "(H, W, 3)"))
     name = name or _name(source)
     if isinstance(source, (str, Path)):
-        with reading(name):  # the system has words of its own for odd paths
-            source = existing(source, name)
+        source = existing(source, name)
     if _apart is not None and not isinstance(source, Image.Image):
         return _apart.picture(source, max_pixels, name)
     return decoded(source, max_pixels, name, PICTURES, own)
@@ -231,10 +230,12 @@ def existing(source: str | Path, name: str | None = None) -> Path:
     """The path of a file that is there.
 
     Raises:
-        MediaError: it is not; called by `name`, as open_image does.
+        MediaError: it is not, or cannot be looked for; called by `name`, as open_image does.
     """
     path = Path(source)
-    if "\0" in str(source) or not path.is_file():
+    with reading(name or path.name):  # the system has words of its own for odd paths
+        is_there = "\0" not in str(source) and path.is_file()
+    if not is_there:
         raise MediaError(f"{name or path.name!r} is not a file that exists; check its path")
     return path
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import struct
+import tempfile
 import time
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,6 +131,19 @@ def breaks(*_: object) -> None:
 
 def refuses(*_: object) -> None:
     raise ConfigError("no")
+
+
+def leaves(*_: object) -> None:
+    Path(tempfile.mkdtemp(), "left").write_text("by a reader that was ended")
+    os._exit(9)
+
+
+def test_what_readers_write_is_gone_after_them_however_they_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with judge.Apart({"leaves": Kind(made=made, read=leaves)}, seed=0) as apart:
+        assert "status 9" in apart.verdict("leaves", 0)[1].why
+        apart.verdict("leaves", 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_end_of_a_process_a_delay_and_an_exception_are_faults_and_the_next_one_is_read():

@@ -377,6 +377,40 @@ def test_a_page_is_open_while_its_heartbeat_is_connected(visitors):
     assert seen == [True] and not visitors.lives("me") and visitors.address_of("me") == "9.9.9.9"
 
 
+@pytest.mark.parametrize(("most_open", "fits"), [(None, 3), (100, 3), (2, 2)])
+def test_one_visitor_holds_so_many_requests_open_and_others_are_answered(visitors, most_open, fits):
+    released = asyncio.Event()
+
+    async def beating(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] != "/healthz":
+            await released.wait()
+        await JSONResponse("")(scope, receive, send)
+
+    app = Gate(beating, visitors, "0.0.0.0", allowed(limits="open_at_once=3"), most_open)
+
+    async def status(peer: str, path: str) -> tuple[int, str, str]:
+        transport = httpx.ASGITransport(app=app, client=(peer, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://umr") as http:
+            answer = await http.get(path)
+            return answer.status_code, answer.headers.get("retry-after", ""), answer.text
+
+    async def asked() -> None:
+        held = [asyncio.create_task(status("9.9.9.9", f"/gradio_api/heartbeat/{n}")) for n in range(fits)]
+        await asyncio.sleep(0.05)
+        code, wait, said = await status("9.9.9.9", "/healthz")
+        assert (code, wait) == (429, "5") and f"at most {fits} pages and requests" in said
+        assert [(await status(peer, "/healthz"))[0] for peer in ("9.9.9.8", "127.0.0.1")] == [200, 200]
+        released.set()
+        assert [(await one)[0] for one in held] == [200] * fits
+        assert (await status("9.9.9.9", "/healthz"))[0] == 200
+
+    asyncio.run(asked())
+
+
+def test_without_limits_a_visitor_holds_as_many_as_the_server_bears(visitors, inner):
+    assert Gate(inner, visitors, "0.0.0.0", allowed(limits="off"), 2).open is None
+
+
 @pytest.mark.parametrize(("space", "address"), [("me/umr", "2.2.2.2"), (None, "9.9.9.9")])
 def test_the_address_that_a_header_names_counts_in_a_space_alone(visitors, monkeypatch, inner, space, address):
     monkeypatch.setattr(gate, "get_space", lambda: space)

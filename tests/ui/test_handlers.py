@@ -24,7 +24,7 @@ from umr.index.index import build_index
 from umr.index.manifest import IndexManifest
 from umr.search import DecodedQuery, Outcome
 from umr.types import Candidate, Content, Hit, Query, Result
-from umr.ui import handlers, render
+from umr.ui import api, handlers, render
 from umr.ui.examples import EXAMPLES_FILE, Example, pick_examples, read_examples
 from umr.ui.layout.page import build_page, serve
 from umr.ui.search import actions as search
@@ -241,6 +241,27 @@ def test_browsing_shows_images_only_and_pages_go_round(searchers):
     assert first.count("data-pick") == 2 and "2 of 2" in first
     assert handlers.browse(searchers, "unified", 1) == first
     assert 'role="alert"' in handlers.browse(searchers, "gpt", 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["n" * 300 + ".png", "n" * 300 + ".mp4", "n" * 300 + ".mp4.frames.webp", "x/" * 2_500 + "a.mp4", "\ud83d.mp4"],
+)
+def test_a_path_that_cannot_be_looked_for_is_refused_in_words(searchers, media, name):
+    with pytest.raises(MediaError, match="did not arrive"):
+        handlers.read_picture({"path": str(media / name)}, media)
+    with pytest.raises(MediaError, match="neither a data URI nor"):
+        api.given_picture(str(media / name), [media])
+    question = handlers.Question(uploads=media, image={"path": str(media / name)}, text="x")
+    assert "did not arrive" in search.find(searchers, (), question, "unified")[0]
+
+
+def test_what_pictures_are_kept_to_is_short_or_refused(searchers):
+    longest = "words=" + "x" * (handlers.MAX_SOUGHT - len("words="))
+    assert 'role="alert"' not in handlers.browse(searchers, "unified", 0, longest)
+    for sought in (longest + "x", "&".join(["a=b"] * 100_000), ["category=mug"], {"words": "mug"}):
+        assert "cannot be read" in handlers.browse(searchers, "unified", 0, sought)
+    assert handlers.browse(searchers, "unified", 0, None) == handlers.browse(searchers, "unified", 0)
 
 
 def test_an_example_fills_the_query_bar(media):

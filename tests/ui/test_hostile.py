@@ -297,9 +297,17 @@ def test_a_route_that_would_fetch_an_address_is_closed(page, looked_up, route, a
         ("POST", "gradio_api/component_server"),
         ("POST", "gradio_api/process_recording"),
         ("GET", "pwa_icon/100000"),
+        ("GET", "gradio_api/dev/reload"),
+        ("GET", "gradio_api/custom_component/%1b%5b2J/client/x/y%0az"),
+        ("POST", "gradio_api/stream/x"),
+        ("GET", "gradio_api/stream/x/y/1/playlist.m3u8"),
+        ("GET", "gradio_api/runs"),
+        ("GET", "gradio_api/vibe-code/"),
+        ("POST", "gradio_api/vibe-edit"),
+        ("POST", "gradio_api/undo-vibe-edit"),
     ],
 )
-def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
+def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path, capfd):
     answer = httpx.request(
         method,
         page.local_url + path,
@@ -307,6 +315,7 @@ def test_a_route_that_the_page_has_no_use_for_is_closed(page, method, path):
         files={"video": ("a.mp4", b"#EXTM3U\nhttp://example.org/a.ts")} if "record" in path else None,
     )
     assert (answer.status_code, answer.json()) == (403, {"detail": REFUSED})
+    assert capfd.readouterr() == ("", "")  # nor does what it writes reach the operator's terminal
 
 
 def test_no_route_of_the_server_asks_or_names_another_host(page, looked_up):

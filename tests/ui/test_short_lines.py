@@ -56,3 +56,11 @@ def test_a_second_call_changes_nothing(shorten):
     shortened = sys.stderr
     shorten_errors()
     assert sys.stderr is shortened and isinstance(shortened, ShortLines) and shortened.stream is errors
+
+
+def test_what_a_terminal_would_obey_is_written_as_its_code(shorten):
+    errors = shorten()
+    text = "a\x1b[2J\x1b]0;mine\x07 \u202egpj.exe \x9b1m\ttab\r\nend é 猫 \U0001f431"
+    assert sys.stderr.write(text) == len(text)
+    shown = r"a\x1b[2J\x1b]0;mine\x07 \u202egpj.exe \x9b1m" + "\ttab\r\nend é 猫 \U0001f431"
+    assert errors.getvalue() == shown

@@ -20,7 +20,7 @@ from umr.ui.limits import Accounts, Limits
 from umr.ui.parts.wiring import COMPARING, INDEXING, PRIVATE, SEARCHING
 from umr.ui.visitors import Visitors
 
-FUNCTIONS = {1: "search", 2: "index", 3: "call"}
+FUNCTIONS = {1: "search", 2: "index", 3: "call", 4: "step"}
 HERE = "127.0.0.1"
 
 
@@ -206,6 +206,18 @@ def test_what_waits_in_the_queue_counts_as_at_once_until_it_is_answered(serve):
     assert server.ask(JOIN, body).status == 200
 
 
+def test_what_is_no_search_takes_only_so_many_places_of_the_queue_either(serve):
+    server, body = serve(Limits(steps_at_once=2, steps=3)), {"fn_index": 4}
+    server.queued += [Turn("10.0.0.7", "step"), Turn("10.0.0.8", "step"), Turn("10.0.0.7", "search")]
+    assert server.ask(JOIN, body).status == 200
+    server.queued.append(Turn("10.0.0.7", "step"))
+    refused = server.ask(JOIN, body)
+    assert refused.status == 429 and "at most 2 steps on the page of one visitor at a time" in refused.text
+    assert server.ask(JOIN, {"fn_index": 1}).status == 200 and server.ask(JOIN, body, "10.0.0.9").status == 200
+    server.queued.clear()
+    assert [server.ask(JOIN, body).status for _ in range(3)] == [200, 200, 429]  # one was asked above
+
+
 def test_what_arrives_counts_before_it_is_in_the_queue(serve):
     async def both() -> list[int]:
         let_go = asyncio.Event()
@@ -236,7 +248,9 @@ def test_the_functions_of_a_page_are_counted_by_what_they_do():
         gr.api(named, api_name="named", **SEARCHING)
         for at_once in (SEARCHING, COMPARING, INDEXING, {}):
             button.click(lambda: None, None, None, **PRIVATE, **at_once)
-    assert list(functions_of(page).values()) == ["call", "search", "search", "index"]
+        button.click(lambda: None, None, None, queue=False, **PRIVATE)
+        button.click(None, None, None, js="() => {}", api_visibility="private")
+    assert list(functions_of(page).values()) == ["call", "search", "search", "index", "step", "step", "step"]
     turn, event = Turn("a", "search"), SimpleNamespace(request=SimpleNamespace(scope={}))
     page._queue.event_ids_to_events |= {"1": event}
     assert list(turns_of(page)) == []

@@ -98,6 +98,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "umr.apart.process", kind.reader, str(kind.memory_mb), *told], env=kept,
                 bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=shared,
+                start_new_session=True,  # without the page's terminal, into which it could type
             )  # fmt: skip
         except OSError as error:  # no descriptors, processes or memory left
             raise MediaError(f"{kind.noun}s cannot be read: {reason(error)}; try again") from error

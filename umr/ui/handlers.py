@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ BROWSE_PAGE = 36  # pictures shown at a time
 BROWSED_BY = ("category", "colour")  # facts that the pictures to choose from can be kept to
 #: Of what the catalogue's pictures are kept to, the words that say nothing of one.
 SMALL_WORDS = frozenset(("a", "an", "the", "on", "in", "of", "with", "and"))
+MAX_SOUGHT = 1_000  # characters of what they are kept to
 MAX_PAGE = 1_000_000  # pages go round: after it the browser begins anew
 
 
@@ -171,11 +173,14 @@ def read_picture(image: Any, uploads: Path) -> Path | Image | None:
 
 
 def real_path(path: str | Path) -> Path | None:
-    """Where a path that a request names really leads; None for what cannot be a path."""
+    """Where a path that a request names really leads; None for what cannot be a path, or cannot be looked for."""
     try:
-        return Path(path).resolve()
+        real = Path(path).resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            real.lstat()
     except (ValueError, OSError, RuntimeError):  # a zero byte or half a character; a name too long; links in a circle
         return None
+    return real
 
 
 def lies_in(path: str | Path, folder: Path) -> bool:
@@ -208,8 +213,7 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> M
     """
 
     def pictures() -> Markup:
-        searcher = searchers.get(encoder)
-        wanted = dict(parse_qsl(sought)) if isinstance(sought, str) else {}
+        searcher, wanted = searchers.get(encoder), _wanted(sought)
         images = _kept_to(searcher, wanted)
         pages = max(1, -(-len(images) // BROWSE_PAGE))
         start = page % pages if isinstance(page, int) else 0
@@ -217,6 +221,16 @@ def browse(searchers: Searchers, encoder: Any, page: Any, sought: Any = "") -> M
         return render.browse(images[start::pages], len(images), choices, wanted)  # a stride: each page is a mixture
 
     return edge.answered_html("browsing", pictures)
+
+
+def _wanted(sought: Any) -> dict[str, str]:
+    """What pictures are kept to, by name. Raises ConfigError."""
+    if not isinstance(sought or "", str) or len(sought or "") > MAX_SOUGHT:
+        raise ConfigError(
+            f"what the pictures are to be kept to cannot be read; give at most {MAX_SOUGHT:,} characters, or reload "
+            "the page"
+        )
+    return dict(parse_qsl(sought or ""))
 
 
 def _kept_to(searcher: Searcher, wanted: Mapping[str, str]) -> list[Candidate]:

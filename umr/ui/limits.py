@@ -11,15 +11,17 @@ import ipaddress
 import math
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from umr.errors import ConfigError, UMRError
 
-Kind = Literal["search", "call", "upload", "index"]
+Kind = Literal["search", "step", "call", "upload", "index"]
 OFF = "off"
+OPEN_WAIT_S = 5
 REMEMBERED = 20_000  # visitors with an account; of more, those go who asked longest ago
 
 
@@ -37,6 +39,11 @@ class Limits:
         indexings: of "Your files", an hour; asking every model is one too.
         upload_mb: MB of uploads that are kept.
         upload_files: uploads that are kept.
+        open_at_once: requests of any kind that are not answered to their end: each open page is one, and one more while
+            it waits for something. Never more than a share of the server's connections (umr.ui.layout.page).
+        steps: everything else that the page asks and that waits its turn, a minute: pictures to choose from, tables,
+            reports, a look at a picture that has come. Who fills the queue with them lets nobody search.
+        steps_at_once: that wait or are being answered.
 
     Raises:
         ConfigError: a limit is no whole number from 1.
@@ -51,6 +58,9 @@ class Limits:
     indexings: int = 30
     upload_mb: int = 400
     upload_files: int = 1_000
+    open_at_once: int = 256
+    steps: int = 1_200
+    steps_at_once: int = 32
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -94,6 +104,7 @@ class Accounts:
         self._clock = clock
         self._rules: dict[Kind, _Rule] = {
             "search": _Rule("searches", "search", limits.searches, "minute", 60, limits.searches_at_once),
+            "step": _Rule("steps on the page", "step", limits.steps, "minute", 60, limits.steps_at_once),
             "call": _Rule("calls", "call", limits.calls, "minute", 60, limits.calls_at_once),
             "upload": _Rule("uploads", "upload", limits.uploads, "minute", 60, limits.uploads_at_once),
             "index": _Rule("indexings of files", "indexing", limits.indexings, "hour", 3600, None),
@@ -134,6 +145,43 @@ class Accounts:
                 f"everybody gets a turn. Send this {rule.one} again in {_said(wait_s)}.",
                 wait_s,
             )
+
+
+class Open:
+    """How many requests each visitor has open: who holds every connection lets nobody else ask. Of one thread."""
+
+    def __init__(self, most: int) -> None:
+        """most: of one visitor."""
+        self.most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def held(self, address: str) -> Iterator[None]:
+        """While this lasts, a request is open.
+
+        Args:
+            address: whose request it is.
+
+        Raises:
+            TooMuch: it is one too many.
+        """
+        visitor = visitor_of(address)
+        if visitor is None:
+            yield
+            return
+        if self._open[visitor] >= self.most:
+            raise TooMuch(
+                f"This server holds at most {self.most} pages and requests of one visitor open at a time, so that "
+                "everybody is answered. Close some of this page's tabs, or let requests end, and try again.",
+                OPEN_WAIT_S,
+            )
+        self._open[visitor] += 1
+        try:
+            yield
+        finally:
+            self._open[visitor] -= 1
+            if not self._open[visitor]:
+                del self._open[visitor]
 
 
 def visitor_of(address: str) -> str | None:
@@ -180,9 +228,10 @@ def read_limits(text: str | None) -> Limits | None:
 def told(limits: Limits) -> str:
     """What a visitor may know of them beforehand."""
     return (
-        f"One visitor may ask {limits.searches} searches and {limits.calls} calls of the endpoints a minute, and send "
-        f"{limits.uploads} uploads a minute; {limits.upload_mb} MB of them are kept. What goes beyond is answered with "
-        "the limit and when to try again (status 429 with Retry-After)."
+        f"One visitor may ask {limits.searches} searches, {limits.steps:,} other steps of the page and "
+        f"{limits.calls} calls of the endpoints a minute, and send {limits.uploads} uploads a minute; "
+        f"{limits.upload_mb} MB of them are kept, and {limits.open_at_once} pages and requests may be open at a time. "
+        "What goes beyond is answered with the limit and when to try again (status 429 with Retry-After)."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -66,6 +67,27 @@ def test_a_member_without_a_name_costs_only_itself(tmp_path):
     (refused,) = unpack(file, tmp_path / "out", budget(), KINDS)
     assert refused.source == "a member without a name" and refused.reason == "it has no name"
     assert taken(tmp_path / "out") == ["good.txt"]
+
+
+def test_a_member_that_cannot_be_named_so_costs_only_itself(tmp_path):
+    long, below = "n" * 300 + ".txt", "a.txt/b.txt"
+    members = [(name, b"words") for name in ("a.txt", long, "f" * 254 + "/x.txt", below, "b.txt")]
+    refused = unpack(zipped(tmp_path / "a.zip", *members), tmp_path / "out", budget(), {".txt"})
+    assert taken(tmp_path / "out") == ["a.txt", "b.txt", "f" * 254 + "/x.txt"]
+    assert [one.source for one in refused] == [long[:200], below]
+    assert all("cannot be named so here" in one.reason and one.reason.endswith("; rename it") for one in refused)
+
+
+def test_a_full_disk_ends_the_unpacking(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archive, "copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(
+            zipped(tmp_path / "a.zip", ("a.txt", b"words"), ("b.txt", b"words")), tmp_path / "out", budget(), {".txt"}
+        )
+    assert taken(tmp_path / "out") == []
 
 
 def test_folders_without_end_are_refused_in_words(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_segments import film
 from umr.encoders.fake import FakeEncoder
-from umr.errors import ConfigError
+from umr.errors import ConfigError, printable
 from umr.types import Content, Query
 from umr.ui.files import uploads
 from umr.ui.files.uploads import Cancelled, index_files, read_passages, take
@@ -122,6 +122,49 @@ def test_a_name_with_folders_cannot_leave_the_folder(tmp_path, picture):
     for name in ("../../evil.png", "..\\evil.png", "/evil.png"):
         take([(name, file)], tmp_path / "deep" / "own", silent)
     assert {path.parent for path in tmp_path.rglob("evil*.png")} == {tmp_path / "deep" / "own" / "files"}
+
+
+NO_NAMES = (
+    "half\ud83d.png",
+    "zero\0.png",
+    "\x1b[2J.png",
+    "a\nb.png",
+    "\u202egnp.exe",
+    "half\ud83d.zip",
+    "x" * 300 + ".png",
+)
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
+def test_a_name_that_no_file_can_have_costs_its_file_alone_and_is_told_printably(tmp_path, picture, name):
+    words, folder = tmp_path / "words", tmp_path / "out"
+    words.write_text("Some words.")
+    refused = take([(name, picture("a.png")), ("words.txt", words)], folder, silent)
+    assert [one.source for one in refused] == [printable(name)[:200]] and refused[0].source.isprintable()
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["words.txt"]
+
+
+def test_a_row_that_names_a_picture_too_long_to_be_looked_for_is_refused_and_the_next_is_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text(
+        "".join(json.dumps(row) + "\n" for row in ({"text": "x", "image": "n" * 3000 + ".png"}, {"text": "y"}))
+    )
+    candidates, refused = read_passages(path, "rows.jsonl", 10, tmp_path)
+    assert [one.content.text for one in candidates] == ["y"]
+    assert [one.source for one in refused] == ["rows.jsonl:1"] and "there is no picture" in refused[0].reason
+
+
+def test_a_heic_is_never_shown_in_the_place_of_another_file_that_was_given(tmp_path, picture):
+    heic, other, folder = tmp_path / "1", picture("a.jpg"), tmp_path / "out"
+    heic.write_bytes(HEIC.read_bytes())
+    long = "n" * 250 + ".heic"  # whose JPEG would have a name that is too long
+    refused = take([("a.heic", heic), ("a.heic.jpg", other), (long, heic), ("b.heic", heic)], folder, silent)
+    assert {one.source: one.reason for one in refused} == {
+        "a.heic": "a file 'a.heic.jpg' was given too; rename one of them",
+        long: "File name too long",
+    }
+    assert (folder / "files" / "a.heic.jpg").read_bytes() == other.read_bytes()
+    assert sorted(path.name for path in (folder / "files").iterdir()) == ["a.heic.jpg", "b.heic.jpg"]
 
 
 def test_files_over_the_caps_are_refused_and_smaller_ones_still_taken(tmp_path, picture, monkeypatch):

@@ -70,6 +70,13 @@ def test_size_is_counted_from_the_table_of_the_weights(searchers):
     assert facts(searchers, "unified").parameters is None
 
 
+def test_a_model_that_is_on_offer_nowhere_is_no_line_of_the_log(searchers, caplog):
+    asked = ["unified", "\n2026-11-30 all is well", "\x1b[2J"]
+    assert [one.name for one in models.known(searchers, asked)] == ["unified"]
+    assert models.frames_read(searchers, "\x1b[2J") is None
+    assert caplog.records == []
+
+
 def test_models_that_differ_in_terms_of_the_loss_alone_were_trained_equally(searchers, record):
     record("unified")
     record("other", {"preference_weight": 0.1})

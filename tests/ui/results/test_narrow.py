@@ -94,6 +94,8 @@ def test_back_finds_a_search_with_an_own_picture_and_everything_else_by_its_addr
     assert search.remember(visited, words, (Turn(text="red"),)) == visited
     assert search.travel(searchers, visited, words)[1] == "red"
     assert search.travel(searchers, visited, "")[-2:] == ((), False)
+    for unread in ("?text=" + "x" * links.MAX_ADDRESS, "", None, ["?text=red"]):
+        assert search.remember(visited, unread, own) == visited
 
 
 def test_a_search_whose_own_picture_is_gone_says_so_unless_its_owners_browser_brings_it(searchers, tmp_path):  # noqa: F811

@@ -82,11 +82,13 @@ def judged(kind: Kind, name: str, data: bytes) -> Verdict:
     return Verdict(outcome=OPENED)
 
 
-def serve(connection: Connection, kinds: Mapping[str, Kind], seed: int) -> None:
+def serve(connection: Connection, kinds: Mapping[str, Kind], seed: int, folder: str) -> None:
     """What the process apart does: answers (label, number) with a verdict and its highest memory, until it is left.
 
-    Pictures are decoded as a served page has them decoded, by workers.
+    Pictures are decoded as a served page has them decoded, by workers. All that it writes lies in `folder`, as it may
+    be ended before it removes anything.
     """
+    tempfile.tempdir = folder
     logging.disable(logging.ERROR)  # what is refused is told here
     connection.send(None)
     with suppress(EOFError, OSError), decoding_apart():  # the first: whoever asked is gone
@@ -107,7 +109,9 @@ class Apart:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, self._kinds, self._seed), daemon=False)
+        self._folder = tempfile.mkdtemp(prefix="umr-fuzz-")
+        asked = theirs, self._kinds, self._seed, self._folder
+        self._process = context.Process(target=serve, args=asked, daemon=False)
         self._process.start()
         theirs.close()
         self._peak = 0.0
@@ -137,12 +141,13 @@ class Apart:
         return name, verdict
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process and removes what it wrote."""
         self._connection.close()
         self._process.join(1)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ Sizes that an archive states are never believed; what is not taken is returned w
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Collection, Iterable
@@ -16,13 +17,16 @@ from typing import IO
 
 from umr.apart.worker import Died
 from umr.archives.opener import ArchiveOpener, Member
-from umr.errors import ConfigError, MediaError, UMRError
+from umr.errors import ConfigError, MediaError, UMRError, printable, reason
 from umr.types import Refused
 
 #: Endings of archives; one inside another is not opened, so that nothing can nest without end.
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar", ".iso", ".cab"))
 MAX_REASONS = 200  # refusals told one by one; the others are counted
 MAX_DEPTH = 32  # folders within each other
+UNPRINTABLE = "its name holds characters that cannot be printed; rename it"
+#: What the system says of a name alone: too long, of a file where a folder is, below a file, or none of its own.
+_OF_ITS_NAME = frozenset((errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.EILSEQ))
 OPENER = ArchiveOpener()
 
 
@@ -64,6 +68,10 @@ def unpack(archive: Path, folder: Path, budget: Budget, kinds: Collection[str]) 
             _take(member, folder, budget, kinds)
         except UMRError as error:
             _refuse(refused, member.name, str(error))
+        except OSError as error:  # of this one alone, unless the disk is full
+            if error.errno not in _OF_ITS_NAME:
+                raise
+            _refuse(refused, member.name, f"it cannot be named so here: {reason(error).lower()}; rename it")
         except Died:
             _refuse(refused, member.name, "it stops what unpacks it")
             raise
@@ -93,7 +101,7 @@ def safe_path(name: str) -> PurePosixPath:
     if len(path.parts) > MAX_DEPTH:
         raise MediaError(f"it lies {len(path.parts) - 1:,} folders deep; at most {MAX_DEPTH - 1} are read")
     if not name.isprintable():
-        raise MediaError("its name holds characters that cannot be printed; rename it")
+        raise MediaError(UNPRINTABLE)
     return path
 
 
@@ -147,5 +155,5 @@ def wrong_kind(kind: str) -> str:
     return f"{kind or 'a file without ending'} is no picture, text (.txt, .md, .jsonl) or clip that is read"
 
 
-def _refuse(refused: list[Refused], name: str, reason: str) -> None:
-    refused.append(Refused(name[:200] or "a member without a name", reason))
+def _refuse(refused: list[Refused], name: str, why: str) -> None:
+    refused.append(Refused(printable(name)[:200] or "a member without a name", why))

@@ -15,7 +15,7 @@ from typing import Any
 from umr import media
 from umr.apart.workers import stoppable
 from umr.collection import Collection
-from umr.errors import ConfigError, MediaError, UMRError, reason
+from umr.errors import ConfigError, MediaError, UMRError, printable, reason
 from umr.formats import parse_object, read_lines
 from umr.index.index import Index, build_index
 from umr.ingest import CLIPS, IMAGES, TEXTS, read_folder
@@ -115,13 +115,15 @@ def take(sources: Sequence[tuple[str, Path]], folder: Path, report: Report) -> l
     for number, (given, path) in enumerate(sources, 1):
         name = Path(given.replace("\\", "/")).name
         try:
+            if not name.isprintable():  # half a character and a zero byte too, which no file can be named by
+                raise MediaError(archive.UNPRINTABLE)
             if Path(name).suffix.lower() == ".zip":
                 inside = _unzip(path, _free(folder / "files" / Path(name).stem), budget)
                 refused += [Refused(f"{name}: {item.source}", item.reason) for item in inside]
             else:
                 _take_file(name, path, folder / "files", budget)
         except (UMRError, OSError) as error:
-            refused.append(Refused(name[:200] or "a file without a name", reason(error)))
+            refused.append(Refused(printable(name)[:200] or "a file without a name", reason(error)))
         report("Taking in", number, len(sources))
     _set_rows_apart(folder)
     return refused + _show_heic(folder / "files")
@@ -224,7 +226,11 @@ def _picture(name: Any, folder: Path | None) -> Path:
     if not isinstance(name, str) or folder is None:
         raise MediaError("“image” is the name of a picture that is given with the rows")
     path = media.browser_copy(folder / archive.safe_path(name))
-    if path.suffix.lower() not in IMAGES or not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_there = path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    except OSError:  # its name is too long for the system to look
+        is_there = False
+    if path.suffix.lower() not in IMAGES or not is_there:
         raise MediaError(f"there is no picture {name[:100]!r} among these files; give it with the rows")
     media.open_image(path)
     return path
@@ -264,12 +270,14 @@ def _free(path: Path) -> Path:
 
 
 def _show_heic(folder: Path) -> list[Refused]:
-    """Puts a JPEG in the place of every HEIC, which browsers do not show."""
+    """Puts a JPEG in the place of every HEIC, which browsers do not show; never over another file that was given."""
     refused = []
     for path in [p for p in folder.rglob("*") if p.suffix.lower() in media.HEIC and p.is_file()]:
         try:
+            if media.browser_copy(path).exists():
+                raise MediaError(f"a file {media.browser_copy(path).name!r} was given too; rename one of them")
             media.shown_in_browsers(path)
-        except MediaError as error:
+        except (MediaError, OSError) as error:
             refused.append(Refused(path.name, reason(error)))
         path.unlink()
     return refused

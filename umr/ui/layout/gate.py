@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 from gradio import routes
@@ -24,7 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.errors import ConfigError
 from umr.ui.access import LOOPBACK, Access, host_of, is_loopback
-from umr.ui.layout.turns import ADDRESS, ASKED, UPLOAD
+from umr.ui.layout.turns import ADDRESS, ASKED, UPLOAD, refusal
+from umr.ui.limits import Open, TooMuch
 from umr.ui.parts.wiring import SURROGATE
 from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
 
@@ -83,7 +84,9 @@ class Refused(Exception):
 class Gate:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, visitors: Visitors, host: str, access: Access | None = None):
+    def __init__(
+        self, app: ASGIApp, visitors: Visitors, host: str, access: Access | None = None, most_open: int | None = None
+    ):
         """Guard an app.
 
         Args:
@@ -91,6 +94,8 @@ class Gate:
             visitors: whose uploads and pages these are.
             host: what the server listens on.
             access: what the operator allows; None: what holds where nothing is set.
+            most_open: requests that one visitor may have open, where the operator's limits allow more; None: as many
+                as those say.
         """
         self.app, self.visitors, self.access = app, visitors, access or Access()
         self.headers = HEADERS | {"Content-Security-Policy": " ".join((POLICY, *self.access.frames))}
@@ -98,6 +103,8 @@ class Gate:
         self.bound = host.strip("[]").lower()
         self.behind_proxy = get_space() is not None
         self.reading = 0
+        limits = self.access.limits
+        self.open = None if limits is None else Open(min(limits.open_at_once, most_open or limits.open_at_once))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or answers it."""
@@ -108,14 +115,18 @@ class Gate:
         try:
             self._check_host(headers)
             _check_origin(scope, headers)
-            await self._answer(scope, receive, send, headers)
+            scope[ADDRESS] = self._address(scope, headers)
+            with nullcontext() if self.open is None else self.open.held(scope[ADDRESS]):
+                await self._answer(scope, receive, send, headers)
+        except TooMuch as error:
+            await refusal(error, "upload" if UPLOAD.search(scope["path"]) else "call")(scope, receive, send)
         except ClientDisconnect:  # in the middle of its body: there is nobody to answer
             return
         except Refused as refused:
             await _refusal(scope, refused)(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        address = scope[ADDRESS] = self._address(scope, headers)
+        address = scope[ADDRESS]
         if beat := HEARTBEAT.search(scope["path"]):
             with self.visitors.beat(beat[1], address):
                 await self.app(scope, receive, send)

@@ -1,6 +1,7 @@
 """Nothing outside: no request makes the server fetch an address, nor sends its visitor to another host.
 
-Gradio's own routes and components would do both; they are closed here. What the page's handlers refuse is theirs.
+Gradio's own routes and components would do both; they are closed here, with what else the page has no use for. What the
+page's handlers refuse is theirs.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from umr.ui import api
 
 #: Gradio's routes that fetch the address in them (file=, its older name file/, proxy=), that send the visitor to the
-#: host that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), and that write
-#: what a visitor typed or sent to the disk, to stay there (deep_link, component_server), or that make a picture as
-#: large as is asked (pwa_icon/SIZE). The page needs none.
+#: host that a header names (login, logout), that give a stranger's file to ffmpeg (process_recording), that write what
+#: a visitor typed or sent to the disk, to stay there (deep_link, component_server), or that make a picture as large as
+#: is asked (pwa_icon/SIZE). Those of its workshop, which print what a stranger writes on the standard output
+#: (custom_component), look for changes twenty times a second for as long as a stranger likes (dev/reload), or exist to
+#: change the program (vibe-edit). And those of sound and pictures that go on (stream), and of past runs. The page needs
+#: none.
 CLOSED = re.compile(
-    r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$)"
+    r"/gradio_api/(?:file[=/]https?:|proxy=|(?:process_recording|deep_link|component_server)/?$"
+    r"|(?:custom_component|dev|stream|profiling|runs|run-history|(?:undo-)?vibe-[a-z-]+)(?:/|$))"
     r"|/log(?:in|out)/?$|/pwa_icon/.",
     re.IGNORECASE,
 )
-REFUSED = "this page fetches nothing from other machines, and sends nobody to them"
+REFUSED = "this route is closed: the page needs it for nothing, fetches nothing from others, and sends nobody to them"
 
 
 class Closed:

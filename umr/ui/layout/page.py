@@ -20,7 +20,7 @@ from umr.ui.examples import Example
 from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.assets import Assets
-from umr.ui.layout.connections import limit_connections
+from umr.ui.layout.connections import Patient, limit_connections
 from umr.ui.layout.gate import Gate, share_with_no_site, sweeping
 from umr.ui.layout.leaving import drop_who_left
 from umr.ui.layout.link import build_notices, head_script, wire_link
@@ -43,6 +43,7 @@ from umr.ui.parts.wiring import VISITORS, Built, Frame
 from umr.ui.searchers import Searchers
 
 WAITING = 256  # questions of everybody that wait; of one visitor Limits has few. More are refused by Gradio
+OPEN_SHARE = 4  # of so many parts of the server's connections one visitor may hold one
 TOLD_S = 1.0  # between two times that those who wait are told their place; Gradio: to all, at the end of each event
 SESSIONS = 500  # visitors whose state is kept, 0.2 MiB each; of more those who are here, then the last. Gradio: 10,000
 #: Gradio's own removal of what lies in its folder: how often, and at which age; all at the end of the server. What is a
@@ -103,7 +104,7 @@ def _middleware(
     """What a request passes on its way to Gradio, the outermost first; arguments as of `serve`."""
     return [
         Middleware(Monitor, root_path=root),
-        Middleware(Gate, visitors=VISITORS, host=host, access=access),
+        Middleware(Gate, visitors=VISITORS, host=host, access=access, most_open=Patient.most // OPEN_SHARE),
         Middleware(Room, page=page),
         *_turns(page, access.limits),
         Middleware(Closed),

@@ -1,4 +1,7 @@
-"""Lines of the server's log, each of a length that can be read and stored. Not what is logged."""
+"""Lines of the server's log, each of a length that can be read and stored, and nothing that moves a terminal.
+
+Not what is logged.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,18 @@ import sys
 from typing import TextIO
 
 LONGEST = 4_000  # characters of a line
+#: What a terminal would obey, or show in another order, by its code: control characters but tabs and ends of lines, and
+#: those that turn the direction of writing.
+_CODES = (*range(9), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F),
+          *range(0x2066, 0x206A))  # fmt: skip
+_SHOWN = {code: chr(code).encode("unicode_escape").decode("ascii") for code in _CODES}
 
 
 class ShortLines(io.TextIOBase):
-    """A stream of text that cuts long lines: Gradio prints an error with the whole value that a stranger sent."""
+    """A stream of text that cuts long lines: Gradio prints an error with the whole value that a stranger sent.
+
+    What a terminal would obey is written as umr.errors.printable writes it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -21,7 +32,8 @@ class ShortLines(io.TextIOBase):
         Returns:
             The length of the text that was given.
         """
-        self.stream.write("".join(map(_cut, text.splitlines(keepends=True))) if len(text) > LONGEST else text)
+        shown = text.translate(_SHOWN)
+        self.stream.write("".join(map(_cut, shown.splitlines(keepends=True))) if len(shown) > LONGEST else shown)
         return len(text)
 
     def flush(self) -> None:

@@ -128,13 +128,17 @@ class Turns:
 
 
 def functions_of(page: Blocks) -> dict[int, Kind]:
-    """What kind of request asks each function of a page: the named endpoints are calls, however they are asked."""
+    """What kind of request asks each function of a page: the named endpoints are calls, however they are asked.
+
+    Every other one is a step, also one that waits for nothing or that the browser does alone: whoever asks for them by
+    the queue takes its places.
+    """
     kinds: dict[int, Kind] = {}
     for number, function in page.fns.items():
         if function.api_visibility == "public":
             kinds[number] = "call"
-        elif function.concurrency_id in KINDS:
-            kinds[number] = KINDS[function.concurrency_id]
+        else:
+            kinds[number] = KINDS.get(function.concurrency_id or "", "step")
     return kinds
 
 

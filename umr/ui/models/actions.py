@@ -23,13 +23,15 @@ def known(searchers: Searchers, names: Iterable[str] | None = None) -> list[Mode
 
     Args:
         searchers: what the page offers.
-        names: which; None: all.
+        names: which, unread: one that is on offer nowhere is left out too, and not logged; None: all.
     """
     found = []
     for name in searchers.names if names is None else names:
+        if name not in searchers.folders:
+            continue
         try:
             found.append(read_facts(name, searchers.folders[name]))
-        except (UMRError, KeyError) as error:
+        except UMRError as error:
             log.warning("the card of %s: %s", name, error)
     return found
 

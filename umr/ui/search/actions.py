@@ -163,7 +163,8 @@ def remember(visited: Any, address: Any, trail: Trail) -> dict[str, Trail]:
     Only what has a visitor's own picture is kept: all else an address gives again.
     """
     kept = dict(visited or {})
-    if isinstance(address, str) and address and any(turn.key and not turn.reference for turn in trail):
+    readable = isinstance(address, str) and 0 < len(address) <= links.MAX_ADDRESS
+    if readable and any(turn.key and not turn.reference for turn in trail):
         kept.pop(_place(address), None)
         kept[_place(address)] = trail
     return dict(list(kept.items())[-MAX_VISITED:])
