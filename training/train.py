@@ -29,15 +29,16 @@ from training.average import keep_of_start
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
-from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
+from training.config import UNTOLD, DistillConfig, QueryConfig, RerankConfig, TrainConfig
 from training.grow import deepen_vision
+from training.legal import refuse_idle
 from training.lora import add_adapters, is_adapter, merge_adapters
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group, log_level
 from training.precision import autocast
-from training.provenance import stages, weights_fingerprint
+from training.provenance import ended_at, stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import LARGE, RECIPES
 from training.sharded import ShardedGroup
@@ -45,10 +46,12 @@ from training.sharded_state import as_saved, clip_gradients, to_load
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import FORM, parse, parse_all
+from training.unmoved import keep_untrained
 from training.world_source.source import (
     CODES,
     BatchBuilder,
     World,
+    check_compositions,
     check_pixels,
     check_programmes,
     load_world,
@@ -280,6 +283,7 @@ class Trainer(Stage):
             batch.chunks,
             lambda outputs: self.objective(batch.in_row_order(outputs), batch),
             cached=self.config.chunk_families > 0,
+            device=self.device,
         )
         self.group.reduce(self.encoder.parameters(), self.objective.parameters())
         moved = self.update(number, loss)
@@ -397,6 +401,7 @@ def train(
     group = group or Group()
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
+    config = config if config.temperature else replace(config, temperature=ended_at(init))
     torch.set_num_threads(config.threads)
     encoder = _encoder_to_train(config, data, init)
     if held_out is not None and isinstance(data, Mixture) and (known := data.trained_on(held_out)):
@@ -434,6 +439,7 @@ def train(
 def _finish(encoder: UnifiedEncoder, config: TrainConfig, init: str | None) -> None:
     """Makes of what was trained what is saved: no adapters, and its share of the start's weights."""
     merge_adapters(encoder)
+    encoder.requires_grad_(True)
     if init and config.kept_start:
         keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
     encoder.eval()
@@ -459,6 +465,7 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
     if config.lora_rank:
         torch.manual_seed(config.seed)  # a run that goes on begins with the same adapters
         add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
+    keep_untrained(encoder, config.trained)
     if config.checkpointing:
         hold_no_activations(encoder)
     if config.sharded:
@@ -489,6 +496,7 @@ def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | N
         )
     if isinstance(data, World) or data.worlds:
         check_programmes(config)
+        check_compositions(config)
     if isinstance(data, Mixture):
         data.check(config)
 
@@ -519,10 +527,11 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
 def record_config(config: TrainConfig | QueryConfig) -> dict[str, Any]:
     """The config as a record holds it: plain JSON values, and of the folder to start from its name alone.
 
-    That a run is not sharded goes without saying: older records, and names made of settings, do not tell it.
+    What is as training.config.UNTOLD says goes without saying.
     """
     found = config.to_json() | {"init": config.init and Path(config.init).name}
-    return json.loads(json.dumps({name: value for name, value in found.items() if name != "sharded" or value}))
+    told = {name: value for name, value in found.items() if name not in UNTOLD or value != UNTOLD[name]}
+    return json.loads(json.dumps(told))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -578,7 +587,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
-    """Raises ConfigError where the options of a command do not go together."""
+    """Raises ConfigError where the options of a command do not go together, or one of them would do nothing."""
     if options.world and options.data:
         raise ConfigError("--world and --data are both given: a world beside other data is --data world:DIR@SHARE")
     if options.recipe in OWN_DATA and not options.data:
@@ -587,6 +596,9 @@ def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
         )
     if options.recipe in OWN_DATA and not config.init:
         raise ConfigError(f"{options.recipe} starts from an encoder: --init FOLDER, or --init with a shipped name")
+    kinds = {spec.kind for spec in parse_all(options.data)} or {"world"}
+    given = [one.partition("=")[0] for one in options.set]
+    refuse_idle(given, config, worlds="world" in kinds, sources=kinds != {"world"})
 
 
 if __name__ == "__main__":
