@@ -66,6 +66,7 @@ from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.store import check_place
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError, in_words
 from umr.lock import claimed
@@ -396,10 +397,10 @@ def train(
         The encoder, as it was saved; of a sharded run in other processes than the first, its slices.
 
     Raises:
-        ConfigError: the config does not fit itself, the weights to start from, or the data.
+        ConfigError: the config does not fit itself, the weights to start from, or the data; or `out` is something else.
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
-    _check_data(config, data, held_out)
+    _check_data(config, data, held_out, out)
     group = group or Group()
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
@@ -489,8 +490,9 @@ def hold_no_activations(encoder: UnifiedEncoder) -> None:
     encoder.backbone.compute_again()
 
 
-def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None) -> None:
-    """Raises ConfigError where the settings do not suit what is trained on, or what is asked before and after."""
+def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None, out: Path) -> None:
+    """Raises ConfigError where something else lies where the encoder goes, or the settings do not suit the data."""
+    check_place(out)
     if config.sharded and held_out is not None:
         raise ConfigError(
             "--held-out is asked by one process, which need not hold a sharded encoder, while the others wait: leave "

@@ -11,8 +11,10 @@ import torch
 
 from tests.training.conftest import SIZE, SMALL
 from training.config import DistillConfig, RerankConfig, TrainConfig
+from training.distill import train as distill
 from training.provenance import ended_at
 from training.recipes import LARGE, RECIPES
+from training.rerank import train as rerank
 from training.train import main, record_config, train
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
@@ -149,3 +151,13 @@ def test_parts_that_are_none_or_contradict_adapters_are_refused():
         TrainConfig(name="x", trained="head")
     with pytest.raises(ConfigError, match="trained is 'language', and lora_rank 4 trains adapters alone"):
         TrainConfig(name="x", trained="language", lora_rank=4)
+
+
+@pytest.mark.parametrize(
+    ("work", "kind"), [(train, "an encoder folder"), (rerank, "a re-ranker's folder"), (distill, "an encoder folder")]
+)
+def test_a_place_that_is_taken_is_told_before_anything_is_trained(work, kind, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for out in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(ConfigError, match=f"{out} exists and is not {kind}; choose another place"):
+            work(SHORT, None, out)  # nothing else is looked at

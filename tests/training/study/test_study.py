@@ -291,6 +291,13 @@ def test_a_report_is_written_of_what_is_finished_and_refused_of_nothing(place, t
 def test_an_arm_that_is_none_is_refused(tmp_path, capsys):
     assert command.main(["--only", "mca", "--arms", "base", "--out", str(tmp_path)]) == 2
     assert "no arm is called 'base'; legal: plain contrast, preference .1" in capsys.readouterr().err
+    for given, said in (
+        (["--seeds", "-1"], "seed is -1; a number of at least 0 is needed"),
+        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--workers", "0"], "--workers is 0; at least 1 run at a time"),
+    ):
+        assert command.main(["--only", "mca", *given, "--out", str(tmp_path / "none")]) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "none").exists(), "nothing is rendered before"
 
 
 def test_the_list_names_every_factor_and_counts_the_runs(capsys):
