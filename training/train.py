@@ -500,7 +500,6 @@ def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | N
         )
     if isinstance(data, World) or data.worlds:
         check_programmes(config)
-        check_compositions(config)
     if isinstance(data, Mixture):
         data.check(config)
 
@@ -603,6 +602,9 @@ def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
     kinds = {spec.kind for spec in parse_all(options.data)} or {"world"}
     given = [one.partition("=")[0] for one in options.set]
     refuse_idle(given, config, worlds="world" in kinds, sources=kinds != {"world"})
+    if "world" in kinds:
+        check_programmes(config)
+        check_compositions(config)
 
 
 if __name__ == "__main__":
