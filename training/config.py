@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from training.legal import check_ranges, check_shares, check_temperature
 from training.mixers import MIXERS
 from umr.encoders.config import Attention, Resize
 from umr.errors import ConfigError
 
 MCASide = Literal["query", "candidate", "both"]
+Trained = Literal["all", "language", "vision"]
+PartsAsked = Literal["alone", "composed"]
+#: Settings that records leave out where they are so: older records, and names made of settings, do not tell them.
+UNTOLD: dict[str, Any] = {"sharded": False, "trained": "all", "parts_asked": "alone"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,10 @@ class TrainConfig:
         wrong_kinds: share of the scenes of a step that are candidates in a kind that is not asked for, too.
         mca_side: whose compositions MCA's two terms hold against their parts: of queries, of candidates (entries, whose
             picture says one half and whose words the other), or of both.
+        parts_asked: under which task sentence a composed query's picture and text are encoded as its parts: "alone",
+            that of a query which is the part alone, or "composed", the very sentence of the composed query.
+        trained: the weights that move: "all", the "language" model alone (the vision tower and what joins it to the
+            language model stay, as U-MARVEL's), or the "vision" tower alone.
 
     Raises:
         ConfigError: a value is outside its legal ones.
@@ -66,6 +76,7 @@ class TrainConfig:
     tint: float = 0.0  # the same for each colour channel on its own, and for the middle tones
     mirror: float = 0.5  # share of the families seen in a mirror ...
     backwards: float = 0.5  # ... and of the clip families played backwards, their words changed with them
+    trained: Trained = "all"
     lora_rank: int = 0  # low-rank adapters on the language model's linear layers, all else fixed; 0: all is trained
     lora_alpha: int = 0  # adapters are scaled by alpha / rank; 0: twice the rank
     learning_rate: float = 1e-3
@@ -74,7 +85,7 @@ class TrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    temperature: float = 0.05  # at the start of every stage
+    temperature: float = 0.05  # at the start; 0: where the training of the encoder to start from ended
     learn_temperature: bool = True
     attribute_weight: float = 0.0  # auxiliary heads that read the scene's attributes from the embedding
     vision_weight: float = 0.0  # the same heads on the mean vision state of every still
@@ -82,6 +93,7 @@ class TrainConfig:
     preference_weight: float = 0.0  # MCA's modality composition preference
     regularisation_weight: float = 0.0  # MCA's modality composition regularisation
     mca_side: MCASide = "query"
+    parts_asked: PartsAsked = "alone"
     mixer: str = "gated"
     stop_gradient: bool = False  # MCA's two terms move the composed embedding alone, not its parts
     checkpointing: bool = False  # activations of layers are computed again in the backward pass, not held
@@ -93,12 +105,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_sharded(self)
-        if not self.programmes or min(self.programmes.values()) < 0 or not sum(self.programmes.values()):
-            raise ConfigError(f"programmes {self.programmes} need shares of at least 0, one of them above 0")
+        check_ranges(self)
+        check_shares(self.programmes)
+        check_temperature(self.temperature, self.learn_temperature)
         if self.batch not in ("families", "random"):
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
-        if self.mca_side not in get_args(MCASide):
-            raise ConfigError(f"mca_side {self.mca_side!r} is unknown; legal: {', '.join(get_args(MCASide))}")
+        for name, legal in (("mca_side", MCASide), ("parts_asked", PartsAsked), ("trained", Trained)):
+            if getattr(self, name) not in get_args(legal):
+                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown; legal: {', '.join(get_args(legal))}")
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
         self._check_numbers()
@@ -112,6 +126,12 @@ class TrainConfig:
                 "leave vision_layers and lora_rank at 0 and sharded at false, or average afterwards "
                 "(python -m training.average)"
             )
+        if self.lora_rank and self.trained != "all":
+            raise ConfigError(
+                f"trained is {self.trained!r}, and lora_rank {self.lora_rank} trains adapters alone: leave one out"
+            )
+        if not all(type(size) is int and size > 0 for size in self.network.values()):
+            raise ConfigError(f"network {self.network} needs whole numbers above 0")
         if self.init and self.network:
             raise ConfigError(f"network {self.network} is for random weights; init {self.init} has its own: give one")
 
@@ -198,6 +218,7 @@ class QueryConfig:
 
     def __post_init__(self) -> None:
         _check_sharded(self)
+        check_ranges(self)
         for name in ("steps", "queries_per_batch", "threads", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -259,8 +280,6 @@ class RerankConfig(QueryConfig):
             raise ConfigError(f"attention is {self.attention!r}; legal: {', '.join(get_args(Attention))}")
         if self.resize not in get_args(Resize):
             raise ConfigError(f"resize is {self.resize!r}; legal: {', '.join(get_args(Resize))}")
-        if self.listwise_weight < 0:
-            raise ConfigError(f"listwise_weight is {self.listwise_weight}; 0 or more is needed")
         if self.vision_blocks < 0 or (self.vision_blocks and not self.frozen_vision):
             raise ConfigError(
                 f"vision_blocks is {self.vision_blocks}: so many of the last blocks of a frozen tower are trained, at "
@@ -291,8 +310,8 @@ class DistillConfig(QueryConfig):
         super().__post_init__()
         if self.pools not in ("both", "local"):
             raise ConfigError(f"pools is {self.pools!r}; legal: both, local")
-        if not self.temperature > 0:
-            raise ConfigError(f"temperature is {self.temperature}; it divides, so it must be above 0")
+        if not 0 < self.temperature < math.inf:
+            raise ConfigError(f"temperature is {self.temperature}; it divides, so it must be above 0, and finite")
 
 
 @dataclass(frozen=True, kw_only=True)

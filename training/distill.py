@@ -39,6 +39,7 @@ from umr.commit import git_commit
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
+from umr.encoders.store import check_place
 from umr.errors import ConfigError, UMRError, in_words
 from umr.shipped import find_encoder
 
@@ -181,9 +182,10 @@ def train(config: DistillConfig, lists: Lists, out: Path, group: Group | None = 
         group: the processes that share each step; None: this one alone.
 
     Raises:
-        ConfigError: the settings do not suit the lists or the encoder to start from.
+        ConfigError: the settings do not suit the lists or the encoder to start from; or `out` is something else.
         MismatchError: the checkpoints are of other lists, or of other weights to start from.
     """
+    check_place(out)
     init, group = find_encoder(config.init), group or Group()
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from training.batch import CodeBook, TrainBatch
 from training.config import TrainConfig
+from training.legal import TEMPERATURE_RANGE
 from training.losses import composition_preference, composition_regularisation, info_nce, symmetric_info_nce
 from training.mixers import build_mixer
 from umr.errors import ConfigError
 
-TEMPERATURE_RANGE = (0.01, 0.5)
 #: Weights of the heads that read attribute codes.
 HEADS = ("attribute_weight", "vision_weight", "motion_weight")
 
@@ -71,7 +71,9 @@ class Objective(nn.Module):
 
     @torch.no_grad()
     def keep_temperature_in_range(self) -> None:
-        """After an update: the parameter itself is clamped, so that its gradient never vanishes."""
+        """After an update: a learned one is clamped itself, so that its gradient never vanishes; a fixed one stays."""
+        if not self.log_temperature.requires_grad:
+            return
         self.log_temperature.clamp_(math.log(TEMPERATURE_RANGE[0]), math.log(TEMPERATURE_RANGE[1]))
 
     def forward(self, outputs: dict[str, Tensor], batch: TrainBatch) -> Tensor:

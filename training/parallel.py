@@ -73,7 +73,9 @@ class Group:
             distributed.destroy_process_group()
 
     def chunk_families(self, count: int, most: int) -> int:
-        """Families (or queries) per chunk, so that every process gets a chunk of a step.
+        """Families (or queries) per chunk, so that the processes get about as many of a step.
+
+        One may get none, where there are fewer of them than processes, or 4 processes share 5.
 
         Args:
             count: families of the step.
@@ -121,6 +123,7 @@ class Group:
         chunks: Sequence[Chunk],
         loss: Callable[[Roles], Tensor],
         cached: bool = False,
+        device: torch.device | None = None,
     ) -> Tensor:
         """Add to every parameter this process's share of the gradients of loss(forward over all chunks).
 
@@ -129,6 +132,7 @@ class Group:
             chunks: of the whole batch, the same in every process.
             loss: {role: (sum of n, D)} -> scalar.
             cached: hold the activations of one chunk at a time; a process alone always does.
+            device: where the loss is computed by a process that has no chunk; None: the CPU.
 
         Returns:
             The loss value, detached, the same in every process.
@@ -147,16 +151,19 @@ class Group:
             return rows
 
         def over_all(mine: Roles) -> Tensor:
-            return loss(self._joined(mine, counts[: len(own)], len(chunks)))
+            return loss(self._joined(mine, counts[: len(own)], len(chunks), device))
 
         mine = [chunks[number] for number in own]
         if cached and mine:
             return cached_backward(counted, mine, over_all)[0]
         value = over_all(joined([counted(chunk) for chunk in mine]))
-        value.backward()
+        if value.requires_grad:  # without a chunk, and with nothing to learn in the loss, there is no gradient here
+            value.backward()
         return value.detach()
 
-    def _joined(self, mine: Roles, counts: list[dict[str, int]], chunks: int) -> Roles:
+    def _joined(
+        self, mine: Roles, counts: list[dict[str, int]], chunks: int, device: torch.device | None = None
+    ) -> Roles:
         """The embeddings of all chunks in their order; those of other processes are constants here."""
         own: tuple[list[dict[str, int]], Roles] = ([], {})
         here = [own] * self.size
@@ -171,7 +178,7 @@ class Group:
                 begins[rank][role] = start + count
                 source = mine[role] if rank == self.rank else rows[role]
                 parts.setdefault(role, []).append(source[start : start + count])
-        device = next((rows.device for rows in mine.values()), torch.device("cpu"))
+        device = next((rows.device for rows in mine.values()), device or torch.device("cpu"))
         return {role: torch.cat([rows.to(device) for rows in there]) for role, there in parts.items()}
 
     def reduce(self, summed: Iterable[nn.Parameter], shared: Iterable[nn.Parameter]) -> None:

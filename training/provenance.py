@@ -62,3 +62,24 @@ def stages(init: str | None) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is no record of a training run ({error!r}); copy the folder again") from error
     return [*before, own]
+
+
+def ended_at(init: str | None) -> float:
+    """The temperature at which the training of an encoder ended.
+
+    Args:
+        init: an encoder folder, or `hub:owner/name@revision`; None: random weights.
+
+    Raises:
+        ConfigError: it left no record of a temperature.
+    """
+    way_out = "give one, such as --set temperature=0.05"
+    if init is None:
+        raise ConfigError(f"temperature is 0, where the stage before ended, and random weights have none: {way_out}")
+    path = (fetch(init) if is_hub(init) else Path(init)) / RECORD_NAME
+    if not path.is_file():
+        raise ConfigError(f"temperature is 0, where the stage before ended, but there is no {path}: {way_out}")
+    try:
+        return float(json.loads(path.read_text("utf-8"))["temperature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} tells no temperature ({error!r}): {way_out}") from error

@@ -308,6 +308,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or cache_root() / ("reproduce-quick" if options.quick else "reproduce")
     try:
         one = plan(options.name, options.quick)
+        if options.workers < 1:
+            raise ConfigError(f"--workers is {options.workers}; at least 1 process that renders is needed")
         rows = reproduce(one, out, default_root() / "media" / BUNDLED, options.workers)
         stored = read_report(reports_folder(options.name))["rows"] if options.name in SHIPPED else []
     except (UMRError, ValueError) as error:

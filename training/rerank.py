@@ -44,7 +44,7 @@ from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.errors import ConfigError, UMRError, in_words
 from umr.kept import Kept
 from umr.rerank.reranker import NO, YES, Reranker, Rows
-from umr.rerank.store import RECORD, begin_reranker, save_reranker
+from umr.rerank.store import RECORD, begin_reranker, check_place, save_reranker
 from umr.shipped import cache_root, find_encoder
 
 log = logging.getLogger("training")
@@ -311,9 +311,10 @@ def train(config: RerankConfig, source: Source, out: Path, group: Group | None =
         The re-ranker, as it was saved; of a sharded run in other processes than the first, its slices.
 
     Raises:
-        ConfigError: the settings do not suit the data or the encoder to start from.
+        ConfigError: the settings do not suit the data or the encoder to start from; or `out` is something else.
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
+    check_place(out)
     init, group = find_encoder(config.init), group or Group()
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
     torch.set_num_threads(config.threads)

@@ -6,9 +6,10 @@ has them: what answers what is known from the files, and their unlabelled copies
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import parse
 from training.teacher import POOLS, read_lists, teach
-from training.train import Settings, train
-from umr.disk import draft_of, put
+from training.train import HOW_COMPUTED, Settings, record_config, train
+from umr.disk import draft_of, put, write_text
 from umr.encoders import load_trainable
+from umr.encoders.card import RECORD_NAME
+from umr.encoders.config import read_config
+from umr.errors import MismatchError
 from umr.formats import write_jsonl
 from umr.rerank import load_reranker
+from umr.rerank.config import read_config as read_reranker_config
 from umr.rerank.order import Reordering
-from umr.shipped import CONFIG_NAME
+from umr.shipped import CONFIG_NAME, RERANKER_CONFIG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +73,26 @@ def second_half(then: SecondHalf, at: Path, run: Continued) -> dict[str, Path]:
 
     Returns:
         Stage -> its encoder's folder, in their order; the last is the run's.
+
+    Raises:
+        MismatchError: a stage is finished, and was made otherwise.
     """
     pool = load_source(parse(f"mbeir:{run.files}"), run.folder / "media", whole_pool=True)
     data = _mined(then, at, pool, run) if then.mined else pool
     stages = {"negatives": run.folder / "negatives"}
-    if not (stages["negatives"] / CONFIG_NAME).is_file():
-        train(_begun(then.negatives, at, run), Mixture(parts=(Part(data=data, share=1.0),)), stages["negatives"])
+    config = _begun(then.negatives, at, run)
+    if not _is_trained(stages["negatives"], config):
+        train(config, Mixture(parts=(Part(data=data, share=1.0),)), stages["negatives"])
     if then.distilled:
         stages["distilled"] = _distilled(then, stages["negatives"], (pool, data), run)
     return stages
 
 
 def _mined(then: SecondHalf, at: Path, pool: Source, run: Continued) -> Source:
-    out = run.folder / "mined.jsonl"
-    if not out.with_suffix(".json").is_file():
-        encoder, settings = load_trainable(at), MineSettings(threshold=then.threshold, keep=then.keep)
+    out, settings = run.folder / "mined.jsonl", MineSettings(threshold=then.threshold, keep=then.keep)
+    wanted = {**asdict(settings), "encoder": read_config(at).fingerprint(), "data_fingerprint": pool.fingerprint}
+    if not _is_told(out.with_suffix(".json"), wanted):
+        encoder = load_trainable(at)
         write(out, encoder, pool, settings, mine(encoder, pool, settings))
     return load_source(parse(f"jsonl:{out}"), run.folder / "media")
 
@@ -92,17 +102,51 @@ def _distilled(then: SecondHalf, at: Path, sources: tuple[Source, Source], run: 
     pool, mined = sources
     teacher, lists, student = (run.folder / name for name in ("reranker", "lists.jsonl", "distilled"))
     config = replace(_begun(then.student, at, run), pools=then.distilled)
-    if not (teacher / "reranker.json").is_file():
-        rerank.train(_begun(then.reranker, at, run), mined, teacher)
-    if not lists.is_file():
+    judge = _begun(then.reranker, at, run)
+    if not _is_trained(teacher, judge):
+        rerank.train(judge, mined, teacher)
+    wanted = {"encoder": read_config(at).fingerprint(), "reranker": read_reranker_config(teacher).fingerprint(),
+              "weight": then.weight, "pools": list(POOLS[then.distilled]), "taught": then.taught, "seed": config.seed,
+              "data_fingerprint": pool.fingerprint}  # fmt: skip
+    if not _is_told(lists.with_suffix(".json"), wanted):
         rng = np.random.default_rng(config.seed)
         chosen = rng.permutation(len(pool.examples))[: then.taught]
         asked = replace(pool, examples=[pool.examples[int(place)] for place in sorted(chosen)])
         order = Reordering(reranker=load_reranker(teacher), weight=then.weight)
         write_jsonl(lists, list(teach(load_trainable(at), order, asked, POOLS[then.distilled], run.folder)))
-    if not (student / CONFIG_NAME).is_file():
+        write_text(lists.with_suffix(".json"), json.dumps(wanted, indent=1, sort_keys=True) + "\n")
+    if not _is_trained(student, config):
         distill.train(config, read_lists(lists), student)
     return student
+
+
+def _is_trained(folder: Path, config: Settings) -> bool:
+    """Whether a stage is finished; raises MismatchError where its settings were others."""
+    if not any((folder / name).is_file() for name in (CONFIG_NAME, RERANKER_CONFIG)):
+        return False
+    record = json.loads((folder / RECORD_NAME).read_text("utf-8"))["config"]
+    there, wanted = ({**one, **dict.fromkeys(HOW_COMPUTED)} for one in (record, record_config(config)))
+    _check_same(folder, there, wanted)
+    return True
+
+
+def _is_told(path: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether a file is finished, by the record `path` beside it; raises MismatchError where it tells otherwise."""
+    if not path.is_file():
+        return False
+    there = json.loads(path.read_text("utf-8"))
+    _check_same(path, {name: there.get(name) for name in wanted}, wanted)
+    return True
+
+
+def _check_same(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises MismatchError, which names what differs."""
+    for name in sorted(there.keys() | wanted.keys()):
+        if there.get(name) != wanted.get(name):
+            raise MismatchError(
+                f"{path} is finished, but its {name} is {there.get(name)}, the plan's {wanted.get(name)}: remove it "
+                "and what was made of it, or give another folder"
+            )
 
 
 def _begun(plain: Settings, at: Path, run: Continued) -> Settings:

@@ -114,8 +114,10 @@ class ShardedGroup(Group, Generic[Network]):
         chunks: Sequence[Any],
         loss: Callable[[Roles], Tensor],
         cached: bool = False,
+        device: torch.device | None = None,
     ) -> Tensor:
         """As Group.backward; the gradients of the encoder are those of the whole batch afterwards, in slices."""
+        del device  # no process is without rows here
         size, rounds = self.size, math.ceil(len(chunks) / self.size)
         own = [chunks[number] for number in range(self.rank, len(chunks), size)]
         counts: list[dict[str, int]] = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -144,7 +145,13 @@ def _examples(
             raise ConfigError(f"candidate {number} has the pools {sorted(pools)}; legal: {', '.join(POOLS['both'])}")
         parts = {key: one[key] for key in ("image", "video", "text") if key in one}
         did, _ = triplets.answer(parts, f"candidate {number}")
-        listed[did] = Listed(score=score, pools=pools)
+        if not math.isfinite(score):
+            raise ConfigError(f"candidate {number} has the score {score}; a finite number is needed")
+        # a copy under another name, such as the same words: one candidate, found wherever either was
+        before = listed.get(did)
+        listed[did] = (
+            Listed(score=score, pools=pools) if before is None else replace(before, pools=before.pools | pools)
+        )
         named[right].append(parts)
     if not named[True]:
         raise ConfigError("no candidate is right: the answer must be among them")

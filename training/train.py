@@ -29,15 +29,16 @@ from training.average import keep_of_start
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
-from training.config import DistillConfig, QueryConfig, RerankConfig, TrainConfig
+from training.config import UNTOLD, DistillConfig, QueryConfig, RerankConfig, TrainConfig
 from training.grow import deepen_vision
+from training.legal import refuse_idle
 from training.lora import add_adapters, is_adapter, merge_adapters
 from training.mixture import Batches, Mixture, load_mixture, sentences_of
 from training.objective import Objective
 from training.optimizer import MuonAdamW
 from training.parallel import Group, leave, log_level
 from training.precision import autocast
-from training.provenance import stages, weights_fingerprint
+from training.provenance import ended_at, stages, weights_fingerprint
 from training.recall import recall
 from training.recipes import LARGE, RECIPES
 from training.sharded import ShardedGroup
@@ -45,10 +46,12 @@ from training.sharded_state import as_saved, clip_gradients, to_load
 from training.sources.readers import load_source
 from training.sources.source import Source
 from training.sources.spec import FORM, parse, parse_all
+from training.unmoved import keep_untrained
 from training.world_source.source import (
     CODES,
     BatchBuilder,
     World,
+    check_compositions,
     check_pixels,
     check_programmes,
     load_world,
@@ -63,6 +66,7 @@ from umr.encoders.backbone import backbone_class
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
+from umr.encoders.store import check_place
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
 from umr.errors import ConfigError, MismatchError, UMRError, in_words
 from umr.lock import claimed
@@ -73,6 +77,8 @@ log = logging.getLogger("training")
 Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
 OF_A_START = ("vision_layers", "kept_start")  # settings that change an encoder to start from, or keep of it
+#: Settings that say how steps are computed, told and kept: a run may go on with others.
+HOW_COMPUTED = ("checkpointing", "sharded", "threads", "log_every", "checkpoint_every")
 OWN_DATA = ("finetune", *LARGE)  # the recipes that train on a person's own data alone
 
 
@@ -204,7 +210,7 @@ class Stage:
     def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
         """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
         # where a run may end, and how its steps are computed, is no part of what they are
-        theirs = {"init": None, "stop_after": None, "checkpointing": None, "sharded": None}
+        theirs = dict.fromkeys(("init", "stop_after", *HOW_COMPUTED))
         now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
         if now != then:
             changed = sorted(key for key in now | then if now.get(key) != then.get(key))
@@ -280,6 +286,7 @@ class Trainer(Stage):
             batch.chunks,
             lambda outputs: self.objective(batch.in_row_order(outputs), batch),
             cached=self.config.chunk_families > 0,
+            device=self.device,
         )
         self.group.reduce(self.encoder.parameters(), self.objective.parameters())
         moved = self.update(number, loss)
@@ -390,13 +397,14 @@ def train(
         The encoder, as it was saved; of a sharded run in other processes than the first, its slices.
 
     Raises:
-        ConfigError: the config does not fit itself, the weights to start from, or the data.
+        ConfigError: the config does not fit itself, the weights to start from, or the data; or `out` is something else.
         MismatchError: the checkpoints are of other data, or of other weights to start from.
     """
-    _check_data(config, data, held_out)
+    _check_data(config, data, held_out, out)
     group = group or Group()
     init = config.init and find_encoder(config.init)
     commit, before = git_commit(), stages(init)  # of what runs now, before anything is written
+    config = config if config.temperature else replace(config, temperature=ended_at(init))
     torch.set_num_threads(config.threads)
     encoder = _encoder_to_train(config, data, init)
     if held_out is not None and isinstance(data, Mixture) and (known := data.trained_on(held_out)):
@@ -434,6 +442,7 @@ def train(
 def _finish(encoder: UnifiedEncoder, config: TrainConfig, init: str | None) -> None:
     """Makes of what was trained what is saved: no adapters, and its share of the start's weights."""
     merge_adapters(encoder)
+    encoder.requires_grad_(True)
     if init and config.kept_start:
         keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
     encoder.eval()
@@ -459,6 +468,7 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
     if config.lora_rank:
         torch.manual_seed(config.seed)  # a run that goes on begins with the same adapters
         add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
+    keep_untrained(encoder, config.trained)
     if config.checkpointing:
         hold_no_activations(encoder)
     if config.sharded:
@@ -480,8 +490,9 @@ def hold_no_activations(encoder: UnifiedEncoder) -> None:
     encoder.backbone.compute_again()
 
 
-def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None) -> None:
-    """Raises ConfigError where the settings do not suit what is trained on, or what is asked before and after."""
+def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None, out: Path) -> None:
+    """Raises ConfigError where something else lies where the encoder goes, or the settings do not suit the data."""
+    check_place(out)
     if config.sharded and held_out is not None:
         raise ConfigError(
             "--held-out is asked by one process, which need not hold a sharded encoder, while the others wait: leave "
@@ -519,10 +530,11 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
 def record_config(config: TrainConfig | QueryConfig) -> dict[str, Any]:
     """The config as a record holds it: plain JSON values, and of the folder to start from its name alone.
 
-    That a run is not sharded goes without saying: older records, and names made of settings, do not tell it.
+    What is as training.config.UNTOLD says goes without saying.
     """
     found = config.to_json() | {"init": config.init and Path(config.init).name}
-    return json.loads(json.dumps({name: value for name, value in found.items() if name != "sharded" or value}))
+    told = {name: value for name, value in found.items() if name not in UNTOLD or value != UNTOLD[name]}
+    return json.loads(json.dumps(told))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -578,7 +590,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
-    """Raises ConfigError where the options of a command do not go together."""
+    """Raises ConfigError where the options of a command do not go together, or one of them would do nothing."""
     if options.world and options.data:
         raise ConfigError("--world and --data are both given: a world beside other data is --data world:DIR@SHARE")
     if options.recipe in OWN_DATA and not options.data:
@@ -587,6 +599,12 @@ def _check_options(options: argparse.Namespace, config: TrainConfig) -> None:
         )
     if options.recipe in OWN_DATA and not config.init:
         raise ConfigError(f"{options.recipe} starts from an encoder: --init FOLDER, or --init with a shipped name")
+    kinds = {spec.kind for spec in parse_all(options.data)} or {"world"}
+    given = [one.partition("=")[0] for one in options.set]
+    refuse_idle(given, config, worlds="world" in kinds, sources=kinds != {"world"})
+    if "world" in kinds:
+        check_programmes(config)
+        check_compositions(config)
 
 
 if __name__ == "__main__":

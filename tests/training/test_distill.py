@@ -88,6 +88,21 @@ def test_lists_are_read_back_as_they_were_written(folder):
         assert lists.source.instructions[example.instruction] == ("Find it.", "Which?")
 
 
+def test_a_copy_of_the_answer_does_not_take_its_pools_and_a_score_that_is_none_is_refused(tmp_path):
+    """The same words under two names are one candidate: found in the local pool alone, it stays in both lists."""
+    more = {"cosine": 0.5, "yes": 0.5, "score": 0.5}
+    answer = {"text": "a red mug", "pools": ["global", "local"], "right": True, **more}
+    row = {"text": "find a red mug", "candidates": [answer, answer | {"pools": ["local"], "right": False}]}
+    bad = {"text": "find a lamp", "candidates": [answer | {"score": "NaN"}]}
+    (tmp_path / "teacher.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(bad) + "\n")
+    lists = read_lists(tmp_path / "teacher.jsonl")
+    (example,) = lists.source.examples
+    (listed,) = lists.of[example.group].values()
+    assert listed.pools == {"global", "local"} and example.negatives == ()
+    (refused,) = lists.source.refused
+    assert "the score nan; a finite number is needed" in refused.reason
+
+
 def test_the_loss_is_the_mean_of_both_lists_and_pieces_give_the_whole(folder):
     lists = read_lists(folder / "teacher.jsonl")
     run, pieces = (

@@ -157,7 +157,10 @@ def test_the_temperature_stays_in_its_range_and_learns_only_where_it_may():
         objective.keep_temperature_in_range()
         assert objective.temperature.item() == pytest.approx(kept)
     assert objective.log_temperature.requires_grad
-    assert not Objective(replace(CONFIG, learn_temperature=False), DIM).log_temperature.requires_grad
+    fixed = Objective(replace(CONFIG, learn_temperature=False, temperature=0.005), DIM)
+    fixed.keep_temperature_in_range()
+    assert not fixed.log_temperature.requires_grad
+    assert fixed.temperature.item() == pytest.approx(0.005)  # what is not learned stays what it is
 
 
 @pytest.mark.parametrize("stop", [False, True])

@@ -19,11 +19,11 @@ from training.parallel import Group
 class Model(nn.Module):
     """An encoder, one of whose layers only pictures use, and a learned temperature."""
 
-    def __init__(self) -> None:
+    def __init__(self, learned: bool = True) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.encoder = nn.ModuleDict({"text": nn.Linear(8, 5), "picture": nn.Linear(8, 5), "unused": nn.Linear(8, 5)})
-        self.temperature = nn.Parameter(torch.tensor(0.1))
+        self.temperature = nn.Parameter(torch.tensor(0.1), requires_grad=learned)
         self.double()
 
     def embed(self, chunk: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -48,9 +48,9 @@ def chunks(count: int) -> list[dict[str, Tensor]]:
     return made
 
 
-def whole(count: int) -> tuple[Tensor, dict[str, Tensor | None]]:
+def whole(count: int, learned: bool = True) -> tuple[Tensor, dict[str, Tensor | None]]:
     """Loss and gradients of one process that embeds everything at once."""
-    model = Model()
+    model = Model(learned)
     parts = [model.embed(chunk) for chunk in chunks(count)]
     roles = {role: torch.cat([part[role] for part in parts if role in part]) for role in ("text", "picture")}
     loss = model.loss(roles)
@@ -58,20 +58,24 @@ def whole(count: int) -> tuple[Tensor, dict[str, Tensor | None]]:
     return loss.detach(), model.gradients()
 
 
-def work(rank: int, ports: tuple[int], folder: str, count: int, cached: bool) -> None:
+def work(rank: int, ports: tuple[int], folder: str, count: int, cached: bool, learned: bool = True) -> None:
     """One of two processes: its loss and gradients go to a file."""
     join(rank, *ports)
-    group, model = Group.of_environment(), Model()
+    group, model = Group.of_environment(), Model(learned)
     loss = group.backward(model.embed, chunks(count), model.loss, cached)
     group.reduce(model.encoder.parameters(), [model.temperature])
     torch.save((loss, model.gradients()), Path(folder) / f"{rank}.pt")
     group.close()
 
 
-@pytest.mark.parametrize(("count", "cached"), [(4, False), (4, True), (1, False)])
-def test_two_processes_have_the_gradients_of_one(tmp_path, count, cached):
-    in_two(work, str(tmp_path), count, cached)
-    loss, gradients = whole(count)
+@pytest.mark.parametrize(
+    ("count", "cached", "learned"),
+    [(4, False, True), (4, True, True), (1, False, True), (1, False, False), (1, True, False)],
+)
+def test_two_processes_have_the_gradients_of_one(tmp_path, count, cached, learned):
+    """Also where one of them has no chunk, and where the loss has nothing to learn."""
+    in_two(work, str(tmp_path), count, cached, learned)
+    loss, gradients = whole(count, learned)
     for rank in range(2):
         its_loss, its_gradients = torch.load(tmp_path / f"{rank}.pt")
         torch.testing.assert_close(its_loss, loss)

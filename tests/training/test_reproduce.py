@@ -135,6 +135,18 @@ def test_the_second_half_goes_on_from_the_composed_stage_on_files(tmp_path, benc
     assert [stage["name"] for stage in record["stages"]] == before
     assert (tmp_path / "out" / "worlds" / "files" / "mbeir" / "query" / "train").is_dir()
     assert reproduce(short, tmp_path / "out", benchmark, workers=1) == rows
+    otherwise = [({"threshold": 0.5}, "mined.json is finished, but its threshold is 0.8, the plan's 0.5")]
+    slower = replace(short.then.negatives, learning_rate=1e-5)
+    otherwise.append(
+        ({"negatives": slower}, "negatives is finished, but its learning_rate is 0.0006, the plan's 1e-05")
+    )
+    if distilled:
+        otherwise.append(({"weight": 0.75}, "lists.json is finished, but its weight is 0.5, the plan's 0.75"))
+    for changes, said in otherwise:  # what is finished is not taken for what was made otherwise
+        with pytest.raises(MismatchError, match=said):
+            reproduce(replace(short, then=replace(short.then, **changes)), tmp_path / "out", benchmark)
+    same = replace(short.then.negatives, threads=2, log_every=9)
+    assert reproduce(replace(short, then=replace(short.then, negatives=same)), tmp_path / "out", benchmark) == rows
 
 
 def test_the_table_sets_made_beside_stored_and_says_where_nothing_is_stored():

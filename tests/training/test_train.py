@@ -162,6 +162,8 @@ def test_checkpoint_of_other_settings_is_refused(tiny_world, small_encoder, tmp_
     Trainer(DEBUG, tiny_world, small_encoder()).save_checkpoint(tmp_path / "c", 0)
     with pytest.raises(ConfigError, match="learning_rate"):
         Trainer(replace(DEBUG, learning_rate=0.5), tiny_world, small_encoder()).load_checkpoint(tmp_path / "c")
+    told = replace(DEBUG, threads=1, log_every=3, checkpoint_every=5)  # how it is computed, told and kept is its own
+    assert Trainer(told, tiny_world, small_encoder()).load_checkpoint(tmp_path / "c") == 0
 
 
 def test_loss_falls_in_twenty_steps_and_the_result_opens_as_an_encoder(tiny_world, tmp_path, caplog):

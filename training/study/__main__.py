@@ -15,7 +15,7 @@ from pathlib import Path
 
 from training.study.plan import FACTORS, SEEDS, arms
 from training.study.report import write_report
-from training.study.runs import Place, read_results, run_all
+from training.study.runs import Place, configs, read_results, run_all
 from umr.errors import ConfigError, UMRError
 from umr.shipped import BUNDLED, cache_root, default_root
 
@@ -56,6 +56,11 @@ def _run(options: argparse.Namespace, out: Path) -> None:
     if unknown:
         raise ConfigError(f"no arm is called {unknown[0]!r}; legal: {', '.join(wanted)}")
     wanted = {name: arm for name, arm in wanted.items() if name in options.arms or not options.arms}
+    if options.workers < 1:
+        raise ConfigError(f"--workers is {options.workers}; at least 1 run at a time is needed")
+    for arm in wanted.values():  # a setting that is not legal is told before a world is rendered
+        for seed in options.seeds:
+            configs(arm, seed, place)
     total = len(wanted) * len(options.seeds)
     for number, path in enumerate(run_all(list(wanted.values()), options.seeds, place, options.workers), 1):
         found = json.loads(path.read_text("utf-8"))

@@ -6,17 +6,18 @@ them. Everything is trained from random weights, so that a switch acts from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from training import recipes
 from training.catalogue.world import WorldSpec
 from training.config import DistillConfig, RerankConfig, SecondHalf, TrainConfig
+from training.study import papers
+from training.study.arm import SIZE, Arm, Factor
+from umr.encoders.config import COMPACT_CANDIDATE, COMPACT_QUERY
 from umr.errors import ConfigError
 
 SEEDS = (0, 1, 2)
-SIZE = 84  # px: a picture is 9 tokens
 NETWORK = recipes.SMALL
 WORLD = WorldSpec(families=4000, clip_families=1, seed=5, size=SIZE, jitter=0.5)
 
@@ -32,44 +33,6 @@ MEASURED = (
 )
 #: Split of it2i that are asked out of distribution, as one number.
 OUTSIDE = ("phrasing", "typos", "light", "camera", "combination", "binding", "twofold", "clutter")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arm:
-    """One way to train.
-
-    Attributes:
-        stages: of STAGES, in their order.
-        changes: stage -> settings that differ from its recipe's.
-        network: sizes that differ from NETWORK.
-        size: px of pictures.
-        encoder: settings of the encoder (umr.encoders.config.EncoderConfig) that differ from its defaults.
-        then: what follows these stages; None: nothing.
-        paper: what a paper reports of this change, in its own setting; "" where none does.
-    """
-
-    name: str
-    stages: tuple[str, ...] = ("vision", "captions", "composed")
-    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    network: Mapping[str, int] = field(default_factory=dict)
-    size: int = SIZE
-    encoder: Mapping[str, Any] = field(default_factory=dict)
-    then: SecondHalf | None = None
-    paper: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Factor:
-    """A question and the arms that answer it; the first is what the others are compared with.
-
-    Attributes:
-        splits: whether cues kept, broken and reversed are reported in place of the other splits.
-    """
-
-    name: str
-    question: str
-    arms: tuple[Arm, ...]
-    cues: bool = False
 
 
 def vision() -> TrainConfig:
@@ -140,6 +103,31 @@ def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
     return _composed(name, paper, **_CUES, **changes)
 
 
+_BOTH = _mca("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best")
+
+
+def _pair(name: str, picture: float, text: float) -> tuple[Arm, ...]:
+    """Plain contrast and both terms of MCA where a cue is right so often."""
+    cues = {"picture_shortcut": picture, "text_shortcut": text}
+    plain, both = _mca("plain contrast"), _BOTH
+    return tuple(
+        replace(arm, name=f"{arm.name}, {name}", changes={"composed": {**arm.changes["composed"], **cues}}, paper="")
+        for arm in (plain, both)
+    )
+
+
+def _biased(arm: Arm) -> Arm:
+    """An arm whose network first learned to go by one modality at a time, three times as long as the others."""
+    changes = {**arm.changes, "captions": {"steps": 3 * captions().steps}}
+    return replace(arm, name=f"{arm.name}, biased", changes=changes, paper="")
+
+
+#: The word that U-MARVEL's prompt1 asks for, behind what is embedded, in place of nothing.
+_ONE_WORD = {
+    "query_template": COMPACT_QUERY.replace("{text}", "{text} In one word: "),
+    "candidate_template": COMPACT_CANDIDATE.replace("{text}", "{text} In one word: "),
+}
+
 _LONGER = Arm(name="longer", stages=(*BASE.stages, "longer"))
 
 
@@ -152,6 +140,7 @@ FACTORS = (
     Factor(
         name="architecture",
         question="Attention in both directions, the mean over tokens, and the instruction left out of it",
+        papers=papers.ARCHITECTURE,
         arms=(
             BASE,
             Arm(name="causal, mean", encoder={"attention": "causal"}),
@@ -167,6 +156,7 @@ FACTORS = (
     Factor(
         name="stages",
         question="Progressive transition, at equal cost (a step of the vision stage costs a quarter of another)",
+        papers=papers.STAGES,
         arms=(
             BASE,
             Arm(
@@ -185,6 +175,7 @@ FACTORS = (
     Factor(
         name="batch",
         question="Size of the batch at an equal number of pairs, learning rate, temperature",
+        papers=papers.BATCH,
         arms=(
             BASE,
             _composed("half the batch", families_per_batch=24, steps=800),
@@ -214,8 +205,21 @@ FACTORS = (
         ),
     ),
     Factor(
+        name="prompt",
+        question="A prompt that asks for one word, behind what is embedded",
+        papers=papers.ARCHITECTURE,
+        arms=(
+            BASE,
+            Arm(name="mean, one word", encoder=_ONE_WORD),
+            Arm(name="last token, one word", encoder={"pooling": "last", **_ONE_WORD}),
+            Arm(name="causal, mean, one word", encoder={"attention": "causal", **_ONE_WORD}),
+            Arm(name="causal, last token, one word", encoder={"attention": "causal", "pooling": "last", **_ONE_WORD}),
+        ),
+    ),
+    Factor(
         name="negatives",
         question="Mined negatives, where a tenth of the pictures stands in the pool twice and nothing says so",
+        papers=papers.NEGATIVES,
         arms=(
             _then("random negatives"),
             _then("mined, unfiltered", mined=True, paper="U-MARVEL: unfiltered negatives harm"),
@@ -226,6 +230,7 @@ FACTORS = (
     Factor(
         name="distillation",
         question="Distillation of the re-ranker into the encoder, from the lists of one pool or of both",
+        papers=papers.DISTILLATION,
         arms=(
             _then("mined, filtered at .9", mined=True, threshold=0.9),
             _then(
@@ -253,6 +258,7 @@ FACTORS = (
         name="mca",
         question="Composition preference and regularisation where cues tempt (text .8, picture .8)",
         cues=True,
+        papers=papers.MCA,
         arms=(
             _mca("plain contrast"),
             _mca("preference .1", preference_weight=0.1),
@@ -261,7 +267,7 @@ FACTORS = (
             _mca("regularisation .3, mean", regularisation_weight=0.3, mixer="mean"),
             _mca("regularisation .3, mfb", regularisation_weight=0.3, mixer="mfb"),
             _mca("regularisation 1, gated", regularisation_weight=1.0),
-            _mca("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best"),
+            _BOTH,
             _mca("both, of candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="candidate"),
             _mca("both, of queries and candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="both"),
             _mca("both, parts stopped", preference_weight=0.1, regularisation_weight=0.3, stop_gradient=True),
@@ -279,6 +285,40 @@ FACTORS = (
             _goes_on("regularisation 1, gated", regularisation_weight=1.0),
             _goes_on("both, of candidates", preference_weight=0.1, regularisation_weight=0.3, mca_side="candidate"),
         ),
+    ),
+    Factor(
+        name="sentence",
+        question="MCA's parts asked as queries of their own, or under the very sentence of the composed query",
+        cues=True,
+        arms=(
+            _mca("plain contrast"),
+            _BOTH,
+            _mca("both, composed sentence", preference_weight=0.1, regularisation_weight=0.3, parts_asked="composed"),
+        ),
+    ),
+    Factor(
+        name="picture cue",
+        question="The cue in the picture alone (.8)",
+        cues=True,
+        arms=_pair("picture cue", 0.8, 0.0),
+    ),
+    Factor(
+        name="text cue",
+        question="The cue in the text alone (.8)",
+        cues=True,
+        arms=_pair("text cue", 0.0, 0.8),
+    ),
+    Factor(
+        name="strong cues",
+        question="Cues that are right nearly always (.95)",
+        cues=True,
+        arms=_pair("strong cues", 0.95, 0.95),
+    ),
+    Factor(
+        name="biased",
+        question="The same of a network that learned to go by one modality at a time first, three times as long",
+        cues=True,
+        arms=(_biased(_mca("plain contrast")), _biased(_BOTH)),
     ),
 )
 

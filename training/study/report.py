@@ -1,4 +1,4 @@
-"""Writes training/STUDY.md from the results of runs: one section for each factor. Not the runs (runs.py).
+"""Writes training/STUDY.md and its figures from the results of runs, a section for each factor. Not the runs.
 
 Values are means over seeds of success@1, in percent. A difference is paired: the same queries, their values averaged
 over the seeds of each arm, families of scenes resampled together; p by exchanging both arms in whole families, with
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from training.study.plan import BASE, FACTORS, MEASURED, NETWORK, OUTSIDE, SIZE, STAGES, WORLD, Arm, Factor
+from training.study.arm import SIZE, Arm, Factor
+from training.study.figures import Difference, forest
+from training.study.plan import BASE, FACTORS, MEASURED, NETWORK, OUTSIDE, STAGES, WORLD
 from umr.bench.readme_tables import markdown
 from umr.disk import write_text
 from umr.errors import ConfigError
@@ -72,12 +74,12 @@ class Runs:
 
 
 def write_report(results: Sequence[Result], benchmark: Path, path: Path) -> Path:
-    """Write the report of what is finished.
+    """Write the report of what is finished, and beside it a figure of each factor in which arms can be compared.
 
     Args:
         results: of training.study.runs.read_results.
         benchmark: that was asked.
-        path: of the report.
+        path: of the report; its figures are called after it.
 
     Raises:
         ConfigError: nothing is finished.
@@ -89,7 +91,7 @@ def write_report(results: Sequence[Result], benchmark: Path, path: Path) -> Path
     if not runs:
         raise ConfigError("no run of the study is finished: run python -m training.study first")
     groups = query_groups(benchmark)
-    lines = [*_head(results), *(line for one in FACTORS for line in section(one, runs, groups))]
+    lines = [*_head(results), *(line for one in FACTORS for line in section(one, runs, groups, path))]
     write_text(path, "\n".join(lines) + "\n")
     return path
 
@@ -102,8 +104,20 @@ def query_groups(benchmark: Path) -> dict[str, list[tuple[str, int]]]:
     }
 
 
-def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
-    """The lines of one factor; says so where none of its arms is finished."""
+def section(
+    factor: Factor,
+    runs: Mapping[str, Runs],
+    groups: Mapping[str, Sequence[tuple[str, int]]],
+    report: Path | None = None,
+) -> list[str]:
+    """The lines of one factor; says so where none of its arms is finished.
+
+    Args:
+        factor: with its arms.
+        runs: of the arms that are finished, by their names.
+        groups: see query_groups.
+        report: beside which the factor's figure is written; None: there is none.
+    """
     known = [arm for arm in factor.arms if arm.name in runs]
     lines = ["", f"## {factor.question}", ""]
     if not known:
@@ -119,12 +133,30 @@ def section(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Seque
     if known[0] != factor.arms[0] or len(known) == 1:
         return lines
     lines += ["", f"Against *{known[0].name}*, points (95 %, paired), p after Holm's correction:", ""]
-    lines += compared(factor, runs, groups)
+    found = differences(factor, runs, groups)
+    lines += compared(factor, runs, groups, found)
+    if report is not None:
+        lines += ["", figure(factor, known, found, report)]
     if factor.cues:
         lines += ["", "What a right cue in the picture is worth: points of the same queries (95 %, paired):", ""]
         lines += [*cue_gaps(known, runs, groups), "", *conditions(known[0], runs, groups)]
-    papers = [f"{arm.name}: {arm.paper}" for arm in factor.arms if arm.paper]
-    return [*lines, *([""] if papers else []), *(f"- In the paper, {paper}." for paper in papers)]
+    papers = [f"- In the paper, {arm.name}: {arm.paper}." for arm in factor.arms if arm.paper]
+    papers += [f"- {paper}" for paper in factor.papers]
+    return [*lines, *([""] if papers else []), *papers]
+
+
+def figure(
+    factor: Factor, known: Sequence[Arm], found: Mapping[tuple[str, str], Mapping[str, Any]], report: Path
+) -> str:
+    """Write the figure of a factor's differences beside the report; returns the line that shows it."""
+    rows = [
+        Difference(f"{arm}, {heading}", *(100 * value for value in (one["difference"], *one["ci95"])))
+        for (arm, heading), one in found.items()
+    ]
+    title = f"Points of success@1 against {known[0].name} (95 %)"
+    path = report.with_name(f"{report.stem}-{factor.name.replace(' ', '-')}.svg")
+    write_text(path, forest(title, rows))
+    return f"![{title}]({path.name})"
 
 
 def cue_gaps(
@@ -164,30 +196,43 @@ def _points(one: Mapping[str, Any]) -> str:
     return f"{100 * one['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def compared(factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]) -> list[str]:
-    """The table of an arm's differences from the first one."""
+def differences(
+    factor: Factor, runs: Mapping[str, Runs], groups: Mapping[str, Sequence[tuple[str, int]]]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """(arm, heading) -> how much better it is than the first arm that is finished, in every heading of COMPARED."""
     base, *others = [arm for arm in factor.arms if arm.name in runs]
-    headings = COMPARED[factor.cues]
     columns = CUES if factor.cues else COLUMNS
-    found = {}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for arm in others:
-        for heading in headings:
+        for heading in COMPARED[factor.cues]:
             sets = columns[heading]
             of_queries = [group for one in sets for group in groups[one]]
             numbers = {group: number for number, group in enumerate(dict.fromkeys(of_queries))}
             numbered = [numbers[group] for group in of_queries]
             a, b = (Sampled(runs[name].values(sets).mean(0), numbered) for name in (base.name, arm.name))
             found[arm.name, heading] = paired(a, b)
+    return found
+
+
+def compared(
+    factor: Factor,
+    runs: Mapping[str, Runs],
+    groups: Mapping[str, Sequence[tuple[str, int]]],
+    known: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
+) -> list[str]:
+    """The table of the arms' differences from the first one; `known`: what `differences` gives, where it was asked."""
+    found = differences(factor, runs, groups) if known is None else known
+    headings = COMPARED[factor.cues]
     corrected = dict(zip(found, holm([one["p"] for one in found.values()]), strict=True))
     lines = []
-    for arm in others:
+    for arm in dict.fromkeys(name for name, _ in found):
         cells = []
         for heading in headings:
-            one = found[arm.name, heading]
-            p = corrected[arm.name, heading]
+            one = found[arm, heading]
+            p = corrected[arm, heading]
             shown = f"{_points(one)}, p {p:.3f}"
             cells.append(f"**{shown}**" if p < 0.05 else shown)
-        lines.append([arm.name, *cells])
+        lines.append([arm, *cells])
     return markdown(("arm", *headings), lines)
 
 

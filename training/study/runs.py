@@ -18,15 +18,16 @@ from typing import Any
 import torch
 
 from training.catalogue.mbeir_world import MbeirSpec
-from training.catalogue.world import World
+from training.catalogue.world import World, WorldSpec
 from training.config import TrainConfig
 from training.reproduce import made_world
 from training.second_half import Continued, files_of_world, second_half, steps_of
-from training.study.plan import ASKED, COPIES, FILES, MEASURED, NETWORK, STAGES, WORLD, Arm
+from training.study.arm import Arm
+from training.study.plan import ASKED, COPIES, FILES, MEASURED, NETWORK, STAGES, WORLD
 from training.train import new_encoder, record_config, train
 from umr.collection import Collection
 from umr.commit import git_commit
-from umr.disk import atomic_write
+from umr.disk import atomic_write, write_text
 from umr.encoders import load_encoder
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.card import RECORD_NAME
@@ -34,13 +35,16 @@ from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.errors import ConfigError
 from umr.eval.evaluate import measure_job
 from umr.eval.measures import MEASURES, per_query
-from umr.eval.pools import Job
+from umr.eval.pools import LOCAL, Job
+from umr.formats import write_run
 from umr.index.index import build_index
 from umr.memory import peak_mib
 from umr.search import Searcher
 from umr.shipped import CONFIG_NAME
 
 RESULT = "result.json"
+BEGUN = "begun"  # beside what is not finished: the identity of the run that it is of
+RANKED = 10  # hits of each query that are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,8 @@ class Place:
     """Where the study lies.
 
     Attributes:
-        out: its folder: worlds/, runs/ARM/SEED/, stages/ of what several runs begin with.
+        out: its folder: worlds/, runs/ARM/SEED/ of results, ranked/ARM/SEED/ of what was found, stages/ of what several
+            runs begin with.
         benchmark: the M-BEIR folder that is asked.
         threads: of each run.
         steps: all stages are cut to so many steps; 0: they are not. For tests.
@@ -65,9 +70,9 @@ class Place:
         """The world of pictures of this size, px."""
         return self.out / "worlds" / f"{size}px"
 
-    def run_folder(self, arm: Arm, seed: int) -> Path:
-        """Of one run."""
-        return self.out / "runs" / "".join(c if c.isalnum() else "-" for c in arm.name) / str(seed)
+    def run_folder(self, arm: Arm, seed: int, of: str = "runs") -> Path:
+        """Of one run: of its result, or of="ranked" of what it found."""
+        return self.out / of / "".join(c if c.isalnum() else "-" for c in arm.name) / str(seed)
 
 
 def configs(arm: Arm, seed: int, place: Place) -> list[TrainConfig]:
@@ -92,6 +97,8 @@ def identity(arm: Arm, stages: Sequence[TrainConfig], place: Place, world: World
     """What a result is of: equal ones need not be made again."""
     settings = [record_config(replace(config, threads=1)) for config in stages]
     parts = [asdict(arm), settings, NETWORK, world.fingerprint, Collection.open(place.benchmark).fingerprint, MEASURED]
+    if arm.then is not None:
+        parts.append(files_name(place, arm.size))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -101,14 +108,25 @@ def world_of(place: Place, size: int, workers: int = 2) -> World:
     return made_world(wanted, place.world_folder(size), workers)
 
 
+def _files(place: Place, size: int) -> tuple[WorldSpec, MbeirSpec]:
+    """The world of the files that the second half trains on, and how it becomes files."""
+    wanted = replace(FILES, size=size, families=place.families or FILES.families)
+    return wanted, MbeirSpec(tasks=ASKED, duplicates=COPIES, near_duplicates=COPIES)
+
+
+def files_name(place: Place, size: int) -> str:
+    """What the files are called: other specs have another name, so that files are never taken for those of others."""
+    specs = json.dumps([asdict(one) for one in _files(place, size)], sort_keys=True)
+    return f"files-{hashlib.sha256(specs.encode()).hexdigest()[:8]}"
+
+
 def files_of(place: Place, size: int, workers: int) -> Path:
     """The folder of M-BEIR files that the second half trains on, its world rendered where it is not finished."""
-    folder = place.world_folder(size)
-    if (folder / "files").is_dir():
-        return folder / "files"
-    wanted = replace(FILES, size=size, families=place.families or FILES.families)
-    spec = MbeirSpec(tasks=ASKED, duplicates=COPIES, near_duplicates=COPIES)
-    return files_of_world(made_world(wanted, folder / "arrays", workers), spec, folder / "files")
+    world, spec = _files(place, size)
+    folder = place.world_folder(size) / files_name(place, size)
+    if (folder / "mbeir").is_dir():
+        return folder / "mbeir"
+    return files_of_world(made_world(world, folder / "arrays", workers), spec, folder / "mbeir")
 
 
 def chain(arm: Arm, stages: Sequence[TrainConfig], world: World) -> str:
@@ -155,6 +173,7 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     wanted, path = identity(arm, stages, place, world_of(place, arm.size)), folder / RESULT
     if path.is_file() and json.loads(path.read_text("utf-8"))["identity"] == wanted:
         return path
+    _begin(folder, wanted)
     made, steps = staged(arm, seed, place, len(stages)), {config.name: config.steps for config in stages}
     if arm.then is not None:
         files = files_of(place, arm.size, workers=1)
@@ -164,7 +183,8 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
         more = Continued(files=files, folder=folder, common=common)
         made |= second_half(arm.then, list(made.values())[-1], more)
         steps |= steps_of(arm.then)
-    rows, hits = measure(list(made.values())[-1], folder / "index", place.benchmark)
+    ranked = place.run_folder(arm, seed, "ranked")
+    rows, hits = measure(list(made.values())[-1], folder / "index", place.benchmark, ranked)
     result = {
         "identity": wanted,
         "arm": asdict(arm),
@@ -188,13 +208,30 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     return path
 
 
-def measure(encoder_at: Path, index: Path, benchmark: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The report's rows of MEASURED, and for each which queries have a right first result, as "0" and "1"."""
+def _begin(folder: Path, identity: str) -> None:
+    """Empty the folder of a run of what another one left there, which was killed before the arm was changed."""
+    begun = folder / BEGUN
+    if not begun.is_file() or begun.read_text("utf-8") != identity:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_text(begun, identity)
+
+
+def measure(
+    encoder_at: Path, index: Path, benchmark: Path, ranked: Path
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The report's rows of MEASURED, and for each which queries have a right first result, as "0" and "1".
+
+    What was found is written into `ranked`, a compressed TREC run for each, the first RANKED hits of every query.
+    """
     build_index(load_encoder(encoder_at), Collection.open(benchmark), index, encoder_at=encoder_at.absolute())
     searcher = Searcher.open(index)
+    ranked.mkdir(parents=True, exist_ok=True)
     rows, hits = [], {}
     for task, split, pool in MEASURED:
         (measured,) = measure_job(searcher, benchmark, Job(task, split, (pool,)))  # type: ignore[arg-type]
+        part = f"{task}.{split}.composed{'' if pool == LOCAL else f'.{pool}'}.run.xz"
+        write_run(ranked / part, measured.runs["composed"], encoder_at.name, RANKED)
         right = per_query(MEASURES["success@1"], measured.judged.qrels, measured.runs["composed"])
         rows.append(measured.row)
         hits[f"{task} {split} {pool}"] = "".join("1" if value else "0" for value in right)

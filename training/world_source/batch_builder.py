@@ -37,6 +37,7 @@ class Row:
         target: the searched modality of a query, None for a candidate.
         facts: of an entry.
         part: a part of a composed query, which only some recipes have.
+        sentence: the task sentence of a query; None: one of those for what it holds is drawn.
     """
 
     role: str
@@ -46,14 +47,16 @@ class Row:
     target: str | None = None
     facts: object = None
     part: bool = False
+    sentence: str | None = None
 
 
 @dataclass(eq=False)
 class Rows(EncodedRows):
-    """The rows of one role, in family order, with what was asked for and the modality of each."""
+    """The rows of one role, in family order, with what was asked for, the modality and the task sentence of each."""
 
     rows: list[Row] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     @property
     def scenes(self) -> list[Scene]:
@@ -143,15 +146,16 @@ class Draft:
         """One row; returns its number in the role. A row with a picture is encoded in the picture's chunk."""
         rows, media = self.roles.setdefault(row.role, Rows()), row.media
         kind: MediaKind | None = None if media is None else "video" if len(self.media[media].frames) > 1 else "image"
-        instruction = ""
-        side: Role = "candidate"
-        if row.target is not None:
+        instruction = row.sentence or ""
+        side: Role = "candidate" if row.target is None else "query"
+        if row.target is not None and row.sentence is None:
             asked = "text" if media is None else "image" if row.words is None else "image,text"
             choices = INSTRUCTIONS[asked, row.target]
             # from a stream of their own: a recipe without parts draws everything else alike
             rng = self._parts_rng if row.part else self.rng
-            instruction, side = choices[int(rng.integers(len(choices)))], "query"
+            instruction = choices[int(rng.integers(len(choices)))]
         rows.rows.append(row)
+        rows.sentences.append(instruction)
         rows.kinds.append(kind or "text" if kind is None or row.words is None else "image,text")
         grid = None if media is None else self.tokenise.grid(self.media[media].frames)
         tokens = self.tokenise.row(row.words, instruction, side, kind, grid)
@@ -228,7 +232,7 @@ def _query_keys(rows: Rows, asked: Asked) -> QueryKeys:
         kinds=torch.tensor([kind_bits(row.target or "all") for row in rows.rows]),
         positives=torch.zeros((len(allowed), 0, IDENTITY), dtype=torch.int64),
         allowed=torch.from_numpy(allowed),
-        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+        facts=torch.tensor([facts_key(row) for row in rows.rows]),
     )
 
 
@@ -238,9 +242,10 @@ def _candidate_keys(rows: Rows) -> CandidateKeys:
         kind=torch.tensor([KIND_BITS[kind] for kind in rows.kinds]),
         identity=torch.zeros((len(rows), IDENTITY), dtype=torch.int64),
         values=torch.from_numpy(attributes.bits(rows.codes())),
-        facts=torch.tensor([_facts_key(row) for row in rows.rows]),
+        facts=torch.tensor([facts_key(row) for row in rows.rows]),
     )
 
 
-def _facts_key(row: Row) -> int:
+def facts_key(row: Row) -> int:
+    """The key of what the words of an entry say, or must say; 0: nothing."""
     return 0 if row.facts is None else key_of(repr(row.facts))

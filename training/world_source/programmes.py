@@ -25,7 +25,7 @@ from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
 from training.world_source import attributes, views
-from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row
+from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, facts_key
 from umr.errors import ConfigError
 from umr.types import Target
 
@@ -361,10 +361,12 @@ class Programme:
     Attributes:
         draw: collects its rows.
         needs: the weight in TrainConfig without which it teaches nothing.
+        composes: of what its steps add the parts that MCA's two terms need: "query", "candidate".
     """
 
     draw: Callable[[Draft], None]
     needs: str | None = None
+    composes: tuple[str, ...] = ()
 
 
 #: What a step can be made of, by the name that TrainConfig.programmes gives a share.
@@ -372,10 +374,10 @@ PROGRAMMES: Mapping[str, Programme] = {
     "vision": Programme(draw=vision, needs="vision_weight"),
     "motion": Programme(draw=motion, needs="motion_weight"),
     "captions": Programme(draw=captions),
-    "pictures": Programme(draw=pictures),
-    "passages": Programme(draw=passages),
-    "entries": Programme(draw=entries),
-    "clips": Programme(draw=clips),
+    "pictures": Programme(draw=pictures, composes=("query",)),
+    "passages": Programme(draw=passages, composes=("query",)),
+    "entries": Programme(draw=entries, composes=("query", "candidate")),
+    "clips": Programme(draw=clips, composes=("query",)),
     "everything": Programme(draw=everything),
     "kinds": Programme(draw=kinds),
 }
@@ -394,6 +396,22 @@ def check_programmes(config: TrainConfig) -> None:
         needs = PROGRAMMES[name].needs
         if share and needs and not getattr(config, needs):
             raise ConfigError(f"the programme {name} learns from its own heads alone: give {needs} above 0")
+
+
+def check_compositions(config: TrainConfig) -> None:
+    """See that some steps of a stage have what MCA's two terms are of, where it asks for them.
+
+    Raises:
+        ConfigError: none has.
+    """
+    for side, asked in (("query", config.composes_queries), ("candidate", config.composes_candidates)):
+        fit = [name for name, one in PROGRAMMES.items() if side in one.composes]
+        if asked and not any(config.programmes.get(name) for name in fit):
+            raise ConfigError(
+                f"preference_weight and regularisation_weight are of each composed {side}, which none of the "
+                f"programmes {', '.join(config.programmes)} has; give one of {', '.join(fit)} a share, or leave "
+                "both at 0"
+            )
 
 
 class BatchBuilder:
@@ -636,8 +654,10 @@ def _compose(draft: Draft, asked: Asked, query: Composed) -> None:
     media = draft.picture(reference, _cue(draft, edit))
     draft.add(Row(role=query.task, scene=scene, words=query.words, media=media, target=target, facts=query.facts))
     if draft.config.composes_queries and query.parts:
-        draft.add(Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True))
-        draft.add(Row(role=f"{query.task} text", scene=scene, words=query.words, target=target, part=True))
+        whole = draft.roles[query.task].sentences[-1] if draft.config.parts_asked == "composed" else None
+        part = Row(role=f"{query.task} picture", scene=scene, media=media, target=target, part=True, sentence=whole)
+        draft.add(part)
+        draft.add(replace(part, role=f"{query.task} text", media=None, words=query.words))
     asked.add(query.column, query.said, _ways_of_edit(edit, reference.scene))
 
 
@@ -655,9 +675,9 @@ def _entry_composition(draft: Draft, asked: Asked) -> None:
         return
     draft.open_roles.update(parts)
     entries = draft.roles["entry"]
-    told = [row.facts for row in entries.rows]
-    scenes = attributes.same_meaning(entries.codes(), np.stack([EVERYTHING_SAID] * len(entries)), entries.codes())
-    facts = np.array([[one == other for other in told] for one in told])
+    told = np.array([facts_key(row) for row in entries.rows])
+    same = attributes.same_meaning(entries.codes(), np.stack([EVERYTHING_SAID] * len(entries)), entries.codes())
+    same &= (told[:, None] == told[None, :]) & ~np.eye(len(told), dtype=bool)
     query_of = {column: query for query, column in enumerate(asked.positive)}
     draft.compositions.append(
         Composition(
@@ -665,7 +685,7 @@ def _entry_composition(draft: Draft, asked: Asked) -> None:
             roles=("entry", *parts),
             paired="t2it",
             positive=torch.tensor([query_of[column] for column in range(len(entries))]),
-            same=torch.from_numpy(scenes & facts & ~np.eye(len(told), dtype=bool)),
+            same=torch.from_numpy(same),
         )
     )
 
@@ -677,7 +697,9 @@ def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:
     parts = (f"{task} picture", f"{task} text")
     draft.open_roles.update(parts)
     wanted = draft.roles[task].codes()
-    same = attributes.same_meaning(wanted, np.stack(asked.said), wanted) & ~np.eye(len(wanted), dtype=bool)
+    told = np.array([facts_key(row) for row in draft.roles[task].rows])
+    same = attributes.same_meaning(wanted, np.stack(asked.said), wanted) & (told[:, None] == told[None, :])
+    same &= ~np.eye(len(wanted), dtype=bool)
     draft.compositions.append(
         Composition(
             task=task,

@@ -12,7 +12,7 @@ from training.catalogue.instructions import serving
 from training.catalogue.world import World, load_world
 from training.world_source.attributes import CARDINALITIES, COLUMNS
 from training.world_source.corpus import sentences
-from training.world_source.programmes import BatchBuilder, check_programmes
+from training.world_source.programmes import BatchBuilder, check_compositions, check_programmes
 from umr.encoders.base import UnifiedEncoder
 from umr.errors import ConfigError
 
@@ -20,6 +20,7 @@ __all__ = [
     "CODES",
     "BatchBuilder",
     "World",
+    "check_compositions",
     "check_pixels",
     "check_programmes",
     "load_world",

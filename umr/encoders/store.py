@@ -53,10 +53,24 @@ def save_encoder(
         for name, text in (extra or {}).items():
             (draft / name).write_text(text, encoding="utf-8")
 
+    check_place(folder)
+    return seal(config, Path(folder), write)
+
+
+def check_place(folder: str | Path, config: str = CONFIG_NAME, what: str = "an encoder folder") -> None:
+    """Look, before any work is done, at what a folder to be written would replace.
+
+    Args:
+        folder: nothing, an empty folder or one of the same kind may be there.
+        config: the file that a folder of this kind holds.
+        what: the kind, in words.
+
+    Raises:
+        ConfigError: something else is there.
+    """
     target = Path(folder)
-    if target.exists() and not (target / CONFIG_NAME).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target} exists and is not an encoder folder; choose another place or remove it")
-    return seal(config, target, write)
+    if target.exists() and not (target / config).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} exists and is not {what}; choose another place or remove it")
 
 
 def seal(config: Config, target: Path, write: Callable[[Path], None]) -> Config:

@@ -15,6 +15,7 @@ from umr.encoders.config import Attention, EncoderConfig, Resize
 from umr.encoders.config import read_config as read_encoder_config
 from umr.encoders.hub import fetch, is_hub
 from umr.encoders.store import check_files, check_hashes, sealed_folder
+from umr.encoders.store import check_place as check_encoder_place
 from umr.encoders.tokenizer import load_tokenizer, save_tokenizer
 from umr.errors import ConfigError
 from umr.rerank.config import RerankerConfig, read_config, write_config
@@ -64,6 +65,15 @@ def open_reranker(folder: Path, dtype: str = "float32", device: str | torch.devi
     return reranker.to(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
 
 
+def check_place(folder: str | Path) -> None:
+    """Look, before any work is done, at what a re-ranker's folder to be written would replace.
+
+    Raises:
+        ConfigError: something else than a re-ranker is there.
+    """
+    check_encoder_place(folder, RERANKER_CONFIG, "a re-ranker's folder")
+
+
 def save_reranker(reranker: Reranker, folder: str | Path, extra: Mapping[str, str] | None = None) -> RerankerConfig:
     """Write a folder that load_reranker reads; from then on this re-ranker has the folder's identity.
 
@@ -94,10 +104,8 @@ def save_reranker(reranker: Reranker, folder: str | Path, extra: Mapping[str, st
         write_config(sealed, draft)
         return sealed
 
-    target = Path(folder)
-    if target.exists() and not (target / RERANKER_CONFIG).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target} exists and is not a re-ranker's folder; choose another place or remove it")
-    reranker.config = sealed_folder(target, write, finish)
+    check_place(folder)
+    reranker.config = sealed_folder(Path(folder), write, finish)
     return reranker.config
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from tests.training.conftest import SMALL
@@ -12,11 +14,15 @@ from training.sources.readers import load_source
 from training.sources.spec import parse
 from training.study import __main__ as command
 from training.study import plan, runs
-from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SECOND_HALF, SEEDS, Arm, Factor, arms, factor
+from training.study.arm import Arm, Factor
+from training.study.figures import Difference, forest
+from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SECOND_HALF, SEEDS, arms, factor
 from training.study.report import CUES, Runs, compared, conditions, cue_gaps, section, write_report
-from training.study.runs import Place, configs, files_of, read_results, run_arm, start
+from training.study.runs import RANKED, Place, configs, files_of, identity, read_results, run_arm, start
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
+from umr.eval.judged import load
+from umr.formats import read_run
 
 ASKED = (("it2i", "ind", "local"), ("it2i", "phrasing", "local"))
 
@@ -68,6 +74,26 @@ def test_the_cues_of_all_arms_of_mca_are_equal(tmp_path, name):
     assert last[0].text_shortcut == last[0].picture_shortcut == 0.8
 
 
+@pytest.mark.parametrize("name", ["sentence", "picture cue", "text cue", "strong cues", "biased"])
+def test_where_cues_tempt_otherwise_plain_contrast_and_mca_differ_in_nothing_else(tmp_path, name):
+    place = Place(out=tmp_path, benchmark=tmp_path)
+    own = {"preference_weight": 0.0, "regularisation_weight": 0.0, "parts_asked": "alone"}
+    plain, *others = (configs(arm, 0, place) for arm in factor(name).arms)
+    for stages in others:
+        assert stages[-1].preference_weight == 0.1 and stages[-1].regularisation_weight == 0.3
+        assert [*stages[:-1], replace(stages[-1], **own)] == plain
+
+
+def test_a_prompt_of_one_word_stands_behind_what_is_embedded(place, tmp_path):
+    base, mean, *_ = factor("prompt").arms
+    rows = [
+        load_encoder(start(replace(arm, size=28), 0, tmp_path / name)).tokenise("a mug", "Find it.", "query")
+        for name, arm in (("base", base), ("mean", mean))
+    ]
+    plain, asked = ([*row.ids] for row in rows)
+    assert asked[: len(plain) - 1] == plain[:-1] and asked[-1] == plain[-1] and len(asked) > len(plain)
+
+
 def test_a_change_of_a_stage_that_an_arm_has_not_is_refused(place):
     with pytest.raises(ConfigError, match="arm 'odd' changes motion, which is none of its stages"):
         configs(tiny("odd", changes={"motion": {"steps": 3}}), 0, place)
@@ -100,6 +126,14 @@ def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatc
         hits = result["hits"][f"{row['task']} {row['split']} {row['pool']}"]
         assert len(hits) == row["n"] and hits.count("1") / row["n"] == row["success@1"]
     assert [one.name for one in path.parent.iterdir()] == [path.name], "what a result does not need is not kept"
+    for (task, split, pool), row in zip(ASKED, result["rows"], strict=True):
+        (found,) = place.run_folder(arm, 0, "ranked").glob(f"{task}.{split}.composed.run.xz")
+        run = read_run(found)
+        assert len(run) == row["n"] and all(len(hits) <= RANKED for hits in run.values())
+        qrels = load(place.benchmark, task, split).qrels
+        first = [hits[0].candidate_id in qrels[query_id] for query_id, hits in run.items()]
+        hits = result["hits"][f"{task} {split} {pool}"]
+        assert sum(first) == hits.count("1")
 
     def nothing(*given):
         raise AssertionError("it is made")
@@ -108,6 +142,37 @@ def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatc
     assert run_arm(arm, 0, place) == path
     with pytest.raises(AssertionError, match="it is made"):
         run_arm(tiny("made once", changes={"composed": {"temperature": 0.1}}), 0, place)
+
+
+def test_what_a_killed_run_of_other_settings_left_is_not_gone_on_with(place, monkeypatch):
+    """The second half takes what lies in its folder for its own."""
+
+    def killed(*given):
+        raise KeyboardInterrupt
+
+    of = tiny("killed", then=replace(SECOND_HALF, mined=True, threshold=0.99))
+    folder = place.run_folder(of, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "measure", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_arm(of, 0, place)
+        mined = (folder / "mined.jsonl").read_bytes()
+        with pytest.raises(KeyboardInterrupt):
+            run_arm(of, 0, place)
+        assert (folder / "mined.jsonl").read_bytes() == mined
+        with pytest.raises(KeyboardInterrupt):
+            run_arm(replace(of, then=replace(of.then, threshold=0.5)), 0, place)
+    assert json.loads((folder / "mined.json").read_text())["threshold"] == 0.5
+
+
+def test_files_of_other_specs_are_never_taken_for_these_and_make_another_run(place, monkeypatch):
+    arm, world = tiny("files", then=SECOND_HALF), runs.world_of(place, 28)
+    same, before = identity(tiny("files"), [], place, world), identity(arm, [], place, world)
+    at = files_of(place, 28, workers=1)
+    monkeypatch.setattr(runs, "COPIES", 0.3)
+    assert files_of(place, 28, workers=1) != at and at.is_dir()
+    assert identity(arm, [], place, world) != before
+    assert identity(tiny("files"), [], place, world) == same  # of an arm without files
 
 
 def test_what_runs_begin_with_alike_is_trained_once(place, monkeypatch):
@@ -172,6 +237,32 @@ def test_what_a_claim_presupposes_is_said_of_the_plain_model():
     assert "not met" in first and "in 1 of 2 runs" in first and "not met" in second
 
 
+def test_a_figure_of_the_differences_stands_beside_the_report(tmp_path):
+    found = {
+        "a": Runs(results=(hits_of("a", 0, ind="0000"),)),
+        "b": Runs(results=(hits_of("b", 0, ind="1111"),)),
+    }
+    said = replace(TWO, name="two words", papers=("They say 57.2 / 55.2.",))
+    lines = section(said, found, GROUPS, tmp_path / "STUDY.md")
+    assert "![Points of success@1 against a (95 %)](STUDY-two-words.svg)" in lines
+    assert lines[-1] == "- They say 57.2 / 55.2."
+    drawn = ElementTree.fromstring((tmp_path / "STUDY-two-words.svg").read_text())
+    told = [one.text for one in drawn.iter() if one.tag.endswith("circle") for one in one]
+    assert told == ["+100.0 points, +100.0 to +100.0"] * 2  # it2i ind and it2i outside
+    assert not any(line.startswith("![") for line in section(said, found, GROUPS))
+
+
+def test_a_figure_has_every_row_between_its_ends():
+    rows = [Difference("one & two", -3.2, -7.9, 1.5), Difference("three", 12.0, 4.0, 20.4)]
+    drawn = ElementTree.fromstring(forest("a < b", rows))
+    at = [float(one.get("cx")) for one in drawn.iter() if one.tag.endswith("circle")]
+    ticks = [one for one in drawn.iter() if one.tag.endswith("text") and (one.text or "").startswith(("+", "-"))]
+    points, places = [int(one.text) for one in ticks], [float(one.get("x")) for one in ticks]
+    assert points[0] <= -7.9 and points[-1] >= 20.4 and 0 in points
+    assert np.interp([-3.2, 12.0], points, places) == pytest.approx(at, abs=0.1)
+    assert "one & two" in [one.text for one in drawn.iter()]
+
+
 def test_a_factor_that_has_not_run_says_so():
     assert section(TWO, {}, GROUPS)[-1] == "Not run."
     alone = section(
@@ -200,6 +291,13 @@ def test_a_report_is_written_of_what_is_finished_and_refused_of_nothing(place, t
 def test_an_arm_that_is_none_is_refused(tmp_path, capsys):
     assert command.main(["--only", "mca", "--arms", "base", "--out", str(tmp_path)]) == 2
     assert "no arm is called 'base'; legal: plain contrast, preference .1" in capsys.readouterr().err
+    for given, said in (
+        (["--seeds", "-1"], "seed is -1; a number of at least 0 is needed"),
+        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--workers", "0"], "--workers is 0; at least 1 run at a time"),
+    ):
+        assert command.main(["--only", "mca", *given, "--out", str(tmp_path / "none")]) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "none").exists(), "nothing is rendered before"
 
 
 def test_the_list_names_every_factor_and_counts_the_runs(capsys):

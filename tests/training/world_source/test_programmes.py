@@ -16,6 +16,7 @@ from training.recipes import RECIPES
 from training.world_source import attributes
 from training.world_source.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
 from training.world_source.programmes import TASKS as KINDS
+from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START
 from umr.errors import ConfigError
 
 CONFIG = TrainConfig(
@@ -231,6 +232,48 @@ def test_an_entry_is_composed_of_its_own_picture_and_words_and_paired_with_a_que
     keys = torch.cat([batch.codes["entry"], asked.found.facts[: len(batch.codes["entry"]), None]], dim=1)
     same = (keys[:, None] == keys[None]).all(dim=2) & ~torch.eye(len(keys), dtype=torch.bool)
     assert torch.equal(one.same, same) and (kind == "random" or same.any())
+
+
+def sentences_of(batch, role: str) -> list[list[int]]:
+    """The tokens of a role's rows that are no padding, in the order that the contrasts count in."""
+    (chunk,) = batch.chunks
+    tokens = [
+        ids[real].tolist()
+        for part in chunk.roles[role].parts
+        for ids, real in zip(part.input_ids_BT, part.attention_mask_BT, strict=True)
+    ]
+    return [tokens[place] for place in chunk.roles[role].order.argsort().tolist()]
+
+
+@pytest.mark.parametrize("programme", ["pictures", "passages", "clips", "entries"])
+def test_parts_are_asked_under_the_very_sentence_of_the_composed_query_where_a_recipe_says_so(
+    tiny_world, encoder, programme
+):
+    start, end = (encoder.tokenizer.token_to_id(mark) for mark in (INSTRUCTION_START, INSTRUCTION_END))
+
+    def asked(ids: list[int]) -> list[int]:
+        return ids[ids.index(start) : ids.index(end)]
+
+    found = {}
+    for way in ("alone", "composed"):
+        batch = build(tiny_world, encoder, programme, families_per_batch=24, preference_weight=0.1, parts_asked=way)
+        (one,) = batch.compositions
+        whole, *parts = ([asked(ids) for ids in sentences_of(batch, role)] for role in one.roles)
+        found[way] = [part == whole for part in parts]
+        tokens = sentences_of(batch, one.roles[2])
+        found[f"words, {way}"] = [ids[ids.index(end) :] for ids in tokens]
+    assert found["composed"] == [True, True] and found["alone"] == [False, False]
+    assert found["words, composed"] == found["words, alone"]  # nothing else is said
+
+
+def test_composed_queries_for_entries_with_other_facts_stay_each_others_negatives(tiny_world, encoder):
+    batch = build(tiny_world, encoder, "entries", families_per_batch=24, preference_weight=0.1)
+    (one,) = batch.compositions
+    asked = next(contrast for contrast in batch.contrasts if contrast.task == "it2it")
+    scenes = (batch.codes["it2it"][:, None] == batch.codes["it2it"][None]).all(dim=2)
+    facts = asked.queries.facts[:, None] == asked.queries.facts[None]
+    off = ~torch.eye(len(scenes), dtype=torch.bool)
+    assert torch.equal(one.same, scenes & facts & off) and (scenes & ~facts).any()
 
 
 def test_the_sides_of_mca_choose_the_compositions(tiny_world, encoder):
