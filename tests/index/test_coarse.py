@@ -96,6 +96,54 @@ def test_compressed_stretches_lead_to_the_exact_scores_too(flat, tmp_path):
     assert (scores[:, 0] <= exact_scores[:, 0]).all()
 
 
+@pytest.fixture(params=["IVF16,SQ8", "IVF16,PQ16"])
+def both(request, flat, tmp_path) -> tuple[CoarseIndex, CoarseIndex]:
+    """The same lists over rows in memory, and over rows that are mapped."""
+    flat.write(tmp_path / "exact")
+    CoarseIndex.made(Coarse.read(request.param, len(flat), DIM, 5), flat).write(tmp_path / "lists")
+    on_disk = FlatIndex.read(tmp_path / "exact", mapped=True)
+    assert on_disk.file is not None and flat.file is None
+    held, mapped = (CoarseIndex.read(tmp_path / "lists", request.param, one, True) for one in (flat, on_disk))
+    return held, mapped
+
+
+@pytest.mark.parametrize("k", [1, 10, 300])
+def test_mapped_rows_are_scored_from_their_file_to_the_bit(flat, both, monkeypatch, k):
+    monkeypatch.setattr(coarse_module, "SMALL_POOL", 100)
+    for within in (None, Rows(np.arange(1_000, 11_000), len(flat)), Rows(np.arange(0, 12_000, 2), len(flat))):
+        for mine, its in zip(*(one.search(queries(flat), k, within) for one in both), strict=True):
+            assert (mine == its).all() and mine.dtype == its.dtype
+
+
+def test_of_mapped_rows_too_those_that_lists_do_not_lead_to_are_left_to_the_exact_search(flat, both, monkeypatch):
+    monkeypatch.setattr(coarse_module, "SMALL_POOL", 1)
+    few = Rows(np.arange(0, 12_000, 400), len(flat))
+    for one in both:
+        one.nprobe = 1
+        assert one.search(queries(flat), 30, few) is None
+
+
+def test_lists_that_lead_beyond_mapped_rows_are_refused(flat, both):
+    shifted = faiss.index_factory(DIM, "IVF4,SQ8", faiss.METRIC_INNER_PRODUCT)
+    rows = flat.vectors(np.arange(len(flat)))
+    shifted.train(rows)
+    shifted.add_with_ids(rows, np.arange(1, len(flat) + 1))
+    for one in both:
+        with pytest.raises(MismatchError, match="lead to rows that are not there"):
+            CoarseIndex(shifted, one._flat).search(rows[-1:], 10)
+
+
+def test_equal_rows_in_a_file_stand_in_their_order(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((50, DIM)).astype(np.float32)
+    made = FlatIndex.empty(DIM)
+    made.add(np.concatenate([rows, rows]))
+    made.write(tmp_path / "exact")
+    file = FlatIndex.read(tmp_path / "exact", mapped=True).file
+    assert file is not None
+    scores, found = file.best(rows[7], np.array([57, 3, 7, 80]), 3)
+    assert found.tolist()[:2] == [7, 57] and scores[0] == scores[1] > scores[2]
+
+
 @pytest.mark.parametrize("part", [range(2_000, 9_000), range(0, 12_000, 2)], ids=["span", "scattered"])
 def test_a_pool_is_searched_within_the_lists(flat, every_list, monkeypatch, part):
     within = Rows(np.array(part), len(flat))

@@ -22,7 +22,7 @@ import numpy as np
 from umr.disk import told_when_full
 from umr.errors import ConfigError, MismatchError, reason
 from umr.index.faiss_file import read_faiss
-from umr.index.flat import FlatIndex, Rows, gpu_count, row_blocks
+from umr.index.flat import FlatIndex, RowFile, Rows, gpu_count, row_blocks
 from umr.index.manifest import FACTORY
 
 #: Rows of each list that a training needs, as FAISS warns below it, and that it is given where there are more.
@@ -253,6 +253,8 @@ class CoarseIndex:
             with self._lock:  # one GPU resource serves one thread at a time
                 scores, rows = self._gpu.search(queries, k, params=parameters)
         else:
+            if self._flat.file is not None:
+                return self._scored_from_file(self._flat.file, queries, k, factor, lists)
             try:
                 scores, rows = self._cpu.search(queries, k, params=parameters)
             except RuntimeError as error:  # FAISS itself looks whether the ids in the lists are of rows
@@ -260,6 +262,22 @@ class CoarseIndex:
                     f"the lists of this index lead to rows that are not there ({reason(error)[-120:]}); rebuild it"
                 ) from error
         return None if (rows < 0).any() else (scores, rows)
+
+    def _scored_from_file(
+        self, file: RowFile, queries: np.ndarray, k: int, factor: int, lists: faiss.SearchParametersIVF
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """As search; of the exact rows those alone come into this process that are scored."""
+        _, led_to = self._index.search(queries, k * factor, params=lists)
+        if (led_to >= len(self._flat)).any():
+            raise MismatchError("the lists of this index lead to rows that are not there; rebuild it")
+        some = [rows[rows >= 0] for rows in led_to]
+        if min(map(len, some), default=k) < k:
+            return None
+        found = [file.best(query, rows, k) for query, rows in zip(queries, some, strict=True)]
+        scores, rows = np.empty((len(found), k), np.float32), np.empty((len(found), k), np.int64)
+        for place, (its_scores, its_rows) in enumerate(found):
+            scores[place], rows[place] = its_scores, its_rows
+        return scores, rows
 
 
 def _check_code(code: str, parts: str | None, count: int, dim: int) -> None:

@@ -5,7 +5,9 @@ Rows of a large index are mapped: the disk gives what is looked at, and nothing 
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -75,13 +77,53 @@ class ExactRows(Protocol):
         """Scores (Q, k) float32, descending, and rows (Q, k) int64, of the k best rows; -1 where fewer are left."""
 
 
+class RowFile:
+    """The rows of a mapped index, read one by one from its file.
+
+    A mapped row brings its neighbours into the process, up to half a megabyte where the file is in the system's memory.
+    """
+
+    def __init__(self, path: str | Path, index: faiss.IndexScalarQuantizer) -> None:
+        """path: the file that was mapped; index: what it holds."""
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self._like, self._size = index, int(index.code_size)
+        self._begin = os.fstat(self._file).st_size - index.ntotal * self._size  # it ends with the rows
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+
+    def best(self, query: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of some rows, as FlatIndex.search scores them, to the bit; ties in the order of the rows.
+
+        Args:
+            query: (D,) float32.
+            rows: (M,) int64, each once, M >= k.
+            k: how many.
+
+        Returns:
+            Scores (k,) float32, descending, and rows (k,) int64.
+        """
+        ordered, begin, size = np.sort(rows), self._begin, self._size
+        codes = b"".join(os.pread(self._file, size, begin + row * size) for row in ordered.tolist())
+        these: Any = faiss.IndexScalarQuantizer(self._like.d, self._like.sq.qtype, self._like.metric_type)
+        these.add_sa_codes(np.frombuffer(codes, np.uint8).reshape(-1, size))
+        scores, places = these.search(query[None], len(rows))
+        best = np.lexsort((places[0], -scores[0]))[:k]
+        return scores[0][best], ordered[places[0][best]]
+
+
 class FlatIndex:
-    """N unit rows of D numbers in fp16; inner product, every row compared."""
+    """N unit rows of D numbers in fp16; inner product, every row compared.
+
+    Attributes:
+        file: the same rows one by one, where they are mapped and the system reads at a place (pread).
+    """
 
     def __init__(self, index: faiss.IndexScalarQuantizer, on_gpu: bool = True) -> None:
         self._cpu = index
         self._codes = cast(Any, index.codes)
         self._mapped = not self._codes.is_owned
+        self.file: RowFile | None = None
         self._lock = threading.Lock()  # one GPU resource serves one thread at a time
         self._resources = faiss.StandardGpuResources() if on_gpu and gpu_count() else None
         self._gpu = None if self._resources is None else self._to_gpu(self._resources, None)
@@ -110,7 +152,10 @@ class FlatIndex:
             or index.metric_type != faiss.METRIC_INNER_PRODUCT
         ):
             raise MismatchError(f"{path} is a {type(index).__name__}, not {FACTORY} with inner product; rebuild it")
-        return cls(index, on_gpu)
+        made = cls(index, on_gpu)
+        if made._mapped and hasattr(os, "pread"):
+            made.file = RowFile(path, index)
+        return made
 
     def write(self, path: str | Path) -> None:
         """Write FAISS's own file format.

@@ -44,6 +44,7 @@ WORDS: Mapping[str, str] = {
     "mca_side": "the losses",
     "stop_gradient": "the losses",
     "mixer": "the losses",
+    "parts_asked": "the losses",
     "temperature": "how sharply right and wrong are told apart",
     "learn_temperature": "how sharply right and wrong are told apart",
     "typed": "how queries are worded",
@@ -62,6 +63,7 @@ WORDS: Mapping[str, str] = {
     "image_size": "size of the network",
     "network": "size of the network",
     "vision_layers": "size of the network",
+    "trained": "which weights are trained",
     "lora_rank": "which weights are trained",
     "lora_alpha": "which weights are trained",
 }
