@@ -80,7 +80,7 @@ class ExactRows(Protocol):
 class RowFile:
     """The rows of a mapped index, read one by one from its file.
 
-    A mapped row brings its neighbours into the process, up to half a megabyte where the file is in the system's memory.
+    A mapped row brings its neighbours into the process, many times its size where the file is in the system's memory.
     """
 
     def __init__(self, path: str | Path, index: faiss.IndexScalarQuantizer) -> None:
