@@ -133,6 +133,14 @@ def test_lists_that_lead_beyond_mapped_rows_are_refused(flat, both):
             CoarseIndex(shifted, one._flat).search(rows[-1:], 10)
 
 
+def test_a_file_that_does_not_end_with_its_rows_is_refused(flat, tmp_path):
+    flat.write(tmp_path / "exact")
+    with (tmp_path / "exact").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(MismatchError, match="has something behind its 12,000 rows; rebuild it"):
+        FlatIndex.read(tmp_path / "exact", mapped=True)
+
+
 def test_equal_rows_in_a_file_stand_in_their_order(tmp_path):
     rows = np.random.default_rng(0).standard_normal((50, DIM)).astype(np.float32)
     made = FlatIndex.empty(DIM)

@@ -84,13 +84,25 @@ class RowFile:
     """
 
     def __init__(self, path: str | Path, index: faiss.IndexScalarQuantizer) -> None:
-        """path: the file that was mapped; index: what it holds."""
+        """Open it.
+
+        Args:
+            path: the file that was mapped.
+            index: what it holds.
+
+        Raises:
+            MismatchError: the file does not end with the rows.
+        """
         self._file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._file)
         self._like, self._size = index, int(index.code_size)
         self._begin = os.fstat(self._file).st_size - index.ntotal * self._size  # it ends with the rows
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+        if index.ntotal:
+            first = index.sa_decode(self._codes(np.zeros(1, np.int64)))[0]
+            if not np.array_equal(first, index.reconstruct(0), equal_nan=True):
+                raise MismatchError(f"{path} has something behind its {index.ntotal:,} rows; rebuild it")
 
     def best(self, query: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k best of some rows, as FlatIndex.search scores them, to the bit; ties in the order of the rows.
@@ -103,13 +115,18 @@ class RowFile:
         Returns:
             Scores (k,) float32, descending, and rows (k,) int64.
         """
-        ordered, begin, size = np.sort(rows), self._begin, self._size
-        codes = b"".join(os.pread(self._file, size, begin + row * size) for row in ordered.tolist())
+        ordered = np.sort(rows)
         these: Any = faiss.IndexScalarQuantizer(self._like.d, self._like.sq.qtype, self._like.metric_type)
-        these.add_sa_codes(np.frombuffer(codes, np.uint8).reshape(-1, size))
+        these.add_sa_codes(self._codes(ordered))
         scores, places = these.search(query[None], len(rows))
         best = np.lexsort((places[0], -scores[0]))[:k]
         return scores[0][best], ordered[places[0][best]]
+
+    def _codes(self, rows: np.ndarray) -> np.ndarray:
+        """The rows as they stand there, (M, bytes) uint8."""
+        begin, size = self._begin, self._size
+        codes = b"".join(os.pread(self._file, size, begin + row * size) for row in rows.tolist())
+        return np.frombuffer(codes, np.uint8).reshape(-1, size)
 
 
 class FlatIndex:
@@ -143,7 +160,7 @@ class FlatIndex:
             on_gpu: copy them to a GPU where there is one.
 
         Raises:
-            MismatchError: the file is no fp16 inner-product index, or is damaged.
+            MismatchError: the file is no fp16 inner-product index, or is damaged, or ends with something else.
         """
         index = read_faiss(path, mapped)
         if (
