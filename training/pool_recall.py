@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.pool_size import Distractors, asked_of, opened, which
-from umr.errors import ConfigError, MismatchError, UMRError
+from training.pool_size import Distractors, asked_of, opened, which, with_added
+from umr.errors import ConfigError, UMRError
 from umr.eval.evaluate import Judged, load
 from umr.eval.measures import bootstrap_interval
 from umr.index.coarse import Coarse, CoarseIndex
@@ -70,12 +70,10 @@ def measure(
         ConfigError: a factory has no lists, does not fit the rows, or nprobe its lists.
         MismatchError: the vectors have another length, or an added scene answers one of the queries.
     """
-    pool, added = tuple(searcher.collection.pool("image") or ()), distractors.vectors
-    if added.ndim != 2 or added.shape[1] != searcher.encoder.dim:
-        raise MismatchError(f"the added vectors are {added.shape}; this encoder's have {searcher.encoder.dim} numbers")
+    pool = tuple(searcher.collection.pool("image") or ())
     flat = FlatIndex.empty(searcher.encoder.dim, on_gpu=False)
     flat.add(searcher.index.vectors(pool))
-    flat.add(added)
+    with_added(flat, distractors.vectors)
     wanted = [_coarse(factory, flat, nprobe) for factory in factories for nprobe in nprobes or (0,)]
     place = {candidate_id: row for row, candidate_id in enumerate(pool)}
     asked = [_asked(searcher, load(root, task, split), flat, place) for task, split in asked_of(root, distractors)]

@@ -61,7 +61,7 @@ def curve(searcher: Searcher, root: Path, distractors: Distractors) -> list[Row]
         MismatchError: an added scene answers one of the queries, or the vectors have another length.
     """
     wanted = asked_of(root, distractors)
-    added = _index(distractors.vectors, searcher.encoder.dim)
+    added = with_added(FlatIndex.empty(searcher.encoder.dim), distractors.vectors)
     rows: list[Row] = []
     for task, split in wanted:
         rows += _curve_of(searcher, load(root, task, split), added)
@@ -106,15 +106,14 @@ def which(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _index(vectors: np.ndarray, dim: int) -> FlatIndex:
-    """The added vectors as an index of the kind that the collection has.
+def with_added(index: FlatIndex, vectors: np.ndarray) -> FlatIndex:
+    """The index, with the added vectors behind its rows.
 
     Raises:
         MismatchError: they have another length.
     """
-    if vectors.ndim != 2 or vectors.shape[1] != dim:
-        raise MismatchError(f"the added vectors are {vectors.shape}; this encoder's have {dim} numbers each")
-    index = FlatIndex.empty(dim)
+    if vectors.ndim != 2 or vectors.shape[1] != index.dim:
+        raise MismatchError(f"the added vectors are {vectors.shape}; this encoder's have {index.dim} numbers each")
     index.add(vectors)
     return index
 

@@ -40,8 +40,8 @@ def stages(init: str | None) -> list[dict[str, Any]]:
     """
     if init is None:
         return []
-    folder = fetch(init) if is_hub(init) else Path(init)
-    encoder, path = read_config(folder), folder / RECORD_NAME
+    path = _record_at(init)
+    encoder = read_config(path.parent)
     unknown = dict.fromkeys(("config", "seconds", "commit", "world"))
     if not path.is_file():
         return [unknown | {"name": encoder.name, "fingerprint": encoder.fingerprint(), "revision": encoder.revision}]
@@ -76,10 +76,15 @@ def ended_at(init: str | None) -> float:
     way_out = "give one, such as --set temperature=0.05"
     if init is None:
         raise ConfigError(f"temperature is 0, where the stage before ended, and random weights have none: {way_out}")
-    path = (fetch(init) if is_hub(init) else Path(init)) / RECORD_NAME
+    path = _record_at(init)
     if not path.is_file():
         raise ConfigError(f"temperature is 0, where the stage before ended, but there is no {path}: {way_out}")
     try:
         return float(json.loads(path.read_text("utf-8"))["temperature"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} tells no temperature ({error!r}): {way_out}") from error
+
+
+def _record_at(init: str) -> Path:
+    """Where the record of an encoder's training stands, if it has one."""
+    return (fetch(init) if is_hub(init) else Path(init)) / RECORD_NAME

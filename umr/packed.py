@@ -44,11 +44,11 @@ def open_packed(source: str | Path) -> datasets.Dataset | TarRows:
     Raises:
         OSError, ValueError, datasets.exceptions.DatasetsError: it cannot be read as what it is called.
     """
-    import datasets  # heavy, and only this reader needs it
-
     path = Path(source).absolute()
     if path.suffix.lower() == TAR:
         return TarRows.open(path)
+    import datasets  # heavy, and only this reader needs it
+
     return datasets.load_dataset("parquet", data_files=str(path), split="train")
 
 

@@ -103,16 +103,16 @@ def _mca(name: str, paper: str = "", **changes: Any) -> Arm:
     return _composed(name, paper, **_CUES, **changes)
 
 
+_CONTRAST = _mca("plain contrast")
 _BOTH = _mca("both", preference_weight=0.1, regularisation_weight=0.3, paper="MCA: both together are best")
 
 
 def _pair(name: str, picture: float, text: float) -> tuple[Arm, ...]:
     """Plain contrast and both terms of MCA where a cue is right so often."""
     cues = {"picture_shortcut": picture, "text_shortcut": text}
-    plain, both = _mca("plain contrast"), _BOTH
     return tuple(
         replace(arm, name=f"{arm.name}, {name}", changes={"composed": {**arm.changes["composed"], **cues}}, paper="")
-        for arm in (plain, both)
+        for arm in (_CONTRAST, _BOTH)
     )
 
 
@@ -260,7 +260,7 @@ FACTORS = (
         cues=True,
         papers=papers.MCA,
         arms=(
-            _mca("plain contrast"),
+            _CONTRAST,
             _mca("preference .1", preference_weight=0.1),
             _mca("preference .5", preference_weight=0.5),
             _mca("regularisation .3, gated", regularisation_weight=0.3),
@@ -291,7 +291,7 @@ FACTORS = (
         question="MCA's parts asked as queries of their own, or under the very sentence of the composed query",
         cues=True,
         arms=(
-            _mca("plain contrast"),
+            _CONTRAST,
             _BOTH,
             _mca("both, composed sentence", preference_weight=0.1, regularisation_weight=0.3, parts_asked="composed"),
         ),
@@ -318,7 +318,7 @@ FACTORS = (
         name="biased",
         question="The same of a network that learned to go by one modality at a time first, three times as long",
         cues=True,
-        arms=(_biased(_mca("plain contrast")), _biased(_BOTH)),
+        arms=(_biased(_CONTRAST), _biased(_BOTH)),
     ),
 )
 

@@ -134,7 +134,7 @@ def section(
         return lines
     lines += ["", f"Against *{known[0].name}*, points (95 %, paired), p after Holm's correction:", ""]
     found = differences(factor, runs, groups)
-    lines += compared(factor, runs, groups, found)
+    lines += compared(factor, found)
     if report is not None:
         lines += ["", figure(factor, known, found, report)]
     if factor.cues:
@@ -214,14 +214,8 @@ def differences(
     return found
 
 
-def compared(
-    factor: Factor,
-    runs: Mapping[str, Runs],
-    groups: Mapping[str, Sequence[tuple[str, int]]],
-    known: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
-) -> list[str]:
-    """The table of the arms' differences from the first one; `known`: what `differences` gives, where it was asked."""
-    found = differences(factor, runs, groups) if known is None else known
+def compared(factor: Factor, found: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
+    """The table of the arms' differences from the first one, as `differences` gives them."""
     headings = COMPARED[factor.cues]
     corrected = dict(zip(found, holm([one["p"] for one in found.values()]), strict=True))
     lines = []

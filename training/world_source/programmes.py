@@ -25,7 +25,7 @@ from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.parallel import Group
 from training.world_source import attributes, views
-from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, facts_key
+from training.world_source.batch_builder import EVERYTHING_SAID, Asked, Draft, Row, Rows, facts_key
 from umr.errors import ConfigError
 from umr.types import Target
 
@@ -675,9 +675,6 @@ def _entry_composition(draft: Draft, asked: Asked) -> None:
         return
     draft.open_roles.update(parts)
     entries = draft.roles["entry"]
-    told = np.array([facts_key(row) for row in entries.rows])
-    same = attributes.same_meaning(entries.codes(), np.stack([EVERYTHING_SAID] * len(entries)), entries.codes())
-    same &= (told[:, None] == told[None, :]) & ~np.eye(len(told), dtype=bool)
     query_of = {column: query for query, column in enumerate(asked.positive)}
     draft.compositions.append(
         Composition(
@@ -685,7 +682,7 @@ def _entry_composition(draft: Draft, asked: Asked) -> None:
             roles=("entry", *parts),
             paired="t2it",
             positive=torch.tensor([query_of[column] for column in range(len(entries))]),
-            same=torch.from_numpy(same),
+            same=_same(entries, [EVERYTHING_SAID] * len(entries)),
         )
     )
 
@@ -696,19 +693,22 @@ def _composition(draft: Draft, task: str, candidate: str, asked: Asked) -> None:
         return
     parts = (f"{task} picture", f"{task} text")
     draft.open_roles.update(parts)
-    wanted = draft.roles[task].codes()
-    told = np.array([facts_key(row) for row in draft.roles[task].rows])
-    same = attributes.same_meaning(wanted, np.stack(asked.said), wanted) & (told[:, None] == told[None, :])
-    same &= ~np.eye(len(wanted), dtype=bool)
     draft.compositions.append(
         Composition(
             task=task,
             roles=(task, *parts),
             paired=candidate,
             positive=torch.tensor(asked.positive),
-            same=torch.from_numpy(same),
+            same=_same(draft.roles[task], asked.said),
         )
     )
+
+
+def _same(rows: Rows, said: Sequence[np.ndarray]) -> torch.Tensor:
+    """(N, N) bool: whether another row is of the same scene, as far as it is said, and of the same facts."""
+    codes, told = rows.codes(), np.array([facts_key(row) for row in rows.rows])
+    same = attributes.same_meaning(codes, np.stack(said), codes) & (told[:, None] == told[None, :])
+    return torch.from_numpy(same & ~np.eye(len(codes), dtype=bool))
 
 
 def _twin(item: Item, family: list[Item]) -> Item | None:

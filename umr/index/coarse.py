@@ -273,10 +273,9 @@ class CoarseIndex:
         some = [rows[rows >= 0] for rows in led_to]
         if min(map(len, some), default=k) < k:
             return None
-        found = [file.best(query, rows, k) for query, rows in zip(queries, some, strict=True)]
-        scores, rows = np.empty((len(found), k), np.float32), np.empty((len(found), k), np.int64)
-        for place, (its_scores, its_rows) in enumerate(found):
-            scores[place], rows[place] = its_scores, its_rows
+        scores, rows = np.empty((len(some), k), np.float32), np.empty((len(some), k), np.int64)
+        for place, (query, its) in enumerate(zip(queries, some, strict=True)):
+            scores[place], rows[place] = file.best(query, its, k)
         return scores, rows
 
 

@@ -17,7 +17,7 @@ from training.study import plan, runs
 from training.study.arm import Arm, Factor
 from training.study.figures import Difference, forest
 from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SECOND_HALF, SEEDS, arms, factor
-from training.study.report import CUES, Runs, compared, conditions, cue_gaps, section, write_report
+from training.study.report import CUES, Runs, compared, conditions, cue_gaps, differences, section, write_report
 from training.study.runs import RANKED, Place, configs, files_of, identity, read_results, run_arm, start
 from umr.encoders import load_encoder
 from umr.errors import ConfigError
@@ -210,7 +210,7 @@ def test_differences_average_over_seeds_and_are_paired():
         "a": Runs(results=(hits_of("a", 0, ind="0000"), hits_of("a", 1, ind="1000"))),
         "b": Runs(results=(hits_of("b", 0, ind="1100"), hits_of("b", 1, ind="1100"))),
     }
-    (_, _, line) = compared(TWO, found, GROUPS)
+    (_, _, line) = compared(TWO, differences(TWO, found, GROUPS))
     # of four queries, the seeds' means: a has .5 0 0 0, b has 1 1 0 0; the mean difference is 1.5 / 4
     assert line.startswith("| b | +37.5 (")
     text = "\n".join(section(TWO, found, GROUPS))

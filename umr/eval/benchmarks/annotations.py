@@ -75,8 +75,8 @@ def needed(path: Path, layout: str) -> Path:
     return path
 
 
-def lists(data: Path, name: str) -> Path:
-    """The folder that has a file of this name: the data's, or one in it, as the archives of the lists unpack to.
+def listing(data: Path, name: str) -> Path:
+    """The path of a list, in the data's folder or in one of those in it, as the archives of the lists unpack to.
 
     Raises:
         ConfigError: several folders in it have such a file.
@@ -84,7 +84,7 @@ def lists(data: Path, name: str) -> Path:
     found = [] if (data / name).is_file() else sorted(data.glob(f"*/{name}"))
     if len(found) > 1:
         raise ConfigError(f"{name} is in {', '.join(str(path.parent) for path in found)}; keep one")
-    return found[0].parent if found else data
+    return found[0] if found else data / name
 
 
 def all_there(files: Mapping[str, Path], layout: str) -> None:

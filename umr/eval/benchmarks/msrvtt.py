@@ -10,7 +10,7 @@ from pathlib import Path
 
 from umr import media
 from umr.errors import ConfigError
-from umr.eval.benchmarks.annotations import lists, needed, placed, read_json, words
+from umr.eval.benchmarks.annotations import listing, needed, placed, read_json, words
 from umr.eval.benchmarks.benchmark import Asked, Benchmark
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.benchmarks.video_text import Sentence, both_ways, find_clips
@@ -32,9 +32,9 @@ def read(asked: Asked) -> Benchmark:
     """
     split = split_of("msrvtt", asked.split)
     if split == "full":
-        sentences = _full(needed(lists(asked.data, FULL) / FULL, LAYOUT))
+        sentences = _full(needed(listing(asked.data, FULL), LAYOUT))
     else:
-        sentences = _pairs(needed(lists(asked.data, PAIRS) / PAIRS, LAYOUT))
+        sentences = _pairs(needed(listing(asked.data, PAIRS), LAYOUT))
     names = list(dict.fromkeys(sentence.video for sentence in sentences))
     if not names:
         raise ConfigError(f"{asked.data} has no sentence of the split {split}. {LAYOUT}")

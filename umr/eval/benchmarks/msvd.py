@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.errors import ConfigError, MediaError
-from umr.eval.benchmarks.annotations import lists, needed, placed, words
+from umr.eval.benchmarks.annotations import listing, needed, placed, words
 from umr.eval.benchmarks.benchmark import Asked, Benchmark
 from umr.eval.benchmarks.registry import split_of
 from umr.eval.benchmarks.video_text import Sentence, both_ways, find_clips
@@ -31,13 +31,13 @@ def read(asked: Asked) -> Benchmark:
         ConfigError: a file or clip is missing, or a file is not what it should be; the layout is told.
     """
     split = split_of("msvd", asked.split)
-    listed = needed(lists(asked.data, f"{split}_list.txt") / f"{split}_list.txt", LAYOUT)
+    listed = needed(listing(asked.data, f"{split}_list.txt"), LAYOUT)
     names = list(dict.fromkeys(line.strip() for _, line in read_lines(listed)))
-    pickled = lists(asked.data, PICKLED) / PICKLED
+    pickled = listing(asked.data, PICKLED)
     if pickled.is_file():
         said = pickled_captions(pickled)
     else:
-        said = _described(needed(lists(asked.data, DESCRIBED) / DESCRIBED, LAYOUT))
+        said = _described(needed(listing(asked.data, DESCRIBED), LAYOUT))
     sentences = [Sentence(name, text) for name in names for text in said.get(name, ())]
     return both_ways("msvd", split, find_clips(asked.data, names, LAYOUT), sentences, asked)
 

@@ -274,8 +274,8 @@ def _show_heic(folder: Path) -> list[Refused]:
     refused = []
     for path in [p for p in folder.rglob("*") if p.suffix.lower() in media.HEIC and p.is_file()]:
         try:
-            if media.browser_copy(path).exists():
-                raise MediaError(f"a file {media.browser_copy(path).name!r} was given too; rename one of them")
+            if (copy := media.browser_copy(path)).exists():
+                raise MediaError(f"a file {copy.name!r} was given too; rename one of them")
             media.shown_in_browsers(path)
         except (MediaError, OSError) as error:
             refused.append(Refused(path.name, reason(error)))
