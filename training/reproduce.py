@@ -212,10 +212,11 @@ def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
         return build_world(folder, wanted, workers)
     world = load_world(folder)
-    for key in ("families", "clip_families", "seed", "size", "jitter"):
-        if world.manifest[key] != getattr(wanted, key):
+    for key in ("families", "clip_families", "seed", "size", "jitter", "crowded"):
+        there = world.manifest.get(key, 0.0)  # files of worlds that are not crowded do not say so
+        if there != getattr(wanted, key):
             raise MismatchError(
-                f"{folder} is a world of {key} {world.manifest[key]}, the plan says {getattr(wanted, key)}: "
+                f"{folder} is a world of {key} {there}, the plan says {getattr(wanted, key)}: "
                 "remove it, or give another --out"
             )
     return world

@@ -53,6 +53,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--jitter", type=float, default=0.0, help="share of the renders with wider lights and cameras (default 0)"
     )
+    one.add_argument(
+        "--crowded",
+        type=float,
+        default=0.0,
+        help="share of the families with more than one thing in most of their pictures (default 0)",
+    )
     _asking(one)
     for name, run, meaning in (
         ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
@@ -182,6 +188,7 @@ def run_world(options: argparse.Namespace) -> None:
         renders_per_family=options.renders_per_family,
         split=options.split,
         jitter=options.jitter,
+        crowded=options.crowded,
     )
     made = world.build_world(options.out, spec, options.workers)
     pictures, clips = made.manifest["images"], made.manifest["clips"]

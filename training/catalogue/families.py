@@ -5,7 +5,8 @@ Not pixels, not files (world.py). Which split a scene belongs to is said by spli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,8 +31,29 @@ SIBLING_KINDS = {
     "companion category": 0.02,
     "swap": 0.01,
 }
+#: The same in a crowded family, whose scenes are told apart by the second object, how many there are and who stands where.
+CROWDED_KINDS = {
+    "colour": 0.08,
+    "finish": 0.08,
+    "pattern": 0.06,
+    "surface": 0.04,
+    "category": 0.07,
+    "size": 0.03,
+    "count": 0.14,
+    "add": 0.06,
+    "remove": 0.10,
+    "relation": 0.07,
+    "companion colour": 0.08,
+    "companion finish": 0.12,
+    "companion category": 0.08,
+    "swap": 0.03,
+}
+CROWDED_COUNTS = (1, 1, 2, 2, 3)  # of which one is drawn for the base of a crowded family
+CROWDED_COMPANIONS = 0.85  # share of those bases of one or two that have a companion
 #: Attributes with at least three values: two siblings can both differ from the base in them.
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
+#: What of the companion two siblings of a crowded family can both differ in, besides.
+CONTRASTED_COMPANY = ("relation", "companion colour", "companion finish", "companion category")
 OPPOSITES = {
     "slides left": "slides right",
     "slides right": "slides left",
@@ -52,31 +74,60 @@ def family(
     size: int = 4,
     split: Split = "train",
     accept: Callable[[Scene], bool] = lambda _: True,
+    crowded: bool = False,
 ) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
     Three quarters of the siblings are single edits of the base, the others of a sibling; in six of ten families two
     siblings differ from the base in the same attribute, so that a wrong value of the edited attribute is at hand.
+
+    Args:
+        rng: of everything that is drawn.
+        size: how many scenes.
+        split: whose scenes.
+        accept: what else a scene must be.
+        crowded: whether most of its scenes hold two objects and a second thing, and differ in these (CROWDED_KINDS).
+
+    Returns:
+        The scenes, the base first.
     """
 
     def fits(scene: Scene) -> bool:
         return in_distribution(scene, split) and accept(scene)
 
+    shares = _CROWDED if crowded else _ORDINARY
     contrasted = size > 2 and rng.random() < 0.6
     while True:
-        scenes = [random_scene(rng, fits)]
+        scenes = [_base(rng, fits, crowded)]
         if contrasted:
-            attribute = str(rng.choice(CONTRASTED, p=_CONTRAST_SHARES))
-            scenes += siblings(rng, scenes[0], attribute, 2, fits)
+            scenes += _contrasted(rng, scenes[0], shares, fits)
             if len(scenes) < 3:
                 continue
         for _ in range(60):
             if len(scenes) >= size:
                 return scenes
             source = scenes[0] if rng.random() < 0.75 else scenes[int(rng.integers(len(scenes)))]
-            sibling = edited_once(rng, source, str(rng.choice(_KIND_NAMES, p=_KIND_SHARES)), fits)
+            sibling = edited_once(rng, source, str(rng.choice(shares.names, p=shares.all)), fits)
             if sibling is not None and sibling not in scenes:
                 scenes.append(sibling)
+
+
+def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool) -> Scene:
+    """The first scene of a family."""
+    if crowded:
+        return random_scene(rng, fits, CROWDED_COMPANIONS, CROWDED_COUNTS)
+    return random_scene(rng, fits)
+
+
+def _contrasted(
+    rng: np.random.Generator, base: Scene, shares: _Shares, fits: Callable[[Scene], bool]
+) -> list[Scene]:
+    """Two siblings that differ from the base in the same thing, fewer where there are none."""
+    kind = str(rng.choice(shares.contrasted, p=shares.of_contrasted))
+    if kind in SIMPLE:
+        return siblings(rng, base, kind, 2, fits)
+    found = [edited_once(rng, base, kind, fits) for _ in range(4)]
+    return list(dict.fromkeys(scene for scene in found if scene is not None))[:2]
 
 
 def clip_family(rng: np.random.Generator, stills: Sequence[Scene]) -> list[Scene]:
@@ -138,8 +189,24 @@ def _company_edits(rng: np.random.Generator, source: Scene, kind: str) -> list[E
     return [Edit(kind, values[row]) for row in rng.permutation(len(values))]
 
 
-_KIND_NAMES = tuple(SIBLING_KINDS)
-_KIND_SHARES = np.array(list(SIBLING_KINDS.values())) / sum(SIBLING_KINDS.values())
-_CONTRAST_SHARES = np.array([SIBLING_KINDS[name] for name in CONTRASTED]) / sum(
-    SIBLING_KINDS[name] for name in CONTRASTED
-)
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """How often each kind of edit makes a sibling, and two of them; each of the two adds up to one."""
+
+    names: tuple[str, ...]
+    all: np.ndarray
+    contrasted: tuple[str, ...]
+    of_contrasted: np.ndarray
+
+
+def _shares(kinds: Mapping[str, float], contrasted: tuple[str, ...]) -> _Shares:
+    return _Shares(
+        tuple(kinds),
+        np.array(list(kinds.values())) / sum(kinds.values()),
+        contrasted,
+        np.array([kinds[name] for name in contrasted]) / sum(kinds[name] for name in contrasted),
+    )
+
+
+_ORDINARY = _shares(SIBLING_KINDS, CONTRASTED)
+_CROWDED = _shares(CROWDED_KINDS, (*CONTRASTED, *CONTRASTED_COMPANY))

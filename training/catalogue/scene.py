@@ -239,15 +239,25 @@ def random_scene(
     rng: np.random.Generator,
     accept: Callable[[Scene], bool] = lambda scene: not is_held_out(scene),
     companion_share: float = 0.4,
+    counts: Sequence[int] = (1, 1, 1, 1, 2, 3),
 ) -> Scene:
     """A fair scene that `accept` takes; by default one without a held-out pair.
 
     What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
     Three objects never have a companion, and none stands in front of two or of a small one, which it would hide.
+
+    Args:
+        rng: of everything that is drawn.
+        accept: what the scene must be.
+        companion_share: of the scenes of one or two objects that have a companion, before `accept`.
+        counts: of which one is drawn.
+
+    Returns:
+        The scene.
     """
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
-        count = int(rng.choice((1, 1, 1, 1, 2, 3)))
+        count = int(rng.choice(counts))
         there = random_companion(rng, category, colour) if count < 3 and rng.random() < companion_share else None
         size = "large" if rng.random() < 0.6 else "small"
         if there and there.side == "front" and (count > 1 or size == "small"):

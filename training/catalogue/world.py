@@ -65,7 +65,9 @@ class World:
         return sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
 
 
-def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: float = 0.0) -> list[list[Item]]:
+def plan_families(
+    n: int, seed: int, split: Split, renders: int = 5, jitter: float = 0.0, crowded: float = 0.0
+) -> list[list[Item]]:
     """N families of FAMILY_SIZE scenes and `renders` items each.
 
     The first scenes are rendered again where renders exceed scenes. Family i does not depend on n.
@@ -76,17 +78,21 @@ def plan_families(n: int, seed: int, split: Split, renders: int = 5, jitter: flo
         split: whose scenes.
         renders: per family, at least one per scene.
         jitter: share of the renders in the style "jittered", with wider lights and cameras.
+        crowded: share of the families that are crowded (families.py).
 
     Raises:
-        ConfigError: there are fewer renders than scenes, or the share is none.
+        ConfigError: there are fewer renders than scenes, or a share is none.
     """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
-    if not 0 <= jitter <= 1:
-        raise ConfigError(f"jitter is {jitter}; it is a share of the renders, from 0 to 1")
+    for name, share, whole in (("jitter", jitter, "renders"), ("crowded", crowded, "families")):
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{name} is {share}; it is a share of the {whole}, from 0 to 1")
     families = []
     for number in range(n):
-        scenes = family(np.random.default_rng([seed, SPLITS.index(split), number]), FAMILY_SIZE, split)
+        rng = np.random.default_rng([seed, SPLITS.index(split), number])
+        full = crowded > 0 and rng.random() < crowded
+        scenes = family(rng, FAMILY_SIZE, split, crowded=full)
         rows = range(number * renders, (number + 1) * renders)
         families.append(
             [
@@ -142,6 +148,7 @@ class WorldSpec:
     renders_per_family: int = 5
     split: Split = "train"
     jitter: float = 0.0  # share of the renders with wider lights and cameras
+    crowded: float = 0.0  # share of the families with more than one thing in most of their pictures
 
 
 def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
@@ -167,7 +174,7 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter)
+    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter, spec.crowded)
     clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
     write_jsonl(folder / "scenes.jsonl", _lines(families), spaced=True)
     write_jsonl(folder / "clips.jsonl", _lines(clips), spaced=True)
@@ -193,6 +200,7 @@ def _manifest(folder: Path, spec: WorldSpec, clips: int) -> dict[str, Any]:
         "clips": clips,
         "clip_frames": CLIP_FRAMES,
         "jitter": spec.jitter,
+        **({"crowded": spec.crowded} if spec.crowded else {}),
         "numpy": np.__version__,
         "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }
