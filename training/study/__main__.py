@@ -1,7 +1,8 @@
 """python -m training.study [--list | --only FACTOR | --report]: which parts of the recipe matter, measured.
 
 Without an option every arm of every factor is run with every seed. What is finished is kept, so that the command can
-be given again until it is done; where there is a GPU, it trains there.
+be given again until it is done; where there is a GPU, it trains there. --report keeps the results of all runs beside the
+report (STUDY.runs.jsonl.xz): what is in there is not run again on another machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.study.finished import beside, joined, read_finished, write_finished
 from training.study.plan import FACTORS, SEEDS, arms
 from training.study.report import write_report
 from training.study.runs import Place, configs, read_results, run_all
@@ -32,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.list:
             _list()
         elif options.report:
-            print(write_report(read_results(out), default_root() / "media" / BUNDLED, options.to))
+            kept = joined(read_results(out), read_finished(beside(options.to)))
+            print(write_report(kept, default_root() / "media" / BUNDLED, options.to))
+            write_finished(kept, beside(options.to))
         else:
             _run(options, out)
     except (UMRError, ValueError) as error:
@@ -50,7 +54,12 @@ def _list() -> None:
 
 
 def _run(options: argparse.Namespace, out: Path) -> None:
-    place = Place(out=out, benchmark=default_root() / "media" / BUNDLED, threads=options.threads)
+    place = Place(
+        out=out,
+        benchmark=default_root() / "media" / BUNDLED,
+        threads=options.threads,
+        finished=read_finished(beside(options.to)),
+    )
     wanted = arms(options.only)
     unknown = sorted(set(options.arms) - set(wanted))
     if unknown:

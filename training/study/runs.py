@@ -23,6 +23,7 @@ from training.config import TrainConfig
 from training.reproduce import made_world
 from training.second_half import Continued, files_of_world, second_half, steps_of
 from training.study.arm import Arm
+from training.study.finished import Result
 from training.study.plan import ASKED, COPIES, FILES, MEASURED, NETWORK, STAGES, WORLD
 from training.train import new_encoder, record_config, train
 from umr.collection import Collection
@@ -58,6 +59,7 @@ class Place:
         threads: of each run.
         steps: all stages are cut to so many steps; 0: they are not. For tests.
         families: of the world; 0: as planned.
+        finished: results of runs made elsewhere (training/study/finished.py); one of the same identity is not made.
     """
 
     out: Path
@@ -65,6 +67,7 @@ class Place:
     threads: int = 1
     steps: int = 0
     families: int = 0
+    finished: Sequence[Result] = ()
 
     def world_folder(self, size: int) -> Path:
         """The world of pictures of this size, px."""
@@ -171,7 +174,10 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
     folder = place.run_folder(arm, seed)
     stages = configs(arm, seed, place)
     wanted, path = identity(arm, stages, place, world_of(place, arm.size)), folder / RESULT
-    if path.is_file() and json.loads(path.read_text("utf-8"))["identity"] == wanted:
+    if (found := finished(place, path, wanted)) is not None:
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(path, found)
         return path
     _begin(folder, wanted)
     made, steps = staged(arm, seed, place, len(stages)), {config.name: config.steps for config in stages}
@@ -198,14 +204,25 @@ def run_arm(arm: Arm, seed: int, place: Place) -> Path:
         "rows": rows,
         "hits": hits,
     }
-    with atomic_write(path) as file:
-        file.write(json.dumps(result, sort_keys=True) + "\n")
+    _write(path, result)
     for left in folder.iterdir():
         if left.is_dir():
             shutil.rmtree(left)
         elif left != path:
             left.unlink()
     return path
+
+
+def finished(place: Place, path: Path, identity: str) -> Result | None:
+    """The result of a run that need not be made again: in its own file, or among those made elsewhere."""
+    if path.is_file() and (own := json.loads(path.read_text("utf-8")))["identity"] == identity:
+        return own
+    return next((one for one in place.finished if one["identity"] == identity), None)
+
+
+def _write(path: Path, result: Result) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(result, sort_keys=True) + "\n")
 
 
 def _begin(folder: Path, identity: str) -> None:
@@ -245,13 +262,22 @@ def run_all(arms: Sequence[Arm], seeds: Sequence[int], place: Place, workers: in
     for size in sorted({arm.size for arm in arms if arm.then is not None}):
         files_of(place, size, workers)
     wanted = [(arm, seed) for seed in seeds for arm in arms]
+    there = [run for run in wanted if _is_finished(*run, place)]
+    for arm, seed in there:
+        yield run_arm(arm, seed, place)
+    wanted = [run for run in wanted if run not in there]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        for depth in range(1, max(len(arm.stages) for arm in arms) + 1):
+        for depth in range(1, max((len(arm.stages) for arm, _ in wanted), default=0) + 1):
             for begun in [pool.submit(staged, *call) for call in shared(wanted, place, depth)]:
                 begun.result()
         waiting = [pool.submit(run_arm, arm, seed, place) for arm, seed in wanted]
         for one in as_completed(waiting):
             yield one.result()
+
+
+def _is_finished(arm: Arm, seed: int, place: Place) -> bool:
+    wanted = identity(arm, configs(arm, seed, place), place, world_of(place, arm.size))
+    return finished(place, place.run_folder(arm, seed) / RESULT, wanted) is not None
 
 
 def shared(wanted: Sequence[tuple[Arm, int]], place: Place, depth: int) -> list[tuple[Arm, int, Place, int]]:
@@ -264,6 +290,6 @@ def shared(wanted: Sequence[tuple[Arm, int]], place: Place, depth: int) -> list[
     return [(*runs[0], place, depth) for runs in of_chain.values() if len(runs) > 1]
 
 
-def read_results(out: Path) -> list[Mapping[str, Any]]:
+def read_results(out: Path) -> list[Result]:
     """All finished runs of a study."""
     return [json.loads(path.read_text("utf-8")) for path in sorted((out / "runs").glob(f"*/*/{RESULT}"))]
