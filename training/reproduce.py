@@ -212,8 +212,8 @@ def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
         return build_world(folder, wanted, workers)
     world = load_world(folder)
-    for key in ("families", "clip_families", "seed", "size", "jitter", "crowded"):
-        there = world.manifest.get(key, 0.0)  # files of worlds that are not crowded do not say so
+    for key in ("families", "clip_families", "seed", "size", "jitter", "crowded", "bystanders"):
+        there = world.manifest.get(key, 0.0)  # files of worlds without them do not say so
         if there != getattr(wanted, key):
             raise MismatchError(
                 f"{folder} is a world of {key} {there}, the plan says {getattr(wanted, key)}: "

@@ -379,6 +379,22 @@ def test_a_share_of_a_worlds_renders_is_jittered():
         world.plan_families(1, 9, "train", jitter=2)
 
 
+def test_a_share_of_a_worlds_families_is_crowded_and_its_file_says_so(tmp_path):
+    ordinary, some, full = (world.plan_families(80, 9, "train", crowded=share) for share in (0, 0.5, 1))
+
+    def company(planned):
+        scenes = [item.scene for items in planned for item in items]
+        return np.mean([scene.count > 1 and scene.companion is not None for scene in scenes])
+
+    assert company(ordinary) < company(some) < company(full)
+    with pytest.raises(ConfigError, match=r"crowded is -0\.1; it is a share of the families"):
+        world.plan_families(1, 9, "train", crowded=-0.1)
+    spec = world.WorldSpec(families=1, clip_families=0, seed=5, size=16, crowded=1.0)
+    assert world.build_world(tmp_path / "full", spec, workers=1, progress=False).manifest["crowded"] == 1.0
+    spec = replace(spec, crowded=0.0)
+    assert "crowded" not in world.build_world(tmp_path / "plain", spec, workers=1, progress=False).manifest
+
+
 def test_no_distractor_answers_any_query_that_searches_pictures(plan):
     scenes = distractors.distractor_scenes(plan, 150, 3)
     assert len(set(scenes)) == 150 and scenes[:40] == distractors.distractor_scenes(plan, 40, 3)

@@ -40,6 +40,20 @@ def test_half_of_the_families_hold_a_wrong_value_of_the_edited_attribute(rng):
     assert np.mean([contrasted(scenes) for scenes in drawn]) >= 0.5
 
 
+@pytest.mark.parametrize("split", splits.SPLITS)
+def test_a_crowded_family_is_of_the_split_and_mostly_of_more_than_one_thing(split):
+    drawn = [families.family(np.random.default_rng([8, n]), split=split, crowded=True) for n in range(60)]
+    scenes = [scene for one in drawn for scene in one]
+    assert all(len(set(one)) == 4 for one in drawn)
+    assert all(splits.split_of(scene) == split and is_fair(scene) for scene in scenes)
+    assert not any(map(splits.is_cluttered, scenes)), "three and a companion stay unseen"
+    assert np.mean([scene.count > 1 or scene.companion is not None for scene in scenes]) > 0.75
+    in_company = [
+        differences(one[0], other) for one in drawn for other in one[1:] if one[0].companion and other.companion
+    ]
+    assert np.mean([names == ["companion"] for names in in_company]) > 0.3
+
+
 def test_no_colour_is_rare_for_having_unfair_pairs(rng):
     scenes = [random_scene(rng, lambda scene: True) for _ in range(3600)]
     assert all(is_fair(scene) for scene in scenes)

@@ -59,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         help="share of the families with more than one thing in most of their pictures (default 0)",
     )
+    one.add_argument(
+        "--bystanders",
+        type=float,
+        default=0.0,
+        help="share of the pictures with things around that nothing is said of (default 0)",
+    )
     _asking(one)
     for name, run, meaning in (
         ("benchmark", run_benchmark, "the bundled collection with its queries and qrels"),
@@ -189,6 +195,7 @@ def run_world(options: argparse.Namespace) -> None:
         split=options.split,
         jitter=options.jitter,
         crowded=options.crowded,
+        bystanders=options.bystanders,
     )
     made = world.build_world(options.out, spec, options.workers)
     pictures, clips = made.manifest["images"], made.manifest["clips"]

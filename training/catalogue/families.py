@@ -31,7 +31,7 @@ SIBLING_KINDS = {
     "companion category": 0.02,
     "swap": 0.01,
 }
-#: The same in a crowded family, whose scenes are told apart by the second object, how many there are and who stands where.
+#: The same in a crowded family, whose scenes differ in the second object, how many there are and who stands where.
 CROWDED_KINDS = {
     "colour": 0.08,
     "finish": 0.08,
@@ -119,9 +119,7 @@ def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool
     return random_scene(rng, fits)
 
 
-def _contrasted(
-    rng: np.random.Generator, base: Scene, shares: _Shares, fits: Callable[[Scene], bool]
-) -> list[Scene]:
+def _contrasted(rng: np.random.Generator, base: Scene, shares: _Shares, fits: Callable[[Scene], bool]) -> list[Scene]:
     """Two siblings that differ from the base in the same thing, fewer where there are none."""
     kind = str(rng.choice(shares.contrasted, p=shares.of_contrasted))
     if kind in SIMPLE:

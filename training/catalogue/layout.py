@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.catalogue.scene import COLOURS, Companion, Scene
+from training.catalogue.bystanders import SCALE, random_shape, random_sides
+from training.catalogue.scene import COLOURS, FINISHES, Companion, Scene, pick
 from training.catalogue.shapes import Shape, build_shape
 
 Range = tuple[float, float]
@@ -28,6 +29,7 @@ class Style:
         power, ambient: of the sun, and of the light from everywhere.
         tinted: the light of the surroundings takes the tint too, so that nothing in the picture is white.
         spread: how far a colour's shade may be from its name.
+        bystanders: whether things without a name stand around (bystanders.py), in stills.
     """
 
     elevations: tuple[Range, ...] = ((0.36, 0.52),)
@@ -38,22 +40,26 @@ class Style:
     ambient: Range = (0.42, 0.52)
     tinted: bool = False
     spread: float = 0.07
+    bystanders: bool = False
 
 
-#: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training; "light" and "camera" are the
+_JITTERED = Style(
+    elevations=((0.27, 0.66),),
+    azimuth=0.32,
+    sun=((0.2, 1.6), (0.55, 1.15)),
+    warmth=(0.0, 0.11),
+    power=(1.0, 1.4),
+    ambient=(0.34, 0.56),
+    tinted=True,
+    spread=0.09,
+)
+
+#: Name -> style. "catalogue" is the shop's own, "jittered" a wider one for training and "stocked" the same with things
+#: that nothing is said of; "light" and "camera" are the
 #: test's, and those with a 2 validation's: nothing that is chosen there has seen the test's styles.
 STYLES: dict[str, Style] = {
     "catalogue": Style(),
-    "jittered": Style(
-        elevations=((0.27, 0.66),),
-        azimuth=0.32,
-        sun=((0.2, 1.6), (0.55, 1.15)),
-        warmth=(0.0, 0.11),
-        power=(1.0, 1.4),
-        ambient=(0.34, 0.56),
-        tinted=True,
-        spread=0.09,
-    ),
+    "jittered": _JITTERED,
     "light": Style(
         sun=((1.2, 2.0), (0.40, 0.60)), warmth=(0.12, 0.20), power=(1.1, 1.4), ambient=(0.26, 0.34), tinted=True
     ),
@@ -62,6 +68,7 @@ STYLES: dict[str, Style] = {
         sun=((0.0, 0.3), (1.10, 1.35)), warmth=(0.09, 0.15), power=(1.35, 1.6), ambient=(0.30, 0.38), tinted=True
     ),
     "camera 2": Style(elevations=((0.28, 0.33), (0.58, 0.66)), azimuth=0.55),
+    "stocked": replace(_JITTERED, bystanders=True),
 }
 SCALES = {"small": 0.62, "large": 1.0}
 COMPANION_SCALE = 0.54  # less than a small main object: which of the two is the main one shows
@@ -199,6 +206,9 @@ def stage_of(scene: Scene, seed: int, style: str = "catalogue", room: Room = STI
     bodies = _mains(scene, rng, look, room.circle > 0)
     if scene.companion:
         bodies = (*bodies, _companion(scene.companion, bodies, rng, look))
+    if look.bystanders and room == STILL:
+        mains = bodies[: scene.count]
+        bodies = (*bodies, *(_bystander(side, mains, rng, look) for side in random_sides(scene, rng)))
     low, high = look.elevations[int(rng.integers(len(look.elevations)))]
     camera = fit_camera(bodies, rng.uniform(-look.azimuth, look.azimuth), rng.uniform(low, high), room)
     slack = rng.uniform(0.0, 0.04)
@@ -266,15 +276,30 @@ def _companion(there: Companion, mains: tuple[Body, ...], rng: np.random.Generat
     colour = albedo(there.colour, rng, look.spread)
     turn, phase = float(rng.uniform(-0.5, 0.5)), float(rng.random())
     body = replace(_body(there.category, colour, there.finish, "plain", COMPANION_SCALE, rng), turn=turn, phase=phase)
+    return _beside(body, there.side, mains, rng)
+
+
+def _bystander(side: str, mains: tuple[Body, ...], rng: np.random.Generator, look: Style) -> Body:
+    """A thing of some colour and finish on that side of the main objects."""
+    paint, finish = pick(rng, COLOURS), pick(rng, FINISHES)
+    shape = random_shape(rng)
+    x0, x1, y0, y1, _, _ = shape.box
+    scale, turn = float(rng.uniform(*SCALE)) / max(x1 - x0, y1 - y0), float(rng.uniform(-math.pi, math.pi))
+    body = Body(shape, albedo(paint, rng, look.spread), finish, "plain", 0.0, 0.0, turn, scale, float(rng.random()))
+    return _beside(body, side, mains, rng)
+
+
+def _beside(body: Body, side: str, mains: tuple[Body, ...], rng: np.random.Generator) -> Body:
+    """The body on that side of the main objects, clear of them."""
     half, depth = body.reach()
     left, right = min(m.x - m.reach()[0] for m in mains), max(m.x + m.reach()[0] for m in mains)
     back, front = min(m.z - m.reach()[1] for m in mains), max(m.z + m.reach()[1] for m in mains)
     sign = 1 if rng.random() < 0.5 else -1
-    if there.side == "left":
+    if side == "left":
         return replace(body, x=left - 0.10 - half, z=float(rng.uniform(0.0, 0.15)))
-    if there.side == "right":
+    if side == "right":
         return replace(body, x=right + 0.10 + half, z=float(rng.uniform(0.0, 0.15)))
-    if there.side == "front":  # beside the middle, so that the main object is seen past it
+    if side == "front":  # beside the middle, so that the main object is seen past it
         return replace(body, x=sign * (0.60 * right + 0.80 * half), z=front + depth + 0.25)
     low = max(m.shape.box[3] * m.scale for m in mains) < 0.65  # one sees over it
     across = sign * (0.45 * right if low else 1.20 * right + 0.45 * half)

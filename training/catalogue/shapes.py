@@ -47,24 +47,28 @@ class Shape:
         return nearest
 
 
-def _norm(a: Array, b: Array) -> Array:
+def norm(a: Array, b: Array) -> Array:
+    """Length of (a, b)."""
     return np.sqrt(a * a + b * b)  # several times faster than np.hypot, which guards against overflow
 
 
-def _cylinder(rho: Array, y: Array, radius: float, half: float, middle: float, edge: float = 0.02) -> Array:
+def cylinder(rho: Array, y: Array, radius: float, half: float, middle: float, edge: float = 0.02) -> Array:
+    """A rounded cylinder, given the distance from its axis and the height along it."""
     a = rho - (radius - edge)
     b = np.abs(y - middle) - (half - edge)
-    return np.minimum(np.maximum(a, b), 0) + _norm(np.maximum(a, 0), np.maximum(b, 0)) - edge
+    return np.minimum(np.maximum(a, b), 0) + norm(np.maximum(a, 0), np.maximum(b, 0)) - edge
 
 
-def _block(x: Array, y: Array, z: Array, half_x: float, half_y: float, half_z: float, edge: float = 0.02) -> Array:
+def block(x: Array, y: Array, z: Array, half_x: float, half_y: float, half_z: float, edge: float = 0.02) -> Array:
+    """A rounded block about the origin."""
     a, b, c = np.abs(x) - (half_x - edge), np.abs(y) - (half_y - edge), np.abs(z) - (half_z - edge)
     inside = np.minimum(np.maximum(a, np.maximum(b, c)), 0)
     a, b, c = np.maximum(a, 0), np.maximum(b, 0), np.maximum(c, 0)
     return inside + np.sqrt(a * a + b * b + c * c) - edge
 
 
-def _rod(x: Array, y: Array, z: Array, start: Point, end: Point, radius: float) -> Array:
+def rod(x: Array, y: Array, z: Array, start: Point, end: Point, radius: float) -> Array:
+    """A stick with round ends."""
     step = tuple(e - s for s, e in zip(start, end, strict=True))
     x, y, z = x - start[0], y - start[1], z - start[2]
     along = np.clip((x * step[0] + y * step[1] + z * step[2]) * (1 / sum(s * s for s in step)), 0, 1)
@@ -72,13 +76,14 @@ def _rod(x: Array, y: Array, z: Array, start: Point, end: Point, radius: float) 
     return np.sqrt(x * x + y * y + z * z) - radius
 
 
-def _ball(x: Array, y: Array, z: Array, radius: float) -> Array:
+def ball(x: Array, y: Array, z: Array, radius: float) -> Array:
+    """A ball about the origin."""
     return np.sqrt(x * x + y * y + z * z) - radius
 
 
-def _ring(across: Array, along: Array, radius: float, thickness: float) -> Array:
+def ring(across: Array, along: Array, radius: float, thickness: float) -> Array:
     """A torus, given the distance from its axis and the height along it."""
-    return _norm(across - radius, along) - thickness
+    return norm(across - radius, along) - thickness
 
 
 def _fold(x: Array, z: Array, rho: Array, copies: int, turn: float = 0.0) -> tuple[Array, Array]:
@@ -124,11 +129,11 @@ def _mug(u: Draw) -> Shape:
     radius, half = u(0.31, 0.36), u(0.37, 0.43)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
+        rho = norm(x, z)
         cup = np.maximum(
-            _cylinder(rho, y, radius, half, half, 0.03), -_cylinder(rho, y, radius - 0.045, half, half + 0.07, 0.03)
+            cylinder(rho, y, radius, half, half, 0.03), -cylinder(rho, y, radius - 0.045, half, half + 0.07, 0.03)
         )
-        handle = np.maximum(_ring(_norm(x - radius - 0.02, (y - half) * 0.85), z, 0.21, 0.05), radius - 0.03 - rho)
+        handle = np.maximum(ring(norm(x - radius - 0.02, (y - half) * 0.85), z, 0.21, 0.05), radius - 0.03 - rho)
         return [(np.minimum(cup, handle), MAIN)]
 
     return Shape(parts, (-radius, radius + 0.29, 0, 2 * half, -radius, radius), radius)
@@ -139,8 +144,8 @@ def _bottle(u: Draw) -> Shape:
     profile = _Profile([0, 0.03, 0.62, 0.72, 0.80, 1.06], [body - 0.03, body, body, body * 0.85, neck, neck], 8)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
-        return [(profile.solid(rho, y) - 0.01, MAIN), (_cylinder(rho, y, neck + 0.02, 0.05, 1.08, 0.015), BLACK)]
+        rho = norm(x, z)
+        return [(profile.solid(rho, y) - 0.01, MAIN), (cylinder(rho, y, neck + 0.02, 0.05, 1.08, 0.015), BLACK)]
 
     return Shape(parts, (-body - 0.02, body + 0.02, 0, 1.13, -body - 0.02, body + 0.02), body)
 
@@ -150,7 +155,7 @@ def _bowl(u: Draw) -> Shape:
     profile = _Profile([0, 0.04, 0.1, 0.2, height], [0.20, 0.22, radius * 0.72, radius * 0.9, radius])
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        return [(profile.shell(_norm(x, z), y, 0.045, 0.07) * 0.8, MAIN)]
+        return [(profile.shell(norm(x, z), y, 0.045, 0.07) * 0.8, MAIN)]
 
     return Shape(parts, (-radius, radius, 0, height, -radius, radius), radius)
 
@@ -160,7 +165,7 @@ def _vase(u: Draw) -> Shape:
     profile = _Profile([0, 0.08, 0.45, 0.85, 1.0, 1.12], [0.17, 0.22, body, neck + 0.03, neck, neck + 0.09], 40)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        return [(profile.shell(_norm(x, z), y, 0.04, 0.06), MAIN)]
+        return [(profile.shell(norm(x, z), y, 0.04, 0.06), MAIN)]
 
     return Shape(parts, (-body - 0.02, body + 0.02, 0, 1.13, -body - 0.02, body + 0.02), body * 0.8)
 
@@ -170,10 +175,10 @@ def _lamp(u: Draw) -> Shape:
     profile = _Profile([0.52, 1.12], [low, high])
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
+        rho = norm(x, z)
         shade = np.maximum(np.abs(profile.wall(rho, y)) - 0.012, np.abs(y - 0.82) - 0.30)
-        base = np.minimum(_cylinder(rho, y, 0.24, 0.03, 0.03), _cylinder(rho, y, 0.035, 0.30, 0.33, 0.01))
-        return [(shade, MAIN), (base, BRASS), (_ball(x, y - 0.72, z, 0.11), BULB)]
+        base = np.minimum(cylinder(rho, y, 0.24, 0.03, 0.03), cylinder(rho, y, 0.035, 0.30, 0.33, 0.01))
+        return [(shade, MAIN), (base, BRASS), (ball(x, y - 0.72, z, 0.11), BULB)]
 
     return Shape(parts, (-low, low, 0, 1.13, -low, low), (low + high) / 2)
 
@@ -182,13 +187,13 @@ def _stool(u: Draw) -> Shape:
     radius, height = u(0.40, 0.45), u(0.64, 0.76)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
+        rho = norm(x, z)
         across, side = _fold(x, z, rho, 3)
-        leg = _rod(across, y, side, (radius * 0.55, height - 0.1, 0), (radius * 0.98, 0.03, 0), 0.038)
+        leg = rod(across, y, side, (radius * 0.55, height - 0.1, 0), (radius * 0.98, 0.03, 0), 0.038)
         return [
-            (_cylinder(rho, y, radius, 0.10, height - 0.10, 0.05), MAIN),
+            (cylinder(rho, y, radius, 0.10, height - 0.10, 0.05), MAIN),
             (leg * 0.9, WOOD),
-            (_ring(rho, y - 0.24, radius * 0.82, 0.02), WOOD),
+            (ring(rho, y - 0.24, radius * 0.82, 0.02), WOOD),
         ]
 
     return Shape(parts, (-radius - 0.03, radius + 0.03, 0, height, -radius - 0.03, radius + 0.03), radius)
@@ -199,8 +204,8 @@ def _table(u: Draw) -> Shape:
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
         half, ax, az = height / 2, np.abs(x), np.abs(z)
-        leg = _block(ax - (width - 0.09), y - half, az - (depth - 0.09), 0.045, half, 0.045, 0.01)
-        return [(_block(x, y - height + 0.08, z, width, 0.08, depth, 0.025), MAIN), (leg, WOOD)]
+        leg = block(ax - (width - 0.09), y - half, az - (depth - 0.09), 0.045, half, 0.045, 0.01)
+        return [(block(x, y - height + 0.08, z, width, 0.08, depth, 0.025), MAIN), (leg, WOOD)]
 
     return Shape(parts, (-width, width, 0, height, -depth, depth))
 
@@ -211,11 +216,11 @@ def _chair(u: Draw) -> Shape:
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
         ax, az = np.abs(x), np.abs(z)
-        leg = _block(ax - (half - 0.045), y - seat / 2, az - (half - 0.045), 0.035, seat / 2, 0.035, 0.01)
-        post = _block(ax - (half - 0.05), y - (seat + top) / 2, z + half - 0.03, 0.028, (top - seat) / 2, 0.028, 0.01)
+        leg = block(ax - (half - 0.045), y - seat / 2, az - (half - 0.045), 0.035, seat / 2, 0.035, 0.01)
+        post = block(ax - (half - 0.05), y - (seat + top) / 2, z + half - 0.03, 0.028, (top - seat) / 2, 0.028, 0.01)
         cover = np.minimum(
-            _block(x, y - seat, z, half, 0.06, half, 0.03),
-            _block(x, y - top + back, z + half - 0.03, half - 0.01, back, 0.045, 0.03),
+            block(x, y - seat, z, half, 0.06, half, 0.03),
+            block(x, y - top + back, z + half - 0.03, half - 0.01, back, 0.045, 0.03),
         )
         return [(cover, MAIN), (np.minimum(leg, post), WOOD)]
 
@@ -226,15 +231,15 @@ def _teapot(u: Draw) -> Shape:
     radius = u(0.37, 0.42)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
-        body = (_norm(rho, (y - 0.36) * 1.18) - radius) * 0.85
-        foot = _cylinder(rho, y, 0.22, 0.03, 0.03)
+        rho = norm(x, z)
+        body = (norm(rho, (y - 0.36) * 1.18) - radius) * 0.85
+        foot = cylinder(rho, y, 0.22, 0.03, 0.03)
         spout = np.minimum(
-            _rod(x, y, z, (-0.28, 0.26, 0), (-0.52, 0.48, 0), 0.07),
-            _rod(x, y, z, (-0.52, 0.48, 0), (-0.60, 0.62, 0), 0.05),
+            rod(x, y, z, (-0.28, 0.26, 0), (-0.52, 0.48, 0), 0.07),
+            rod(x, y, z, (-0.52, 0.48, 0), (-0.60, 0.62, 0), 0.05),
         )
-        handle = np.maximum(_ring(_norm(x - 0.42, (y - 0.40) * 0.9), z, 0.20, 0.045), 0.30 - x)
-        lid = np.minimum(_ball(x, y - 0.72, z, 0.075), _ring(rho, y - 0.645, 0.2, 0.02))
+        handle = np.maximum(ring(norm(x - 0.42, (y - 0.40) * 0.9), z, 0.20, 0.045), 0.30 - x)
+        lid = np.minimum(ball(x, y - 0.72, z, 0.075), ring(rho, y - 0.645, 0.2, 0.02))
         return [(np.minimum(np.minimum(body, foot), np.minimum(spout, np.minimum(handle, lid))), MAIN)]
 
     return Shape(parts, (-0.67, 0.67, 0, 0.80, -radius - 0.01, radius + 0.01), radius)
@@ -244,11 +249,11 @@ def _candle(u: Draw) -> Shape:
     radius, height = u(0.20, 0.25), u(0.62, 0.76)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
-        wax = _cylinder(rho, y, radius, height / 2, height / 2 + 0.05, 0.03)
-        plate = np.minimum(_cylinder(rho, y, 0.33, 0.025, 0.03), _ring(rho, y - 0.06, 0.32, 0.02))
+        rho = norm(x, z)
+        wax = cylinder(rho, y, radius, height / 2, height / 2 + 0.05, 0.03)
+        plate = np.minimum(cylinder(rho, y, 0.33, 0.025, 0.03), ring(rho, y - 0.06, 0.32, 0.02))
         tip = y - height - 0.18
-        flame = (_norm(rho, tip * 0.5) - 0.05 * (1 - 0.5 * np.clip(tip * 5, -1, 1))) * 0.45
+        flame = (norm(rho, tip * 0.5) - 0.05 * (1 - 0.5 * np.clip(tip * 5, -1, 1))) * 0.45
         wick = np.maximum(rho - 0.014, np.abs(y - height - 0.07) - 0.06)
         return [(wax, MAIN), (plate, BRASS), (wick, BLACK), (flame, FLAME)]
 
@@ -268,12 +273,12 @@ def _plant_pot(u: Draw) -> Shape:
         return np.sqrt(across * across + y * y + side * side) - (0.44 * along * (1.15 - along) + 0.012)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, z)
+        rho = norm(x, z)
         above = y - 0.5
         green = np.minimum(leaf(x, above, z, rho, *outer, turn), leaf(x, above, z, rho, *inner, turn + 0.5))
         return [
             (profile.shell(rho, y, 0.05, 0.05), MAIN),
-            (_cylinder(rho, y, radius - 0.05, 0.03, 0.50, 0.01), SOIL),
+            (cylinder(rho, y, radius - 0.05, 0.03, 0.50, 0.01), SOIL),
             (green * 0.62, LEAF),
         ]
 
@@ -284,9 +289,9 @@ def _box(u: Draw) -> Shape:
     width, depth, half = u(0.42, 0.50), u(0.32, 0.40), u(0.24, 0.30)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        body = _block(x, y - half, z, width, half, depth)
-        lid = _block(x, y - 2 * half - 0.045, z, width + 0.025, 0.05, depth + 0.025)
-        return [(np.minimum(body, lid), MAIN), (_ball(x, y - 2 * half + 0.06, z - depth - 0.03, 0.05), BRASS)]
+        body = block(x, y - half, z, width, half, depth)
+        lid = block(x, y - 2 * half - 0.045, z, width + 0.025, 0.05, depth + 0.025)
+        return [(np.minimum(body, lid), MAIN), (ball(x, y - 2 * half + 0.06, z - depth - 0.03, 0.05), BRASS)]
 
     top = 2 * half + 0.10
     return Shape(parts, (-width - 0.03, width + 0.03, 0, top, -depth - 0.03, depth + 0.09), lid=top - 0.105)
@@ -302,17 +307,17 @@ def _clock(u: Draw) -> Shape:
     pin = (0, middle, 0.12)
 
     def parts(x: Array, y: Array, z: Array) -> Parts:
-        rho = _norm(x, y - middle)
-        body = np.maximum(_cylinder(rho, z, radius, 0.14, 0, 0.05), -_cylinder(rho, z, face, 0.06, 0.15, 0.01))
-        hands = np.minimum(_rod(x, y, z, pin, hours, 0.028), _rod(x, y, z, pin, minutes, 0.018))
+        rho = norm(x, y - middle)
+        body = np.maximum(cylinder(rho, z, radius, 0.14, 0, 0.05), -cylinder(rho, z, face, 0.06, 0.15, 0.01))
+        hands = np.minimum(rod(x, y, z, pin, hours, 0.028), rod(x, y, z, pin, minutes, 0.018))
         across, side = _fold(y - middle, x, rho, 12)
-        tick = _block(across - (face - 0.04), side, z - 0.10, 0.028, 0.013, 0.01, 0.004)
+        tick = block(across - (face - 0.04), side, z - 0.10, 0.028, 0.013, 0.01, 0.004)
         ax = np.abs(x)
-        foot = _rod(ax, y, z, (0.24, 0.22, 0), (0.32, 0.04, 0), 0.05)
-        limbs = np.minimum(foot, _ball(ax - 0.23, y - middle - radius, z, 0.11))
+        foot = rod(ax, y, z, (0.24, 0.22, 0), (0.32, 0.04, 0), 0.05)
+        limbs = np.minimum(foot, ball(ax - 0.23, y - middle - radius, z, 0.11))
         return [
             (np.minimum(body, limbs), MAIN),
-            (_cylinder(rho, z, face + 0.01, 0.02, 0.085, 0.01), CREAM),
+            (cylinder(rho, z, face + 0.01, 0.02, 0.085, 0.01), CREAM),
             (np.minimum(hands, tick), BLACK),
         ]
 

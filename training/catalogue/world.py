@@ -66,7 +66,13 @@ class World:
 
 
 def plan_families(
-    n: int, seed: int, split: Split, renders: int = 5, jitter: float = 0.0, crowded: float = 0.0
+    n: int,
+    seed: int,
+    split: Split,
+    renders: int = 5,
+    jitter: float = 0.0,
+    crowded: float = 0.0,
+    bystanders: float = 0.0,
 ) -> list[list[Item]]:
     """N families of FAMILY_SIZE scenes and `renders` items each.
 
@@ -79,13 +85,15 @@ def plan_families(
         renders: per family, at least one per scene.
         jitter: share of the renders in the style "jittered", with wider lights and cameras.
         crowded: share of the families that are crowded (families.py).
+        bystanders: share of the renders in the style "stocked", with things around that nothing is said of.
 
     Raises:
         ConfigError: there are fewer renders than scenes, or a share is none.
     """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
-    for name, share, whole in (("jitter", jitter, "renders"), ("crowded", crowded, "families")):
+    shares = (("jitter", jitter, "renders"), ("crowded", crowded, "families"), ("bystanders", bystanders, "renders"))
+    for name, share, whole in shares:
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the {whole}, from 0 to 1")
     families = []
@@ -96,7 +104,7 @@ def plan_families(
         rows = range(number * renders, (number + 1) * renders)
         families.append(
             [
-                _item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter)
+                _item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter, bystanders)
                 for place, row in enumerate(rows)
             ]
         )
@@ -127,8 +135,10 @@ def plan_clips(families: list[list[Item]], n: int, seed: int, split: Split, jitt
     return clips
 
 
-def _item(row: int, seed: int, scene: Scene, jitter: float) -> Item:
+def _item(row: int, seed: int, scene: Scene, jitter: float, bystanders: float = 0.0) -> Item:
     """An item whose style its own seed decides, so that it depends on nothing else of the world."""
+    if seed // 10_000 % 10_000 < 10_000 * bystanders:
+        return Item(row, seed, scene, style="stocked")
     return Item(row, seed, scene, style="jittered" if seed % 10_000 < 10_000 * jitter else "catalogue")
 
 
@@ -149,6 +159,7 @@ class WorldSpec:
     split: Split = "train"
     jitter: float = 0.0  # share of the renders with wider lights and cameras
     crowded: float = 0.0  # share of the families with more than one thing in most of their pictures
+    bystanders: float = 0.0  # share of the still renders with things around that nothing is said of
 
 
 def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
@@ -174,7 +185,9 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter, spec.crowded)
+    families = plan_families(
+        spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter, spec.crowded, spec.bystanders
+    )
     clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
     write_jsonl(folder / "scenes.jsonl", _lines(families), spaced=True)
     write_jsonl(folder / "clips.jsonl", _lines(clips), spaced=True)
@@ -200,7 +213,7 @@ def _manifest(folder: Path, spec: WorldSpec, clips: int) -> dict[str, Any]:
         "clips": clips,
         "clip_frames": CLIP_FRAMES,
         "jitter": spec.jitter,
-        **({"crowded": spec.crowded} if spec.crowded else {}),
+        **{key: share for key in ("crowded", "bystanders") if (share := getattr(spec, key))},
         "numpy": np.__version__,
         "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }

@@ -1,8 +1,8 @@
 """python -m training.study [--list | --only FACTOR | --report]: which parts of the recipe matter, measured.
 
 Without an option every arm of every factor is run with every seed. What is finished is kept, so that the command can
-be given again until it is done; where there is a GPU, it trains there. --report keeps the results of all runs beside the
-report (STUDY.runs.jsonl.xz): what is in there is not run again on another machine.
+be given again until it is done; where there is a GPU, it trains there. --report keeps the results of all runs beside
+the report (STUDY.runs.jsonl.xz): what is in there is not run again on another machine.
 """
 
 from __future__ import annotations

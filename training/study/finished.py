@@ -1,4 +1,4 @@
-"""Results of finished runs as one small file beside the report, so that a study goes on on another machine. Not the runs.
+"""Results of finished runs, as one small file beside the report: a study goes on on another machine. Not the runs.
 
 A line for each run, compressed: what training.study.runs.run_arm wrote, per-query outcomes and settings included.
 """

@@ -13,7 +13,7 @@ from tests.training.conftest import SMALL
 from training.sources.readers import load_source
 from training.sources.spec import parse
 from training.study import __main__ as command
-from training.study import plan, runs
+from training.study import finished, plan, runs
 from training.study.arm import Arm, Factor
 from training.study.figures import Difference, forest
 from training.study.plan import BASE, FACTORS, MEASURED, OUTSIDE, SECOND_HALF, SEEDS, arms, factor
@@ -142,6 +142,42 @@ def test_a_run_is_made_once_and_anew_where_the_arm_has_changed(place, monkeypatc
     assert run_arm(arm, 0, place) == path
     with pytest.raises(AssertionError, match="it is made"):
         run_arm(tiny("made once", changes={"composed": {"temperature": 0.1}}), 0, place)
+
+
+def test_a_run_that_the_repository_holds_is_not_made_again(place, monkeypatch, tmp_path, capsys):
+    arm = tiny("kept")
+    made = json.loads(run_arm(arm, 0, place).read_text())
+    archive = finished.beside(tmp_path / "STUDY.md")
+    finished.write_finished([made], archive)
+    assert finished.read_finished(archive) == [made] and finished.read_finished(tmp_path / "none") == []
+    elsewhere = replace(place, out=tmp_path / "elsewhere", finished=finished.read_finished(archive))
+
+    def nothing(*given):
+        raise AssertionError("it is made")
+
+    monkeypatch.setattr(runs, "train", nothing)
+    (path,) = runs.run_all([arm], [0], elsewhere, workers=1)
+    assert json.loads(path.read_text()) == made and path.is_relative_to(elsewhere.out)
+    with pytest.raises(AssertionError, match="it is made"):
+        run_arm(arm, 1, elsewhere)
+    archive.write_bytes(archive.read_bytes()[:-20])
+    with pytest.raises(ConfigError, match=r"STUDY\.runs\.jsonl\.xz"):
+        finished.read_finished(archive)
+
+
+def test_results_of_two_machines_are_joined_the_newer_first_and_none_of_an_arm_that_changed():
+    def of(name, seed, commit, size=84):
+        return {"arm": {"name": name, "size": size}, "seed": seed, "commit": commit}
+
+    newer = [of("b", 1, "new"), of("b", 0, "new")]
+    older = [of("b", 0, "old"), of("b", 2, "old"), of("b", 3, "old", size=56), of("a", 0, "old")]
+    joined = finished.joined(newer, older)
+    assert [(one["arm"]["name"], one["seed"], one["commit"]) for one in joined] == [
+        ("a", 0, "old"),
+        ("b", 0, "new"),
+        ("b", 1, "new"),
+        ("b", 2, "old"),
+    ]
 
 
 def test_what_a_killed_run_of_other_settings_left_is_not_gone_on_with(place, monkeypatch):
