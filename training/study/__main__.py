@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.setLevel(logging.INFO)
     out = options.out or cache_root() / "study"
     try:
+        _check(options)
         if options.list:
             _list()
         elif options.report:
@@ -43,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training.study: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise ConfigError where what chooses runs is given to a command that makes none."""
+    for name, given in (("--arms", options.arms), ("--seeds", options.seeds)):
+        if given is not None and (options.list or options.report):
+            asked = "--list tells all" if options.list else "--report is of all that is finished"
+            raise ConfigError(f"{name} chooses what is run, but {asked}: leave one out")
 
 
 def _list() -> None:
@@ -61,17 +70,18 @@ def _run(options: argparse.Namespace, out: Path) -> None:
         finished=read_finished(beside(options.to)),
     )
     wanted = arms(options.only)
-    unknown = sorted(set(options.arms) - set(wanted))
+    chosen, seeds = options.arms or list(wanted), list(SEEDS) if options.seeds is None else options.seeds
+    unknown = sorted(set(chosen) - set(wanted))
     if unknown:
         raise ConfigError(f"no arm is called {unknown[0]!r}; legal: {', '.join(wanted)}")
-    wanted = {name: arm for name, arm in wanted.items() if name in options.arms or not options.arms}
+    wanted = {name: arm for name, arm in wanted.items() if name in chosen}
     if options.workers < 1:
         raise ConfigError(f"--workers is {options.workers}; at least 1 run at a time is needed")
     for arm in wanted.values():  # a setting that is not legal is told before a world is rendered
-        for seed in options.seeds:
+        for seed in seeds:
             configs(arm, seed, place)
-    total = len(wanted) * len(options.seeds)
-    for number, path in enumerate(run_all(list(wanted.values()), options.seeds, place, options.workers), 1):
+    total = len(wanted) * len(seeds)
+    for number, path in enumerate(run_all(list(wanted.values()), seeds, place, options.workers), 1):
         found = json.loads(path.read_text("utf-8"))
         first = found["rows"][0]["success@1"]
         print(
@@ -87,10 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--list", action="store_true", help="factors and arms")
     what.add_argument("--only", metavar="FACTOR", help="run the arms of one factor")
     what.add_argument("--report", action="store_true", help="write the report of what is finished")
-    parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="of what is run, these alone")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="of what is run, these alone")
     parser.add_argument("--out", type=Path, help="the study's folder (default: study, in the cache)")
     parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "STUDY.md", help="the report's file")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="default: 0 1 2")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: 0 1 2")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time (default 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run (default 1)")
     return parser

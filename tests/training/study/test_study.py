@@ -336,6 +336,14 @@ def test_an_arm_that_is_none_is_refused(tmp_path, capsys):
         assert said in capsys.readouterr().err and not (tmp_path / "none").exists(), "nothing is rendered before"
 
 
+@pytest.mark.parametrize("given", [["--arms", "base"], ["--seeds", "0"]])
+@pytest.mark.parametrize("command_of", ["--list", "--report"])
+def test_what_chooses_runs_is_refused_where_none_is_made(command_of, given, tmp_path, capsys):
+    assert command.main([command_of, *given, "--out", str(tmp_path), "--to", str(tmp_path / "STUDY.md")]) == 2
+    assert f"{given[0]} chooses what is run, but {command_of}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_list_names_every_factor_and_counts_the_runs(capsys):
     assert command.main(["--list"]) == 0
     out = capsys.readouterr().out
