@@ -21,7 +21,7 @@ from umr.shipped import LICENCE
 from umr.ui import visitors
 from umr.ui.compare import votes
 from umr.ui.files import uploads
-from umr.ui.layout import gate
+from umr.ui.layout import bodies, gate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -191,7 +191,7 @@ def test_the_compose_file_writes_only_where_it_must():
 def test_the_threat_model_names_the_limits_that_the_code_has():
     said = " ".join((ROOT / "SECURITY.md").read_text("utf-8").split())
     for limit in (
-        f"{gate.MAX_BODY >> 20} MiB, {gate.MAX_PARTS:,} members, {gate.MAX_DEPTH} levels, {gate.BODY_S:.0f} s",
+        f"{gate.MAX_BODY >> 20} MiB, {bodies.MAX_PARTS:,} members, {bodies.MAX_DEPTH} levels, {gate.BODY_S:.0f} s",
         f"{visitors.VISITOR_BYTES // 1_000_000} MB and {visitors.VISITOR_FILES:,} files of one address",
         f"{visitors.SERVER_BYTES >> 30} GiB and {visitors.SERVER_FILES:,} files of all",
         f"{visitors.LEFT_S:.0f} s after the page is closed",

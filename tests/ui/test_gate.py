@@ -23,7 +23,8 @@ from starlette.routing import Route
 from umr.ui import visitors as visitors_module
 from umr.ui.access import read_access
 from umr.ui.layout import gate
-from umr.ui.layout.gate import HEADERS, MAX_BODY, MAX_PARTS, NOT_FROM_HERE, NOT_THESE_HOSTS, Gate, is_loopback
+from umr.ui.layout.bodies import MAX_PARTS
+from umr.ui.layout.gate import HEADERS, MAX_BODY, NOT_FROM_HERE, NOT_THESE_HOSTS, Gate, is_loopback
 from umr.ui.layout.page import build_page, serve
 from umr.ui.render import media_url
 from umr.ui.visitors import Visitors

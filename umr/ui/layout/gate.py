@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -24,15 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umr.errors import ConfigError
 from umr.ui.access import LOOPBACK, Access, host_of, is_loopback
+from umr.ui.layout.bodies import Refused, check_json, check_work
 from umr.ui.layout.turns import ADDRESS, ASKED, UPLOAD, refusal
 from umr.ui.limits import Open, TooMuch
-from umr.ui.parts.wiring import SURROGATE
 from umr.ui.visitors import UPLOAD_S, Arriving, Visitors
 
 MAX_BODY = 24 << 20  # bytes of a request that is no upload: a data URI's picture of 18 MiB
 MAX_BODIES = 256 << 20  # of all such requests that are being read
-MAX_PARTS = 50_000  # lists, objects and their members in one body: what is slow to parse is many small things
-MAX_DEPTH = 100  # of lists and objects within each other; the page's own are 8 deep
 LISTED = 1 << 20  # bytes in which a request names its uploads; 500 files take a third of it
 TOLD = 1 << 20  # bytes of an upload between two looks at the limits
 STALL_S, BODY_S = 30.0, 300.0  # without a byte, and until a body must have come whole
@@ -41,7 +38,6 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]{1,100})$")
 SESSION = re.compile(rb'"session_hash"\s*:\s*"([^"\\]{1,100})"')
 #: A folder of Gradio's for one upload: it is named by a hash of the bytes.
 FOLDER = re.compile(rb"[/\\]([0-9a-f]{40,128})[/\\]")
-BRACKETS = re.compile(rb"[\[\]{}]")
 CHANGES = ("POST", "PUT", "PATCH", "DELETE")
 ASKS_BEFORE = "OPTIONS"  # a browser asks so whether another site's page may send what it wants to
 SHARING = "access-control-"  # what the headers begin with that let other sites' pages read an answer
@@ -62,23 +58,8 @@ NOT_THIS_HOST = (
 )
 NOT_THESE_HOSTS = "this server answers to the names of --hosts (UMR_HOSTS) and to localhost; add this one there"
 TOO_LARGE = f"a request may have {MAX_BODY >> 20} MiB; upload the picture as a file instead"
-TOO_MANY_PARTS = f"a request may have {MAX_PARTS:,} lists, objects and members"
-TOO_DEEP = f"a request may have lists and objects {MAX_DEPTH} deep within each other"
-MAX_FUNCTIONS = 10_000  # more than any page has
-NO_JSON = "the request's body is no JSON that can be read: UTF-8, and finite numbers of at most 4,300 digits"
-NO_FUNCTION = "“fn_index” is the number of one of this page's functions"
-NO_SESSION = "“session_hash” is a text without broken characters"
-NO_DATA = "“data” is a list of a function's arguments"
 TOO_SLOW = "the request did not arrive in time; send it again"
 BUSY = "this server is reading too many large requests at the moment; try again in a few seconds"
-
-
-class Refused(Exception):
-    """A request that is answered here. status: of HTTP."""
-
-    def __init__(self, status: int, reason: str):
-        super().__init__(reason)
-        self.status = status
 
 
 class Gate:
@@ -134,7 +115,7 @@ class Gate:
             await self._upload(scope, receive, send, address)
         elif scope["method"] in CHANGES:
             async with self._body(receive, headers) as body:
-                scope[ASKED] = _check_json(body, headers.get("content-type", ""))
+                scope[ASKED] = check_json(body, headers.get("content-type", ""))
                 self._use(body, address)
                 await self.app(scope, _again(body, receive), send)
         else:
@@ -185,10 +166,7 @@ class Gate:
                     raise Refused(503, BUSY)
                 parts.append(part)
             body = b"".join(parts)
-            if sum(map(body.count, (b",", b"{", b"[", b"}", b"]"))) > MAX_PARTS:
-                raise Refused(413, TOO_MANY_PARTS)
-            if _depth(body) > MAX_DEPTH:
-                raise Refused(413, TOO_DEEP)
+            check_work(body)
             yield body
         finally:
             self.reading -= size
@@ -327,61 +305,6 @@ def _with_headers(send: Send, told: Mapping[str, str]) -> Send:
         await send(message)
 
     return sent
-
-
-def _depth(body: bytes) -> int:
-    """How deep its brackets go, those within its texts too: what parses and walks a body goes as deep."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
-    for found in BRACKETS.finditer(body):
-        depth += 1 if found[0] in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _check_json(body: bytes, kind: str) -> dict[str, Any] | None:
-    """What Gradio and the MCP server take as given of a body, and would end the answer by where it is not so.
-
-    A body that can be read as JSON is checked whatever it is called: which kinds are read is theirs to say.
-
-    Args:
-        body: of a request that is no upload.
-        kind: its Content-Type, "" where none is given. A body of another kind than JSON that nothing reads as JSON is
-            theirs to refuse.
-
-    Returns:
-        What it asks, None where it is no object.
-
-    Raises:
-        Refused: it is no JSON that they can read, or names a function, a session or data in a way that they cannot.
-    """
-    try:
-        asked = json.loads(body.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        if "json" in kind.lower() or json.detect_encoding(body) != "utf-8":  # UTF-16 and 32, which Python reads too
-            raise Refused(400, NO_JSON) from error
-        return None
-    except (ValueError, RecursionError) as error:  # also more digits than Python reads
-        raise Refused(400, NO_JSON) from error
-    if not isinstance(asked, dict):
-        return None
-    function, session = asked.get("fn_index"), asked.get("session_hash")
-    if function is not None and (type(function) is not int or not 0 <= function < MAX_FUNCTIONS):
-        raise Refused(400, NO_FUNCTION)
-    if session is not None and (not isinstance(session, str) or SURROGATE.search(session)):
-        raise Refused(400, NO_SESSION)
-    if not isinstance(asked.get("data", []), list):
-        raise Refused(400, NO_DATA)
-    return asked
-
-
-def _finite(text: str) -> float:
-    """A number of a body; an answer that quotes it could not be written were it infinite, or none."""
-    found = float(text)
-    if not math.isfinite(found):
-        raise ValueError(text)
-    return found
 
 
 def _length(headers: Headers) -> int:
