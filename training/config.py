@@ -15,7 +15,7 @@ MCASide = Literal["query", "candidate", "both"]
 Trained = Literal["all", "language", "vision"]
 PartsAsked = Literal["alone", "composed"]
 #: Settings that records leave out where they are so: older records, and names made of settings, do not tell them.
-UNTOLD: dict[str, Any] = {"sharded": False, "trained": "all", "parts_asked": "alone"}
+UNTOLD: dict[str, Any] = {"kept_of": None, "sharded": False, "trained": "all", "parts_asked": "alone"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ class TrainConfig:
     network: dict[str, int] = field(default_factory=dict)  # sizes that differ from build_small's
     vision_layers: int = 0  # of an encoder to start from: its vision tower is deepened to so many; 0: as it is
     kept_start: float = 0.0  # share of that encoder's weights in what is saved (training/average.py); 0: none of it
+    kept_of: str | None = None  # another one's in its place, of the same network, such as a second run's
     seed: int = 0
     steps: int = 1000
     stop_after: int = 0  # ends the run after so many of them, at the rate that it has then; 0: after all

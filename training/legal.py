@@ -42,6 +42,7 @@ RANGES: Mapping[str, Range] = {
 #: Settings that act only where one of others is set -> those.
 ACTS_WITH: Mapping[str, tuple[str, ...]] = {
     "lora_alpha": ("lora_rank",),
+    "kept_of": ("kept_start",),
     "mixer": ("regularisation_weight",),
     "mca_side": ("preference_weight", "regularisation_weight"),
     "parts_asked": ("preference_weight", "regularisation_weight"),

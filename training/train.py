@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.average import keep_of_start
+from training.average import check_alike, keep_of_start
 from training.batch import Chunk, LengthSorted, TrainBatch
 from training.checkpoint import clear_left, has_checkpoint, load_checkpoint, save_checkpoint
 from training.chunks import Tokenise
@@ -431,6 +431,8 @@ def train(
         "torch": torch.__version__,
         **_data_record(data),
     }
+    if config.kept_of:
+        record["kept_of"] = stages(find_encoder(config.kept_of))[-1]
     if held_out is not None:
         measured["after"] = _measured("after", encoder, held_out)
         record["held_out"] = {"data": held_out.record(), **measured}
@@ -443,9 +445,14 @@ def _finish(encoder: UnifiedEncoder, config: TrainConfig, init: str | None) -> N
     """Makes of what was trained what is saved: no adapters, and its share of the start's weights."""
     merge_adapters(encoder)
     encoder.requires_grad_(True)
-    if init and config.kept_start:
-        keep_of_start(encoder, load_trainable(init, device=encoder.device), config.kept_start)
+    if config.kept_start and (kept := _kept_of(config, init)):
+        keep_of_start(encoder, load_trainable(kept, device=encoder.device), config.kept_start)
     encoder.eval()
+
+
+def _kept_of(config: TrainConfig, init: str | None) -> str | None:
+    """Whose weights are kept a share of: another encoder's, or those of the one to start from."""
+    return find_encoder(config.kept_of) if config.kept_of else init
 
 
 def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | None) -> UnifiedEncoder:
@@ -465,6 +472,8 @@ def _encoder_to_train(config: TrainConfig, data: World | Mixture, init: str | No
         check_pixels(encoder, world)
     kept = serving() if isinstance(data, World) else data.serving(encoder.config.instructions)
     encoder.config = replace(encoder.config, name=config.name, instructions=kept)
+    if config.kept_of:
+        check_alike(encoder, load_trainable(find_encoder(config.kept_of), device="cpu"))
     if config.lora_rank:
         torch.manual_seed(config.seed)  # a run that goes on begins with the same adapters
         add_adapters(encoder, config.lora_rank, config.lora_alpha or 2 * config.lora_rank)
@@ -528,11 +537,13 @@ def _measured(when: str, encoder: UnifiedEncoder, held_out: Source) -> dict[str,
 
 
 def record_config(config: TrainConfig | QueryConfig) -> dict[str, Any]:
-    """The config as a record holds it: plain JSON values, and of the folder to start from its name alone.
+    """The config as a record holds it: plain JSON values, and of folders of other encoders their names alone.
 
     What is as training.config.UNTOLD says goes without saying.
     """
     found = config.to_json() | {"init": config.init and Path(config.init).name}
+    if isinstance(config, TrainConfig):
+        found["kept_of"] = config.kept_of and Path(config.kept_of).name
     told = {name: value for name, value in found.items() if name not in UNTOLD or value != UNTOLD[name]}
     return json.loads(json.dumps(told))
 

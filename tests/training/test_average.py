@@ -7,10 +7,12 @@ import json
 import pytest
 import torch
 
+from tests.training.conftest import SMALL
 from training.average import keep_of_start, main
 from training.config import TrainConfig
-from training.train import train
+from training.train import new_encoder, train
 from umr.encoders import load_trainable
+from umr.encoders.config import read_config
 from umr.errors import ConfigError
 
 
@@ -69,3 +71,39 @@ def test_a_folder_without_its_record_is_refused_in_words(small_encoder, tmp_path
     words = [str(tmp_path / "one"), "--init", str(tmp_path / "one"), "--share", "0.5", "--out", str(tmp_path / "two")]
     assert main(words) == 2
     assert "train_config.json cannot be read" in capsys.readouterr().err and not (tmp_path / "two").exists()
+
+
+def test_a_stage_can_keep_of_another_run_in_place_of_its_start(tiny_world, small_encoder, tmp_path):
+    """As two runs from one start are averaged (arXiv 2203.05482)."""
+    start = tmp_path / "start"
+    small_encoder().save(start)
+    plain = TrainConfig(name="one", init=str(start), steps=2, warmup_steps=1, families_per_batch=4, bf16=False)
+    train(plain, tiny_world, tmp_path / "first")
+    again = TrainConfig(**plain.to_json() | {"seed": 1, "name": "two"})
+    train(again, tiny_world, tmp_path / "second")
+    both = TrainConfig(**again.to_json() | {"kept_start": 0.5, "kept_of": str(tmp_path / "first")})
+    train(both, tiny_world, tmp_path / "kept")
+    words = [str(tmp_path / "second"), "--of", str(tmp_path / "first"), "--share", "0.5", "--out", str(tmp_path / "of")]
+    assert main(words) == 0
+    first, second, kept, of = (
+        load_trainable(tmp_path / name, device="cpu").state_dict() for name in ("first", "second", "kept", "of")
+    )
+    for name in kept:
+        torch.testing.assert_close(kept[name], (first[name] + second[name]) / 2, rtol=2**-7, atol=1e-3)
+        torch.testing.assert_close(kept[name], of[name], rtol=2**-7, atol=1e-3)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    records = [json.loads((tmp_path / name / "train_config.json").read_text()) for name in ("kept", "of")]
+    fingerprint = read_config(tmp_path / "first").fingerprint()
+    for record in records:
+        assert (record["config"]["kept_of"], record["config"]["kept_start"]) == ("first", 0.5)
+        assert (record["kept_of"]["name"], record["kept_of"]["fingerprint"]) == ("one", fingerprint)
+    assert "kept_of" not in json.loads((tmp_path / "second" / "train_config.json").read_text())["config"]
+
+
+def test_another_network_to_keep_of_is_refused_before_the_first_step(tiny_world, small_encoder, tmp_path):
+    small_encoder().save(tmp_path / "start")
+    new_encoder("other", 0, **{**SMALL, "inner": 2 * SMALL["inner"]}).save(tmp_path / "other")
+    config = TrainConfig(name="one", init=str(tmp_path / "start"), kept_start=0.5, kept_of=str(tmp_path / "other"))
+    with pytest.raises(ConfigError, match="only encoders of one network have weights between them"):
+        train(config, tiny_world, tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
