@@ -53,7 +53,7 @@ class Stage:
     Attributes:
         worlds: keys of the plan's worlds; each step is of one of them.
         init: an earlier stage, None: random weights.
-        changes: settings that differ from the recipe's.
+        changes: settings that differ from the recipe's; `kept_of` is an earlier stage.
     """
 
     name: str
@@ -93,6 +93,8 @@ WORLDS = {
     "second": WorldSpec(families=12000, clip_families=1500, seed=3, jitter=0.5),
     "third": WorldSpec(families=12000, clip_families=1500, seed=4, jitter=0.5),
     FILES: WorldSpec(families=4000, clip_families=1200, seed=7, jitter=0.5),
+    "crowded": WorldSpec(families=8000, clip_families=1200, seed=11, jitter=0.5, crowded=0.6),
+    "stocked": WorldSpec(families=6000, clip_families=400, seed=12, jitter=0.5, crowded=0.6, bystanders=0.4),
 }
 
 #: The stages of training/README.md, in the order in which they run.
@@ -103,7 +105,15 @@ STAGES = (
     Stage(name="longer", recipe="longer", worlds=("second",), init="joint"),
     Stage(name="deeper", recipe="deeper", worlds=("world", "second", "third"), init="longer"),
     Stage(name="company", recipe="company", worlds=("world", "second", "third"), init="deeper"),
-    Stage(name="unified", recipe="anykind", worlds=(FILES,), init="company"),
+    Stage(name="anykind", recipe="anykind", worlds=(FILES,), init="company"),
+    Stage(name="crowded", recipe="crowded", worlds=("crowded", "stocked"), init="anykind"),
+    Stage(
+        name="unified",
+        recipe="crowded",
+        worlds=("crowded", "stocked"),
+        init="anykind",
+        changes={"seed": 6, "muon_rate": 6e-3, "learning_rate": 6e-4, "kept_start": 0.5, "kept_of": "crowded"},
+    ),
     Stage(name="small_vision", recipe="vision", worlds=("world",), changes={"steps": 1200, "network": SMALL}),
     Stage(name="small_captions", recipe="captions", worlds=("world",), init="small_vision", changes={"steps": 500}),
     Stage(name="contrastive", recipe="contrastive", worlds=("world",), init="small_captions"),
@@ -115,9 +125,7 @@ CHAINS = (*SHIPPED, umarvel().made)
 FILES_SPEC = MbeirSpec(duplicates=0.1, near_duplicates=0.1, fillers=0.1, queries_per_family=2)
 
 #: --quick: the same stages, each a moment long, of a network and in worlds that are tiny.
-QUICK_WORLDS = {
-    name: WorldSpec(families=8, clip_families=3, seed=world.seed, size=56, jitter=0.5) for name, world in WORLDS.items()
-}
+QUICK_WORLDS = {name: replace(world, families=8, clip_families=3, size=56) for name, world in WORLDS.items()}
 QUICK = {
     "steps": 2,
     "stop_after": 0,
@@ -151,11 +159,13 @@ def plan(name: str, quick: bool = False) -> Plan:
         raise ConfigError(f"there is no chain that makes {name!r}; legal: {', '.join(CHAINS)}")
     known = {stage.name: stage for stage in STAGES}
     then = None if name in SHIPPED else umarvel()
-    chain: list[Stage] = []
-    at: str | None = name if then is None else then.negatives.init
-    while at is not None:
-        chain.insert(0, known[at])
-        at = known[at].init
+    wanted, rest = set[str](), [name if then is None else then.negatives.init]
+    while rest:
+        at = rest.pop()
+        if at is not None and at not in wanted:
+            wanted.add(at)
+            rest += [known[at].init, known[at].changes.get("kept_of")]
+    chain = [stage for stage in STAGES if stage.name in wanted]
     if not quick:
         return Plan(worlds=WORLDS, stages=tuple(chain), then=then)
     tiny = [
@@ -224,8 +234,10 @@ def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:
 
 def settings(stage: Stage, encoders: Path) -> TrainConfig:
     """The whole configuration of a stage: its recipe, its changes, its name, where it starts from."""
-    init = stage.init and str(encoders / stage.init)
-    return replace(RECIPES[stage.recipe](), name=stage.name, init=init, **stage.changes)
+    init, changes = stage.init and str(encoders / stage.init), dict(stage.changes)
+    if kept := changes.get("kept_of"):
+        changes["kept_of"] = str(encoders / kept)
+    return replace(RECIPES[stage.recipe](), name=stage.name, init=init, **changes)
 
 
 def make_stage(stage: Stage, worlds: Sequence[World], encoders: Path) -> None:

@@ -78,6 +78,16 @@ def test_every_world_of_a_run_stands_on_the_card_with_its_share(encoder, tmp_pat
         assert told[f"data {place}"] == wanted
 
 
+def test_weights_that_were_kept_and_worlds_that_were_crowded_stand_on_the_card(encoder, tmp_path):
+    for of, named in ({}, "before"), ({"kept_of": "first run"}, "first run"):
+        config = {**RECORD["config"], "init": "before", "kept_start": 0.25, **of}
+        record = {**RECORD, "config": config, "world": {**RECORD["world"], "crowded": 0.6, "bystanders": 0.4}}
+        encoder.save(tmp_path / "one", {"train_config.json": json.dumps(record)})
+        told = facts((tmp_path / "one" / "README.md").read_text())
+        assert told["weights"] == f"0.75 of what the steps made, 0.25 of `{named}`"
+        assert told["data"].endswith(f"seed {RECORD['world']['seed']}, crowded 0.6, bystanders 0.4")
+
+
 def test_the_hub_reads_its_front_matter(saved):
     data = ModelCard.load(saved / "README.md").data
     assert (data.library_name, data.pipeline_tag, data.license) == ("umr", "feature-extraction", "apache-2.0")

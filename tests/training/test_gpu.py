@@ -23,6 +23,7 @@ STEPS = {
     "deeper": "vision",
     "company": "vision",
     "anykind": "everything",
+    "crowded": "kinds",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",

@@ -48,6 +48,8 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         "longer",
         "deeper",
         "company",
+        "anykind",
+        "crowded",
         "unified",
     ]
     for name in CHAINS:

@@ -183,6 +183,7 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
     rows = {
         "settings": f"`{settings.get('name')}`, starting from {start}; `training/README.md` lists the stages",
         "steps": f"{settings.get('steps')}, seed {settings.get('seed')}",
+        **_kept(settings),
         **(taught if "pools" in settings else contrast),
         **(_own_data(trained) if "data" in trained else _rendered(trained.get("world", {}))),
         "time": f"{trained.get('seconds')} seconds with torch {trained.get('torch')}",
@@ -191,10 +192,17 @@ def _trained(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[s
     return ["| | |", "| --- | --- |", *told, "", f"`{RECORD_NAME}` has every setting."]
 
 
+def _kept(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What of another encoder's weights was kept at the end."""
+    share, of = settings.get("kept_start"), settings.get("kept_of") or settings.get("init")
+    return {"weights": f"{1 - share:g} of what the steps made, {share:g} of `{of}`"} if share else {}
+
+
 def _rendered(world: Mapping[str, Any]) -> dict[str, str]:
     """What a run in a rendered world saw."""
     return {
-        "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}",
+        "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}"
+        + "".join(f", {name} {world[name]:g}" for name in ("crowded", "bystanders") if world.get(name)),
         "picture size": f"{world.get('size')} px",
         "rendered": f"{world.get('images')} pictures, {world.get('clips')} clips",
         "trained on": f"{world.get('families')} families of pictures, {world.get('clip_families')} of clips",
