@@ -108,8 +108,9 @@ class SourceBatches:
         self.tokenise, self.pixels = Tokenise.of(encoder), Pixels(encoder)
         self.identities = Identities(source)
         tasks: dict[tuple[str, str], dict[str, list[Example]]] = {}
-        for example in source.examples:
-            tasks.setdefault((example.task, example.instruction), {}).setdefault(example.group, []).append(example)
+        for number, example in enumerate(source.examples):
+            key = example.group or str(number)
+            tasks.setdefault((example.task, example.instruction), {}).setdefault(key, []).append(example)
         self.tasks = [list(groups.values()) for groups in tasks.values()]
         sizes = np.array([sum(map(len, groups)) for groups in self.tasks], float) ** config.size_exponent
         self.shares = sizes / sizes.sum()

@@ -73,8 +73,13 @@ class BenchmarkQuery:
     kept: tuple[str, ...] | None = None
 
 
-def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
+def read_lines(path: str | Path, strict: bool = True) -> Iterator[tuple[str, str]]:
     """(place as file:line, line) of each line that is not blank; a name in .gz or .xz is unpacked.
+
+    Args:
+        path: the file.
+        strict: a file with anything that is no UTF-8 text is refused; else such a line is given, and parse_object
+            refuses it alone.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -82,7 +87,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
     path = Path(path)
     try:
         opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
-        with opener(path, "rt", encoding="utf-8-sig") as file:
+        with opener(path, "rt", encoding="utf-8-sig", errors="strict" if strict else "surrogateescape") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield f"{path}:{number}", line.rstrip("\n")
@@ -98,10 +103,13 @@ def parse_object(line: str, place: str) -> dict[str, Any]:
     """The JSON object of one line.
 
     Raises:
-        ConfigError: it is none; the place is named.
+        ConfigError: it is none, or no UTF-8 text; the place is named.
     """
     try:
+        line.encode("utf-8")
         row = json.loads(line)
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{place}: not UTF-8 text (from character {error.start + 1} on); convert it first") from error
     except ValueError as error:
         raise ConfigError(f"{place}: not JSON ({error}); each line must be one JSON object") from error
     except RecursionError as error:

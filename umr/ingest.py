@@ -336,7 +336,8 @@ def _usual(name: str, there: Sequence[str]) -> str | None:
 def resolve(path: str, folder: Path) -> Path:
     """The path that a row names.
 
-    It is absolute, else under the folder of its file, else under the working folder where only that exists.
+    It is absolute, else under the folder of its file, else under the working folder where only that exists. A name that
+    is too long for a file is of none.
 
     Raises:
         MediaError: it contains a NUL.
@@ -344,7 +345,7 @@ def resolve(path: str, folder: Path) -> Path:
     if "\0" in path:
         raise MediaError("a path contains a NUL character")
     there, here = folder / path, Path(path).absolute()
-    return here if not there.exists() and here.exists() else there
+    return here if not os.path.exists(there) and os.path.exists(here) else there
 
 
 def files_under(folder: Path) -> Iterator[Path]:

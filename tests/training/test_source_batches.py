@@ -148,3 +148,17 @@ def test_prepared_pictures_are_kept_up_to_the_room_there_is(small_encoder, tmp_p
     with pytest.raises(MediaError, match=r"0\.png"):  # it was let go
         pixels(contents[0])
     assert pixels(Content(text="words")) is None
+
+
+def test_words_alone_are_no_group_so_that_each_meets_the_others(load):
+    """48 captions make one batch of 48; those that a row puts into one group come together."""
+    rows = [{"text": f"thing {n}", "target": f"{n}.png"} for n in range(30)]
+    batches = load(rows, {f"{n}.png": n for n in range(30)}, replace(CONFIG, families_per_batch=20))
+    assert len(only(batches.build(0)).queries) == 20
+    grouped = [row | {"group": str(n // 2)} for n, row in enumerate(rows)]
+    batches = load(grouped, {f"{n}.png": n for n in range(30)}, replace(CONFIG, families_per_batch=10))
+    pairs = only(batches.build(0)).queries.positives[:, 0, 1].reshape(10, 2)
+    numbers = {
+        int(batches.identities(did)[1]): int(did.split("/")[-1].split(".")[0]) for did in batches.source.candidates
+    }
+    assert all(numbers[int(a)] // 2 == numbers[int(b)] // 2 for a, b in pairs)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from training.sources.source import Example, Raw, existing
+from training.sources.source import Example, Raw, existing, is_file
 from umr import media
 from umr.errors import ConfigError
 from umr.formats import parse_object, read_lines
@@ -20,6 +20,7 @@ from umr.types import Content, Target
 
 _ROW = ("image", "video", "text", "target", "negatives", "instruction", "group")
 _CONTENT = ("image", "video", "text")
+LONGEST_PATH = 4096  # characters; a longer value is words
 
 
 def read(path: Path) -> Raw:
@@ -30,7 +31,7 @@ def read(path: Path) -> Raw:
     """
     raw = Raw(files=[path])
     triplets = Triplets(raw, path.absolute().parent)
-    for place, line in read_lines(path):
+    for place, line in read_lines(path, strict=False):
         where = f"{path.name}:{place.rpartition(':')[2]}"
         raw.take(where, partial(_examples, line, where, triplets))
     return raw
@@ -97,12 +98,25 @@ class Triplets:
                 raise ConfigError(f"{what} has unknown fields {', '.join(unknown)}; known: {', '.join(_CONTENT)}")
             parts = value
         elif isinstance(value, str):
-            suffix = Path(value).suffix.lower() if "\n" not in value else ""
-            parts = {"image" if suffix in IMAGES else "video" if suffix in CLIPS else "text": value}
+            parts = {self.part_of(value.strip(), what): value}
         else:
             raise ConfigError(f"{what} is {type(value).__name__}; a path, a text or an object with its parts is needed")
         content = self.content(parts, what)
         return "|".join(str(part) for part in (content.image, content.video, content.text) if part is not None), content
+
+    def part_of(self, value: str, what: str) -> str:
+        """Whether a bare text names a picture or a clip, by its ending, or is words."""
+        if "\n" in value or len(value) > LONGEST_PATH:
+            return "text"
+        suffix = Path(value).suffix.lower()
+        if suffix in IMAGES or suffix in CLIPS:
+            return "image" if suffix in IMAGES else "video"
+        if value and is_file(resolve(value, self.folder)):
+            raise ConfigError(
+                f"{what} {value!r} is a file here without an ending of a picture or clip: give an object that says "
+                'what is meant, {"image": ...}, {"video": ...} or {"text": ...}'
+            )
+        return "text"
 
     def content(self, parts: dict[str, Any], what: str) -> Content:
         """Checked parts; files must be there."""

@@ -35,11 +35,11 @@ def read(folder: Path) -> Raw:
     table = folder / INSTRUCTIONS
     raw = Raw(files=[*queries, *pools, table], instructions=read_instructions(table))
     for path in pools:
-        for place, line in read_lines(path):
+        for place, line in read_lines(path, strict=False):
             where = f"{path.name}:{place.rpartition(':')[2]}"
             raw.take(where, partial(_candidate, line, where, folder, raw))
     for path in queries:
-        for place, line in read_lines(path):
+        for place, line in read_lines(path, strict=False):
             where = f"{path.name}:{place.rpartition(':')[2]}"
             raw.take(where, partial(_examples, line, where, folder, raw))
     return raw

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,7 +34,7 @@ class Example:
         wanted: modality of the candidates that are searched.
         positives: ids of right answers, at least one.
         negatives: ids of candidates that are near and wrong.
-        group: examples of one group come into one batch, where they are each other's hard negatives.
+        group: examples of one group come into one batch, where they are each other's hard negatives; "": it has none.
         instruction: key of its sentences in the source's table; "": the encoder's own sentence for the task.
     """
 
@@ -86,9 +88,23 @@ class Source:
     def fingerprint(self) -> str:
         """sha256 over the annotation files, the media and what was taken: equal data give equal batches."""
         digest = sha256(f"{self.kind} {len(self.examples)} {len(self.refused)}".encode())
+        if not self.files:  # nothing else tells the words of its rows
+            digest.update(self._rows().encode())
         for found in (self.files, self.hashes):
             digest.update("".join(f" {value}" for _, value in sorted(found.items())).encode())
         return digest.hexdigest()
+
+    def _rows(self) -> str:
+        """Every example, by what is shown and said in it, and by no path."""
+
+        def told(did: str) -> tuple[str, str | None]:
+            return self.content_hash(self.candidates[did]), self.candidates[did].text
+
+        rows = (
+            (self.asked(one), [*map(told, one.positives)], [*map(told, one.negatives)], one.instruction)
+            for one in self.examples
+        )
+        return "\n".join(map(repr, rows))
 
     def record(self) -> dict[str, Any]:
         """What a training record keeps of it: plain JSON, no path of this machine."""
@@ -140,9 +156,19 @@ def existing(path: Path, what: str) -> Path:
     Raises:
         MediaError: it is not; `what` says whose it is.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise MediaError(f"{what} is not a file that exists; check its path")
     return path
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a name that is too long for one is none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Source:
@@ -173,7 +199,7 @@ def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Sourc
             taken.append(example)
         else:
             refused.append(Refused(place, why))
-    _tell(kind, path, len(taken), refused)
+    _tell(kind, path, taken, refused)
     kept = {did for example in taken for did in (*example.positives, *example.negatives)}
     if whole_pool:
         kept |= {did for did, content in named.items() if _file(content) not in broken}
@@ -257,8 +283,8 @@ def _with_shared_answers(examples: Sequence[Example], source: Source) -> list[Ex
     return found
 
 
-def _tell(kind: str, path: Path, taken: int, refused: Sequence[Refused]) -> None:
-    """Say how many rows were taken and refused, with the first reasons.
+def _tell(kind: str, path: Path, taken: Sequence[Example], refused: Sequence[Refused]) -> None:
+    """Say how many rows were taken, of which tasks, and how many refused, with the first reasons.
 
     Raises:
         ConfigError: none was taken.
@@ -269,6 +295,7 @@ def _tell(kind: str, path: Path, taken: int, refused: Sequence[Refused]) -> None
     if not taken:
         told = "; ".join(reasons) or "it holds no row"
         raise ConfigError(f"nothing of {kind}:{path} can be trained on. {told}")
-    log.info("%s:%s: %d examples taken, %d rows refused", kind, path.name, taken, len(refused))
+    tasks = ", ".join(f"{count} of {task}" for task, count in Counter(one.task for one in taken).most_common())
+    log.info("%s:%s: %d examples taken, %d rows refused; %s", kind, path.name, len(taken), len(refused), tasks)
     for line in reasons:
         log.warning("refused %s", line)

@@ -44,6 +44,15 @@ def test_columns_are_chosen_and_pictures_inside_become_files_once(saved, tmp_pat
     assert place == "row 2" and "is not a picture that can be read" in why
 
 
+def test_other_words_are_other_data(tmp_path):
+    """There is no annotation file to tell them apart: a run on one must not go on with the other."""
+    found = []
+    for name, words in (("one", "a"), ("same", "a"), ("other", "b")):
+        datasets.Dataset.from_dict({"text": [words], "target": ["c"]}).save_to_disk(tmp_path / name)
+        found.append(load_source(parse(f"datasets:{tmp_path / name}"), tmp_path / "media").fingerprint)
+    assert found[0] == found[1] != found[2]
+
+
 def test_columns_that_are_not_there_are_named(saved, tmp_path):
     with pytest.raises(ConfigError, match=r"has the columns edit, photo.*|a target, and an image or a text is needed"):
         load_source(parse(f"datasets:{saved}"), tmp_path)

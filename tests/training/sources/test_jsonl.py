@@ -101,6 +101,51 @@ def test_a_bad_row_is_refused_by_its_line_and_reason_and_the_others_go_on(tmp_pa
     assert record["refused_first"][0].startswith("mine.jsonl:2: not JSON")
 
 
+def test_a_line_that_is_no_utf8_text_is_refused_alone(tmp_path, picture):
+    picture("1.png", 1)
+    rows = [
+        json.dumps({"text": text, "target": "1.png"}, ensure_ascii=False) for text in ("one", "zw\u00f6lf", "\u5341")
+    ]
+    (tmp_path / "mine.jsonl").write_bytes(
+        b"\n".join(rows[n].encode(code) for n, code in enumerate(("ascii", "latin-1", "utf-8")))
+    )
+    source = load_source(parse(f"jsonl:{tmp_path / 'mine.jsonl'}"), tmp_path)
+    assert [example.query.text for example in source.examples] == ["one", "\u5341"]
+    ((place, why),) = source.refused
+    assert place == "mine.jsonl:2" and why.startswith("not UTF-8 text (from character 13 on)")
+
+
+def test_a_bare_target_that_is_a_file_without_a_known_ending_is_not_taken_for_words(tmp_path, picture):
+    picture("1.png", 1)
+    (tmp_path / "scan").write_bytes((tmp_path / "1.png").read_bytes())
+    said, spaced, named, words, long = load(
+        tmp_path / "mine.jsonl",
+        {"text": "good", "target": "1.png"},
+        {"text": "spaced", "target": " 1.png "},
+        {"text": "named", "target": {"image": "scan"}},
+        {"text": "words", "target": {"text": "scan"}},
+        {"text": "long", "target": "word " * 100},
+        {"text": "bare", "target": "scan"},
+        {"text": "x", "target": "a" * 300 + ".png"},
+    ).examples
+    assert {said.task, spaced.task, named.task} == {"text->image"} and {words.task, long.task} == {"text->text"}
+    assert said.positives == spaced.positives
+    with pytest.raises(ConfigError, match=r"target 'scan' is a file here without an ending.*aaa.png' is not a file"):
+        load(tmp_path / "mine.jsonl", {"text": "b", "target": "scan"}, {"text": "x", "target": "a" * 300 + ".png"})
+
+
+def test_the_tasks_that_were_taken_are_told(tmp_path, picture, caplog):
+    """So that a column of paths that was read as words is seen."""
+    picture("1.png", 1)
+    with caplog.at_level("INFO", logger="training"):
+        load(
+            tmp_path / "mine.jsonl",
+            *[{"text": f"{n}", "target": "1.png"} for n in range(2)],
+            {"text": "x", "target": "y"},
+        )
+    assert "3 examples taken, 0 rows refused; 2 of text->image, 1 of text->text" in caplog.text
+
+
 def test_a_file_of_bad_rows_alone_is_an_error_with_the_first_reasons(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing of jsonl:.*mine.jsonl:1: target is missing.*\.\.\. and 3 more"):
         load(tmp_path / "mine.jsonl", *[{"text": "x"}] * (SHOWN + 3))
