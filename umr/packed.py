@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 TABLE, TAR = ".parquet", ".tar"
 PACKED = (TABLE, TAR)  # endings of files that are a dataset each
 #: What `save_to_disk` leaves in a folder; one of them is there.
-SAVED = ("dataset_info.json", "dataset_dict.json")
+DICT = "dataset_dict.json"  # of one with splits
+SAVED = ("dataset_info.json", DICT)
 _writing = threading.Lock()  # equal pictures are one file
 
 
@@ -33,6 +34,11 @@ def is_packed(source: str | Path) -> bool:
 def is_saved(source: str | Path) -> bool:
     """Whether this is a folder of `save_to_disk`."""
     return any(Path(source, name).is_file() for name in SAVED)
+
+
+def is_whole(source: str | Path) -> bool:
+    """Whether this is one dataset without splits: a file, or a folder that `save_to_disk` wrote of one."""
+    return is_packed(source) or (is_saved(source) and not Path(source, DICT).is_file())
 
 
 def open_packed(source: str | Path) -> datasets.Dataset | TarRows:

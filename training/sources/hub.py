@@ -11,7 +11,7 @@ from training.sources.jsonl import Triplets
 from training.sources.source import Example, Raw
 from umr.errors import ConfigError
 from umr.ingest import stored_picture
-from umr.packed import open_dataset
+from umr.packed import is_whole, open_dataset
 
 #: Field of a triplet -> the column that holds it, unless an option names another.
 COLUMNS = ("image", "text", "target", "negatives", "instruction")
@@ -26,10 +26,13 @@ def read(source: str, media_folder: Path, options: Mapping[str, str]) -> Raw:
         options: split, and the column of each field; fields of no such column are absent.
 
     Raises:
-        ConfigError: it cannot be read as a dataset, or has no such columns.
+        ConfigError: it cannot be read as a dataset, or has no such columns or split.
         DiskFullError: a picture could not be written.
     """
     data = open_dataset(source, options.get("split", "train"))
+    asked = options.get("split")
+    if asked is not None and is_whole(source) and str(getattr(data, "split", None)) != asked:
+        raise ConfigError(f"{source} has no splits, so none can be {asked!r}: leave split out")
     chosen = {field: options.get(field, field) for field in COLUMNS}
     columns = {field: column for field, column in chosen.items() if column in data.column_names or field in options}
     missing = [column for column in columns.values() if column not in data.column_names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ def parse(text: str) -> DataSpec:
     if match is not None:
         rest, share = match["rest"], _share(text, match["share"])
     path, _, listed = rest.partition("?")
+    path = os.path.expanduser(path)  # a shell leaves the ~ behind KIND:
     if not path.strip():
         raise ConfigError(f"--data {text!r} names no file or folder; {FORM} is needed")
     return DataSpec(kind=kind, path=path, share=share, options=_options(text, kind, listed))

@@ -60,6 +60,20 @@ def test_columns_that_are_not_there_are_named(saved, tmp_path):
         load_source(parse(f"datasets:{saved}?image=picture,target=result"), tmp_path)
 
 
+def test_a_split_of_a_dataset_that_has_none_is_refused(tmp_path):
+    rows = datasets.Dataset.from_dict({"text": ["a"], "target": ["c"]})
+    rows.save_to_disk(tmp_path / "one")
+    rows.to_parquet(tmp_path / "one.parquet")
+    datasets.DatasetDict({"train": rows, "other": rows}).save_to_disk(tmp_path / "split")
+    for name in ("one", "one.parquet"):
+        assert len(load_source(parse(f"datasets:{tmp_path / name}"), tmp_path).examples) == 1
+        with pytest.raises(ConfigError, match="has no splits, so none can be 'other'"):
+            load_source(parse(f"datasets:{tmp_path / name}?split=other"), tmp_path)
+    assert len(load_source(parse(f"datasets:{tmp_path / 'split'}?split=other"), tmp_path).examples) == 1
+    with pytest.raises(ConfigError, match="cannot be read as a dataset"):
+        load_source(parse(f"datasets:{tmp_path / 'split'}?split=gone"), tmp_path)
+
+
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read as a dataset"):
         load_source(parse(f"datasets:{tmp_path}"), tmp_path)

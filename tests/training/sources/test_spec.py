@@ -55,3 +55,13 @@ def test_the_same_data_twice_is_refused_and_other_options_are_other_data():
     assert len(parse_all(["cirr:a", "cirr:a?split=val@2", "fashioniq:a"])) == 3
     with pytest.raises(ConfigError, match=r"'jsonl:a@2' is given twice"):
         parse_all(["jsonl:a", "jsonl:a@2"])
+
+
+def test_the_home_folder_is_meant_by_its_sign(monkeypatch, tmp_path):
+    """A shell does not write it out behind KIND: and so hands it over as it stands."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    one, other = parse_all(["world:~/world@0.5", "jsonl:~/mine.jsonl"])
+    assert (one.path, one.share, other.path) == (f"{tmp_path}/world", 0.5, f"{tmp_path}/mine.jsonl")
+    assert parse("jsonl:a~b.jsonl").path == "a~b.jsonl"
+    with pytest.raises(ConfigError, match="is given twice"):
+        parse_all(["world:~/world", f"world:{tmp_path}/world"])
