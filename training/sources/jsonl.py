@@ -102,7 +102,8 @@ class Triplets:
         else:
             raise ConfigError(f"{what} is {type(value).__name__}; a path, a text or an object with its parts is needed")
         content = self.content(parts, what)
-        return "|".join(str(part) for part in (content.image, content.video, content.text) if part is not None), content
+        named = (content.image, content.video and f"video {content.video}", content.text and f"text {content.text}")
+        return "|".join(str(part) for part in named if part is not None), content
 
     def part_of(self, value: str, what: str) -> str:
         """Whether a bare text names a picture or a clip, by its ending, or is words."""

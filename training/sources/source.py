@@ -23,6 +23,7 @@ log = logging.getLogger("training")
 SHOWN = 10  # reasons of refused rows that are printed and recorded
 #: Sentences by key, whatever a data set calls them by; the first of a key is the one that is served with.
 Instructions = Mapping[str, tuple[str, ...]]
+Seen = tuple[str, str]  # "image" or "video", and the path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +190,7 @@ def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Sourc
     used = {did for _, example in raw.examples for did in (*example.positives, *example.negatives)}
     named = {did: content for did, content in raw.candidates.items() if whole_pool or did in used}
     contents = [example.query for _, example in raw.examples] + list(named.values())
-    files = {file: content for content in contents if (file := _file(content)) is not None}
-    hashes, broken = _examined(files)
+    hashes, broken = _examined({seen: content for content in contents if (seen := _seen(content)) is not None})
     taken: list[Example] = []
     refused = list(raw.refused)
     for place, example in raw.examples:
@@ -202,7 +202,7 @@ def finished(kind: str, path: Path, raw: Raw, whole_pool: bool = False) -> Sourc
     _tell(kind, path, taken, refused)
     kept = {did for example in taken for did in (*example.positives, *example.negatives)}
     if whole_pool:
-        kept |= {did for did, content in named.items() if _file(content) not in broken}
+        kept |= {did for did, content in named.items() if _seen(content) not in broken}
     source = Source(
         kind=kind,
         name=path.name,
@@ -222,10 +222,16 @@ def _file(content: Content) -> str | None:
     return None if seen is None else str(seen)
 
 
-def _examined(files: Mapping[str, Content]) -> tuple[dict[str, str], dict[str, str]]:
-    """Path -> sha256 of each file that can be read, and path -> reason of each that cannot."""
+def _seen(content: Content) -> Seen | None:
+    """What is read of the content: a file as a picture is not the same file as a clip."""
+    file = _file(content)
+    return None if file is None else ("image" if content.image is not None else "video", file)
+
+
+def _examined(files: Mapping[Seen, Content]) -> tuple[dict[str, str], dict[Seen, str]]:
+    """Path -> sha256 of each file that can be read, and the reason of each that cannot be, as what it is called."""
     hashes: dict[str, str] = {}
-    broken: dict[str, str] = {}
+    broken: dict[Seen, str] = {}
 
     def examine(content: Content) -> str:
         if content.image is not None:
@@ -241,24 +247,24 @@ def _examined(files: Mapping[str, Content]) -> tuple[dict[str, str], dict[str, s
             return "", reason(error)
 
     with ThreadPoolExecutor() as pool:  # pictures are decoded outside Python's lock
-        for done, (file, (found, why)) in enumerate(zip(files, pool.map(outcome, files.values()), strict=True), 1):
+        for done, (seen, (found, why)) in enumerate(zip(files, pool.map(outcome, files.values()), strict=True), 1):
             if why:
-                broken[file] = why
+                broken[seen] = why
             else:
-                hashes[file] = found
+                hashes[seen[1]] = found
             if done % 10_000 == 0:
                 log.info("%d of %d pictures and clips read", done, len(files))
     return hashes, broken
 
 
-def _fault(example: Example, candidates: Mapping[str, Content], broken: Mapping[str, str]) -> str | None:
+def _fault(example: Example, candidates: Mapping[str, Content], broken: Mapping[Seen, str]) -> str | None:
     """Why an example cannot be trained on; None where it can."""
     missing = [did for did in (*example.positives, *example.negatives) if did not in candidates]
     if missing:
         return f"the candidate {missing[0]!r} is not there"
-    files = [_file(content) for content in (example.query, *(candidates[did] for did in example.positives))]
-    files += [_file(candidates[did]) for did in example.negatives]
-    wrong = next((broken[file] for file in files if file is not None and file in broken), None)
+    files = [_seen(content) for content in (example.query, *(candidates[did] for did in example.positives))]
+    files += [_seen(candidates[did]) for did in example.negatives]
+    wrong = next((broken[seen] for seen in files if seen is not None and seen in broken), None)
     if wrong is not None:
         return wrong
     if example.query.modality not in KIND_OF:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from training.catalogue.store import write_clip
 from training.sources.readers import load_source
 from training.sources.source import SHOWN
 from training.sources.spec import parse
@@ -132,6 +134,23 @@ def test_a_bare_target_that_is_a_file_without_a_known_ending_is_not_taken_for_wo
     assert said.positives == spaced.positives
     with pytest.raises(ConfigError, match=r"target 'scan' is a file here without an ending.*aaa.png' is not a file"):
         load(tmp_path / "mine.jsonl", {"text": "b", "target": "scan"}, {"text": "x", "target": "a" * 300 + ".png"})
+
+
+def test_a_row_that_calls_a_picture_a_clip_or_words_takes_it_from_no_other_row(tmp_path, picture):
+    """Whatever comes last: the file is read as what each row calls it, and words are words."""
+    path = str(picture("1.png", 1))
+    write_clip(tmp_path / "1.mp4", np.zeros((2, 32, 32, 3), np.uint8), fps=2)
+    good = [{"text": "a triangle", "target": "1.png"}, {"text": "it moves", "target": "1.mp4"}]
+    others = [
+        {"text": "b", "target": {"video": "1.png"}},
+        {"text": "c", "target": {"image": "1.mp4"}},
+        {"image": "1.mp4", "target": "some words"},
+        {"text": "its name", "target": {"text": path}},
+    ]
+    source = load(tmp_path / "mine.jsonl", *good, *others)
+    assert [example.task for example in source.examples[:2]] == ["text->image", "text->video"]
+    assert source.examples[-1].task == "text->text"
+    assert {"mine.jsonl:4", "mine.jsonl:5"} <= {place for place, _ in source.refused}
 
 
 def test_the_tasks_that_were_taken_are_told(tmp_path, picture, caplog):
