@@ -40,7 +40,10 @@ SPLITS: Mapping[str, SplitWords] = {
     "camera": SplitWords(title="other camera", asks="Query pictures from where training's camera never stood."),
     "phrasing": SplitWords(title="other phrasings", asks="Sentences of forms that training never had."),
     "typos": SplitWords(title="typing errors", asks="Edits with a misspelt word."),
-    "clutter": SplitWords(title="cluttered pictures", asks="More objects in a picture than training showed."),
+    "clutter": SplitWords(
+        title="cluttered pictures",
+        asks="Three of a thing with another one beside them, which training never asked for.",
+    ),
     "binding": SplitWords(title="which of two objects", asks="Edits of the second object, and swaps of the two."),
     "twofold": SplitWords(title="several edits at once", asks="Two or three edits in one sentence."),
     "shortcut-kept": SplitWords(title="shortcut kept", asks="A tag in the picture tells the edit."),
