@@ -71,10 +71,10 @@ def fitted(vectors: np.ndarray, labels: np.ndarray, values: int) -> torch.Tensor
     def loss() -> torch.Tensor:
         steps.zero_grad()
         total = cross_entropy(inputs @ probe, target, weight) + DECAY * probe.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
-    steps.step(loss)  # type: ignore[no-untyped-call]
+    steps.step(loss)
     return probe.detach()
 
 
