@@ -193,7 +193,7 @@ def anykind() -> TrainConfig:
 
 
 def crowded() -> TrainConfig:
-    """`anykind` for longer and at a higher rate, in worlds that are crowded; from its encoder.
+    """`anykind` for longer and at a higher rate, in crowded worlds; from its encoder, of which two thirds stay.
 
     What an encoder of `anykind` gets wrong is what it sees: how many there are where something stands beside them,
     what that is made of, metal or glossy. So a third of the steps is for the vision tower alone.
@@ -202,7 +202,7 @@ def crowded() -> TrainConfig:
         anykind(),
         name="crowded",
         steps=1500,
-        kept_start=0.0,
+        kept_start=0.667,
         families_per_batch=32,
         muon_rate=4e-3,
         learning_rate=4e-4,
@@ -218,6 +218,8 @@ def crowded() -> TrainConfig:
             "everything": 0.13,
             "kinds": 0.07,
         },
+        log_every=20,
+        checkpoint_every=100,
     )
 
 

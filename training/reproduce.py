@@ -112,7 +112,7 @@ STAGES = (
         recipe="crowded",
         worlds=("crowded", "stocked"),
         init="anykind",
-        changes={"seed": 6, "muon_rate": 6e-3, "learning_rate": 6e-4, "kept_start": 0.5, "kept_of": "crowded"},
+        changes={"seed": 6, "muon_rate": 6e-3, "learning_rate": 6e-4, "kept_start": 0.75, "kept_of": "crowded"},
     ),
     Stage(name="small_vision", recipe="vision", worlds=("world",), changes={"steps": 1200, "network": SMALL}),
     Stage(name="small_captions", recipe="captions", worlds=("world",), init="small_vision", changes={"steps": 500}),
