@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from training.catalogue.mbeir_world import MbeirSpec
-from training.catalogue.world import World, WorldSpec, build_world, load_world
+from training.catalogue.world import WHOLES, World, WorldSpec, build_world, load_world
 from training.config import SecondHalf, TrainConfig
 from training.mixture import Mixture, Part
 from training.provenance import stages as stages_of
@@ -222,7 +222,7 @@ def made_world(wanted: WorldSpec, folder: Path, workers: int) -> World:
         log.info("world %s: %d families, %d clip families", folder.name, wanted.families, wanted.clip_families)
         return build_world(folder, wanted, workers)
     world = load_world(folder)
-    for key in ("families", "clip_families", "seed", "size", "jitter", "crowded", "bystanders"):
+    for key in ("families", "clip_families", "seed", "size", *WHOLES):
         there = world.manifest.get(key, 0.0)  # files of worlds without them do not say so
         if there != getattr(wanted, key):
             raise MismatchError(

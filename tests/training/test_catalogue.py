@@ -12,7 +12,7 @@ from training.catalogue.world import load_world
 def test_world_is_built_and_counted(tmp_path, capsys):
     out = tmp_path / "world"
     sizes = ["--families", "2", "--clip-families", "1", "--size", "28", "--seed", "5", "--workers", "1"]
-    sizes += ["--crowded", "0.7", "--bystanders", "0.3"]
+    sizes += ["--crowded", "0.7", "--bystanders", "0.3", "--cluttered", "0.5"]
     assert main(["world", *sizes, "--out", str(out)]) == 0
     world = load_world(out)
     assert world.pixels.shape == (10, 28, 28, 3) and world.manifest["seed"] == 5
@@ -29,6 +29,7 @@ def test_world_is_built_and_counted(tmp_path, capsys):
         (["--families", "1", "--clip-families", "2"], "2 clip families of 1 image families"),
         (["--families", "1", "--renders-per-family", "2"], "2 renders per family; at least 4"),
         (["--families", "1", "--crowded", "70"], "crowded is 70.0; it is a share of the families, from 0 to 1"),
+        (["--families", "1", "--cluttered", "0.5"], "cluttered is 0.5, a share of the crowded families, and none is"),
         (["--families", "1", "--bystanders", "-1"], "bystanders is -1.0; it is a share of the renders, from 0 to 1"),
         (["--families", "1", "--text-shortcut", "0.8"], "shortcuts are in the queries, which only --mbeir writes"),
     ],

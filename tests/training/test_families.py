@@ -54,6 +54,20 @@ def test_a_crowded_family_is_of_the_split_and_mostly_of_more_than_one_thing(spli
     assert np.mean([names == ["companion"] for names in in_company]) > 0.3
 
 
+def test_a_cluttered_family_shows_three_beside_what_the_benchmark_does_not():
+    drawn = [families.family(np.random.default_rng([8, n]), crowded=True, cluttered=True) for n in range(80)]
+    scenes = [scene for one in drawn for scene in one]
+    assert all(splits.split_of(scene) == "train" and is_fair(scene) for scene in scenes)
+    three = [scene for scene in scenes if splits.is_cluttered(scene)]
+    assert 0.25 < len(three) / len(scenes) < 0.6
+    assert all(scene.companion.category not in splits.CLUTTER_COMPANIONS[scene.category] for scene in three)
+    assert all(scene.companion.side != "front" for scene in three)
+    left = [(one[0], other) for one in drawn for other in one[1:] if one[0] in three]
+    assert any(other.companion is None and other.count == 3 for _, other in left), "an edit leads to three alone"
+    again = families.family(np.random.default_rng([8, 0]), cluttered=True)
+    assert again == families.family(np.random.default_rng([8, 0])), "an ordinary family is as it was"
+
+
 def test_no_colour_is_rare_for_having_unfair_pairs(rng):
     scenes = [random_scene(rng, lambda scene: True) for _ in range(3600)]
     assert all(is_fair(scene) for scene in scenes)

@@ -1,6 +1,7 @@
 """Splits: whole lines are held out with their neighbourhood, and what is left still shows every value and every allowed
 pair."""
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -23,6 +24,9 @@ from training.catalogue.scene import (
     random_scene,
     with_action,
 )
+from training.probe import scenes_of
+from umr.search import Searcher
+from umr.shipped import BUNDLED, default_root
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +112,7 @@ def test_each_value_and_each_allowed_pair_is_trained(drawn):
     assert all((("category", one), ("companion colour", colour)) in company for one in CATEGORIES for colour in COLOURS)
 
 
-def test_held_out_pairs_and_clutter_are_never_trained_not_even_as_companions():
+def test_held_out_pairs_are_never_trained_not_even_as_companions_and_clutter_in_no_ordinary_world():
     companion = Scene("mug", "red", companion=Companion("vase", "orange", "left"))
     assert is_held_out(companion) and splits.split_of(companion) == "test"
     glass = Scene("mug", "red", companion=Companion("chair", "purple", "left", "glass"))
@@ -118,6 +122,22 @@ def test_held_out_pairs_and_clutter_are_never_trained_not_even_as_companions():
         scene = random_scene(rng, lambda scene: splits.in_distribution(scene, "train"))
         assert not is_held_out(scene) and not splits.is_cluttered(scene)
     assert splits.split_of(Scene("mug", "red", count=3, companion=Companion("vase", "blue", "left"))) == "test"
+
+
+def test_what_training_shows_of_clutter_is_two_edits_and_a_pair_away_from_the_benchmarks():
+    three = Scene("mug", "red", "metal", "dotted", count=3, companion=Companion("lamp", "blue", "left"))
+    assert splits.split_of(three) == "train" and splits.in_distribution(three, "train", most_in_company=3)
+    assert not splits.in_distribution(three, "train"), "only where a world asks for it"
+    beside = replace(three, companion=Companion("vase", "blue", "left"))
+    assert splits.split_of(beside) == "test" and not splits.in_distribution(beside, "train", most_in_company=3)
+    shown, _ = scenes_of(Searcher.open(default_root() / "unified" / BUNDLED))
+    cluttered = [scene for scene in shown if splits.is_cluttered(scene)]
+    assert len(cluttered) == 147
+    for scene in cluttered:
+        assert scene.companion is not None and scene.companion.category in splits.CLUTTER_COMPANIONS[scene.category]
+        assert not any(splits.split_of(near) == "train" for near in splits.neighbourhood(scene))
+    pairs = {(scene.category, scene.companion.category) for scene in cluttered if scene.companion}
+    assert pairs == {(one, other) for one, others in splits.CLUTTER_COMPANIONS.items() for other in others}
 
 
 def test_a_scenes_split_never_changes():

@@ -60,6 +60,12 @@ def parser() -> argparse.ArgumentParser:
         help="share of the families with more than one thing in most of their pictures (default 0)",
     )
     one.add_argument(
+        "--cluttered",
+        type=float,
+        default=0.0,
+        help="share of the crowded families in which three have something beside them, too (default 0)",
+    )
+    one.add_argument(
         "--bystanders",
         type=float,
         default=0.0,
@@ -196,6 +202,7 @@ def run_world(options: argparse.Namespace) -> None:
         jitter=options.jitter,
         crowded=options.crowded,
         bystanders=options.bystanders,
+        cluttered=options.cluttered,
     )
     made = world.build_world(options.out, spec, options.workers)
     pictures, clips = made.manifest["images"], made.manifest["clips"]

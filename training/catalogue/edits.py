@@ -135,15 +135,20 @@ class Edit:
         )
 
 
-def is_possible(scene: Scene) -> bool:
+def is_possible(scene: Scene, most_in_company: int = 2) -> bool:
     """Whether the world holds the scene: fair, companion of another colour than the main object, and room for it.
 
-    Three objects never have a companion here, and none stands in front of two or of a small one, which it would hide.
+    None stands in front of two or of a small one, which it would hide.
+
+    Args:
+        scene: the scene.
+        most_in_company: how many of the main object may have a companion; three have one in cluttered worlds and in
+            the clutter split alone.
     """
     there = scene.companion
     if there is None:
         return is_fair(scene)
-    room = scene.count < 3 and (there.side != "front" or (scene.count == 1 and scene.size == "large"))
+    room = scene.count <= most_in_company and (there.side != "front" or (scene.count == 1 and scene.size == "large"))
     return room and there.colour != scene.colour and is_fair(scene)
 
 

@@ -50,6 +50,7 @@ CROWDED_KINDS = {
 }
 CROWDED_COUNTS = (1, 1, 2, 2, 3)  # of which one is drawn for the base of a crowded family
 CROWDED_COMPANIONS = 0.85  # share of those bases of one or two that have a companion
+CLUTTERED_COUNTS = (1, 2, 3, 3, 3)  # the same of a cluttered family, whose threes have companions as often as others
 #: Attributes with at least three values: two siblings can both differ from the base in them.
 CONTRASTED = ("colour", "finish", "pattern", "surface", "category", "count")
 #: What of the companion two siblings of a crowded family can both differ in, besides.
@@ -75,6 +76,7 @@ def family(
     split: Split = "train",
     accept: Callable[[Scene], bool] = lambda _: True,
     crowded: bool = False,
+    cluttered: bool = False,
 ) -> list[Scene]:
     """A base scene and size - 1 edited siblings, all different, fair and of the split.
 
@@ -87,18 +89,21 @@ def family(
         split: whose scenes.
         accept: what else a scene must be.
         crowded: whether most of its scenes hold two objects and a second thing, and differ in these (CROWDED_KINDS).
+        cluttered: whether, in a crowded family, three may have a companion and most bases are three; beside them stands
+            nothing that the benchmark shows beside three of their category (splits.CLUTTER_COMPANIONS).
 
     Returns:
         The scenes, the base first.
     """
 
     def fits(scene: Scene) -> bool:
-        return in_distribution(scene, split) and accept(scene)
+        return in_distribution(scene, split, most) and accept(scene)
 
+    most = 3 if crowded and cluttered else 2
     shares = _CROWDED if crowded else _ORDINARY
     contrasted = size > 2 and rng.random() < 0.6
     while True:
-        scenes = [_base(rng, fits, crowded)]
+        scenes = [_base(rng, fits, crowded, most)]
         if contrasted:
             scenes += _contrasted(rng, scenes[0], shares, fits)
             if len(scenes) < 3:
@@ -112,11 +117,14 @@ def family(
                 scenes.append(sibling)
 
 
-def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool) -> Scene:
+def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool, most_in_company: int) -> Scene:
     """The first scene of a family."""
-    if crowded:
-        return random_scene(rng, fits, CROWDED_COMPANIONS, CROWDED_COUNTS)
-    return random_scene(rng, fits)
+    if not crowded:
+        return random_scene(rng, fits)
+    counts: tuple[int, ...] = CROWDED_COUNTS
+    if most_in_company == 3:  # the count first: of three beside something most draws do not fit
+        counts = (int(rng.choice(CLUTTERED_COUNTS)),)
+    return random_scene(rng, fits, CROWDED_COMPANIONS, counts, most_in_company)
 
 
 def _contrasted(rng: np.random.Generator, base: Scene, shares: _Shares, fits: Callable[[Scene], bool]) -> list[Scene]:

@@ -240,17 +240,19 @@ def random_scene(
     accept: Callable[[Scene], bool] = lambda scene: not is_held_out(scene),
     companion_share: float = 0.4,
     counts: Sequence[int] = (1, 1, 1, 1, 2, 3),
+    most_in_company: int = 2,
 ) -> Scene:
     """A fair scene that `accept` takes; by default one without a held-out pair.
 
     What is unfair is drawn again in the same category and colour, so that no colour is rare for having unfair pairs.
-    Three objects never have a companion, and none stands in front of two or of a small one, which it would hide.
+    No companion stands in front of two or of a small one, which it would hide.
 
     Args:
         rng: of everything that is drawn.
         accept: what the scene must be.
-        companion_share: of the scenes of one or two objects that have a companion, before `accept`.
+        companion_share: of the scenes of up to `most_in_company` objects that have a companion, before `accept`.
         counts: of which one is drawn.
+        most_in_company: how many of the main object may have a companion.
 
     Returns:
         The scene.
@@ -258,7 +260,8 @@ def random_scene(
     while True:
         category, colour = pick(rng, CATEGORIES), pick(rng, COLOURS)
         count = int(rng.choice(counts))
-        there = random_companion(rng, category, colour) if count < 3 and rng.random() < companion_share else None
+        beside = count <= most_in_company and rng.random() < companion_share
+        there = random_companion(rng, category, colour) if beside else None
         size = "large" if rng.random() < 0.6 else "small"
         if there and there.side == "front" and (count > 1 or size == "small"):
             there = replace(there, side="behind")

@@ -74,8 +74,27 @@ VALIDATION_LINES: Lines = {
 _Cell = tuple[str, str, str, str]
 
 
+#: What stands beside three of a category in the benchmark's pictures, and beside three of it in no training picture.
+CLUTTER_COMPANIONS = {
+    "mug": ("vase", "box"),
+    "bottle": ("table", "teapot"),
+    "bowl": ("chair", "plant pot", "box"),
+    "vase": ("lamp", "chair", "candle"),
+    "lamp": ("teapot", "candle", "clock"),
+    "stool": ("mug", "candle", "cushion"),
+    "table": ("lamp", "chair", "plant pot"),
+    "chair": ("mug", "lamp", "candle"),
+    "teapot": ("bottle", "box", "cushion"),
+    "candle": ("lamp", "plant pot", "box"),
+    "plant pot": ("bowl", "vase", "candle"),
+    "box": ("bowl", "table", "clock"),
+    "clock": ("stool", "chair", "cushion"),
+    "cushion": ("chair", "plant pot"),
+}
+
+
 def is_cluttered(scene: Scene) -> bool:
-    """Whether the scene is of the clutter split: companion and count beyond what training has seen."""
+    """Whether three objects stand beside something else, as in the pictures of the clutter split."""
     return scene.count == 3 and scene.companion is not None
 
 
@@ -96,11 +115,16 @@ def is_test_company(companion: Companion) -> bool:
 def split_of(scene: Scene) -> Split:
     """The split of a scene by what a still of it shows.
 
-    Held-out pairs and clutter are always test. What is held out and not test, the neighbourhood, is validation.
+    Held-out pairs are always test, and so are three of a category beside one of CLUTTER_COMPANIONS. What is held out
+    and not test, the neighbourhood, is validation: of three beside anything else every line near one of the test's.
     """
-    if is_held_out(scene) or is_cluttered(scene):
-        return "test"
     cell, there = cell_of(scene), scene.companion
+    if is_held_out(scene):
+        return "test"
+    if there is not None and is_cluttered(scene):
+        if there.category in CLUTTER_COMPANIONS[scene.category]:
+            return "test"
+        return "validation" if cell in _NEAR_CELLS else "train"
     if there is None:
         bare = (*cell, scene.count)
         if bare in _TEST_BARE:
@@ -111,9 +135,15 @@ def split_of(scene: Scene) -> Split:
     return "validation" if cell in _NEAR_CELLS and is_test_company(there) else "train"
 
 
-def in_distribution(scene: Scene, split: Split) -> bool:
-    """Whether `split` may hold the scene as an ordinary one: possible, no held-out pair, no clutter, of the split."""
-    return split_of(scene) == split and is_possible(scene) and not is_held_out(scene) and not is_cluttered(scene)
+def in_distribution(scene: Scene, split: Split, most_in_company: int = 2) -> bool:
+    """Whether `split` may hold the scene as an ordinary one: possible, no held-out pair, of the split.
+
+    Args:
+        scene: the scene.
+        split: of the collection or the world.
+        most_in_company: how many of the main object may have a companion: 2, or 3 in a cluttered training world.
+    """
+    return split_of(scene) == split and is_possible(scene, most_in_company) and not is_held_out(scene)
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from umr.formats import write_jsonl
 FORMAT = 2  # 1: companions without a finish, splits by the hash of a scene
 FAMILY_SIZE = 4
 CLIP_FRAMES = 8
+#: Shares of a world and what they are shares of.
+WHOLES = {"jitter": "renders", "crowded": "families", "cluttered": "crowded families", "bystanders": "renders"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,16 @@ class World:
         return sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
 
 
-def plan_families(
-    n: int,
-    seed: int,
-    split: Split,
-    renders: int = 5,
-    jitter: float = 0.0,
-    crowded: float = 0.0,
-    bystanders: float = 0.0,
-) -> list[list[Item]]:
+class Shares(TypedDict, total=False):
+    """Shares of a world, each from 0 to 1, and 0 where it is not given."""
+
+    jitter: float  # of the renders: in the style "jittered", with wider lights and cameras
+    crowded: float  # of the families: crowded (families.py)
+    cluttered: float  # of the crowded families: three have companions in them, too
+    bystanders: float  # of the renders: in the style "stocked", with things around that nothing is said of
+
+
+def plan_families(n: int, seed: int, split: Split, renders: int = 5, **shares: Unpack[Shares]) -> list[list[Item]]:
     """N families of FAMILY_SIZE scenes and `renders` items each.
 
     The first scenes are rendered again where renders exceed scenes. Family i does not depend on n.
@@ -83,24 +86,26 @@ def plan_families(
         seed: of scenes and nuisance.
         split: whose scenes.
         renders: per family, at least one per scene.
-        jitter: share of the renders in the style "jittered", with wider lights and cameras.
-        crowded: share of the families that are crowded (families.py).
-        bystanders: share of the renders in the style "stocked", with things around that nothing is said of.
+        shares: of what is not ordinary.
 
     Raises:
         ConfigError: there are fewer renders than scenes, or a share is none.
     """
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
-    shares = (("jitter", jitter, "renders"), ("crowded", crowded, "families"), ("bystanders", bystanders, "renders"))
-    for name, share, whole in shares:
+    jitter, bystanders = shares.get("jitter", 0.0), shares.get("bystanders", 0.0)
+    crowded, cluttered = shares.get("crowded", 0.0), shares.get("cluttered", 0.0)
+    for (name, whole), share in zip(WHOLES.items(), (jitter, crowded, cluttered, bystanders), strict=True):
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the {whole}, from 0 to 1")
+    if cluttered and not crowded:
+        raise ConfigError(f"cluttered is {cluttered}, a share of the crowded families, and none is: give crowded too")
     families = []
     for number in range(n):
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
         full = crowded > 0 and rng.random() < crowded
-        scenes = family(rng, FAMILY_SIZE, split, crowded=full)
+        three = full and cluttered > 0 and rng.random() < cluttered
+        scenes = family(rng, FAMILY_SIZE, split, crowded=full, cluttered=three)
         rows = range(number * renders, (number + 1) * renders)
         families.append(
             [
@@ -160,6 +165,17 @@ class WorldSpec:
     jitter: float = 0.0  # share of the renders with wider lights and cameras
     crowded: float = 0.0  # share of the families with more than one thing in most of their pictures
     bystanders: float = 0.0  # share of the still renders with things around that nothing is said of
+    cluttered: float = 0.0  # share of the crowded families in which three have companions too
+
+    @property
+    def shares(self) -> Shares:
+        """What is not ordinary in it."""
+        return {
+            "jitter": self.jitter,
+            "crowded": self.crowded,
+            "cluttered": self.cluttered,
+            "bystanders": self.bystanders,
+        }
 
 
 def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
@@ -185,9 +201,7 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(
-        spec.families, spec.seed, spec.split, spec.renders_per_family, spec.jitter, spec.crowded, spec.bystanders
-    )
+    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, **spec.shares)
     clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
     write_jsonl(folder / "scenes.jsonl", _lines(families), spaced=True)
     write_jsonl(folder / "clips.jsonl", _lines(clips), spaced=True)
@@ -213,7 +227,7 @@ def _manifest(folder: Path, spec: WorldSpec, clips: int) -> dict[str, Any]:
         "clips": clips,
         "clip_frames": CLIP_FRAMES,
         "jitter": spec.jitter,
-        **{key: share for key in ("crowded", "bystanders") if (share := getattr(spec, key))},
+        **{name: share for name, share in spec.shares.items() if share and name != "jitter"},
         "numpy": np.__version__,
         "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }

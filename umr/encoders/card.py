@@ -202,7 +202,7 @@ def _rendered(world: Mapping[str, Any]) -> dict[str, str]:
     """What a run in a rendered world saw."""
     return {
         "data": f"the rendered catalogue, split `{world.get('split')}`, seed {world.get('seed')}"
-        + "".join(f", {name} {world[name]:g}" for name in ("crowded", "bystanders") if world.get(name)),
+        + "".join(f", {name} {world[name]:g}" for name in ("crowded", "cluttered", "bystanders") if world.get(name)),
         "picture size": f"{world.get('size')} px",
         "rendered": f"{world.get('images')} pictures, {world.get('clips')} clips",
         "trained on": f"{world.get('families')} families of pictures, {world.get('clip_families')} of clips",
