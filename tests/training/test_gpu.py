@@ -24,6 +24,7 @@ STEPS = {
     "company": "vision",
     "anykind": "everything",
     "crowded": "kinds",
+    "cluttered": "clips",
     "refine": "pictures",
     "contrastive": "entries",
     "mca": "pictures",

@@ -50,6 +50,7 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         "company",
         "anykind",
         "crowded",
+        "stocked",
         "unified",
     ]
     for name in CHAINS:
