@@ -29,7 +29,7 @@ from training.catalogue.scene import (
     is_held_out,
     pick,
 )
-from training.catalogue.splits import TEST_LINES, VALIDATION_LINES, Split, is_test_company, split_of
+from training.catalogue.splits import TEST_LINES, VALIDATION_LINES, Split, is_cluttered, is_test_company, split_of
 
 Part = Literal["line", "arrangement", "clutter", "combination"]
 
@@ -84,8 +84,8 @@ def groups_of(split: Split, sizes: GridSizes, seed: int) -> list[Group]:
             ("arrangement", _arrangement(rng, category, lines[category], sizes, split))
             for _ in range(sizes.arrangements)
         ]
+        drawn += [("clutter", _clutter(rng, category, lines[category], sizes, split)) for _ in range(sizes.cluttered)]
         if split == "test":
-            drawn += [("clutter", _clutter(rng, category, lines[category], sizes)) for _ in range(sizes.cluttered)]
             drawn += [("combination", scenes) for scenes in _combined(category, sizes)]
         for part, scenes in drawn:
             fresh = tuple(scene for scene in dict.fromkeys(scenes) if scene not in seen and is_fair(scene))
@@ -195,12 +195,13 @@ def _test_companion(rng: np.random.Generator, scene: Scene) -> Companion:
 
 
 def _clutter(
-    rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes
+    rng: np.random.Generator, category: str, lines: tuple[tuple[str, str], ...], sizes: GridSizes, split: Split
 ) -> list[Scene]:
     """Three objects with a companion, the same with its companion in another colour or place, and one more.
 
     The last is another colour of the objects or only two of them; the finish of so small a companion would not be seen.
-    The three alone are shown too, where the category can be told in those colours on that surface.
+    The three alone are shown too, where the category can be told in those colours on that surface. What stands beside
+    three of a category in the test split stands beside three of it in no other.
     """
     for attempt in itertools.count():
         near = attempt < PATIENCE
@@ -219,7 +220,11 @@ def _clutter(
             else replace(base, count=2),
         ]
         if len(set(scenes)) == 4 and all(
-            is_fair(scene) and not is_held_out(scene) and there.colour != scene.colour and other.colour != colour
+            is_fair(scene)
+            and not is_held_out(scene)
+            and (split_of(scene) == split or not is_cluttered(scene))
+            and there.colour != scene.colour
+            and other.colour != colour
             for scene in scenes
         ):
             break
