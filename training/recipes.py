@@ -232,7 +232,7 @@ def cluttered() -> TrainConfig:
     return replace(
         crowded(),
         name="cluttered",
-        steps=2000,
+        steps=750,
         kept_start=0.5,
         seed=7,
         programmes={

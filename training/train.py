@@ -407,8 +407,6 @@ def train(
     config = config if config.temperature else replace(config, temperature=ended_at(init))
     torch.set_num_threads(config.threads)
     encoder = _encoder_to_train(config, data, init)
-    if held_out is not None and isinstance(data, Mixture) and (known := data.trained_on(held_out)):
-        log.warning("%d of %d held-out examples are trained on too", known, len(held_out.examples))
     measured: dict[str, Any] = {} if held_out is None else {"before": _measured("before", encoder, held_out)}
     trainer = Trainer(config, data, encoder, group)
     total = sum(parameter.numel() for parameter in encoder.parameters())
@@ -511,6 +509,8 @@ def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | N
         check_programmes(config)
     if isinstance(data, Mixture):
         data.check(config)
+        if held_out is not None and (known := data.trained_on(held_out)):
+            log.warning("%d of %d held-out examples are trained on too", known, len(held_out.examples))
 
 
 def _told(data: World | Mixture) -> str:

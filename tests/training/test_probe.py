@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from training.catalogue.probe import FACTS, fitted, main, probed, read, told
 from training.catalogue.scene import COLOURS, Companion, Scene
 from training.catalogue.splits import is_cluttered
-from training.probe import FACTS, fitted, main, probed, read, told
 from umr.errors import ConfigError
 
 COMPANION = Companion("lamp", "blue", "left")
@@ -70,7 +70,7 @@ def test_a_fact_that_is_none_and_pictures_that_say_nothing_are_refused(capsys, t
     with pytest.raises(ConfigError, match="no picture is left to fit a probe to"):
         probed(cluttered, vectors_of(cluttered, {}), ["count"])
     assert main(["--index", str(tmp_path)]) == 2
-    assert "training.probe: " in capsys.readouterr().err
+    assert "training.catalogue.probe: " in capsys.readouterr().err
 
 
 def test_the_command_writes_what_it_prints(tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from training.catalogue import splits
 from training.catalogue.grid import GridSizes, groups_of
+from training.catalogue.probe import scenes_of
 from training.catalogue.scene import (
     CATEGORIES,
     COLOURS,
@@ -24,7 +25,6 @@ from training.catalogue.scene import (
     random_scene,
     with_action,
 )
-from training.probe import scenes_of
 from umr.search import Searcher
 from umr.shipped import BUNDLED, default_root
 

@@ -42,7 +42,7 @@ SPLITS: Mapping[str, SplitWords] = {
     "typos": SplitWords(title="typing errors", asks="Edits with a misspelt word."),
     "clutter": SplitWords(
         title="cluttered pictures",
-        asks="Three of a thing with another one beside them, which training never asked for.",
+        asks="Three of a thing beside something that training never showed beside three of it.",
     ),
     "binding": SplitWords(title="which of two objects", asks="Edits of the second object, and swaps of the two."),
     "twofold": SplitWords(title="several edits at once", asks="Two or three edits in one sentence."),

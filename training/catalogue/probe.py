@@ -1,6 +1,6 @@
 """Which facts a linear probe reads from an encoder's pictures, and whether still in pictures of three and a companion.
 
-    python -m training.probe --encoder unified [--facts count finish ...] [--json FILE]
+    python -m training.catalogue.probe --encoder unified [--facts count finish ...] [--json FILE]
 
 The probe is fitted to the benchmark's pictures but the cluttered ones, which training never shows, and asked of lines
 that it has not seen and of these. It has seen no cluttered picture either: what it misses there is not all the
@@ -157,7 +157,9 @@ def scenes_of(searcher: Searcher) -> tuple[list[Scene], np.ndarray]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
-    parser = argparse.ArgumentParser(prog="python -m training.probe", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.catalogue.probe", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--encoder", default="unified", metavar="NAME", help="a shipped one (default: unified)")
     parser.add_argument("--index", type=Path, metavar="DIR", help="another index of a catalogue, in place of it")
     parser.add_argument("--facts", nargs="+", default=list(FACTS), metavar="FACT", help=f"of {', '.join(FACTS)}")
@@ -169,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             write_text(options.json, json.dumps(rows, indent=1) + "\n")
     except UMRError as error:
-        print(f"training.probe: {error}", file=sys.stderr)
+        print(f"training.catalogue.probe: {error}", file=sys.stderr)
         return 2
     print("\n".join(map(told, rows)))
     return 0
