@@ -233,6 +233,7 @@ def cluttered() -> TrainConfig:
         crowded(),
         name="cluttered",
         steps=750,
+        stop_after=600,
         kept_start=0.5,
         seed=7,
         programmes={

@@ -55,6 +55,7 @@ WORDS: Mapping[str, str] = {
     "wrong_kinds": "which wrong answers are shown",
     "rare": "how often rare scenes are seen",
     "kept_start": "how much is kept of the weights before",
+    "kept_of": "how much is kept of the weights before",
     "shift": "how pictures are varied",
     "light": "how pictures are varied",
     "tint": "how pictures are varied",
