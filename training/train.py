@@ -76,6 +76,7 @@ log = logging.getLogger("training")
 
 Settings = TypeVar("Settings", TrainConfig, RerankConfig, DistillConfig)
 
+AT_THE_END = ("name", "stop_after", "kept_start", "kept_of")  # settings that no step depends on
 OF_A_START = ("vision_layers", "kept_start")  # settings that change an encoder to start from, or keep of it
 #: Settings that say how steps are computed, told and kept: a run may go on with others.
 HOW_COMPUTED = ("checkpointing", "sharded", "threads", "log_every", "checkpoint_every")
@@ -209,8 +210,8 @@ class Stage:
 
     def _check_run(self, folder: Path, saved: Mapping[str, Any]) -> None:
         """Raises where a checkpoint is of another run. An init folder may have moved: its weights say what it is."""
-        # where a run may end, and how its steps are computed, is no part of what they are
-        theirs = dict.fromkeys(("init", "stop_after", *HOW_COMPUTED))
+        # where a run ends and what is saved then, and how its steps are computed, is no part of what they are
+        theirs = dict.fromkeys(("init", *AT_THE_END, *HOW_COMPUTED))
         now, then = ({**config, **theirs} for config in (record_config(self.config), saved["config"]))
         if now != then:
             changed = sorted(key for key in now | then if now.get(key) != then.get(key))

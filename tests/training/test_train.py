@@ -125,6 +125,15 @@ def test_a_run_that_was_stopped_on_purpose_goes_on_as_if_it_never_had(tiny_world
         replace(DEBUG, steps=3, stop_after=4)
 
 
+def test_what_is_saved_at_the_end_can_be_decided_when_the_steps_are_done(tiny_world, small_encoder, tmp_path):
+    """How much is kept of the start is chosen on validation, of a run that has ended, and its name with it."""
+    Trainer(DEBUG, tiny_world, small_encoder()).save_checkpoint(tmp_path / "c", 2)
+    kept = replace(DEBUG, name="kept", init="start", kept_start=0.5, kept_of="other")
+    assert Trainer(kept, tiny_world, small_encoder()).load_checkpoint(tmp_path / "c") == 2
+    with pytest.raises(ConfigError, match=r"other settings \(seed\)"):
+        Trainer(replace(kept, seed=9), tiny_world, small_encoder()).load_checkpoint(tmp_path / "c")
+
+
 def test_checkpoint_of_another_world_or_other_starting_weights_is_refused(tiny_world, small_encoder, tmp_path):
     first = Trainer(DEBUG, tiny_world, small_encoder(0))
     first.save_checkpoint(tmp_path / "c", 0)
