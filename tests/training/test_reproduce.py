@@ -51,6 +51,7 @@ def test_chains_are_whole_and_quick_ones_have_the_same_stages():
         "anykind",
         "crowded",
         "stocked",
+        "cluttered",
         "unified",
     ]
     for name in CHAINS:
