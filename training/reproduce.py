@@ -95,9 +95,6 @@ WORLDS = {
     FILES: WorldSpec(families=4000, clip_families=1200, seed=7, jitter=0.5),
     "crowded": WorldSpec(families=8000, clip_families=1200, seed=11, jitter=0.5, crowded=0.6),
     "stocked": WorldSpec(families=6000, clip_families=400, seed=12, jitter=0.5, crowded=0.6, bystanders=0.4),
-    "cluttered": WorldSpec(
-        families=6000, clip_families=400, seed=13, jitter=0.5, crowded=0.6, cluttered=0.5, bystanders=0.15
-    ),
 }
 
 #: The stages of training/README.md, in the order in which they run.
@@ -111,19 +108,11 @@ STAGES = (
     Stage(name="anykind", recipe="anykind", worlds=(FILES,), init="company"),
     Stage(name="crowded", recipe="crowded", worlds=("crowded", "stocked"), init="anykind"),
     Stage(
-        name="stocked",
+        name="unified",
         recipe="crowded",
         worlds=("crowded", "stocked"),
         init="anykind",
         changes={"seed": 6, "muon_rate": 6e-3, "learning_rate": 6e-4, "kept_start": 0.75, "kept_of": "crowded"},
-    ),
-    Stage(name="cluttered", recipe="cluttered", worlds=("cluttered",), init="stocked"),
-    Stage(
-        name="unified",
-        recipe="cluttered",
-        worlds=("cluttered",),
-        init="cluttered",
-        changes={"seed": 8, "steps": 300, "warmup_steps": 20, "stop_after": 240, "kept_start": 0.7},
     ),
     Stage(name="small_vision", recipe="vision", worlds=("world",), changes={"steps": 1200, "network": SMALL}),
     Stage(name="small_captions", recipe="captions", worlds=("world",), init="small_vision", changes={"steps": 500}),
