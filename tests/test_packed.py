@@ -98,6 +98,14 @@ def test_pictures_with_captions_are_rows_of_their_metadata(tmp_path):
     check(*ingest.read_rows(tmp_path / "metadata.jsonl"), ["row-1", "row-2", "row-3"])
 
 
+def test_a_row_that_is_no_utf_8_text_costs_itself_alone(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"text": "one"}\n{"text": "caf\xe9"}\n{"text": "three"}\n')
+    found, refused = ingest.read_rows(path)
+    assert [(one.candidate_id, one.content.text) for one in found] == [("row-1", "one"), ("row-3", "three")]
+    assert [one.source for one in refused] == ["rows.jsonl:2"] and "not UTF-8 text" in refused[0].reason
+
+
 def test_a_folder_says_how_the_data_sets_in_it_are_read(tmp_path):
     for at in range(3):
         (tmp_path / f"{at}.png").write_bytes(picture(at))

@@ -93,7 +93,7 @@ def read_rows(path: str | Path, progress: Progress | None = None, reading: Readi
         ConfigError: the file cannot be read.
     """
     path, reading = Path(path).absolute(), reading or Reading()
-    lines = list(read_lines(path))
+    lines = list(read_lines(path, strict=False))  # a line that is no UTF-8 text is refused alone
 
     def entries() -> Iterator[_Entry]:
         for place, line in lines:

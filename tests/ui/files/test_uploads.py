@@ -215,4 +215,13 @@ def test_a_jsonl_that_is_not_text_is_refused_by_its_own_name(tmp_path):
     path = tmp_path / "secret-place.jsonl"
     path.write_bytes(b"\xff\xfe\x00")
     refused = read_passages(path, "rows.jsonl", 4)[1]
-    assert refused[0].source == "rows.jsonl" and "secret-place" not in refused[0].reason
+    assert refused[0].source == "rows.jsonl:1" and "not UTF-8 text" in refused[0].reason
+    assert "secret-place" not in refused[0].reason
+
+
+def test_a_line_that_is_not_text_costs_itself_alone(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"text": "one"}\n{"text": "caf\xe9"}\n{"text": "three"}\n')
+    candidates, refused = read_passages(path, "rows.jsonl", 4)
+    assert [one.content.text for one in candidates] == ["one", "three"]
+    assert [one.source for one in refused] == ["rows.jsonl:2"] and "not UTF-8 text" in refused[0].reason

@@ -175,7 +175,7 @@ def read_passages(
     refused: list[Refused] = []
     seen: set[str] = set()
     try:
-        for place, line in read_lines(path):
+        for place, line in read_lines(path, strict=False):
             at = f"{name}:{place.rpartition(':')[2]}"
             try:
                 if len(candidates) >= limit:
