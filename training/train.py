@@ -499,7 +499,10 @@ def hold_no_activations(encoder: UnifiedEncoder) -> None:
 
 
 def _check_data(config: TrainConfig, data: World | Mixture, held_out: Source | None, out: Path) -> None:
-    """Raises ConfigError where something else lies where the encoder goes, or the settings do not suit the data."""
+    """Raises ConfigError where something else lies where the encoder goes, or the settings do not suit the data.
+
+    Held-out examples that are trained on too are told.
+    """
     check_place(out)
     if config.sharded and held_out is not None:
         raise ConfigError(

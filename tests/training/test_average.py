@@ -57,6 +57,9 @@ def test_a_stage_that_keeps_of_its_start_is_what_the_command_makes_of_one_that_d
         torch.testing.assert_close(kept[name], 0.3 * plain[name] + 0.7 * before[name], rtol=2**-7, atol=1e-3)
     recorded = [json.loads((tmp_path / name / "train_config.json").read_text()) for name in ("kept", "after")]
     assert [one["config"]["kept_start"] for one in recorded] == [0.7, 0.7]
+    train(TrainConfig(**config.to_json() | {"kept_start": 0.7}), tiny_world, tmp_path / "plain")
+    decided = load_trainable(tmp_path / "plain", device="cpu").state_dict()
+    assert all(torch.equal(decided[name], kept[name]) for name in kept), "it may be decided when the steps are done"
 
 
 @pytest.mark.parametrize(("name", "value"), [("vision_layers", 8), ("kept_start", 0.7)])

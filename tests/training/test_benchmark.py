@@ -244,6 +244,7 @@ def test_shortcut_splits_ask_the_same_and_differ_in_the_tag_alone(plan):
         mine = cue_of(one.edit)
         assert jobs[0].cue == mine != jobs[1].cue and jobs[2].cue not in (mine, None)
         others = [(did, scene) for did, scene in images.items() if 0 < len(differences(third.scene, scene)) <= 3]
+        # a draw is one of the edits that lead there: so many show them all, where a few may miss the one that is told
         edits = [(did, between(third.scene, scene, rng)) for did, scene in others for _ in range(30)]
         told = {did for did, edit in edits if edit is not None and cue_of(edit) == jobs[2].cue}
         assert told - set(third.relevant), "the reversed tag tells an edit that leads to another picture"
@@ -362,8 +363,12 @@ def test_one_picture_and_one_clip_render_to_files(tmp_path):
     assert Image.open(tmp_path / "a.webp").size == (32, 32)
 
 
+def planned(families, seed=9, **shares):
+    return world.plan_families(world.WorldSpec(families=families, clip_families=0, seed=seed, **shares))
+
+
 def test_worlds_are_families_of_training_scenes_that_do_not_depend_on_their_number(tmp_path):
-    few, many = (world.plan_families(n, 9, "train") for n in (3, 6))
+    few, many = (planned(n) for n in (3, 6))
     assert many[:3] == few and [len(items) for items in many] == [5] * 6
     assert [item.row for items in many for item in items] == list(range(30))
     assert all(items[0].scene == items[4].scene and items[0].seed != items[4].seed for items in many)
@@ -382,7 +387,7 @@ def test_a_world_is_built_read_back_and_checked(tmp_path):
     spec = world.WorldSpec(families=2, clip_families=1, seed=5, size=16)
     made = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert made.pixels.shape == (10, 16, 16, 3) and made.clip_pixels.shape == (4, 8, 16, 16, 3)
-    assert made.families == world.plan_families(2, 5, "train")
+    assert made.families == planned(2, seed=5)
     again = world.build_world(tmp_path, spec, workers=1, progress=False)
     assert (again.pixels == made.pixels).all()
     (tmp_path / "scenes.jsonl").write_text("")
@@ -396,15 +401,15 @@ def test_a_world_is_built_read_back_and_checked(tmp_path):
 
 
 def test_a_share_of_a_worlds_renders_is_jittered():
-    items = [item for items in world.plan_families(60, 9, "train", jitter=0.3) for item in items]
+    items = [item for items in planned(60, jitter=0.3) for item in items]
     assert 0.2 < np.mean([item.style == "jittered" for item in items]) < 0.4
-    assert {item.style for items in world.plan_families(10, 9, "train") for item in items} == {"catalogue"}
+    assert {item.style for items in planned(10) for item in items} == {"catalogue"}
     with pytest.raises(ConfigError, match="share of the renders"):
-        world.plan_families(1, 9, "train", jitter=2)
+        planned(1, jitter=2)
 
 
 def test_a_share_of_a_worlds_families_is_crowded_and_its_file_says_so(tmp_path):
-    ordinary, some, full = (world.plan_families(80, 9, "train", crowded=share) for share in (0, 0.5, 1))
+    ordinary, some, full = (planned(80, crowded=share) for share in (0, 0.5, 1))
 
     def company(planned):
         scenes = [item.scene for items in planned for item in items]
@@ -412,7 +417,7 @@ def test_a_share_of_a_worlds_families_is_crowded_and_its_file_says_so(tmp_path):
 
     assert company(ordinary) < company(some) < company(full)
     with pytest.raises(ConfigError, match=r"crowded is -0\.1; it is a share of the families"):
-        world.plan_families(1, 9, "train", crowded=-0.1)
+        planned(1, crowded=-0.1)
     spec = world.WorldSpec(families=1, clip_families=0, seed=5, size=16, crowded=1.0)
     assert world.build_world(tmp_path / "full", spec, workers=1, progress=False).manifest["crowded"] == 1.0
     spec = replace(spec, crowded=0.0)

@@ -57,14 +57,18 @@ def test_a_clip_has_none():
     assert not np.array_equal(render_image(still, 1, 24, "stocked"), render_image(still, 1, 24, "jittered"))
 
 
+def planned(families, **shares):
+    return world.plan_families(world.WorldSpec(families=families, clip_families=0, seed=9, **shares))
+
+
 def test_a_share_of_a_worlds_stills_has_them_and_its_file_says_so(tmp_path):
-    items = [item for items in world.plan_families(80, 9, "train", jitter=0.5, bystanders=0.4) for item in items]
+    items = [item for items in planned(80, jitter=0.5, bystanders=0.4) for item in items]
     shares = {style: np.mean([item.style == style for item in items]) for style in ("stocked", "jittered", "catalogue")}
     assert 0.3 < shares["stocked"] < 0.5 and shares["jittered"] == pytest.approx(shares["catalogue"], abs=0.1)
-    plain = [item for items in world.plan_families(80, 9, "train", jitter=0.5) for item in items]
+    plain = [item for items in planned(80, jitter=0.5) for item in items]
     assert [one.scene for one in items] == [one.scene for one in plain], "the same scenes either way"
     with pytest.raises(ConfigError, match="bystanders is 2; it is a share of the renders"):
-        world.plan_families(1, 9, "train", bystanders=2)
+        planned(1, bystanders=2)
     spec = world.WorldSpec(families=1, clip_families=1, seed=5, size=16, bystanders=1.0)
     made = world.build_world(tmp_path / "w", spec, workers=1, progress=False)
     assert made.manifest["bystanders"] == 1.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.catalogue.edits import COMPANION_KINDS, SIMPLE, SWAPPABLE, Edit, differences, targets
 from training.catalogue.scene import LEGAL, SIDES, Action, Scene, pick, random_companion, random_scene, with_action
-from training.catalogue.splits import Split, in_distribution, neighbours
+from training.catalogue.splits import Split, in_distribution, is_cluttered, neighbours
 
 #: How often an edit of each kind makes a sibling; finish and pattern are the hardest to see and come most often.
 SIBLING_KINDS = {
@@ -97,13 +97,13 @@ def family(
     """
 
     def fits(scene: Scene) -> bool:
-        return in_distribution(scene, split, most) and accept(scene)
+        return in_distribution(scene, split) and (three or not is_cluttered(scene)) and accept(scene)
 
-    most = 3 if crowded and cluttered else 2
+    three = crowded and cluttered
     shares = _CROWDED if crowded else _ORDINARY
     contrasted = size > 2 and rng.random() < 0.6
     while True:
-        scenes = [_base(rng, fits, crowded, most)]
+        scenes = [_base(rng, fits, crowded, three)]
         if contrasted:
             scenes += _contrasted(rng, scenes[0], shares, fits)
             if len(scenes) < 3:
@@ -117,14 +117,14 @@ def family(
                 scenes.append(sibling)
 
 
-def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool, most_in_company: int) -> Scene:
+def _base(rng: np.random.Generator, fits: Callable[[Scene], bool], crowded: bool, three: bool) -> Scene:
     """The first scene of a family."""
     if not crowded:
         return random_scene(rng, fits)
-    counts: tuple[int, ...] = CROWDED_COUNTS
-    if most_in_company == 3:  # the count first: of three beside something most draws do not fit
-        counts = (int(rng.choice(CLUTTERED_COUNTS)),)
-    return random_scene(rng, fits, CROWDED_COMPANIONS, counts, most_in_company)
+    if not three:
+        return random_scene(rng, fits, CROWDED_COMPANIONS, CROWDED_COUNTS)
+    counts = (int(rng.choice(CLUTTERED_COUNTS)),)  # first of all: of three beside something most draws do not fit
+    return random_scene(rng, fits, CROWDED_COMPANIONS, counts, most_in_company=3)
 
 
 def _contrasted(rng: np.random.Generator, base: Scene, shares: _Shares, fits: Callable[[Scene], bool]) -> list[Scene]:

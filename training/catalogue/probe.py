@@ -2,9 +2,9 @@
 
     python -m training.catalogue.probe --encoder unified [--facts count finish ...] [--json FILE]
 
-The probe is fitted to the benchmark's pictures but the cluttered ones, which training never shows, and asked of lines
-that it has not seen and of these. It has seen no cluttered picture either: what it misses there is not all the
-encoder's fault. Not a measure of search.
+The probe is fitted to the benchmark's pictures but the cluttered ones, and asked of lines that it has not seen and of
+these. It has seen no cluttered picture either: what it misses there is not all the encoder's fault. Not a measure of
+search.
 """
 
 from __future__ import annotations

@@ -118,32 +118,29 @@ def split_of(scene: Scene) -> Split:
     Held-out pairs are always test, and so are three of a category beside one of CLUTTER_COMPANIONS. What is held out
     and not test, the neighbourhood, is validation: of three beside anything else every line near one of the test's.
     """
-    cell, there = cell_of(scene), scene.companion
     if is_held_out(scene):
         return "test"
-    if there is not None and is_cluttered(scene):
-        if there.category in CLUTTER_COMPANIONS[scene.category]:
-            return "test"
-        return "validation" if cell in _NEAR_CELLS else "train"
+    cell, there = cell_of(scene), scene.companion
     if there is None:
         bare = (*cell, scene.count)
         if bare in _TEST_BARE:
             return "test"
         return "validation" if bare in _NEAR_BARE or cell in _TEST_CELLS else "train"
+    if is_cluttered(scene):
+        if there.category in CLUTTER_COMPANIONS[scene.category]:
+            return "test"
+        return "validation" if cell in _NEAR_CELLS else "train"
     if cell in _TEST_CELLS:
         return "test" if is_test_company(there) else "validation"
     return "validation" if cell in _NEAR_CELLS and is_test_company(there) else "train"
 
 
-def in_distribution(scene: Scene, split: Split, most_in_company: int = 2) -> bool:
-    """Whether `split` may hold the scene as an ordinary one: possible, no held-out pair, of the split.
+def in_distribution(scene: Scene, split: Split) -> bool:
+    """Whether a world of `split` may show the scene: possible, no held-out pair, of the split.
 
-    Args:
-        scene: the scene.
-        split: of the collection or the world.
-        most_in_company: how many of the main object may have a companion: 2, or 3 in a cluttered training world.
+    That includes three beside something, which cluttered families alone show (families.py).
     """
-    return split_of(scene) == split and is_possible(scene, most_in_company) and not is_held_out(scene)
+    return split_of(scene) == split and is_possible(scene, most_in_company=3) and not is_held_out(scene)
 
 
 def neighbours(scene: Scene, attribute: str) -> list[Scene]:

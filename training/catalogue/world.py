@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 
@@ -67,49 +67,57 @@ class World:
         return sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
 
 
-class Shares(TypedDict, total=False):
-    """Shares of a world, each from 0 to 1, and 0 where it is not given."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorldSpec:
+    """What a world holds: with the versions of the libraries it settles every byte."""
 
-    jitter: float  # of the renders: in the style "jittered", with wider lights and cameras
-    crowded: float  # of the families: crowded (families.py)
-    cluttered: float  # of the crowded families: three have companions in them, too
-    bystanders: float  # of the renders: in the style "stocked", with things around that nothing is said of
+    families: int
+    clip_families: int  # of the first image families
+    seed: int
+    size: int = 112  # pixels per side
+    renders_per_family: int = 5
+    split: Split = "train"
+    jitter: float = 0.0  # share of the renders with wider lights and cameras
+    crowded: float = 0.0  # share of the families with more than one thing in most of their pictures
+    bystanders: float = 0.0  # share of the still renders with things around that nothing is said of
+    cluttered: float = 0.0  # share of the crowded families in which three have companions too
 
 
-def plan_families(n: int, seed: int, split: Split, renders: int = 5, **shares: Unpack[Shares]) -> list[list[Item]]:
-    """N families of FAMILY_SIZE scenes and `renders` items each.
+def plan_families(spec: WorldSpec) -> list[list[Item]]:
+    """The world's families of FAMILY_SIZE scenes and `renders_per_family` items each.
 
-    The first scenes are rendered again where renders exceed scenes. Family i does not depend on n.
-
-    Args:
-        n: how many.
-        seed: of scenes and nuisance.
-        split: whose scenes.
-        renders: per family, at least one per scene.
-        shares: of what is not ordinary.
+    The first scenes are rendered again where renders exceed scenes. Family i does not depend on how many there are.
 
     Raises:
         ConfigError: there are fewer renders than scenes, or a share is none.
     """
+    seed, split, renders = spec.seed, spec.split, spec.renders_per_family
     if renders < FAMILY_SIZE:
         raise ConfigError(f"{renders} renders per family; at least {FAMILY_SIZE} are needed, one per scene")
-    jitter, bystanders = shares.get("jitter", 0.0), shares.get("bystanders", 0.0)
-    crowded, cluttered = shares.get("crowded", 0.0), shares.get("cluttered", 0.0)
-    for (name, whole), share in zip(WHOLES.items(), (jitter, crowded, cluttered, bystanders), strict=True):
+    for name, whole in WHOLES.items():
+        share = getattr(spec, name)
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share}; it is a share of the {whole}, from 0 to 1")
-    if cluttered and not crowded:
-        raise ConfigError(f"cluttered is {cluttered}, a share of the crowded families, and none is: give crowded too")
+    if spec.cluttered and not spec.crowded:
+        raise ConfigError(
+            f"cluttered is {spec.cluttered}, a share of the crowded families, and none is: give crowded too"
+        )
     families = []
-    for number in range(n):
+    for number in range(spec.families):
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
-        full = crowded > 0 and rng.random() < crowded
-        three = full and cluttered > 0 and rng.random() < cluttered
+        full = spec.crowded > 0 and rng.random() < spec.crowded
+        three = full and spec.cluttered > 0 and rng.random() < spec.cluttered
         scenes = family(rng, FAMILY_SIZE, split, crowded=full, cluttered=three)
         rows = range(number * renders, (number + 1) * renders)
         families.append(
             [
-                _item(row, render_seed(seed, split, "image", row), scenes[place % FAMILY_SIZE], jitter, bystanders)
+                _item(
+                    row,
+                    render_seed(seed, split, "image", row),
+                    scenes[place % FAMILY_SIZE],
+                    spec.jitter,
+                    spec.bystanders,
+                )
                 for place, row in enumerate(rows)
             ]
         )
@@ -152,32 +160,6 @@ def render_seed(seed: int, split: str, stream: str, row: int) -> int:
     return int.from_bytes(sha256(f"{seed} {split} {stream} {row}".encode()).digest()[:4], "big") >> 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WorldSpec:
-    """What a world holds: with the versions of the libraries it settles every byte."""
-
-    families: int
-    clip_families: int  # of the first image families
-    seed: int
-    size: int = 112  # pixels per side
-    renders_per_family: int = 5
-    split: Split = "train"
-    jitter: float = 0.0  # share of the renders with wider lights and cameras
-    crowded: float = 0.0  # share of the families with more than one thing in most of their pictures
-    bystanders: float = 0.0  # share of the still renders with things around that nothing is said of
-    cluttered: float = 0.0  # share of the crowded families in which three have companions too
-
-    @property
-    def shares(self) -> Shares:
-        """What is not ordinary in it."""
-        return {
-            "jitter": self.jitter,
-            "crowded": self.crowded,
-            "cluttered": self.cluttered,
-            "bystanders": self.bystanders,
-        }
-
-
 def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool = True) -> World:
     """Plans, renders and writes a world, going on where a killed build stopped.
 
@@ -201,7 +183,7 @@ def build_world(folder: Path, spec: WorldSpec, workers: int = 2, progress: bool 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.json").unlink(missing_ok=True)
-    families = plan_families(spec.families, spec.seed, spec.split, spec.renders_per_family, **spec.shares)
+    families = plan_families(spec)
     clips = plan_clips(families, spec.clip_families, spec.seed, spec.split, spec.jitter)
     write_jsonl(folder / "scenes.jsonl", _lines(families), spaced=True)
     write_jsonl(folder / "clips.jsonl", _lines(clips), spaced=True)
@@ -227,7 +209,7 @@ def _manifest(folder: Path, spec: WorldSpec, clips: int) -> dict[str, Any]:
         "clips": clips,
         "clip_frames": CLIP_FRAMES,
         "jitter": spec.jitter,
-        **{name: share for name, share in spec.shares.items() if share and name != "jitter"},
+        **{name: share for name in WHOLES if name != "jitter" and (share := getattr(spec, name))},
         "numpy": np.__version__,
         "files": {name: file_sha256(folder / name) for name in ("scenes.jsonl", "clips.jsonl")},
     }

@@ -18,7 +18,7 @@ from training.catalogue import edit_text, edits, shortcut, text, typed
 from training.catalogue.fillers import with_fillers
 from training.catalogue.free import MAIN_FACTS
 from training.catalogue.scene import CONVERSE_SIDES, Scene, with_action
-from training.catalogue.splits import in_distribution
+from training.catalogue.splits import in_distribution, is_cluttered
 from training.catalogue.typos import typing_noise
 from training.catalogue.world import Item, World
 from training.chunks import Tokenise
@@ -604,6 +604,8 @@ def _inexact(draft: Draft, pair: Pair, family: list[Item]) -> tuple[Pair, np.nda
                 continue
             wanted = replace(target.scene, **{name: kept})
             if wanted in shown or not in_distribution(wanted, draft.world.manifest["split"]):
+                continue
+            if is_cluttered(wanted) and not any(map(is_cluttered, shown)):  # only where the family is
                 continue
             edit = edits.between(reference.scene, wanted)
             if edit is not None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from training.catalogue.instructions import serving
+from training.catalogue.splits import is_cluttered, split_of
+from training.catalogue.world import WorldSpec, plan_families
 from training.chunks import Tokenise
 from training.config import TrainConfig
 from training.draws import jittered
 from training.recipes import RECIPES
-from training.world_source import attributes
+from training.world_source import attributes, programmes
 from training.world_source.programmes import PROGRAMMES, STILL_SAID, BatchBuilder, check_programmes
 from training.world_source.programmes import TASKS as KINDS
 from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START
@@ -356,6 +359,23 @@ def test_a_query_without_an_exact_answer_is_answered_by_what_keeps_the_main_fact
             others = found[~ignored & (torch.arange(len(found)) != column)]
             assert not any(torch.equal(other, found[column]) for other in others)
     assert inexact
+
+
+@pytest.mark.parametrize("cluttered", [False, True])
+def test_a_query_without_an_exact_answer_asks_for_three_beside_something_where_its_family_shows_it(cluttered):
+    world = SimpleNamespace(manifest={"split": "train"})
+    draft = SimpleNamespace(rng=np.random.default_rng(4), config=SimpleNamespace(graded=1.0), world=world)
+    asked = set()
+    for family in plan_families(
+        WorldSpec(families=150, clip_families=0, seed=6, crowded=1.0, cluttered=float(cluttered))
+    ):
+        for target in family[:4]:
+            found = programmes._inexact(draft, (family[0], target, None), family)
+            if found is not None:
+                wanted = found[0][1].scene
+                assert split_of(wanted) == "train" and wanted not in {item.scene for item in family}
+                asked.add(is_cluttered(wanted))
+    assert asked == ({True, False} if cluttered else {False})
 
 
 def test_a_clip_of_a_world_without_clips_is_refused(tiny_world, encoder):

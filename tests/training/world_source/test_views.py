@@ -7,7 +7,7 @@ import pytest
 
 from training.catalogue.scene import ACTIONS, Action, Companion, Scene, with_action
 from training.catalogue.splits import in_distribution
-from training.catalogue.world import Item, plan_clips, plan_families
+from training.catalogue.world import Item, WorldSpec, plan_clips, plan_families
 from training.world_source import views
 
 SCENE = Scene("mug", "red", companion=Companion("vase", "blue", "left"))
@@ -35,8 +35,10 @@ def test_a_mirror_swaps_sides_and_slides_and_time_swaps_what_has_a_direction():
     assert (turned.colour, turned.action) == ("green", Action("changes colour", "red"))
 
 
-def test_no_view_shows_a_scene_of_another_split():
-    families = plan_families(120, 3, "train")
+@pytest.mark.parametrize("cluttered", [0.0, 1.0])
+def test_no_view_shows_a_scene_of_another_split(cluttered):
+    spec = WorldSpec(families=120, clip_families=120, seed=3, crowded=cluttered, cluttered=cluttered)
+    families = plan_families(spec)
     clips = plan_clips(families, 120, 3, "train")
     mirrors = [views.mirror_family(family, "train") for family in [*families, *clips]]
     assert all(in_distribution(item.scene, "train") for family in mirrors for item in family)

@@ -219,6 +219,12 @@ def test_a_jsonl_that_is_not_text_is_refused_by_its_own_name(tmp_path):
     assert "secret-place" not in refused[0].reason
 
 
+def test_a_jsonl_that_cannot_be_read_is_refused_by_its_own_name(tmp_path):
+    refused = read_passages(tmp_path / "secret-place.jsonl", "rows.jsonl", 4)[1]
+    assert [one.source for one in refused] == ["rows.jsonl"] and "cannot be read" in refused[0].reason
+    assert "secret-place" not in refused[0].reason
+
+
 def test_a_line_that_is_not_text_costs_itself_alone(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"text": "one"}\n{"text": "caf\xe9"}\n{"text": "three"}\n')
