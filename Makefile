@@ -1,6 +1,8 @@
 # make env | demo | test | coverage | lint | audit | space-test | clean      Everything happens in .venv; the second call of each is quick.
 .DEFAULT_GOAL := demo
 .PHONY: env env-dev demo test chromium coverage lint audit space-test clean
+# Where it is set, every process compiles torch and gradio anew: half a minute in place of ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Python 3.11 or newer; say PYTHON=... to choose another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \

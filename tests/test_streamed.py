@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -256,6 +257,43 @@ def test_a_stream_that_breaks_off_says_so_and_goes_on(folder, tmp_path, monkeypa
     starts = asked(monkeypatch)
     assert texts(ingest.read_dataset(str(folder), tmp_path / "files", reading=Reading(keep=tmp_path))) == train()
     assert starts == [3 * EVERY]
+
+
+@pytest.mark.parametrize(("ending", "bad"), [("txt", b"\xff\xfe words"), ("json", b"{words")])
+def test_a_sample_that_cannot_be_decoded_is_not_taken_for_a_broken_connection(tmp_path, cache, ending, bad):
+    (tmp_path / "tars").mkdir()
+    with tarfile.open(tmp_path / "tars/train.tar", "w") as tar:
+        for number in range(12):
+            good = f"{number}".encode()  # a JSON's too
+            for name, data in (
+                (f"{number}.png", picture(number)),
+                (f"{number}.{ending}", bad if number == 8 else good),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    stream = open_stream(str(tmp_path / "tars"), "train")
+    assert stream is not None
+    got = []
+    with pytest.raises(StoppedError, match=r"gave 8 rows and then one that cannot be decoded .*: download"):
+        got.extend(stream.rows())
+    assert len(got) == 8
+    found, refused = ingest.read_dataset(tmp_path / "tars/train.tar", tmp_path / "files")
+    assert len(found) + len(refused) == 12, "of the file by itself it costs its own words alone"
+    assert {one.candidate_id for one in found} >= {f"{number}" for number in range(12) if number != 8}
+
+
+@pytest.mark.parametrize("error", [tarfile.ReadError("unexpected end of data"), EOFError("the file ended early")])
+def test_a_tar_that_breaks_off_as_it_comes_says_so(folder, monkeypatch, error):
+    def breaking(self):
+        yield {"text": "thing 0"}
+        raise error
+
+    stream = open_stream(str(folder), "train")
+    monkeypatch.setattr(datasets.IterableDataset, "__iter__", breaking)
+    assert stream is not None
+    with pytest.raises(StoppedError, match=rf"gave 1 rows and then no more \({error}\): check the connection"):
+        list(stream.rows())
 
 
 def test_pictures_in_an_archive_of_the_dataset_are_fetched(tmp_path, cache):

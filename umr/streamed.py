@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ class Stream:
             state: of `data` after those; None: from the first.
 
         Raises:
-            StoppedError: they cannot be read on.
+            StoppedError: they cannot be read on: they do not come, or the next is none that can be decoded.
         """
         import httpx
 
@@ -70,7 +71,12 @@ class Stream:
             for row in self.data:
                 yield row
                 number += 1
-        except (OSError, ValueError, KeyError, httpx.HTTPError) as error:
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:  # of a sample of a tar, say
+            raise StoppedError(
+                f"{self.source} gave {number:,} rows and then one that cannot be decoded ({reason(error)}); a stream "
+                "gets no further: download the files and index each by its name, which leaves out what is broken"
+            ) from error
+        except (OSError, ValueError, KeyError, EOFError, tarfile.TarError, httpx.HTTPError) as error:
             raise StoppedError(
                 f"{self.source} gave {number:,} rows and then no more ({reason(error)}): check the connection and run "
                 "the same command again, which goes on near that row"

@@ -96,14 +96,22 @@ def test_compressed_stretches_lead_to_the_exact_scores_too(flat, tmp_path):
     assert (scores[:, 0] <= exact_scores[:, 0]).all()
 
 
-@pytest.fixture(params=["IVF16,SQ8", "IVF16,PQ16"])
-def both(request, flat, tmp_path) -> tuple[CoarseIndex, CoarseIndex]:
+@pytest.fixture(scope="module", params=["IVF16,SQ8", "IVF16,PQ16"])
+def written(request, flat, tmp_path_factory) -> tuple[str, Path]:
+    """A factory, and the folder of the rows and of its lists."""
+    folder = tmp_path_factory.mktemp("lists")
+    flat.write(folder / "exact")
+    CoarseIndex.made(Coarse.read(request.param, len(flat), DIM, 5), flat).write(folder / "lists")
+    return request.param, folder
+
+
+@pytest.fixture
+def both(written, flat) -> tuple[CoarseIndex, CoarseIndex]:
     """The same lists over rows in memory, and over rows that are mapped."""
-    flat.write(tmp_path / "exact")
-    CoarseIndex.made(Coarse.read(request.param, len(flat), DIM, 5), flat).write(tmp_path / "lists")
-    on_disk = FlatIndex.read(tmp_path / "exact", mapped=True)
+    factory, folder = written
+    on_disk = FlatIndex.read(folder / "exact", mapped=True)
     assert on_disk.file is not None and flat.file is None
-    held, mapped = (CoarseIndex.read(tmp_path / "lists", request.param, one, True) for one in (flat, on_disk))
+    held, mapped = (CoarseIndex.read(folder / "lists", factory, one, True) for one in (flat, on_disk))
     return held, mapped
 
 
