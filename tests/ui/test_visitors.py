@@ -10,7 +10,11 @@ import pytest
 from umr.errors import ConfigError
 from umr.ui import upload_folder
 from umr.ui import visitors as visitors_module
+from umr.ui.files.visitor_collections import VisitorCollections
+from umr.ui.parts.taken import taken
 from umr.ui.visitors import FULL, LEFT_S, UNCLAIMED_S, UNUSED_S, Visitors
+
+HEIC = Path(__file__).parents[1] / "data" / "phone.heic"
 
 
 @pytest.fixture
@@ -137,6 +141,37 @@ def test_a_disk_that_is_nearly_full_takes_no_upload(visitors, monkeypatch):
     with pytest.raises(ConfigError, match=FULL[:20]):
         send(visitors, "one", 60)
     assert send(visitors, "small", 40).exists()
+
+
+def test_what_the_page_makes_of_an_upload_counts_with_it_and_goes_with_it(visitors, monkeypatch):
+    heic = visitors.root / "mine" / "phone.heic"
+    with visitors.arriving("a") as upload:
+        heic.parent.mkdir()
+        heic.write_bytes(HEIC.read_bytes())
+        visitors.keep(upload, [str(heic)])
+    shown, _ = taken({"path": str(heic)}, visitors.root)
+    whole = heic.stat().st_size + Path(shown).stat().st_size
+    assert Path(shown).parent == heic.parent and visitors.upload_bytes() == whole
+    monkeypatch.setattr(visitors_module, "VISITOR_BYTES", whole + 9)
+    visitors.use("me", ["mine"], "a")
+    with pytest.raises(ConfigError, match="no more is kept at a time"):
+        send(visitors, "ten more")
+    visitors.release("me")
+    assert visitors.upload_bytes() == 0 and not heic.parent.exists()
+    assert send(visitors, "ten more").exists()
+
+
+def test_the_index_of_a_visitors_own_files_counts_until_it_is_removed(visitors, encoder):
+    sent = send(visitors, "mine")
+    sent.write_text("ten bytes\n")
+    own_files = VisitorCollections(visitors.root, visitors=visitors)
+    for _ in own_files.build("me", [("words.txt", sent)], encoder):
+        pass
+    folder = own_files.get("me").own.folder
+    made = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert made > 0 and visitors.upload_bytes() == 10 + made
+    own_files.drop("me")
+    assert visitors.upload_bytes() == 10 and not folder.exists()
 
 
 def test_the_end_of_the_server_removes_everything(visitors):

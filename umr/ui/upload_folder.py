@@ -92,6 +92,21 @@ def remove_drafts(folder: Path, age_s: float) -> None:
     _drafts[folder] = seen
 
 
+def bytes_below(folder: Path) -> int:
+    """The sizes of all files below a folder; of what is not there, or goes meanwhile, nothing."""
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += bytes_below(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return total
+    return total
+
+
 def free_bytes(folder: Path) -> int:
     """How much the disk of a folder has left, also of one that is not there yet."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.is_dir())).free

@@ -57,6 +57,8 @@ class _Upload:
     """One folder that the server keeps an upload in. Two visitors who send the same bytes share it.
 
     Attributes:
+        size: bytes, with what the page made of it: a picture that browsers show, the strip of a clip.
+        files: that were sent.
         awaited: it came, perhaps once more, and no session has named it since.
     """
 
@@ -118,9 +120,8 @@ class Visitors:
             return sum(known.beats > 0 for known in self._sessions.values())
 
     def upload_bytes(self) -> int:
-        """Bytes of all uploads that are kept."""
-        with self._lock:
-            return sum(known.size for known in self._uploads.values())
+        """Bytes on the disk of what visitors sent and of all that was made of it, their collections' indexes too."""
+        return upload_folder.bytes_below(self.root)
 
     def address_of(self, session: str) -> str:
         """Where a session's page was opened, "" where it never was."""
@@ -169,9 +170,9 @@ class Visitors:
             upload.taken = 0
             names = {Path(path).parent.name for path in paths}
             for name in names:
-                files = [path for path in (self.root / name).iterdir() if path.is_file()]
                 known = self._uploads.setdefault(name, _Upload())
-                known.size, known.files = sum(path.stat().st_size for path in files), len(files)
+                known.files = sum(path.is_file() for path in (self.root / name).iterdir())
+                known.size = upload_folder.bytes_below(self.root / name)
                 known.used, known.awaited = time.monotonic(), True
                 known.addresses.add(upload.address)
             try:
@@ -191,8 +192,10 @@ class Visitors:
             if session in self._sessions:
                 self._sessions[session].used = now
             for name in held:
-                self._uploads[name].sessions.add(session)
-                self._uploads[name].used, self._uploads[name].awaited = now, False
+                known = self._uploads[name]
+                known.sessions.add(session)
+                known.used, known.awaited = now, False
+                known.size = upload_folder.bytes_below(self.root / name)
 
     def release(self, session: str | None) -> None:
         """Removes a session's uploads from the disk; what another session holds as well, or is about to, stays."""
