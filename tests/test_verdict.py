@@ -92,6 +92,33 @@ def test_unknown_words_make_every_match_a_weak_one_and_are_told_with_their_rate(
 
 
 @pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a red card by the kettle", "\u201ckettle\u201d"),
+        ("red card, Kettle, red card, kettle", "\u201ckettle\u201d"),
+        ("red card card card ball dog", "\u201cball\u201d and \u201cdog\u201d"),
+        ("red card card card card card ball dog cat", "\u201cball\u201d, \u201cdog\u201d and \u201ccat\u201d"),
+        (
+            "red card red card red card sun ball dog cat",
+            "\u201csun\u201d, \u201cball\u201d, \u201cdog\u201d and 1 more",
+        ),
+    ],
+)
+def test_unknown_words_among_known_ones_are_named_and_no_match_is_strong(searcher, text, named):
+    opened = Searcher.open(judge_scores(searcher, strong=-1.0, weak=-1.0, known="card red"))
+    told = opened.search(ask(text), 2)
+    assert words(told.results) == ["fair", "fair"]
+    assert told.notices == (f"This model does not know {named} and goes by the rest.",)
+
+
+def test_unknown_words_are_told_before_a_weak_best_match(searcher):
+    opened = Searcher.open(judge_scores(searcher, strong=None, weak=1.5, known="card red"))
+    told = opened.search(ask("a red card by the kettle"), 2)
+    assert words(told.results) == ["weak", "weak"]
+    assert told.notices == ("This model does not know \u201ckettle\u201d and goes by the rest.", WEAK_FIRST)
+
+
+@pytest.mark.parametrize(
     ("text", "unknown"),
     [
         ("a red card", 0.0),

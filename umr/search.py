@@ -198,7 +198,7 @@ class Searcher:
             return said
         if self.facts.any_fits(wanted, read.query.target_modality, excluded):
             return beside_first(said)
-        return (nothing_fits(wanted, self.facts.facts(results[0].hit.candidate_id)),)
+        return (*beside_first(said), nothing_fits(wanted, self.facts.facts(results[0].hit.candidate_id)))
 
     def _wanted(self, read: DecodedQuery) -> Wanted | None:
         """What the query asks for, where its words, and its picture's facts if it has one, can be read for sure."""

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ WORDS: tuple[MatchWord, ...] = ("strong", "fair", "weak")
 REMEDY = "python -m umr.eval.verdicts --encoder NAME --index DIR"
 
 UNLIKE_WORDS = "These words are unlike what this model was trained on, so expect weak results."
+UNKNOWN_WORDS = "This model does not know {words} and goes by the rest."
+NAMED = 3  # unknown words at most; more are counted
 WEAK_FIRST = "Nothing in this collection seems to fit all of it: the best match is a weak one."
 #: The same of a query without words, whose right answers show the very thing.
 NO_OTHER = "This very thing seems to be in nothing else here; what comes nearest to it follows."
@@ -120,10 +122,14 @@ class Vocabulary:
         """Rate of false alarms: the larger of the promised and the measured."""
         return max(self.alpha, self.false_alarms)
 
+    def strange(self, text: str) -> list[str]:
+        """The words of a text that are no words of the training, in lower case, in order, as often as they stand."""
+        return [word for word in words_of(text) if word not in FILLERS and not self.knows(word)]
+
     def unknown(self, text: str) -> float:
         """Share of a text's words that are no words of the training, 0 to 1; 0 for a text without words."""
         words = [word for word in words_of(text) if word not in FILLERS]
-        return sum(not self.knows(word) for word in words) / len(words) if words else 0.0
+        return len(self.strange(text)) / len(words) if words else 0.0
 
     def unlike(self, text: str) -> bool:
         """Whether a text is unlike the training: more of its words are unknown than the limit allows."""
@@ -185,7 +191,8 @@ class Verdicts:
         """The results of a search with the verdict on each.
 
         It is None where nothing was calibrated: of another kind of search, of one with an instruction of a person's
-        own, and of a vector that was moved.
+        own, and of a vector that was moved. Where a word is unknown none is strong: what that promises was measured of
+        known ones.
 
         Args:
             query: what was asked.
@@ -195,9 +202,17 @@ class Verdicts:
         limits = self.searches.get(task_key(query))
         if limits is None or query.instruction != "" or moved.moves_query(query):
             return list(results)
-        weak = Match("weak", unlike=True) if self.unlike(query.content) else None
+        if self.unlike(query.content):
+            limits = None
+        elif self.strange(query.content):
+            limits = replace(limits, strong=None)
+        unlike = Match("weak", unlike=True)
         return [
-            Result(hit=result.hit, candidate=result.candidate, match=weak or limits.match(result.hit.score))
+            Result(
+                hit=result.hit,
+                candidate=result.candidate,
+                match=unlike if limits is None else limits.match(result.hit.score),
+            )
             for result in results
         ]
 
@@ -205,8 +220,14 @@ class Verdicts:
         """Whether a query's words are unlike the training."""
         return self.words is not None and bool(content.text) and self.words.unlike(content.text or "")
 
+    def strange(self, content: Content) -> list[str]:
+        """A query's words that are no words of the training, each once."""
+        return [] if self.words is None else list(dict.fromkeys(self.words.strange(content.text or "")))
+
     def notices(self, query: Query, results: Sequence[Result]) -> tuple[str, ...]:
-        """What a person should know of a search: that its words are unlike the training, or its best match is weak.
+        """What a person should know of a search.
+
+        That its words are unlike the training; or which of them are unknown, and that its best match is weak.
 
         Args:
             query: what was asked.
@@ -215,10 +236,19 @@ class Verdicts:
         if self.words is not None and self.unlike(query.content):
             rate = percent(self.words.rate)
             return (f"{UNLIKE_WORDS} Of its catalogue's own queries, {rate} are called so by mistake.",)
+        said = [UNKNOWN_WORDS.format(words=_named(words))] if (words := self.strange(query.content)) else []
         first = results[0].match if results else None
-        if first is None or first.word != "weak":
-            return ()
-        return (WEAK_FIRST if query.content.text else NO_OTHER,)
+        if first is not None and first.word == "weak":
+            said.append(WEAK_FIRST if query.content.text else NO_OTHER)
+        return tuple(said)
+
+
+def _named(words: Sequence[str]) -> str:
+    """Words in a sentence: “dog”, “kettle” and 2 more."""
+    named = [f"\u201c{word}\u201d" for word in words[:NAMED]]
+    if more := len(words) - len(named):
+        named.append(f"{more} more")
+    return " and ".join((", ".join(named[:-1]), named[-1])) if len(named) > 1 else named[0]
 
 
 def beside_first(notices: Iterable[str]) -> tuple[str, ...]:

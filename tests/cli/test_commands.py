@@ -47,6 +47,20 @@ def test_search_prints_an_array_of_the_promised_objects(searcher, capsys):
     assert (found[0]["id"], found[0]["media"], found[0]["modality"]) == ("100:20", None, "text")
 
 
+@pytest.mark.parametrize(
+    "words", [["This card is red."], ["This", "card", "is", "red."], ["--text", "This card is red."]]
+)
+def test_a_text_is_asked_with_or_without_its_option_and_quotes(searcher, capsys, words):
+    assert main(["search", *words, "--in", "passages", "-k", "2", "--json"]) == 0
+    assert rows(capsys)[0]["id"] == "100:20"
+
+
+def test_a_text_twice_is_refused(searcher, capsys):
+    with pytest.raises(SystemExit):
+        main(["search", "red", "--text", "blue"])
+    assert "--text: not allowed with argument TEXT" in capsys.readouterr().err
+
+
 def test_search_with_a_picture_finds_its_pixels(searcher, benchmark, capsys):
     assert (
         main(["search", "--image", str(benchmark / "files/queries/3.bmp"), "--in", "images", "--top", "1", "--json"])
@@ -140,8 +154,8 @@ def test_queries_are_encoded_as_the_index_was_and_another_precision_is_said(sear
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --image or --clip, --text, or both"),
-        (["--text", "  \n"], "give --image or --clip, --text, or both"),
+        ([], "give --image or --clip, a text, or both"),
+        (["--text", "  \n"], "give --image or --clip, a text, or both"),
         (["--text", "a" * 20_001], "20,001 characters"),
         (["--text", "a\0b"], "NUL"),
         (["--image", "absent.png"], "absent.png"),

@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> None:
     """`search`: a JSON array or a table."""
-    query = read_query(options.text, options.image, options.search_in, options.clip)
+    text = " ".join(options.words) if options.text is None else options.text
+    query = read_query(text, options.image, options.search_in, options.clip)
     from umr.search import of_unlike_picture, result_row
     from umr.shipped import DEFAULT_ENCODER, index_folder
 
@@ -133,7 +134,7 @@ def read_query(text: str | None, image: Path | None, search_in: str, clip: Path 
     from umr.types import SEARCH_IN, Content, Query
 
     if image is None and clip is None and not (text or "").strip():
-        raise ConfigError("there is nothing to search for: give --image or --clip, --text, or both")
+        raise ConfigError("there is nothing to search for: give --image or --clip, a text, or both")
     if image is not None and image.is_dir():
         raise ConfigError(f"{image} is a folder; give the file of a picture")
     if clip is not None and clip.is_dir():

@@ -50,7 +50,9 @@ def _search(commands: Commands) -> None:
     shown.add_argument(
         "--clip", type=Path, metavar="FILE", help="a clip in place of a picture; its frames are read evenly spaced"
     )
-    one.add_argument("--text", help="the query's text")
+    said = one.add_mutually_exclusive_group()
+    said.add_argument("words", nargs="*", default=[], metavar="TEXT", help="the query's text")
+    said.add_argument("--text", help="the same")
     one.add_argument("--in", dest="search_in", choices=[*SEARCH_IN], default="all", help="what to find (default: all)")
     _k(one, 10, "how many results, 1 to 1000 (default: 10)")
     one.add_argument(
