@@ -29,7 +29,7 @@ from training.train import new_encoder, record_config, train
 from umr.collection import Collection
 from umr.commit import git_commit
 from umr.disk import atomic_write, write_text
-from umr.encoders import load_encoder
+from umr.encoders import load_encoder, load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.card import RECORD_NAME
 from umr.encoders.qwen_vl import QwenVLBackbone
@@ -135,18 +135,39 @@ def files_of(place: Place, size: int, workers: int) -> Path:
 def chain(arm: Arm, stages: Sequence[TrainConfig], world: World) -> str:
     """The name of what these stages make from random weights; arms and seeds that agree so far have one name."""
     settings = [record_config(replace(config, threads=1)) for config in stages]
-    parts = [dict(arm.network), arm.size, dict(arm.encoder), settings, NETWORK, world.fingerprint]
+    asked = dict(arm.encoder) if reads(stages[-1]) else {}
+    parts = [dict(arm.network), arm.size, asked, settings, NETWORK, world.fingerprint]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def start(arm: Arm, seed: int, folder: Path) -> Path:
-    """An encoder of random weights, as the arm wants it; returns its folder."""
+def reads(stage: TrainConfig) -> bool:
+    """Whether a stage trains more than the vision tower, which no setting of an arm's encoder touches."""
+    return set(stage.programmes) != {"vision"}
+
+
+def start(arm: Arm, seed: int, folder: Path, of: Path | None = None) -> Path:
+    """An encoder that attends, pools and asks as the arm says; returns its folder.
+
+    Args:
+        arm: what is wanted.
+        seed: of random weights.
+        folder: where it goes.
+        of: the encoder whose weights it has, itself where it is so already; None: random ones.
+
+    Raises:
+        ConfigError: it is no Qwen2-VL network.
+    """
     if (folder / CONFIG_NAME).is_file():
         return folder
-    plain = new_encoder("start", seed, arm.size, **{**NETWORK, **arm.network})
+    if of is None:
+        plain = new_encoder("start", seed, arm.size, **{**NETWORK, **arm.network})
+    else:
+        plain = load_trainable(of, device="cpu")
+    config = replace(plain.config, **arm.encoder)
+    if of is not None and config == plain.config:
+        return of
     if not isinstance(plain.backbone, QwenVLBackbone):
         raise ConfigError(f"the study trains Qwen2-VL networks, not {plain.config.backbone}")
-    config = replace(plain.config, **arm.encoder)
     encoder = UnifiedEncoder(config, QwenVLBackbone(plain.backbone.model, config), plain.tokenizer)
     encoder.save(folder)
     return folder
@@ -158,14 +179,14 @@ def staged(arm: Arm, seed: int, place: Place, many: int) -> dict[str, Path]:
     They lie under the names of their chains, so that arms that differ later share them.
     """
     world, stages, made = world_of(place, arm.size), configs(arm, seed, place), dict[str, Path]()
+    before: Path | None = None
     for number, config in enumerate(stages[:many], 1):
         folder = place.out / "stages" / chain(arm, stages[:number], world)
-        at = made[stages[number - 2].name] if made else folder.with_name(f"{folder.name}.start")
         if not (folder / CONFIG_NAME).is_file():
-            if not made:
-                start(arm, seed, at)
-            train(replace(config, init=str(at)), world, folder)
-        made[config.name] = folder
+            wanted = arm if reads(config) else replace(arm, encoder={})
+            begin = start(wanted, seed, folder.with_name(f"{folder.name}.start"), before)
+            train(replace(config, init=str(begin)), world, folder)
+        made[config.name] = before = folder
     return made
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
 
 from tests.training.conftest import SMALL
 from training.sources.readers import load_source
@@ -224,6 +225,29 @@ def test_what_runs_begin_with_alike_is_trained_once(place, monkeypatch):
     for arm, seed in wanted[:2]:
         run_arm(arm, seed, place)
     assert trained == ["captions", "composed", "composed"]
+
+
+def test_the_tower_is_trained_once_for_networks_that_read_otherwise_and_as_for_one_alone(place, monkeypatch):
+    trained = []
+    train = runs.train
+    monkeypatch.setattr(
+        runs, "train", lambda config, world, out: trained.append(config.name) or train(config, world, out)
+    )
+    stages = ("vision", "captions")
+    plain, causal = (
+        replace(tiny(name, encoder=given), stages=stages)
+        for name, given in (("plain", {}), ("causal", {"attention": "causal", "pooling": "last"}))
+    )
+    assert len(runs.shared([(plain, 0), (causal, 0)], place, 1)) == 1
+    assert runs.shared([(plain, 0), (causal, 0)], place, 2) == []
+    made = [runs.staged(arm, 0, place, 2) for arm in (plain, causal)]
+    assert trained == ["vision", "captions", "captions"] and made[0]["vision"] == made[1]["vision"]
+    read = load_encoder(made[1]["captions"])
+    assert (read.config.attention, read.config.pooling) == ("causal", "last") and read.backbone.causal
+    monkeypatch.setattr(runs, "reads", lambda stage: True)
+    alone = load_encoder(runs.staged(causal, 0, replace(place, out=place.out / "alone"), 2)["captions"])
+    for name, value in read.state_dict().items():
+        torch.testing.assert_close(alone.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
 def hits_of(arm: str, seed: int, **sets: str) -> dict:
