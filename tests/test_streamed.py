@@ -259,28 +259,72 @@ def test_a_stream_that_breaks_off_says_so_and_goes_on(folder, tmp_path, monkeypa
     assert starts == [3 * EVERY]
 
 
-@pytest.mark.parametrize(("ending", "bad"), [("txt", b"\xff\xfe words"), ("json", b"{words")])
-def test_a_sample_that_cannot_be_decoded_is_not_taken_for_a_broken_connection(tmp_path, cache, ending, bad):
-    (tmp_path / "tars").mkdir()
-    with tarfile.open(tmp_path / "tars/train.tar", "w") as tar:
-        for number in range(12):
-            good = f"{number}".encode()  # a JSON's too
+def tar_of(folder: Path, ending: str, bad: dict[int, bytes], count: int = 40) -> Path:
+    """A dataset of one tar, of samples of a picture and one other file."""
+    folder.mkdir()
+    with tarfile.open(folder / "train.tar", "w") as tar:
+        for number in range(count):
             for name, data in (
                 (f"{number}.png", picture(number)),
-                (f"{number}.{ending}", bad if number == 8 else good),
+                (f"{number}.{ending}", bad.get(number, str(number).encode())),  # a JSON's too
             ):
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-    stream = open_stream(str(tmp_path / "tars"), "train")
-    assert stream is not None
-    got = []
-    with pytest.raises(StoppedError, match=r"gave 8 rows and then one that cannot be decoded .*: download"):
-        got.extend(stream.rows())
-    assert len(got) == 8
-    found, refused = ingest.read_dataset(tmp_path / "tars/train.tar", tmp_path / "files")
-    assert len(found) + len(refused) == 12, "of the file by itself it costs its own words alone"
-    assert {one.candidate_id for one in found} >= {f"{number}" for number in range(12) if number != 8}
+    return folder
+
+
+@pytest.mark.parametrize("number", [0, 20])  # the first rows are those that `datasets` learns the columns from
+def test_a_sample_of_a_tar_whose_words_cannot_be_decoded_costs_itself_alone(tmp_path, cache, number):
+    source = tar_of(tmp_path / "tars", "txt", {number: b"\xff\xfe words"})
+    for _ in range(2):  # the second time as it was kept
+        reading = Reading(keep=tmp_path)
+        found, (refused,) = ingest.read_dataset(str(source), tmp_path / "files", reading=reading)
+        assert [one.candidate_id for one in found] == [str(at) for at in range(40) if at != number]
+        assert [one.content.text for one in found] == [str(at) for at in range(40) if at != number]
+        assert refused.source == f"row {number}"
+        assert refused.reason.startswith(f"{number}.txt cannot be decoded: 'utf-8' codec can't decode byte 0xff")
+    assert [one.candidate_id for one in ingest.read_dataset(source / "train.tar", tmp_path / "files")[0]] == [
+        one.candidate_id for one in found
+    ]
+
+
+def test_a_stream_of_a_tar_with_a_bad_file_goes_on_where_it_was_interrupted(tmp_path, cache):
+    source = tar_of(tmp_path / "tars", "txt", {3: b"\xff", 20: b"\xff", 33: b"\xff"})
+    with pytest.raises(InterruptedError):
+        ingest.read_dataset(str(source), tmp_path / "files", progress=_stop_at(25), reading=Reading(keep=tmp_path))
+    found, refused = ingest.read_dataset(str(source), tmp_path / "files", reading=Reading(keep=tmp_path))
+    assert len(found) == 37 and [one.source for one in refused] == ["row 3", "row 20", "row 33"]
+
+
+def _stop_at(row: int) -> ingest.Progress:
+    def stop(done: int, total: int) -> None:
+        if done == row:
+            raise InterruptedError
+
+    return stop
+
+
+@pytest.mark.parametrize("ending", ["json", "npy", "pth"])
+def test_a_file_of_a_sample_that_is_not_asked_for_costs_nothing(tmp_path, cache, ending):
+    source = tar_of(tmp_path / "tars", ending, {number: b"{broken" for number in (2, 20)})
+    found, refused = ingest.read_dataset(str(source), tmp_path / "files")
+    assert len(found) == 40 and refused == []
+    assert open_stream(str(source), "train").columns == ("png", ending, "__key__", "__url__")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bad row"), KeyError("width"), TypeError("a list, not a text")])
+def test_a_row_that_cannot_be_read_is_not_taken_for_a_broken_connection(folder, monkeypatch, error):
+    def breaking(self):
+        yield {"text": "thing 0"}
+        raise error
+
+    stream = open_stream(str(folder), "train")
+    monkeypatch.setattr(datasets.IterableDataset, "__iter__", breaking)
+    with pytest.raises(
+        StoppedError, match=r"^row 1 of .* cannot be read \(.+\), and a stream gets no further: download"
+    ):
+        list(stream.rows())
 
 
 @pytest.mark.parametrize("error", [tarfile.ReadError("unexpected end of data"), EOFError("the file ended early")])

@@ -22,7 +22,7 @@ from torch import nn
 from training.provenance import stages
 from umr.encoders import load_trainable
 from umr.encoders.card import RECORD_NAME
-from umr.errors import ConfigError, UMRError, in_words
+from umr.errors import ConfigError, exit_status
 from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
@@ -75,12 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the encoder folder that is written")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
+    with exit_status("training", OSError) as ended:
         _write(options.trained, options.init or options.of, options.share, options.out, of=options.of)
-    except (UMRError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def _write(trained: Path, init: str, share: float, out: Path, of: str | None = None) -> None:

@@ -105,22 +105,17 @@ class TrainConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        _check_sharded(self)
-        check_ranges(self)
+        _check_run(self)
         check_shares(self.programmes)
         check_temperature(self.temperature, self.learn_temperature)
         if self.batch not in ("families", "random"):
             raise ConfigError(f"batch {self.batch!r} is unknown; legal: families, random")
-        for name, legal in (("mca_side", MCASide), ("parts_asked", PartsAsked), ("trained", Trained)):
-            if getattr(self, name) not in get_args(legal):
-                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown; legal: {', '.join(get_args(legal))}")
+        _check_legal(self, mca_side=MCASide, parts_asked=PartsAsked, trained=Trained)
         if self.mixer not in MIXERS:
             raise ConfigError(f"mixer {self.mixer!r} is unknown; legal: {', '.join(MIXERS)}")
         self._check_numbers()
         if self.rare < 1:
             raise ConfigError(f"rare is a weight of at least 1, not {self.rare}")
-        if not 0 <= self.stop_after <= self.steps:
-            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
         if self.kept_start and (self.vision_layers or self.sharded or self.lora_rank):
             raise ConfigError(
                 f"kept_start is {self.kept_start}: the start's weights are kept of a network as it was, in one piece; "
@@ -157,12 +152,8 @@ class TrainConfig:
             raise ConfigError(
                 f"size_exponent is {self.size_exponent}; from 0 (all tasks equally often) to 1 (all examples) is legal"
             )
-        for name in ("steps", "families_per_batch", "threads", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("vision_layers", "lora_rank", "lora_alpha"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be at least 0, not {getattr(self, name)}")
+        _check_least(self, 1, "families_per_batch")
+        _check_least(self, 0, "vision_layers", "lora_rank", "lora_alpha")
 
     @property
     def composes(self) -> bool:
@@ -218,28 +209,39 @@ class QueryConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        _check_sharded(self)
-        check_ranges(self)
-        for name in ("steps", "queries_per_batch", "threads", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.stop_after <= self.steps:
-            raise ConfigError(f"stop_after is {self.stop_after}; legal: 0 to steps, which is {self.steps}")
-        if self.chunk_queries < 0:
-            raise ConfigError(f"chunk_queries is {self.chunk_queries}; at least 0 is needed")
+        _check_run(self)
+        _check_least(self, 1, "queries_per_batch")
+        _check_least(self, 0, "chunk_queries")
 
     def to_json(self) -> dict[str, Any]:
         """The settings by their names."""
         return asdict(self)
 
 
-def _check_sharded(config: TrainConfig | QueryConfig) -> None:
-    """Raise ConfigError where slices of matrices are asked for, and their optimizer needs them whole."""
+def _check_run(config: TrainConfig | QueryConfig) -> None:
+    """Raise ConfigError for a value that no run can have, or slices of matrices that their optimizer needs whole."""
+    check_ranges(config)
+    _check_least(config, 1, "steps", "threads", "log_every", "checkpoint_every")
+    if not 0 <= config.stop_after <= config.steps:
+        raise ConfigError(f"stop_after is {config.stop_after}; legal: 0 to steps, which is {config.steps}")
     if config.sharded and config.muon_rate:
         raise ConfigError(
             f"sharded is true and muon_rate {config.muon_rate}: Muon needs each matrix whole. Say --set muon_rate=0: "
             "AdamW then moves all weights, as is usual for large backbones"
         )
+
+
+def _check_least(config: TrainConfig | QueryConfig, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise ConfigError(f"{name} must be at least {least}, not {getattr(config, name)}")
+
+
+def _check_legal(config: TrainConfig | QueryConfig, **legal: Any) -> None:
+    """Raise ConfigError for a value that is none of its Literal."""
+    for name, one in legal.items():
+        if getattr(config, name) not in get_args(one):
+            raise ConfigError(f"{name} {getattr(config, name)!r} is unknown; legal: {', '.join(get_args(one))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,14 +275,10 @@ class RerankConfig(QueryConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.negatives < 1:
-            raise ConfigError(f"negatives must be at least 1, not {self.negatives}")
+        _check_least(self, 1, "negatives")
         if not 0 <= self.random_share <= 1:
             raise ConfigError(f"random_share is {self.random_share}; a share from 0 to 1 is needed")
-        if self.attention not in get_args(Attention):
-            raise ConfigError(f"attention is {self.attention!r}; legal: {', '.join(get_args(Attention))}")
-        if self.resize not in get_args(Resize):
-            raise ConfigError(f"resize is {self.resize!r}; legal: {', '.join(get_args(Resize))}")
+        _check_legal(self, attention=Attention, resize=Resize)
         if self.vision_blocks < 0 or (self.vision_blocks and not self.frozen_vision):
             raise ConfigError(
                 f"vision_blocks is {self.vision_blocks}: so many of the last blocks of a frozen tower are trained, at "

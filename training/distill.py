@@ -40,7 +40,7 @@ from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.batch import Batch
 from umr.encoders.store import check_place
-from umr.errors import ConfigError, UMRError, in_words
+from umr.errors import ConfigError, exit_status
 from umr.shipped import find_encoder
 
 log = logging.getLogger("training")
@@ -221,15 +221,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(log_level())
-    try:
+    with exit_status("training", OSError) as ended:
         config = with_settings(DistillConfig(name=options.out.name, init=options.init), options.set)
         lists, group = read_lists(options.teacher), Group.of_environment()
         train(config, lists, options.out, group)
         group.close()
-    except (UMRError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

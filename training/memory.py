@@ -9,7 +9,6 @@ the largest resident set of the process beyond what it held before the step; gra
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +24,7 @@ from training.train import hold_no_activations
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
 from umr.encoders.templates import TokenRow
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.memory import peak_mib
 from umr.shipped import find_encoder
 
@@ -111,16 +110,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=64, help="of the step, each with a caption (default 64)")
     parser.add_argument("--repeat", type=int, default=3, help="steps; the quickest is told (default 3)")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("training") as ended:
         plain, again = both(Path(find_encoder(options.encoder)), options.pictures, options.repeat)
-    except UMRError as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 2
-    for step in (plain, again):
-        name = "checkpointing" if step.checkpointing else "plain"
-        print(f"{name:14} {step.mib:8.0f} MiB  {step.seconds:7.2f} s  loss {step.loss:.6f}")
-    print(f"memory x {again.mib / plain.mib:.2f}, time x {again.seconds / plain.seconds:.2f}")
-    return 0
+        for step in (plain, again):
+            name = "checkpointing" if step.checkpointing else "plain"
+            print(f"{name:14} {step.mib:8.0f} MiB  {step.seconds:7.2f} s  loss {step.loss:.6f}")
+        print(f"memory x {again.mib / plain.mib:.2f}, time x {again.seconds / plain.seconds:.2f}")
+    return ended.status
 
 
 if __name__ == "__main__":

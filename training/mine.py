@@ -37,7 +37,7 @@ from umr.commit import git_commit
 from umr.disk import atomic_write, check_target, file_sha256
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
-from umr.errors import ConfigError, UMRError, in_words
+from umr.errors import ConfigError, exit_status
 from umr.formats import write_jsonl
 from umr.shipped import cache_root, find_encoder
 from umr.types import KIND_OF, Content
@@ -272,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, or 2 with a message."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    try:
+    with exit_status("training", OSError) as ended:
         settings, out = _settings(options), options.out
         spec = parse(options.data)
         if spec.kind not in READERS:
@@ -287,15 +287,12 @@ def main(arguments: list[str] | None = None) -> int:
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         mined = mine(encoder, source, settings)
         record = write(out, encoder, source, settings, mined)
-    except (UMRError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    for name in ("queries", "candidates", "mined", "short"):
-        print(f"{name}: {mined.counts[name]}")
-    for name, meaning in DROPPED.items():
-        print(f"{name}: {mined.counts[name]} ({meaning})")
-    log.info("written: %s and %s", out, record)
-    return 0
+        for name in ("queries", "candidates", "mined", "short"):
+            print(f"{name}: {mined.counts[name]}")
+        for name, meaning in DROPPED.items():
+            print(f"{name}: {mined.counts[name]} ({meaning})")
+        log.info("written: %s and %s", out, record)
+    return ended.status
 
 
 def _settings(options: argparse.Namespace) -> MineSettings:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from umr.disk import put
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.shipped import BUNDLED, DEFAULT_ENCODER, REPORTS, default_root, repository_root
 
 log = logging.getLogger("training")
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--skip", nargs="*", default=[], metavar="STEP", help="leave out, such as: evaluate")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    try:
+    with exit_status("training.publish") as ended:
         root = default_root()
         there = sorted(folder.parent.name for folder in root.glob("*/encoder"))  # with an index yet or not
         unknown = sorted(set(options.names) - set(there)) if options.source is None else []  # new ones may come
@@ -123,10 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for step in made:
             if step.name not in options.skip:
                 run(step)
-    except UMRError as error:
-        print(f"training.publish: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def run(step: Step) -> None:

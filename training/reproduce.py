@@ -35,7 +35,7 @@ from umr.collection import Collection
 from umr.encoders import load_encoder
 from umr.encoders.card import RECORD_NAME
 from umr.encoders.config import read_config
-from umr.errors import ConfigError, MismatchError, UMRError
+from umr.errors import ConfigError, MismatchError, exit_status
 from umr.eval.evaluate import evaluate_job
 from umr.eval.pools import matching
 from umr.eval.reports import key_of, read_report, reports_folder
@@ -319,19 +319,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     out = options.out or cache_root() / ("reproduce-quick" if options.quick else "reproduce")
-    try:
+    with exit_status("training.reproduce", ValueError) as ended:
         one = plan(options.name, options.quick)
         if options.workers < 1:
             raise ConfigError(f"--workers is {options.workers}; at least 1 process that renders is needed")
         rows = reproduce(one, out, default_root() / "media" / BUNDLED, options.workers)
         stored = read_report(reports_folder(options.name))["rows"] if options.name in SHIPPED else []
-    except (UMRError, ValueError) as error:
-        print(f"training.reproduce: {error}", file=sys.stderr)
-        return 2
-    print("\n".join(table(rows, stored)))
-    if options.quick:
-        print("made by --quick: a chain that runs, and numbers that mean nothing")
-    return 0
+        print("\n".join(table(rows, stored)))
+        if options.quick:
+            print("made by --quick: a chain that runs, and numbers that mean nothing")
+    return ended.status
 
 
 if __name__ == "__main__":

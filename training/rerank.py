@@ -41,7 +41,7 @@ from umr.commit import git_commit
 from umr.encoders import load_trainable
 from umr.encoders.batch import Batch
 from umr.encoders.qwen_vl import QwenVLBackbone
-from umr.errors import ConfigError, UMRError, in_words
+from umr.errors import ConfigError, exit_status
 from umr.kept import Kept
 from umr.rerank.reranker import NO, YES, Reranker, Rows
 from umr.rerank.store import RECORD, begin_reranker, check_place, save_reranker
@@ -354,15 +354,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(log_level())
-    try:
+    with exit_status("training", OSError) as ended:
         config = with_settings(RerankConfig(name=options.out.name, init=options.init), options.set)
         source, group = load_source(parse(options.data), cache_root() / "media"), Group.of_environment()
         train(config, source, options.out, group)
         group.close()
-    except (UMRError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from training.truth import CONTENT
 from umr.disk import check_target
 from umr.encoders import load_trainable
 from umr.encoders.base import UnifiedEncoder
-from umr.errors import ConfigError, UMRError, in_words
+from umr.errors import ConfigError, exit_status
 from umr.formats import parse_object, read_lines, write_jsonl
 from umr.rerank.fuse import fused_score
 from umr.rerank.order import DEPTH, Reordering
@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weight", type=float, metavar="W", help="of the re-ranker, in place of the chosen one")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    try:
+    with exit_status("training", OSError) as ended:
         spec = parse(options.data)
         if spec.kind not in READERS:
             raise ConfigError(f"--data {options.data!r}: {spec.kind} has no pool; legal: {', '.join(READERS)}")
@@ -182,12 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
         source = load_source(spec, cache_root() / "media", whole_pool=True)
         rows = list(teach(encoder, order, source, POOLS[options.pool], options.out.absolute().parent))
         write_jsonl(options.out, rows)
-    except (UMRError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    print(f"queries: {len(rows)}")
-    print(f"candidates: {sum(len(row['candidates']) for row in rows)}")
-    return 0
+        print(f"queries: {len(rows)}")
+        print(f"candidates: {sum(len(row['candidates']) for row in rows)}")
+    return ended.status
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ from umr.encoders.config import EncoderConfig
 from umr.encoders.qwen_vl import QwenVLBackbone
 from umr.encoders.store import check_place
 from umr.encoders.tokenizer import plain_tokenizer, train_tokenizer
-from umr.errors import ConfigError, MismatchError, UMRError, in_words
+from umr.errors import ConfigError, MismatchError, UMRError, exit_status
 from umr.lock import claimed
 from umr.shipped import cache_root, find_encoder
 
@@ -557,7 +557,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(log_level())
-    try:
+    with exit_status("training", ValueError, OSError) as ended:
         config = with_settings((RECIPES | LARGE)[options.recipe](), options.set)
         if options.init:
             config = replace(config, init=options.init)
@@ -574,10 +574,7 @@ def main(arguments: list[str] | None = None) -> int:
         group = Group.of_environment()
         train(config, data, options.out or cache_root() / "encoders" / config.name, group, held_out)
         group.close()
-    except (UMRError, ValueError, OSError) as error:
-        print(f"training: {in_words(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -62,13 +62,14 @@ def put(draft: str | Path, target: str | Path) -> None:
 
 
 @contextmanager
-def replacing(target: str | Path) -> Iterator[Path]:
+def replacing(target: str | Path, make_folder: bool = True) -> Iterator[Path]:
     """A draft to write in the block, that replaces `target` once it is whole and on the disk.
 
-    For what opens its file by itself; texts are written by atomic_write. The target's folder is made where it is not.
+    For what opens its file by itself; texts are written by atomic_write.
 
     Args:
         target: the file's name.
+        make_folder: the target's folder is made where it is not.
 
     Yields:
         The draft, which is not there yet.
@@ -76,10 +77,12 @@ def replacing(target: str | Path) -> Iterator[Path]:
     Raises:
         ConfigError: the target is something that a file must not replace (see check_target).
         DiskFullError: nothing more fits; what was there stays.
+        FileNotFoundError: there is no such folder, and none is to be made.
     """
     target = Path(target)
     check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_of(target)
     try:
         with told_when_full(target):

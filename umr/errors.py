@@ -1,5 +1,10 @@
 """The errors a person can act on; each says what was wrong, what is legal and the way out. Not for internal bugs."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 
 class UMRError(Exception):
     """Base of every error that umr raises on purpose; its message is printed, never a traceback."""
@@ -49,3 +54,30 @@ def reason(error: Exception) -> str:
 def in_words(error: Exception) -> str:
     """What a command says of an error and its end: ours as it is, the system's with the file it is about."""
     return f"{error.filename or 'a file'}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a command ended. status: 0, or 2 where it said why it could not go on."""
+
+    status: int = 0
+
+
+@contextmanager
+def exit_status(program: str, *also: type[Exception]) -> Iterator[Ended]:
+    """A block that is a command: an error in it that a person can act on ends it, and is one line on stderr.
+
+    Args:
+        program: what the line begins with.
+        also: errors that are told so beside those of umr.
+
+    Yields:
+        What has the exit status behind the block.
+    """
+    ended = Ended()
+    told: tuple[type[Exception], ...] = (UMRError, *also)
+    try:
+        yield ended
+    except told as error:
+        print(f"{program}: {printable(in_words(error))}", file=sys.stderr)
+        ended.status = 2

@@ -24,7 +24,7 @@ from umr.packed import PACKED, container, is_packed, is_saved, open_dataset, sto
 from umr.reading import Reading
 from umr.shipped import MANIFEST
 from umr.streamed import EVERY, READ, Kept, Row, Stream, open_stream
-from umr.tar_rows import ENDINGS, KEY
+from umr.tar_rows import ENDINGS, KEY, UNDECODED
 from umr.types import Candidate, Content, Refused
 
 IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".avif", *media.HEIC))
@@ -280,6 +280,9 @@ class _StreamReading:
     def _made(self, number: int, row: Row) -> Made:
         line = self._lines[number]
         try:
+            for column, why in row.get(UNDECODED, {}).items():
+                if column in self._columns.named():
+                    raise MediaError(why)
             line["row"] = _fields(row, self._columns, self._folder)
         except MediaError as error:
             line["refused"] = reason(error)

@@ -86,10 +86,28 @@ def shown_in_browsers(path: Path) -> Path:
     copy = browser_copy(path)
     if copy == path:
         return path
-    image = open_image(path)
-    with replacing(copy) as draft:
-        image.save(draft, "JPEG", quality=92)
+    save_beside(path, open_image(path), copy, "JPEG", 92)
     return copy
+
+
+def save_beside(source: Path, image: Image.Image, target: Path, kind: str, quality: int) -> None:
+    """Writes a picture that was made of a file into that file's folder, which is not made again if it went meanwhile.
+
+    Args:
+        source: the file.
+        image: what was made of it.
+        target: where it goes.
+        kind: Pillow's name of its format.
+        quality: 1 to 100.
+
+    Raises:
+        MediaError: the folder is gone.
+    """
+    try:
+        with replacing(target, make_folder=False) as draft:
+            image.save(draft, kind, quality=quality)
+    except FileNotFoundError as error:
+        raise MediaError(f"{source.name} was removed while it was read; choose it again") from error
 
 
 def letterbox(image: Image.Image | np.ndarray, size: int) -> np.ndarray:

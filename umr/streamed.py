@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from umr.disk import told_when_full
 from umr.errors import StoppedError, reason
 from umr.packed import as_bytes, unreadable
+from umr.tar_rows import UNDECODED
 
 if TYPE_CHECKING:
     import datasets
@@ -49,19 +50,22 @@ class Stream:
 
     def selected(self, columns: list[str]) -> Stream:
         """The same rows, of these columns alone."""
-        data = self.data if self.data.features is None else self.data.select_columns(columns)
+        there = self.data.features
+        told = [UNDECODED] if there is not None and UNDECODED in there else []
+        data = self.data if there is None else self.data.select_columns([*columns, *told])
         return Stream(source=self.source, data=data, columns=tuple(columns), count=self.count, of=self.of)
 
     def rows(self, start: int = 0, state: Row | None = None) -> Iterator[Row]:
-        """The rows.
+        """The rows. That of a tar's sample with files that could not be decoded has UNDECODED: column -> why.
 
         Args:
             start: how many were read before.
             state: of `data` after those; None: from the first.
 
         Raises:
-            StoppedError: they cannot be read on: they do not come, or the next is none that can be decoded.
+            StoppedError: they cannot be read on: they do not come, or the next is none that can be read.
         """
+        import datasets  # heavy, and only this reader needs it
         import httpx
 
         if state is not None:
@@ -69,17 +73,18 @@ class Stream:
         number = start
         try:
             for row in self.data:
-                yield row
+                undecoded = json.loads(row.pop(UNDECODED, "{}"))
+                yield row | ({UNDECODED: undecoded} if undecoded else {})
                 number += 1
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:  # of a sample of a tar, say
-            raise StoppedError(
-                f"{self.source} gave {number:,} rows and then one that cannot be decoded ({reason(error)}); a stream "
-                "gets no further: download the files and index each by its name, which leaves out what is broken"
-            ) from error
-        except (OSError, ValueError, KeyError, EOFError, tarfile.TarError, httpx.HTTPError) as error:
+        except (OSError, EOFError, tarfile.TarError, httpx.HTTPError) as error:
             raise StoppedError(
                 f"{self.source} gave {number:,} rows and then no more ({reason(error)}): check the connection and run "
                 "the same command again, which goes on near that row"
+            ) from error
+        except (ValueError, KeyError, TypeError, datasets.exceptions.DatasetsError) as error:
+            raise StoppedError(
+                f"row {number} of {self.source} cannot be read ({reason(error)}), and a stream gets no further: "
+                "download the files and index each by its name"
             ) from error
 
 
@@ -99,8 +104,11 @@ def open_stream(source: str, split: str) -> Stream | None:
     """
     import datasets  # heavy, and only this reader needs it
 
+    from umr.streamed_tars import spare_others
+
     try:
         builder = datasets.load_dataset_builder(source)
+        spare_others(builder)
         there = builder.as_streaming_dataset()
         stated = {name: one.num_examples or _UNKNOWN for name, one in (builder.info.splits or {}).items()}
         pieces = _pieces(split, {name: stated.get(name, _UNKNOWN) for name in there})
@@ -108,7 +116,7 @@ def open_stream(source: str, split: str) -> Stream | None:
             return None
         cut = [_cut(there[name], first, last) for name, first, last in pieces]
         data = as_bytes(cut[0] if len(cut) == 1 else datasets.concatenate_datasets(cut))
-        columns = tuple(data.features or next(iter(data), {}))
+        columns = tuple(one for one in data.features or next(iter(data), {}) if one != UNDECODED)
     except (OSError, ValueError, KeyError, datasets.exceptions.DatasetsError) as error:
         raise unreadable(source, split, error) from error
     ends = [stated.get(name, _UNKNOWN) if last is None else last for name, _, last in pieces]

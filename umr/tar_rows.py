@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 KEY = "__key__"  # webdataset's column of what the files of one sample are called
+UNDECODED = "__undecoded__"  # umr.streamed_tars' column of which files of a sample could not be decoded, and why
 #: A tar's columns are the endings of its files; of those for one thing the first that a sample has is the one meant.
 ENDINGS = {"image": ("jpg", "jpeg", "png", "webp"), "video": ("mp4", "webm", "mov", "mkv", "avi", "m4v"),
            "text": ("txt",)}  # fmt: skip

@@ -21,8 +21,11 @@ from gradio import Error, Image
 
 import umr
 from umr.ui.edge import OUR_FAULT
+from umr.ui.layout.bodies import NO_FILE
 from umr.ui.layout.outside import REFUSED
+from umr.ui.parts.wiring import UPLOADS
 from umr.ui.render import media_url
+from umr.ui.upload_folder import DRAFT
 
 SECRET = "/etc/passwd"
 #: Each stands once in the place of every input, and of what was pressed.
@@ -339,6 +342,17 @@ def test_what_the_page_itself_shows_and_takes_is_not_closed(page, benchmark):
         (taken,) = http.post("gradio_api/upload", files={"files": ("http:a.bmp", picture.read_bytes())}).json()
         assert http.get(media_url(taken)).content == picture.read_bytes()
         assert [http.get(path).status_code for path in ("/", "config", "gradio_api/login_check")] == [200] * 3
+
+
+@pytest.mark.parametrize("second", [("..", b"second"), (None, b"a field")])
+def test_an_upload_with_a_part_that_is_no_file_leaves_nothing(page, second, capfd):
+    before = set(UPLOADS.iterdir()) if UPLOADS.exists() else set()
+    files = [("files", ("first.png", os.urandom(99))), ("files", second)]
+    answer = httpx.post(f"{page.local_url}gradio_api/upload", files=files)
+    assert (answer.status_code, answer.text) == (400, NO_FILE)
+    left = {path for path in UPLOADS.iterdir() if not path.name.startswith(DRAFT)}  # drafts go with the next sweep
+    assert left == before - {path for path in before if path.name.startswith(DRAFT)}
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 def test_the_public_endpoints_are_exactly_the_five_and_no_handler_can_take_their_names(page):

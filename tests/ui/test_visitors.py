@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.test_segments import film
 from umr.errors import ConfigError
 from umr.ui import upload_folder
 from umr.ui import visitors as visitors_module
@@ -172,6 +174,62 @@ def test_the_index_of_a_visitors_own_files_counts_until_it_is_removed(visitors, 
     assert made > 0 and visitors.upload_bytes() == 10 + made
     own_files.drop("me")
     assert visitors.upload_bytes() == 10 and not folder.exists()
+
+
+def sent_media(visitors: Visitors, name: str) -> Path:
+    """A clip or a HEIC that came, and that "me" asks with."""
+    path = visitors.root / "mine" / name
+    path.parent.mkdir()
+    if path.suffix == ".heic":
+        path.write_bytes(HEIC.read_bytes())
+    else:
+        film(path, 1)
+    with visitors.arriving("a") as upload:
+        visitors.keep(upload, [str(path)])
+    visitors.use("me", ["mine"], "a")
+    return path
+
+
+def test_frames_of_a_clip_and_drafts_count_and_copies_of_the_pages_own_pictures_do_not(visitors):
+    clip = sent_media(visitors, "clip.mp4")
+    gradios = visitors.root / "gradios-copy" / "of-a-result.png"
+    gradios.parent.mkdir()
+    gradios.write_bytes(b"x" * 1000)
+    draft = visitors.root / f"{upload_folder.DRAFT}-on-its-way"
+    draft.write_bytes(b"x" * 100)
+    shown, _ = taken({"path": str(clip)}, visitors.root)
+    assert visitors.upload_bytes() == clip.stat().st_size + Path(shown).stat().st_size + 100
+    draft.unlink()
+    visitors.release("me")
+    assert visitors.upload_bytes() == 0 and list(visitors.root.iterdir()) == [gradios.parent]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("phone.heic", "umr.media.open_image"), ("clip.mp4", "umr.ui.query_clip.letterbox")]
+)
+def test_a_visitor_who_leaves_while_a_picture_is_read_leaves_nothing(visitors, monkeypatch, name, read):
+    sent, decode = sent_media(visitors, name), pkgutil.resolve_name(read)
+
+    def left_meanwhile(*given):
+        decoded = decode(*given)
+        visitors.release("me")
+        return decoded
+
+    monkeypatch.setattr(read, left_meanwhile)
+    shown, said = taken({"path": str(sent)}, visitors.root)
+    assert shown == "" and f"{name} was removed while it was read" in said
+    assert list(visitors.root.iterdir()) == []
+
+
+def test_what_could_not_be_removed_counts_and_goes_at_the_next_sweep(visitors, monkeypatch):
+    sent = send(visitors, "mine")
+    visitors.use("me", ["mine"], "a")
+    with monkeypatch.context() as refused:
+        refused.setattr(upload_folder.shutil, "rmtree", lambda folder, ignore_errors: None)
+        visitors.release("me")
+    assert not sent.exists() and visitors.upload_bytes() == 10
+    visitors.sweep()
+    assert visitors.upload_bytes() == 0 and list(visitors.root.iterdir()) == []
 
 
 def test_the_end_of_the_server_removes_everything(visitors):

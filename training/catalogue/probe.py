@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -25,7 +24,7 @@ from torch.nn.functional import cross_entropy
 from training.catalogue.scene import Scene
 from training.catalogue.splits import cell_of, is_cluttered
 from umr.disk import write_text
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.formats import facts_of
 from umr.search import Searcher
 from umr.shipped import BUNDLED, default_root
@@ -165,16 +164,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--facts", nargs="+", default=list(FACTS), metavar="FACT", help=f"of {', '.join(FACTS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("training.catalogue.probe") as ended:
         searcher = Searcher.open(options.index or default_root() / options.encoder / BUNDLED)
         rows = probed(*scenes_of(searcher), options.facts)
         if options.json:
             write_text(options.json, json.dumps(rows, indent=1) + "\n")
-    except UMRError as error:
-        print(f"training.catalogue.probe: {error}", file=sys.stderr)
-        return 2
-    print("\n".join(map(told, rows)))
-    return 0
+        print("\n".join(map(told, rows)))
+    return ended.status
 
 
 def told(row: Row) -> str:

@@ -18,7 +18,7 @@ from training.study.finished import beside, joined, read_finished, write_finishe
 from training.study.plan import FACTORS, SEEDS, arms
 from training.study.report import write_report
 from training.study.runs import Place, configs, read_results, run_all
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.shipped import BUNDLED, cache_root, default_root
 
 log = logging.getLogger("training")
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     log.setLevel(logging.INFO)
     out = options.out or cache_root() / "study"
-    try:
+    with exit_status("training.study", ValueError) as ended:
         _check(options)
         if options.list:
             _list()
@@ -40,10 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_finished(kept, beside(options.to))
         else:
             _run(options, out)
-    except (UMRError, ValueError) as error:
-        print(f"training.study: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from umr.errors import ConfigError, UMRError, printable
+from umr.errors import ConfigError, exit_status, printable
 from umr.shipped import repository_root
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -70,16 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m umr.bench licences", description="Licences of what is installed.")
     parser.add_argument("--requirements", type=Path, default=repository_root() / "requirements-cpu.txt")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("umr.bench licences") as ended:
         rows = sorted((one.metadata["Name"].lower(), one.version, licence(one))
                       for one in installed(asked(options.requirements)))  # fmt: skip
-    except UMRError as error:
-        print(f"umr.bench licences: {error}", file=sys.stderr)
-        return 2
-    for name, version, said in rows:
-        print(printable(f"{name:<32}{version:<18}{said}"))
-    print(f"{len(rows)} packages, {sum(said == UNSAID for _, _, said in rows)} of them without a stated licence")
-    return 0
+        for name, version, said in rows:
+            print(printable(f"{name:<32}{version:<18}{said}"))
+        print(f"{len(rows)} packages, {sum(said == UNSAID for _, _, said in rows)} of them without a stated licence")
+    return ended.status
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from umr.bench.browser import open_browser
 from umr.bench.readme_screenshots import LOADED, PATIENCE_MS, TO_RESULTS, TO_TOP, best_webp, open_example
 from umr.bench.server import served_page
 from umr.disk import replacing
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.shipped import repository_root
 
 if TYPE_CHECKING:
@@ -139,16 +139,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=repository_root() / "docs" / "tour.webp", help="the file to write")
     parser.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("umr") as ended:
         with open_browser() as browser, served_page(options.url) as (address, _):
             content = moving_webp(film(browser, address))
         with replacing(options.out) as draft:
             draft.write_bytes(content)
         print(f"{options.out}: {len(content) / 1000:.0f} kB")
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from PIL import Image
 
 from umr.bench.browser import open_browser
 from umr.bench.server import served_page
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.eval import evaluate
 from umr.shipped import BUNDLED, default_root, repository_root
 from umr.ui.queries import compare_link
@@ -163,17 +163,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=repository_root() / "docs", help="folder (default: docs)")
     parser.add_argument("--url", help="a page that runs already on this machine (default: app.py is started)")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("umr") as ended:
         options.out.mkdir(parents=True, exist_ok=True)
         with open_browser() as browser, served_page(options.url) as (address, _):
             for shot in SHOTS:
                 content = take(browser, address, shot)
                 (options.out / shot.name).write_bytes(content)
                 print(f"{options.out / shot.name}: {len(content) / 1000:.0f} kB")
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

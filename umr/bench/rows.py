@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from umr.errors import UMRError
+from umr.errors import exit_status
 
 
 def printed(
@@ -23,11 +22,8 @@ def printed(
     Returns:
         The exit status: 2, with a message, where it cannot be made.
     """
-    try:
+    with exit_status("umr") as ended:
         rows = measure()
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    for text in map(json.dumps, rows) if table is None else [table(rows)]:
-        print(text)
-    return 0
+        for text in map(json.dumps, rows) if table is None else [table(rows)]:
+            print(text)
+    return ended.status

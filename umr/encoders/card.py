@@ -24,7 +24,7 @@ from umr.encoders.pooled_over import PooledOver, measured_of, told
 from umr.encoders.sentence_card import sentence_card
 from umr.encoders.sentence_config import SentenceConfig
 from umr.encoders.templates import FIELD
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.shipped import LICENCE
 
 CARD_NAME, RECORD_NAME = "README.md", "train_config.json"
@@ -308,14 +308,11 @@ def _limits(config: EncoderConfig, trained: Mapping[str, Any] | None) -> list[st
 
 def main(folders: Sequence[str]) -> int:
     """Write the card of every encoder folder named. Returns the exit status."""
-    try:
+    with exit_status("umr") as ended:
         for folder in folders:
             config = read_settings(folder)
             print(write_card(config, folder, measured_of(folder, config.fingerprint())))
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

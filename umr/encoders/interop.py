@@ -18,7 +18,7 @@ from umr.disk import file_sha256, write_text
 from umr.encoders.backbone import backbone_class
 from umr.encoders.config import EncoderConfig, read_config
 from umr.encoders.tokenizer import INSTRUCTION_END, INSTRUCTION_START, SpecialTokens, load_tokenizer, token_id
-from umr.errors import MismatchError, UMRError
+from umr.errors import MismatchError, exit_status
 
 INTEROP = "interop.json"
 FORMAT = 1
@@ -178,14 +178,11 @@ def _json(data: object) -> str:
 
 def main(folders: Sequence[str]) -> int:
     """Write these files of every encoder folder named. Returns the exit status."""
-    try:
+    with exit_status("umr") as ended:
         for folder in folders:
             config = read_config(folder)
             print(f"{folder}: {', '.join(write_interop(config, folder))}")
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 if __name__ == "__main__":

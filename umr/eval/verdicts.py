@@ -23,7 +23,7 @@ import numpy as np
 
 from umr import shipped
 from umr.encoders.templates import task_key
-from umr.errors import ConfigError, MismatchError, UMRError, printable
+from umr.errors import ConfigError, MismatchError, exit_status
 from umr.eval import ood
 from umr.eval.groups import query_groups
 from umr.eval.ood_samples import contents
@@ -445,12 +445,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="a JSON array on stdout instead of a table")
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("umr") as ended:
         _run(options.encoder, options.index, options.json)
-    except UMRError as error:
-        print(f"umr: {printable(str(error))}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def _run(name: str, index: Path, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from umr.disk import atomic_write
-from umr.errors import ConfigError, UMRError
+from umr.errors import ConfigError, exit_status
 from umr.eval import evaluate
 from umr.search import Searcher
 from umr.shipped import BUNDLED, DEFAULT_ENCODER, default_root, index_folder
@@ -149,15 +149,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Picks eight example queries from the bundled benchmark.")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER)
     options = parser.parse_args(arguments)
-    try:
+    with exit_status("umr") as ended:
         rows = pick_examples(Searcher.open(index_folder(options.encoder)), default_root() / "media" / BUNDLED)
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    with atomic_write(EXAMPLES_FILE) as file:
-        file.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
-    print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
-    return 0
+        with atomic_write(EXAMPLES_FILE) as file:
+            file.write("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
+        print(f"{len(rows)} examples written to {EXAMPLES_FILE}")
+    return ended.status
 
 
 if __name__ == "__main__":

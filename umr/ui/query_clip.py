@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from umr.disk import replacing
 from umr.errors import MediaError
 from umr.ingest import CLIPS
-from umr.media import letterbox, sample_frames
+from umr.media import letterbox, sample_frames, save_beside
 from umr.moments import Span, told
 from umr.types import Content
 from umr.ui.kinds import picture_file
@@ -100,6 +99,5 @@ def filmstrip(clip: Path) -> Path:
     cells = [letterbox(frame, CELL) for frame in frames]
     rows = [np.concatenate(cells[at : at + COLUMNS], axis=1) for at in range(0, len(cells), COLUMNS)]
     strip = strip_of(clip)
-    with replacing(strip) as draft:
-        Image.fromarray(np.concatenate(rows)).save(draft, "WEBP", quality=85)
+    save_beside(clip, Image.fromarray(np.concatenate(rows)), strip, "WEBP", 85)
     return strip

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "GRADIO_TEMP_DIR"  # Gradio's own: where it keeps uploads; read before it is imported, and at each use
 PREFIX = "umr-page-"
+OWN = "own-files-"  # how the folder of a visitor's collection begins
+REMOVED = "removed-"  # and one that is being removed
+DRAFT = tempfile.gettempprefix()  # and the file of an upload that is on its way, in the folder itself
 BEING_MADE_S = 60.0  # the age until which a folder without a lock may be a server's that starts at this moment
 #: The lock of each folder of this process, held until it ends: the system gives it back with the handle.
 _held: dict[Path, int] = {}
@@ -77,7 +81,7 @@ def remove_drafts(folder: Path, age_s: float) -> None:
         return
     now, before = time.monotonic(), _drafts.get(folder, {})
     seen: dict[tuple[Path, int], float] = {}
-    for path in folder.glob(f"{tempfile.gettempprefix()}*"):
+    for path in folder.glob(f"{DRAFT}*"):
         try:
             known = path.stat()
         except FileNotFoundError:  # it came whole, and was moved to its place
@@ -92,19 +96,39 @@ def remove_drafts(folder: Path, age_s: float) -> None:
     _drafts[folder] = seen
 
 
-def bytes_below(folder: Path) -> int:
-    """The sizes of all files below a folder; of what is not there, or goes meanwhile, nothing."""
-    total = 0
+def remove(folder: Path) -> None:
+    """Removes a folder of visitors' files whole.
+
+    It is renamed before: what is still being written into it finds its place no more. What stays nevertheless is tried
+    again by `remove_rest`.
+    """
+    gone = folder.with_name(f"{REMOVED}{secrets.token_hex(16)}")
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    total += bytes_below(Path(entry.path))
-                elif entry.is_file(follow_symlinks=False):
-                    total += entry.stat(follow_symlinks=False).st_size
+        folder.rename(gone)
     except FileNotFoundError:
-        return total
-    return total
+        return
+    except OSError:  # a file in it is open, where the system refuses that
+        gone = folder
+    shutil.rmtree(gone, ignore_errors=True)
+    if gone.exists():
+        log.error("%s, which was to be removed, is still there", gone)
+
+
+def remove_rest(root: Path) -> None:
+    """Removes what `remove` could not, of the folders in `root`."""
+    for folder in root.glob(f"{REMOVED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def bytes_below(path: Path) -> int:
+    """The size of a file, or of all files below a folder; of what is not there, or goes meanwhile, nothing."""
+    try:
+        known = path.lstat()
+        if stat.S_ISDIR(known.st_mode):
+            return sum(map(bytes_below, path.iterdir()))
+    except FileNotFoundError:
+        return 0
+    return known.st_size if stat.S_ISREG(known.st_mode) else 0
 
 
 def free_bytes(folder: Path) -> int:

@@ -5,8 +5,6 @@ Not how they arrive (umr.ui.layout.gate), and not the collections made of them (
 
 from __future__ import annotations
 
-import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +14,6 @@ from pathlib import Path
 
 from umr.errors import ConfigError
 from umr.ui import upload_folder
-
-log = logging.getLogger(__name__)
 
 #: All limits on what visitors send, in one place. A visitor is an address here: an upload names no session.
 SERVER_BYTES, SERVER_FILES = 2 << 30, 20_000
@@ -120,8 +116,15 @@ class Visitors:
             return sum(known.beats > 0 for known in self._sessions.values())
 
     def upload_bytes(self) -> int:
-        """Bytes on the disk of what visitors sent and of all that was made of it, their collections' indexes too."""
-        return upload_folder.bytes_below(self.root)
+        """Bytes on the disk of what visitors sent, or are sending, and of all that was made of it.
+
+        Their collections' indexes count too; copies of the page's own pictures, which Gradio keeps there, do not.
+        """
+        with self._lock:
+            held = set(self._uploads)
+        starts = (upload_folder.DRAFT, upload_folder.OWN, upload_folder.REMOVED)
+        theirs = (path for path in self.root.glob("*") if path.name in held or path.name.startswith(starts))
+        return sum(map(upload_folder.bytes_below, theirs))
 
     def address_of(self, session: str) -> str:
         """Where a session's page was opened, "" where it never was."""
@@ -223,6 +226,7 @@ class Visitors:
             for name, upload in list(self._uploads.items()):
                 if not upload.sessions and now - upload.used > UNCLAIMED_S:
                     self._remove(name)
+            upload_folder.remove_rest(self.root)
             upload_folder.remove_drafts(self.root, UPLOAD_S if self._arriving else 0.0)
 
     def at_end(self, action: Callable[[], None]) -> None:
@@ -258,6 +262,4 @@ class Visitors:
 
     def _remove(self, name: str) -> None:
         del self._uploads[name]
-        shutil.rmtree(self.root / name, ignore_errors=True)
-        if (self.root / name).exists():
-            log.error("%s, an upload that was to be removed, is still there", self.root / name)
+        upload_folder.remove(self.root / name)

@@ -27,6 +27,7 @@ from umr.ui.files.visitor_collections import VisitorCollections
 from umr.ui.handlers import Question
 from umr.ui.results.history import Turn
 from umr.ui.searchers import Searchers, find_searchers
+from umr.ui.upload_folder import OWN
 from umr.ui.visitors import Visitors
 
 
@@ -61,7 +62,7 @@ def added(own_files, searchers, uploads, given, session="me") -> list[files.Show
 
 
 def own_folders(uploads: Path) -> list[Path]:
-    return list(uploads.glob(f"{module.PREFIX}*"))
+    return list(uploads.glob(f"{OWN}*"))
 
 
 def found(own_files, searchers, uploads, session="me", text="red", image=None, search_in="all") -> str:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from umr.bench.fuzz.kinds import write_tiny_encoder
 from umr.disk import file_sha256
-from umr.errors import MismatchError, UMRError
+from umr.errors import MismatchError, exit_status
 
 PICTURES = 24  # of a source, so that an index has several shards' worth of files
 _STEPS = 6
@@ -173,13 +173,10 @@ def _pack_command(folder: Path) -> int:
     from umr.deploy.hardware import hardware
     from umr.deploy.space import plan_space
 
-    try:
+    with exit_status("umr") as ended:
         space = plan_space("somebody/page", hardware("cpu"), indexes=[folder / "index"])
         write_folder(space.files, folder / "out")
-    except UMRError as error:
-        print(f"umr: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended.status
 
 
 def _prepare_pack(folder: Path) -> None:

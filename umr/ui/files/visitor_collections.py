@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import secrets
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,10 +19,10 @@ from umr.search import Searcher
 from umr.types import Encoder, Modality
 from umr.ui.files.asked import Asked
 from umr.ui.files.uploads import Cancelled, OwnFiles, index_files
+from umr.ui.upload_folder import OWN, remove
 from umr.ui.visitors import Visitors
 from umr.verdict import Verdicts
 
-PREFIX = "own-files-"
 KEEP_S = 3600.0  # after the last use
 GRACE_S = 30.0  # after the page was left: a connection that comes back within it keeps its files
 MAX_VISITORS = 16  # collections at a time; with umr.ui.files.uploads.MAX_BYTES this bounds the disk
@@ -124,7 +123,7 @@ class VisitorCollections:
         Closing the iterator cancels. Raises what the work raises, and ConfigError where too much goes on at once.
         """
         job = self._begin(session)
-        folder = self.root / f"{PREFIX}{secrets.token_hex(16)}"
+        folder = self.root / f"{OWN}{secrets.token_hex(16)}"
         with ThreadPoolExecutor(1, "own-files") as pool:
             work = pool.submit(index_files, sources, folder, encoder, job.report, segment_s, verdicts)
             try:
@@ -177,7 +176,7 @@ class VisitorCollections:
         if timer is not None:
             timer.cancel()
         if known is not None:
-            shutil.rmtree(known.own.folder, ignore_errors=True)
+            remove(known.own.folder)
 
     def clear(self) -> None:
         """Forgets everything; the end of the process."""
@@ -199,7 +198,7 @@ class VisitorCollections:
         with self._lock:
             self._jobs.pop(session, None)
             if work.exception() is None and job.stop.is_set():  # too late for the work to hear it
-                shutil.rmtree(work.result().folder, ignore_errors=True)
+                remove(work.result().folder)
             elif work.exception() is None:
                 self.drop(session)
                 self._own[session] = VisitorCollection(work.result())

@@ -8,7 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
+
+from gradio import route_utils
+from gradio_client.utils import strip_invalid_filename_characters
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
 
 from umr.ui.parts.wiring import SURROGATE
 
@@ -22,6 +28,7 @@ NO_JSON = "the request's body is no JSON that can be read: UTF-8, and finite num
 NO_FUNCTION = "“fn_index” is the number of one of this page's functions"
 NO_SESSION = "“session_hash” is a text without broken characters"
 NO_DATA = "“data” is a list of a function's arguments"
+NO_FILE = "every “files” of an upload is a file with a name that a file can have; nothing of it was kept"
 
 
 class Refused(Exception):
@@ -30,6 +37,35 @@ class Refused(Exception):
     def __init__(self, status: int, reason: str):
         super().__init__(reason)
         self.status = status
+
+
+class WholeUploads(route_utils.GradioMultiPartParser):
+    """Gradio's reader of uploads, which refuses one with a part that Gradio stops at.
+
+    Gradio gives the files of an upload their places one after another. At a part that is no file, or is named "..", it
+    stops, and those before it would stay, unknown to the limits on uploads, for as long as the server runs.
+    """
+
+    async def parse(self) -> FormData:
+        """The parts.
+
+        Raises:
+            MultiPartException: they are no upload; Gradio answers so, with status 400.
+        """
+        form = await super().parse()
+        for part in form.getlist("files"):
+            if not isinstance(part, UploadFile) or _file_name(part) == "..":
+                raise MultiPartException(NO_FILE)
+        return form
+
+
+def _file_name(part: UploadFile) -> str:
+    return strip_invalid_filename_characters(Path(part.filename or "").name)
+
+
+def take_whole_uploads() -> None:
+    """Has the uploads of all pages of this process read so; Gradio has no setting for it."""
+    route_utils.GradioMultiPartParser = WholeUploads  # type: ignore[misc]
 
 
 def check_work(body: bytes) -> None:

@@ -145,11 +145,7 @@ def watch(page: Blocks, searchers: Searchers, visitors: Visitors, metrics: Metri
         lambda: float(sum(len(jobs or ()) for jobs in page._queue.active_jobs)),
     )
     metrics.gauge("umr_pages_open", "Pages that visitors have open.", lambda: float(visitors.open_pages()))
-    metrics.gauge(
-        "umr_upload_bytes",
-        "Bytes on the disk of what visitors sent and of what was made of it.",
-        lambda: float(visitors.upload_bytes()),
-    )
+    metrics.gauge("umr_upload_bytes", "Bytes that uploads take on the disk.", lambda: float(visitors.upload_bytes()))
     metrics.gauge(
         "umr_models_open",
         "Encoders that are in memory.",

@@ -20,6 +20,7 @@ from umr.ui.examples import Example
 from umr.ui.layout.about import about, build_models
 from umr.ui.layout.api import answer_as_json, build_api
 from umr.ui.layout.assets import Assets
+from umr.ui.layout.bodies import take_whole_uploads
 from umr.ui.layout.connections import Patient, limit_connections
 from umr.ui.layout.gate import Gate, share_with_no_site, sweeping
 from umr.ui.layout.leaving import drop_who_left
@@ -55,6 +56,7 @@ INTRO = macros("page").intro()
 def build_page(searchers: Searchers, examples: list[Example], limits: Limits | None = None) -> gr.Blocks:
     """The whole page, not yet served. limits: what it says that one visitor may ask."""
     fetch_nothing()
+    take_whole_uploads()
     with gr.Blocks(title="umr: search with a picture and a sentence", fill_width=True, delete_cache=CACHE_S) as page:
         build_api(searchers, page)
         gr.HTML(INTRO, elem_id="intro", js_on_load=None, apply_default_css=False)
